@@ -1,0 +1,87 @@
+#include "base/error.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace locald {
+namespace {
+
+Errc code_of(int err) noexcept {
+  switch (err) {
+    case ENOENT:
+    case ENOTDIR:
+      return Errc::not_found;
+    case EEXIST:
+      return Errc::already_exists;
+    case EACCES:
+    case EPERM:
+      return Errc::denied;
+    case ENOSYS:
+    case EOPNOTSUPP:
+      return Errc::unsupported;
+    case ETIMEDOUT:
+      return Errc::timed_out;
+    case ECANCELED:
+      return Errc::cancelled;
+    case ENOSPC:
+    case EDQUOT:
+      return Errc::no_space;
+    default:
+      return Errc::failed;
+  }
+}
+
+struct Name {
+  Errc code;
+  std::string_view name;
+};
+
+constexpr Name kNames[] = {
+    {Errc::failed, "failed"},
+    {Errc::not_found, "not_found"},
+    {Errc::already_exists, "already_exists"},
+    {Errc::invalid_input, "invalid_input"},
+    {Errc::corrupt, "corrupt"},
+    {Errc::denied, "denied"},
+    {Errc::unsupported, "unsupported"},
+    {Errc::timed_out, "timed_out"},
+    {Errc::cancelled, "cancelled"},
+    {Errc::no_space, "no_space"},
+};
+
+}  // namespace
+
+std::string_view to_string(Errc code) noexcept {
+  for (const auto& [value, name] : kNames)
+    if (value == code) return name;
+  return "failed";
+}
+
+Errc errc_from_string(std::string_view name) noexcept {
+  for (const auto& [value, text] : kNames)
+    if (text == name) return value;
+  return Errc::failed;
+}
+
+Error Error::from_errno(int err, std::string_view what) {
+  Error e(code_of(err), std::string(what) + ": " + std::strerror(err));
+  e.errno_ = err;
+  return e;
+}
+
+Error Error::with_context(std::string_view where) && {
+  message_.insert(0, std::string(where) + ": ");
+  return std::move(*this);
+}
+
+Error Error::with_hint(std::string hint) && {
+  if (hint_.empty()) hint_ = std::move(hint);
+  return std::move(*this);
+}
+
+std::string Error::text() const {
+  return hint_.empty() ? message_ : message_ + "\n  hint: " + hint_;
+}
+
+}  // namespace locald

@@ -1,0 +1,32 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace locald {
+
+std::vector<std::string> split(std::string_view text, char separator);  ///< keeps empty parts
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+std::string_view trim(std::string_view text);  ///< blanks, tabs, CR and LF at both ends
+std::string to_lower(std::string_view text);   ///< ASCII only
+std::string to_hex(const void* data, std::size_t size);
+
+/// A decimal number and nothing else (no sign, no blanks); nullopt otherwise or on overflow.
+std::optional<std::uint64_t> parse_u64(std::string_view text);
+
+/// The candidate that a typo most likely meant: edit distance (with
+/// transpositions) of at most 1/3 of the length; nullopt if none is near.
+std::optional<std::string> did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+
+/// `bytes` random bytes from the kernel, in hex. For nonces and temporary names.
+std::string random_hex(std::size_t bytes);
+
+/// "12 B", "3.4 MB": powers of 1000, as registries and disks count.
+std::string human_bytes(std::uint64_t bytes);
+
+/// Quotes for a POSIX shell where needed: what a person may paste.
+std::string shell_quote(std::string_view word);
+
+}  // namespace locald
