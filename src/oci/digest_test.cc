@@ -26,7 +26,7 @@ TEST(Digest, IsTheShaOfTheBytesHoweverTheyAreCut) {
 TEST(Digest, RefusesWhateverIsNoSafeFileName) {
   const std::string hex(64, 'a');
   for (const std::string& bad :
-       {std::string(), std::string("sha256"), std::string("sha256:"), ":" + hex, "sha256:../../etc/passwd",
+       std::vector<std::string>{std::string(), std::string("sha256"), std::string("sha256:"), ":" + hex, "sha256:../../etc/passwd",
         "sha256:" + hex + "a", "sha256:" + hex.substr(1), "sha256:" + std::string(64, 'A'), "SHA256:" + hex,
         " sha256:" + hex, "sha256:" + hex + "\n", "sha256:" + std::string(64, '/'), "md5:" + hex,
         std::string("sha256:") + std::string(64, '\0')})
