@@ -1,0 +1,43 @@
+# How every room is built: one call a room, sources listed one by one, each flag with its reason.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS ON)  # TRY is a statement expression
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+option(LOCALD_TESTS "build the unit tests" OFF)
+option(LOCALD_FUZZ "build the fuzz targets (clang)" OFF)
+option(LOCALD_STATIC "link the CLI and the shim statically (off under sanitizers)" ON)
+set(LOCALD_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
+
+add_compile_options(
+  -Wall -Wextra -Werror
+  -Wshadow             # two `fd`s in one function: the wrong one gets closed
+  -Wnon-virtual-dtor   # interfaces are deleted through their base
+  -Wno-missing-field-initializers)  # designated initialisers name what they set
+if(LOCALD_SANITIZE)
+  add_compile_options(-fsanitize=${LOCALD_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${LOCALD_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-maybe-uninitialized)  # GCC 12 sees ghosts in std::variant under sanitizers
+  endif()
+endif()
+
+# The tree of a build is the tree of an installation, so that the binaries find
+# each other in the same way in both.
+set(LOCALD_BIN ${CMAKE_BINARY_DIR}/bin)
+set(LOCALD_LIBEXEC ${CMAKE_BINARY_DIR}/libexec/locald)
+
+# locald_library(NAME room SOURCES … TESTS … DEPS … PRIVATE_DEPS …): the library
+# locald_<room> and, with LOCALD_TESTS, the program <room>_test.
+function(locald_library)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;TESTS;DEPS;PRIVATE_DEPS;TEST_DEPS" ${ARGN})
+  add_library(locald_${ARG_NAME} STATIC ${ARG_SOURCES})
+  target_include_directories(locald_${ARG_NAME} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(locald_${ARG_NAME} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+  if(LOCALD_TESTS AND ARG_TESTS)
+    add_executable(${ARG_NAME}_test ${ARG_TESTS})
+    target_link_libraries(${ARG_NAME}_test PRIVATE locald_${ARG_NAME} ${ARG_TEST_DEPS} GTest::gtest_main)
+    target_compile_definitions(${ARG_NAME}_test PRIVATE LOCALD_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME}_test)
+  endif()
+endfunction()
