@@ -1,0 +1,59 @@
+#pragma once
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "base/event_loop.h"
+
+namespace locald {
+
+/// Work over 1 ms, off the loop's thread: a pull, a worker, the start of a
+/// service. A job is written as plain blocking code that looks at its stop
+/// token; its result comes back on the loop.
+///
+///     auto job = pool.run<Result<ServiceHandle>>("start web",
+///         [=](std::stop_token stop) { return runtime.run_container("web", *source, env, stop); },
+///         [this](Result<ServiceHandle> started) { … });   // on the loop's thread
+///     job.cancel();   // asks; `done` is still called, once, with what the work returned
+///
+/// At most `threads` run at once, others wait in order of arrival.
+class JobPool {
+ public:
+  JobPool(EventLoop& loop, std::size_t threads);
+  /// Cancels all jobs, waits for those that run, and calls no `done` any more.
+  ~JobPool();
+  JobPool(const JobPool&) = delete;
+  JobPool& operator=(const JobPool&) = delete;
+
+  /// Owner's end of a job. Dropping it changes nothing: the job goes on.
+  class Job {
+   public:
+    Job() = default;
+    explicit Job(std::stop_source stop) : stop_(std::move(stop)) {}
+    void cancel() { stop_.request_stop(); }
+
+   private:
+    std::stop_source stop_{std::nostopstate};
+  };
+
+  template <typename T>
+  Job run(std::string name, std::function<T(std::stop_token)> work, std::function<void(T)> done) {
+    return submit(std::move(name), [work = std::move(work), done = std::move(done)](std::stop_token stop) {
+      auto result = std::make_shared<T>(work(std::move(stop)));
+      return std::function<void()>([result, done] { done(std::move(*result)); });
+    });
+  }
+
+  std::size_t unfinished() const;  ///< waiting and running; thread-safe
+
+ private:
+  using Work = std::function<std::function<void()>(std::stop_token)>;
+  Job submit(std::string name, Work work);
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace locald

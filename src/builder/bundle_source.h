@@ -1,0 +1,46 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+
+#include "base/result.h"
+#include "runtime/container_bundle.h"
+
+namespace locald::builder {
+
+/// What `prepare` is doing, for people ("pull redis:7") and for bars.
+struct PrepareProgress {
+  std::string phase;         ///< "resolve", "pull", "extract", "build", …
+  std::string item;          ///< a layer's short digest, a buildpack …; may be empty
+  std::uint64_t done = 0;    ///< bytes, or steps
+  std::uint64_t total = 0;   ///< 0: unknown
+};
+
+struct PrepareContext {
+  std::map<std::string, std::string> env;                ///< of the service; wins over the image's
+  std::function<void(const PrepareProgress&)> progress;  ///< called on the thread that prepares; may be empty
+  std::stop_token stop;                                  ///< asks to give up: Errc::cancelled, nothing half-done
+};
+
+/// Produces a bundle from something: an image, a folder, an app built with
+/// buildpacks. A new kind of source is one new file in this room and one line
+/// in source_registry.cc.
+///
+/// `prepare` is plain blocking code and runs on a job's thread. It may be called
+/// again, for the next start of the same service; then what is there already is
+/// used (no network, no extraction).
+class BundleSource {
+ public:
+  virtual ~BundleSource() = default;
+
+  /// Makes the bundle in the folder `destination`, which must not exist yet.
+  /// On error nothing is left there.
+  virtual Result<runtime::ContainerBundle> prepare(const std::string& destination, const PrepareContext& context) = 0;
+
+  /// What identifies the content that a start would run (a manifest digest, a
+  /// generation), for "did it change?"; empty while unknown.
+  virtual std::string fingerprint() const = 0;
+};
+
+}  // namespace locald::builder

@@ -1,0 +1,41 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "oci/runtime_spec.h"
+
+namespace locald::runtime {
+
+/// How the shim is to make the root file system in its own mount namespace.
+/// Nothing is mounted before: a bundle at rest is only files.
+struct Rootfs {
+  /// Folders with the layers' content, topmost first; absolute paths or names
+  /// relative to `lower_base` (short names let 128 layers fit one page of
+  /// mount options). Never written to.
+  std::vector<std::string> lowers;
+  std::string lower_base;  ///< absolute; where relative names in `lowers` start
+  std::string upper;       ///< absolute; the container's own writable folder
+  std::string work;        ///< absolute; beside `upper`, on the same file system
+};
+
+/// A ready-to-run OCI bundle (the seed's ContainerBundle): a folder with
+/// config.json and the mount point `rootfs/`, and the description of what is to be
+/// mounted there. A value; the folder belongs to whoever asked for it to be made.
+/// Spec: OCI runtime-spec, bundle.md.
+struct ContainerBundle {
+  std::string dir;          ///< absolute
+  Rootfs rootfs;
+  oci::RuntimeSpec config;  ///< as written to config.json
+  std::string stop_signal;  ///< of the image ("SIGQUIT"); empty where it has none
+  std::vector<std::string> anonymous_volumes;  ///< folders made for the image's VOLUMEs: owner removes them
+  std::vector<std::string> notices;            ///< what the user should hear once ("devices skipped: 3")
+
+  /// Creates `dir` (0700) with rootfs/ and config.json. An existing folder is refused.
+  /// @return Errc::already_exists, Errc::no_space …; on error `dir` is gone again.
+  static Result<ContainerBundle> create(const std::string& dir, Rootfs rootfs, oci::RuntimeSpec config);
+
+  const std::string& path() const noexcept { return dir; }
+};
+
+}  // namespace locald::runtime

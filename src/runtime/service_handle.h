@@ -1,0 +1,54 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/event_loop.h"
+#include "base/result.h"
+
+namespace locald::runtime {
+
+/// How a process ended, exactly or "unknown"; never invented.
+struct ExitStatus {
+  std::optional<int> code;    ///< 0..255
+  std::optional<int> signal;  ///< when a signal ended it
+  std::string reason;         ///< when it never ran, or is unknown: why, for people
+  bool never_ran = false;     ///< `code` is then 125, 126 or 127
+  std::chrono::system_clock::time_point ended_at{};
+  std::uint64_t dropped_bytes = 0;  ///< of its output
+
+  bool known() const noexcept { return code.has_value() || signal.has_value(); }
+  bool success() const noexcept { return code == 0; }
+};
+
+/// The server's end of one running (or starting) instance: the connection to
+/// its shim, the shim's pidfd. Loop thread only. Dropping it leaves the service running.
+class ServiceHandle {
+ public:
+  struct Events {
+    std::function<void(int pid)> started;          ///< at most once
+    std::function<void(const ExitStatus&)> exited; ///< exactly once, last: the tree is gone, the log complete
+  };
+
+  virtual ~ServiceHandle() = default;
+
+  /// Begins to deliver events, in order, also those that happened before; once only.
+  virtual void listen(EventLoop& loop, Events events) = 0;
+
+  virtual const std::string& instance() const = 0;  ///< the short id
+  virtual const std::string& nonce() const = 0;
+  virtual std::string control_socket() const = 0;   ///< what a client attaches to
+  virtual int shim_pid() const = 0;                 ///< the host's numbers
+  virtual int pid() const = 0;                      ///< 0 until started
+
+  virtual Result<void> signal(int number) = 0;
+  /// Signal, wait `timeout`, then the whole tree is killed: the shim does it, also
+  /// when the server dies meanwhile. `exited` tells the end. A second call
+  /// with timeout 0 kills at once.
+  virtual Result<void> stop(int signal, std::chrono::milliseconds timeout) = 0;
+};
+
+}  // namespace locald::runtime
