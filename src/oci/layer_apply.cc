@@ -259,7 +259,7 @@ class Applier {
     const auto target = TRY(tree_.link_target(*target_parts).context("hard link to " + shown(entry.link)));
     if (target.dir == nullptr)
       return Error(Errc::invalid_input, "hard link to " + shown(entry.link) + ", which does not exist (yet)");
-    if (target.dir == &dir && target.name == name) return {};  // to itself
+    if (target.dir == &dir && target.name == name) return tree_.wrote(dir, name), Result<void>();  // to itself
     const std::string path = join_path(dir.path, name);
     if (target.dir->path == path || target.dir->path.starts_with(path + "/"))
       return Error(Errc::invalid_input, "the hard link would replace the folder that holds its target");

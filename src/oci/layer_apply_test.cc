@@ -554,7 +554,7 @@ std::string random_layer(Random& random) {
 TEST(LayerBothForms, RandomLayersComeToTheSameTree) {
   if (::geteuid() != 0) GTEST_SKIP() << "mounting overlayfs needs root";
   const char* more = std::getenv("LOCALD_SEEDS");  // for a longer run
-  const unsigned seeds = more != nullptr ? static_cast<unsigned>(std::atoi(more)) : 1500;
+  const unsigned seeds = more != nullptr ? static_cast<unsigned>(std::atoi(more)) : 300;  // each takes a mount, whose end can be slow
   unsigned applied = 0;
   for (unsigned seed = 0; seed < seeds; ++seed) {
     Random random(seed);
@@ -573,7 +573,7 @@ TEST(LayerBothForms, RandomLayersComeToTheSameTree) {
     ASSERT_EQ(flat.tree(/*full=*/true), stack.merged()) << "seed " << seed;
   next_seed:;
   }
-  EXPECT_GT(applied, 500u);
+  EXPECT_GT(applied, seeds / 3);
 }
 
 }  // namespace

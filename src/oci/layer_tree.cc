@@ -95,6 +95,8 @@ void LayerTree::forget(const std::string& path) {
   if (const auto at = dirs_.find(path); at != dirs_.end()) erase(at);
   const std::string below = path + "/";
   for (auto at = dirs_.lower_bound(below); at != dirs_.end() && at->first.starts_with(below);) at = erase(at);
+  copied_.erase(path);
+  for (auto at = copied_.lower_bound(below); at != copied_.end() && at->starts_with(below);) at = copied_.erase(at);
   by_name_.clear();
   lower_links_.clear();
 }
