@@ -1,4 +1,6 @@
 """`exec` and `container run` under a real terminal: size, resize, Ctrl-C, exit codes."""
+import time
+
 import pytest
 from support import wait_until
 
@@ -22,14 +24,15 @@ def service(project, busybox):
 def test_exec_it_size_resize_ctrl_c_exit_code(service):
     t = service.pty("exec", "-it", "c", "--", "sh", rows=31, columns=97)
     t.expect(r"[#$] ")
-    t.send("stty size; test -t 0 && test -t 1 && echo it is a terminal\n")
+    t.send("stty size; test -t 0 && test -t 1 && echo a $((1+1))terminal\n")
     t.expect(r"31 97\r\n")
-    t.expect("it is a terminal\r\n")
+    t.expect("a 2terminal\r\n")
     t.resize(44, 120)
     t.send("sleep 0.2; stty size\n")
     t.expect(r"44 120\r\n")
-    t.send("sleep 1000\n")
-    t.expect("sleep 1000\r\n")
+    t.send("echo $((1+1))go; sleep 1000\n")
+    t.expect("2go\r\n")
+    time.sleep(0.2)  # until the shell has made sleep the foreground
     t.send("\x03")
     t.expect(r"[#$] ", 5)
     t.send("echo code $?\n")
