@@ -1,0 +1,100 @@
+#include "base/fs_at.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/sys.h"
+
+namespace locald {
+namespace {
+
+class FsAt : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = "/tmp/locald-fs-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    path_ = name;
+    dir_ = *sys::open(path_, O_RDONLY | O_DIRECTORY);
+  }
+  void TearDown() override { (void)remove_tree(path_); }
+
+  std::string path_;
+  UniqueFd dir_;
+};
+
+TEST_F(FsAt, OpenInRootNeverLeavesIt) {
+  ASSERT_EQ(::symlink("/etc/passwd", (path_ + "/evil").c_str()), 0);
+  ASSERT_EQ(::symlink("../../..", (path_ + "/up").c_str()), 0);
+  EXPECT_EQ(open_in_root(dir_.get(), "evil", O_RDONLY).error().code(), Errc::not_found);
+  EXPECT_EQ(open_in_root(dir_.get(), "../../../../etc/passwd", O_RDONLY).error().code(), Errc::not_found);
+  EXPECT_EQ(open_in_root(dir_.get(), "up/etc/passwd", O_RDONLY).error().code(), Errc::not_found);
+}
+
+TEST_F(FsAt, WriteFileAtomicReplacesAndLeavesNoTemporary) {
+  ASSERT_TRUE(write_file_atomic(dir_.get(), "a", "one"));
+  ASSERT_TRUE(write_file_atomic(path_ + "/a", "two", 0600, Durability::synced));
+  EXPECT_EQ(*read_file(path_ + "/a"), "two");
+  int count = 0;
+  ASSERT_TRUE(list_dir(dir_.get(), [&](const std::string&, unsigned char) -> Result<void> { return ++count, Result<void>(); }));
+  EXPECT_EQ(count, 1);
+  ASSERT_EQ(::mkdir((path_ + "/d").c_str(), 0700), 0);
+  EXPECT_FALSE(write_file_atomic(dir_.get(), "d", "x"));
+  count = 0;
+  ASSERT_TRUE(list_dir(dir_.get(), [&](const std::string&, unsigned char) -> Result<void> { return ++count, Result<void>(); }));
+  EXPECT_EQ(count, 2);
+}
+
+TEST_F(FsAt, ReadAllRefusesMoreThanAllowed) {
+  ASSERT_TRUE(write_file_atomic(dir_.get(), "a", std::string(5000, 'x')));
+  EXPECT_EQ(read_file(path_ + "/a", 5000)->size(), 5000u);
+  EXPECT_EQ(read_file(path_ + "/a", 4999).error().code(), Errc::invalid_input);
+  EXPECT_TRUE(read_file("/proc/self/status"));  // size 0 by stat
+}
+
+TEST_F(FsAt, RemoveTreeTakesDeepAndLockedFoldersAndNoLinkTargets) {
+  ASSERT_TRUE(write_file_atomic(dir_.get(), "keep", "x"));
+  ASSERT_EQ(::mkdir((path_ + "/t").c_str(), 0700), 0);
+  ASSERT_EQ(::symlink("../keep", (path_ + "/t/link").c_str()), 0);
+  UniqueFd at = *sys::open(path_ + "/t", O_RDONLY | O_DIRECTORY);
+  for (int i = 0; i < 3000; ++i) {  // far beyond PATH_MAX
+    ASSERT_EQ(::mkdirat(at.get(), "d", 0700), 0);
+    at = *sys::openat(at.get(), "d", O_RDONLY | O_DIRECTORY);
+  }
+  ASSERT_EQ(::mkdir((path_ + "/t/locked").c_str(), 0700), 0);
+  ASSERT_EQ(::mkdir((path_ + "/t/locked/in").c_str(), 0000), 0);
+  ASSERT_EQ(::chmod((path_ + "/t/locked").c_str(), 0500), 0);
+  const auto removed = remove_tree(path_ + "/t");
+  EXPECT_TRUE(removed) << removed.error().message();
+  EXPECT_FALSE(exists(path_ + "/t"));
+  EXPECT_TRUE(exists(path_ + "/keep"));
+  EXPECT_TRUE(remove_tree(path_ + "/t"));
+}
+
+TEST_F(FsAt, LockFileHasOneOwner) {
+  auto first = lock_file(path_ + "/lock", false);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(lock_file(path_ + "/lock", false).error().code(), Errc::already_exists);
+  first->reset();
+  EXPECT_TRUE(lock_file(path_ + "/lock", false));
+}
+
+TEST_F(FsAt, SocketsWorkInFoldersOfAnyLength) {
+  std::string deep = path_;
+  for (int i = 0; i < 8; ++i) deep += "/a-folder-with-a-rather-long-name";
+  const UniqueFd dir = *make_dirs(deep);
+  const UniqueFd listener = *sys::unix_listen(dir.get(), "ctl.sock");
+  const auto client = sys::unix_connect(deep + "/ctl.sock");
+  ASSERT_TRUE(client) << client.error().message();
+  struct stat st {};
+  ASSERT_EQ(::stat((deep + "/ctl.sock").c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777, 0600u);
+  EXPECT_EQ(sys::peer_cred(client->get())->uid, ::getuid());
+  EXPECT_EQ(sys::unix_connect(deep + "/none").error().code(), Errc::not_found);
+}
+
+}  // namespace
+}  // namespace locald

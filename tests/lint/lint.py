@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Layering and bans, as a test. `lint.py [ROOT]`: one line per finding, exit 1 if there is any.
+
+The tables are the documentation: what a room may include, what nobody may write, and why. Run by ctest and by
+scripts/test; takes well under a second.
+"""
+import os
+import re
+import sys
+
+# room: (rooms or single headers it may include besides itself, the reason). docs/architecture.md has the same table in words.
+LAYERS = {
+    "base": (set(), "the bottom: only what would make sense in a program without containers"),
+    "oci": ({"base"}, "images are bytes: tested without root, without processes, without a registry"),
+    "runtime": ({"base", "oci", "shim/protocol.h"}, "bundles become processes; knows the shim by its protocol alone, registries not at all"),
+    "builder": ({"base", "oci", "runtime"}, "above runtime, because the phases of a buildpack build are containers"),
+    "ipc": ({"base"}, "what server and CLI say to each other: neither side's types leak into it"),
+    "server": ({"base", "oci", "runtime", "builder", "ipc"}, "services over time; everything but the command line and the shim's inside"),
+    "cli": ({"base", "ipc"}, "thin: starts in 2 ms, cannot disagree with the server about a file"),
+    "shim": (set(), "one per service and static: only what SHIM_SAFE names"),
+}
+
+# Headers of base that the shim may include: no iostreams, no allocation after clone, nothing that links a library.
+SHIM_SAFE = {
+    "base/errc.h",
+    "base/error.h",
+    "base/fs_at.h",
+    "base/log_record.h",
+    "base/log_writer.h",
+    "base/result.h",
+    "base/strings.h",
+    "base/sys.h",
+    "base/unique_fd.h",
+}
+
+# Third-party headers stay inside .cc files, so that a room's contract costs its readers nothing.
+THIRD_PARTY = ("CLI/", "archive", "boost/", "curl/", "fmt/", "gtest/", "gmock/", "isa-l", "igzip", "libisal", "openssl/", "toml++/",
+               "toml.hpp", "yaml-cpp/", "zstd", "zlib")
+
+# pattern, where it is allowed (a prefix or a suffix of the path below src/), why it is banned elsewhere. Comments and strings are not looked at.
+BANS = [
+    (r"\bremove_all\s*\(", (), "follows a swapped symlink; use remove_tree() of base/fs_at.h"),
+    (r"(?<![\w.>])(?:std::|::)?(?:system|popen)\s*\(", (), "goes through a shell; use base/spawn.h"),
+    (r"(?<!\w)::(?:open|openat|creat)\s*\(", ("base/", "_test.cc"), "no O_CLOEXEC by default; use sys::openat()"),
+    (r"\bthrow\b", (), "errors are values here: return an Error (base/result.h)"),
+    (r"\busing\s+namespace\s+(?!std::(?:string_view_literals|string_literals|chrono_literals|literals)\b)", (), "a header added later changes what a name means"),
+    (r"\b(?:strcpy|strcat|sprintf|gets|tmpnam|mktemp)\s*\(", (), "no bound, or a race; use std::string, fmt, mkostemp"),
+    (r"(?<![\w:.>])std::(?:cout|cerr)\b", ("_test.cc", "_bench.cc"), "iostreams cost start time; write through base/log.h or cli/print.h"),
+]
+# These two look into comments too.
+WORDS = [
+    (r"\b(?:TODO|FIXME|XXX)\b", "do it now or write it down as an issue; in the code it rots"),
+]
+MAX_LINES = 800  # the alarm; 400 is the aim
+
+TOKEN = re.compile(
+    r'//[^\n]*|/\*.*?\*/|R"([^()\s\\]{0,16})\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\'', re.S)
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)
+
+
+def blank(text):
+    """The code with comments and literals blanked, so that line numbers stay."""
+    return TOKEN.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
+
+
+def line_of(text, at):
+    return text.count("\n", 0, at) + 1
+
+
+def may_include(room, target):
+    allowed = LAYERS[room][0]
+    if room == "shim":
+        return target in SHIM_SAFE or target.startswith("shim/")
+    return target in allowed or target.split("/")[0] in allowed | {room}
+
+
+def check_file(path, text):
+    """path: below src/. Yields (line, message)."""
+    room = path.split("/")[0]
+    header = path.endswith(".h")
+    test = path.endswith(("_test.cc", "_fuzz.cc", "_bench.cc", "_testing.h")) or "/testing/" in path
+    if room not in LAYERS:
+        yield 1, f"'{room}' is not a room; the rooms are {', '.join(LAYERS)}"
+        return
+    for m in INCLUDE.finditer(text):
+        kind, target, line = m.group(1), m.group(2), line_of(text, m.start())
+        if kind == '"':
+            first = target.split("/")[0]
+            if first not in LAYERS:
+                yield line, f'"{target}": include our headers from the root of src, "ROOM/name.h"'
+            elif not may_include(room, target) and not test:
+                yield line, f'{room} may not include "{target}": {LAYERS[room][1]}'
+            elif test and room == "base" and first != "base":
+                yield line, f'{room} may not include "{target}", in tests neither: {LAYERS[room][1]}'
+        elif target.startswith(THIRD_PARTY):
+            if header and not test:
+                yield line, f"<{target}> in a header: third-party includes stay inside .cc files"
+            elif room == "shim" and not test:
+                yield line, f"<{target}> in the shim, which is static and tiny: libc and SHIM_SAFE only"
+    # What the shim may include must itself include nothing else.
+    if path in SHIM_SAFE:
+        for m in INCLUDE.finditer(text):
+            if m.group(1) == '"' and m.group(2) not in SHIM_SAFE:
+                yield line_of(text, m.start()), f'"{m.group(2)}" in {path}, which the shim includes: list it in SHIM_SAFE or do without'
+    code = blank(text)
+    for pattern, where, why in BANS:
+        if path.startswith(tuple(w for w in where if w.endswith("/")) or "\0") or path.endswith(tuple(w for w in where if not w.endswith("/")) or "\0"):
+            continue
+        for m in re.finditer(pattern, code):
+            yield line_of(code, m.start()), f"`{m.group().strip()}`: {why}"
+    for pattern, why in WORDS:
+        for m in re.finditer(pattern, text):
+            yield line_of(text, m.start()), f"{m.group()}: {why}"
+    if header and "#pragma once" not in text:
+        yield 1, "no #pragma once"
+    if (lines := text.count("\n")) > MAX_LINES:
+        yield lines, f"{lines} lines (the alarm is {MAX_LINES}): which two ideas does it hold?"
+
+
+def check_tree(root):
+    src = os.path.join(root, "src")
+    for folder, dirs, files in os.walk(src):
+        dirs.sort()
+        names = {n for n in files if n.endswith((".cc", ".h"))}
+        lists = ""
+        if "CMakeLists.txt" in files:
+            with open(os.path.join(folder, "CMakeLists.txt"), encoding="utf-8") as f:
+                lists = f.read()
+        for name in sorted(names):
+            full = os.path.join(folder, name)
+            path = os.path.relpath(full, src)
+            with open(full, encoding="utf-8") as f:
+                text = f.read()
+            for line, message in check_file(path, text):
+                yield f"src/{path}:{line}: {message}"
+            # A source that no list names compiles nowhere and is tested by nobody.
+            if lists and name.endswith(".cc") and not re.search(rf"\b{re.escape(name)}\b", lists) and f"{name[:-3]}" not in lists.split():
+                yield f"src/{path}:1: not listed in src/{os.path.relpath(folder, src)}/CMakeLists.txt"
+
+
+def main(argv):
+    root = argv[1] if len(argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    findings = list(check_tree(root))
+    for finding in findings:
+        print(finding)
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
