@@ -17,7 +17,8 @@
 /// refused (Errc::invalid_input naming its path, "process.user.uid: not a number").
 ///
 /// Written: members that hold their default are left out, but for those that
-/// the spec's schema requires. from_json(to_json(x)) == x.
+/// the spec's schema requires. from_json(to_json(x)) == x. Whole numbers end at
+/// 2^63 - 1, as base/json.h's do; larger ones are refused.
 /// Spec: OCI runtime-spec 1.0.2, config.md, config-linux.md.
 namespace locald::oci::spec {
 
@@ -60,7 +61,7 @@ struct Capabilities {
 
 struct Rlimit {
   std::string type;  ///< "RLIMIT_NOFILE"
-  std::uint64_t soft = 0, hard = 0;
+  std::int64_t soft = 0, hard = 0;
   friend bool operator==(const Rlimit&, const Rlimit&) = default;
 };
 
@@ -115,7 +116,7 @@ struct Resources {
 
 struct SeccompArg {
   std::uint32_t index = 0;  ///< of the system call's argument, 0..5
-  std::uint64_t value = 0, value_two = 0;
+  std::int64_t value = 0, value_two = 0;
   std::string op = "SCMP_CMP_EQ";
   friend bool operator==(const SeccompArg&, const SeccompArg&) = default;
 };
