@@ -33,7 +33,7 @@ struct VolumeMount {
 /// Limits of the cgroup. Rootless without delegation there is none to set them
 /// in: what is asked for and cannot be given is an error, never ignored.
 struct ResourceLimits {
-  std::optional<std::uint64_t> memory_bytes;  ///< swap included
+  std::optional<std::uint64_t> memory_bytes;  ///< without swap
   std::optional<double> cpus;                 ///< 1.5 = one and a half processors
   std::optional<std::int64_t> pids;
   bool any() const noexcept { return memory_bytes || cpus || pids; }
@@ -66,6 +66,10 @@ struct ContainerOptions {
 
   friend bool operator==(const ContainerOptions&, const ContainerOptions&) = default;
 };
+
+/// An absolute path without "//", "/./", a trailing "/" or "..": Errc::invalid_input otherwise,
+/// naming `what` ("the mount's target").
+Result<std::string> normal_path(std::string_view path, std::string_view what);
 
 /// "512m", "2g", "1048576": powers of 1024, as compose and Docker count. Errc::invalid_input otherwise.
 Result<std::uint64_t> parse_bytes(std::string_view text);
