@@ -88,18 +88,17 @@ struct ImageStore::State {
     auto document = TRY(parse_manifest(bytes, manifest.media_type));
     auto* image = std::get_if<ImageManifest>(&document);
     if (image == nullptr) return Error(Errc::corrupt, manifest.digest.str() + " is an index where a manifest was expected");
-    auto out = std::make_shared<Parsed>();
-    out->config = TRY(ImageConfig::parse(TRY(layout.read_document(image->config.digest, kMaxManifestBytes))));
-    if (out->config.diff_ids.size() != image->layers.size())
+    ImageConfig config = TRY(ImageConfig::parse(TRY(layout.read_document(image->config.digest, kMaxManifestBytes))));
+    if (config.diff_ids.size() != image->layers.size())
       return Error(Errc::corrupt, manifest.digest.str() + ": " + std::to_string(image->layers.size()) + " layers, but " +
-                                      std::to_string(out->config.diff_ids.size()) + " diff ids");
-    out->size_bytes = bytes.size() + image->config.size_bytes;
-    for (const Descriptor& layer : image->layers) out->size_bytes += layer.size_bytes;
-    out->manifest = std::move(*image);
+                                      std::to_string(config.diff_ids.size()) + " diff ids");
+    std::uint64_t size = bytes.size() + image->config.size_bytes;
+    for (const Descriptor& layer : image->layers) size += layer.size_bytes;
+    auto out = std::make_shared<const Parsed>(Parsed{std::move(*image), std::move(config), size});
     const std::lock_guard guard(mutex);
     if (cache.size() >= kMaxCached) cache.clear();
     cache[manifest.digest] = out;
-    return std::shared_ptr<const Parsed>(out);
+    return out;
   }
 
   Result<StoredImage> image(const Descriptor& entry, const std::string& name) {
