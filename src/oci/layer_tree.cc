@@ -317,6 +317,7 @@ Result<void> LayerTree::drop(const std::string& name) {
 
 Result<void> LayerTree::finish() {
   for (auto& [path, dir] : dirs_) {
+    if (dir.has_whiteouts && lower_hidden(dir)) TRY(remove_whiteouts(dir));
     if (!dir.changed && form_ == Form::flat) continue;
     // Not by fd(): one use each, and the cache would only churn.
     UniqueFd own;

@@ -29,6 +29,7 @@ struct LayerDir {
   bool changed = false;   ///< something in it or of it was changed: mtime must be set
   bool mine = false;      ///< this layer has an entry in it or for it: a whiteout must not take it away
   bool hides_lower = false;  ///< overlay form: opaque, or known to have no folder below
+  bool has_whiteouts = false;    ///< overlay form: finish() may have to take them away again
   std::vector<TarEntry::Xattr> late;
 };
 
@@ -128,6 +129,8 @@ class LayerTree {
   void mark_mine(LayerDir& dir);
   Result<void> set_opaque(LayerDir& dir);
   Result<bool> hide(LayerDir& dir, const std::string& name);
+  bool lower_hidden(const LayerDir& dir);
+  Result<void> remove_whiteouts(LayerDir& dir);
   Result<void> prune(LayerDir& dir);
   Result<bool> spare(LayerDir& dir, const std::string& name);
 

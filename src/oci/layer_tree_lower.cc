@@ -105,6 +105,7 @@ Result<bool> LayerTree::hide(LayerDir& dir, const std::string& name) {
   const int at = TRY(fd(dir));
   if (::mknodat(at, name.c_str(), S_IFCHR, 0) == 0) {
     dir.changed = true;
+    dir.has_whiteouts = true;
     shadowed(path);
     return false;
   }
@@ -142,6 +143,28 @@ Result<void> LayerTree::prune(LayerDir& dir) {
   return {};
 }
 
+bool LayerTree::lower_hidden(const LayerDir& dir) {
+  for (const LayerDir* at = &dir; at != nullptr; at = at->path.empty() ? nullptr : known(parent_path(at->path)))
+    if (at->hides_lower) return true;
+  return false;
+}
+
+/// Whiteouts that came before their folder was found to hide everything below
+/// have nothing left to do, and overlayfs would list them: it looks for whiteouts in merged folders alone.
+Result<void> LayerTree::remove_whiteouts(LayerDir& dir) {
+  const int at = TRY(fd(dir));
+  std::vector<std::string> names;
+  TRY(list_dir(at, [&](const std::string& name, unsigned char /*type*/) -> Result<void> {
+    struct stat st {};
+    if (::fstatat(at, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0)
+      names.push_back(name);
+    return {};
+  }));
+  for (const std::string& name : names)
+    if (::unlinkat(at, name.c_str(), 0) != 0) return Error::from_errno(errno, "remove the whiteout " + name);
+  return {};
+}
+
 Result<void> LayerTree::whiteout(LayerDir& dir, const std::string& name) {
   const std::string path = join_path(dir.path, name);
   const auto kept = [&] { warnings_.add(path + " is whited out by the layer that holds it; it was kept"); };
@@ -157,7 +180,7 @@ Result<void> LayerTree::whiteout(LayerDir& dir, const std::string& name) {
     kept();
     return set_opaque(*folder);
   }
-  if (dir.hides_lower) return {};  // nothing of that name below
+  if (lower_hidden(dir)) return {};  // nothing of that name below
   if (TRY(hide(dir, name))) kept();
   return {};
 }
