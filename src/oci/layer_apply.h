@@ -50,6 +50,7 @@ struct AppliedLayer {
   Digest diff_id;                     ///< SHA-256 of all bytes of the tar, those after its end included
   std::uint64_t bytes = 0;            ///< of the tar, uncompressed
   std::uint64_t entries = 0;
+  bool used_lowers = false;           ///< what was made is right only upon these lower layers
   unsigned skipped_devices = 0;       ///< devices that this id map cannot hold; tell once an image
   std::vector<std::string> warnings;  ///< for people; bounded
 };

@@ -45,7 +45,7 @@ struct ImageReference {
   /// The complete text, unique per image: "docker.io/library/redis:7",
   /// "docker.io/library/redis@sha256:…", "oci:/dir:name". Parses to an equal value.
   std::string name() const;
-  /// The shortest text that means the same: "redis:7".
+  /// The same without what is understood: "redis:7", "ghcr.io/a/b:latest".
   std::string familiar() const;
 
   bool is_registry() const noexcept { return transport == Transport::docker; }

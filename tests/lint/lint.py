@@ -22,11 +22,10 @@ LAYERS = {
 
 # Headers of base that the shim may include: no iostreams, no allocation after clone, nothing that links a library.
 SHIM_SAFE = {
-    "base/errc.h",
+    "base/attach_protocol.h",
     "base/error.h",
     "base/fs_at.h",
-    "base/log_record.h",
-    "base/log_writer.h",
+    "base/log_format.h",
     "base/result.h",
     "base/strings.h",
     "base/sys.h",
