@@ -1,7 +1,9 @@
 #include "server/supervisor.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/strings.h"
@@ -50,8 +52,7 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition, 
     case Phase::exited:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
       if (condition == DependsCondition::completed && state.exit && state.exit->success()) return {Kind::satisfied, {}};
-      if (condition == DependsCondition::healthy && because.empty()) return impossible("has ended");
-      return impossible("did not come to that");
+      return impossible(condition == DependsCondition::completed ? "did not complete" : "has ended");
     case Phase::running:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
       if (condition == DependsCondition::completed) return pending;
@@ -76,6 +77,19 @@ const Supervisor::Unit* Supervisor::find(const std::string& service) const {
 Supervisor::Unit* Supervisor::get(const std::string& service) {
   const auto it = units_.find(service);
   return it == units_.end() ? nullptr : &it->second;
+}
+
+std::string Supervisor::probe_failure(const std::string& service) const {
+  const Unit* unit = find(service);
+  return unit == nullptr || unit->monitor == nullptr ? std::string() : unit->monitor->last_failure();
+}
+
+void Supervisor::restore(const std::string& service, ServiceState state, std::uint64_t life) {
+  if (Unit* unit = get(service)) {
+    unit->state = std::move(state);
+    unit->life = life;
+    observer_.changed(service);
+  }
 }
 
 runtime::ServiceHandle* Supervisor::handle(const std::string& service) {
@@ -108,7 +122,10 @@ void Supervisor::start(const std::set<std::string>& services) {
     if (Unit* unit = get(name)) {
       unit->stop_wanted = unit->kill_wanted = false;
       unit->state = step(std::move(unit->state), event::Start{}, unit->config->restart).next;
-      if (unit->state.phase == Phase::preparing) launch(name, *unit);  // from the back-off
+      if (unit->state.phase == Phase::preparing) {  // it was in back-off
+        unit->timer.reset();
+        launch(name, *unit);
+      }
       observer_.changed(name);
     }
   for (const std::string& name : services) check_dependencies(name);
@@ -155,6 +172,14 @@ void Supervisor::check_stops() {
     std::vector<std::string> ready;
     for (const auto& [name, unit] : units_)
       if (unit.stop_wanted && !held.contains(name)) ready.push_back(name);
+    if (ready.empty()) {
+      // Configurations of different times may hold each other up; then all go at once.
+      bool moving = false;
+      for (const auto& [name, unit] : units_) moving = moving || unit.state.phase == Phase::stopping;
+      if (!moving)
+        for (const auto& [name, unit] : units_)
+          if (unit.stop_wanted) ready.push_back(name);
+    }
     for (const std::string& name : ready) {
       Unit* unit = get(name);
       unit->stop_wanted = false;
@@ -197,11 +222,12 @@ void Supervisor::perform(const std::string& service, Unit& unit, const Action& a
     void operator()(const action::StopProcess&) {
       if (unit.handle == nullptr) return;
       const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-      // 0 lets the shim use the image's own.
-      (void)unit.handle->stop(config.stop_signal, unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
+      // 0: the image's own.
+      const int signal = config.stop_signal == 0 && config.kind == ServiceKind::exec ? SIGTERM : config.stop_signal;
+      (void)unit.handle->stop(signal, unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
     }
     void operator()(const action::KillProcess&) {
-      if (unit.handle != nullptr) (void)unit.handle->stop(9, Milliseconds(0));
+      if (unit.handle != nullptr) (void)unit.handle->stop(SIGKILL, Milliseconds(0));
     }
     void operator()(const action::ArmTimer& a) {
       unit.timer = self.loop_.after(a.delay, [&s = self, name = service] { s.apply(name, event::TimerFired{}); });
@@ -284,8 +310,11 @@ void Supervisor::listen(const std::string& service, Unit& unit) {
     Unit* u = present();
     if (u == nullptr) return;
     u->pid = pid;
-    u->started_at = std::chrono::system_clock::now();
-    u->running_since = EventLoop::Clock::now();
+    u->started_at = u->handle->started_at();
+    if (u->started_at.time_since_epoch().count() == 0) u->started_at = std::chrono::system_clock::now();
+    // An adopted process may be old: its age decides how often it is probed and whether it ran well.
+    const auto age = std::max(std::chrono::system_clock::now() - u->started_at, std::chrono::system_clock::duration(0));
+    u->running_since = EventLoop::Clock::now() - std::chrono::duration_cast<EventLoop::Clock::duration>(age);
     apply(service, event::Started{});
     observer_.running(service);
   };
@@ -305,12 +334,17 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   unit.pid = unit.shim_pid = 0;
   unit.dropped_bytes = status.dropped_bytes;
   unit.active.reset();
-  clean(service, unit, unit.instance, unit.nonce);
+  const std::string instance = unit.instance, nonce = unit.nonce;
+  ++unit.cleaning;
   apply(service, event::Exited{exit_info(status), uptime, std::chrono::duration_cast<Milliseconds>(now.time_since_epoch())});
+  // After what the end changed has been written down (the observer does that in a
+  // post of its own): until then exit.json is the only record of it.
+  loop_.post([this, alive = alive_, service, instance, nonce] {
+    if (*alive) clean(service, instance, nonce);
+  });
 }
 
-void Supervisor::clean(const std::string& service, Unit& unit, const std::string& instance, const std::string& nonce) {
-  ++unit.cleaning;
+void Supervisor::clean(const std::string& service, const std::string& instance, const std::string& nonce) {
   launcher_.clean(instance, nonce, [this, alive = alive_, service](Result<void> result) {
     if (!*alive) return;
     Unit* u = get(service);
@@ -365,9 +399,8 @@ void Supervisor::adopt_ended(const std::string& service, const std::string& inst
   unit->life = life;
   unit->instance = instance;
   unit->nonce = nonce;
-  clean(service, *unit, instance, nonce);
   apply(service, event::Adopted{/*running=*/false});
-  apply(service, event::Exited{exit_info(exit), Milliseconds(0), Milliseconds(0)});
+  ended(service, *unit, exit);
 }
 
 }  // namespace locald::server

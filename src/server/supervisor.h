@@ -49,7 +49,6 @@ class Supervisor {
     bool stop_wanted = false;  // waits for its dependents to end first
     bool kill_wanted = false;
     int cleaning = 0;          // clean()s under way
-    bool deliver_exit = false;
   };
 
   struct Observer {
@@ -87,6 +86,12 @@ class Supervisor {
   void adopt_ended(const std::string& service, const std::string& instance, const std::string& nonce,
                    const runtime::ExitStatus& exit, std::uint64_t life);
 
+  /// A state that was written down: an end, with the counts of restarts. Nothing runs.
+  void restore(const std::string& service, ServiceState state, std::uint64_t life);
+
+  /// Why the last probe failed; empty when it did not.
+  std::string probe_failure(const std::string& service) const;
+
   /// Where a client attaches; null where nothing runs.
   runtime::ServiceHandle* handle(const std::string& service);
 
@@ -101,7 +106,7 @@ class Supervisor {
   void listen(const std::string& service, Unit& unit);
   void begin_health(const std::string& service, Unit& unit);
   void ended(const std::string& service, Unit& unit, const runtime::ExitStatus& status);
-  void clean(const std::string& service, Unit& unit, const std::string& instance, const std::string& nonce);
+  void clean(const std::string& service, const std::string& instance, const std::string& nonce);
 
   EventLoop& loop_;
   Launcher& launcher_;
