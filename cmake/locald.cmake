@@ -15,7 +15,8 @@ add_compile_options(
   -Wnon-virtual-dtor   # interfaces are deleted through their base
   -Wno-missing-field-initializers)  # designated initialisers name what they set
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-Wno-maybe-uninitialized)  # GCC 12 sees ghosts in std::optional and std::variant
+  add_compile_options(-Wno-maybe-uninitialized  # GCC 12 sees ghosts in std::optional and std::variant
+                      -Wno-free-nonheap-object)  # and where TRY unpacks a Result that holds a std::map
 endif()
 if(LOCALD_SANITIZE)
   add_compile_options(-fsanitize=${LOCALD_SANITIZE} -fno-omit-frame-pointer -g1)

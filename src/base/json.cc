@@ -207,6 +207,7 @@ Result<Json> Json::parse(std::string_view text, const ParseOptions& options) {
     return Error(Errc::invalid_input, "JSON of more than " + human_bytes(options.max_bytes));
   boost::json::parse_options wanted;
   wanted.max_depth = static_cast<std::size_t>(options.max_depth);
+  wanted.allow_invalid_utf8 = options.any_bytes;
   boost::json::basic_parser<Handler> parser(wanted, options.reject_duplicates);
   boost::json::error_code ec;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), ec);

@@ -125,6 +125,10 @@ std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::uint64_t max_bytes) {
   return std::make_unique<FileSource>(std::move(fd), max_bytes);
 }
 
+std::unique_ptr<ByteSource> verified_source(std::unique_ptr<ByteSource> inner, const Descriptor& blob) {
+  return std::make_unique<VerifyingSource>(std::move(inner), blob);
+}
+
 Result<std::unique_ptr<ByteSource>> BlobIngest::prefix() const {
   UniqueFd fd = TRY(open_regular(layout_dir_, ingest_path(expected_.digest), "the download of " + expected_.digest.str()));
   return file_source(std::move(fd), offset());
@@ -217,7 +221,7 @@ Result<std::string> ImageLayout::read_document(const Digest& digest, std::size_t
 
 Result<std::unique_ptr<ByteSource>> ImageLayout::open_verified(const Descriptor& blob) const {
   UniqueFd fd = TRY(open_blob(blob.digest));
-  return std::unique_ptr<ByteSource>(std::make_unique<VerifyingSource>(file_source(std::move(fd)), blob));
+  return verified_source(file_source(std::move(fd)), blob);
 }
 
 Result<BlobIngest> ImageLayout::ingest(const Descriptor& blob, std::stop_token stop) {

@@ -36,7 +36,7 @@ std::vector<LayerKey> layer_keys(const std::vector<Digest>& diff_ids);
 /// the user namespace too; add, remove and sweep walk trees of mapped owners and
 /// belong into a worker inside it.
 ///
-/// Several processes may use one store at the same time. Objects are values; thread-safe but for what the kernel makes racy.
+/// Several processes may use one store at the same time. Thread-safe.
 class LayerStore {
  public:
   /// @param layers_dir  absolute; made (0700) with its inner folders where missing.
@@ -73,7 +73,7 @@ class LayerStore {
   /// caller knows that no container uses it.
   Result<void> remove(const Digest& diff_id);
 
-  /// Removes what crashes left in `.staging` and links that point nowhere. add() does it by itself, once.
+  /// Removes what crashes left in `.staging`. add() does it by itself.
   Result<void> sweep();
 
  private:
@@ -83,7 +83,6 @@ class LayerStore {
   std::string dir_;
   std::string map_id_;
   IdMap map_;
-  bool swept_ = false;
 };
 
 }  // namespace locald::oci

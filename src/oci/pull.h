@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "oci/credentials.h"
 #include "oci/digest.h"
 #include "oci/image_store.h"
 #include "oci/layer_apply.h"
@@ -21,12 +22,6 @@ enum class PullPolicy : std::uint8_t {
   never,    ///< Errc::not_found when it is not there
 };
 Result<PullPolicy> parse_pull_policy(std::string_view text);
-
-/// Login for one registry. Sent to that registry and to its own token service, over TLS or loopback alone.
-struct Credentials {
-  std::string user;
-  std::string password;
-};
 
 struct PullProgress {
   enum class Phase : std::uint8_t {
