@@ -29,8 +29,8 @@ class Project {
     EventLoop& loop;
     Launcher& launcher;
     const Paths& paths;
-    std::function<void(Project&)> down;  ///< nothing of it is left; it may be destroyed (not at once: by post)
-    std::function<void(Project&)> reap_data;  ///< `down` wants containers' writable layers gone, see Launcher
+    /// Nothing of it runs any more; what it leaves on disk and close() are the receiver's. By post.
+    std::function<void(const std::string& name)> quiet;
   };
   Project(World world, std::string name, std::string dir, std::string file);
   ~Project();
@@ -52,7 +52,7 @@ class Project {
   Result<std::set<std::string>> apply(const std::map<std::string, ServiceConfig>& configs, const std::set<std::string>& selected,
                                       std::shared_ptr<const UserContext> user);
 
-  enum class Until { started, ready, quiet, running_again };
+  enum class Until { started, ready, quiet };
   struct Outcome {
     std::map<std::string, std::string> failed;  ///< service -> why
     std::set<std::string> pending;              ///< non-empty: the time was over
@@ -63,9 +63,11 @@ class Project {
   void start(const std::set<std::string>& services);
   void stop(const std::set<std::string>& services);
   void restart(const std::set<std::string>& services);
-  /// Stops everything, in reverse order, and forgets the project; World::down tells the end.
+  /// Stops everything, in reverse order; World::quiet tells the end.
   /// `kill` (also later, while it goes down): all at once.
   void bring_down(bool volumes, bool kill = false);
+  /// After World::quiet: forgets what was written down and tells those who watch.
+  void close();
 
   /// Sends state, progress and notice events until the reply's client hangs up or `unsubscribe`.
   /// @param services  whose; empty: all. @param present  begins with the present states.
@@ -104,17 +106,17 @@ class Project {
   void flush();
   void check(const std::string& service);
   void finish(std::uint64_t id);
+  void send(const Json& event, const std::string& service);
   void check_down();
   Result<void> save_configs() const;
   void save_state();
-  std::string state_text() const;
+  std::string record(const std::string& service) const;
   std::uint64_t next_segment(const std::string& service) const;
 
   World world_;
   std::string name_, dir_, file_;
   Supervisor supervisor_;
-  std::map<std::string, std::shared_ptr<const ServiceConfig>> vanishing_;  // removed once quiet
-  std::set<std::string> vanished_;
+  std::set<std::string> vanished_;  // from the file: removed once quiet
   std::set<std::string> unwanted_;  // stopped by the user
   std::map<std::uint64_t, Waiting> waits_;
   std::map<Subscription, Subscriber> subscribers_;
@@ -123,8 +125,8 @@ class Project {
   std::set<std::string> dirty_;
   bool flush_posted_ = false;
   bool going_down_ = false, remove_volumes_ = false, is_down_ = false;
-  std::string saved_state_;
-  std::map<std::string, Json> restored_;
+  std::map<std::string, std::string> records_;  // what the state file says of each service
+  Json restored_;                               // the state file of an earlier server
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -7,19 +7,21 @@
 
 namespace locald::server {
 
-/// The answer to one request (ipc/api.h): any number of events where the request
-/// is a stream, then exactly one of result and error. Loop thread only; held by
-/// whoever answers, so it may come long after. Dropped unanswered, the client is
-/// told so. After the client hung up everything is ignored.
+/// The answer to one request. The first call decides its form: event() makes it
+/// a stream of lines, result() or error() alone one object (ipc/api.h). Exactly one
+/// result() or error() ends it; what is said after that, or after the client has
+/// hung up, is dropped. Loop thread only; keep the shared_ptr as long as you may answer.
 class Reply {
  public:
   virtual ~Reply() = default;
-  virtual void event(const Json& event) = 0;  ///< dropped where the request is no stream
+  virtual void event(const Json& event) = 0;
   virtual void result(Json result) = 0;
   virtual void error(const Error& error) = 0;
-  virtual void error(Json error) = 0;  ///< {"code", "message", "hint", …}
-  /// Called at most once, when the client hangs up before the answer is complete.
-  virtual void on_hangup(std::function<void()> call) = 0;
+  /// As error(), with more members in the "error" object.
+  virtual void error(const Error& error, const Json::Object& more) = 0;
+  /// Called once if the client goes before the end.
+  virtual void on_hangup(std::function<void()> gone) = 0;
+  virtual bool open() const = 0;  ///< not ended, client still there
 };
 using ReplyPtr = std::shared_ptr<Reply>;
 

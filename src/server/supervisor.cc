@@ -64,8 +64,8 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition, 
   return pending;
 }
 
-Supervisor::Supervisor(EventLoop& loop, Launcher& launcher, std::string project, Observer observer)
-    : loop_(loop), launcher_(launcher), project_(std::move(project)), observer_(std::move(observer)) {}
+Supervisor::Supervisor(EventLoop& loop, Launcher& launcher, std::string project, std::string dir, Observer observer)
+    : loop_(loop), launcher_(launcher), project_(std::move(project)), dir_(std::move(dir)), observer_(std::move(observer)) {}
 
 Supervisor::~Supervisor() { *alive_ = false; }
 
@@ -267,13 +267,18 @@ void Supervisor::check_dependents(const std::string& service) {
   for (const std::string& name : waiting) check_dependencies(name);
 }
 
+LaunchRequest Supervisor::request(const Unit& unit) const {
+  LaunchRequest r{project_, dir_, unit.instance, unit.nonce, unit.life, unit.state.history.restarts, {}, unit.active, unit.user};
+  for (const auto& [name, other] : units_) r.hosts.push_back(name);
+  return r;
+}
+
 void Supervisor::launch(const std::string& service, Unit& unit) {
   ++unit.life;
   unit.instance = short_id();
   unit.nonce = random_hex(16);
   unit.active = unit.config;
   unit.kill_wanted = false;
-  const LaunchRequest request{project_, unit.instance, unit.nonce, unit.life, unit.active, unit.user};
   const auto present = [this, alive = alive_, service, life = unit.life]() -> Unit* {
     Unit* u = *alive ? get(service) : nullptr;
     return u != nullptr && u->life == life ? u : nullptr;
@@ -297,7 +302,7 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
     apply(service, event::Launched{});
     if (Unit* now = present()) listen(service, *now);
   };
-  unit.launch = launcher_.launch(request, std::move(events));
+  unit.launch = launcher_.launch(request(unit), std::move(events));
 }
 
 void Supervisor::listen(const std::string& service, Unit& unit) {
@@ -363,9 +368,9 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
   const HealthConfig& h = config.health;
   std::unique_ptr<Prober> prober;
   if (h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp)
-    prober = make_net_prober(loop_, h.host, h.port, h.kind == HealthSpec::Kind::http ? h.path : "");
+    prober = make_net_prober(loop_, h.host, static_cast<std::uint16_t>(h.port), h.kind == HealthSpec::Kind::http ? h.path : "");
   else
-    prober = launcher_.make_prober({project_, unit.instance, unit.nonce, unit.life, unit.active, unit.user});
+    prober = launcher_.make_prober(request(unit));
   if (prober == nullptr) return;
   unit.monitor = std::make_unique<HealthMonitor>(
       loop_, h, std::move(prober), unit.running_since, [this, service, life = unit.life](Health health, const std::string& reason) {
@@ -379,10 +384,11 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
 }
 
 void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::ServiceHandle> handle,
-                       std::shared_ptr<const ServiceConfig> active, std::uint64_t life) {
+                       std::shared_ptr<const ServiceConfig> active, std::uint64_t life, int restarts) {
   Unit* unit = get(service);
   if (unit == nullptr) return;
   unit->life = life;
+  unit->state.history.restarts = restarts;
   unit->instance = handle->instance();
   unit->nonce = handle->nonce();
   unit->active = std::move(active);
@@ -393,10 +399,11 @@ void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::Serv
 }
 
 void Supervisor::adopt_ended(const std::string& service, const std::string& instance, const std::string& nonce,
-                             const runtime::ExitStatus& exit, std::uint64_t life) {
+                             const runtime::ExitStatus& exit, std::uint64_t life, int restarts) {
   Unit* unit = get(service);
   if (unit == nullptr) return;
   unit->life = life;
+  unit->state.history.restarts = restarts;
   unit->instance = instance;
   unit->nonce = nonce;
   apply(service, event::Adopted{/*running=*/false});
