@@ -39,7 +39,8 @@ class Environment {
   Result<std::uint64_t> id_count();
 
   /// Runs `job` in a worker, with what every job needs (paths, id map) added.
-  Result<Json> run(Json job, const std::function<void(const Json&)>& progress, const std::stop_token& stop);
+  Result<Json> run(Json job, const std::function<void(const Json&)>& progress,
+                   const std::stop_token& stop);
 
   /// One at a time per `key`: two starts must not make the same volume or facts (rule 4).
   std::shared_ptr<std::mutex> lock_for(const std::string& key);

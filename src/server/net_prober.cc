@@ -21,13 +21,15 @@ struct Address {
 
 Address make_address(const std::string& host, int port) {
   Address a;
-  if (auto* v4 = reinterpret_cast<sockaddr_in*>(&a.storage); ::inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
+  if (auto* v4 = reinterpret_cast<sockaddr_in*>(&a.storage);
+      ::inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
     v4->sin_family = AF_INET;
     v4->sin_port = htons(static_cast<std::uint16_t>(port));
     a.size = sizeof *v4;
     return a;
   }
-  if (auto* v6 = reinterpret_cast<sockaddr_in6*>(&a.storage); ::inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1) {
+  if (auto* v6 = reinterpret_cast<sockaddr_in6*>(&a.storage);
+      ::inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1) {
     v6->sin6_family = AF_INET6;
     v6->sin6_port = htons(static_cast<std::uint16_t>(port));
     a.size = sizeof *v6;
@@ -39,15 +41,18 @@ constexpr std::size_t kMaxHead = 4096;  // of the answer, in which its first lin
 
 class NetProber : public Prober {
  public:
-  NetProber(EventLoop& loop, const std::string& host, int port, const std::string& path) : loop_(loop) {
+  NetProber(EventLoop& loop, const std::string& host, int port, const std::string& path)
+      : loop_(loop) {
     if (host == "localhost" || host == "127.0.0.1")
       hosts_ = {"127.0.0.1", "::1"};
     else
       hosts_ = {host};
     port_ = port;
     if (!path.empty())
-      request_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: locald\r\nAccept: */*\r\nConnection: close\r\n\r\n", path,
-                             host.find(':') == std::string::npos ? host : "[" + host + "]", port);
+      request_ = fmt::format(
+          "GET {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: locald\r\nAccept: */*\r\nConnection: "
+          "close\r\n\r\n",
+          path, host.find(':') == std::string::npos ? host : "[" + host + "]", port);
   }
   ~NetProber() override { cancel(); }
 
@@ -55,7 +60,8 @@ class NetProber : public Prober {
     cancel();
     done_ = std::move(done);
     timer_ = loop_.after(timeout, [this, timeout] {
-      finish(Error(Errc::timed_out, fmt::format("{}: no answer within {} ms", where(), timeout.count())));
+      finish(Error(Errc::timed_out,
+                   fmt::format("{}: no answer within {} ms", where(), timeout.count())));
     });
     next_ = 0;
     first_error_.reset();
@@ -89,9 +95,12 @@ class NetProber : public Prober {
 
   void connect_next() {
     const Address address = make_address(hosts_[next_++], port_);
-    socket_.reset(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    socket_.reset(
+        ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket_) return later(Error::from_errno(errno, "socket"));
-    if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0) return connected();
+    if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address.storage),
+                  address.size) == 0)
+      return connected();
     if (errno != EINPROGRESS) return later(Error::from_errno(errno, where()));
     watch_ = loop_.watch_writable(socket_.get(), [this] {
       int err = 0;
@@ -116,7 +125,8 @@ class NetProber : public Prober {
     // A fresh socket's buffer holds a request of this size.
     const ssize_t n = ::send(socket_.get(), request_.data(), request_.size(), MSG_NOSIGNAL);
     if (n != static_cast<ssize_t>(request_.size()))
-      return failed(n < 0 ? Error::from_errno(errno, where()) : Error(Errc::failed, where() + ": the request was not taken"));
+      return failed(n < 0 ? Error::from_errno(errno, where())
+                          : Error(Errc::failed, where() + ": the request was not taken"));
     head_.clear();
     watch_ = loop_.watch_readable(socket_.get(), [this] { read(); });
   }
@@ -129,18 +139,23 @@ class NetProber : public Prober {
     head_.append(buffer, static_cast<std::size_t>(n));
     const std::size_t end = head_.find('\n');
     if (end == std::string::npos) {
-      if (n == 0 || head_.size() >= kMaxHead) failed(Error(Errc::failed, where() + ": the answer is not HTTP"));
+      if (n == 0 || head_.size() >= kMaxHead)
+        failed(Error(Errc::failed, where() + ": the answer is not HTTP"));
       return;
     }
     // "HTTP/1.1 200 OK"
     const std::string line(trim(std::string_view(head_).substr(0, end)));
     const std::size_t blank = line.find(' ');
-    const auto status = blank == std::string::npos ? std::nullopt : parse_u64(std::string_view(line).substr(blank + 1, 3));
-    if (!line.starts_with("HTTP/1.") || !status) return failed(Error(Errc::failed, where() + ": the answer is not HTTP"));
+    const auto status = blank == std::string::npos
+                            ? std::nullopt
+                            : parse_u64(std::string_view(line).substr(blank + 1, 3));
+    if (!line.starts_with("HTTP/1.") || !status)
+      return failed(Error(Errc::failed, where() + ": the answer is not HTTP"));
     if (*status < 200 || *status > 399) {
       next_ = hosts_.size();  // it answered: the other address would be another service
       first_error_.reset();
-      return failed(Error(Errc::failed, fmt::format("{} answered with status {}", where(), *status)));
+      return failed(
+          Error(Errc::failed, fmt::format("{} answered with status {}", where(), *status)));
     }
     finish({});
   }
@@ -159,7 +174,8 @@ class NetProber : public Prober {
 
 }  // namespace
 
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host, int port, const std::string& path) {
+std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host, int port,
+                                        const std::string& path) {
   return std::make_unique<NetProber>(loop, host, port, path);
 }
 

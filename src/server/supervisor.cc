@@ -21,8 +21,9 @@ std::string short_id() {
 
 }  // namespace
 
-EdgeState edge_state(const std::string& dependency, DependsCondition condition, const ServiceState& state, Health health,
-                     const std::string& health_reason, bool has_check) {
+EdgeState edge_state(const std::string& dependency, DependsCondition condition,
+                     const ServiceState& state, Health health, const std::string& health_reason,
+                     bool has_check) {
   using Kind = EdgeState::Kind;
   const std::string because = state.reason.empty() ? "" : ": " + state.reason;
   const auto impossible = [&](std::string_view what) {
@@ -35,21 +36,25 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition, 
   if (condition == DependsCondition::healthy && !has_check) condition = DependsCondition::started;
 
   switch (state.phase) {
-    case Phase::stopped: return impossible("is stopped");
-    case Phase::failed: return impossible("failed");
+    case Phase::stopped:
+      return impossible("is stopped");
+    case Phase::failed:
+      return impossible("failed");
     case Phase::stopping:
       if (state.again) return pending;
       return impossible("is being stopped");
     case Phase::waiting:
     case Phase::preparing:
-    case Phase::starting: return pending;
+    case Phase::starting:
+      return pending;
     case Phase::backoff:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
       if (state.history.failures >= kHopelessFailures) return impossible("ends again and again");
       return pending;
     case Phase::exited:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
-      if (condition == DependsCondition::completed && state.exit && state.exit->success()) return {Kind::satisfied, {}};
+      if (condition == DependsCondition::completed && state.exit && state.exit->success())
+        return {Kind::satisfied, {}};
       if (condition == DependsCondition::healthy && because.empty()) return impossible("has ended");
       return impossible("did not come to that");
     case Phase::running:
@@ -57,14 +62,20 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition, 
       if (condition == DependsCondition::completed) return pending;
       if (health == Health::healthy) return {Kind::satisfied, {}};
       if (health == Health::unhealthy)
-        return {Kind::impossible, fmt::format("{} is unhealthy{}", dependency, health_reason.empty() ? "" : ": " + health_reason)};
-      return {Kind::pending, health_reason.empty() ? pending.reason : fmt::format("{} ({})", pending.reason, health_reason)};
+        return {Kind::impossible, fmt::format("{} is unhealthy{}", dependency,
+                                              health_reason.empty() ? "" : ": " + health_reason)};
+      return {Kind::pending, health_reason.empty()
+                                 ? pending.reason
+                                 : fmt::format("{} ({})", pending.reason, health_reason)};
   }
   return pending;
 }
 
 Supervisor::Supervisor(EventLoop& loop, Launcher& launcher, std::string project, Observer observer)
-    : loop_(loop), launcher_(launcher), project_(std::move(project)), observer_(std::move(observer)) {}
+    : loop_(loop),
+      launcher_(launcher),
+      project_(std::move(project)),
+      observer_(std::move(observer)) {}
 
 Supervisor::~Supervisor() { *alive_ = false; }
 
@@ -147,7 +158,8 @@ void Supervisor::check_stops() {
     again = false;
     std::set<std::string> held;
     for (const auto& [name, unit] : units_) {
-      const bool going = unit.stop_wanted || (unit.state.phase == Phase::stopping && !unit.state.again);
+      const bool going =
+          unit.stop_wanted || (unit.state.phase == Phase::stopping && !unit.state.again);
       if (!going || (unit.state.ended() && !unit.stop_wanted)) continue;
       const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
       for (const DependencyConfig& d : config.depends_on) held.insert(d.service);
@@ -198,13 +210,15 @@ void Supervisor::perform(const std::string& service, Unit& unit, const Action& a
       if (unit.handle == nullptr) return;
       const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
       // 0 lets the shim use the image's own.
-      (void)unit.handle->stop(config.stop_signal, unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
+      (void)unit.handle->stop(config.stop_signal,
+                              unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
     }
     void operator()(const action::KillProcess&) {
       if (unit.handle != nullptr) (void)unit.handle->stop(9, Milliseconds(0));
     }
     void operator()(const action::ArmTimer& a) {
-      unit.timer = self.loop_.after(a.delay, [&s = self, name = service] { s.apply(name, event::TimerFired{}); });
+      unit.timer = self.loop_.after(
+          a.delay, [&s = self, name = service] { s.apply(name, event::TimerFired{}); });
     }
     void operator()(const action::CancelTimer&) { unit.timer.reset(); }
     void operator()(const action::BeginHealth&) { self.begin_health(service, unit); }
@@ -221,11 +235,14 @@ void Supervisor::check_dependencies(const std::string& service) {
   for (const DependencyConfig& d : unit->config->depends_on) {
     const Unit* target = find(d.service);
     EdgeState edge = target == nullptr
-                         ? EdgeState{EdgeState::Kind::impossible, fmt::format("{} is not part of the project", d.service)}
-                         : edge_state(d.service, d.condition, target->state, target->health, target->health_reason,
-                                      target->config->health.any());
-    if (edge.kind == EdgeState::Kind::impossible) return apply(service, event::DependencyImpossible{edge.reason});
-    if (edge.kind == EdgeState::Kind::pending && waits.kind == EdgeState::Kind::satisfied) waits = std::move(edge);
+                         ? EdgeState{EdgeState::Kind::impossible,
+                                     fmt::format("{} is not part of the project", d.service)}
+                         : edge_state(d.service, d.condition, target->state, target->health,
+                                      target->health_reason, target->config->health.any());
+    if (edge.kind == EdgeState::Kind::impossible)
+      return apply(service, event::DependencyImpossible{edge.reason});
+    if (edge.kind == EdgeState::Kind::pending && waits.kind == EdgeState::Kind::satisfied)
+      waits = std::move(edge);
   }
   if (waits.kind == EdgeState::Kind::satisfied) return apply(service, event::DependenciesMet{});
   if (unit->state.reason != waits.reason) apply(service, event::DependenciesWait{waits.reason});
@@ -247,7 +264,8 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
   unit.nonce = random_hex(16);
   unit.active = unit.config;
   unit.kill_wanted = false;
-  const LaunchRequest request{project_, unit.instance, unit.nonce, unit.life, unit.active, unit.user};
+  const LaunchRequest request{project_,  unit.instance, unit.nonce,
+                              unit.life, unit.active,   unit.user};
   const auto present = [this, alive = alive_, service, life = unit.life]() -> Unit* {
     Unit* u = *alive ? get(service) : nullptr;
     return u != nullptr && u->life == life ? u : nullptr;
@@ -261,7 +279,8 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
   };
   events.done = [this, present, service](Result<std::unique_ptr<runtime::ServiceHandle>> result) {
     Unit* u = present();
-    if (u == nullptr) return;  // dropping the handle leaves the process; a unit is only removed when quiet
+    if (u == nullptr)
+      return;  // dropping the handle leaves the process; a unit is only removed when quiet
     if (!result) {
       u->active.reset();
       return apply(service, event::LaunchFailed{result.error().text()});
@@ -300,23 +319,28 @@ void Supervisor::listen(const std::string& service, Unit& unit) {
 
 void Supervisor::ended(const std::string& service, Unit& unit, const runtime::ExitStatus& status) {
   const auto now = EventLoop::Clock::now();
-  const Milliseconds uptime = unit.pid == 0 ? Milliseconds(0) : std::chrono::duration_cast<Milliseconds>(now - unit.running_since);
+  const Milliseconds uptime =
+      unit.pid == 0 ? Milliseconds(0)
+                    : std::chrono::duration_cast<Milliseconds>(now - unit.running_since);
   unit.handle.reset();
   unit.pid = unit.shim_pid = 0;
   unit.dropped_bytes = status.dropped_bytes;
   unit.active.reset();
   clean(service, unit, unit.instance, unit.nonce);
-  apply(service, event::Exited{exit_info(status), uptime, std::chrono::duration_cast<Milliseconds>(now.time_since_epoch())});
+  apply(service, event::Exited{exit_info(status), uptime,
+                               std::chrono::duration_cast<Milliseconds>(now.time_since_epoch())});
 }
 
-void Supervisor::clean(const std::string& service, Unit& unit, const std::string& instance, const std::string& nonce) {
+void Supervisor::clean(const std::string& service, Unit& unit, const std::string& instance,
+                       const std::string& nonce) {
   ++unit.cleaning;
   launcher_.clean(instance, nonce, [this, alive = alive_, service](Result<void> result) {
     if (!*alive) return;
     Unit* u = get(service);
     if (u == nullptr) return;
     --u->cleaning;
-    if (!result) observer_.notice(service, "not everything could be cleaned up: " + result.error().text());
+    if (!result)
+      observer_.notice(service, "not everything could be cleaned up: " + result.error().text());
     observer_.changed(service);
   });
 }
@@ -331,10 +355,12 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
   if (h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp)
     prober = make_net_prober(loop_, h.host, h.port, h.kind == HealthSpec::Kind::http ? h.path : "");
   else
-    prober = launcher_.make_prober({project_, unit.instance, unit.nonce, unit.life, unit.active, unit.user});
+    prober = launcher_.make_prober(
+        {project_, unit.instance, unit.nonce, unit.life, unit.active, unit.user});
   if (prober == nullptr) return;
   unit.monitor = std::make_unique<HealthMonitor>(
-      loop_, h, std::move(prober), unit.running_since, [this, service, life = unit.life](Health health, const std::string& reason) {
+      loop_, h, std::move(prober), unit.running_since,
+      [this, service, life = unit.life](Health health, const std::string& reason) {
         Unit* u = get(service);
         if (u == nullptr || u->life != life) return;
         u->health = health;
@@ -358,8 +384,9 @@ void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::Serv
   listen(service, *unit);  // tells whether it runs already
 }
 
-void Supervisor::adopt_ended(const std::string& service, const std::string& instance, const std::string& nonce,
-                             const runtime::ExitStatus& exit, std::uint64_t life) {
+void Supervisor::adopt_ended(const std::string& service, const std::string& instance,
+                             const std::string& nonce, const runtime::ExitStatus& exit,
+                             std::uint64_t life) {
   Unit* unit = get(service);
   if (unit == nullptr) return;
   unit->life = life;
