@@ -26,7 +26,8 @@ struct Context {
 /// The working folder. Errc::not_found where it has been removed.
 Result<std::string> working_dir();
 
-/// This process's environment as an object, without what ties it to a service of ours that it runs in.
+/// This process's environment as an object, without what ties it to a service of ours that it runs
+/// in.
 Json environment();
 
 /// What `-e K=V` and `-e K` (the value from our own environment) say, in order.
