@@ -48,15 +48,18 @@ Result<std::pair<std::uint64_t, std::uint64_t>> parse_range(const std::string& m
 }  // namespace
 
 Environment::Environment(Options options)
-    : options_(std::move(options)), worker_({.server_binary = options_.server_binary, .user_namespace = [this] {
-                                               return options_.user_namespace->fd();
+    : options_(std::move(options)), worker_({.server_binary = options_.server_binary, .user_namespace = [this]() -> Result<int> {
+                                               return options_.user_namespace == nullptr ? -1 : options_.user_namespace->fd();
                                              }}) {}
 
 Result<void> Environment::open() {
   if (opened_) return {};
-  TRY(options_.user_namespace->fd());  // makes it, and so decides the map
-  host_.id_map = options_.user_namespace->kind();
-  map_id_ = options_.user_namespace->map_id();
+  map_id_ = "root";
+  if (options_.user_namespace != nullptr) {
+    TRY(options_.user_namespace->fd());  // makes it, and so decides the map
+    host_.id_map = options_.user_namespace->kind();
+    map_id_ = options_.user_namespace->map_id();
+  }
   if (host_.id_map == IdMapKind::single) host_.id_count = 1;
   if (host_.id_map == IdMapKind::subuid) host_.id_count = TRY(parse_range(map_id_)).second + 1;
   host_.recursive_read_only = has_mount_setattr();

@@ -29,7 +29,7 @@ class Environment {
   struct Options {
     Paths paths;
     std::string server_binary;                         ///< of the worker
-    runtime::UserNamespace* user_namespace = nullptr;  ///< borrowed
+    runtime::UserNamespace* user_namespace = nullptr;  ///< borrowed; null: none, we are root
     RunJob run_job = {};                               ///< instead of a worker: for tests
   };
   explicit Environment(Options options);

@@ -199,7 +199,7 @@ std::optional<std::string> bind_warning(const BindSource& bind, const std::strin
   const std::string who = (user.name.empty() ? "the service's user" : "\"" + user.name + "\"") + " (uid " + std::to_string(user.uid) +
                           (uid && *uid != user.uid ? ", " + std::to_string(*uid) + " on this host" : "") + ")";
   return who + " cannot write to " + bind.path + ", mounted at " + target + ": it belongs to uid " + std::to_string(st.st_uid) +
-         ". Ways out: a named volume; user = \"0\", which is you; or chmod o+w " + shell_quote(bind.path);
+         ". Ways out: a named volume; user = \"0\"; or chmod o+w " + shell_quote(bind.path);
 }
 
 Result<std::uint64_t> make_volume(int source_fd, const std::string& target) {
