@@ -125,6 +125,20 @@ Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference
   return Error(Errc::unsupported, "unknown transport");
 }
 
+Result<ImageOrigin*> LazyOrigin::get() {
+  const std::lock_guard guard(mutex_);
+  if (!allowed_)
+    return Error(Errc::not_found, "the image " + reference_.familiar() + " is not (completely) in the store, and pulling is switched off (pull = \"never\")")
+        .with_hint("locald image pull " + shell_quote(reference_.familiar()));
+  if (!origin_) origin_ = TRY(open_origin(reference_, options_));
+  return origin_.get();
+}
+
+bool LazyOrigin::used() const {
+  const std::lock_guard guard(mutex_);
+  return origin_ != nullptr;
+}
+
 std::string source_stamp(const ImageReference& reference) {
   if (reference.is_registry()) return {};
   struct stat st {};

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/result.h"
@@ -31,6 +32,25 @@ class ImageOrigin {
 /// @return Errc::not_found when the folder or file is not there.
 Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference,
                                                  RegistryClient::Options options);
+
+/// Opens the origin when it is first needed, so that nobody is contacted for
+/// what is there. Thread-safe.
+class LazyOrigin {
+ public:
+  /// @param allowed  false: every use is Errc::not_found (policy "never").
+  LazyOrigin(const ImageReference& reference, RegistryClient::Options options, bool allowed)
+      : reference_(reference), options_(std::move(options)), allowed_(allowed) {}
+
+  Result<ImageOrigin*> get();
+  bool used() const;
+
+ private:
+  ImageReference reference_;
+  RegistryClient::Options options_;
+  bool allowed_;
+  mutable std::mutex mutex_;
+  std::unique_ptr<ImageOrigin> origin_;
+};
 
 /// Identifies the present state of a local source ("inode-size-time" of the
 /// archive, or of the layout's index.json), so that a change is seen without reading it.

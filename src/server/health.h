@@ -15,8 +15,7 @@ std::string_view to_string(Health health) noexcept;
 
 /// Counts probes of one life of a service: pure, the age comes from outside.
 ///
-///     starting --success--> healthy --`retries` failures in a row--> unhealthy --success-->
-///     healthy
+///     starting --success--> healthy --`retries` failures in a row--> unhealthy --success--> healthy
 ///         `--`retries` failures after `start_period`--> unhealthy
 ///
 /// Failures before the first success count for nothing until `start_period` is over.
@@ -29,8 +28,7 @@ class HealthTracker {
   /// @param age  since the process runs. @return the new state.
   Health on_result(bool success, Milliseconds age);
 
-  /// When to probe next: until the first success after max(5 ms, 5 % of the age), at most
-  /// `interval`.
+  /// When to probe next: until the first success after max(5 ms, 5 % of the age), at most `interval`.
   Milliseconds next_delay(Milliseconds age) const;
 
  private:
@@ -48,14 +46,12 @@ class Prober {
   virtual ~Prober() = default;
   virtual void start(Milliseconds timeout, Done done) = 0;
   virtual void cancel() = 0;
+  /// A success says all: nothing is asked again (a line was written, readiness was told).
+  virtual bool once() const { return false; }
 };
 
-/// Connects to the port, inside the loop, without forking; with `path` it asks
-/// for it by HTTP/1.1 GET and takes 200–399 for healthy. A name "localhost" is
-/// 127.0.0.1 and then ::1; so is 127.0.0.1 itself, because a service that was
-/// told to listen on "localhost" may have chosen either.
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host, int port,
-                                        const std::string& path);
+/// Connects to the port, or asks for `path` by HTTP (probe.h): in the loop, without forking.
+std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host, std::uint16_t port, const std::string& path);
 
 /// Probes one life of a service until it is destroyed. Loop thread only.
 class HealthMonitor {

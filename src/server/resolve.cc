@@ -135,7 +135,7 @@ class Resolver {
     c.timeout = h.timeout;
     c.start_period = h.start_period;
     c.retries = h.retries;
-    c.host = endpoint(spec.name).host;
+    c.host = "localhost";  // a service that was told so may have chosen either address
     c.port = out.port;
     if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
     if (h.kind == HealthSpec::Kind::exec)
