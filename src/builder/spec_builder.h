@@ -67,6 +67,7 @@ Result<ResolvedUser> container_user(const oci::ImageConfig& image, const Contain
                                     const ImageFacts& facts, const HostFacts& host);
 
 /// The working folder: options before image before "/"; never under /proc (CVE-2024-21626).
-Result<std::string> container_workdir(const oci::ImageConfig& image, const ContainerOptions& options);
+Result<std::string> container_workdir(const oci::ImageConfig& image,
+                                      const ContainerOptions& options);
 
 }  // namespace locald::builder

@@ -22,7 +22,14 @@ namespace {
 using Phase = PullProgress::Phase;
 
 constexpr std::size_t kQueueBytes = 4u << 20;  // a layer: enough to bridge either side's pauses
+constexpr std::uint64_t kWorthResuming = 16u << 20;
 constexpr auto kReportPause = std::chrono::milliseconds(50);
+
+/// What a failed download left is kept for the next attempt only where that
+/// saves something: wrong bytes are of no use, on a full disk none are, and few are fetched again at once.
+bool worth_keeping(Errc why, std::uint64_t bytes) {
+  return why != Errc::corrupt && why != Errc::no_space && bytes >= kWorthResuming;
+}
 
 /// Serialises the progress of several threads, and thins it out.
 class Reporter {
@@ -172,8 +179,7 @@ class LayerPull {
       return std::move(in).commit();
     };
     auto done = run();
-    // Wrong bytes are of no use, and on a full disk none are; else the next attempt goes on from here.
-    if (!done && (done.error().code() == Errc::corrupt || done.error().code() == Errc::no_space)) in.discard();
+    if (!done && !worth_keeping(done.error().code(), in.offset())) in.discard();
     return done;
   }
 

@@ -245,7 +245,7 @@ Error RegistryClient::refusal(HttpStream& answer, const std::string& what) const
   if (status == 401 || status == 403)
     return Error(Errc::denied, host + " does not give " + what + said)
         .with_hint("either it does not exist or it needs a login: check the name; locald login " + host);
-  if (status == 404) return Error(Errc::not_found, host + " has no " + what + said).with_hint("check name and tag: " + reference_.familiar());
+  if (status == 404) return Error(Errc::not_found, what + " was not found in the registry " + host + said).with_hint("check name and tag: " + reference_.familiar());
   if (status == 429)
     return Error(Errc::failed, host + " limits how much is pulled" + said).with_hint("wait some minutes, or log in: locald login " + host);
   return Error(Errc::failed, host + " answered with an error for " + what + said).with_hint("the registry is in trouble: try again later");
