@@ -47,7 +47,9 @@ TEST(Seccomp, LetsSocketsInByFamilyAndCloneWithoutNamespaces) {
       EXPECT_EQ(rule.args[0].value, 0x7E020000);
       EXPECT_EQ(rule.args[0].op, "SCMP_CMP_MASKED_EQ");
     }
-    if (rule.names[0] == "clone3") EXPECT_EQ(rule.errno_ret, 38u);
+    if (rule.names[0] == "clone3") {
+      EXPECT_EQ(rule.errno_ret, 38u);
+    }
   }
   EXPECT_EQ(families, (std::set<std::int64_t>{1, 2, 10, 16, 17}));
   EXPECT_FALSE(families.contains(38) || families.contains(40));

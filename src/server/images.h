@@ -1,6 +1,7 @@
 #pragma once
 #include "base/event_loop.h"
 #include "base/job_pool.h"
+#include "builder/bundle_source.h"
 #include "builder/environment.h"
 #include "server/reply.h"
 
