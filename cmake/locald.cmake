@@ -14,12 +14,13 @@ add_compile_options(
   -Wshadow             # two `fd`s in one function: the wrong one gets closed
   -Wnon-virtual-dtor   # interfaces are deleted through their base
   -Wno-missing-field-initializers)  # designated initialisers name what they set
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wno-maybe-uninitialized  # GCC 12 sees ghosts in std::optional and std::variant
+                      -Wno-free-nonheap-object)  # and where TRY unpacks a Result that holds a std::map
+endif()
 if(LOCALD_SANITIZE)
   add_compile_options(-fsanitize=${LOCALD_SANITIZE} -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${LOCALD_SANITIZE})
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    add_compile_options(-Wno-maybe-uninitialized)  # GCC 12 sees ghosts in std::variant under sanitizers
-  endif()
 endif()
 
 # The tree of a build is the tree of an installation, so that the binaries find

@@ -31,22 +31,23 @@
 namespace locald {
 
 inline constexpr std::uint32_t kAttachVersion = 1;
-inline constexpr std::uint32_t kFrameMax = 256u << 10;  ///< bytes; a longer frame closes the connection
+inline constexpr std::uint32_t kFrameMax = 256u
+                                           << 10;  ///< bytes; a longer frame closes the connection
 
 enum class Frame : std::uint8_t {
-  hello = 1,   ///< FrameHello
-  status,      ///< FrameStatus
-  started,     ///< FrameStatus
-  failed,      ///< FrameExit (code 125, 126 or 127) and then the message's text
-  exited,      ///< FrameExit
-  signal,      ///< int32 number
-  stop,        ///< FrameStop
-  in,          ///< bytes for stdin
-  in_end,      ///< end of stdin
-  out,         ///< bytes of stdout (or of the terminal)
-  err,         ///< bytes of stderr
-  resize,      ///< FrameResize
-  lost,        ///< the client was too slow and is dropped after this
+  hello = 1,  ///< FrameHello
+  status,     ///< FrameStatus
+  started,    ///< FrameStatus
+  failed,     ///< FrameExit (code 125, 126 or 127) and then the message's text
+  exited,     ///< FrameExit
+  signal,     ///< int32 number
+  stop,       ///< FrameStop
+  in,         ///< bytes for stdin
+  in_end,     ///< end of stdin
+  out,        ///< bytes of stdout (or of the terminal)
+  err,        ///< bytes of stderr
+  resize,     ///< FrameResize
+  lost,       ///< the client was too slow and is dropped after this
 };
 
 struct FrameHeader {
@@ -61,7 +62,8 @@ enum class AttachRole : std::uint32_t { control = 1, attach = 2 };
 struct FrameHello {
   std::uint32_t version;
   AttachRole role;
-  char nonce[32];  ///< of the instance, NUL-padded: a socket path that was reused answers to nobody else
+  char nonce[32];  ///< of the instance, NUL-padded: a socket path that was reused answers to nobody
+                   ///< else
 };
 
 enum class ShimState : std::uint32_t { starting = 1, running = 2, ending = 3 };
@@ -69,8 +71,8 @@ enum class ShimState : std::uint32_t { starting = 1, running = 2, ending = 3 };
 struct FrameStatus {
   std::uint32_t version;
   ShimState state;
-  std::int32_t pid;        ///< of the process, as the host sees it; 0 while starting
-  std::int32_t shim_pid;   ///< as the host sees it
+  std::int32_t pid;          ///< of the process, as the host sees it; 0 while starting
+  std::int32_t shim_pid;     ///< as the host sees it
   std::uint64_t started_ns;  ///< CLOCK_REALTIME; 0 while starting
 };
 

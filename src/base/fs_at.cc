@@ -31,7 +31,9 @@ Result<Dir> open_dir(int dir_fd) {
   return dir;
 }
 
-bool is_dot(const char* name) { return std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0; }
+bool is_dot(const char* name) {
+  return std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
+}
 
 /// One folder on the way down in remove_tree.
 struct Level {
@@ -56,7 +58,8 @@ Result<UniqueFd> open_in_root(int root, const std::string& path, int flags, mode
 }
 
 Result<UniqueFd> make_dirs(const std::string& path, mode_t mode) {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1))
     TRY(sys::mkdirat(AT_FDCWD, path.substr(0, slash), mode));
   TRY(sys::mkdirat(AT_FDCWD, path, mode));
   return sys::open(path, O_RDONLY | O_DIRECTORY);
@@ -65,7 +68,8 @@ Result<UniqueFd> make_dirs(const std::string& path, mode_t mode) {
 Result<std::string> read_all(int fd, std::size_t max_bytes) {
   std::string out;
   struct stat st {};
-  if (::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && static_cast<std::size_t>(st.st_size) <= max_bytes)
+  if (::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+      static_cast<std::size_t>(st.st_size) <= max_bytes)
     out.reserve(static_cast<std::size_t>(st.st_size) + 1);
   std::size_t used = 0;
   while (true) {
@@ -84,13 +88,15 @@ Result<std::string> read_file(const std::string& path, std::size_t max_bytes) {
   return read_all(fd.get(), max_bytes).context("read " + path);
 }
 
-Result<void> write_file_atomic(int dir_fd, const std::string& name, std::string_view content, mode_t mode,
-                               Durability durability) {
+Result<void> write_file_atomic(int dir_fd, const std::string& name, std::string_view content,
+                               mode_t mode, Durability durability) {
   const std::string temporary = "." + name + "." + random_hex(4);
   auto write = [&]() -> Result<void> {
-    const UniqueFd fd = TRY(sys::openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+    const UniqueFd fd =
+        TRY(sys::openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
     TRY(sys::write_all(fd.get(), content));
-    if (durability == Durability::synced && ::fsync(fd.get()) != 0) return Error::from_errno(errno, "fsync " + name);
+    if (durability == Durability::synced && ::fsync(fd.get()) != 0)
+      return Error::from_errno(errno, "fsync " + name);
     if (::renameat(dir_fd, temporary.c_str(), dir_fd, name.c_str()) != 0)
       return Error::from_errno(errno, "rename " + name);
     return {};
@@ -102,20 +108,24 @@ Result<void> write_file_atomic(int dir_fd, const std::string& name, std::string_
   return durability == Durability::synced ? sync_dir(dir_fd) : Result<void>();
 }
 
-Result<void> write_file_atomic(const std::string& path, std::string_view content, mode_t mode, Durability durability) {
+Result<void> write_file_atomic(const std::string& path, std::string_view content, mode_t mode,
+                               Durability durability) {
   const auto slash = path.rfind('/');
-  const std::string dir = slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+  const std::string dir =
+      slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
   const UniqueFd dir_fd = TRY(sys::open(dir, O_RDONLY | O_DIRECTORY));
-  return write_file_atomic(dir_fd.get(), path.substr(slash == std::string::npos ? 0 : slash + 1), content, mode,
-                           durability);
+  return write_file_atomic(dir_fd.get(), path.substr(slash == std::string::npos ? 0 : slash + 1),
+                           content, mode, durability);
 }
 
 Result<void> remove_tree(int dir_fd, const std::string& name) {
   if (::unlinkat(dir_fd, name.c_str(), 0) == 0 || errno == ENOENT) return {};
-  if (errno != EISDIR && errno != EPERM && errno != EACCES) return Error::from_errno(errno, "remove " + name);
+  if (errno != EISDIR && errno != EPERM && errno != EACCES)
+    return Error::from_errno(errno, "remove " + name);
 
   struct stat top {};
-  if (::fstatat(dir_fd, name.c_str(), &top, AT_SYMLINK_NOFOLLOW) != 0) return Error::from_errno(errno, "stat " + name);
+  if (::fstatat(dir_fd, name.c_str(), &top, AT_SYMLINK_NOFOLLOW) != 0)
+    return Error::from_errno(errno, "stat " + name);
   if (!S_ISDIR(top.st_mode)) return Error(Errc::denied, "remove " + name + ": Permission denied");
 
   std::optional<Error> first;
@@ -131,7 +141,9 @@ Result<void> remove_tree(int dir_fd, const std::string& name) {
     if (!fd) return note(std::move(fd).error()), false;
     struct stat st {};
     if (::fstat(fd->get(), &st) != 0 || st.st_dev != top.st_dev)
-      return note(Error(Errc::failed, "remove " + child + ": another file system is mounted there")), false;
+      return note(
+                 Error(Errc::failed, "remove " + child + ": another file system is mounted there")),
+             false;
     auto dir = open_dir(fd->get());
     if (!dir) return note(std::move(dir).error()), false;
     levels.push_back({std::move(*fd), std::move(*dir), child});
@@ -155,7 +167,8 @@ Result<void> remove_tree(int dir_fd, const std::string& name) {
     const std::string child = entry->d_name;
     if (entry->d_type != DT_DIR) {
       if (::unlinkat(here, child.c_str(), 0) == 0 || errno == ENOENT) continue;
-      if (errno == EACCES && ::fchmod(here, 0700) == 0 && ::unlinkat(here, child.c_str(), 0) == 0) continue;
+      if (errno == EACCES && ::fchmod(here, 0700) == 0 && ::unlinkat(here, child.c_str(), 0) == 0)
+        continue;
       if (errno != EISDIR) {
         note(Error::from_errno(errno, "remove " + child));
         continue;
@@ -171,14 +184,18 @@ Result<void> remove_tree(int dir_fd, const std::string& name) {
 
 Result<void> remove_tree(const std::string& path) {
   const auto slash = path.rfind('/');
-  const std::string dir = slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+  const std::string dir =
+      slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
   auto dir_fd = sys::open(dir, O_RDONLY | O_DIRECTORY);
-  if (!dir_fd) return dir_fd.error().code() == Errc::not_found ? Result<void>() : Result<void>(std::move(dir_fd).error());
+  if (!dir_fd)
+    return dir_fd.error().code() == Errc::not_found ? Result<void>()
+                                                    : Result<void>(std::move(dir_fd).error());
   return remove_tree(dir_fd->get(), path.substr(slash == std::string::npos ? 0 : slash + 1));
 }
 
-Result<void> list_dir(int dir_fd,
-                      const std::function<Result<void>(const std::string& name, unsigned char d_type)>& visit) {
+Result<void> list_dir(
+    int dir_fd,
+    const std::function<Result<void>(const std::string& name, unsigned char d_type)>& visit) {
   const Dir dir = TRY(open_dir(dir_fd));
   while (const dirent* entry = ::readdir(dir.get()))
     if (!is_dot(entry->d_name)) TRY(visit(entry->d_name, entry->d_type));
@@ -199,7 +216,8 @@ Result<UniqueFd> lock_file(const std::string& path, bool wait) {
   UniqueFd fd = TRY(sys::open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
   while (::flock(fd.get(), wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
-    if (errno == EWOULDBLOCK) return Error(Errc::already_exists, path + " is locked by another process");
+    if (errno == EWOULDBLOCK)
+      return Error(Errc::already_exists, path + " is locked by another process");
     return Error::from_errno(errno, "lock " + path);
   }
   return fd;

@@ -35,20 +35,23 @@ enum class Durability { renamed, synced };
 /// Replaces `name` in the folder `dir_fd` by `content`: temporary file, rename;
 /// `synced` adds fsync of file and folder, so that after a power cut the file is
 /// old or new, never mixed. On error the old file stands and no temporary is left.
-Result<void> write_file_atomic(int dir_fd, const std::string& name, std::string_view content, mode_t mode = 0600,
-                               Durability durability = Durability::renamed);
-Result<void> write_file_atomic(const std::string& path, std::string_view content, mode_t mode = 0600,
-                               Durability durability = Durability::renamed);
+Result<void> write_file_atomic(int dir_fd, const std::string& name, std::string_view content,
+                               mode_t mode = 0600, Durability durability = Durability::renamed);
+Result<void> write_file_atomic(const std::string& path, std::string_view content,
+                               mode_t mode = 0600, Durability durability = Durability::renamed);
 
 /// Removes `name` in `dir_fd` with all below it; never follows a symlink, never
 /// crosses into another mount, iterative (any depth). Folders without write permission are
-/// given it first. A missing `name` is fine. Goes on after a failed entry and returns the first error.
+/// given it first. A missing `name` is fine. Goes on after a failed entry and returns the first
+/// error.
 Result<void> remove_tree(int dir_fd, const std::string& name);
 Result<void> remove_tree(const std::string& path);
 
 /// Calls `visit` with each name in the folder but "." and "..", in no order;
 /// stops at the first error. `dir_fd` is only borrowed.
-Result<void> list_dir(int dir_fd, const std::function<Result<void>(const std::string& name, unsigned char d_type)>& visit);
+Result<void> list_dir(
+    int dir_fd,
+    const std::function<Result<void>(const std::string& name, unsigned char d_type)>& visit);
 
 /// True where `path` exists, whatever it is (symlinks not followed).
 bool exists(const std::string& path);

@@ -30,7 +30,8 @@ TEST_F(FsAt, OpenInRootNeverLeavesIt) {
   ASSERT_EQ(::symlink("/etc/passwd", (path_ + "/evil").c_str()), 0);
   ASSERT_EQ(::symlink("../../..", (path_ + "/up").c_str()), 0);
   EXPECT_EQ(open_in_root(dir_.get(), "evil", O_RDONLY).error().code(), Errc::not_found);
-  EXPECT_EQ(open_in_root(dir_.get(), "../../../../etc/passwd", O_RDONLY).error().code(), Errc::not_found);
+  EXPECT_EQ(open_in_root(dir_.get(), "../../../../etc/passwd", O_RDONLY).error().code(),
+            Errc::not_found);
   EXPECT_EQ(open_in_root(dir_.get(), "up/etc/passwd", O_RDONLY).error().code(), Errc::not_found);
 }
 
@@ -39,12 +40,16 @@ TEST_F(FsAt, WriteFileAtomicReplacesAndLeavesNoTemporary) {
   ASSERT_TRUE(write_file_atomic(path_ + "/a", "two", 0600, Durability::synced));
   EXPECT_EQ(*read_file(path_ + "/a"), "two");
   int count = 0;
-  ASSERT_TRUE(list_dir(dir_.get(), [&](const std::string&, unsigned char) -> Result<void> { return ++count, Result<void>(); }));
+  ASSERT_TRUE(list_dir(dir_.get(), [&](const std::string&, unsigned char) -> Result<void> {
+    return ++count, Result<void>();
+  }));
   EXPECT_EQ(count, 1);
   ASSERT_EQ(::mkdir((path_ + "/d").c_str(), 0700), 0);
   EXPECT_FALSE(write_file_atomic(dir_.get(), "d", "x"));
   count = 0;
-  ASSERT_TRUE(list_dir(dir_.get(), [&](const std::string&, unsigned char) -> Result<void> { return ++count, Result<void>(); }));
+  ASSERT_TRUE(list_dir(dir_.get(), [&](const std::string&, unsigned char) -> Result<void> {
+    return ++count, Result<void>();
+  }));
   EXPECT_EQ(count, 2);
 }
 

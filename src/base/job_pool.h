@@ -41,10 +41,11 @@ class JobPool {
 
   template <typename T>
   Job run(std::string name, std::function<T(std::stop_token)> work, std::function<void(T)> done) {
-    return submit(std::move(name), [work = std::move(work), done = std::move(done)](std::stop_token stop) {
-      auto result = std::make_shared<T>(work(std::move(stop)));
-      return std::function<void()>([result, done] { done(std::move(*result)); });
-    });
+    return submit(std::move(name),
+                  [work = std::move(work), done = std::move(done)](std::stop_token stop) {
+                    auto result = std::make_shared<T>(work(std::move(stop)));
+                    return std::function<void()>([result, done] { done(std::move(*result)); });
+                  });
   }
 
   std::size_t unfinished() const;  ///< waiting and running; thread-safe

@@ -99,7 +99,9 @@ struct Handler {
   }
   bool on_number_part(string_view, error_code&) { return true; }
   bool on_int64(std::int64_t value, string_view, error_code&) { return add(value); }
-  bool on_uint64(std::uint64_t value, string_view, error_code&) { return add(static_cast<double>(value)); }
+  bool on_uint64(std::uint64_t value, string_view, error_code&) {
+    return add(static_cast<double>(value));
+  }
   bool on_double(double value, string_view, error_code&) { return add(value); }
   bool on_bool(bool value, error_code&) { return add(value); }
   bool on_null(error_code&) { return add(nullptr); }
@@ -112,11 +114,21 @@ void print_string(std::string& out, std::string_view text) {
   out += '"';
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += "\\u00";
@@ -146,7 +158,8 @@ void print(std::string& out, const Json& value, bool pretty, int depth) {
   } else if (value.is_number()) {
     std::array<char, 40> text{};
     const double number = value.as_double();
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), std::isfinite(number) ? number : 0.0);
+    const auto end =
+        std::to_chars(text.data(), text.data() + text.size(), std::isfinite(number) ? number : 0.0);
     out.append(text.data(), end.ptr);
   } else if (value.is_string()) {
     print_string(out, value.as_string());
@@ -194,15 +207,18 @@ Result<Json> Json::parse(std::string_view text, const ParseOptions& options) {
     return Error(Errc::invalid_input, "JSON of more than " + human_bytes(options.max_bytes));
   boost::json::parse_options wanted;
   wanted.max_depth = static_cast<std::size_t>(options.max_depth);
+  wanted.allow_invalid_utf8 = options.any_bytes;
   boost::json::basic_parser<Handler> parser(wanted, options.reject_duplicates);
   boost::json::error_code ec;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), ec);
   if (!ec && used < text.size()) ec = boost::json::error::extra_data;
   if (!ec) return std::move(parser.handler().result);
-  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(used, text.size())), '\n');
+  const auto line =
+      1 + std::count(text.begin(),
+                     text.begin() + static_cast<std::ptrdiff_t>(std::min(used, text.size())), '\n');
   const std::string& problem = parser.handler().problem;
-  return Error(Errc::invalid_input,
-               "JSON, line " + std::to_string(line) + ": " + (problem.empty() ? ec.message() : problem));
+  return Error(Errc::invalid_input, "JSON, line " + std::to_string(line) + ": " +
+                                        (problem.empty() ? ec.message() : problem));
 }
 
 std::string Json::dump(bool pretty) const {
@@ -257,7 +273,8 @@ const Json& Json::operator[](std::string_view key) const noexcept {
 
 bool Json::contains(std::string_view key) const noexcept {
   const Object& members = as_object();
-  return std::any_of(members.begin(), members.end(), [&](const Member& member) { return member.first == key; });
+  return std::any_of(members.begin(), members.end(),
+                     [&](const Member& member) { return member.first == key; });
 }
 
 Result<std::string> Json::get_string(std::string_view key) const {
@@ -297,7 +314,8 @@ Result<std::vector<std::string>> Json::get_strings(std::string_view key) const {
   const Json& member = (*this)[key];
   if (member.is_null()) return std::vector<std::string>();
   std::vector<std::string> out = member.as_strings();
-  if (!member.is_array() || out.size() != member.as_array().size()) return wrong_type(key, *this, "a list of strings");
+  if (!member.is_array() || out.size() != member.as_array().size())
+    return wrong_type(key, *this, "a list of strings");
   return out;
 }
 

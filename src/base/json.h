@@ -28,19 +28,19 @@ class Json {
   using Member = std::pair<std::string, Json>;
   using Object = std::vector<Member>;
 
-  Json() = default;                                              ///< null
-  Json(std::nullptr_t) {}                                        // NOLINT: implicit, all of these
-  Json(bool value) : value_(value) {}                            // NOLINT
-  Json(double value) : value_(value) {}                          // NOLINT
-  Json(std::string value) : value_(std::move(value)) {}          // NOLINT
-  Json(std::string_view value) : value_(std::string(value)) {}   // NOLINT
-  Json(const char* value) : value_(std::string(value)) {}        // NOLINT
-  Json(Array value) : value_(std::move(value)) {}                // NOLINT
-  Json(Object value) : value_(std::move(value)) {}               // NOLINT
-  Json(const std::vector<std::string>& values);                  // NOLINT
+  Json() = default;                                             ///< null
+  Json(std::nullptr_t) {}                                       // NOLINT: implicit, all of these
+  Json(bool value) : value_(value) {}                           // NOLINT
+  Json(double value) : value_(value) {}                         // NOLINT
+  Json(std::string value) : value_(std::move(value)) {}         // NOLINT
+  Json(std::string_view value) : value_(std::string(value)) {}  // NOLINT
+  Json(const char* value) : value_(std::string(value)) {}       // NOLINT
+  Json(Array value) : value_(std::move(value)) {}               // NOLINT
+  Json(Object value) : value_(std::move(value)) {}              // NOLINT
+  Json(const std::vector<std::string>& values);                 // NOLINT
   template <typename T>
-    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-  Json(T value) : value_(static_cast<std::int64_t>(value)) {}  // NOLINT
+  requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) Json(T value)
+      : value_(static_cast<std::int64_t>(value)) {}  // NOLINT
 
   static Json object(std::initializer_list<Member> members = {}) { return Json(Object(members)); }
   static Json array(std::initializer_list<Json> items = {}) { return Json(Array(items)); }
@@ -49,6 +49,7 @@ class Json {
     std::size_t max_bytes = 64u << 20;  ///< refused before parsing
     int max_depth = 64;
     bool reject_duplicates = true;  ///< two members of one name, also when they differ in case only
+    bool any_bytes = false;  ///< strings may hold bytes that are no UTF-8, as environments do
   };
   /// Parses one value and nothing after it but white space.
   /// @return Errc::invalid_input with the line and what is wrong.
@@ -71,8 +72,8 @@ class Json {
   std::int64_t as_int(std::int64_t fallback = 0) const noexcept;
   double as_double(double fallback = 0) const noexcept;
   bool as_bool(bool fallback = false) const noexcept;
-  const Array& as_array() const noexcept;    ///< empty if not an array
-  const Object& as_object() const noexcept;  ///< empty if not an object
+  const Array& as_array() const noexcept;       ///< empty if not an array
+  const Object& as_object() const noexcept;     ///< empty if not an object
   std::vector<std::string> as_strings() const;  ///< the strings of an array; others are left out
 
   /// The member `key`, or a null value: chains (`doc["a"]["b"].as_int()`).

@@ -6,8 +6,8 @@ namespace locald {
 namespace {
 
 TEST(Json, PrintsWhatItParsed) {
-  for (const char* text : {"null", "true", "-7", "9007199254740993", "1.5", R"("a\"\\\n\u0001é")", "[]", "{}",
-                           R"({"a":[1,{"b":null}],"c":"d"})"}) {
+  for (const char* text : {"null", "true", "-7", "9007199254740993", "1.5", R"("a\"\\\n\u0001é")",
+                           "[]", "{}", R"({"a":[1,{"b":null}],"c":"d"})"}) {
     auto value = Json::parse(text);
     ASSERT_TRUE(value) << text << ": " << value.error().message();
     EXPECT_EQ(value->dump(), text);
@@ -15,7 +15,8 @@ TEST(Json, PrintsWhatItParsed) {
 }
 
 TEST(Json, RefusesWhatTwoReadersCouldUnderstandInTwoWays) {
-  EXPECT_EQ(Json::parse(R"({"a":1,"a":2})").error().message(), "JSON, line 1: the member \"a\" is there twice");
+  EXPECT_EQ(Json::parse(R"({"a":1,"a":2})").error().message(),
+            "JSON, line 1: the member \"a\" is there twice");
   EXPECT_FALSE(Json::parse(R"({"Layers":1,"layers":2})"));
   EXPECT_TRUE(Json::parse(R"({"a":1,"A":2})", {.reject_duplicates = false}));
 }

@@ -22,7 +22,7 @@ namespace locald {
 
 inline constexpr std::uint32_t kLogFormat = 1;
 inline constexpr std::uint64_t kLogMagic = 0x31474f4c444c434c;  // "LCLDLOG1", little endian
-inline constexpr std::uint32_t kLogPieceMax = 1u << 20;          ///< bytes
+inline constexpr std::uint32_t kLogPieceMax = 1u << 20;         ///< bytes
 
 enum class LogStream : std::uint8_t {
   out = 1,
@@ -34,10 +34,10 @@ enum class LogStream : std::uint8_t {
 struct LogIndexHeader {
   std::uint64_t magic;
   std::uint32_t format;
-  std::uint32_t header_bytes;   ///< where the first record starts
-  char instance[32];            ///< the instance's nonce, NUL-padded
-  std::uint64_t started_ns;     ///< CLOCK_REALTIME when the instance started
-  std::uint64_t first_sequence; ///< of the first record
+  std::uint32_t header_bytes;    ///< where the first record starts
+  char instance[32];             ///< the instance's nonce, NUL-padded
+  std::uint64_t started_ns;      ///< CLOCK_REALTIME when the instance started
+  std::uint64_t first_sequence;  ///< of the first record
 };
 static_assert(sizeof(LogIndexHeader) == 64);
 

@@ -12,7 +12,9 @@
 namespace locald {
 namespace {
 
-bool absolute(const std::optional<std::string>& path) { return path && !path->empty() && path->front() == '/'; }
+bool absolute(const std::optional<std::string>& path) {
+  return path && !path->empty() && path->front() == '/';
+}
 
 /// A folder of ours alone: no symlink, our uid, nobody else may enter.
 Result<void> check_private(const std::string& path) {
@@ -22,7 +24,8 @@ Result<void> check_private(const std::string& path) {
   if (st.st_uid != ::geteuid())
     return Error(Errc::denied, path + " belongs to user " + std::to_string(st.st_uid))
         .with_hint("remove it, or set LOCALD_HOME to a folder of your own");
-  if ((st.st_mode & 077) != 0 && ::chmod(path.c_str(), 0700) != 0) return Error::from_errno(errno, "chmod " + path);
+  if ((st.st_mode & 077) != 0 && ::chmod(path.c_str(), 0700) != 0)
+    return Error::from_errno(errno, "chmod " + path);
   return {};
 }
 
@@ -31,7 +34,8 @@ Result<void> check_private(const std::string& path) {
 Result<Paths> Paths::from_env(const Env& env, unsigned uid) {
   Paths p;
   if (const auto home = env("LOCALD_HOME"); home && !home->empty()) {
-    if (home->front() != '/') return Error(Errc::invalid_input, "LOCALD_HOME=" + *home + " is not an absolute path");
+    if (home->front() != '/')
+      return Error(Errc::invalid_input, "LOCALD_HOME=" + *home + " is not an absolute path");
     p.data_ = *home + "/data";
     p.state_ = *home + "/state";
     p.run_ = *home + "/run";
@@ -94,14 +98,16 @@ Result<std::string> find_own_program(std::string_view name) {
   dir.resize(dir.rfind('/'));
   // PREFIX/bin, PREFIX/libexec/locald, or a test program anywhere in a build tree.
   while (true) {
-    const std::string path = dir + (name == "locald" ? "/bin/" : "/libexec/locald/") + std::string(name);
+    const std::string path =
+        dir + (name == "locald" ? "/bin/" : "/libexec/locald/") + std::string(name);
     if (::access(path.c_str(), X_OK) == 0) return path;
     const auto slash = dir.rfind('/');
     if (slash == std::string::npos || slash == 0) break;
     dir.resize(slash);
   }
   return Error(Errc::not_found, std::string(name) + " was not found beside " + self.data())
-      .with_hint("reinstall locald: bin/locald needs libexec/locald/" + std::string(name) + " beside it");
+      .with_hint("reinstall locald: bin/locald needs libexec/locald/" + std::string(name) +
+                 " beside it");
 }
 
 }  // namespace locald

@@ -14,7 +14,8 @@ namespace locald {
 ///     |-- images/                    an OCI image layout
 ///     |   `-- ingest/                downloads under way, never trusted
 ///     |-- layers/<diffID>/           an extracted layer, overlay form; `l/<short>` short links
-///     |-- facts/<manifest digest>    what the server needs to know of an image's tree (users, mount points)
+///     |-- facts/<manifest digest>    what the server needs to know of an image's tree (users,
+///     mount points)
 ///     |-- containers/<instance key>/ upper/ and work/: writable part of one service's container
 ///     `-- volumes/<project>/<name>/
 ///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
@@ -23,7 +24,8 @@ namespace locald {
 ///     `-- server.log
 ///     RUN    $XDG_RUNTIME_DIR/locald 0700   (root: /run/locald; LOCALD_HOME/run)
 ///     |-- server.sock, server.lock
-///     |-- projects/<project>.json    0600: what `up` sent (environment, the file's text)
+///     |-- projects/<project>.json    0600: what `up` resolved (environments too); <project>.state.json: what became of it
+///     |-- notify/<instance>          socket on which a service says READY=1
 ///     |-- svc/<instance>/            ctl.sock, instance.json, exit.json (one start of one service)
 ///     |-- bundles/<instance>/        config.json, rootfs/ (mount point in the shim's namespace)
 ///     `-- runc/                      runc's --root
@@ -48,13 +50,17 @@ class Paths {
   const std::string& state() const noexcept { return state_; }
   const std::string& run() const noexcept { return run_; }
   const std::string& config_file() const noexcept { return config_; }
-  bool runtime_dir_is_fallback() const noexcept { return fallback_; }  ///< /tmp/locald-UID: `doctor` says so
+  bool runtime_dir_is_fallback() const noexcept {
+    return fallback_;
+  }  ///< /tmp/locald-UID: `doctor` says so
 
   std::string images() const { return data_ + "/images"; }
   std::string layers() const { return data_ + "/layers"; }
   std::string facts() const { return data_ + "/facts"; }
   std::string containers() const { return data_ + "/containers"; }
-  std::string container(std::string_view key) const { return containers() + "/" + std::string(key); }
+  std::string container(std::string_view key) const {
+    return containers() + "/" + std::string(key);
+  }
   std::string volumes() const { return data_ + "/volumes"; }
   std::string volume(std::string_view project, std::string_view name) const {
     return volumes() + "/" + std::string(project) + "/" + std::string(name);
@@ -67,7 +73,11 @@ class Paths {
   std::string server_socket() const { return run_ + "/server.sock"; }
   std::string server_lock() const { return run_ + "/server.lock"; }
   std::string run_projects() const { return run_ + "/projects"; }
-  std::string run_project(std::string_view project) const { return run_projects() + "/" + std::string(project) + ".json"; }
+  std::string run_project(std::string_view project) const {
+    return run_projects() + "/" + std::string(project) + ".json";
+  }
+  std::string run_project_state(std::string_view project) const { return run_projects() + "/" + std::string(project) + ".state.json"; }
+  std::string notify_socket(std::string_view id) const { return run_ + "/notify/" + std::string(id); }
   std::string instances() const { return run_ + "/svc"; }
   std::string instance(std::string_view id) const { return instances() + "/" + std::string(id); }
   std::string bundle(std::string_view id) const { return run_ + "/bundles/" + std::string(id); }

@@ -15,7 +15,8 @@ Paths::Env env(std::map<std::string, std::string> values) {
 }
 
 TEST(Paths, FollowXdg) {
-  const auto p = Paths::from_env(env({{"HOME", "/home/a"}, {"XDG_RUNTIME_DIR", "/run/user/7"}, {"XDG_DATA_HOME", "/d"}}), 7);
+  const auto p = Paths::from_env(
+      env({{"HOME", "/home/a"}, {"XDG_RUNTIME_DIR", "/run/user/7"}, {"XDG_DATA_HOME", "/d"}}), 7);
   EXPECT_EQ(p->data(), "/d/locald");
   EXPECT_EQ(p->state(), "/home/a/.local/state/locald");
   EXPECT_EQ(p->server_socket(), "/run/user/7/locald/server.sock");

@@ -29,13 +29,14 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit on purpose
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
   template <typename U>
-    requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Error> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Result<T>>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT
+  requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Error> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Result<T>>) Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT
 
   explicit operator bool() const noexcept { return state_.index() == 0; }
   bool has_value() const noexcept { return state_.index() == 0; }
@@ -71,7 +72,9 @@ class [[nodiscard]] Result {
 
  private:
   void checked() const {
-    if (!has_value()) detail::bad_result_access(("value() of an error: " + std::get_if<1>(&state_)->message()).c_str());
+    if (!has_value())
+      detail::bad_result_access(
+          ("value() of an error: " + std::get_if<1>(&state_)->message()).c_str());
   }
   void checked_error() const {
     if (has_value()) detail::bad_result_access("error() of a value");
@@ -119,11 +122,11 @@ class [[nodiscard]] Result<void> {
 
 #define LOCALD_CAT2(a, b) a##b
 #define LOCALD_CAT(a, b) LOCALD_CAT2(a, b)
-#define LOCALD_TRY(result, expr)                        \
-  __extension__({                                       \
-    auto result = (expr);                               \
-    if (!result) return std::move(result).error();      \
-    std::move(result).value();                          \
+#define LOCALD_TRY(result, expr)                   \
+  __extension__({                                  \
+    auto result = (expr);                          \
+    if (!result) return std::move(result).error(); \
+    std::move(result).value();                     \
   })
 
 /// Evaluates to the value, or returns the error from the enclosing function.

@@ -45,7 +45,8 @@ class StopFd {
 
 /// In the child of vfork: only calls that are safe there, no allocation.
 /// Returns errno of the step that failed.
-int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_fd, const int* moved) {
+int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_fd,
+           const int* moved) {
   sigset_t none;
   sigemptyset(&none);
   struct sigaction standard {};
@@ -55,8 +56,10 @@ int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_
   int high[3];
   // Above all targets first, so that no dup2 below overwrites a source.
   for (int i = 0; i < 3; ++i)
-    if ((high[i] = ::fcntl(stdio[i] >= 0 ? stdio[i] : null_fd, F_DUPFD_CLOEXEC, 200)) < 0) return errno;
-  ::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);  // robustness §2.3 rule 1: nothing leaks
+    if ((high[i] = ::fcntl(stdio[i] >= 0 ? stdio[i] : null_fd, F_DUPFD_CLOEXEC, 200)) < 0)
+      return errno;
+  ::syscall(SYS_close_range, 3u, ~0u,
+            CLOSE_RANGE_CLOEXEC);  // robustness §2.3 rule 1: nothing leaks
   for (int i = 0; i < 3; ++i)
     if (::dup2(high[i], i) < 0) return errno;
   for (std::size_t i = 0; i < o.fds.size(); ++i)
@@ -158,16 +161,18 @@ Result<Child> spawn(const SpawnOptions& options) {
 std::optional<std::string> find_program(const std::string& name, const std::string& path) {
   auto runnable = [](const std::string& file) {
     struct stat st {};
-    return ::stat(file.c_str(), &st) == 0 && S_ISREG(st.st_mode) && ::access(file.c_str(), X_OK) == 0;
+    return ::stat(file.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
+           ::access(file.c_str(), X_OK) == 0;
   };
-  if (name.find('/') != std::string::npos) return runnable(name) ? std::optional(name) : std::nullopt;
+  if (name.find('/') != std::string::npos)
+    return runnable(name) ? std::optional(name) : std::nullopt;
   for (const std::string& dir : split(path, ':'))
     if (!dir.empty() && runnable(dir + "/" + name)) return dir + "/" + name;
   return std::nullopt;
 }
 
-Result<Output> run_program(SpawnOptions options, std::chrono::milliseconds timeout, std::size_t max_output,
-                           const std::stop_token& stop) {
+Result<Output> run_program(SpawnOptions options, std::chrono::milliseconds timeout,
+                           std::size_t max_output, const std::stop_token& stop) {
   auto [out_read, out_write] = TRY(sys::pipe());
   auto [err_read, err_write] = TRY(sys::pipe());
   options.stdout_fd = out_write.get();
@@ -186,7 +191,8 @@ Result<Output> run_program(SpawnOptions options, std::chrono::milliseconds timeo
       return Error::from_errno(errno, "poll");
     if (stop.stop_requested()) return Error(Errc::cancelled, options.argv[0] + ": cancelled");
     if (Clock::now() >= deadline)
-      return Error(Errc::timed_out, options.argv[0] + ": no end after " + std::to_string(timeout.count()) + " ms");
+      return Error(Errc::timed_out,
+                   options.argv[0] + ": no end after " + std::to_string(timeout.count()) + " ms");
     for (int i = 0; i < 2; ++i) {
       pollfd& p = fds[static_cast<std::size_t>(i)];
       if (p.fd < 0 || p.revents == 0) continue;

@@ -21,7 +21,7 @@ struct SpawnOptions {
   std::vector<std::string> env;   ///< "K=V"
   std::string cwd = "/";
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  ///< borrowed; -1 is /dev/null
-  std::vector<std::pair<int, int>> fds;               ///< {ours, number in the child (>= 3)}; borrowed
+  std::vector<std::pair<int, int>> fds;  ///< {ours, number in the child (>= 3)}; borrowed
 };
 
 /// A child process by pidfd: signalled and reaped without races. The destructor
@@ -29,7 +29,8 @@ struct SpawnOptions {
 class Child {
  public:
   Child(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
-  Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
+  Child(Child&& other) noexcept
+      : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
   Child& operator=(Child&& other) noexcept;
   ~Child();
 
@@ -44,8 +45,9 @@ class Child {
   };
   /// Waits until it ends, until `deadline` (Errc::timed_out) or until `stop`
   /// (Errc::cancelled); in the last two cases the process goes on.
-  Result<Exit> wait(std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max(),
-                    const std::stop_token& stop = {});
+  Result<Exit> wait(
+      std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max(),
+      const std::stop_token& stop = {});
   /// Kills and reaps. Fine when it has ended already.
   void kill();
 
@@ -64,8 +66,9 @@ struct Output {
   Child::Exit exit;
   std::string out, err;  ///< the first `max_output` bytes of each
 };
-/// Runs a program to its end with its output collected; killed at `timeout` (Errc::timed_out) or `stop`.
-Result<Output> run_program(SpawnOptions options, std::chrono::milliseconds timeout, std::size_t max_output = 64 << 10,
-                           const std::stop_token& stop = {});
+/// Runs a program to its end with its output collected; killed at `timeout` (Errc::timed_out) or
+/// `stop`.
+Result<Output> run_program(SpawnOptions options, std::chrono::milliseconds timeout,
+                           std::size_t max_output = 64 << 10, const std::stop_token& stop = {});
 
 }  // namespace locald

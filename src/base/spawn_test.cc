@@ -54,7 +54,8 @@ TEST(Spawn, EndsAtTheDeadlineOrWhenStopped) {
     std::this_thread::sleep_for(30ms);
     stop.request_stop();
   });
-  EXPECT_EQ(run_program(shell("sleep 100"), 60s, 100, stop.get_token()).error().code(), Errc::cancelled);
+  EXPECT_EQ(run_program(shell("sleep 100"), 60s, 100, stop.get_token()).error().code(),
+            Errc::cancelled);
   later.join();
 }
 

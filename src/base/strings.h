@@ -18,7 +18,8 @@ std::optional<std::uint64_t> parse_u64(std::string_view text);
 
 /// The candidate that a typo most likely meant: edit distance (with
 /// transpositions) of at most 1/3 of the length; nullopt if none is near.
-std::optional<std::string> did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+std::optional<std::string> did_you_mean(std::string_view word,
+                                        const std::vector<std::string>& candidates);
 
 /// `bytes` random bytes from the kernel, in hex. For nonces and temporary names.
 std::string random_hex(std::size_t bytes);

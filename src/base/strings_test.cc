@@ -15,7 +15,8 @@ TEST(Strings, DidYouMeanFindsTyposOnly) {
 
 TEST(Strings, ParseU64RefusesAllButDigits) {
   EXPECT_EQ(parse_u64("18446744073709551615"), 18446744073709551615ull);
-  for (const char* bad : {"", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616"}) EXPECT_EQ(parse_u64(bad), std::nullopt) << bad;
+  for (const char* bad : {"", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616"})
+    EXPECT_EQ(parse_u64(bad), std::nullopt) << bad;
 }
 
 TEST(Strings, ShellQuoteIsSafeToPaste) {

@@ -43,7 +43,8 @@ Result<void> mkdirat(int dir_fd, const std::string& path, mode_t mode) {
   if (::mkdirat(dir_fd, path.c_str(), mode) == 0) return {};
   const int err = errno;
   struct stat st {};
-  if (err == EEXIST && ::fstatat(dir_fd, path.c_str(), &st, 0) == 0 && S_ISDIR(st.st_mode)) return {};
+  if (err == EEXIST && ::fstatat(dir_fd, path.c_str(), &st, 0) == 0 && S_ISDIR(st.st_mode))
+    return {};
   return Error::from_errno(err, "mkdir " + path);
 }
 
@@ -93,7 +94,8 @@ Result<UniqueFd> memfd(const char* name, std::string_view content) {
 Result<UniqueFd> pidfd_open(pid_t pid) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (fd) return fd;
-  if (errno == ESRCH) return Error(Errc::not_found, "process " + std::to_string(pid) + " has ended");
+  if (errno == ESRCH)
+    return Error(Errc::not_found, "process " + std::to_string(pid) + " has ended");
   return fail("pidfd_open " + std::to_string(pid));
 }
 
@@ -105,7 +107,8 @@ Result<void> pidfd_signal(int pidfd, int signal) {
 
 Result<void> set_nonblocking(int fd, bool on) {
   const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || ::fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0) return fail("fcntl");
+  if (flags < 0 || ::fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0)
+    return fail("fcntl");
   return {};
 }
 
@@ -148,7 +151,8 @@ Result<ReceivedMessage> recv_fds(int socket, std::size_t max_bytes) {
   ssize_t n;
   while ((n = ::recvmsg(socket, &msg, MSG_CMSG_CLOEXEC)) < 0)
     if (errno != EINTR) return fail("recvmsg");
-  for (cmsghdr* header = CMSG_FIRSTHDR(&msg); header != nullptr; header = CMSG_NXTHDR(&msg, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&msg); header != nullptr;
+       header = CMSG_NXTHDR(&msg, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
@@ -168,7 +172,8 @@ Result<UniqueFd> unix_listen(int dir_fd, const std::string& name, int backlog) {
   if (::unlinkat(dir_fd, name.c_str(), 0) != 0 && errno != ENOENT) return fail("unlink " + name);
   // The mode is fixed before anyone can connect: bind honours the descriptor's mode.
   ::fchmod(fd.get(), 0600);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return fail("bind " + name);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return fail("bind " + name);
   if (::fchmodat(dir_fd, name.c_str(), 0600, 0) != 0) return fail("chmod " + name);
   if (::listen(fd.get(), backlog) != 0) return fail("listen " + name);
   return fd;
@@ -176,7 +181,8 @@ Result<UniqueFd> unix_listen(int dir_fd, const std::string& name, int backlog) {
 
 Result<UniqueFd> unix_connect(const std::string& path) {
   const auto slash = path.rfind('/');
-  const std::string dir = slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+  const std::string dir =
+      slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   const UniqueFd dir_fd = TRY(open(dir, O_PATH | O_DIRECTORY));
   const sockaddr_un address = TRY(address_in(dir_fd.get(), name));

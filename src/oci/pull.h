@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "oci/credentials.h"
 #include "oci/digest.h"
 #include "oci/image_store.h"
 #include "oci/layer_apply.h"
@@ -21,12 +22,6 @@ enum class PullPolicy : std::uint8_t {
   never,    ///< Errc::not_found when it is not there
 };
 Result<PullPolicy> parse_pull_policy(std::string_view text);
-
-/// Login for one registry. Sent to that registry and to its own token service, over TLS or loopback alone.
-struct Credentials {
-  std::string user;
-  std::string password;
-};
 
 struct PullProgress {
   enum class Phase : std::uint8_t {
@@ -68,17 +63,20 @@ struct PullResult {
 };
 
 /// Makes the image present: its documents and blobs in `store`, its layers in
-/// `layers`, its name in the index. Each layer is downloaded, verified, inflated and applied in one go, up to
-/// three side by side; memory does not grow with the image.
+/// `layers`, its name in the index. Each layer is downloaded, verified, inflated and applied in one
+/// go, up to three side by side; memory does not grow with the image.
 ///
 /// A blob gets its name only when size and hash are right, a layer only when its
-/// diff id is the config's, the image only when all are there. A damaged or missing blob or layer is fetched
-/// again. Two pulls at once, in two processes as well, share the work.
+/// diff id is the config's, the image only when all are there. A damaged or missing blob or layer
+/// is fetched again. Two pulls at once, in two processes as well, share the work.
 ///
-/// Runs threads of its own, and only between call and return: call it after joining the user namespace.
+/// Runs threads of its own, and only between call and return: call it after joining the user
+/// namespace.
 /// @return Errc::cancelled, not_found (no such image), denied, unsupported (another
-///         platform), corrupt, no_space, timed_out; whatever was complete stays for the next attempt.
-Result<PullResult> pull(const ImageReference& reference, ImageStore& store, LayerStore& layers, const PullOptions& options);
+///         platform), corrupt, no_space, timed_out; whatever was complete stays for the next
+///         attempt.
+Result<PullResult> pull(const ImageReference& reference, ImageStore& store, LayerStore& layers,
+                        const PullOptions& options);
 
 struct UnpackResult {
   StoredImage image;
@@ -90,7 +88,7 @@ struct UnpackResult {
 
 /// Pulls (by `options.policy`) and writes the image's file system, flat, into
 /// `dir`, which must be empty or new; on error what was written is removed again.
-Result<UnpackResult> unpack(const ImageReference& reference, ImageStore& store, LayerStore& layers, const std::string& dir,
-                            const PullOptions& options);
+Result<UnpackResult> unpack(const ImageReference& reference, ImageStore& store, LayerStore& layers,
+                            const std::string& dir, const PullOptions& options);
 
 }  // namespace locald::oci

@@ -30,22 +30,23 @@ struct ImageReference {
   Transport transport = Transport::docker;
 
   // docker
-  std::string registry;          ///< "docker.io", "localhost:5000", "[::1]:5000"
-  std::string repository;        ///< "library/redis"
-  std::string tag;               ///< "7"; empty when only a digest was given; of the others: the name inside
+  std::string registry;    ///< "docker.io", "localhost:5000", "[::1]:5000"
+  std::string repository;  ///< "library/redis"
+  std::string tag;  ///< "7"; empty when only a digest was given; of the others: the name inside
   std::optional<Digest> digest;  ///< if given it decides, whatever the tag says
 
   // the others
   std::string path;  ///< folder or file; absolute when `base_dir` was
 
-  /// @param base_dir  Where relative paths of the file transports start; empty leaves them as they are.
+  /// @param base_dir  Where relative paths of the file transports start; empty leaves them as they
+  /// are.
   /// @return Errc::invalid_input with what is wrong and where.
   static Result<ImageReference> parse(std::string_view text, const std::string& base_dir = {});
 
   /// The complete text, unique per image: "docker.io/library/redis:7",
   /// "docker.io/library/redis@sha256:…", "oci:/dir:name". Parses to an equal value.
   std::string name() const;
-  /// The shortest text that means the same: "redis:7".
+  /// The same without what is understood: "redis:7", "ghcr.io/a/b:latest".
   std::string familiar() const;
 
   bool is_registry() const noexcept { return transport == Transport::docker; }

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <stop_token>
 #include <string>
@@ -17,7 +18,9 @@ namespace locald::runtime {
 ///       |<-- {"progress":{…}} lines ----------|
 ///       |<-- {"result":{…}} | {"error":{…}} --|   then it ends
 ///
-/// over a socketpair; closing it, or `stop`, kills the worker with all it started.
+/// over a socketpair. `stop`, a deadline and the server's death kill the worker
+/// (SIGKILL, PDEATHSIG), whatever it is doing: what jobs write is staged and
+/// renamed. A worker starts threads, never processes, so that nothing is left.
 class Worker {
  public:
   struct Options {
@@ -26,19 +29,28 @@ class Worker {
   };
   explicit Worker(Options options) : options_(std::move(options)) {}
 
-  /// Runs one job to its end. Blocking: on a job's thread. Thread-safe.
-  /// @return the job's result; the job's own error with its code and hint;
-  ///         Errc::cancelled after `stop`; Errc::failed when the worker died (its signal is named).
+  /// Runs one job to its end. Blocking: on a job's thread, which must live until
+  /// then (PDEATHSIG means the thread that forked). Thread-safe.
+  /// @param limit  The worker is killed after this long; zero: no limit.
+  /// @return the job's result; the job's own error with its code and hint; Errc::cancelled after
+  ///         `stop`; Errc::timed_out; Errc::failed when the worker died (its signal is named).
   Result<Json> run(const Json& job, const std::function<void(const Json& progress)>& progress,
-                   const std::stop_token& stop) const;
+                   const std::stop_token& stop, std::chrono::milliseconds limit = {}) const;
 
  private:
   Options options_;
 };
 
 /// The worker's side: reads the job from `fd`, runs the handler of its "op", writes the reply.
+/// `find_handler` gives an empty function for an unknown op.
 /// @return the exit code of the process.
-using WorkerHandler = std::function<Result<Json>(const Json& job, const std::function<void(Json)>& progress)>;
-int serve_worker_job(int fd, const std::function<WorkerHandler(const std::string& op)>& find_handler);
+using WorkerHandler =
+    std::function<Result<Json>(const Json& job, const std::function<void(Json)>& progress)>;
+int serve_worker_job(int fd,
+                     const std::function<WorkerHandler(const std::string& op)>& find_handler);
+
+/// Makes this process root of the user namespace behind `userns_fd`. Single-threaded
+/// processes only (setns(2)). @return Errc::denied, Errc::failed naming the step.
+Result<void> join_user_namespace(int userns_fd);
 
 }  // namespace locald::runtime

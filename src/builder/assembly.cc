@@ -1,0 +1,330 @@
+#include "builder/assembly.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "builder/mount_plan.h"
+#include "builder/spec_builder.h"
+#include "builder/storage.h"
+#include "builder/volumes.h"
+
+namespace locald::builder {
+namespace {
+
+constexpr std::chrono::minutes kLookLimit{2};  // for a worker that only looks and makes folders
+
+/// One container on its way to a bundle; the steps are called in order.
+class Assembler {
+ public:
+  Assembler(const Assembly& a, const std::string& destination, const PrepareContext& context)
+      : a_(a), destination_(destination), context_(context) {}
+
+  Result<runtime::ContainerBundle> run() {
+    host_ = TRY(a_.environment.host());
+    plan_ = TRY(MountPlan::make(a_.options, a_.image));
+    for (PlannedMount& mount : plan_.mounts) {
+      if (mount.kind != VolumeMount::Kind::bind) continue;
+      const BindSource bind = TRY(check_bind(mount.source, a_.environment.paths()));
+      mount.source = bind.path;
+      mount.is_file = !bind.is_folder;
+    }
+    // Two starts of one container, or two that share new facts, wait for each other.
+    const auto mutex = a_.environment.lock_for("container/" + a_.container_key);
+    const std::lock_guard lock(*mutex);
+    TRY(open_upper());
+    TRY(learn());
+    TRY(make_mount_points());
+    TRY(make_volumes());
+    return finish();
+  }
+
+ private:
+  std::string folder() const { return a_.environment.paths().container(a_.container_key); }
+  std::string upper() const { return folder() + "/upper"; }
+  std::string work() const { return folder() + "/work"; }
+
+  void phase(const char* name, const std::string& item = {}) const {
+    if (context_.progress) context_.progress({.phase = name, .item = item});
+  }
+
+  /// The writable folder: what is there stays, unless it lies above another image.
+  Result<void> open_upper() {
+    const std::string stamp_file = folder() + "/image";
+    if (exists(folder())) {
+      const auto stamp = read_file(stamp_file, 4096);
+      if (stamp && *stamp == a_.stamp && exists(upper())) return {};
+      TRY(remove_container(a_.environment, a_.container_key, context_.stop));
+    }
+    fresh_ = true;
+    TRY(make_dirs(folder()));
+    TRY(sys::mkdirat(AT_FDCWD, work(), 0700));
+    TRY(sys::mkdirat(AT_FDCWD, upper(), 0755));
+    return write_file_atomic(stamp_file, a_.stamp);
+  }
+
+  Json look_job(const std::vector<std::string>& paths) const {
+    Json job = Json::object(
+        {{"op", "facts"}, {"lowers", a_.lowers}, {"lower_base", a_.lower_base}, {"paths", paths}});
+    return job;
+  }
+
+  Result<ImageFacts> look(const Json& job) const {
+    phase("look");
+    return ImageFacts::from_json(
+        TRY(a_.environment.run(job, {}, context_.stop, kLookLimit).context("look into the image")));
+  }
+
+  /// The facts of the image: from the file, or collected and kept there.
+  Result<void> learn() {
+    const std::vector<std::string> wanted = plan_.interesting_paths();
+    if (!fresh_) {
+      // Whoever ran here before may have changed anything: look at the tree with
+      // its writable folder, and make what is missing, in one go.
+      const Json job = creating_job(wanted, plan_.wanted_points(), /*fresh=*/false);
+      facts_ = TRY(look(job));
+      points_made_ = true;
+      return {};
+    }
+    if (a_.facts_file.empty()) {
+      facts_ = TRY(look(look_job(wanted)));
+      return {};
+    }
+    const auto mutex = a_.environment.lock_for("facts/" + a_.facts_file);
+    const std::lock_guard lock(*mutex);
+    const std::string map = TRY(a_.environment.map_id());
+    std::optional<ImageFacts> known = ImageFacts::load(a_.facts_file, map);
+    std::vector<std::string> missing = known ? known->missing_of(wanted) : wanted;
+    if (!missing.empty()) {
+      ImageFacts more = TRY(look(look_job(missing)));
+      if (known) more.paths.insert(known->paths.begin(), known->paths.end());
+      TRY(more.save(a_.facts_file, map));
+      known = std::move(more);
+    }
+    facts_ = std::move(*known);
+    return {};
+  }
+
+  Json creating_job(const std::vector<std::string>& paths, const std::vector<WantedPoint>& points,
+                    bool fresh) const {
+    Json job = look_job(paths);
+    job.set("upper", upper());
+    job.set("work", work());
+    job.set("fresh", fresh);
+    Json::Array create;
+    for (const WantedPoint& point : points)
+      create.push_back(
+          Json::object({{"path", point.path}, {"kind", point.is_file ? "file" : "folder"}}));
+    job.set("create", Json(std::move(create)));
+    return job;
+  }
+
+  /// What is mounted needs a place that is ours (robustness §2.3 rule 3): missing
+  /// ones are made in the writable folder now, before the runtime sees the tree.
+  Result<void> make_mount_points() {
+    std::vector<WantedPoint> missing;
+    for (const WantedPoint& point : plan_.wanted_points())
+      if (const PathFacts* at = facts_.find(point.path);
+          at != nullptr && at->kind == PathFacts::Kind::missing)
+        missing.push_back(point);
+    if (!points_made_) {
+      if (!plain_root() || !std::all_of(missing.begin(), missing.end(),
+                                        [&](const WantedPoint& p) { return plain_way(p); })) {
+        // Owners that only a worker can give.
+        facts_ = TRY(look(creating_job(plan_.interesting_paths(), missing, /*fresh=*/true)));
+      } else {
+        if (::chmod(upper().c_str(), facts_.root.mode) != 0)
+          return Error::from_errno(errno, "chmod " + upper());
+        for (const WantedPoint& point : missing) TRY(make_point(point));
+      }
+    }
+    return plan_.settle(facts_);
+  }
+
+  bool plain_root() const { return is_plain(facts_.root); }
+  bool plain_way(const WantedPoint& point) const {
+    const PathFacts& at = *facts_.find(point.path);
+    return std::all_of(at.ancestors.begin(), at.ancestors.end(), is_plain);
+  }
+  /// Root's (which this process is, inside) and nothing but a mode: ours to repeat.
+  static bool is_plain(const Attributes& a) { return a.uid == 0 && a.gid == 0 && a.plain; }
+
+  /// In a writable folder that nobody has used: no symlinks, nobody racing. A folder that is
+  /// in the image too is repeated with its mode; the overlay merges the two.
+  Result<void> make_point(const WantedPoint& point) const {
+    const PathFacts& at = *facts_.find(point.path);
+    std::vector<std::string> names = split(at.resolved, '/');
+    std::erase(names, "");
+    UniqueFd dir = TRY(sys::open(upper(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (i + 1 == names.size() && point.is_file) {
+        const UniqueFd file =
+            TRY(sys::openat(dir.get(), names[i], O_WRONLY | O_CREAT | O_NOFOLLOW, 0644));
+        if (::fchmod(file.get(), 0644) != 0)
+          return Error::from_errno(errno, "chmod " + at.resolved);
+        break;
+      }
+      TRY(sys::mkdirat(dir.get(), names[i], 0755));
+      dir = TRY(sys::openat(dir.get(), names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      const mode_t mode = i < at.ancestors.size() ? at.ancestors[i].mode : 0755;
+      if (::fchmod(dir.get(), mode) != 0) return Error::from_errno(errno, "chmod " + at.resolved);
+    }
+    return {};
+  }
+
+  /// Named volumes and those without a name: a new one starts with the image's content.
+  Result<void> make_volumes() {
+    for (PlannedMount& mount : plan_.mounts) {
+      if (mount.kind != VolumeMount::Kind::named) continue;
+      const bool anonymous = mount.source.empty();
+      const std::string name =
+          anonymous ? anonymous_volume_name(a_.container_key, mount.asked) : mount.source;
+      mount.source = a_.environment.paths().volume(a_.options.project, name);
+      if (anonymous) anonymous_.push_back(mount.source);
+      const auto mutex = a_.environment.lock_for("volume/" + mount.source);
+      const std::lock_guard lock(*mutex);
+      if (exists(mount.source)) continue;
+      const PathFacts* at = facts_.find(mount.asked);
+      const bool in_image = fresh_ && at != nullptr && at->kind == PathFacts::Kind::folder;
+      if (in_image && at->empty && is_plain(at->attributes) && at->attributes.mode == 0755) {
+        TRY(make_volume(-1, mount.source));
+        continue;
+      }
+      if (mount.nested || (fresh_ && !in_image)) {
+        TRY(make_volume(-1, mount.source));
+        continue;
+      }
+      phase("volume", anonymous ? mount.target : name);
+      Json job = look_job({});
+      job.set("op", "volume");
+      job.set("source", mount.target);
+      job.set("target", mount.source);
+      TRY(a_.environment.run(job, {}, context_.stop)
+              .context("volume " + (anonymous ? mount.target : name)));
+    }
+    return {};
+  }
+
+  Result<runtime::ContainerBundle> finish() {
+    const std::string hostname = a_.options.hostname.empty()
+                                     ? destination_.substr(destination_.rfind('/') + 1)
+                                     : a_.options.hostname;
+    std::vector<ReadyMount> own;
+    for (const auto& [path, target] : plan_.own_files)
+      own.push_back({.source = destination_ + path.substr(path.rfind('/')), .target = target});
+    BuiltSpec built = TRY(build_spec({.image = a_.image,
+                                      .options = a_.options,
+                                      .facts = facts_,
+                                      .host = host_,
+                                      .env = context_.env,
+                                      .mounts = plan_.ready(),
+                                      .own_files = std::move(own),
+                                      .fallback_hostname = hostname}));
+    TRY(warn_of_binds(built));
+    if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
+    runtime::ContainerBundle bundle = TRY(runtime::ContainerBundle::create(
+        destination_,
+        {.lowers = a_.lowers, .lower_base = a_.lower_base, .upper = upper(), .work = work()},
+        std::move(built.spec)));
+    if (auto written = write_own_files(hostname); !written) {
+      (void)remove_tree(destination_);
+      return std::move(written).error().with_context("bundle " + destination_);
+    }
+    bundle.stop_signal = std::move(built.stop_signal);
+    bundle.anonymous_volumes = std::move(anonymous_);
+    bundle.notices = std::move(built.notices);
+    return bundle;
+  }
+
+  Result<void> warn_of_binds(BuiltSpec& built) const {
+    const auto ids = TRY(a_.environment.host_ids());
+    for (const PlannedMount& mount : plan_.mounts) {
+      if (mount.kind != VolumeMount::Kind::bind || mount.read_only) continue;
+      if (auto warning =
+              bind_warning({mount.source, !mount.is_file}, mount.target, built.user, ids))
+        built.notices.push_back(std::move(*warning));
+    }
+    return {};
+  }
+
+  /// The files every container has of its own, from the host's present ones.
+  Result<void> write_own_files(const std::string& hostname) const {
+    const auto write = [&](const char* name, const std::string& text) -> Result<void> {
+      const UniqueFd file =
+          TRY(sys::open(destination_ + "/" + name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
+      if (::fchmod(file.get(), 0644) != 0)
+        return Error::from_errno(errno, "chmod");  // read by every user inside
+      return sys::write_all(file.get(), text);
+    };
+    // Missing or unreadable ones of the host are as good as empty: a name may then not resolve, and
+    // says so itself.
+    TRY(write("hosts", hosts_text(read_file("/etc/hosts", 8u << 20).value_or(""), hostname,
+                                  a_.options.extra_hosts)));
+    TRY(write("hostname", hostname + "\n"));
+    return write("resolv.conf", read_file("/etc/resolv.conf", 1u << 20).value_or(""));
+  }
+
+  const Assembly& a_;
+  const std::string& destination_;
+  const PrepareContext& context_;
+  HostFacts host_;
+  MountPlan plan_;
+  ImageFacts facts_;
+  std::vector<std::string> anonymous_;
+  bool fresh_ = false;        // nobody has written to the upper folder yet
+  bool points_made_ = false;  // by the worker that looked
+};
+
+}  // namespace
+
+Result<runtime::ContainerBundle> assemble(const Assembly& assembly, const std::string& destination,
+                                          const PrepareContext& context) {
+  return Assembler(assembly, destination, context).run();
+}
+
+std::string hosts_text(const std::string& host_file, const std::string& hostname,
+                       const std::map<std::string, std::string>& names) {
+  std::map<std::string, std::string> ours = names;
+  if (!hostname.empty()) ours.try_emplace(hostname, "127.0.0.1");
+  ours.erase("localhost");
+  std::string text;
+  bool localhost = false;
+  for (const std::string& line : split(host_file, '\n')) {
+    const std::string_view content = trim(std::string_view(line).substr(0, line.find('#')));
+    if (content.empty()) continue;
+    std::string kept, word;
+    std::size_t words = 0;
+    for (std::size_t i = 0; i <= content.size(); ++i) {
+      if (i < content.size() && content[i] != ' ' && content[i] != '\t') {
+        word += content[i];
+        continue;
+      }
+      if (word.empty()) continue;
+      // The first name found is the one that counts, so the host's must not stand before ours.
+      if (words == 0 || !ours.contains(to_lower(word))) {
+        kept += (words == 0 ? "" : words == 1 ? "\t" : " ") + word;
+        localhost = localhost || (words > 0 && word == "localhost");
+        ++words;
+      }
+      word.clear();
+    }
+    if (words > 1) text += kept + "\n";
+  }
+  if (!localhost)
+    text.insert(0, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+  for (const auto& [name, address] : ours) text += address + "\t" + name + "\n";
+  return text;
+}
+
+}  // namespace locald::builder

@@ -1,0 +1,74 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/json.h"
+#include "base/paths.h"
+#include "base/result.h"
+#include "builder/spec_builder.h"
+#include "oci/image_store.h"
+#include "oci/layer_store.h"
+#include "runtime/user_namespace.h"
+#include "runtime/worker.h"
+
+namespace locald::builder {
+
+/// What all sources of one server share: where things are, who may look at
+/// them. Made once at the start; outlives its sources. Thread-safe.
+class Environment {
+ public:
+  using RunJob =
+      std::function<Result<Json>(const Json& job, const std::function<void(const Json&)>& progress,
+                                 const std::stop_token& stop, std::chrono::milliseconds limit)>;
+  struct Options {
+    Paths paths;
+    std::string server_binary;                         ///< of the worker
+    runtime::UserNamespace* user_namespace = nullptr;  ///< borrowed; null: none, we are root
+    RunJob run_job = {};                               ///< instead of a worker: for tests
+  };
+  explicit Environment(Options options);
+
+  const Paths& paths() const noexcept { return options_.paths; }
+
+  /// The stores, opened at first use (and the user namespace made, whose map names the layers).
+  Result<oci::ImageStore*> images();
+  Result<oci::LayerStore*> layers();
+
+  /// The id map and what else a spec depends on; asked once.
+  Result<HostFacts> host();
+  /// "root", "100000:65536", "single".
+  Result<std::string> map_id();
+  /// The host's number of the container's `id`; nullopt where it has none.
+  Result<std::function<std::optional<std::uint32_t>(std::uint32_t)>> host_ids();
+
+  /// Runs `job` in a worker, with what every job needs (folders, id map) added.
+  /// @param limit  zero: none.
+  Result<Json> run(Json job, const std::function<void(const Json&)>& progress,
+                   const std::stop_token& stop, std::chrono::milliseconds limit = {});
+
+  /// One at a time per `key`: two starts must not make the same volume or the same facts
+  /// (robustness §2.3 rule 4).
+  std::shared_ptr<std::mutex> lock_for(const std::string& key);
+
+ private:
+  Result<void> open();  // with mutex_ held
+
+  Options options_;
+  runtime::Worker worker_;
+  std::mutex mutex_;
+  bool opened_ = false;
+  std::string map_id_;
+  HostFacts host_;
+  std::unique_ptr<oci::ImageStore> images_;
+  std::unique_ptr<oci::LayerStore> layers_;
+  std::map<std::string, std::weak_ptr<std::mutex>> locks_;
+};
+
+}  // namespace locald::builder

@@ -1,0 +1,73 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "builder/container_options.h"
+#include "builder/image_facts.h"
+#include "builder/user_lookup.h"
+#include "oci/image_config.h"
+#include "oci/runtime_spec.h"
+#include "runtime/user_namespace.h"
+
+namespace locald::builder {
+
+/// A mount with its source on the host and its place in the container made sure of.
+struct ReadyMount {
+  VolumeMount::Kind kind = VolumeMount::Kind::bind;
+  std::string source;  ///< absolute path on the host; "" for tmpfs
+  std::string target;  ///< resolved in the root file system
+  bool read_only = false;
+  std::uint64_t tmpfs_bytes = 0;
+};
+
+/// What the host is like, asked once (Environment::host).
+struct HostFacts {
+  runtime::IdMapKind id_map = runtime::IdMapKind::root;
+  std::uint64_t id_count = UINT64_MAX;  ///< ids 0 … n-1 exist in the containers' user namespace
+  bool recursive_read_only = true;      ///< mount_setattr(2): the runtime's "rro" and its like work
+  std::vector<std::string> masked_paths;  ///< found on this host, besides Docker's fixed set
+};
+
+/// All that the spec is made of. Borrowed for the call.
+struct SpecInput {
+  const oci::ImageConfig& image;
+  const ContainerOptions& options;
+  const ImageFacts& facts;
+  const HostFacts& host;
+  const std::map<std::string, std::string>& env;  ///< of the service: wins over all
+  std::vector<ReadyMount> mounts;                 ///< the user's and the image's volumes
+  std::vector<ReadyMount> own_files;              ///< /etc/hosts and its like
+  std::string fallback_hostname;
+};
+
+struct BuiltSpec {
+  oci::RuntimeSpec spec;
+  ResolvedUser user;
+  std::string stop_signal;  ///< "SIGTERM" or a number; empty: neither options nor image say
+  std::vector<std::string> notices;
+};
+
+/// Image configuration, options and facts become a RuntimeSpec. Pure: reads
+/// nothing but its input (a seccomp profile of the user's own excepted).
+///
+/// Nothing of the image becomes an option of ours: labels, annotations, hooks
+/// and devices are not looked at (robustness A27, §2.3 rule 13).
+///
+/// @return Errc::invalid_input: no command, a WORKDIR under /proc …;
+///         Errc::not_found: unknown user; Errc::unsupported: limits without
+///         cgroups, ids that this user's map does not have. With hints.
+Result<BuiltSpec> build_spec(const SpecInput& input);
+
+/// Who the container runs as: options before image. Errors as build_spec's.
+Result<ResolvedUser> container_user(const oci::ImageConfig& image, const ContainerOptions& options,
+                                    const ImageFacts& facts, const HostFacts& host);
+
+/// The working folder: options before image before "/"; never under /proc (CVE-2024-21626).
+Result<std::string> container_workdir(const oci::ImageConfig& image,
+                                      const ContainerOptions& options);
+
+}  // namespace locald::builder

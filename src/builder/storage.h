@@ -1,0 +1,27 @@
+#pragma once
+#include <stop_token>
+#include <string>
+
+#include "base/result.h"
+#include "builder/environment.h"
+
+namespace locald::builder {
+
+/// Removing what containers leave on disk. Its owners are mapped ids, so a worker
+/// does it; it is renamed out of the way first, so that the name is free at once and
+/// a removal that was cut short is finished by the next one.
+
+/// A container's writable folder; one that is not there is fine.
+Result<void> remove_container(Environment& environment, const std::string& container_key,
+                              const std::stop_token& stop);
+
+/// A project's volumes, named and without a name (`down --volumes`).
+Result<void> remove_volumes(Environment& environment, const std::string& project,
+                            const std::stop_token& stop);
+
+/// One container's volumes without a name (`container run --rm`).
+Result<void> remove_anonymous_volumes(Environment& environment, const std::string& project,
+                                      const std::string& container_key,
+                                      const std::stop_token& stop);
+
+}  // namespace locald::builder

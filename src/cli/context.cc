@@ -1,0 +1,113 @@
+#include "cli/context.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "cli/print.h"
+
+extern char** environ;
+
+namespace locald::cli {
+
+Result<ipc::Client> Context::connect() const {
+  return ipc::Client::connect(TRY(paths()), {.start = true, .notice = notice});
+}
+
+Result<ipc::Client> Context::connect_running() const {
+  return ipc::Client::connect(TRY(paths()),
+                              {.start = false, .notice = notice, .any_version = true});
+}
+
+Result<std::string> working_dir() {
+  char* dir = ::getcwd(nullptr, 0);
+  if (dir == nullptr) return Error::from_errno(errno, "the working folder");
+  std::string path(dir);
+  std::free(dir);
+  return path;
+}
+
+Result<Json> Context::project_request() const {
+  Json where = Json::object({{"dir", TRY(working_dir())}, {"file", nullptr}, {"name", nullptr}});
+  if (file) where.set("file", *file);
+  if (project) where.set("name", *project);
+  return Json::object({{"project", std::move(where)}});
+}
+
+Json environment() {
+  Json::Object env;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view pair = *entry;
+    const auto equals = pair.find('=', 1);
+    if (equals == std::string_view::npos) continue;
+    const auto name = pair.substr(0, equals);
+    if (name == "LOCALD_INSTANCE" || name == "NOTIFY_SOCKET" || name == "LISTEN_FDS" ||
+        name == "LISTEN_PID")
+      continue;
+    env.emplace_back(std::string(name), std::string(pair.substr(equals + 1)));
+  }
+  return Json(std::move(env));
+}
+
+Result<Json> environment_options(const std::vector<std::string>& options) {
+  Json env = Json::object();
+  for (const std::string& option : options) {
+    const auto equals = option.find('=');
+    if (option.empty() || equals == 0)
+      return Error(Errc::invalid_input, "-e " + option + ": a name is missing");
+    if (equals != std::string::npos) {
+      env.set(option.substr(0, equals), option.substr(equals + 1));
+    } else if (const char* value = std::getenv(option.c_str()); value != nullptr) {
+      env.set(option, value);
+    }
+  }
+  return env;
+}
+
+Json resource_limits() {
+  struct Limit {
+    const char* name;
+    __rlimit_resource number;
+  };
+  constexpr Limit kLimits[] = {{"AS", RLIMIT_AS},
+                               {"CORE", RLIMIT_CORE},
+                               {"CPU", RLIMIT_CPU},
+                               {"DATA", RLIMIT_DATA},
+                               {"FSIZE", RLIMIT_FSIZE},
+                               {"MEMLOCK", RLIMIT_MEMLOCK},
+                               {"MSGQUEUE", RLIMIT_MSGQUEUE},
+                               {"NICE", RLIMIT_NICE},
+                               {"NOFILE", RLIMIT_NOFILE},
+                               {"NPROC", RLIMIT_NPROC},
+                               {"RSS", RLIMIT_RSS},
+                               {"RTPRIO", RLIMIT_RTPRIO},
+                               {"RTTIME", RLIMIT_RTTIME},
+                               {"SIGPENDING", RLIMIT_SIGPENDING},
+                               {"STACK", RLIMIT_STACK}};
+  const auto value = [](rlim_t limit) {
+    return limit == RLIM_INFINITY ? Json(nullptr) : Json(limit);
+  };
+  Json limits = Json::object();
+  for (const Limit& limit : kLimits) {
+    rlimit now{};
+    if (::getrlimit(limit.number, &now) == 0)
+      limits.set(limit.name, Json::array({value(now.rlim_cur), value(now.rlim_max)}));
+  }
+  return limits;
+}
+
+unsigned umask_of_process() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return mask;
+}
+
+int usage_error(const std::string& message, const std::string& hint) {
+  print_error(Error(Errc::invalid_input, message).with_hint(hint));
+  return 2;
+}
+
+}  // namespace locald::cli

@@ -1,0 +1,243 @@
+#include "cli/foreground.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+
+#include "base/log_reader.h"
+#include "cli/log_printer.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+
+namespace locald::cli {
+namespace {
+
+/// True once nothing more will happen by itself.
+bool has_ended(const std::string& state) {
+  return state == "exited" || state == "failed" || state == "stopped";
+}
+
+/// One `locald up` in the foreground. Phases: the `up` request, then watching,
+/// then (after a signal) going down. One poll loop drives all three.
+class Foreground {
+ public:
+  Foreground(Context& context, ipc::Client& client, Signals signals)
+      : context_(context), client_(client), signals_(std::move(signals)) {}
+
+  Result<int> run(const Json& request);
+
+ private:
+  Result<void> remember_ends();
+  Result<void> open_logs();
+  Result<void> on_up(ipc::Call::Item item);
+  Result<void> on_watch(ipc::Call::Item item);
+  Result<void> drain(std::optional<ipc::Call>& call,
+                     Result<void> (Foreground::*handle)(ipc::Call::Item));
+  Result<void> on_down(ipc::Call::Item item);
+  Result<void> watch_again(Error why);
+  Result<void> interrupted();
+  Result<void> print_logs();
+  void say_state(const Json& service);
+  bool all_ended() const;
+
+  Context& context_;
+  ipc::Client& client_;
+  Signals signals_;
+  Json project_;  // the request's {"project": …}
+  std::optional<ipc::Call> up_, watch_, down_;
+  std::optional<LogReader> logs_;
+  std::optional<LogPrinter> printer_;
+  std::optional<Progress> progress_{std::in_place};
+  std::map<std::string, LogPosition> ends_;  // of the logs before this `up`
+  std::map<std::string, Json> states_;       // the services, as last heard
+  std::map<std::string, std::string> said_;  // what stderr was told of each
+  int signals_seen_ = 0;
+  int reconnects_ = 0;
+  bool gone_ = false;     // the project is down, by us or by another
+  bool unheard_ = false;  // nobody reads stdout any more
+};
+
+/// Where the logs of services that run already end now: what they wrote before is not of this `up`.
+Result<void> Foreground::remember_ends() {
+  const auto reply = client_.call("logs", project_);
+  if (!reply) return {};  // the project is not up, or its file is wrong: `up` will say so
+  for (const Json& service : (*reply)["services"].as_array())
+    ends_[service["name"].as_string()] = LogReader::end_of(service["dir"].as_string());
+  return {};
+}
+
+Result<void> Foreground::open_logs() {
+  const Json reply = TRY(client_.call("logs", project_));
+  std::vector<LogReader::Source> sources;
+  std::vector<std::string> names;
+  for (const Json& service : reply["services"].as_array()) {
+    names.push_back(service["name"].as_string());
+    LogPosition from{static_cast<std::uint64_t>(service["first_segment"].as_int()), 0};
+    const auto end = ends_.find(names.back());
+    if (end != ends_.end() && end->second.segment >= from.segment) from = end->second;
+    sources.push_back({.dir = service["dir"].as_string(), .from = from});
+  }
+  printer_.emplace(LogPrinter::Options{.names = names});
+  logs_ = TRY(LogReader::open(std::move(sources), {.follow = true}));
+  return {};
+}
+
+void Foreground::say_state(const Json& service) {
+  const std::string& name = service["name"].as_string();
+  std::string text = state_text(service);
+  if (service["state"].as_string() == "running" && service["url"].is_string())
+    text += "  " + service["url"].as_string();
+  if (std::exchange(said_[name], text) == text) return;
+  const bool colour = has_colour(STDERR_FILENO);
+  err(paint(Colour::bold, name, colour) + ": " +
+      paint(state_colour(service["state"].as_string(), service["health"].as_string()), text,
+            colour) +
+      "\n");
+}
+
+Result<void> Foreground::on_up(ipc::Call::Item item) {
+  if (item.kind == ipc::Call::Kind::event) {
+    if (item.value["event"].as_string() == "state") {
+      const Json& service = item.value["service"];
+      states_[service["name"].as_string()] = service;
+      said_[service["name"].as_string()] = state_text(service);
+    }
+    progress_->event(item.value);
+    return {};
+  }
+  up_.reset();
+  progress_.reset();
+  for (const Json& service : item.value["services"].as_array())
+    states_[service["name"].as_string()] = service;
+  report_up(item.value);
+  if (!logs_) TRY(open_logs());
+  watch_ = TRY(client_.start("watch", project_));
+  return {};
+}
+
+Result<void> Foreground::on_watch(ipc::Call::Item item) {
+  if (item.kind == ipc::Call::Kind::event) {
+    const Json& service = item.value["service"];
+    states_[service["name"].as_string()] = service;
+    if (!progress_) say_state(service);
+    return {};
+  }
+  watch_.reset();
+  gone_ = true;
+  return {};
+}
+
+Result<void> Foreground::on_down(ipc::Call::Item item) {
+  if (item.kind == ipc::Call::Kind::event) {
+    if (item.value["event"].as_string() == "state") say_state(item.value["service"]);
+    return {};
+  }
+  down_.reset();
+  gone_ = true;
+  return {};
+}
+
+/// Handles all that has come of one call. The handler may end the call.
+Result<void> Foreground::drain(std::optional<ipc::Call>& call,
+                               Result<void> (Foreground::*handle)(ipc::Call::Item)) {
+  while (call) {
+    auto item = TRY(call->poll());
+    if (item.kind == ipc::Call::Kind::nothing) return {};
+    TRY((this->*handle)(std::move(item)));
+  }
+  return {};
+}
+
+/// The server died or was upgraded: services go on, and so do we, with the next server.
+Result<void> Foreground::watch_again(Error why) {
+  watch_.reset();
+  if (++reconnects_ > 5) return why;
+  client_ = TRY(context_.connect());
+  watch_ = TRY(client_.start("watch", project_));
+  return {};
+}
+
+Result<void> Foreground::interrupted() {
+  progress_.reset();
+  ++signals_seen_;
+  if (signals_seen_ == 1) {
+    notice("stopping; once more kills");
+    Json request = project_;
+    request.set("volumes", false);
+    down_ = TRY(client_.start("down", request));
+    up_.reset();
+  } else if (signals_seen_ == 2) {
+    notice("killing");
+    TRY(client_.call("kill", project_));
+  }
+  return {};
+}
+
+Result<void> Foreground::print_logs() {
+  if (!logs_ || unheard_) return {};
+  if (TRY(printer_->print_available(*logs_))) return {};
+  unheard_ = true;
+  return signals_seen_ == 0 ? interrupted() : Result<void>();
+}
+
+bool Foreground::all_ended() const {
+  return !states_.empty() && !up_ && !down_ &&
+         std::all_of(states_.begin(), states_.end(),
+                     [](const auto& s) { return has_ended(s.second["state"].as_string()); });
+}
+
+Result<int> Foreground::run(const Json& request) {
+  project_ = Json::object({{"project", request["project"]}, {"services", Json::array()}});
+  TRY(remember_ends());
+  up_ = TRY(client_.start("up", request));
+  while (true) {
+    TRY(drain(up_, &Foreground::on_up));
+    // As soon as the project is known its logs can be shown below the progress.
+    if (!logs_ && !states_.empty() && !is_terminal(STDERR_FILENO)) TRY(open_logs());
+    if (auto watched = drain(watch_, &Foreground::on_watch); !watched)
+      TRY(watch_again(std::move(watched).error()));
+    TRY(drain(down_, &Foreground::on_down));
+    const bool end = gone_ || (watch_ && signals_seen_ == 0 && all_ended());
+    TRY(print_logs());
+    if (end) break;
+    std::array<pollfd, 6> fds{pollfd{signals_.fd(), POLLIN, 0},
+                              pollfd{up_ ? up_->fd() : -1, POLLIN, 0},
+                              pollfd{watch_ ? watch_->fd() : -1, POLLIN, 0},
+                              pollfd{down_ ? down_->fd() : -1, POLLIN, 0},
+                              pollfd{logs_ && !unheard_ ? logs_->fd() : -1, POLLIN, 0},
+                              pollfd{unheard_ ? -1 : STDOUT_FILENO, 0, 0}};
+    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR)
+      return Error::from_errno(errno, "poll");
+    if ((fds[5].revents & POLLERR) != 0) {
+      unheard_ = true;
+      if (signals_seen_ == 0) TRY(interrupted());
+    }
+    while (signals_.next()) TRY(interrupted());
+  }
+  if (signals_seen_ >= 2) return 130;
+  if (signals_seen_ == 1) return 0;
+  if (gone_) {
+    notice("the project was taken down");
+    return 0;
+  }
+  const bool well = std::all_of(states_.begin(), states_.end(), [](const auto& s) {
+    const std::string& state = s.second["state"].as_string();
+    return state == "stopped" || (state == "exited" && s.second["exit_code"].as_int(-1) == 0);
+  });
+  return well ? 0 : 1;
+}
+
+}  // namespace
+
+Result<int> run_in_foreground(Context& context, ipc::Client& client, const Json& request) {
+  // Before anything is started, so that no Ctrl-C falls between.
+  auto signals = TRY(Signals::create({SIGINT, SIGTERM, SIGHUP}));
+  return Foreground(context, client, std::move(signals)).run(request);
+}
+
+}  // namespace locald::cli

@@ -1,0 +1,18 @@
+#pragma once
+#include "cli/context.h"
+
+namespace locald::cli {
+
+/// `locald up` in the foreground: sends `request`, shows progress and then the
+/// services' logs and changes, until all have ended or the project is down.
+///
+///     SIGINT, SIGTERM, SIGHUP, or stdout closed --> `down`; once more --> `kill`
+///
+/// @return the exit code: 0 where all services ended well or were stopped by the
+///         signal, 1 where one failed, 130 after a kill.
+Result<int> run_in_foreground(Context& context, ipc::Client& client, const Json& request);
+
+/// Says which services of an `up` reply failed, and why. @return the exit code.
+int report_up(const Json& reply);
+
+}  // namespace locald::cli

@@ -1,0 +1,72 @@
+#include "cli/log_printer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/sys.h"
+#include "cli/print.h"
+
+namespace locald::cli {
+namespace {
+
+constexpr std::size_t kBlock = 64u << 10;  // bytes that are written at once
+
+}  // namespace
+
+LogPrinter::LogPrinter(Options options)
+    : options_(std::move(options)), cut_(options_.names.size()) {
+  const bool colour = has_colour(STDOUT_FILENO);
+  std::size_t width = 0;
+  for (const std::string& name : options_.names) width = std::max(width, name.size());
+  for (std::size_t i = 0; i < options_.names.size(); ++i) {
+    const std::string& name = options_.names[i];
+    prefixes_.push_back(
+        paint(service_colour(i), name + std::string(width - name.size(), ' ') + " |", colour) +
+        " ");
+  }
+}
+
+void LogPrinter::append(std::string& text, const LogLine& line) {
+  if (options_.json) {
+    const bool note = line.stream == LogStream::note;
+    Json object = Json::object({{"service", options_.names[line.source]},
+                                {"time", timestamp(line.time_ns)},
+                                {"stream", note                            ? "locald"
+                                           : line.stream == LogStream::err ? "stderr"
+                                                                           : "stdout"},
+                                {"line", to_utf8(line.text)},
+                                {"instance", line.instance}});
+    if (line.cut) object.set("continues", true);
+    text += object.dump() + "\n";
+    return;
+  }
+  if (!cut_[line.source]) {
+    if (options_.prefix) text += prefixes_[line.source];
+    if (options_.timestamps) text += timestamp(line.time_ns) + " ";
+  }
+  text += line.text;
+  if (!line.cut) text += '\n';
+  cut_[line.source] = line.cut;
+}
+
+std::string LogPrinter::format(const LogLine& line) {
+  std::string text;
+  append(text, line);
+  return text;
+}
+
+Result<bool> LogPrinter::print_available(LogReader& reader) {
+  std::string block;
+  LogLine line;
+  while (TRY(reader.next(line))) {
+    append(block, line);
+    if (block.size() < kBlock) continue;
+    if (!out(block)) return false;
+    block.clear();
+  }
+  return block.empty() || out(block);
+}
+
+}  // namespace locald::cli

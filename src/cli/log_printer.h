@@ -1,0 +1,36 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/log_reader.h"
+
+namespace locald::cli {
+
+/// Prints lines of several services on stdout: prefixed, coloured, or as JSON.
+/// What a service wrote is never interpreted.
+class LogPrinter {
+ public:
+  struct Options {
+    std::vector<std::string> names;  ///< of the reader's sources, in its order
+    bool prefix = true;              ///< "web | "
+    bool timestamps = false;
+    bool json = false;
+  };
+  explicit LogPrinter(Options options);
+
+  /// Prints all lines that the reader has now.
+  /// @return false where nobody reads stdout any more.
+  Result<bool> print_available(LogReader& reader);
+
+  /// One line as it is printed, with its newline.
+  std::string format(const LogLine& line);
+
+ private:
+  void append(std::string& text, const LogLine& line);
+
+  Options options_;
+  std::vector<std::string> prefixes_;
+  std::vector<bool> cut_;  // per source: the line before has no newline yet
+};
+
+}  // namespace locald::cli

@@ -1,0 +1,163 @@
+#include <getopt.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/strings.h"
+#include "cli/context.h"
+#include "cli/print.h"
+#include "cli/verbs.h"
+#include "ipc/version.h"
+
+namespace locald::cli {
+namespace {
+
+std::string overview() {
+  std::string text =
+      "usage: locald [-C DIR] [-f FILE] [-p NAME] VERB …\n\n"
+      "Runs a project's services from one locald.toml: host processes and OCI images, no Docker, "
+      "no root.\n\n"
+      "verbs:\n";
+  std::size_t width = 0;
+  for (const Verb* verb : all_verbs()) width = std::max(width, std::strlen(verb->name));
+  for (const Verb* verb : all_verbs())
+    text += "  " + std::string(verb->name) + std::string(width - std::strlen(verb->name) + 2, ' ') +
+            verb->summary + "\n";
+  text +=
+      "\noptions before the verb:\n"
+      "  -C DIR      work in DIR: locald.toml is looked for there and upward\n"
+      "  -f FILE     the project file itself\n"
+      "  -p NAME     the project's name instead of the file's (also LOCALD_PROJECT)\n"
+      "  --version   print the version\n"
+      "  -h, --help  show this text; `locald VERB --help` says more\n\n"
+      "LOCALD_HOME=DIR keeps everything under DIR. NO_COLOR turns colours off.\n"
+      "Exit codes: 0; 1 failure; 2 usage; exec and container run: the process's own, 125 locald's "
+      "failure,\n"
+      "126 not executable, 127 not found, 128+n ended by signal n.\n";
+  return text;
+}
+
+/// The verb that `words` begin with, one or two words long; `used` says how many.
+const Verb* find_verb(const std::vector<std::string>& words, std::size_t& used) {
+  std::string first = words[0] == "ps" ? "status" : words[0];
+  for (const Verb* verb : all_verbs()) {
+    if (first == verb->name) return used = 1, verb;
+    if (words.size() > 1 && first + " " + words[1] == verb->name) return used = 2, verb;
+  }
+  return nullptr;
+}
+
+/// What to say about a verb that does not exist.
+int unknown_verb(const std::vector<std::string>& words) {
+  std::vector<std::string> names, groups;
+  for (const Verb* verb : all_verbs()) {
+    const std::string name = verb->name;
+    if (name.starts_with(words[0] + " ")) groups.push_back(name);
+    names.push_back(name);
+  }
+  if (!groups.empty()) {
+    if (words.size() == 1 || words[1].starts_with("-"))
+      return usage_error("which? " + join(groups, ", "), "locald --help lists all verbs");
+    const auto near = did_you_mean(words[0] + " " + words[1], groups);
+    return usage_error(
+        "there is no verb \"" + words[0] + " " + words[1] + "\"",
+        near ? "did you mean locald " + *near + "?" : "there are: " + join(groups, ", "));
+  }
+  const auto near = did_you_mean(words[0], names);
+  return usage_error("there is no verb \"" + words[0] + "\"",
+                     near ? "did you mean locald " + *near + "?" : "locald --help lists all verbs");
+}
+
+int print_help(const std::vector<std::string>& words) {
+  std::size_t used = 0;
+  if (words.empty()) return out(overview()) ? 0 : 1;
+  if (const Verb* verb = find_verb(words, used)) return out(help_text(*verb)) ? 0 : 1;
+  std::string group;
+  for (const Verb* verb : all_verbs())
+    if (std::string(verb->name).starts_with(words[0] + " ")) group += help_text(*verb) + "\n";
+  if (group.empty()) return unknown_verb(words);
+  return out(group) ? 0 : 1;
+}
+
+int run_verb(const Verb& verb, Context& context, const std::vector<std::string>& words) {
+  const auto args = Args::parse(verb, words);
+  if (!args) {
+    print_error(args.error());
+    return 2;
+  }
+  if (args.value().wants_help()) return out(help_text(verb)) ? 0 : 1;
+  auto code = verb.run(context, args.value());
+  if (code) return *code;
+  print_error(code.error());
+  return verb.own_failure;
+}
+
+/// `path` made absolute.
+Result<std::string> absolute(const std::string& path) {
+  if (path.starts_with('/')) return path;
+  return TRY(working_dir()) + "/" + path;
+}
+
+int run(int argc, char** argv) {
+  Context context;
+  const option longs[] = {
+      {"help", no_argument, nullptr, 'h'}, {"version", no_argument, nullptr, 'V'}, {}};
+  ::opterr = 0;
+  int found = 0;
+  while ((found = ::getopt_long(argc, argv, "+:C:f:p:h", longs, nullptr)) != -1) {
+    switch (found) {
+      case 'C':
+        if (::chdir(::optarg) != 0) {
+          print_error(Error::from_errno(errno, std::string("-C ") + ::optarg));
+          return 2;
+        }
+        break;
+      case 'f': {
+        auto file = absolute(::optarg);
+        if (!file) return print_error(file.error()), 1;
+        context.file = *file;
+        break;
+      }
+      case 'p':
+        context.project = ::optarg;
+        break;
+      case 'h':
+        return out(overview()) ? 0 : 1;
+      case 'V':
+        return out("locald " + std::string(ipc::kVersion) + " (" + std::string(ipc::kBuild) + ")\n")
+                   ? 0
+                   : 1;
+      case ':':
+        return usage_error(std::string("option ") + argv[::optind - 1] + " needs a value",
+                           "locald --help");
+      default:
+        return usage_error(std::string("unknown option ") + argv[::optind - 1],
+                           "only -C, -f, -p, --help and --version go before the verb");
+    }
+  }
+  if (const char* name = std::getenv("LOCALD_PROJECT");
+      !context.project && name != nullptr && *name != 0)
+    context.project = name;
+  std::vector<std::string> words(argv + ::optind, argv + argc);
+  if (words.empty()) {
+    err(overview());
+    return 2;
+  }
+  if (words[0] == "help") return print_help({words.begin() + 1, words.end()});
+  std::size_t used = 0;
+  if (const Verb* verb = find_verb(words, used))
+    return run_verb(*verb, context,
+                    {words.begin() + static_cast<std::ptrdiff_t>(used), words.end()});
+  if (words.size() > 1 && (words[1] == "--help" || words[1] == "-h")) return print_help({words[0]});
+  return unknown_verb(words);
+}
+
+}  // namespace
+}  // namespace locald::cli
+
+int main(int argc, char** argv) { return locald::cli::run(argc, argv); }

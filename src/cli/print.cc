@@ -1,0 +1,172 @@
+#include "cli/print.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+
+#include "base/strings.h"
+#include "base/sys.h"
+
+namespace locald::cli {
+
+bool out(std::string_view text) { return static_cast<bool>(sys::write_all(STDOUT_FILENO, text)); }
+bool err(std::string_view text) { return static_cast<bool>(sys::write_all(STDERR_FILENO, text)); }
+
+void print_error(const Error& error) {
+  const bool colour = has_colour(STDERR_FILENO);
+  std::string text = paint(Colour::red, "error:", colour) + " " + error.message() + "\n";
+  if (!error.hint().empty())
+    text += paint(Colour::cyan, "hint:", colour) + " " + error.hint() + "\n";
+  err(text);
+}
+
+void notice(const std::string& text) { err("locald: " + text + "\n"); }
+
+bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+
+bool has_colour(int fd) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  return (no_color == nullptr || *no_color == 0) &&
+         (term == nullptr || std::string_view(term) != "dumb") && is_terminal(fd);
+}
+
+int terminal_width(int fd) {
+  winsize size{};
+  if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* columns = std::getenv("COLUMNS");
+  const auto number = columns != nullptr ? parse_u64(columns) : std::nullopt;
+  return number && *number > 0 && *number < 10000 ? static_cast<int>(*number) : 80;
+}
+
+std::string paint(Colour colour, std::string_view text, bool on) {
+  if (!on || colour == Colour::none) return std::string(text);
+  constexpr const char* kCodes[] = {"0", "31", "32", "33", "34", "35", "36", "2", "1"};
+  return "\x1b[" + std::string(kCodes[static_cast<int>(colour)]) + "m" + std::string(text) +
+         "\x1b[0m";
+}
+
+Colour service_colour(std::size_t n) {
+  constexpr Colour kColours[] = {Colour::cyan, Colour::yellow, Colour::green, Colour::magenta,
+                                 Colour::blue};
+  return kColours[n % std::size(kColours)];
+}
+
+Colour state_colour(std::string_view state, std::string_view health) {
+  if (state == "failed" || state == "crash-loop" || health == "unhealthy") return Colour::red;
+  if (state == "running") return health == "starting" ? Colour::yellow : Colour::green;
+  if (state == "stopped" || state == "exited") return Colour::dim;
+  return Colour::yellow;
+}
+
+std::size_t columns_of(std::string_view text) {
+  std::size_t columns = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\x1b') {
+      const auto end = text.find('m', i);
+      i = end == std::string_view::npos ? text.size() : end;
+    } else if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) {
+      ++columns;
+    }
+  }
+  return columns;
+}
+
+std::string cut_to(std::string_view text, std::size_t columns) {
+  std::string cut;
+  std::size_t used = 0;
+  bool coloured = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\x1b') {
+      const auto end = std::min(text.find('m', i), text.size() - 1);
+      cut.append(text.substr(i, end - i + 1));
+      coloured = true;
+      i = end;
+      continue;
+    }
+    const bool starts = (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80;
+    if (starts && used++ == columns) break;
+    cut += text[i];
+  }
+  return coloured ? cut + "\x1b[0m" : cut;
+}
+
+std::string table(const std::vector<std::string>& headings,
+                  const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const std::string& heading : headings) widths.push_back(columns_of(heading));
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], columns_of(row[i]));
+  std::string text;
+  const auto print = [&](const std::vector<std::string>& row) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line += std::string(widths[i] - columns_of(row[i]) + 2, ' ');
+    }
+    while (line.ends_with(' ')) line.pop_back();
+    text += line + "\n";
+  };
+  print(headings);
+  for (const auto& row : rows) print(row);
+  return text;
+}
+
+std::string duration_text(std::int64_t s) {
+  s = std::max<std::int64_t>(s, 0);
+  if (s < 60) return std::to_string(s) + "s";
+  if (s < 3600) return std::to_string(s / 60) + "m";
+  if (s < 86400) return std::to_string(s / 3600) + "h" + std::to_string(s / 60 % 60) + "m";
+  return std::to_string(s / 86400) + "d";
+}
+
+std::string timestamp(std::uint64_t time_ns) {
+  const auto seconds = static_cast<std::time_t>(time_ns / 1'000'000'000);
+  std::tm tm{};
+  ::gmtime_r(&seconds, &tm);
+  char text[64];
+  const auto n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+  std::snprintf(text + n, sizeof text - n, ".%06lluZ",
+                static_cast<unsigned long long>(time_ns / 1000 % 1'000'000));
+  return text;
+}
+
+std::uint64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+std::string to_utf8(std::string_view bytes) {
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size();) {
+    const auto c = static_cast<unsigned char>(bytes[i]);
+    const std::size_t length = c < 0x80                ? 1
+                               : c >= 0xc2 && c < 0xe0 ? 2
+                               : c >= 0xe0 && c < 0xf0 ? 3
+                               : c >= 0xf0 && c < 0xf5 ? 4
+                                                       : 0;
+    bool good = length != 0 && i + length <= bytes.size();
+    std::uint32_t point = length == 1 ? c : length == 0 ? 0 : c & (0x7fu >> length);
+    for (std::size_t k = 1; good && k < length; ++k) {
+      const auto d = static_cast<unsigned char>(bytes[i + k]);
+      good = (d & 0xc0) == 0x80;
+      point = point << 6 | (d & 0x3fu);
+    }
+    // Overlong forms, surrogates and what lies beyond Unicode are no UTF-8 either.
+    constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+    good =
+        good && point >= kLeast[length] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
+    text.append(good ? bytes.substr(i, length) : std::string_view("\xef\xbf\xbd"));
+    i += good ? length : 1;
+  }
+  return text;
+}
+
+}  // namespace locald::cli

@@ -1,0 +1,47 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+/// What people read. Data goes to stdout, everything else to stderr.
+namespace locald::cli {
+
+/// Writes to stdout / stderr whole. @return false where nobody reads any more.
+bool out(std::string_view text);
+bool err(std::string_view text);
+
+/// "error: MESSAGE" and "hint: …" on stderr.
+void print_error(const Error& error);
+void notice(const std::string& text);  ///< "locald: TEXT" on stderr
+
+/// True where `fd` is a terminal that shows colours: NO_COLOR is empty, TERM not "dumb".
+bool has_colour(int fd);
+bool is_terminal(int fd);
+int terminal_width(int fd);  ///< columns; 80 where it is unknown
+
+enum class Colour { none, red, green, yellow, blue, magenta, cyan, dim, bold };
+/// `text` in a colour, or as it is where `on` is false.
+std::string paint(Colour colour, std::string_view text, bool on);
+/// The colour of the n-th service's log prefix.
+Colour service_colour(std::size_t n);
+/// "running" is green, "failed" red …
+Colour state_colour(std::string_view state, std::string_view health);
+
+/// Columns under headings, two blanks apart; escape sequences take no room.
+std::string table(const std::vector<std::string>& headings,
+                  const std::vector<std::vector<std::string>>& rows);
+
+std::string duration_text(std::int64_t seconds);  ///< "3s", "5m", "2h13m", "4d"
+std::string timestamp(std::uint64_t time_ns);     ///< RFC 3339, UTC, microseconds
+std::uint64_t now_ns();                           ///< CLOCK_REALTIME
+/// Valid UTF-8: what is not becomes U+FFFD. For JSON; logs on a terminal stay as they are.
+std::string to_utf8(std::string_view bytes);
+/// Columns that `text` takes: UTF-8 code points, escape sequences left out.
+std::size_t columns_of(std::string_view text);
+/// The first `columns` columns of `text`, escape sequences kept.
+std::string cut_to(std::string_view text, std::size_t columns);
+
+}  // namespace locald::cli

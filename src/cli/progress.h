@@ -1,0 +1,58 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace locald::cli {
+
+/// Shows a stream's events (api.h) on stderr: on a terminal a block of lines that is
+/// redrawn in place, with bars; elsewhere one plain line for each change.
+///
+/// Other output goes through above(), which keeps the block below it.
+class Progress {
+ public:
+  Progress();
+  ~Progress();  ///< as finish()
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void event(const Json& event);
+  /// Removes the block, so that the caller may print; the next event draws it again.
+  void clear();
+  /// Leaves the last states as plain lines.
+  void finish();
+
+ private:
+  struct Amount {
+    std::uint64_t done = 0, total = 0;
+  };
+  struct Row {
+    std::string phase, state, health, detail;
+    std::map<std::string, Amount> items;
+    std::string shown;  // where there is no terminal: what was printed last
+  };
+  Row& row(const std::string& name);
+  void progress(const Json& event);
+  void state(const Json& service);
+  void draw(bool now);
+  void plain(const std::string& name, Row& row, const std::string& text);
+  std::string text(const std::string& name, const Row& row, std::size_t width) const;
+
+  const bool terminal_, colour_;
+  std::vector<std::string> order_;
+  std::map<std::string, Row> rows_;
+  std::size_t drawn_ = 0;  // lines of the block on the screen
+  std::chrono::steady_clock::time_point last_{};
+};
+
+/// "pull" -> "pulling": what a row says while the phase lasts.
+std::string phase_text(const std::string& phase);
+
+/// "running (healthy)", "exited 3", "failed: reason": one service of `status` in words.
+std::string state_text(const Json& service);
+
+}  // namespace locald::cli

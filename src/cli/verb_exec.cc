@@ -1,0 +1,98 @@
+#include <unistd.h>
+
+#include "cli/attach_client.h"
+#include "cli/context.h"
+#include "cli/print.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+
+namespace locald::cli {
+namespace {
+
+Result<int> run_exec(Context& context, const Args& args) {
+  Json request = TRY(context.project_request());
+  const bool tty = args.has("tty");
+  const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
+  request.set("service", args.argument(0));
+  request.set("argv", Json(args.rest(1)));
+  const auto env = environment_options(args.values("env"));
+  if (!env)
+    return usage_error(env.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
+  Json all = env.value();
+  // A terminal without its kind is of little use; an explicit -e wins.
+  if (const char* term = ::getenv("TERM"); tty && term != nullptr && !all.contains("TERM"))
+    all.set("TERM", term);
+  request.set("env", std::move(all));
+  const auto text_or_null = [&](const char* name) {
+    return args.has(name) ? Json(*args.value(name)) : Json();
+  };
+  request.set("user", text_or_null("user"));
+  request.set("cwd", text_or_null("workdir"));
+  request.set("tty", tty);
+  request.set("stdin", args.has("interactive"));
+  request.set("rows", size.rows);
+  request.set("columns", size.columns);
+  auto client = TRY(context.connect());
+  const Json reply = TRY(client.call("exec", request));
+  return attach({.socket = reply["socket"].as_string(),
+                 .nonce = reply["nonce"].as_string(),
+                 .tty = tty,
+                 .forward_stdin = args.has("interactive")});
+}
+
+Result<int> run_attach(Context& context, const Args& args) {
+  Json request = TRY(context.project_request());
+  request.set("service", args.argument(0));
+  auto client = TRY(context.connect());
+  const Json reply = TRY(client.call("attach", request));
+  return attach({.socket = reply["socket"].as_string(),
+                 .nonce = reply["nonce"].as_string(),
+                 .tty = reply["tty"].as_bool(),
+                 .forward_stdin = !args.has("no-stdin"),
+                 .detach_keys = !args.has("no-stdin"),
+                 .ours = false});
+}
+
+}  // namespace
+
+const Verb kExec{
+    .name = "exec",
+    .usage = "[-i] [-t] [-e NAME=VALUE] [-u USER] [-w DIR] SERVICE [--] COMMAND [ARG…]",
+    .summary = "run a command beside a running service",
+    .details =
+        "In a container: in its root, namespaces and limits. For a host process: with its "
+        "environment and folder.\n"
+        "The exit code is the command's; 125 where locald failed, 126 not executable, 127 not "
+        "found.\n\n"
+        "examples:\n"
+        "  locald exec -it db -- psql -U postgres\n"
+        "  locald exec web -- printenv PORT\n"
+        "  locald exec -i db -- psql -U postgres < dump.sql\n",
+    .options = {{'i', "interactive", nullptr, "forward stdin"},
+                {'t', "tty", nullptr, "give it a terminal"},
+                {'e', "env", "NAME[=VALUE]", "set a variable, or pass ours on; may be repeated"},
+                {'u', "user", "USER[:GROUP]", "run as this user, by name or number"},
+                {'w', "workdir", "DIR", "in this folder"}},
+    .min_arguments = 2,
+    .verbatim = true,
+    .own_failure = 125,
+    .run = run_exec,
+};
+
+const Verb kAttach{
+    .name = "attach",
+    .usage = "[--no-stdin] SERVICE",
+    .summary = "connect the terminal to a running service",
+    .details =
+        "Shows what the service writes from now on and forwards what is typed. Ctrl-p Ctrl-q "
+        "leaves; the service\n"
+        "goes on. Without a terminal of its own (tty = true) Ctrl-C is sent to the service as "
+        "SIGINT.\n",
+    .options = {{0, "no-stdin", nullptr, "only watch"}},
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .own_failure = 125,
+    .run = run_attach,
+};
+
+}  // namespace locald::cli

@@ -1,0 +1,135 @@
+#include <sys/stat.h>
+
+#include "base/strings.h"
+#include "cli/context.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+
+namespace locald::cli {
+namespace {
+
+std::string short_digest(const std::string& digest) {
+  const auto colon = digest.find(':');
+  return colon == std::string::npos ? digest : digest.substr(colon + 1, 12);
+}
+
+/// A path of the user's as the server needs it. Transports with a path inside too.
+Result<std::string> absolute_path(const std::string& path) {
+  if (path.starts_with('/')) return path;
+  return TRY(working_dir()) + "/" + path;
+}
+
+Result<int> run_pull(Context& context, const Args& args) {
+  const std::string policy = args.value("policy").value_or("always");
+  auto client = TRY(context.connect());
+  for (const std::string& image : args.arguments()) {
+    Progress progress;
+    const Json reply = TRY(client.call(
+        "image/pull", Json::object({{"image", TRY(image_name(image))}, {"policy", policy}}),
+        [&](const Json& event) { progress.event(event); }));
+    progress.finish();
+    if (!out(reply["name"].as_string() + "@" + reply["digest"].as_string() + "\n")) return 1;
+  }
+  return 0;
+}
+
+Result<int> run_ls(Context& context, const Args& args) {
+  auto client = TRY(context.connect());
+  const Json reply = TRY(client.call("image/ls", Json::object()));
+  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& image : reply["images"].as_array()) {
+    const Json& layers = image["layers"];
+    const auto count =
+        layers.is_int() ? layers.as_int() : static_cast<std::int64_t>(layers.as_array().size());
+    rows.push_back({image["name"].as_string(), short_digest(image["digest"].as_string()),
+                    human_bytes(static_cast<std::uint64_t>(image["size"].as_int())),
+                    std::to_string(count), image["created"].as_string()});
+  }
+  return out(table({"IMAGE", "DIGEST", "SIZE", "LAYERS", "CREATED"}, rows)) ? 0 : 1;
+}
+
+Result<int> run_rm(Context& context, const Args& args) {
+  auto client = TRY(context.connect());
+  const Json reply = TRY(client.call("image/rm", Json::object({{"images", args.arguments()}})));
+  std::string text;
+  for (const std::string& name : reply["removed"].as_strings()) text += name + "\n";
+  notice(human_bytes(static_cast<std::uint64_t>(reply["freed_bytes"].as_int())) + " freed");
+  return out(text) ? 0 : 1;
+}
+
+Result<int> run_unpack(Context& context, const Args& args) {
+  const Json request = Json::object({{"image", TRY(image_name(args.argument(0)))},
+                                     {"dir", TRY(absolute_path(args.argument(1)))}});
+  auto client = TRY(context.connect());
+  Progress progress;
+  const Json reply =
+      TRY(client.call("image/unpack", request, [&](const Json& event) { progress.event(event); }));
+  progress.finish();
+  for (const std::string& warning : reply["warnings"].as_strings()) notice(warning);
+  return out(reply["digest"].as_string() + "\n") ? 0 : 1;
+}
+
+const Option kPolicy{0, "policy", "WHEN", "always (the default here) or missing"};
+
+}  // namespace
+
+Result<std::string> image_name(const std::string& reference) {
+  for (const char* transport : {"oci:", "oci-archive:", "docker-archive:"}) {
+    if (!reference.starts_with(transport)) continue;
+    const std::string path = reference.substr(std::string_view(transport).size());
+    return transport + TRY(absolute_path(path));
+  }
+  return reference;
+}
+
+const Verb kImagePull{
+    .name = "image pull",
+    .usage = "[--policy WHEN] IMAGE…",
+    .summary = "fetch images and make them ready to run",
+    .details =
+        "IMAGE is a name as Docker writes it (redis:7, registry.example/app@sha256:…), oci:DIR:TAG "
+        "or\n"
+        "oci-archive:FILE. Only what is missing is fetched. Ctrl-C ends it; what was fetched is "
+        "used next time.\n\n"
+        "examples:\n"
+        "  locald image pull redis:7\n"
+        "  locald image pull oci:./build/images:web\n",
+    .options = {kPolicy},
+    .min_arguments = 1,
+    .run = run_pull,
+};
+const Verb kImageLs{
+    .name = "image ls",
+    .usage = "[--json]",
+    .summary = "list the images in the store",
+    .details = "",
+    .options = {{0, "json", nullptr, "as JSON"}},
+    .max_arguments = 0,
+    .run = run_ls,
+};
+const Verb kImageRm{
+    .name = "image rm",
+    .usage = "IMAGE…",
+    .summary = "remove images, and the layers that no other image needs",
+    .details = "",
+    .options = {},
+    .min_arguments = 1,
+    .run = run_rm,
+};
+const Verb kImageUnpack{
+    .name = "image unpack",
+    .usage = "IMAGE DIR",
+    .summary = "write an image's whole file tree into a new folder",
+    .details =
+        "DIR must not exist or be empty. Prints the manifest's digest.\n\n"
+        "examples:\n"
+        "  locald image unpack debian:12 ./rootfs\n",
+    .options = {},
+    .min_arguments = 2,
+    .max_arguments = 2,
+    .run = run_unpack,
+};
+
+}  // namespace locald::cli

@@ -1,0 +1,109 @@
+#include "cli/context.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+
+namespace locald::cli {
+namespace {
+
+/// Sends a request whose stream is shown as progress.
+Result<Json> call_with_progress(Context& context, const std::string& name, const Json& request) {
+  auto client = TRY(context.connect());
+  Progress progress;
+  return client.call(name, request, [&](const Json& event) { progress.event(event); });
+}
+
+Result<int> run_down(Context& context, const Args& args) {
+  Json request = TRY(context.project_request());
+  request.set("volumes", args.has("volumes"));
+  TRY(call_with_progress(context, "down", request));
+  return 0;
+}
+
+Result<int> run_on_services(Context& context, const Args& args, const std::string& name) {
+  Json request = TRY(context.project_request());
+  request.set("services", Json(args.arguments()));
+  request.set("timeout_ms", nullptr);
+  if (const auto timeout = args.value("timeout")) {
+    const auto ms = parse_duration_ms("--timeout", *timeout);
+    if (!ms) return usage_error(ms.error().message());
+    request.set("timeout_ms", *ms);
+  }
+  const Json reply = TRY(call_with_progress(context, name, request));
+  for (const Json& service : reply["services"].as_array())
+    if (service["state"].as_string() == "failed" || service["state"].as_string() == "crash-loop")
+      return 1;
+  return 0;
+}
+
+Result<int> run_start(Context& context, const Args& args) {
+  return run_on_services(context, args, "start");
+}
+Result<int> run_stop(Context& context, const Args& args) {
+  return run_on_services(context, args, "stop");
+}
+Result<int> run_restart(Context& context, const Args& args) {
+  return run_on_services(context, args, "restart");
+}
+
+const Option kTimeout{0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"};
+
+}  // namespace
+
+const Verb kDown{
+    .name = "down",
+    .usage = "[--volumes]",
+    .summary = "stop and remove the project's services",
+    .details =
+        "Stops in reverse order of dependency and returns when nothing is left: no process, no "
+        "mount, no port\n"
+        "held. Named volumes stay, unless --volumes says otherwise.\n\n"
+        "examples:\n"
+        "  locald down\n"
+        "  locald down --volumes      the data too\n",
+    .options = {{'v', "volumes", nullptr, "remove the project's volumes and their data"}},
+    .max_arguments = 0,
+    .run = run_down,
+};
+
+const Verb kStart{
+    .name = "start",
+    .usage = "[--timeout DURATION] SERVICE…",
+    .summary = "start services that were stopped",
+    .details =
+        "What they depend on is started first. The project must be up.\n\n"
+        "examples:\n"
+        "  locald start web\n",
+    .options = {kTimeout},
+    .min_arguments = 1,
+    .run = run_start,
+};
+
+const Verb kStop{
+    .name = "stop",
+    .usage = "[--timeout DURATION] SERVICE…",
+    .summary = "stop services, with all their descendants",
+    .details =
+        "Sends the service's stop signal, waits for its stop_timeout, then kills all that is "
+        "left.\n"
+        "A stopped service stays stopped until start, restart or up.\n\n"
+        "examples:\n"
+        "  locald stop web worker\n",
+    .options = {kTimeout},
+    .min_arguments = 1,
+    .run = run_stop,
+};
+
+const Verb kRestart{
+    .name = "restart",
+    .usage = "[--timeout DURATION] SERVICE…",
+    .summary = "stop and start services",
+    .details =
+        "examples:\n"
+        "  locald restart web\n",
+    .options = {kTimeout},
+    .min_arguments = 1,
+    .run = run_restart,
+};
+
+}  // namespace locald::cli

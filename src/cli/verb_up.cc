@@ -1,0 +1,68 @@
+#include "cli/context.h"
+#include "cli/foreground.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+
+namespace locald::cli {
+namespace {
+
+Result<int> run(Context& context, const Args& args) {
+  Json request = TRY(context.project_request());
+  request.set("services", Json(args.arguments()));
+  request.set("env", environment());
+  request.set("umask", umask_of_process());
+  request.set("rlimits", resource_limits());
+  request.set("wait", args.has("wait"));
+  request.set("timeout_ms", nullptr);
+  if (const auto timeout = args.value("timeout")) {
+    const auto ms = parse_duration_ms("--timeout", *timeout);
+    if (!ms) return usage_error(ms.error().message());
+    request.set("timeout_ms", *ms);
+  }
+  auto client = TRY(context.connect());
+  if (!args.has("detach") && !args.has("wait")) return run_in_foreground(context, client, request);
+  Progress progress;
+  const Json reply =
+      TRY(client.call("up", request, [&](const Json& event) { progress.event(event); }));
+  progress.finish();
+  return report_up(reply);
+}
+
+}  // namespace
+
+int report_up(const Json& reply) {
+  const auto failed = reply["failed"].as_strings();
+  for (const std::string& name : failed) {
+    std::string reason;
+    for (const Json& service : reply["services"].as_array())
+      if (service["name"].as_string() == name) reason = state_text(service);
+    print_error(Error(Errc::failed, name + ": " + (reason.empty() ? "did not start" : reason))
+                    .with_hint("its output: locald logs " + name));
+  }
+  return failed.empty() ? 0 : 1;
+}
+
+const Verb kUp{
+    .name = "up",
+    .usage = "[-d] [--wait] [--timeout DURATION] [SERVICE…]",
+    .summary = "bring the project up: pull, start in order, follow the logs",
+    .details =
+        "Starts the named services, or all, with what they depend on. Run again it changes only "
+        "what has changed in\n"
+        "locald.toml. In the foreground it shows all logs and ends when all services have ended (1 "
+        "if one failed);\n"
+        "Ctrl-C stops everything in reverse order, a second Ctrl-C kills. Services get the "
+        "environment, umask and\n"
+        "limits of this command.\n\n"
+        "examples:\n"
+        "  locald up                      in the foreground\n"
+        "  locald up -d                   until every service has started\n"
+        "  locald up --wait --timeout 60s until every service is healthy, a minute at most\n",
+    .options = {{'d', "detach", nullptr, "return when every service has started or failed"},
+                {0, "wait", nullptr, "return when every service is healthy (no check: started)"},
+                {0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"}},
+    .run = run,
+};
+
+}  // namespace locald::cli

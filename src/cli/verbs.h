@@ -1,0 +1,19 @@
+#pragma once
+#include <span>
+
+#include "cli/args.h"
+
+namespace locald::cli {
+
+/// All verbs, in the order of `locald --help`. One file each defines them; what is
+/// listed here and in verbs.cc is what exists.
+extern const Verb kUp, kDown, kStart, kStop, kRestart, kStatus, kLogs, kExec, kAttach;
+extern const Verb kContainerRun, kContainerLs, kContainerRm;
+extern const Verb kImagePull, kImageLs, kImageRm, kImageUnpack;
+extern const Verb kConfigCheck, kDoctor;
+extern const Verb kServerRun, kServerStart, kServerStop, kServerRestart, kServerStatus;
+extern const Verb kProjectLs, kProjectForget, kVersion;
+
+std::span<const Verb* const> all_verbs();
+
+}  // namespace locald::cli

@@ -1,0 +1,220 @@
+#include "ipc/client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/sys.h"
+#include "ipc/api.h"
+#include "ipc/codec.h"
+#include "ipc/server_start.h"
+#include "ipc/version.h"
+
+namespace locald::ipc {
+namespace {
+
+constexpr std::size_t kMaxReply = 64u << 20;  // bytes of one JSON document or line
+constexpr std::chrono::seconds kHelloPatience{15};
+
+/// Waits until `fd` is readable. Errc::timed_out after `patience` (negative: never).
+Result<void> wait_readable(int fd, std::chrono::milliseconds patience) {
+  pollfd p{fd, POLLIN, 0};
+  while (true) {
+    const int n = ::poll(&p, 1, static_cast<int>(patience.count()));
+    if (n > 0) return {};
+    if (n == 0) return Error(Errc::timed_out, "the server does not answer");
+    if (errno != EINTR) return Error::from_errno(errno, "poll");
+  }
+}
+
+Result<void> send_all(int fd, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t n = ::send(fd, data.data(), data.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error::from_errno(errno, "write to the server");
+    data.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+Result<void> send_request(int fd, const std::string& name, const Json& body) {
+  const std::string text = body.dump();
+  std::string request =
+      "POST /v1/" + name + " HTTP/1.1\r\nHost: locald\r\nContent-Type: application/json\r\n";
+  request += std::string(kVersionHeader) + ": " + std::string(kVersion) + "\r\n";
+  request += std::string(kBuildHeader) + ": " + std::string(kBuild) + "\r\n";
+  request += "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
+  return send_all(fd, request);
+}
+
+}  // namespace
+
+struct Call::State {
+  UniqueFd fd;
+  HttpReply reply{[this](std::string_view bytes) { body.append(bytes); }};
+  std::string body;       // not yet taken: the rest of a line, or the whole document
+  std::size_t taken = 0;  // bytes of `body` that were handed out
+  bool ended = false;     // the connection is at its end, or the reply complete
+
+  bool is_stream() const {
+    return reply.header("content-type").starts_with("application/x-ndjson");
+  }
+
+  /// Reads what is there. @return false where that was nothing.
+  Result<bool> read() {
+    std::array<char, 65536> buffer;
+    const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (n < 0 && errno != ECONNRESET) return Error::from_errno(errno, "read from the server");
+    if (n <= 0) {
+      TRY(reply.end());
+      ended = true;
+      return true;
+    }
+    TRY(reply.feed({buffer.data(), static_cast<std::size_t>(n)}));
+    ended = reply.complete();
+    if (body.size() - taken > kMaxReply)
+      return Error(Errc::corrupt, "the server's reply is too long");
+    return true;
+  }
+
+  /// The next whole JSON text in `body`, or nothing.
+  std::optional<std::string> take() {
+    const auto newline = is_stream() ? body.find('\n', taken) : std::string::npos;
+    if (newline == std::string::npos && !ended) return std::nullopt;
+    const auto end = newline == std::string::npos ? body.size() : newline;
+    std::string text = body.substr(taken, end - taken);
+    taken = newline == std::string::npos ? end : end + 1;
+    if (taken == body.size() || taken > (1u << 20)) {
+      body.erase(0, taken);
+      taken = 0;
+    }
+    return text;
+  }
+};
+
+Call::Call(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Call::Call(Call&&) noexcept = default;
+Call& Call::operator=(Call&&) noexcept = default;
+Call::~Call() = default;
+
+int Call::fd() const noexcept { return state_->fd.get(); }
+
+Result<Call::Item> Call::poll() {
+  while (true) {
+    if (const auto text = state_->take(); text && !text->empty()) {
+      auto parsed = Json::parse(*text, {.max_bytes = kMaxReply});
+      if (!parsed || !parsed->is_object())
+        return Error(Errc::corrupt, "the server's reply is no JSON object (HTTP status " +
+                                        std::to_string(state_->reply.status()) + ")");
+      if (parsed->contains("error")) return error_from_json((*parsed)["error"]);
+      if (parsed->contains("result")) return Item{Kind::result, (*parsed)["result"]};
+      if (parsed->contains("event")) return Item{Kind::event, std::move(parsed).value()};
+      return Error(Errc::corrupt, "the server's reply is neither result nor error");
+    } else if (!text) {
+      if (!TRY(state_->read())) return Item{};
+    } else if (state_->ended) {
+      return Error(Errc::corrupt, "the server ended its reply without a result");
+    }
+  }
+}
+
+Result<Call::Item> Call::next() {
+  while (true) {
+    Item item = TRY(poll());
+    if (item.kind != Kind::nothing) return item;
+    TRY(wait_readable(fd(), std::chrono::milliseconds(-1)));
+  }
+}
+
+Result<Json> Call::finish(const std::function<void(const Json&)>& on_event) {
+  while (true) {
+    Item item = TRY(next());
+    if (item.kind == Kind::result) return std::move(item.value);
+    if (on_event) on_event(item.value);
+  }
+}
+
+Result<UniqueFd> Client::open() {
+  if (first_) return std::move(first_);
+  return connect_server(socket_);
+}
+
+Result<Call> Client::start(const std::string& name, const Json& body) {
+  const bool reused = static_cast<bool>(first_);
+  auto state = std::make_unique<Call::State>();
+  state->fd = TRY(open());
+  auto sent = send_request(state->fd.get(), name, body);
+  if (!sent && reused) {  // the server closed the connection after the first reply
+    state->fd = TRY(open());
+    sent = send_request(state->fd.get(), name, body);
+  }
+  if (!sent) return std::move(sent).error();
+  return Call(std::move(state));
+}
+
+Result<Json> Client::call(const std::string& name, const Json& body,
+                          const std::function<void(const Json&)>& on_event) {
+  Call call = TRY(start(name, body));
+  return call.finish(on_event);
+}
+
+Result<void> Client::hello() {
+  Call call = TRY(start("version", Json::object()));
+  while (true) {
+    auto item = TRY(call.poll());
+    if (item.kind == Call::Kind::result) {
+      server_ = std::move(item.value);
+      break;
+    }
+    TRY(wait_readable(call.fd(), kHelloPatience)
+            .hint("see what it does: locald server status; its log is server.log in the state "
+                  "folder"));
+  }
+  if (call.state_->reply.keep_alive()) first_ = std::move(call.state_->fd);
+  return {};
+}
+
+Result<Client> Client::connect(const Paths& paths, Options options) {
+  auto notice = [&](const std::string& text) {
+    if (options.notice) options.notice(text);
+  };
+  for (bool restarted = false;; restarted = true) {
+    Client client(paths.server_socket());
+    auto fd = connect_server(client.socket_);
+    if (!fd && fd.error().code() == Errc::not_found && options.start) fd = start_server(paths);
+    client.first_ = TRY(std::move(fd));
+    TRY(client.hello());
+    if (options.any_version || restarted) return client;
+    const std::string theirs = client.server_["version"].as_string();
+    const int order = compare({kVersion, kBuild}, {theirs, client.server_["build"].as_string()});
+    const std::string named = theirs + " (" + client.server_["build"].as_string() + ")";
+    if (order < 0)
+      notice("this locald, " + std::string(kVersion) + ", is older than the running server, " +
+             named);
+    if (order <= 0) return client;
+    if (client.server_["jobs"].as_int() != 0) {
+      notice("the running server, " + named +
+             ", is older than this locald and has work under way; it is restarted later");
+      return client;
+    }
+    TRY(client.stop_server(/*all=*/false).context("restart the older server " + named));
+    notice("the server was older than this locald and has been restarted; services went on");
+    options.start = true;
+  }
+}
+
+Result<Json> Client::stop_server(bool all, const std::function<void(const Json&)>& on_event) {
+  // By pidfd, taken while the server answers: the very process that we talk to.
+  const UniqueFd fd = TRY(connect_server(socket_));
+  const UniqueFd pidfd = TRY(sys::pidfd_open(TRY(sys::peer_cred(fd.get())).pid));
+  Json reply = TRY(call("server/stop", Json::object({{"all", all}}), on_event));
+  TRY(wait_readable(pidfd.get(), std::chrono::seconds(30))
+          .context("the server has been told to stop and is still there"));
+  return reply;
+}
+
+}  // namespace locald::ipc

@@ -1,0 +1,92 @@
+#pragma once
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "base/paths.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "ipc/http_reply.h"
+
+namespace locald::ipc {
+
+/// One request under way: its reply arrives as events and then a result (api.h).
+///
+///     auto call = TRY(client.start("up", body));
+///     while (true) {
+///       auto item = TRY(call.next());                 // the request's own error too
+///       if (item.kind == Call::Kind::result) break;
+///       progress.show(item.value);
+///     }
+///
+/// Destroying it in the middle hangs up. Thread-compatible.
+class Call {
+ public:
+  enum class Kind { nothing, event, result };
+  struct Item {
+    Kind kind = Kind::nothing;
+    Json value;  ///< an event as it came, or what stands under "result"
+  };
+
+  Call(Call&&) noexcept;
+  Call& operator=(Call&&) noexcept;
+  ~Call();
+
+  int fd() const noexcept;  ///< for poll(2); readable when poll() may have something
+  /// What has arrived, without waiting; Kind::nothing where nothing has. Call it until then.
+  Result<Item> poll();
+  /// Waits for the next event or the result.
+  Result<Item> next();
+  /// Waits for the result; events go to `on_event`.
+  Result<Json> finish(const std::function<void(const Json&)>& on_event = {});
+
+ private:
+  friend class Client;
+  struct State;
+  explicit Call(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// The CLI's end of the server's socket.
+///
+/// connect() starts the server where it is not running, refuses a socket that
+/// another user listens on, and settles versions (design §8): a server older than us is
+/// restarted unless it has a job (services go on), a newer one is told of.
+class Client {
+ public:
+  struct Options {
+    bool start = true;  ///< false: Errc::not_found where no server runs
+    std::function<void(const std::string& text)> notice = {};  ///< for people; may be empty
+    /// For a restart or stop of the server, which must not restart it first.
+    bool any_version = false;
+  };
+  static Result<Client> connect(const Paths& paths, Options options);
+
+  /// Sends a request. Several may be under way; each has its own connection then.
+  Result<Call> start(const std::string& name, const Json& body);
+  /// Sends a request and waits for its result.
+  Result<Json> call(const std::string& name, const Json& body,
+                    const std::function<void(const Json&)>& on_event = {});
+
+  /// {version, build, pid, jobs} as the server said them on connecting.
+  const Json& server() const noexcept { return server_; }
+
+  /// Stops the server (services go on, or are stopped with `all`) and returns
+  /// when its process has ended. @return the reply of server/stop.
+  Result<Json> stop_server(bool all, const std::function<void(const Json&)>& on_event = {});
+
+ private:
+  explicit Client(std::string socket) : socket_(std::move(socket)) {}
+  Result<UniqueFd> open();
+  Result<void> hello();
+
+  std::string socket_;
+  UniqueFd first_;  // the connection that connect() made, for the first request
+  Json server_;
+};
+
+}  // namespace locald::ipc

@@ -1,0 +1,338 @@
+#include "server/http_server.h"
+
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cstdio>
+#include <deque>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "ipc/api.h"
+#include "server/peer_check.h"
+
+namespace locald::server {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using Local = asio::local::stream_protocol;
+using std::chrono_literals::operator""s;
+
+constexpr std::size_t kMaxConnections = 512;
+constexpr std::size_t kMaxQueued = 8u << 20;  // bytes
+constexpr auto kRequestTimeout = 30s;         // from a request's first byte to its last
+
+Json error_object(const Error& error, const Json::Object& more) {
+  Json object = Json::object(
+      {{"code", to_string(error.code())}, {"message", error.message()}, {"hint", error.hint()}});
+  for (const auto& [key, value] : more) object.set(key, value);
+  return Json::object({{"error", std::move(object)}});
+}
+
+int http_status(Errc code) {
+  switch (code) {
+    case Errc::invalid_input:
+      return 400;
+    case Errc::denied:
+      return 403;
+    case Errc::not_found:
+      return 404;
+    case Errc::already_exists:
+      return 409;
+    default:
+      return 500;
+  }
+}
+
+}  // namespace
+
+class Connection;
+
+struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
+  Impl(EventLoop& l, UniqueFd fd, std::string headers, Handler h)
+      : loop(l),
+        acceptor(l.io(), Local(), fd.release()),
+        common_headers(std::move(headers)),
+        handler(std::move(h)),
+        drain_timer(l.io()) {}
+
+  EventLoop& loop;
+  Local::acceptor acceptor;
+  std::string common_headers;
+  Handler handler;
+  std::set<std::shared_ptr<Connection>> connections;
+  std::function<void()> drained;
+  asio::steady_timer drain_timer;
+  std::optional<asio::steady_timer> accept_again;
+
+  void accept();
+  void forget(const std::shared_ptr<Connection>& connection);
+  void finish_draining();
+};
+
+/// One client: reads a request, lets it be answered, reads the next.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(std::shared_ptr<HttpServer::Impl> owner, Local::socket socket)
+      : server_(std::move(owner)), socket_(std::move(socket)), timer_(socket_.get_executor()) {}
+
+  void read_request() {
+    if (server_->drained) return close();
+    state_ = State::reading;
+    parser_.emplace();
+    parser_->body_limit(ipc::kMaxBody);
+    auto done = [self = shared_from_this()](const boost::system::error_code& ec, std::size_t) {
+      self->on_header(ec);
+    };
+    http::async_read_header(socket_, buffer_, *parser_, std::move(done));
+  }
+
+  // Of the reply:
+  void event(const Json& event) {
+    if (state_ != State::answering) return;
+    if (!std::exchange(streaming_, true))
+      send(
+          "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: "
+          "chunked\r\n" +
+          server_->common_headers + "\r\n");
+    send_chunk(event.dump() + "\n");
+  }
+  void finish(int status, const Json& document) {
+    if (state_ != State::answering) return;
+    if (streaming_) {
+      send_chunk(document.dump() + "\n");
+      send("0\r\n\r\n");
+    } else {
+      const std::string body = document.dump();
+      send("HTTP/1.1 " + std::to_string(status) + " " +
+           std::string(http::obsolete_reason(static_cast<http::status>(status))) +
+           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+           "\r\n" + server_->common_headers + "\r\n" + body);
+    }
+    state_ = State::finished;
+    gone_ = nullptr;
+    if (queue_.empty()) next();
+  }
+  void on_hangup(std::function<void()> gone) { gone_ = std::move(gone); }
+  bool answering() const { return state_ == State::answering; }
+  bool writing() const { return !queue_.empty(); }
+
+  void close() {
+    if (state_ == State::closed) return;
+    const bool pending = state_ == State::answering;
+    state_ = State::closed;
+    timer_.cancel();
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    queue_.clear();
+    if (auto gone = std::exchange(gone_, nullptr); gone && pending) gone();
+    server_->forget(shared_from_this());
+  }
+
+ private:
+  enum class State { reading, answering, finished, closed };
+
+  void on_header(const boost::system::error_code& ec) {
+    if (state_ == State::closed) return;
+    if (ec == http::error::body_limit) return on_request(ec);
+    if (ec) return close();
+    timer_.expires_after(kRequestTimeout);
+    timer_.async_wait([self = shared_from_this()](const boost::system::error_code& timer_ec) {
+      if (!timer_ec && self->state_ == State::reading) self->close();
+    });
+    http::async_read(socket_, buffer_, *parser_,
+                     [self = shared_from_this()](const boost::system::error_code& read_ec,
+                                                 std::size_t) { self->on_request(read_ec); });
+  }
+
+  void on_request(const boost::system::error_code& ec);
+
+  /// While a reply is under way, readable means gone (we allow no pipelining).
+  void watch_hangup() {
+    socket_.async_wait(Local::socket::wait_read,
+                       [self = shared_from_this()](const boost::system::error_code& ec) {
+                         if (ec || self->state_ != State::answering) return;
+                         self->close();
+                       });
+  }
+
+  void send_chunk(const std::string& data) {
+    char size[24];
+    std::snprintf(size, sizeof size, "%zx\r\n", data.size());
+    send(size + data + "\r\n");
+  }
+  void send(std::string bytes) {
+    queued_bytes_ += bytes.size();
+    queue_.push_back(std::move(bytes));
+    if (queued_bytes_ > kMaxQueued) {
+      // Not here: the caller may be in the middle of something that the end of the reply would
+      // change.
+      server_->loop.post([self = shared_from_this()] { self->close(); });
+      return;
+    }
+    if (!writing_) write_more();
+  }
+  void write_more() {
+    writing_ = true;
+    // A reply that fits is gone before the loop turns.
+    asio::async_write(
+        socket_, asio::buffer(queue_.front()),
+        [self = shared_from_this()](const boost::system::error_code& ec, std::size_t) {
+          self->writing_ = false;
+          if (self->state_ == State::closed) return;
+          if (ec) return self->close();
+          self->queued_bytes_ -= self->queue_.front().size();
+          self->queue_.pop_front();
+          if (!self->queue_.empty()) return self->write_more();
+          if (self->state_ == State::finished) self->next();
+        });
+  }
+  void next() {
+    if (!keep_alive_) return close();
+    streaming_ = false;
+    socket_.cancel();  // the watch for a hang-up
+    read_request();
+  }
+
+  std::shared_ptr<HttpServer::Impl> server_;
+  Local::socket socket_;
+  asio::steady_timer timer_;
+  boost::beast::flat_buffer buffer_{64 << 10 | ipc::kMaxBody};
+  std::optional<http::request_parser<http::string_body>> parser_;
+  State state_ = State::reading;
+  bool streaming_ = false, keep_alive_ = true, writing_ = false;
+  std::deque<std::string> queue_;
+  std::size_t queued_bytes_ = 0;
+  std::function<void()> gone_;
+};
+
+namespace {
+
+class HttpReply final : public Reply {
+ public:
+  explicit HttpReply(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+  /// Nobody answered: a bug of ours must not leave the client waiting.
+  ~HttpReply() override {
+    if (open()) error(Error(Errc::failed, "the server gave no answer; this is a bug in locald"));
+  }
+
+  void event(const Json& event) override {
+    if (open()) connection_->event(event);
+  }
+  void result(Json result) override {
+    if (!open()) return;
+    ended_ = true;
+    connection_->finish(200, Json::object({{"result", std::move(result)}}));
+  }
+  void error(const Error& e) override { error(e, {}); }
+  void error(const Error& e, const Json::Object& more) override {
+    if (!open()) return;
+    ended_ = true;
+    connection_->finish(http_status(e.code()), error_object(e, more));
+  }
+  void on_hangup(std::function<void()> gone) override {
+    if (open()) connection_->on_hangup(std::move(gone));
+  }
+  bool open() const override { return !ended_ && connection_->answering(); }
+
+ private:
+  std::shared_ptr<Connection> connection_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+void Connection::on_request(const boost::system::error_code& ec) {
+  if (state_ == State::closed) return;
+  timer_.cancel();
+  if (ec && ec != http::error::body_limit) return close();
+  state_ = State::answering;
+  const auto request = parser_->release();
+  keep_alive_ = !ec && request.keep_alive();
+  const auto reply = std::make_shared<HttpReply>(shared_from_this());
+  if (ec) return reply->error(Error(Errc::invalid_input, "the request's body is too large"));
+  constexpr std::string_view kPrefix = "/v1/";
+  const std::string_view target(request.target().data(), request.target().size());
+  if (request.method() != http::verb::post || target.substr(0, kPrefix.size()) != kPrefix)
+    return reply->error(Error(Errc::not_found, "no such request; ask with POST /v1/NAME"));
+  // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are no UTF-8.
+  auto body = request.body().empty() ? Result<Json>(Json::object()) : Json::parse(request.body(), {.reject_duplicates = false, .any_bytes = true});
+  if (!body) return reply->error(std::move(body).error().with_context("the request's body"));
+  if (!body->is_object())
+    return reply->error(Error(Errc::invalid_input, "the request's body is not a JSON object"));
+  watch_hangup();
+  server_->handler(Request{std::string(target.substr(kPrefix.size())), std::move(*body)}, reply);
+}
+
+void HttpServer::Impl::accept() {
+  acceptor.async_accept(
+      [self = shared_from_this()](const boost::system::error_code& ec, Local::socket socket) {
+        if (ec == asio::error::operation_aborted || !self->acceptor.is_open()) return;
+        if (ec) {
+          // Out of descriptors or memory: others need a moment to give some back.
+          self->accept_again.emplace(self->loop.io(), std::chrono::milliseconds(100));
+          self->accept_again->async_wait([self](const boost::system::error_code& timer_ec) {
+            if (!timer_ec) self->accept();
+          });
+          return;
+        }
+        if (self->connections.size() < kMaxConnections && check_peer(socket.native_handle())) {
+          const auto connection = std::make_shared<Connection>(self, std::move(socket));
+          self->connections.insert(connection);
+          connection->read_request();
+        }
+        self->accept();
+      });
+}
+
+void HttpServer::Impl::forget(const std::shared_ptr<Connection>& connection) {
+  connections.erase(connection);
+  finish_draining();
+}
+
+void HttpServer::Impl::finish_draining() {
+  if (!drained) return;
+  for (const auto& connection : connections)
+    if (connection->writing()) return;
+  drain_timer.cancel();
+  loop.post(std::exchange(drained, nullptr));
+}
+
+HttpServer::HttpServer(EventLoop& loop, UniqueFd listener, std::string version, std::string build,
+                       Handler handler)
+    : impl_(std::make_shared<Impl>(loop, std::move(listener),
+                                   std::string(ipc::kVersionHeader) + ": " + version + "\r\n" +
+                                       std::string(ipc::kBuildHeader) + ": " + build + "\r\n",
+                                   std::move(handler))) {
+  impl_->accept();
+}
+
+HttpServer::~HttpServer() {
+  boost::system::error_code ignored;
+  impl_->acceptor.close(ignored);
+  impl_->accept_again.reset();
+  impl_->handler = [](Request, const std::shared_ptr<Reply>&) {};
+  const auto all = impl_->connections;
+  for (const auto& connection : all) connection->close();
+}
+
+std::size_t HttpServer::connections() const { return impl_->connections.size(); }
+
+void HttpServer::close(std::function<void()> drained) {
+  boost::system::error_code ignored;
+  impl_->acceptor.close(ignored);
+  impl_->drained = std::move(drained);
+  impl_->drain_timer.expires_after(1s);
+  impl_->drain_timer.async_wait([impl = impl_](const boost::system::error_code& ec) {
+    if (!ec && impl->drained) impl->loop.post(std::exchange(impl->drained, nullptr));
+  });
+  impl_->finish_draining();
+}
+
+}  // namespace locald::server

@@ -1,0 +1,133 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+/// A project as a front end read it: plain values that remember where they
+/// stood. Nothing past the front ends knows TOML, and nothing here has been
+/// looked up yet: a Text still holds its `${…}` (resolve.h turns it into text).
+namespace locald::server {
+
+struct SourcePos {
+  unsigned line = 0, column = 0;  ///< 1-based; 0: unknown
+};
+
+/// Something wrong in a file of the user's. All of them are collected and
+/// reported at once, in the order of the file.
+struct Problem {
+  std::string file;
+  SourcePos at;
+  std::string message;
+  std::string hint;  ///< what to do; may be empty
+};
+using Problems = std::vector<Problem>;
+
+/// "locald.toml:3:1: message (hint)", one a line.
+std::string describe(const Problems& problems);
+
+struct Text {
+  std::string raw;  ///< `${…}` not yet replaced
+  SourcePos at;
+  bool empty() const noexcept { return raw.empty(); }
+};
+
+using Milliseconds = std::chrono::milliseconds;
+
+enum class ServiceKind : std::uint8_t { exec, container, cnb };
+std::string_view to_string(ServiceKind kind) noexcept;
+
+/// A string runs in `sh -c`, an array is executed as it is.
+struct CommandSpec {
+  bool shell = false;
+  std::vector<Text> words;  ///< one where `shell`
+  bool empty() const noexcept { return words.empty(); }
+};
+
+enum class DependsCondition : std::uint8_t {
+  ready,  ///< of a plain list: healthy where there is a check, else started
+  started,
+  healthy,
+  completed,  ///< ended with exit code 0
+};
+
+struct DependencySpec {
+  std::string service;
+  DependsCondition condition = DependsCondition::ready;
+  SourcePos at;
+};
+
+struct HealthSpec {
+  enum class Kind : std::uint8_t { none, http, tcp, exec, log, notify };
+  Kind kind = Kind::none;
+  Text target;  ///< http: path or URL; tcp: "", "PORT" or "HOST:PORT"; log: regular expression
+  CommandSpec command;  ///< exec
+  Milliseconds interval{2000}, timeout{1000}, start_period{30000};
+  int retries = 3;
+  SourcePos at;
+};
+
+enum class RestartMode : std::uint8_t { no, on_failure, always, unless_stopped };
+
+struct RestartSpec {
+  RestartMode mode = RestartMode::no;
+  int max =
+      0;  ///< restarts within `window` (0: since the last success) before giving up; 0: no limit
+  Milliseconds window{0};
+};
+
+enum class PullPolicy : std::uint8_t { missing, always, never };
+std::string_view to_string(PullPolicy policy) noexcept;
+
+struct ServiceSpec {
+  std::string name;
+  SourcePos at;
+  ServiceKind kind = ServiceKind::exec;
+
+  CommandSpec command;
+  Text workdir;
+  bool auto_port = false;
+  int port = 0;  ///< 0: none
+  SourcePos port_at;
+  std::vector<std::pair<std::string, Text>> env;
+  std::vector<Text> env_file;
+  std::vector<DependencySpec> depends_on;
+  HealthSpec health;
+  RestartSpec restart;
+  int stop_signal = 0;  ///< 0: the image's, else SIGTERM
+  Milliseconds stop_timeout{10000};
+  bool tty = false;
+
+  // type = "container"
+  Text image;
+  PullPolicy pull = PullPolicy::missing;
+  CommandSpec entrypoint;
+  int container_port = 0;  ///< 0: none
+  std::vector<Text> volumes;
+  std::vector<Text> tmpfs;
+  Text user;
+  std::uint64_t memory = 0;  ///< bytes; 0: no limit
+  double cpus = 0;           ///< 0: no limit
+  int pids = 0;              ///< 0: no limit
+
+  /// The port that others reach it on; 0 where it has none, or it is automatic and not chosen yet.
+  int any_port() const noexcept { return port != 0 ? port : container_port; }
+  bool has_port() const noexcept { return auto_port || any_port() != 0; }
+};
+
+struct ProjectSpec {
+  std::string name;  ///< empty: the folder's name decides
+  SourcePos name_at;
+  std::string file;                   ///< absolute path of the file it was read from
+  std::string dir;                    ///< absolute; relative paths in the file start here
+  std::vector<ServiceSpec> services;  ///< in the order of their names
+
+  const ServiceSpec* find(const std::string& service) const;
+};
+
+/// [a-z0-9][a-z0-9_-]{0,62}: names of projects, services and volumes.
+bool valid_name(std::string_view name) noexcept;
+
+}  // namespace locald::server

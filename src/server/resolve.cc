@@ -1,0 +1,288 @@
+#include "server/resolve.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "server/dotenv.h"
+#include "server/endpoint.h"
+#include "server/interpolation.h"
+
+namespace locald::server {
+namespace {
+
+constexpr std::size_t kMaxEnvFile = 1u << 20;  // bytes
+
+/// A regular file only: a FIFO in its place must not hang the server.
+Result<std::string> read_regular(const std::string& path, std::size_t max_bytes) {
+  const UniqueFd fd = TRY(sys::open(path, O_RDONLY | O_NONBLOCK));
+  struct stat st {};
+  if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + path);
+  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is not a regular file");
+  return read_all(fd.get(), max_bytes).context(path);
+}
+
+class Resolver {
+ public:
+  explicit Resolver(const ResolveInput& input) : in_(input) {
+    lookup_.variable = [this](const std::string& name) { return variable(name); };
+    lookup_.service = [this](const std::string& service,
+                             const std::string& field) -> Result<std::string> {
+      const Endpoint e = endpoint(service);
+      if (field == "host") return e.host;
+      if (e.port == 0) return Error(Errc::invalid_input, fmt::format("{} has no port", service));
+      return field == "port" ? std::to_string(e.port) : e.url();
+    };
+    lookup_.unset = &unset_;
+  }
+
+  Resolved run() {
+    for (const ServiceSpec& spec : in_.spec.services) {
+      unset_.clear();
+      ServiceConfig config = service(spec);
+      std::set<std::string> named(unset_.begin(), unset_.end());
+      for (const std::string& name : named)
+        out_.notices.emplace_back(
+            spec.name,
+            fmt::format("${{{}}} is not set and counts as empty; ${{{}:-}} says that this is meant",
+                        name, name));
+      out_.services.emplace(spec.name, std::move(config));
+    }
+    return std::move(out_);
+  }
+
+ private:
+  std::optional<std::string> variable(const std::string& name) const {
+    const auto it = in_.user.env.find(name);
+    return it == in_.user.env.end() ? std::nullopt : std::optional(it->second);
+  }
+
+  Endpoint endpoint(const std::string& service) const {
+    Endpoint e;
+    const ServiceSpec* spec = in_.spec.find(service);
+    if (spec == nullptr) return e;
+    e.port = static_cast<std::uint16_t>(spec->any_port());
+    if (const auto it = in_.auto_ports.find(service); spec->auto_port && it != in_.auto_ports.end())
+      e.port = static_cast<std::uint16_t>(it->second);
+    return e;
+  }
+
+  void problem(SourcePos at, const Error& error) {
+    out_.problems.push_back({in_.spec.file, at, error.message(), error.hint()});
+  }
+
+  std::string text(const Text& t) {
+    auto value = interpolate(t.raw, lookup_);
+    if (value) return std::move(*value);
+    problem(t.at, value.error());
+    return {};
+  }
+
+  std::vector<std::string> command(const CommandSpec& spec, const char* shell) {
+    std::vector<std::string> argv;
+    if (spec.empty()) return argv;
+    if (spec.shell) argv = {shell, "-c"};
+    for (const Text& word : spec.words) argv.push_back(text(word));
+    return argv;
+  }
+
+  std::string in_project(const std::string& path) const {
+    if (path.empty()) return in_.spec.dir;
+    return path.starts_with("/") ? path : in_.spec.dir + "/" + path;
+  }
+
+  void env(const ServiceSpec& spec, ServiceConfig& out) {
+    for (const Text& file : spec.env_file) {
+      const std::string path = in_project(text(file));
+      auto content = read_regular(path, kMaxEnvFile);
+      if (!content) {
+        problem(file.at, std::move(content).error().with_context("`env_file`"));
+        continue;
+      }
+      for (DotenvEntry& entry : parse_dotenv(*content, path, lookup_.variable, out_.problems)) {
+        std::erase(out.unset, entry.name);
+        out.env.erase(entry.name);
+        if (entry.value)
+          out.env[entry.name] = std::move(*entry.value);
+        else
+          out.unset.push_back(entry.name);
+      }
+    }
+    for (const auto& [name, value] : spec.env) {
+      std::erase(out.unset, name);
+      out.env[name] = text(value);
+    }
+    if (spec.kind == ServiceKind::exec && out.port != 0)
+      out.env.emplace("PORT", std::to_string(out.port));
+  }
+
+  void health(const ServiceSpec& spec, ServiceConfig& out) {
+    const HealthSpec& h = spec.health;
+    HealthConfig& c = out.health;
+    c.kind = h.kind;
+    c.interval = h.interval;
+    c.timeout = h.timeout;
+    c.start_period = h.start_period;
+    c.retries = h.retries;
+    c.host = "localhost";  // a service that was told so may have chosen either address
+    c.port = out.port;
+    if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
+    if (h.kind == HealthSpec::Kind::exec)
+      c.argv = command(h.command, spec.kind == ServiceKind::exec ? "sh" : "/bin/sh");
+    const std::string target =
+        h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp ? text(h.target) : "";
+    if (h.kind == HealthSpec::Kind::tcp && !target.empty()) address(target, h.target.at, c, 0);
+    if (h.kind != HealthSpec::Kind::http) return;
+    c.path = target;
+    if (!target.starts_with("http://")) {
+      if (!target.starts_with("/"))
+        problem(h.target.at,
+                Error(Errc::invalid_input,
+                      fmt::format("`http` = \"{}\" is neither a path nor an http URL", target)));
+    } else {
+      const std::string rest = target.substr(7);
+      const std::size_t slash = rest.find('/');
+      c.path = slash == std::string::npos ? "/" : rest.substr(slash);
+      address(rest.substr(0, slash), h.target.at, c, 80);
+    }
+    // It becomes a line of a request: nothing may end that line early.
+    if (std::any_of(c.path.begin(), c.path.end(),
+                    [](unsigned char ch) { return ch <= ' ' || ch == 127; }))
+      problem(h.target.at, Error(Errc::invalid_input, "`http` holds blanks or control characters")
+                               .with_hint("write them as %20"));
+  }
+
+  /// "PORT", "HOST:PORT", "[::1]:PORT".
+  void address(const std::string& text, SourcePos at, HealthConfig& out, int default_port) {
+    std::string host = text;
+    std::optional<std::uint64_t> port = parse_u64(text);
+    if (port) {
+      host.clear();
+    } else if (const std::size_t colon = text.rfind(':');
+               colon != std::string::npos && !text.ends_with("]")) {
+      host = text.substr(0, colon);
+      port = parse_u64(text.substr(colon + 1));
+    } else if (default_port != 0) {
+      port = static_cast<std::uint64_t>(default_port);
+    }
+    if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
+    if (!port || *port == 0 || *port > 65535)
+      return problem(at, Error(Errc::invalid_input, fmt::format("\"{}\" has no port", text))
+                             .with_hint("write PORT or \"HOST:PORT\""));
+    const bool numeric =
+        !host.empty() && host.find_first_not_of("0123456789.abcdefABCDEF:") == std::string::npos;
+    if (in_.spec.find(host) != nullptr)
+      host = endpoint(host).host;
+    else if (!host.empty() && host != "localhost" && !numeric)
+      return problem(
+          at,
+          Error(Errc::unsupported,
+                fmt::format("health checks of \"{}\": looking up names is not supported yet", host))
+              .with_hint("write its address"));
+    if (!host.empty()) out.host = host;
+    out.port = static_cast<int>(*port);
+  }
+
+  void volumes(const ServiceSpec& spec, ServiceConfig& out) {
+    const auto keep = [&](const Text& t, Result<VolumeConfig> parsed) {
+      if (!parsed) return problem(t.at, parsed.error());
+      for (const VolumeConfig& other : out.volumes)
+        if (other.target == parsed->target)
+          return problem(t.at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
+      if (parsed->kind == VolumeConfig::Kind::bind)
+        if (auto fine = check_bind(parsed->source, in_.guarded); !fine) return problem(t.at, fine.error());
+      out.volumes.push_back(std::move(*parsed));
+    };
+    const std::string home = variable("HOME").value_or("");
+    for (const Text& t : spec.volumes) keep(t, parse_volume(text(t), in_.spec.dir, home));
+    for (const Text& t : spec.tmpfs) keep(t, parse_tmpfs(text(t)));
+  }
+
+  ServiceConfig service(const ServiceSpec& spec) {
+    ServiceConfig out;
+    out.name = spec.name;
+    out.kind = spec.kind;
+    out.port = endpoint(spec.name).port;
+    out.auto_port = spec.auto_port;
+    env(spec, out);
+    health(spec, out);
+    for (const DependencySpec& d : spec.depends_on) {
+      DependsCondition condition = d.condition;
+      const ServiceSpec* target = in_.spec.find(d.service);
+      if (condition == DependsCondition::ready)
+        condition = target != nullptr && target->health.kind != HealthSpec::Kind::none
+                        ? DependsCondition::healthy
+                        : DependsCondition::started;
+      out.depends_on.push_back({d.service, condition});
+    }
+    out.restart = spec.restart;
+    out.stop_signal = spec.stop_signal;
+    out.stop_timeout = spec.stop_timeout;
+    out.tty = spec.tty;
+    if (spec.kind == ServiceKind::exec) {
+      out.argv = command(spec.command, "sh");
+      out.cwd = in_project(text(spec.workdir));
+      return out;
+    }
+    out.argv = command(spec.command, "/bin/sh");
+    out.cwd = text(spec.workdir);
+    out.image = text(spec.image);
+    if (out.image.empty()) problem(spec.image.at, Error(Errc::invalid_input, "`image` is empty"));
+    out.pull = spec.pull;
+    out.entrypoint = command(spec.entrypoint, "/bin/sh");
+    out.user = text(spec.user);
+    out.memory = spec.memory;
+    out.cpus = spec.cpus;
+    out.pids = spec.pids;
+    volumes(spec, out);
+    return out;
+  }
+
+  const ResolveInput& in_;
+  Lookup lookup_;
+  std::vector<std::string> unset_;
+  Resolved out_;
+};
+
+}  // namespace
+
+Resolved resolve(const ResolveInput& input) { return Resolver(input).run(); }
+
+Result<std::string> project_name(const ProjectSpec& spec, const std::string& override_name) {
+  if (!override_name.empty() || !spec.name.empty()) {
+    const std::string& name = override_name.empty() ? spec.name : override_name;
+    if (!valid_name(name))
+      return Error(Errc::invalid_input, fmt::format("\"{}\" cannot be the name of a project", name))
+          .with_hint("small letters, digits, - and _, at most 63, a letter or digit first");
+    return name;
+  }
+  std::string name;
+  for (const char c : to_lower(spec.dir.substr(spec.dir.rfind('/') + 1))) {
+    const bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    if (good && (!name.empty() || (c != '_' && c != '-')))
+      name += c;
+    else if (!good && !name.empty() && name.back() != '-')
+      name += '-';
+  }
+  if (name.size() > 63) name.resize(63);
+  while (!name.empty() && name.back() == '-') name.pop_back();
+  if (!valid_name(name))
+    return Error(Errc::invalid_input,
+                 fmt::format("no name for a project can be made of the folder {}", spec.dir))
+        .with_hint("write one:\n  [project]\n  name = \"shop\"");
+  return name;
+}
+
+Json redacted(const ServiceConfig& config) {
+  ServiceConfig shown = config;
+  for (auto& [name, value] : shown.env) value = "…";
+  return shown.to_json();
+}
+
+}  // namespace locald::server

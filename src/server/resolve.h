@@ -1,0 +1,36 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "server/project_spec.h"
+#include "server/service_config.h"
+
+namespace locald::server {
+
+struct ResolveInput {
+  const ProjectSpec& spec;
+  const UserContext& user;
+  /// Port of each service with port = "auto".
+  const std::map<std::string, int>& auto_ports;
+  /// Folders that no bind may hold, lie in or be: the run folder and the store.
+  std::vector<std::string> guarded;
+};
+
+struct Resolved {
+  std::map<std::string, ServiceConfig> services;
+  std::vector<std::pair<std::string, std::string>> notices;  ///< {service, text}
+  Problems problems;  ///< when there are any, `services` is not to be used
+};
+
+/// Looks everything up: `${…}`, env files, paths, binds. Reads files, changes none.
+Resolved resolve(const ResolveInput& input);
+
+/// The name of a project: `override_name`, else the file's, else the folder's made valid.
+/// @return Errc::invalid_input when the result is no name.
+Result<std::string> project_name(const ProjectSpec& spec, const std::string& override_name);
+
+/// The configuration as `config show` and people may see it: values of environments left out.
+Json redacted(const ServiceConfig& config);
+
+}  // namespace locald::server

@@ -1,0 +1,38 @@
+#include "server/restart_policy.h"
+
+#include <algorithm>
+
+#include "server/units.h"
+
+namespace locald::server {
+
+std::string ExitInfo::text() const {
+  const std::string because = reason.empty() ? "" : ": " + reason;
+  if (never_ran) return "could not be started" + because;
+  if (signal) return "was ended by " + signal_name(*signal) + because;
+  if (code) return "exited with code " + std::to_string(*code) + because;
+  return "ended in an unknown way" + because;
+}
+
+RestartDecision decide_restart(const RestartSpec& policy, const ExitInfo& exit, Milliseconds uptime,
+                               Milliseconds now, RestartHistory& history) {
+  // What could not be started will not start by itself a moment later.
+  if (policy.mode == RestartMode::no || exit.never_ran) return {};
+  if (policy.mode == RestartMode::on_failure && exit.success()) return {};
+  if (uptime >= kGoodRun) history.failures = 0;
+  if (policy.max > 0) {
+    if (policy.window.count() > 0) {
+      while (!history.times.empty() && history.times.front() <= (now - policy.window).count())
+        history.times.pop_front();
+      if (history.times.size() >= static_cast<std::size_t>(policy.max)) return {std::nullopt, true};
+    } else if (history.failures >= policy.max) {
+      return {std::nullopt, true};
+    }
+  }
+  ++history.failures;
+  if (policy.max > 0 && policy.window.count() > 0) history.times.push_back(now.count());
+  const int doublings = std::min(history.failures - 1, 20);
+  return {std::min(kLongestDelay, kFirstDelay * (std::int64_t{1} << doublings)), false};
+}
+
+}  // namespace locald::server

@@ -1,0 +1,42 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "server/project_spec.h"
+
+namespace locald::server {
+
+/// How a process ended, as the state machine sees it.
+struct ExitInfo {
+  std::optional<int> code, signal;  ///< both empty: unknown
+  bool never_ran = false;           ///< `code` is then 125, 126 or 127
+  std::string reason;               ///< why it never ran, or why nothing is known
+
+  bool success() const noexcept { return code == 0; }
+  /// "exited with code 3", "was ended by SIGSEGV", "could not be started: …".
+  std::string text() const;
+};
+
+/// What happened so far, and what comes next: pure, `now` comes from outside.
+struct RestartHistory {
+  int failures = 0;                ///< ends in a row; begins anew after kGoodRun up
+  int restarts = 0;                ///< since the service was brought up
+  std::deque<std::int64_t> times;  ///< ms; restarts within the policy's window
+};
+
+inline constexpr Milliseconds kFirstDelay{100}, kLongestDelay{60000};
+inline constexpr Milliseconds kGoodRun{10000};
+
+/// Decides after an end: nullopt for "stays ended", else the delay before the
+/// next start (100 ms, doubling up to 1 min). `gave_up` tells that only `max` stood in the way.
+struct RestartDecision {
+  std::optional<Milliseconds> delay;
+  bool gave_up = false;
+};
+RestartDecision decide_restart(const RestartSpec& policy, const ExitInfo& exit, Milliseconds uptime,
+                               Milliseconds now, RestartHistory& history);
+
+}  // namespace locald::server

@@ -1,0 +1,93 @@
+#pragma once
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "server/project_spec.h"
+
+/// What a service is once everything has been looked up: plain text, absolute
+/// paths, chosen ports. Two equal configurations need no restart; the text of
+/// to_json() is what is compared and what the run folder keeps (0600: it
+/// holds environments).
+namespace locald::server {
+
+/// The world of whoever ran `up`: what host services get, and what `${VAR}` reads.
+struct UserContext {
+  std::map<std::string, std::string> env;
+  unsigned umask = 022;
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>
+      rlimits;  ///< "NOFILE" -> {soft, hard}; ~0: no limit
+
+  Json to_json() const;
+  static Result<UserContext> from_json(const Json& json);
+  friend bool operator==(const UserContext&, const UserContext&) = default;
+};
+
+struct HealthConfig {
+  HealthSpec::Kind kind = HealthSpec::Kind::none;
+  std::string host;  ///< http, tcp: an address or "localhost"
+  int port = 0;
+  std::string path;               ///< http: what is asked for, with its query
+  std::vector<std::string> argv;  ///< exec
+  std::string pattern;            ///< log
+  Milliseconds interval{2000}, timeout{1000}, start_period{30000};
+  int retries = 3;
+
+  bool any() const noexcept { return kind != HealthSpec::Kind::none; }
+};
+
+struct VolumeConfig {
+  enum class Kind : std::uint8_t { named, bind, anonymous, tmpfs };
+  Kind kind = Kind::named;
+  std::string source;  ///< named: its name; bind: absolute path
+  std::string target;  ///< absolute, in the container
+  bool read_only = false;
+  std::string options;  ///< tmpfs: "size=64m,mode=1777"
+};
+
+struct DependencyConfig {
+  std::string service;
+  DependsCondition condition = DependsCondition::started;  ///< never `ready`
+};
+
+struct ServiceConfig {
+  std::string name;
+  ServiceKind kind = ServiceKind::exec;
+  std::vector<std::string> argv;           ///< container: empty = the image's
+  std::string cwd;                         ///< container: empty = the image's
+  std::map<std::string, std::string> env;  ///< what the file adds
+  std::vector<std::string> unset;          ///< names taken away (an env file's bare NAME)
+  int port = 0;                            ///< 0: none
+  bool auto_port = false;                  ///< `port` was chosen by us
+  std::vector<DependencyConfig> depends_on;
+  HealthConfig health;
+  RestartSpec restart;
+  int stop_signal = 0;  ///< 0: the image's, else SIGTERM
+  Milliseconds stop_timeout{10000};
+  bool tty = false;
+
+  std::string image;
+  PullPolicy pull = PullPolicy::missing;
+  std::vector<std::string> entrypoint;  ///< empty = the image's
+  std::vector<VolumeConfig> volumes;
+  std::string user;
+  std::uint64_t memory = 0;
+  double cpus = 0;
+  int pids = 0;
+
+  Json to_json() const;
+  static Result<ServiceConfig> from_json(const Json& json);
+};
+
+/// "data:/path", "./dir:/path:ro", "/path" (anonymous). Relative sources start at `dir`; `~/` is `home`.
+Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir, const std::string& home);
+/// A bind's source is there, and neither lies in, holds nor is one of `guarded`: our own folders.
+/// @return Errc::not_found, Errc::denied.
+Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded);
+/// "/run" or "/run:size=64m,mode=0755".
+Result<VolumeConfig> parse_tmpfs(const std::string& text);
+
+}  // namespace locald::server

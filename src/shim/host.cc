@@ -1,0 +1,137 @@
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "shim/kernel.h"
+#include "shim/process.h"
+#include "shim/protocol.h"
+#include "shim/session.h"
+
+namespace locald::shim {
+namespace {
+
+/// "7:1024:4096": never fatal. A hard limit that cannot be raised stays, and the soft one is cut to it.
+void apply_limit(const char* text) {
+  const auto resource = static_cast<int>(parse_number(text));
+  const char* soft = std::strchr(text, ':');
+  const char* hard = soft == nullptr ? nullptr : std::strchr(soft + 1, ':');
+  if (hard == nullptr) return;
+  rlimit wanted{parse_number(soft + 1), parse_number(hard + 1)};
+  if (::syscall(SYS_prlimit64, 0, resource, &wanted, nullptr) == 0) return;
+  rlimit now{};
+  if (::syscall(SYS_prlimit64, 0, resource, nullptr, &now) != 0) return;
+  if (wanted.rlim_cur > now.rlim_max) wanted.rlim_cur = now.rlim_max;
+  wanted.rlim_max = now.rlim_max;
+  (void)::syscall(SYS_prlimit64, 0, resource, &wanted, nullptr);
+}
+
+/// As execvp(3), in the PATH of `env`, but without a shell for files that the kernel does not know.
+int exec_in_path(char* const* argv, char* const* env) {
+  if (std::strchr(argv[0], '/') != nullptr) {
+    ::execve(argv[0], argv, env);
+    return errno;
+  }
+  const char* path = "/usr/local/bin:/usr/bin:/bin";
+  for (char* const* e = env; *e != nullptr; ++e)
+    if (std::strncmp(*e, "PATH=", 5) == 0) path = *e + 5;
+  int seen = ENOENT;
+  static char file[4096];
+  const std::size_t name = std::strlen(argv[0]);
+  if (name == 0) return ENOENT;
+  while (true) {
+    const char* colon = std::strchr(path, ':');
+    const std::size_t n = colon == nullptr ? std::strlen(path) : static_cast<std::size_t>(colon - path);
+    if (n + name + 2 <= sizeof file) {
+      std::memcpy(file, path, n);
+      std::size_t at = n;
+      if (at > 0) file[at++] = '/';
+      std::memcpy(file + at, argv[0], name + 1);
+      ::execve(file, argv, env);
+      if (errno == EACCES) seen = EACCES;
+      else if (errno != ENOENT && errno != ENOTDIR) return errno;
+      else if (::access(file, F_OK) == 0) return ENOENT + 1000;  // it is there: its interpreter is not
+    }
+    if (colon == nullptr) return seen;
+    path = colon + 1;
+  }
+}
+
+struct Outcome {
+  int error = 0;
+  enum class Step { none, enter, execute } step = Step::none;
+};
+
+/// In the child of vfork: shares our memory until exec, has its own signals, descriptors and folder.
+void become(const Spec& spec, const int child[3], pid_t parent, char* const* argv, char* const* env, volatile Outcome* out) {
+  ::setsid();
+  ::signal(SIGPIPE, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // The shim killed: the process dies too. Asked for after the fork, so look whether it was too late.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(125);
+  for (const char* v = spec.first(kKeyRlimit); v != nullptr; v = spec.next(kKeyRlimit, v)) apply_limit(v);
+  if (const char* v = spec.first(kKeyUmask)) ::umask(static_cast<mode_t>(parse_number(v)));
+  for (int i = 0; i < 3; ++i) ::dup2(child[i], i);
+  if (spec.tty) ::ioctl(0, TIOCSCTTY, 0);
+  if (::chdir(spec.first(kKeyCwd)) != 0) {
+    out->error = errno;
+    out->step = Outcome::Step::enter;
+  } else {
+    out->error = exec_in_path(argv, env);
+    if (std::strchr(argv[0], '/') != nullptr && out->error == ENOENT && ::access(argv[0], F_OK) == 0) out->error = ENOENT + 1000;
+    out->step = Outcome::Step::execute;
+  }
+  ::_exit(127);
+}
+
+}  // namespace
+
+pid_t spawn_host(const Spec& spec, const int child[3], Text& why, int* code) {
+  char** argv = spec.list(kKeyArg);
+  char** env = spec.list(kKeyEnv);
+  if (argv == nullptr || env == nullptr) return why.add("out of memory"), *code = 125, -1;
+  static volatile Outcome outcome;
+  outcome.error = 0;
+  outcome.step = Outcome::Step::none;
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::vfork();
+  if (pid == 0) become(spec, child, parent, argv, env, &outcome);
+  if (pid < 0) return why.add("no process could be made: ").add(error_text(errno)), *code = 125, -1;
+  if (outcome.step == Outcome::Step::none) return pid;
+  const int error = outcome.error;
+  if (outcome.step == Outcome::Step::enter) {
+    *code = 125;
+    why.add("cannot enter the working folder ").add(spec.first(kKeyCwd)).add(": ").add(error_text(error));
+  } else if (error == ENOENT + 1000) {
+    *code = 126;
+    why.add(argv[0]).add(": the interpreter that its first line names does not exist");
+  } else if (error == ENOENT || error == ENOTDIR) {
+    *code = 127;
+    why.add(argv[0]).add(std::strchr(argv[0], '/') != nullptr ? ": no such file" : ": command not found in PATH");
+  } else {
+    *code = 126;
+    why.add(argv[0]).add(": cannot be executed: ").add(error_text(error));
+  }
+  return -1;  // the zombie is reaped with all other children
+}
+
+void start_host(Session& s, int child[3]) {
+  int code = 125;
+  const pid_t pid = spawn_host(s.spec, child, s.reason, &code);
+  if (pid > 0)
+    s.set_main(pid);
+  else
+    s.fail(code, s.reason.data());
+}
+
+}  // namespace locald::shim

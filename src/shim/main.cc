@@ -1,0 +1,17 @@
+#include <unistd.h>
+
+#include <cstring>
+
+#include "shim/protocol.h"
+#include "shim/session.h"
+
+int main(int argc, char** argv) {
+  using namespace locald::shim;
+  const char* mode = argc > 1 ? argv[1] : "";
+  if (std::strcmp(mode, kModeRun) == 0) return run_mode();
+  if (std::strcmp(mode, kModeProbe) == 0) return probe_mode();
+  if (std::strcmp(mode, kModeHolder) == 0) return holder_mode();
+  const char text[] = "locald-shim is started by locald-server, not by hand.\n";
+  (void)!::write(2, text, sizeof text - 1);
+  return 2;
+}

@@ -1,0 +1,149 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "shim/kernel.h"
+#include "shim/process.h"
+#include "shim/protocol.h"
+#include "shim/session.h"
+#include "shim/tree.h"
+
+namespace locald::shim {
+namespace {
+
+struct Probe {
+  Spec spec;
+  int proc = -1;
+  pid_t main = 0;
+  bool over = false;
+  int status = 0;
+  char output[kProbeOutput];
+  int have = 0;
+};
+
+Probe probe;
+
+void reply(int code, bool never_ran, const char* text, int length) {
+  const ProbeReply head{code, never_ran ? 1 : 0, length};
+  char message[sizeof head + kProbeOutput];
+  std::memcpy(message, &head, sizeof head);
+  std::memcpy(message + sizeof head, text, static_cast<std::size_t>(length));
+  (void)::send(kShimControl, message, sizeof head + static_cast<std::size_t>(length), MSG_NOSIGNAL);
+}
+
+int refuse(const char* text) {
+  reply(125, true, text, static_cast<int>(std::strlen(text)));
+  return 125;
+}
+
+void reaped(void*, pid_t pid, int status) {
+  if (pid == probe.main) probe.over = true, probe.status = status;
+}
+
+/// False when there is nothing more to read, now or ever.
+bool read_some(int fd) {
+  char spare[4096];
+  const bool room = probe.have < kProbeOutput;
+  char* to = room ? probe.output + probe.have : spare;
+  const ssize_t n = ::read(fd, to, room ? static_cast<std::size_t>(kProbeOutput - probe.have) : sizeof spare);
+  if (n > 0 && room) probe.have += static_cast<int>(n);
+  return n > 0;
+}
+
+int start_probe(const int child[3], Text& why) {
+  int code = 125;
+  if (probe.spec.kind == Spec::Kind::host) {
+    probe.main = spawn_host(probe.spec, child, why, &code);
+    return code;
+  }
+  if (::unshare(CLONE_NEWNS) == 0) ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr);
+  TextOf<48> file;
+  file.add("/proc/").number(::getpid()).add("/fd/").number(kShimFolder);
+  const char* argv[] = {probe.spec.first(kKeyRunc), "--root", probe.spec.first(kKeyRuncRoot), "exec", "--process", file.data(),
+                        probe.spec.first(kKeyTarget), nullptr};
+  probe.main = spawn_runc(argv, child);
+  if (probe.main < 0) why.add(argv[0]).add(": cannot be executed: ").add(error_text(errno));
+  return code;
+}
+
+[[noreturn]] void work() {
+  ::setsid();
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGCHLD);
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  const int signals = ::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (probe.spec.kind != Spec::Kind::host) probe.proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int out[2];
+  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (signals < 0 || null < 0 || ::pipe2(out, O_CLOEXEC) != 0) ::_exit(refuse("no pipe could be made"));
+  set_nonblocking(out[0]);
+  const int child[3] = {null, out[1], out[1]};
+  TextOf<600> why;
+  const char* limit = probe.spec.first(kKeyTimeout);
+  const std::int64_t deadline = monotonic_ms() + static_cast<std::int64_t>(limit == nullptr ? 0 : parse_number(limit));
+  const int code = start_probe(child, why);
+  if (probe.main < 0) {
+    reply(code, true, why.data(), static_cast<int>(why.size()));
+    ::_exit(0);
+  }
+  ::close(out[1]);
+  bool late = false, alone = false;
+  while (!probe.over && !late && !alone) {
+    const std::int64_t left = deadline - monotonic_ms();
+    late = left <= 0;
+    pollfd fds[3] = {{signals, POLLIN, 0}, {out[0], POLLIN, 0}, {kShimControl, POLLIN, 0}};
+    if (late || ::poll(fds, 3, static_cast<int>(left)) < 0) continue;
+    if (fds[1].revents != 0 && !read_some(out[0]) && (fds[1].revents & POLLHUP) != 0) {
+      ::close(out[0]);
+      out[0] = -1;
+    }
+    if (fds[0].revents != 0) {
+      signalfd_siginfo drained;
+      while (::read(signals, &drained, sizeof drained) > 0) {
+      }
+      (void)reap(reaped, nullptr);
+    }
+    alone = fds[2].revents != 0;  // the server sends nothing: it has closed
+  }
+  while (!late && out[0] >= 0 && read_some(out[0])) {
+  }
+  pid_t unkilled = 0;
+  (void)kill_below(probe.proc, ::getpid(), 2000, reaped, nullptr, &unkilled);
+  if (alone) ::_exit(0);
+  if (late) {
+    reply(-1, false, probe.output, probe.have);
+  } else {
+    const int status = probe.status;
+    const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    reply(exit_code, false, probe.output, probe.have);
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+int probe_mode() {
+  const char* why = "";
+  TextOf<300> text;
+  if (!read_spec(probe.spec, &probe.proc, &why)) return refuse(why);
+  if (!join_namespaces(probe.spec, text)) return refuse(text.data());
+  const pid_t pid = ::fork();
+  if (pid < 0) return refuse("no process could be made");
+  if (pid > 0) ::_exit(0);
+  work();
+}
+
+}  // namespace locald::shim

@@ -1,0 +1,57 @@
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "shim/kernel.h"
+#include "shim/process.h"
+#include "shim/protocol.h"
+#include "shim/session.h"
+
+namespace locald::shim {
+namespace {
+
+Session session;  // in .bss: no allocation, untouched pages cost nothing
+
+/// Before there is a session that could: the same frame by hand.
+int refuse(const char* text) {
+  Client server;
+  server.open(kShimControl);
+  const FrameExit exit{125, 0, wall_ns(), 0};
+  server.send(Frame::failed, &exit, sizeof exit, text, std::strlen(text));
+  return 125;
+}
+
+}  // namespace
+
+bool read_spec(Spec& spec, int* proc, const char** why) {
+  // 4: CLOSE_RANGE_CLOEXEC. What the server handed over ends here, nothing runs with it.
+  if (::syscall(SYS_close_range, 3u, ~0u, 4u) != 0)
+    for (int fd = 3; fd < 1024; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  *proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (!spec.read(kShimSpec, why)) return false;
+  ::close(kShimSpec);
+  return true;
+}
+
+int run_mode() {
+  const char* why = "";
+  TextOf<300> text;
+  if (!read_spec(session.spec, &session.proc, &why)) return refuse(why);
+  if (!join_namespaces(session.spec, text)) return refuse(text.data());
+  session.folder = kShimFolder;
+  session.control = kShimControl;
+  session.log_folder = kShimLog;
+  const pid_t pid = ::fork();
+  if (pid < 0) {
+    text.add("no process could be made: ").add(error_text(errno));
+    return refuse(text.data());
+  }
+  if (pid > 0) ::_exit(0);  // the shim proper belongs to the server (a subreaper) or to init
+  if (session.spec.kind != Spec::Kind::host) ::close(kShimJoin);
+  session.run();
+}
+
+}  // namespace locald::shim

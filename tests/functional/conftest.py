@@ -1,0 +1,200 @@
+"""Fixtures of the functional tests: the built binaries, who runs them, homes that are proved empty afterwards, real images, a real registry.
+
+    python3 -m pytest tests/functional              root: everything twice, as root and as an unprivileged user
+    LOCALD_BUILD=build/release …                    another build (default: build/dev)
+    LOCALD_TEST_DIR=/var/tmp …                      where homes are made (default: /dev/shm)
+"""
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from support import PATH, ROOT, Identity, Locald, Project, free_port, port_open, wait_until  # noqa: E402
+
+USER = "locald-test"
+
+
+def pytest_generate_tests(metafunc):
+    if "identity" in metafunc.fixturenames:
+        names = ["root", USER] if os.geteuid() == 0 else [pwd.getpwuid(os.geteuid()).pw_name]
+        metafunc.parametrize("identity", names, indirect=True, scope="session")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    setattr(item, "report_" + report.when, report)
+
+
+def make_user(name, subids):
+    """An unprivileged user for the tests, as `useradd` makes them."""
+    def run(*argv):
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        run("useradd", "--create-home", "--shell", "/bin/bash", name)
+    has = any(line.startswith(name + ":") for line in open("/etc/subuid"))
+    if subids and not has:
+        taken = max((int(a) + int(b) for f in ("/etc/subuid", "/etc/subgid") for _, a, b in (line.split(":") for line in open(f) if line.strip())), default=100000)
+        run("usermod", "--add-subuids", f"{taken}-{taken + 65535}", "--add-subgids", f"{taken}-{taken + 65535}", name)
+    if not subids and has:
+        for f in ("/etc/subuid", "/etc/subgid"):
+            rest = [line for line in open(f) if not line.startswith(name + ":")]
+            open(f, "w").writelines(rest)
+
+
+@pytest.fixture(scope="session")
+def identity(request):
+    if request.param != "root" and os.geteuid() == 0:
+        make_user(request.param, subids=True)
+    return Identity(request.param)
+
+
+@pytest.fixture(scope="session")
+def scratch():
+    """A folder that every user may enter, on tmpfs where there is one, removed at the end."""
+    base = os.environ.get("LOCALD_TEST_DIR") or ("/dev/shm" if shutil.disk_usage("/dev/shm").total > 2 << 30 else "/var/tmp")
+    path = pathlib.Path(tempfile.mkdtemp(prefix="locald-tests.", dir=base))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def dist(scratch):
+    """The built binaries, copied to where every user may run them."""
+    build = pathlib.Path(os.environ.get("LOCALD_BUILD") or ROOT / "build/dev")
+    if not (build / "bin/locald").exists():
+        pytest.fail(f"{build}/bin/locald is not there: build first (cmake --preset dev && cmake --build --preset dev)")
+    for folder in ("bin", "libexec"):
+        for f in sorted((build / folder).rglob("*")):
+            if f.is_file() and os.access(f, os.X_OK) and f.name.startswith("locald"):
+                target = scratch / "dist" / f.relative_to(build)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(f, target)
+    return scratch / "dist"
+
+
+def keep_logs(request, locald):
+    """What a failed test's home says, into build/test-logs/."""
+    name = re.sub(r"[^\w.-]+", "_", request.node.nodeid.split("/")[-1])
+    target = ROOT / "build/test-logs" / name
+    shutil.rmtree(target, ignore_errors=True)
+    for part in ("state", "run"):
+        for folder, dirs, files in os.walk(locald.home / part):
+            dirs[:] = [d for d in dirs if d != "rootfs"]
+            for f in files:
+                source = pathlib.Path(folder) / f
+                if source.is_file() and not source.is_symlink() and source.stat().st_size < 4 << 20:
+                    to = target / source.relative_to(locald.home)
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    try:
+                        shutil.copyfile(source, to)
+                    except OSError:
+                        pass
+    print(f"logs kept in {target.relative_to(ROOT)}")
+
+
+def failed(request):
+    return any(getattr(request.node, "report_" + when, None) and getattr(request.node, "report_" + when).failed for when in ("setup", "call"))
+
+
+@pytest.fixture
+def make_locald(request, identity, dist, scratch):
+    """Makes a locald with a home of its own. At the test's end everything is stopped, and proved to be gone."""
+    made = []
+
+    def make(env=None, who=None, home=None):
+        who = who or identity
+        if home is None:
+            home = pathlib.Path(tempfile.mkdtemp(prefix="h-", dir=scratch))
+        (home / "user").mkdir()
+        home.chmod(0o700)
+        who.own(home)
+        locald = Locald(dist, who, home, env)
+        made.append(locald)
+        return locald
+
+    yield make
+    for locald in made:
+        try:
+            if failed(request):
+                keep_logs(request, locald)
+            if locald.server_pid() or locald.instances():
+                locald("server", "stop", "--all", timeout=60, check=not failed(request))
+            if not failed(request):
+                locald.assert_nothing_left(but_server=False)
+        finally:
+            locald.destroy()
+
+
+@pytest.fixture
+def locald(make_locald):
+    return make_locald()
+
+
+@pytest.fixture
+def project(locald):
+    """project(toml, name="p", files={}): a folder with that locald.toml, owned by who runs locald."""
+    def make(toml, name="p", files=None, who=None):
+        p = Project(who or locald, (who or locald).home / "user" / name, toml)
+        for path, text in (files or {}).items():
+            p.write(path, text)
+        return p
+    return make
+
+
+@pytest.fixture(scope="session")
+def images():
+    """The folder of scripts/images: {images}/redis, … one OCI layout each."""
+    out = ROOT / "build/images"
+    p = subprocess.run([ROOT / "scripts/images", out], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert p.returncode == 0, p.stdout
+    return out
+
+
+@pytest.fixture(scope="session")
+def busybox(images, scratch):
+    """oci:… of the small image, readable by every user."""
+    target = scratch / "images/busybox"
+    if not target.exists():
+        shutil.copytree(images / "busybox", target)
+        (scratch / "images").chmod(0o755)
+    return f"oci:{target}:1"
+
+
+@pytest.fixture(scope="session")
+def registry(images, scratch):
+    """HOST:PORT of a real registry (Debian's docker-registry) on loopback with library/{redis:7,postgres:15,nginx:1,python:3,busybox:1}."""
+    for tool in ("docker-registry", "skopeo"):
+        if not shutil.which(tool, path=PATH):
+            pytest.fail(f"{tool} is missing: scripts/deps --test")
+    folder, port = scratch / "registry", free_port()
+    folder.mkdir()
+    (folder / "config.yml").write_text(f"""version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}
+http: {{addr: 127.0.0.1:{port}}}
+""")
+    log = open(folder / "log", "w")
+    server = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: port_open(port), "docker-registry listens")
+        for layout in sorted(images.iterdir()):
+            if layout.name in ("redis", "postgres", "nginx", "python", "busybox"):
+                tag = re.search(r'"org.opencontainers.image.ref.name": "([^"]+)"', (layout / "index.json").read_text())[1]
+                p = subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:{tag}",
+                                    f"docker://127.0.0.1:{port}/library/{layout.name}:{tag}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                assert p.returncode == 0, p.stdout
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
