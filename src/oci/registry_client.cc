@@ -23,7 +23,6 @@ constexpr std::size_t kMaxErrorBody = 64u << 10;  // a registry's JSON error is 
 constexpr int kMaxTries = 5;
 constexpr int kMaxRedirects = 10;
 constexpr int kMaxResumes = 20;
-constexpr milliseconds kFirstPause{250};
 constexpr std::chrono::seconds kLongestPause{60};
 
 std::string escape(const std::string& text) {
@@ -137,7 +136,7 @@ class BlobDownload final : public ByteSource {
         fruitless_ = 0;
       }
       last_break_ = got;
-      TRY(client_.wait(kFirstPause * (1 << std::min(fruitless_, 4)), "the download broke at " + human_bytes(got)));
+      TRY(client_.wait(client_.options_.first_pause * (1 << std::min(fruitless_, 4)), "the download broke at " + human_bytes(got)));
       stream_.reset();
       TRY(open());
     }
@@ -281,7 +280,7 @@ Result<std::unique_ptr<HttpStream>> RegistryClient::open(const Wanted& wanted) {
         if (!started) return std::move(started).error();
         return refusal(*answer, what);
       }
-      milliseconds pause = kFirstPause * (1 << (tries - 1));
+      milliseconds pause = options_.first_pause * (1 << (tries - 1));
       if (started)
         if (const auto wanted_pause = parse_retry_after(answer->header("retry-after"), std::time(nullptr))) pause = std::max<milliseconds>(pause, *wanted_pause);
       const std::string why = started ? reference_.registry + " answered " + std::to_string(status) : started.error().message();
