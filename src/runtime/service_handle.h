@@ -43,11 +43,13 @@ class ServiceHandle {
   virtual std::string control_socket() const = 0;   ///< what a client attaches to
   virtual int shim_pid() const = 0;                 ///< the host's numbers
   virtual int pid() const = 0;                      ///< 0 until started
+  /// When the process began to run, also under an earlier server; the epoch while unknown.
+  virtual std::chrono::system_clock::time_point started_at() const { return {}; }
 
   virtual Result<void> signal(int number) = 0;
   /// Signal, wait `timeout`, then the whole tree is killed: the shim does it, also
   /// when the server dies meanwhile. `exited` tells the end. A second call
-  /// with timeout 0 kills at once.
+  /// with timeout 0 kills at once. Signal 0: the image's own, else SIGTERM.
   virtual Result<void> stop(int signal, std::chrono::milliseconds timeout) = 0;
 };
 

@@ -46,13 +46,12 @@ class Prober {
   virtual ~Prober() = default;
   virtual void start(Milliseconds timeout, Done done) = 0;
   virtual void cancel() = 0;
+  /// A success says all: nothing is asked again (a line was written, readiness was told).
+  virtual bool once() const { return false; }
 };
 
-/// Connects to the port, inside the loop, without forking; with `path` it asks
-/// for it by HTTP/1.1 GET and takes 200–399 for healthy. A name "localhost" is
-/// 127.0.0.1 and then ::1; so is 127.0.0.1 itself, because a service that was
-/// told to listen on "localhost" may have chosen either.
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host, int port, const std::string& path);
+/// Connects to the port, or asks for `path` by HTTP (probe.h): in the loop, without forking.
+std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host, std::uint16_t port, const std::string& path);
 
 /// Probes one life of a service until it is destroyed. Loop thread only.
 class HealthMonitor {

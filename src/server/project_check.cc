@@ -27,7 +27,7 @@ class Checker {
     for (const ServiceSpec& s : spec_.services) service(s);
     ports();
     if (const auto cycle = make_graph(spec_).cycle(); !cycle.empty())
-      add(edge_pos(cycle[0], cycle[1]), "services depend on each other in a circle: " + join(cycle, " -> "),
+      add(edge_pos(cycle[0], cycle[1]), "services depend on each other in a cycle: " + join(cycle, " -> "),
           "one of these `depends_on` must go");
   }
 
@@ -64,8 +64,8 @@ class Checker {
 
   void unknown_service(SourcePos at, const std::string& where, const std::string& name) {
     const auto near = did_you_mean(name, names_);
-    add(at, fmt::format("{}: there is no service \"{}\"", where, name),
-        near ? fmt::format("did you mean \"{}\"?", *near) : "there are: " + join(names_, ", "));
+    add(at, fmt::format("{}: there is no service '{}'", where, name),
+        near ? fmt::format("did you mean '{}'?", *near) : "there are: " + join(names_, ", "));
   }
 
   void dependency(const ServiceSpec& s, const DependencySpec& d) {

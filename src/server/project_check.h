@@ -5,7 +5,7 @@
 namespace locald::server {
 
 /// What can be wrong in a project however it was written: names, dependencies
-/// (unknown, in a circle, on an end that never comes), ports (two services on one),
+/// (unknown, in a cycle, on an end that never comes), ports (two services on one),
 /// health checks without a port, references to services that have no port,
 /// malformed `${…}`. Pure; appends to `problems`.
 void check_project(const ProjectSpec& spec, Problems& problems);

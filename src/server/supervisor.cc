@@ -1,7 +1,9 @@
 #include "server/supervisor.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/strings.h"
@@ -50,8 +52,7 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition, 
     case Phase::exited:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
       if (condition == DependsCondition::completed && state.exit && state.exit->success()) return {Kind::satisfied, {}};
-      if (condition == DependsCondition::healthy && because.empty()) return impossible("has ended");
-      return impossible("did not come to that");
+      return impossible(condition == DependsCondition::completed ? "did not complete" : "has ended");
     case Phase::running:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
       if (condition == DependsCondition::completed) return pending;
@@ -63,8 +64,8 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition, 
   return pending;
 }
 
-Supervisor::Supervisor(EventLoop& loop, Launcher& launcher, std::string project, Observer observer)
-    : loop_(loop), launcher_(launcher), project_(std::move(project)), observer_(std::move(observer)) {}
+Supervisor::Supervisor(EventLoop& loop, Launcher& launcher, std::string project, std::string dir, Observer observer)
+    : loop_(loop), launcher_(launcher), project_(std::move(project)), dir_(std::move(dir)), observer_(std::move(observer)) {}
 
 Supervisor::~Supervisor() { *alive_ = false; }
 
@@ -76,6 +77,19 @@ const Supervisor::Unit* Supervisor::find(const std::string& service) const {
 Supervisor::Unit* Supervisor::get(const std::string& service) {
   const auto it = units_.find(service);
   return it == units_.end() ? nullptr : &it->second;
+}
+
+std::string Supervisor::probe_failure(const std::string& service) const {
+  const Unit* unit = find(service);
+  return unit == nullptr || unit->monitor == nullptr ? std::string() : unit->monitor->last_failure();
+}
+
+void Supervisor::restore(const std::string& service, ServiceState state, std::uint64_t life) {
+  if (Unit* unit = get(service)) {
+    unit->state = std::move(state);
+    unit->life = life;
+    observer_.changed(service);
+  }
 }
 
 runtime::ServiceHandle* Supervisor::handle(const std::string& service) {
@@ -108,7 +122,10 @@ void Supervisor::start(const std::set<std::string>& services) {
     if (Unit* unit = get(name)) {
       unit->stop_wanted = unit->kill_wanted = false;
       unit->state = step(std::move(unit->state), event::Start{}, unit->config->restart).next;
-      if (unit->state.phase == Phase::preparing) launch(name, *unit);  // from the back-off
+      if (unit->state.phase == Phase::preparing) {  // it was in back-off
+        unit->timer.reset();
+        launch(name, *unit);
+      }
       observer_.changed(name);
     }
   for (const std::string& name : services) check_dependencies(name);
@@ -155,6 +172,14 @@ void Supervisor::check_stops() {
     std::vector<std::string> ready;
     for (const auto& [name, unit] : units_)
       if (unit.stop_wanted && !held.contains(name)) ready.push_back(name);
+    if (ready.empty()) {
+      // Configurations of different times may hold each other up; then all go at once.
+      bool moving = false;
+      for (const auto& [name, unit] : units_) moving = moving || unit.state.phase == Phase::stopping;
+      if (!moving)
+        for (const auto& [name, unit] : units_)
+          if (unit.stop_wanted) ready.push_back(name);
+    }
     for (const std::string& name : ready) {
       Unit* unit = get(name);
       unit->stop_wanted = false;
@@ -197,11 +222,12 @@ void Supervisor::perform(const std::string& service, Unit& unit, const Action& a
     void operator()(const action::StopProcess&) {
       if (unit.handle == nullptr) return;
       const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-      // 0 lets the shim use the image's own.
-      (void)unit.handle->stop(config.stop_signal, unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
+      // 0: the image's own.
+      const int signal = config.stop_signal == 0 && config.kind == ServiceKind::exec ? SIGTERM : config.stop_signal;
+      (void)unit.handle->stop(signal, unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
     }
     void operator()(const action::KillProcess&) {
-      if (unit.handle != nullptr) (void)unit.handle->stop(9, Milliseconds(0));
+      if (unit.handle != nullptr) (void)unit.handle->stop(SIGKILL, Milliseconds(0));
     }
     void operator()(const action::ArmTimer& a) {
       unit.timer = self.loop_.after(a.delay, [&s = self, name = service] { s.apply(name, event::TimerFired{}); });
@@ -241,13 +267,18 @@ void Supervisor::check_dependents(const std::string& service) {
   for (const std::string& name : waiting) check_dependencies(name);
 }
 
+LaunchRequest Supervisor::request(const Unit& unit) const {
+  LaunchRequest r{project_, dir_, unit.instance, unit.nonce, unit.life, unit.state.history.restarts, {}, unit.active, unit.user};
+  for (const auto& [name, other] : units_) r.hosts.push_back(name);
+  return r;
+}
+
 void Supervisor::launch(const std::string& service, Unit& unit) {
   ++unit.life;
   unit.instance = short_id();
   unit.nonce = random_hex(16);
   unit.active = unit.config;
   unit.kill_wanted = false;
-  const LaunchRequest request{project_, unit.instance, unit.nonce, unit.life, unit.active, unit.user};
   const auto present = [this, alive = alive_, service, life = unit.life]() -> Unit* {
     Unit* u = *alive ? get(service) : nullptr;
     return u != nullptr && u->life == life ? u : nullptr;
@@ -271,7 +302,7 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
     apply(service, event::Launched{});
     if (Unit* now = present()) listen(service, *now);
   };
-  unit.launch = launcher_.launch(request, std::move(events));
+  unit.launch = launcher_.launch(request(unit), std::move(events));
 }
 
 void Supervisor::listen(const std::string& service, Unit& unit) {
@@ -284,8 +315,11 @@ void Supervisor::listen(const std::string& service, Unit& unit) {
     Unit* u = present();
     if (u == nullptr) return;
     u->pid = pid;
-    u->started_at = std::chrono::system_clock::now();
-    u->running_since = EventLoop::Clock::now();
+    u->started_at = u->handle->started_at();
+    if (u->started_at.time_since_epoch().count() == 0) u->started_at = std::chrono::system_clock::now();
+    // An adopted process may be old: its age decides how often it is probed and whether it ran well.
+    const auto age = std::max(std::chrono::system_clock::now() - u->started_at, std::chrono::system_clock::duration(0));
+    u->running_since = EventLoop::Clock::now() - std::chrono::duration_cast<EventLoop::Clock::duration>(age);
     apply(service, event::Started{});
     observer_.running(service);
   };
@@ -305,12 +339,17 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   unit.pid = unit.shim_pid = 0;
   unit.dropped_bytes = status.dropped_bytes;
   unit.active.reset();
-  clean(service, unit, unit.instance, unit.nonce);
+  const std::string instance = unit.instance, nonce = unit.nonce;
+  ++unit.cleaning;
   apply(service, event::Exited{exit_info(status), uptime, std::chrono::duration_cast<Milliseconds>(now.time_since_epoch())});
+  // After what the end changed has been written down (the observer does that in a
+  // post of its own): until then exit.json is the only record of it.
+  loop_.post([this, alive = alive_, service, instance, nonce] {
+    if (*alive) clean(service, instance, nonce);
+  });
 }
 
-void Supervisor::clean(const std::string& service, Unit& unit, const std::string& instance, const std::string& nonce) {
-  ++unit.cleaning;
+void Supervisor::clean(const std::string& service, const std::string& instance, const std::string& nonce) {
   launcher_.clean(instance, nonce, [this, alive = alive_, service](Result<void> result) {
     if (!*alive) return;
     Unit* u = get(service);
@@ -329,9 +368,9 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
   const HealthConfig& h = config.health;
   std::unique_ptr<Prober> prober;
   if (h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp)
-    prober = make_net_prober(loop_, h.host, h.port, h.kind == HealthSpec::Kind::http ? h.path : "");
+    prober = make_net_prober(loop_, h.host, static_cast<std::uint16_t>(h.port), h.kind == HealthSpec::Kind::http ? h.path : "");
   else
-    prober = launcher_.make_prober({project_, unit.instance, unit.nonce, unit.life, unit.active, unit.user});
+    prober = launcher_.make_prober(request(unit));
   if (prober == nullptr) return;
   unit.monitor = std::make_unique<HealthMonitor>(
       loop_, h, std::move(prober), unit.running_since, [this, service, life = unit.life](Health health, const std::string& reason) {
@@ -345,10 +384,11 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
 }
 
 void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::ServiceHandle> handle,
-                       std::shared_ptr<const ServiceConfig> active, std::uint64_t life) {
+                       std::shared_ptr<const ServiceConfig> active, std::uint64_t life, int restarts) {
   Unit* unit = get(service);
   if (unit == nullptr) return;
   unit->life = life;
+  unit->state.history.restarts = restarts;
   unit->instance = handle->instance();
   unit->nonce = handle->nonce();
   unit->active = std::move(active);
@@ -359,15 +399,15 @@ void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::Serv
 }
 
 void Supervisor::adopt_ended(const std::string& service, const std::string& instance, const std::string& nonce,
-                             const runtime::ExitStatus& exit, std::uint64_t life) {
+                             const runtime::ExitStatus& exit, std::uint64_t life, int restarts) {
   Unit* unit = get(service);
   if (unit == nullptr) return;
   unit->life = life;
+  unit->state.history.restarts = restarts;
   unit->instance = instance;
   unit->nonce = nonce;
-  clean(service, *unit, instance, nonce);
   apply(service, event::Adopted{/*running=*/false});
-  apply(service, event::Exited{exit_info(exit), Milliseconds(0), Milliseconds(0)});
+  ended(service, *unit, exit);
 }
 
 }  // namespace locald::server

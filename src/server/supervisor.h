@@ -49,7 +49,6 @@ class Supervisor {
     bool stop_wanted = false;  // waits for its dependents to end first
     bool kill_wanted = false;
     int cleaning = 0;          // clean()s under way
-    bool deliver_exit = false;
   };
 
   struct Observer {
@@ -59,7 +58,8 @@ class Supervisor {
     std::function<void(const std::string& service)> running;  ///< each time it has come to run
   };
 
-  Supervisor(EventLoop& loop, Launcher& launcher, std::string project, Observer observer);
+  /// @param dir  of the project, absolute.
+  Supervisor(EventLoop& loop, Launcher& launcher, std::string project, std::string dir, Observer observer);
   ~Supervisor();  ///< leaves every process running
 
   const std::map<std::string, Unit>& units() const noexcept { return units_; }
@@ -82,10 +82,16 @@ class Supervisor {
 
   /// A process that an earlier server started.
   void adopt(const std::string& service, std::unique_ptr<runtime::ServiceHandle> handle,
-             std::shared_ptr<const ServiceConfig> active, std::uint64_t life);
+             std::shared_ptr<const ServiceConfig> active, std::uint64_t life, int restarts);
   /// One that ended while no server was there.
   void adopt_ended(const std::string& service, const std::string& instance, const std::string& nonce,
-                   const runtime::ExitStatus& exit, std::uint64_t life);
+                   const runtime::ExitStatus& exit, std::uint64_t life, int restarts);
+
+  /// A state that was written down: an end, with the counts of restarts. Nothing runs.
+  void restore(const std::string& service, ServiceState state, std::uint64_t life);
+
+  /// Why the last probe failed; empty when it did not.
+  std::string probe_failure(const std::string& service) const;
 
   /// Where a client attaches; null where nothing runs.
   runtime::ServiceHandle* handle(const std::string& service);
@@ -97,15 +103,16 @@ class Supervisor {
   void check_dependencies(const std::string& service);
   void check_dependents(const std::string& service);
   void check_stops();
+  LaunchRequest request(const Unit& unit) const;
   void launch(const std::string& service, Unit& unit);
   void listen(const std::string& service, Unit& unit);
   void begin_health(const std::string& service, Unit& unit);
   void ended(const std::string& service, Unit& unit, const runtime::ExitStatus& status);
-  void clean(const std::string& service, Unit& unit, const std::string& instance, const std::string& nonce);
+  void clean(const std::string& service, const std::string& instance, const std::string& nonce);
 
   EventLoop& loop_;
   Launcher& launcher_;
-  std::string project_;
+  std::string project_, dir_;
   Observer observer_;
   std::map<std::string, Unit> units_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for callbacks that may come after us

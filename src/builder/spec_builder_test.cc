@@ -1,0 +1,212 @@
+#include "builder/spec_builder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace locald::builder {
+namespace {
+
+using runtime::IdMapKind;
+
+/// LOCALD_ACCEPT=1 rewrites the golden files, and proves nothing.
+void expect_golden(const std::string& name, const BuiltSpec& built) {
+  // The filter has its own test; here it would be most of the text.
+  oci::RuntimeSpec spec = built.spec;
+  if (spec.linux_->seccomp) spec.linux_->seccomp->syscalls.clear();
+  const std::string file = std::string(LOCALD_SOURCE_DIR) + "/tests/golden/spec/" + name + ".json";
+  const std::string got = spec.to_json().dump(/*pretty=*/true) + "\n";
+  if (std::getenv("LOCALD_ACCEPT") != nullptr) {
+    std::ofstream(file) << got;
+    GTEST_SKIP() << "rewrote " << file;
+  }
+  std::stringstream want;
+  want << std::ifstream(file).rdbuf();
+  EXPECT_EQ(got, want.str()) << file << "\nLOCALD_ACCEPT=1 accepts the new text";
+}
+
+struct Case {
+  oci::ImageConfig image;
+  ContainerOptions options;
+  ImageFacts facts;
+  HostFacts host;
+  std::map<std::string, std::string> env;
+  std::vector<ReadyMount> mounts;
+
+  Case() {
+    image.entrypoint = {"docker-entrypoint.sh"};
+    image.cmd = {"redis-server"};
+    image.env = {"PATH=/usr/bin:/bin", "REDIS_VERSION=7"};
+    image.working_dir = "/data";
+    image.stop_signal = "SIGINT";
+    image.labels = {{"annotation", "must not appear"}};
+    facts.users.passwd = "root:x:0:0::/root:/bin/sh\nredis:x:999:998::/data:/bin/false\n";
+    facts.users.group = "root:x:0:\ntty:x:5:redis\n";
+  }
+  Result<BuiltSpec> build() const {
+    return build_spec({.image = image,
+                       .options = options,
+                       .facts = facts,
+                       .host = host,
+                       .env = env,
+                       .mounts = mounts,
+                       .own_files = {{.source = "/run/b/hosts", .target = "/etc/hosts"}},
+                       .fallback_hostname = "abc123"});
+  }
+};
+
+std::vector<std::string> args(const Case& c) { return c.build().value().spec.process->args; }
+bool has_env(const BuiltSpec& built, const std::string& pair) {
+  const auto& env = built.spec.process->env;
+  return std::count(env.begin(), env.end(), pair) == 1;
+}
+
+TEST(SpecBuilder, MakesTheSpecOfAnImageAsRoot) {
+  Case c;
+  c.options.limits = {.memory_bytes = 512u << 20, .cpus = 1.5, .pids = 100};
+  expect_golden("root", c.build().value());
+}
+
+TEST(SpecBuilder, MakesTheSpecOfAServiceRootlessWithTerminalAndMounts) {
+  Case c;
+  c.host = {.id_map = IdMapKind::subuid,
+            .id_count = 65537,
+            .recursive_read_only = true,
+            .masked_paths = {}};
+  c.options.hostname = "cache";
+  c.options.user = "redis";
+  c.options.tty = true;
+  c.options.rows = 50;
+  c.options.columns = 120;
+  c.options.env = {{"REDIS_VERSION", "8"}, {"A", "options"}};
+  c.env = {{"A", "context"}};
+  c.mounts = {{.kind = VolumeMount::Kind::bind,
+               .source = "/home/u/conf",
+               .target = "/data/conf",
+               .read_only = true},
+              {.kind = VolumeMount::Kind::named, .source = "/store/v", .target = "/data"},
+              {.kind = VolumeMount::Kind::tmpfs, .target = "/scratch", .tmpfs_bytes = 1048576}};
+  expect_golden("rootless", c.build().value());
+}
+
+TEST(SpecBuilder, JoinsEntrypointAndCommandAsDockerDoes) {
+  using Words = std::vector<std::string>;
+  Case c;
+  EXPECT_EQ(args(c), (Words{"docker-entrypoint.sh", "redis-server"}));
+  c.options.command = Words{"sh", "-c", "x"};
+  EXPECT_EQ(args(c), (Words{"docker-entrypoint.sh", "sh", "-c", "x"}));
+  c.options.entrypoint = Words{"/e"};
+  EXPECT_EQ(args(c), (Words{"/e", "sh", "-c", "x"}));
+  c.options.command.reset();
+  EXPECT_EQ(args(c), Words{"/e"}) << "an own entry point takes the image's Cmd away";
+  c.options.entrypoint = Words{};
+  EXPECT_EQ(c.build().error().code(), Errc::invalid_input);
+  EXPECT_NE(c.build().error().hint().find("command ="), std::string::npos);
+}
+
+TEST(SpecBuilder, OrdersTheEnvironmentImageThenOptionsThenService) {
+  Case c;
+  c.options.env = {{"REDIS_VERSION", "8"}, {"A", "options"}};
+  c.env = {{"A", "context"}};
+  const BuiltSpec built = c.build().value();
+  EXPECT_TRUE(has_env(built, "REDIS_VERSION=8"));
+  EXPECT_TRUE(has_env(built, "A=context"));
+  EXPECT_TRUE(has_env(built, "PATH=/usr/bin:/bin"));
+  EXPECT_TRUE(has_env(built, "HOME=/root"));
+  EXPECT_TRUE(has_env(built, "HOSTNAME=abc123"));
+  c.image.env.clear();
+  EXPECT_TRUE(has_env(c.build().value(),
+                      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+  c.options.tty = true;
+  EXPECT_TRUE(has_env(c.build().value(), "TERM=xterm"));
+}
+
+TEST(SpecBuilder, TakesTheUserOfTheOptionsBeforeTheImages) {
+  Case c;
+  c.image.user = "redis";
+  EXPECT_EQ(c.build().value().spec.process->user.uid, 999u);
+  EXPECT_TRUE(has_env(c.build().value(), "HOME=/data"));
+  c.options.user = "0";
+  EXPECT_EQ(c.build().value().spec.process->user.uid, 0u);
+  c.options.user = "nobody-here";
+  EXPECT_EQ(c.build().error().code(), Errc::not_found);
+}
+
+TEST(SpecBuilder, RefusesIdsThatTheMapDoesNotHave) {
+  Case c;
+  c.host = {
+      .id_map = IdMapKind::single, .id_count = 1, .recursive_read_only = true, .masked_paths = {}};
+  EXPECT_TRUE(c.build());
+  EXPECT_TRUE(c.build().value().spec.process->user.additional_gids.empty());
+  c.image.user = "redis";
+  EXPECT_EQ(c.build().error().code(), Errc::unsupported);
+  EXPECT_NE(c.build().error().hint().find("usermod --add-subuids"), std::string::npos);
+  c.host = {.id_map = IdMapKind::subuid,
+            .id_count = 65537,
+            .recursive_read_only = true,
+            .masked_paths = {}};
+  EXPECT_TRUE(c.build());
+  c.options.user = "65537";
+  EXPECT_NE(c.build().error().hint().find("/etc/subuid"), std::string::npos);
+}
+
+TEST(SpecBuilder, RefusesLimitsItCannotSet) {
+  Case c;
+  c.host.id_map = IdMapKind::subuid;
+  c.options.limits.pids = 10;
+  const auto refused = c.build();
+  EXPECT_EQ(refused.error().code(), Errc::unsupported);
+  EXPECT_TRUE(refused.error().message().starts_with("pids:")) << refused.error().message();
+  c.host.id_map = IdMapKind::root;
+  EXPECT_TRUE(c.build());
+  c.options.limits.memory_bytes = 1024;
+  EXPECT_EQ(c.build().error().code(), Errc::invalid_input);
+}
+
+TEST(SpecBuilder, RefusesAWorkingFolderInProc) {
+  Case c;
+  c.image.working_dir = "/proc/self/fd/7";  // CVE-2024-21626
+  EXPECT_FALSE(c.build());
+  c.image.working_dir = "/w";
+  c.facts.paths["/w"].resolved = "/proc/self/cwd";
+  EXPECT_FALSE(c.build());
+  c.image.working_dir = "/a/../proc";
+  EXPECT_FALSE(c.build());
+  c.image.working_dir = "relative/dir";
+  EXPECT_EQ(c.build().value().spec.process->cwd, "/relative/dir");
+}
+
+TEST(SpecBuilder, TakesNothingFromLabels) {
+  EXPECT_TRUE(Case().build().value().spec.annotations.empty());
+  EXPECT_EQ(Case().build().value().spec.to_json().dump().find("must not appear"),
+            std::string::npos);
+}
+
+TEST(SpecBuilder, LetsAMountOfTheUsersStandInForOurs) {
+  Case c;
+  c.mounts = {{.kind = VolumeMount::Kind::tmpfs, .target = "/dev/shm"},
+              {.source = "/srv/etc", .target = "/etc"}};
+  const auto mounts = c.build().value().spec.mounts;
+  EXPECT_EQ(std::count_if(mounts.begin(), mounts.end(),
+                          [](const auto& m) { return m.destination == "/dev/shm"; }),
+            1);
+  EXPECT_EQ(std::count_if(mounts.begin(), mounts.end(),
+                          [](const auto& m) { return m.destination == "/etc/hosts"; }),
+            0);
+}
+
+TEST(SpecBuilder, IgnoresAStopSignalOfTheImageThatIsNone) {
+  Case c;
+  EXPECT_EQ(c.build().value().stop_signal, "SIGINT");
+  c.image.stop_signal = "SIGWHAT";
+  EXPECT_EQ(c.build().value().stop_signal, "");
+  EXPECT_EQ(c.build().value().notices.size(), 1u);
+  c.options.stop_signal = "SIGWHAT";
+  EXPECT_FALSE(c.build());
+}
+
+}  // namespace
+}  // namespace locald::builder

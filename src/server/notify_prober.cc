@@ -1,0 +1,89 @@
+#include "server/notify_prober.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/fs_at.h"
+
+namespace locald::server {
+namespace {
+
+std::string marker_of(const Paths& paths, const std::string& instance) { return paths.notify_socket(instance) + ".ready"; }
+
+}  // namespace
+
+Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& instance) {
+  const std::string path = paths.notify_socket(instance);
+  const UniqueFd dir = TRY(make_dirs(path.substr(0, path.rfind('/'))));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // The service gets this very path, so it cannot be reached through a descriptor.
+  if (path.size() >= sizeof address.sun_path)
+    return Error(Errc::invalid_input, "the notify socket's path is too long: " + path).with_hint("use a shorter LOCALD_HOME");
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return Error::from_errno(errno, "socket");
+  ::unlink(path.c_str());
+  // Its folder is 0700 all the way: nobody else gets here.
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return Error::from_errno(errno, "bind " + path);
+  return fd;
+}
+
+void remove_notify_socket(const Paths& paths, const std::string& instance) {
+  ::unlink(paths.notify_socket(instance).c_str());
+  ::unlink(marker_of(paths, instance).c_str());
+}
+
+bool says_ready(std::string_view message) noexcept {
+  while (!message.empty()) {
+    const std::size_t end = message.find('\n');
+    if (message.substr(0, end) == "READY=1") return true;
+    message.remove_prefix(end == std::string_view::npos ? message.size() : end + 1);
+  }
+  return false;
+}
+
+NotifyProber::NotifyProber(EventLoop& loop, const Paths& paths, const std::string& instance, int socket)
+    : loop_(loop), marker_(marker_of(paths, instance)), socket_(socket), ready_(exists(marker_)) {}
+
+void NotifyProber::start(Milliseconds timeout, Done done) {
+  done_ = std::move(done);
+  if (!ready_ && socket_ >= 0) watch_ = loop_.watch_readable(socket_, [this] { read(); });
+  timer_ = loop_.after(ready_ ? Milliseconds(0) : timeout, [this] {
+    if (ready_) return finish({});
+    finish(Error(Errc::timed_out, "it has not said READY=1 yet"));
+  });
+}
+
+void NotifyProber::read() {
+  char buffer[4096];
+  while (true) {
+    const ssize_t n = ::recv(socket_, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n < 0) return;
+    if (!says_ready({buffer, static_cast<std::size_t>(n)})) continue;
+    ready_ = true;
+    (void)write_file_atomic(marker_, "", 0600);
+    return finish({});
+  }
+}
+
+void NotifyProber::finish(Result<void> result) {
+  const Done done = std::exchange(done_, nullptr);
+  watch_.reset();
+  timer_.reset();
+  if (done) done(std::move(result));
+}
+
+void NotifyProber::cancel() {
+  done_ = nullptr;
+  watch_.reset();
+  timer_.reset();
+}
+
+}  // namespace locald::server

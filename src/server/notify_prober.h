@@ -1,0 +1,43 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/event_loop.h"
+#include "base/paths.h"
+#include "base/unique_fd.h"
+#include "server/health.h"
+
+namespace locald::server {
+
+/// The socket that a service finds in NOTIFY_SOCKET (sd_notify(3)), made before it starts. An old one is replaced.
+Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& instance);
+void remove_notify_socket(const Paths& paths, const std::string& instance);
+
+/// "READY=1" is one of the lines of the message.
+bool says_ready(std::string_view message) noexcept;
+
+/// Healthy once the service has said READY=1. That is remembered beside the
+/// socket (NAME.ready), since it is said only once and the server may be another one by then.
+class NotifyProber final : public Prober {
+ public:
+  /// @param socket  borrowed; -1 where it could not be made: never ready.
+  NotifyProber(EventLoop& loop, const Paths& paths, const std::string& instance, int socket);
+
+  void start(Milliseconds timeout, Done done) override;
+  void cancel() override;
+  bool once() const override { return true; }
+
+ private:
+  void read();
+  void finish(Result<void> result);
+
+  EventLoop& loop_;
+  std::string marker_;
+  int socket_;
+  bool ready_ = false;
+  Done done_;
+  EventLoop::Handle watch_, timer_;
+};
+
+}  // namespace locald::server

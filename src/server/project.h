@@ -1,0 +1,138 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/paths.h"
+#include "server/launcher.h"
+#include "server/reply.h"
+#include "server/resolve.h"
+#include "server/supervisor.h"
+
+namespace locald::server {
+
+/// One project that has been brought up, until it is down again: its services, who
+/// waits for them, and what is written down of it in the run folder:
+///
+///     projects/NAME.json        what `up` resolved: configurations and environments; at each up
+///     projects/NAME.state.json  what is wanted, and ends that no instance tells of any more; at each change of these
+///
+/// so that a new server goes on where this one stopped. Loop thread only.
+class Project {
+ public:
+  struct World {
+    EventLoop& loop;
+    Launcher& launcher;
+    const Paths& paths;
+    /// Nothing of it runs any more; what it leaves on disk and close() are the receiver's. By post.
+    std::function<void(const std::string& name)> quiet;
+  };
+  Project(World world, std::string name, std::string dir, std::string file);
+  ~Project();
+
+  const std::string& name() const noexcept { return name_; }
+  const std::string& dir() const noexcept { return dir_; }
+  const std::string& file() const noexcept { return file_; }
+  Supervisor& supervisor() noexcept { return supervisor_; }
+  const Supervisor& supervisor() const noexcept { return supervisor_; }
+  bool going_down() const noexcept { return going_down_; }
+  bool remove_volumes() const noexcept { return remove_volumes_; }
+
+  /// Ports of services with port = "auto", as chosen before.
+  std::map<std::string, int> auto_ports() const;
+
+  /// Makes the project what `configs` says, with `user` for what is (re)started:
+  /// changed services are restarted, vanished ones removed, `selected` ones started. Idempotent.
+  /// Written down before anything starts. @return the services that `up` has to wait for.
+  Result<std::set<std::string>> apply(const std::map<std::string, ServiceConfig>& configs, const std::set<std::string>& selected,
+                                      std::shared_ptr<const UserContext> user);
+
+  enum class Until { started, ready, quiet };
+  struct Outcome {
+    std::map<std::string, std::string> failed;  ///< service -> why
+    std::set<std::string> pending;              ///< non-empty: the time was over
+  };
+  /// Calls `done` once, when each of `services` has come to its end of waiting.
+  void wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout, std::function<void(Outcome)> done);
+
+  void start(const std::set<std::string>& services);
+  void stop(const std::set<std::string>& services);
+  void restart(const std::set<std::string>& services);
+  /// Stops everything, in reverse order; World::quiet tells the end.
+  /// `kill` (also later, while it goes down): all at once.
+  void bring_down(bool volumes, bool kill = false);
+  /// After World::quiet: forgets what was written down and tells those who watch.
+  void close();
+
+  /// Sends state, progress and notice events until the reply's client hangs up or `unsubscribe`.
+  /// @param services  whose; empty: all. @param present  begins with the present states.
+  using Subscription = std::uint64_t;
+  Subscription subscribe(ReplyPtr reply, std::set<std::string> services, bool present);
+  void unsubscribe(Subscription id);
+  /// Those who watch until the project is down.
+  void watch(const ReplyPtr& reply);
+  void notice(const std::string& service, const std::string& text);
+
+  Json status() const;  ///< array of services, as `status --json`
+  Json status(const std::string& service) const;
+
+  /// From the run folder; services are not started yet.
+  static Result<std::unique_ptr<Project>> restore(World world, const std::string& name);
+  /// After restore and the adoption of what runs: starts what should run and does not, goes on going down.
+  void settle(const std::set<std::string>& adopted);
+
+  /// Called each time a service has come to run: listeners not on loopback are looked for.
+  std::function<void(const std::string& service)> on_running;
+
+ private:
+  struct Waiting {
+    std::set<std::string> pending;
+    Until until;
+    Outcome outcome;
+    std::function<void(Outcome)> done;
+    EventLoop::Handle timer;
+  };
+  struct Subscriber {
+    ReplyPtr reply;
+    std::set<std::string> services;
+  };
+
+  void changed(const std::string& service);
+  void flush();
+  void check(const std::string& service);
+  void finish(std::uint64_t id);
+  void send(const Json& event, const std::string& service);
+  void check_down();
+  Result<void> save_configs() const;
+  void save_state();
+  std::string record(const std::string& service) const;
+  std::uint64_t next_segment(const std::string& service) const;
+
+  World world_;
+  std::string name_, dir_, file_;
+  Supervisor supervisor_;
+  std::set<std::string> vanished_;  // from the file: removed once quiet
+  std::set<std::string> unwanted_;  // stopped by the user
+  std::map<std::uint64_t, Waiting> waits_;
+  std::map<Subscription, Subscriber> subscribers_;
+  std::vector<ReplyPtr> watchers_;
+  std::uint64_t next_id_ = 1;
+  std::set<std::string> dirty_;
+  bool flush_posted_ = false;
+  bool going_down_ = false, remove_volumes_ = false, is_down_ = false;
+  std::map<std::string, std::string> records_;  // what the state file says of each service
+  Json restored_;                               // the state file of an earlier server
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+/// One service as `status` shows it (design §8); a field that does not apply is null.
+Json status_json(const std::string& name, const Supervisor::Unit& unit, const std::string& probe_failure);
+/// The same for one that was never brought up.
+Json status_json_stopped(const ServiceSpec& spec);
+
+}  // namespace locald::server

@@ -1,0 +1,491 @@
+#include "server/projects.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "server/ports.h"
+#include "server/project_check.h"
+
+namespace locald::server {
+namespace {
+
+/// Runs `work`; its error is the answer.
+template <typename F>
+void or_error(const ReplyPtr& reply, F&& work) {
+  Result<void> result = work();
+  if (!result) reply->error(result.error());
+}
+
+std::optional<Milliseconds> timeout_of(const Json& body) {
+  if (!body["timeout_ms"].is_number()) return std::nullopt;
+  return Milliseconds(std::max<std::int64_t>(0, body["timeout_ms"].as_int()));
+}
+
+Error no_service(const std::string& name, const std::vector<std::string>& known) {
+  const auto near = did_you_mean(name, known);
+  return Error(Errc::not_found, fmt::format("there is no service '{}'", name))
+      .with_hint(near ? fmt::format("did you mean '{}'?", *near) : "there are: " + join(known, ", "));
+}
+
+}  // namespace
+
+Projects::Projects(World world, ProjectRegistry registry) : world_(std::move(world)), registry_(std::move(registry)) {}
+
+Project::World Projects::project_world() {
+  return {world_.loop, world_.launcher, world_.paths, [this](const std::string& name) { on_quiet(name); }};
+}
+
+void Projects::make_ready(Project& project) {
+  project.on_running = [this, name = project.name()](const std::string& service) { look_at_listeners(name, service); };
+}
+
+Project* Projects::find(const std::string& name) {
+  const auto it = projects_.find(name);
+  return it == projects_.end() ? nullptr : it->second.get();
+}
+
+std::size_t Projects::running_services() const {
+  std::size_t n = 0;
+  for (const auto& [name, project] : projects_)
+    for (const auto& [service, unit] : project->supervisor().units()) n += unit.shim_pid != 0 ? 1 : 0;
+  return n;
+}
+
+/// By name; by its file, so that a project whose file has become invalid can still be
+/// stopped; else by the name that the file gives.
+Result<Project*> Projects::find_up(const Json& body) {
+  const ProjectRef ref = TRY(ProjectRef::from_json(body["project"]));
+  std::string name = ref.name;
+  if (name.empty()) {
+    const std::string file = TRY(find_project_file(ref));
+    Project* by_file = nullptr;
+    int found = 0;
+    for (const auto& [n, project] : projects_)
+      if (project->file() == file) {
+        by_file = project.get();
+        ++found;
+      }
+    if (found == 1) return by_file;
+    const LoadedProject loaded = TRY(load_project(ref));
+    if (loaded.name.empty()) return problems_error(loaded.problems);
+    name = loaded.name;
+  }
+  if (Project* project = find(name)) return project;
+  return Error(Errc::not_found, fmt::format("project {} is not up", name)).with_hint("bring it up: locald up");
+}
+
+Result<const Supervisor::Unit*> Projects::find_service(Project& project, const std::string& name) {
+  if (const Supervisor::Unit* unit = project.supervisor().find(name)) return unit;
+  std::vector<std::string> known;
+  for (const auto& [n, unit] : project.supervisor().units()) known.push_back(n);
+  return no_service(name, known);
+}
+
+Result<std::set<std::string>> Projects::services_of(Project& project, const Json& body) {
+  std::set<std::string> out;
+  for (const std::string& name : TRY(body.get_strings("services"))) {
+    (void)TRY(find_service(project, name));
+    out.insert(name);
+  }
+  if (out.empty())
+    for (const auto& [name, unit] : project.supervisor().units()) out.insert(name);
+  return out;
+}
+
+std::vector<std::string> Projects::guarded() const {
+  return {world_.paths.run(), world_.paths.data(), world_.paths.state()};
+}
+
+/// Ports stay as they are while a project is up; new ones are free now and nobody else's.
+Result<std::map<std::string, int>> Projects::choose_ports(const ProjectSpec& spec, const Project* present) const {
+  std::set<int> taken;
+  for (const auto& [name, project] : projects_)
+    for (const auto& [service, unit] : project->supervisor().units()) taken.insert(unit.config->port);
+  for (const ServiceSpec& s : spec.services) taken.insert(s.any_port());
+  const std::map<std::string, int> before = present != nullptr ? present->auto_ports() : std::map<std::string, int>();
+  std::map<std::string, int> out;
+  for (const ServiceSpec& s : spec.services) {
+    if (!s.auto_port) continue;
+    if (const auto it = before.find(s.name); it != before.end()) {
+      out[s.name] = it->second;
+      continue;
+    }
+    int port = 0;
+    for (int tries = 0; port == 0 || taken.contains(port); ++tries) {
+      if (tries == 1000) return Error(Errc::failed, "no free port was found");
+      port = TRY(free_port());
+    }
+    taken.insert(port);
+    out[s.name] = port;
+  }
+  return out;
+}
+
+void Projects::up(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const ProjectRef ref = TRY(ProjectRef::from_json(body["project"]));
+    auto user = std::make_shared<UserContext>(TRY(UserContext::from_json(body)));
+    LoadedProject loaded = TRY(load_project(ref));
+    if (!loaded.problems.empty()) {
+      reply->error(problems_error(loaded.problems), {{"problems", problems_json(loaded.problems)}});
+      return {};
+    }
+    Project* project = find(loaded.name);
+    if (project != nullptr && project->going_down()) {
+      after_down_[loaded.name].push_back([this, body, reply] { up(body, reply); });
+      return {};
+    }
+    std::vector<std::string> known;
+    std::set<std::string> selected;
+    for (const ServiceSpec& s : loaded.spec.services) known.push_back(s.name);
+    for (const std::string& name : TRY(body.get_strings("services"))) {
+      if (loaded.spec.find(name) == nullptr) return no_service(name, known);
+      selected.insert(name);
+    }
+    if (selected.empty()) selected.insert(known.begin(), known.end());
+    selected = make_graph(loaded.spec).with_dependencies(selected);
+
+    const std::map<std::string, int> ports = TRY(choose_ports(loaded.spec, project));
+    Resolved resolved = resolve({loaded.spec, *user, ports, guarded()});
+    if (!resolved.problems.empty()) {
+      reply->error(problems_error(resolved.problems), {{"problems", problems_json(resolved.problems)}});
+      return {};
+    }
+    TRY(registry_.claim(loaded.name, loaded.spec.dir));
+    const bool fresh = project == nullptr;
+    if (fresh) {
+      auto made = std::make_unique<Project>(project_world(), loaded.name, loaded.spec.dir, loaded.spec.file);
+      project = made.get();
+      make_ready(*project);
+      projects_[loaded.name] = std::move(made);
+    }
+    for (const auto& [service, text] : resolved.notices)
+      reply->event(Json::object({{"event", "notice"}, {"service", service}, {"text", text}}));
+    auto await = project->apply(resolved.services, selected, std::move(user));
+    if (!await) {
+      if (fresh) project->bring_down(false);
+      return std::move(await).error();
+    }
+    answer_when(*project, *await, body["wait"].as_bool() ? Project::Until::ready : Project::Until::started, body, reply);
+    return {};
+  });
+}
+
+/// Streams what happens to the services until all have come to what is waited for, then answers.
+void Projects::answer_when(Project& project, const std::set<std::string>& services, Project::Until until, const Json& body,
+                           const ReplyPtr& reply) {
+  const auto subscription = project.subscribe(reply, services, /*present=*/false);
+  project.wait(services, until, timeout_of(body), [this, name = project.name(), services, subscription, reply](const Project::Outcome& outcome) {
+    Json list = Json::array(), failed = Json::array(), reasons = Json::object();
+    Project* p = find(name);
+    for (const std::string& s : services)
+      if (Json status = p != nullptr ? p->status(s) : Json(); !status.is_null()) list.push(std::move(status));
+    for (const auto& [service, why] : outcome.failed) {
+      failed.push(service);
+      reasons.set(service, why);
+    }
+    for (const std::string& service : outcome.pending) {
+      failed.push(service);
+      const Json status = p != nullptr ? p->status(service) : Json();
+      const std::string& what = status["reason"].as_string();
+      reasons.set(service, "not in time" + (what.empty() ? " (" + status["state"].as_string() + ")" : ": " + what));
+    }
+    if (p != nullptr) p->unsubscribe(subscription);
+    reply->result(Json::object({{"project", name},
+                                {"services", std::move(list)},
+                                {"failed", std::move(failed)},
+                                {"reasons", std::move(reasons)},
+                                {"timed_out", !outcome.pending.empty()}}));
+  });
+}
+
+void Projects::down(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const bool volumes = body["volumes"].as_bool();
+    auto found = find_up(body);
+    if (!found) {
+      // Down already: fine, as long as it is clear what was meant.
+      const ProjectRef ref = TRY(ProjectRef::from_json(body["project"]));
+      if (found.error().code() != Errc::not_found) return std::move(found).error();
+      const std::string name = !ref.name.empty() ? ref.name : TRY(load_project(ref)).name;
+      if (!volumes) {
+        reply->result(Json::object());
+        return {};
+      }
+      world_.jobs.run<Result<void>>(
+          "remove the data of " + name,
+          [remove = world_.remove_data, name](const std::stop_token& stop) { return remove(name, {}, true, stop); },
+          [reply](Result<void> result) {
+            if (result)
+              reply->result(Json::object());
+            else
+              reply->error(result.error());
+          });
+      return {};
+    }
+    Project& project = **found;
+    (void)project.subscribe(reply, {}, /*present=*/false);
+    after_down_[project.name()].push_back([reply] { reply->result(Json::object()); });
+    project.bring_down(volumes);
+    return {};
+  });
+}
+
+void Projects::on_quiet(const std::string& name) {
+  Project* project = find(name);
+  if (project == nullptr) return;
+  std::vector<std::string> services;
+  for (const auto& [service, unit] : project->supervisor().units())
+    if (unit.config->kind != ServiceKind::exec) services.push_back(service);
+  const auto finish = [this, name](const Result<void>& result) {
+    Project* p = find(name);
+    if (p == nullptr) return;
+    if (!result) p->notice("", "not everything could be removed: " + result.error().text());
+    p->close();
+    projects_.erase(name);
+    for (const auto& call : std::exchange(after_down_[name], {})) call();
+    if (after_down_[name].empty()) after_down_.erase(name);
+  };
+  if (services.empty() && !project->remove_volumes()) return finish({});
+  world_.jobs.run<Result<void>>(
+      "remove the data of " + name,
+      [remove = world_.remove_data, name, services, volumes = project->remove_volumes()](const std::stop_token& stop) {
+        return remove(name, services, volumes, stop);
+      },
+      finish);
+}
+
+void Projects::start(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(find_up(body));
+    std::set<std::string> services = TRY(services_of(project, body));
+    ServiceGraph graph;
+    for (const auto& [name, unit] : project.supervisor().units())
+      for (const DependencyConfig& d : unit.config->depends_on) graph.add_edge(name, d.service);
+    std::set<std::string> all = services;
+    for (const std::string& s : graph.with_dependencies(services)) {
+      // What has completed stays so.
+      const Supervisor::Unit* unit = project.supervisor().find(s);
+      if (unit != nullptr && !(unit->state.phase == Phase::exited && unit->state.exit && unit->state.exit->success())) all.insert(s);
+    }
+    project.start(all);
+    answer_when(project, services, Project::Until::started, body, reply);
+    return {};
+  });
+}
+
+void Projects::stop(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(find_up(body));
+    const std::set<std::string> services = TRY(services_of(project, body));
+    project.stop(services);
+    answer_when(project, services, Project::Until::quiet, body, reply);
+    return {};
+  });
+}
+
+void Projects::restart(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(find_up(body));
+    const std::set<std::string> services = TRY(services_of(project, body));
+    project.restart(services);
+    answer_when(project, services, Project::Until::started, body, reply);
+    return {};
+  });
+}
+
+void Projects::kill(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(find_up(body));
+    project.bring_down(/*volumes=*/false, /*kill=*/true);
+    reply->result(Json::object());
+    return {};
+  });
+}
+
+void Projects::status(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    if (body["all"].as_bool()) {
+      Json list = Json::array();
+      for (const auto& [name, project] : projects_)
+        list.push(Json::object({{"project", name}, {"dir", project->dir()}, {"services", project->status()}}));
+      for (const auto& [name, dir] : registry_.all())
+        if (!projects_.contains(name)) list.push(Json::object({{"project", name}, {"dir", dir}, {"services", Json::array()}}));
+      reply->result(Json::object({{"projects", std::move(list)}}));
+      return {};
+    }
+    auto found = find_up(body);
+    if (found) {
+      reply->result(Json::object({{"project", (*found)->name()}, {"services", (*found)->status()}}));
+      return {};
+    }
+    if (found.error().code() != Errc::not_found) return std::move(found).error();
+    const ProjectRef ref = TRY(ProjectRef::from_json(body["project"]));
+    const LoadedProject loaded = TRY(load_project(ref));
+    if (!loaded.problems.empty()) {
+      reply->error(problems_error(loaded.problems), {{"problems", problems_json(loaded.problems)}});
+      return {};
+    }
+    Json list = Json::array();
+    for (const ServiceSpec& s : loaded.spec.services) list.push(status_json_stopped(s));
+    reply->result(Json::object({{"project", loaded.name}, {"services", std::move(list)}}));
+    return {};
+  });
+}
+
+void Projects::watch(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    TRY(find_up(body))->watch(reply);
+    return {};
+  });
+}
+
+void Projects::logs(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    auto found = find_up(body);
+    std::string name;
+    std::vector<std::pair<std::string, std::uint64_t>> all;
+    if (found) {
+      name = (*found)->name();
+      for (const auto& [service, unit] : (*found)->supervisor().units()) all.emplace_back(service, unit.first_segment);
+    } else {
+      if (found.error().code() != Errc::not_found) return std::move(found).error();
+      const LoadedProject loaded = TRY(load_project(TRY(ProjectRef::from_json(body["project"]))));
+      if (!loaded.problems.empty()) return problems_error(loaded.problems);
+      name = loaded.name;
+      for (const ServiceSpec& s : loaded.spec.services) all.emplace_back(s.name, 1);
+    }
+    const auto wanted = TRY(body.get_strings("services"));
+    std::vector<std::string> known;
+    for (const auto& [service, first] : all) known.push_back(service);
+    for (const std::string& service : wanted)
+      if (std::find(known.begin(), known.end(), service) == known.end()) return no_service(service, known);
+    Json list = Json::array();
+    for (const auto& [service, first] : all)
+      if (wanted.empty() || std::find(wanted.begin(), wanted.end(), service) != wanted.end())
+        list.push(Json::object({{"name", service}, {"dir", world_.paths.service_log(name, service)}, {"first_segment", first}}));
+    reply->result(Json::object({{"services", std::move(list)}}));
+    return {};
+  });
+}
+
+void Projects::config_check(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const LoadedProject loaded = TRY(load_project(TRY(ProjectRef::from_json(body["project"]))));
+    if (!loaded.problems.empty()) {
+      reply->error(problems_error(loaded.problems), {{"problems", problems_json(loaded.problems)}});
+      return {};
+    }
+    Json names = Json::array();
+    for (const ServiceSpec& s : loaded.spec.services) names.push(s.name);
+    reply->result(Json::object({{"project", loaded.name}, {"services", std::move(names)}, {"file", loaded.spec.file}}));
+    return {};
+  });
+}
+
+void Projects::forget(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const std::string name = TRY(body.get_string("name"));
+    if (projects_.contains(name))
+      return Error(Errc::invalid_input, fmt::format("project {} is up", name)).with_hint(fmt::format("first: locald down -p {}", name));
+    TRY(registry_.forget(name));
+    reply->result(Json::object());
+    return {};
+  });
+}
+
+void Projects::list(const Json&, const ReplyPtr& reply) {
+  std::map<std::string, std::pair<std::string, bool>> all;
+  for (const auto& [name, dir] : registry_.all()) all[name] = {dir, false};
+  for (const auto& [name, project] : projects_) all[name] = {project->dir(), true};
+  Json out = Json::array();
+  for (const auto& [name, entry] : all)
+    out.push(Json::object({{"name", name}, {"dir", entry.first}, {"running", entry.second}}));
+  reply->result(Json::object({{"projects", std::move(out)}}));
+}
+
+void Projects::bring_all_down(std::function<void()> done) {
+  if (projects_.empty()) return done();
+  auto left = std::make_shared<std::size_t>(projects_.size());
+  for (const auto& [name, project] : projects_) {
+    after_down_[name].push_back([left, done] {
+      if (--*left == 0) done();
+    });
+    project->bring_down(/*volumes=*/false);
+  }
+}
+
+std::vector<std::string> Projects::restore() {
+  std::vector<std::string> notices;
+  auto dir = sys::open(world_.paths.run_projects(), O_RDONLY | O_DIRECTORY);
+  if (!dir) return notices;  // none was up
+  (void)list_dir(dir->get(), [&](const std::string& file, unsigned char) -> Result<void> {
+    const std::string name = file.substr(0, file.find('.'));
+    if (file != name + ".json" || !valid_name(name)) return {};
+    auto project = Project::restore(project_world(), name);
+    if (project) {
+      make_ready(**project);
+      projects_[name] = std::move(*project);
+      return {};
+    }
+    // Set aside, never taken as empty: its services show up as found without a project.
+    const std::string path = world_.paths.run_project(name);
+    (void)::rename(path.c_str(), (path + ".unreadable").c_str());
+    notices.push_back(fmt::format("project {}: {} (set aside as {}.unreadable)", name, project.error().text(), path));
+    return {};
+  });
+  return notices;
+}
+
+void Projects::settle(const std::map<std::string, std::set<std::string>>& adopted) {
+  for (const auto& [name, project] : projects_) {
+    const auto it = adopted.find(name);
+    project->settle(it == adopted.end() ? std::set<std::string>() : it->second);
+  }
+}
+
+/// A second after the last start, once for all that have started meanwhile.
+void Projects::look_at_listeners(const std::string& project, const std::string& service) {
+  fresh_.emplace_back(project, service);
+  listeners_timer_ = world_.loop.after(std::chrono::seconds(1), [this] { report_listeners(); });
+}
+
+void Projects::report_listeners() {
+  struct Target {
+    std::string project, service;
+    int pid;
+  };
+  std::vector<Target> targets;
+  for (const auto& [project, service] : std::exchange(fresh_, {}))
+    if (Project* p = find(project))
+      if (const Supervisor::Unit* unit = p->supervisor().find(service); unit != nullptr && unit->shim_pid != 0)
+        targets.push_back({project, service, unit->shim_pid});
+  if (targets.empty()) return;
+  using Found = std::vector<std::pair<Target, Listener>>;
+  world_.jobs.run<Found>(
+      "look for open ports",
+      [targets](const std::stop_token& stop) {
+        Found open;
+        for (const Target& t : targets) {
+          if (stop.stop_requested()) break;
+          for (const Listener& l : listeners_below(t.pid))
+            if (!l.loopback) open.emplace_back(t, l);
+        }
+        return open;
+      },
+      [this](const Found& open) {
+        for (const auto& [t, l] : open)
+          if (Project* p = find(t.project))
+            p->notice(t.service, fmt::format("listens on {}:{}: every host that reaches this machine reaches it, not only this machine",
+                                             l.address, l.port));
+      });
+}
+
+}  // namespace locald::server

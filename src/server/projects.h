@@ -1,0 +1,82 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/job_pool.h"
+#include "base/paths.h"
+#include "server/launcher.h"
+#include "server/project.h"
+#include "server/project_file.h"
+#include "server/project_registry.h"
+#include "server/reply.h"
+
+namespace locald::server {
+
+/// All projects that are up, and the requests about them (ipc/api.h has their
+/// form; each of the functions below answers `reply`, at once or later). Loop thread only.
+class Projects {
+ public:
+  struct World {
+    EventLoop& loop;
+    Launcher& launcher;
+    const Paths& paths;
+    JobPool& jobs;
+    /// Removes what a project leaves on disk: containers' writable layers and, where told so, volumes. On a job's thread.
+    std::function<Result<void>(const std::string& project, const std::vector<std::string>& services, bool volumes, const std::stop_token& stop)> remove_data;
+  };
+  Projects(World world, ProjectRegistry registry);
+
+  void up(const Json& body, const ReplyPtr& reply);
+  void down(const Json& body, const ReplyPtr& reply);
+  void start(const Json& body, const ReplyPtr& reply);
+  void stop(const Json& body, const ReplyPtr& reply);
+  void restart(const Json& body, const ReplyPtr& reply);
+  void kill(const Json& body, const ReplyPtr& reply);
+  void status(const Json& body, const ReplyPtr& reply);
+  void watch(const Json& body, const ReplyPtr& reply);
+  void logs(const Json& body, const ReplyPtr& reply);
+  void config_check(const Json& body, const ReplyPtr& reply);
+  void forget(const Json& body, const ReplyPtr& reply);
+  void list(const Json& body, const ReplyPtr& reply);
+
+  /// The project meant by a request that is up. @return Errc::not_found with the way to bring it up.
+  Result<Project*> find_up(const Json& body);
+  /// One of its services. @return Errc::not_found with the nearest name.
+  static Result<const Supervisor::Unit*> find_service(Project& project, const std::string& name);
+
+  Project* find(const std::string& name);
+  std::size_t count() const noexcept { return projects_.size(); }
+  std::size_t running_services() const;
+
+  /// Every project is brought down; `done` once all are.
+  void bring_all_down(std::function<void()> done);
+
+  /// Reads the run folder. @return what could not be read, for the log.
+  std::vector<std::string> restore();
+  /// After restore and adoption: what should run and does not is started.
+  void settle(const std::map<std::string, std::set<std::string>>& adopted);
+
+ private:
+  Project::World project_world();
+  void make_ready(Project& project);
+  void on_quiet(const std::string& name);
+  void answer_when(Project& project, const std::set<std::string>& services, Project::Until until, const Json& body, const ReplyPtr& reply);
+  Result<std::set<std::string>> services_of(Project& project, const Json& body);
+  Result<std::map<std::string, int>> choose_ports(const ProjectSpec& spec, const Project* present) const;
+  void look_at_listeners(const std::string& project, const std::string& service);
+  void report_listeners();
+  std::vector<std::string> guarded() const;
+
+  World world_;
+  ProjectRegistry registry_;
+  std::map<std::string, std::unique_ptr<Project>> projects_;
+  std::map<std::string, std::vector<std::function<void()>>> after_down_;  // project -> what waits for its end
+  std::vector<std::pair<std::string, std::string>> fresh_;                // project, service: listeners to be looked at
+  EventLoop::Handle listeners_timer_;
+};
+
+}  // namespace locald::server

@@ -1,0 +1,293 @@
+#include "server/runtime_launcher.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <utility>
+
+#include "base/strings.h"
+#include "builder/source_registry.h"
+#include "server/log_prober.h"
+#include "server/notify_prober.h"
+#include "server/ports.h"
+#include "server/units.h"
+
+namespace locald::server {
+namespace {
+
+struct LimitName {
+  std::string_view name;
+  int number;
+};
+constexpr std::array<LimitName, 16> kLimits{{{"AS", RLIMIT_AS},
+                                             {"CORE", RLIMIT_CORE},
+                                             {"CPU", RLIMIT_CPU},
+                                             {"DATA", RLIMIT_DATA},
+                                             {"FSIZE", RLIMIT_FSIZE},
+                                             {"LOCKS", RLIMIT_LOCKS},
+                                             {"MEMLOCK", RLIMIT_MEMLOCK},
+                                             {"MSGQUEUE", RLIMIT_MSGQUEUE},
+                                             {"NICE", RLIMIT_NICE},
+                                             {"NOFILE", RLIMIT_NOFILE},
+                                             {"NPROC", RLIMIT_NPROC},
+                                             {"RSS", RLIMIT_RSS},
+                                             {"RTPRIO", RLIMIT_RTPRIO},
+                                             {"RTTIME", RLIMIT_RTTIME},
+                                             {"SIGPENDING", RLIMIT_SIGPENDING},
+                                             {"STACK", RLIMIT_STACK}}};
+
+std::string fnv_hex(std::string_view text) {
+  std::uint64_t h = 14695981039346656037ull;
+  for (const unsigned char c : text) h = (h ^ c) * 1099511628211ull;
+  return fmt::format("{:016x}", h);
+}
+
+int parent_of(int pid) {
+  const auto stat = [&]() -> std::string {
+    std::string out;
+    if (std::FILE* f = std::fopen(fmt::format("/proc/{}/stat", pid).c_str(), "re")) {
+      char buffer[512];
+      const std::size_t n = std::fread(buffer, 1, sizeof buffer, f);
+      out.assign(buffer, n);
+      std::fclose(f);
+    }
+    return out;
+  }();
+  const std::size_t paren = stat.rfind(')');
+  if (paren == std::string::npos || paren + 4 >= stat.size()) return 0;
+  return std::atoi(stat.c_str() + paren + 4);
+}
+
+/// Runs a command of the service's on a job.
+class ExecProber final : public Prober {
+ public:
+  ExecProber(JobPool& jobs, runtime::ProcessRuntime& runtime, LaunchRequest request)
+      : jobs_(jobs), runtime_(runtime), request_(std::move(request)) {}
+  ~ExecProber() override { cancel(); }
+
+  void start(Milliseconds timeout, Done done) override {
+    cancel();
+    alive_ = std::make_shared<bool>(true);
+    job_ = jobs_.run<Result<void>>(
+        "probe " + request_.config->name,
+        [&runtime = runtime_, request = request_, timeout](const std::stop_token& stop) { return probe(runtime, request, timeout, stop); },
+        [alive = alive_, done = std::move(done)](Result<void> result) {
+          if (*alive) done(std::move(result));
+        });
+  }
+
+  void cancel() override {
+    if (alive_) *alive_ = false;
+    job_.cancel();
+  }
+
+ private:
+  static Result<void> probe(runtime::ProcessRuntime& runtime, const LaunchRequest& request, Milliseconds timeout, const std::stop_token& stop) {
+    const ServiceConfig& config = *request.config;
+    const auto result = config.kind == ServiceKind::exec
+                            ? TRY(runtime.probe_host(host_process(config, *request.user, config.health.argv), timeout, stop))
+                            : TRY(runtime.probe(request.instance, {config.health.argv, {}, config.user, config.cwd}, timeout, stop));
+    if (result.code == 0) return {};
+    const std::string_view said = trim(result.output);
+    return Error(Errc::failed, fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code, said.empty() ? "" : ": ",
+                                           said.substr(0, 300)));
+  }
+
+  JobPool& jobs_;
+  runtime::ProcessRuntime& runtime_;
+  LaunchRequest request_;
+  JobPool::Job job_;
+  std::shared_ptr<bool> alive_;
+};
+
+}  // namespace
+
+runtime::HostProcess host_process(const ServiceConfig& config, const UserContext& user, std::vector<std::string> argv) {
+  std::map<std::string, std::string> env = user.env;
+  // `up` may run inside of a service itself: what ties a process to that one is not for this one.
+  for (const char* name : {"LOCALD_INSTANCE", "NOTIFY_SOCKET"}) env.erase(name);
+  for (const std::string& name : config.unset) env.erase(name);
+  for (const auto& [name, value] : config.env) env[name] = value;
+  runtime::HostProcess process;
+  process.argv = std::move(argv);
+  process.env.reserve(env.size());
+  for (const auto& [name, value] : env) process.env.push_back(name + "=" + value);
+  process.cwd = config.cwd;
+  process.umask = user.umask;
+  for (const auto& [name, limit] : user.rlimits)
+    for (const LimitName& known : kLimits)
+      if (known.name == name) process.rlimits.emplace_back(known.number, rlimit{limit.first, limit.second});
+  return process;
+}
+
+std::string container_key(const std::string& project, const ServiceConfig& config) {
+  return fmt::format("{}.{}.{}", project, config.name, fnv_hex(config.to_json().dump()).substr(0, 8));
+}
+
+Result<builder::ContainerOptions> container_options(const LaunchRequest& request) {
+  const ServiceConfig& config = *request.config;
+  builder::ContainerOptions out;
+  out.project = request.project;
+  out.hostname = config.name;
+  if (!config.entrypoint.empty()) out.entrypoint = config.entrypoint;
+  if (!config.argv.empty()) out.command = config.argv;
+  out.env = config.env;
+  out.user = config.user;
+  out.workdir = config.cwd;
+  out.tty = config.tty;
+  if (config.stop_signal != 0) out.stop_signal = std::to_string(config.stop_signal);
+  for (const std::string& name : request.hosts) out.extra_hosts[name] = "127.0.0.1";
+  if (config.memory != 0) out.limits.memory_bytes = config.memory;
+  if (config.cpus != 0) out.limits.cpus = config.cpus;
+  if (config.pids != 0) out.limits.pids = config.pids;
+  for (const VolumeConfig& v : config.volumes) {
+    builder::VolumeMount mount;
+    switch (v.kind) {
+      case VolumeConfig::Kind::named:
+      case VolumeConfig::Kind::anonymous: mount.kind = builder::VolumeMount::Kind::named; break;
+      case VolumeConfig::Kind::bind: mount.kind = builder::VolumeMount::Kind::bind; break;
+      case VolumeConfig::Kind::tmpfs: mount.kind = builder::VolumeMount::Kind::tmpfs; break;
+    }
+    mount.source = v.source;
+    mount.target = TRY(builder::normal_path(v.target, "the volume's place"));
+    mount.read_only = v.read_only;
+    for (const std::string& option : split(v.options, ',')) {
+      if (option.empty()) continue;
+      if (!option.starts_with("size=")) return Error(Errc::unsupported, fmt::format("tmpfs option \"{}\" is not supported yet", option));
+      mount.tmpfs_bytes = TRY(parse_size(std::string_view(option).substr(5)));
+    }
+    out.mounts.push_back(std::move(mount));
+  }
+  return out;
+}
+
+RuntimeLauncher::RuntimeLauncher(World world)
+    : world_(world), hosts_(world.loop, 4), containers_(world.loop, 8), sweeps_(world.loop, 4), probes_(world.loop, 8) {}
+
+std::size_t RuntimeLauncher::unfinished() const { return hosts_.unfinished() + containers_.unfinished() + sweeps_.unfinished(); }
+
+void RuntimeLauncher::remember(int shim_pid, const std::string& instance, const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  names_[shim_pid] = name;
+  shim_of_[instance] = shim_pid;
+}
+
+Result<void> RuntimeLauncher::check_port(int port) const {
+  const auto free = check_port_free(static_cast<std::uint16_t>(port));
+  if (free) return {};
+  if (free.error().code() != Errc::already_exists) return free;
+  const auto holder = find_port_holder(static_cast<std::uint16_t>(port));
+  std::string who = holder ? to_string(*holder) : "somebody";
+  if (holder && holder->pid != 0) {
+    const std::lock_guard lock(mutex_);
+    for (int pid = holder->pid, depth = 0; pid > 1 && depth < 64; pid = parent_of(pid), ++depth)
+      if (const auto it = names_.find(pid); it != names_.end()) {
+        who = fmt::format("service {} ({})", it->second, who);
+        break;
+      }
+  }
+  return Error(Errc::already_exists, fmt::format("port {} is in use by {}", port, who))
+      .with_hint(holder && holder->pid != 0 ? "stop it, or give the service another port" : "give the service another port");
+}
+
+Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(const LaunchRequest& request,
+                                                                       const std::function<void(const Json&)>& progress,
+                                                                       const std::function<void(const std::string&)>& notice,
+                                                                       const std::stop_token& stop) {
+  const ServiceConfig& config = *request.config;
+  if (config.port != 0) TRY(check_port(config.port));
+  runtime::InstanceSpec instance;
+  instance.id = request.instance;
+  instance.nonce = request.nonce;
+  instance.name = request.project + "/" + config.name;
+  instance.meta = Json::object({{"project", request.project}, {"service", config.name}, {"life", request.life}, {"restarts", request.restarts}}).dump();
+  instance.log_dir = world_.paths.service_log(request.project, config.name);
+  instance.tty = config.tty;
+  if (config.kind == ServiceKind::exec) {
+    struct stat st {};
+    if (::stat(config.cwd.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
+      return Error(Errc::not_found, fmt::format("workdir {} is not there", config.cwd)).with_hint("make it, or correct `workdir`");
+    runtime::HostProcess process = host_process(config, *request.user, config.argv);
+    if (config.health.kind == HealthSpec::Kind::notify)
+      process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
+    return world_.runtime.run_host(instance, process);
+  }
+  builder::SourceRequest source_request;
+  source_request.kind = "image";
+  source_request.settings = {{"image", config.image}, {"pull", std::string(to_string(config.pull))}};
+  source_request.base_dir = request.dir;
+  source_request.options = TRY(container_options(request));
+  source_request.container_key = container_key(request.project, config);
+  const auto source = TRY(builder::make_source(world_.environment, std::move(source_request)));
+  builder::PrepareContext context;
+  context.progress = [&progress](const builder::PrepareProgress& p) {
+    progress(Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}}));
+  };
+  context.stop = stop;
+  (void)notice;
+  return world_.runtime.run_container(instance, *source, context);
+}
+
+JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents events) {
+  using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
+  auto shared = std::make_shared<LaunchEvents>(std::move(events));
+  if (request.config->health.kind == HealthSpec::Kind::notify) {
+    // Before the process, which may speak at once.
+    auto bound = bind_notify_socket(world_.paths, request.instance);
+    if (!bound) {
+      world_.loop.post([shared, error = bound.error()] { shared->done(error); });
+      return {};
+    }
+    notify_sockets_[request.instance] = std::move(*bound);
+  }
+  JobPool& pool = request.config->kind == ServiceKind::exec ? hosts_ : containers_;
+  return pool.run<Started>(
+      "start " + request.project + "/" + request.config->name,
+      [this, request, shared](const std::stop_token& stop) -> Started {
+        if (stop.stop_requested()) return Error(Errc::cancelled, "stopped before it was started");
+        const auto progress = [this, shared](const Json& event) { world_.loop.post([shared, event] { shared->progress(event); }); };
+        const auto notice = [this, shared](const std::string& text) { world_.loop.post([shared, text] { shared->notice(text); }); };
+        auto started = start(request, progress, notice, stop);
+        if (started) remember((*started)->shim_pid(), request.instance, request.project + "/" + request.config->name);
+        return started;
+      },
+      [shared](Started started) { shared->done(std::move(started)); });
+}
+
+void RuntimeLauncher::clean(const std::string& instance, const std::string& nonce, std::function<void(Result<void>)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = shim_of_.find(instance); it != shim_of_.end()) {
+      names_.erase(it->second);
+      shim_of_.erase(it);
+    }
+  }
+  if (notify_sockets_.erase(instance) != 0) remove_notify_socket(world_.paths, instance);
+  sweeps_.run<Result<void>>(
+      "clean " + instance,
+      [this, instance, nonce](const std::stop_token&) { return world_.runtime.clean(instance, nonce); },
+      std::move(done));
+}
+
+std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& request) {
+  switch (request.config->health.kind) {
+    case HealthSpec::Kind::exec: return std::make_unique<ExecProber>(probes_, world_.runtime, request);
+    case HealthSpec::Kind::log:
+      return std::make_unique<LogProber>(world_.loop, world_.paths.service_log(request.project, request.config->name), request.nonce,
+                                         request.config->health.pattern);
+    case HealthSpec::Kind::notify: {
+      UniqueFd& socket = notify_sockets_[request.instance];
+      if (!socket)  // an earlier server's: the service speaks to the path
+        if (auto bound = bind_notify_socket(world_.paths, request.instance)) socket = std::move(*bound);
+      return std::make_unique<NotifyProber>(world_.loop, world_.paths, request.instance, socket.get());
+    }
+    case HealthSpec::Kind::none:
+    case HealthSpec::Kind::http:
+    case HealthSpec::Kind::tcp: break;
+  }
+  return nullptr;
+}
+
+}  // namespace locald::server
