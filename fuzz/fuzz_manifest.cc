@@ -13,7 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (raw->contains("layers") && raw->contains("manifests")) std::abort();
     if (const auto* image = std::get_if<ImageManifest>(&*document)) {
       auto again = parse_manifest(image->to_json().dump());
-      if (!again || std::get<ImageManifest>(*again).layers != image->layers || !(std::get<ImageManifest>(*again).config == image->config)) std::abort();
+      if (!again || std::get<ImageManifest>(*again).layers != image->layers ||
+          !(std::get<ImageManifest>(*again).config == image->config))
+        std::abort();
     } else if (std::get<ImageIndex>(*document).manifests.size() > kMaxIndexEntries) {
       std::abort();
     } else {

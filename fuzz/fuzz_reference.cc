@@ -16,8 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   if (!reference->is_registry()) return 0;
   constexpr const char* kBad = " /?#@%\\\r\n\t";
   if (reference->registry.find_first_of(kBad) != std::string::npos) std::abort();
-  if (reference->tag.find_first_of(kBad) != std::string::npos || reference->tag.find(':') != std::string::npos) std::abort();
+  if (reference->tag.find_first_of(kBad) != std::string::npos ||
+      reference->tag.find(':') != std::string::npos)
+    std::abort();
   if (reference->repository.find_first_of(" ?#@%\\:\r\n\t") != std::string::npos) std::abort();
-  if (("/" + reference->repository + "/").find("/../") != std::string::npos || reference->repository.empty()) std::abort();
+  if (("/" + reference->repository + "/").find("/../") != std::string::npos ||
+      reference->repository.empty())
+    std::abort();
   return 0;
 }

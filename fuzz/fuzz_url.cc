@@ -17,11 +17,15 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (!next) continue;
     if (next->scheme != "https" || next->port == 0) std::abort();
     if (classify_host(next->host) != HostClass::name) std::abort();
-    if (next->str().find_first_of("\r\n \t") != std::string::npos || next->target.empty() || next->target[0] != '/') std::abort();
+    if (next->str().find_first_of("\r\n \t") != std::string::npos || next->target.empty() ||
+        next->target[0] != '/')
+      std::abort();
     if (realm_may_see_login(registry, *next)) {
       const std::string& host = next->host;
       const std::string owner = "example.com";
-      if (host != owner && (host.size() <= owner.size() || host.substr(host.size() - owner.size() - 1) != "." + owner)) std::abort();
+      if (host != owner && (host.size() <= owner.size() ||
+                            host.substr(host.size() - owner.size() - 1) != "." + owner))
+        std::abort();
     }
   }
   return 0;

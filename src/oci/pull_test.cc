@@ -24,7 +24,8 @@ using test::TestImage;
 class PullTest : public ::testing::Test {
  protected:
   PullTest() : dir_(::testing::TempDir() + "locald-pull-" + random_hex(6)) {
-    image_.layers = {tar({member("etc/", ""), member("etc/a", "one"), member("etc/b", "two")}), tar({member("etc/", ""), member("etc/.wh.b", ""), member("etc/c", "three")})};
+    image_.layers = {tar({member("etc/", ""), member("etc/a", "one"), member("etc/b", "two")}),
+                     tar({member("etc/", ""), member("etc/.wh.b", ""), member("etc/c", "three")})};
   }
   ~PullTest() override { (void)remove_tree(dir_); }
 
@@ -43,7 +44,9 @@ class PullTest : public ::testing::Test {
     options.progress = [this](const PullProgress& p) { phases_.push_back(p.phase); };
     return pull(reference(), *store_, *layers_, options);
   }
-  std::string blob_file(const std::string& home, const std::string& blob) const { return dir_ + home + "/blobs/sha256/" + Digest::of(blob).hex(); }
+  std::string blob_file(const std::string& home, const std::string& blob) const {
+    return dir_ + home + "/blobs/sha256/" + Digest::of(blob).hex();
+  }
   bool ingest_is_empty() const {
     bool empty = true;
     const auto fd = make_dirs(dir_ + "/images/ingest");
@@ -136,12 +139,15 @@ TEST_F(PullTest, ADamagedBlobIsFetchedAgainWhenItsLayerIsLost) {
 TEST_F(PullTest, AWrongBlobLeavesNothing) {
   NEEDS_ROOT();
   image_.write(dir_ + "/source", "app");
-  for (const std::string& bent : {std::string("short"), image_.layers[0] + "more", std::string(image_.layers[0].size(), 'x')}) {
+  for (const std::string& bent : {std::string("short"), image_.layers[0] + "more",
+                                  std::string(image_.layers[0].size(), 'x')}) {
     std::ofstream(blob_file("/source", image_.layers[0]), std::ios::binary) << bent;
     auto failed = pull_it();
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().code(), Errc::corrupt) << failed.error().text();
-    EXPECT_NE(failed.error().message().find(Digest::of(image_.layers[0]).short_hex()), std::string::npos) << failed.error().message();
+    EXPECT_NE(failed.error().message().find(Digest::of(image_.layers[0]).short_hex()),
+              std::string::npos)
+        << failed.error().message();
     EXPECT_TRUE(store_->list()->empty());
     EXPECT_TRUE(ingest_is_empty());
     EXPECT_FALSE(layers_->has(Digest::of(image_.layers[0])));
@@ -167,7 +173,9 @@ TEST_F(PullTest, AnotherArchitectureIsNamed) {
   auto failed = pull_it();
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code(), Errc::unsupported);
-  EXPECT_NE(failed.error().message().find("the image is linux/s390x, this host is linux/"), std::string::npos) << failed.error().message();
+  EXPECT_NE(failed.error().message().find("the image is linux/s390x, this host is linux/"),
+            std::string::npos)
+      << failed.error().message();
 }
 
 TEST_F(PullTest, TheSameLayerTwiceIsOneLayer) {
@@ -185,7 +193,8 @@ TEST_F(PullTest, WhatAnEarlierAttemptLeftIsUsedOrThrownAway) {
   image_.write(dir_ + "/source", "app");
   const std::string ingest = dir_ + "/images/ingest/" + Digest::of(image_.layers[0]).hex();
   std::ofstream(ingest, std::ios::binary) << image_.layers[0].substr(0, 700);
-  std::ofstream(dir_ + "/images/ingest/" + Digest::of(image_.layers[1]).hex(), std::ios::binary) << "garbage of another";
+  std::ofstream(dir_ + "/images/ingest/" + Digest::of(image_.layers[1]).hex(), std::ios::binary)
+      << "garbage of another";
   auto result = pull_it();
   ASSERT_TRUE(result) << result.error().text();
   EXPECT_TRUE(store_->check()->empty());
@@ -194,7 +203,8 @@ TEST_F(PullTest, WhatAnEarlierAttemptLeftIsUsedOrThrownAway) {
 
 TEST_F(PullTest, TwoAtOnceBothSucceed) {
   NEEDS_ROOT();
-  for (int i = 0; i < 6; ++i) image_.layers.push_back(tar({member("f" + std::to_string(i), std::string(300000, 'x'))}));
+  for (int i = 0; i < 6; ++i)
+    image_.layers.push_back(tar({member("f" + std::to_string(i), std::string(300000, 'x'))}));
   image_.write(dir_ + "/source", "app");
   auto run = [this] {
     auto store = *ImageStore::open(dir_ + "/images");
@@ -246,8 +256,10 @@ TEST_F(PullTest, AnImageIsFoundByNameDigestAndId) {
   auto image = pull_it()->image;
   ASSERT_TRUE(store_->tag(image.manifest_digest, *ImageReference::parse("app:1")));
   EXPECT_EQ(store_->list()->size(), 2u);
-  for (const std::string& text : std::vector<std::string>{"app:1", "docker.io/library/app:1", "app@" + image.manifest_digest.str(), image.config_digest.short_hex(),
-                                  image.config_digest.str(), image.manifest_digest.hex(), image.manifest_digest.str()}) {
+  for (const std::string& text : std::vector<std::string>{
+           "app:1", "docker.io/library/app:1", "app@" + image.manifest_digest.str(),
+           image.config_digest.short_hex(), image.config_digest.str(), image.manifest_digest.hex(),
+           image.manifest_digest.str()}) {
     auto found = store_->find(std::string_view(text));
     ASSERT_TRUE(found) << text << ": " << found.error().text();
     EXPECT_EQ(found->config_digest, image.config_digest);
@@ -269,43 +281,66 @@ TEST_F(PullTest, UnpackWritesTheFlatFormAndKeepsNoCopy) {
   EXPECT_FALSE(exists(dir_ + "/out/etc/b"));
   EXPECT_TRUE(exists(dir_ + "/out/etc/c"));
   EXPECT_TRUE(store_->list()->empty());
-  EXPECT_EQ(unpack(reference(), *store_, *layers_, dir_ + "/out", {}).error().code(), Errc::already_exists);
+  EXPECT_EQ(unpack(reference(), *store_, *layers_, dir_ + "/out", {}).error().code(),
+            Errc::already_exists);
   EXPECT_TRUE(exists(dir_ + "/out/etc/a"));
 
   std::ofstream(blob_file("/source", image_.layers[1]), std::ios::binary) << "short";
-  EXPECT_EQ(unpack(reference(), *store_, *layers_, dir_ + "/out2", {}).error().code(), Errc::corrupt);
+  EXPECT_EQ(unpack(reference(), *store_, *layers_, dir_ + "/out2", {}).error().code(),
+            Errc::corrupt);
   EXPECT_FALSE(exists(dir_ + "/out2"));
 }
 
 TEST_F(PullTest, ArchivesAreReadInPlace) {
   NEEDS_ROOT();
   std::vector<std::string> members;
-  for (const std::string& blob : std::vector<std::string>{image_.layers[0], image_.layers[1], image_.config(), image_.manifest()}) members.push_back(member("blobs/sha256/" + Digest::of(blob).hex(), blob));
+  for (const std::string& blob : std::vector<std::string>{image_.layers[0], image_.layers[1],
+                                                          image_.config(), image_.manifest()})
+    members.push_back(member("blobs/sha256/" + Digest::of(blob).hex(), blob));
   const std::string manifest = image_.manifest();
-  members.push_back(member("index.json", R"({"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" +
-                                             Digest::of(manifest).str() + R"(","size":)" + std::to_string(manifest.size()) + "}]}"));
+  members.push_back(member(
+      "index.json",
+      R"({"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" +
+          Digest::of(manifest).str() + R"(","size":)" + std::to_string(manifest.size()) + "}]}"));
   members.push_back(member("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
   std::ofstream(dir_ + "/oci.tar", std::ios::binary) << tar(members);
-  auto oci = pull(*ImageReference::parse("oci-archive:" + dir_ + "/oci.tar"), *store_, *layers_, {});
+  auto oci =
+      pull(*ImageReference::parse("oci-archive:" + dir_ + "/oci.tar"), *store_, *layers_, {});
   ASSERT_TRUE(oci) << oci.error().text();
   EXPECT_EQ(oci->applied_layers, 2u);
 
   // As `docker save` writes it: the second layer is a link to the first one's file.
   TestImage same = image_;
   same.layers[1] = same.layers[0];
-  std::ofstream(dir_ + "/docker.tar", std::ios::binary)
-      << tar({member("one/layer.tar", same.layers[0]), member("two/layer.tar", "", '2', "../one/layer.tar"), member("config.json", same.config()),
-              member("manifest.json", R"([{"Config":"config.json","RepoTags":["app:1"],"Layers":["one/layer.tar","two/layer.tar"]}])")});
+  std::ofstream(dir_ + "/docker.tar", std::ios::binary) << tar(
+      {member("one/layer.tar", same.layers[0]),
+       member("two/layer.tar", "", '2', "../one/layer.tar"), member("config.json", same.config()),
+       member(
+           "manifest.json",
+           R"([{"Config":"config.json","RepoTags":["app:1"],"Layers":["one/layer.tar","two/layer.tar"]}])")});
   for (const char* name : {"", ":app:1", ":docker.io/library/app:1"}) {
-    auto docker = pull(*ImageReference::parse("docker-archive:" + dir_ + "/docker.tar" + std::string(name)), *store_, *layers_, {});
+    auto docker =
+        pull(*ImageReference::parse("docker-archive:" + dir_ + "/docker.tar" + std::string(name)),
+             *store_, *layers_, {});
     ASSERT_TRUE(docker) << docker.error().text();
     EXPECT_EQ(docker->image.diff_ids[1], Digest::of(image_.layers[0]));
   }
-  EXPECT_EQ(pull(*ImageReference::parse("docker-archive:" + dir_ + "/docker.tar:no"), *store_, *layers_, {}).error().code(), Errc::not_found);
-  std::ofstream(dir_ + "/cut.tar", std::ios::binary) << member("blobs/x", std::string(5000, 'x')).substr(0, 2000);
-  EXPECT_EQ(pull(*ImageReference::parse("oci-archive:" + dir_ + "/cut.tar"), *store_, *layers_, {}).error().code(), Errc::corrupt);
+  EXPECT_EQ(pull(*ImageReference::parse("docker-archive:" + dir_ + "/docker.tar:no"), *store_,
+                 *layers_, {})
+                .error()
+                .code(),
+            Errc::not_found);
+  std::ofstream(dir_ + "/cut.tar", std::ios::binary)
+      << member("blobs/x", std::string(5000, 'x')).substr(0, 2000);
+  EXPECT_EQ(pull(*ImageReference::parse("oci-archive:" + dir_ + "/cut.tar"), *store_, *layers_, {})
+                .error()
+                .code(),
+            Errc::corrupt);
   std::ofstream(dir_ + "/z.tar", std::ios::binary) << "\x1f\x8b";
-  EXPECT_EQ(pull(*ImageReference::parse("oci-archive:" + dir_ + "/z.tar"), *store_, *layers_, {}).error().code(), Errc::unsupported);
+  EXPECT_EQ(pull(*ImageReference::parse("oci-archive:" + dir_ + "/z.tar"), *store_, *layers_, {})
+                .error()
+                .code(),
+            Errc::unsupported);
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ class Server {
   /// Returns the raw answer; the connection is closed after it.
   using Answer = std::function<std::string(const Request&)>;
 
-  explicit Server(Answer answer) : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Server(Answer answer)
+      : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -83,7 +84,9 @@ class Server {
         sent += static_cast<std::size_t>(n);
       }
       if (hang)
-        while (!stop.stop_requested() && ::recv(peer.get(), buffer, sizeof buffer, MSG_DONTWAIT) != 0) std::this_thread::sleep_for(milliseconds(10));
+        while (!stop.stop_requested() &&
+               ::recv(peer.get(), buffer, sizeof buffer, MSG_DONTWAIT) != 0)
+          std::this_thread::sleep_for(milliseconds(10));
     }
   }
 
@@ -96,7 +99,9 @@ class Server {
 };
 
 std::string answer(int status, const std::string& body, const std::string& headers = {}) {
-  return "HTTP/1.1 " + std::to_string(status) + " X\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
+  return "HTTP/1.1 " + std::to_string(status) +
+         " X\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         headers + "\r\n" + body;
 }
 
 const std::string kManifest = R"({"schemaVersion":2})";
@@ -109,15 +114,19 @@ RegistryClient client(const Server& server, RegistryClient::Options options = {}
 
 Descriptor blob_of(const std::string& content) { return {"", Digest::of(content), content.size()}; }
 
-Result<std::string> download(RegistryClient& from, const std::string& content, std::uint64_t offset = 0) {
+Result<std::string> download(RegistryClient& from, const std::string& content,
+                             std::uint64_t offset = 0) {
   const auto source = TRY(from.blob(blob_of(content), offset));
   std::string out;
-  for (auto chunk = TRY(source->read()); !chunk.empty(); chunk = TRY(source->read())) out.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
+  for (auto chunk = TRY(source->read()); !chunk.empty(); chunk = TRY(source->read()))
+    out.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
   return out;
 }
 
 TEST(RegistryClient, FetchesAManifestAndAsksForAllItsKinds) {
-  Server server([](const Server::Request&) { return answer(200, kManifest, "Content-Type: application/json\r\n"); });
+  Server server([](const Server::Request&) {
+    return answer(200, kManifest, "Content-Type: application/json\r\n");
+  });
   auto fetched = client(server).manifest("1");
   ASSERT_TRUE(fetched) << fetched.error().text();
   EXPECT_EQ(fetched->bytes, kManifest);
@@ -129,24 +138,33 @@ TEST(RegistryClient, FetchesAManifestAndAsksForAllItsKinds) {
 }
 
 TEST(RegistryClient, RefusesAnotherManifestThanPromised) {
-  Server server([](const Server::Request&) { return answer(200, kManifest, "Docker-Content-Digest: " + Digest::of("x").str() + "\r\n"); });
+  Server server([](const Server::Request&) {
+    return answer(200, kManifest, "Docker-Content-Digest: " + Digest::of("x").str() + "\r\n");
+  });
   EXPECT_EQ(client(server).manifest("1").error().code(), Errc::corrupt);
   EXPECT_EQ(client(server).manifest(Digest::of("y").str()).error().code(), Errc::corrupt);
-  EXPECT_TRUE(client(server).manifest(Digest::of(kManifest).str()));  // the digest asked for decides
+  EXPECT_TRUE(
+      client(server).manifest(Digest::of(kManifest).str()));  // the digest asked for decides
 }
 
 TEST(RegistryClient, CutsOffDocumentsHeadersAndErrorPages) {
-  Server huge([](const Server::Request& r) { return r.path == "/v2/" ? answer(200, "") : answer(200, std::string(5u << 20, ' ')); });
+  Server huge([](const Server::Request& r) {
+    return r.path == "/v2/" ? answer(200, "") : answer(200, std::string(5u << 20, ' '));
+  });
   EXPECT_EQ(client(huge).manifest("1").error().code(), Errc::invalid_input);
   Server headers([](const Server::Request& r) {
     std::string many;
-    for (int i = 0; i < 3000; ++i) many += "X-" + std::to_string(i) + ": " + std::string(50, 'a') + "\r\n";
+    for (int i = 0; i < 3000; ++i)
+      many += "X-" + std::to_string(i) + ": " + std::string(50, 'a') + "\r\n";
     return r.path == "/v2/" ? answer(200, "") : answer(200, kManifest, many);
   });
   auto refused = client(headers).manifest("1");
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().message().find("of headers"), std::string::npos) << refused.error().message();
-  Server page([](const Server::Request& r) { return r.path == "/v2/" ? answer(200, "") : answer(404, std::string(3u << 20, '<')); });
+  EXPECT_NE(refused.error().message().find("of headers"), std::string::npos)
+      << refused.error().message();
+  Server page([](const Server::Request& r) {
+    return r.path == "/v2/" ? answer(200, "") : answer(404, std::string(3u << 20, '<'));
+  });
   auto missing = client(page).manifest("1");
   EXPECT_EQ(missing.error().code(), Errc::not_found);
   EXPECT_LT(missing.error().message().size(), 500u);
@@ -164,10 +182,12 @@ TEST(RegistryClient, TriesAgainWhatMayPassAndSaysSo) {
   });
   std::mutex mutex;
   std::vector<std::string> notes;
-  auto fetched = client(server, {.note = [&](const std::string& note) {
-                           const std::lock_guard guard(mutex);
-                           notes.push_back(note);
-                         }}).manifest("1");
+  auto fetched = client(server, {.note =
+                                     [&](const std::string& note) {
+                                       const std::lock_guard guard(mutex);
+                                       notes.push_back(note);
+                                     }})
+                     .manifest("1");
   ASSERT_TRUE(fetched) << fetched.error().text();
   ASSERT_EQ(notes.size(), 3u);
   EXPECT_NE(notes[0].find("503, try 2 of 5"), std::string::npos) << notes[0];
@@ -175,11 +195,15 @@ TEST(RegistryClient, TriesAgainWhatMayPassAndSaysSo) {
 
 TEST(RegistryClient, GivesUpAfterFiveTries) {
   Server server([](const Server::Request& r) {
-    return r.path == "/v2/" ? answer(200, "") : answer(500, R"({"errors":[{"code":"UNKNOWN","message":"disk on\u001b[31m fire"}]})");
+    return r.path == "/v2/"
+               ? answer(200, "")
+               : answer(500,
+                        R"({"errors":[{"code":"UNKNOWN","message":"disk on\u001b[31m fire"}]})");
   });
   auto failed = client(server).manifest("1");
   ASSERT_FALSE(failed);
-  EXPECT_NE(failed.error().message().find("500 UNKNOWN: disk on [31m fire"), std::string::npos) << failed.error().message();
+  EXPECT_NE(failed.error().message().find("500 UNKNOWN: disk on [31m fire"), std::string::npos)
+      << failed.error().message();
   EXPECT_EQ(server.count(kPath), 5);
 }
 
@@ -194,7 +218,10 @@ TEST(RegistryClient, ABrokenDownloadGoesOnWhereItBroke) {
     const auto at = r.head.find("Range: bytes=");
     if (!ranges || at == std::string::npos) return answer(200, content);
     const auto offset = *parse_u64(r.head.substr(at + 13, r.head.find('-', at + 13) - at - 13));
-    return answer(206, content.substr(offset), "Content-Range: bytes " + std::to_string(offset) + "-" + std::to_string(content.size() - 1) + "/" + std::to_string(content.size()) + "\r\n");
+    return answer(206, content.substr(offset),
+                  "Content-Range: bytes " + std::to_string(offset) + "-" +
+                      std::to_string(content.size() - 1) + "/" + std::to_string(content.size()) +
+                      "\r\n");
   });
   auto from = client(server);
   auto whole = download(from, content);
@@ -212,7 +239,9 @@ TEST(RegistryClient, RefusesAnotherRangeOrLength) {
   const std::string content = "0123456789";
   Server server([&](const Server::Request& r) {
     if (r.path == "/v2/") return answer(200, "");
-    return r.head.find("Range:") == std::string::npos ? answer(200, content + "more") : answer(206, content, "Content-Range: bytes 0-9/10\r\n");
+    return r.head.find("Range:") == std::string::npos
+               ? answer(200, content + "more")
+               : answer(206, content, "Content-Range: bytes 0-9/10\r\n");
   });
   auto from = client(server);
   EXPECT_EQ(download(from, content).error().code(), Errc::corrupt);
@@ -221,24 +250,34 @@ TEST(RegistryClient, RefusesAnotherRangeOrLength) {
 
 TEST(RegistryClient, AnEndlesslyTruncatedBlobIsGivenUp) {
   const std::string content(1000, 'z');
-  Server server([&](const Server::Request& r) { return r.path == "/v2/" ? answer(200, "") : answer(200, content).substr(0, 600); });
+  Server server([&](const Server::Request& r) {
+    return r.path == "/v2/" ? answer(200, "") : answer(200, content).substr(0, 600);
+  });
   auto from = client(server);
   auto cut = download(from, content);
   ASSERT_FALSE(cut);
-  EXPECT_NE(cut.error().message().find(" of 1000 bytes of sha256:"), std::string::npos) << cut.error().message();
+  EXPECT_NE(cut.error().message().find(" of 1000 bytes of sha256:"), std::string::npos)
+      << cut.error().message();
   EXPECT_LT(server.requests().size(), 30u);
 }
 
 TEST(RegistryClient, AStallIsAnError) {
-  Server server([&](const Server::Request& r) { return r.path == "/v2/" ? answer(200, "") : std::string("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabcHANG"); });
-  RegistryClient from(*ImageReference::parse(server.host() + "/team/app:1"), {.stall = milliseconds(100), .first_pause = milliseconds(2)});
+  Server server([&](const Server::Request& r) {
+    return r.path == "/v2/"
+               ? answer(200, "")
+               : std::string("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabcHANG");
+  });
+  RegistryClient from(*ImageReference::parse(server.host() + "/team/app:1"),
+                      {.stall = milliseconds(100), .first_pause = milliseconds(2)});
   auto stalled = download(from, std::string(100000, 'a'));
   ASSERT_FALSE(stalled);
   EXPECT_EQ(stalled.error().code(), Errc::timed_out) << stalled.error().text();
 }
 
 TEST(RegistryClient, WaitingCanBeCancelled) {
-  Server server([&](const Server::Request& r) { return r.path == "/v2/" ? answer(200, "") : std::string("HANG"); });
+  Server server([&](const Server::Request& r) {
+    return r.path == "/v2/" ? answer(200, "") : std::string("HANG");
+  });
   std::stop_source stop;
   auto from = client(server, {.stop = stop.get_token()});
   std::jthread later([&] {
@@ -256,8 +295,11 @@ TEST(RegistryClient, TokensStayWithTheRegistry) {
   Server server([&](const Server::Request& r) {
     if (r.path.substr(0, 7) == "/token?") return answer(200, R"({"token":"secret"})");
     if (r.head.find("Authorization: Bearer secret") == std::string::npos)
-      return answer(401, "", "WWW-Authenticate: Bearer realm=\"http://" + host + "/token\",service=\"s\"\r\n");
-    if (r.path.find("/blobs/") != std::string::npos) return answer(307, "", "Location: http://" + elsewhere.host() + "/cdn\r\n");
+      return answer(
+          401, "",
+          "WWW-Authenticate: Bearer realm=\"http://" + host + "/token\",service=\"s\"\r\n");
+    if (r.path.find("/blobs/") != std::string::npos)
+      return answer(307, "", "Location: http://" + elsewhere.host() + "/cdn\r\n");
     return answer(200, kManifest);
   });
   host = server.host();
@@ -266,17 +308,23 @@ TEST(RegistryClient, TokensStayWithTheRegistry) {
   auto content = download(from, "content");
   ASSERT_TRUE(content) << content.error().text();
   EXPECT_EQ(elsewhere.requests().at(0).head.find("Authorization"), std::string::npos);
-  EXPECT_NE(server.requests().at(2).path.find("scope=repository%3Ateam%2Fapp%3Apull&service=s"), std::string::npos) << server.requests().at(2).path;
+  EXPECT_NE(server.requests().at(2).path.find("scope=repository%3Ateam%2Fapp%3Apull&service=s"),
+            std::string::npos)
+      << server.requests().at(2).path;
 }
 
 TEST(RegistryClient, AnExpiredTokenIsRenewedOnce) {
   std::string host;
   std::atomic<int> tokens{0};
   Server server([&](const Server::Request& r) {
-    if (r.path.substr(0, 7) == "/token?") return answer(200, R"({"access_token":"t)" + std::to_string(++tokens) + "\"}");
-    if (r.head.find("Bearer t" + std::to_string(std::max(tokens.load(), 1)) + "\r") == std::string::npos || (tokens == 1 && r.path.find("/blobs/") != std::string::npos))
+    if (r.path.substr(0, 7) == "/token?")
+      return answer(200, R"({"access_token":"t)" + std::to_string(++tokens) + "\"}");
+    if (r.head.find("Bearer t" + std::to_string(std::max(tokens.load(), 1)) + "\r") ==
+            std::string::npos ||
+        (tokens == 1 && r.path.find("/blobs/") != std::string::npos))
       return answer(401, "", "WWW-Authenticate: Bearer realm=\"http://" + host + "/token\"\r\n");
-    return r.path.find("/blobs/") != std::string::npos ? answer(200, "content") : answer(200, kManifest);
+    return r.path.find("/blobs/") != std::string::npos ? answer(200, "content")
+                                                       : answer(200, kManifest);
   });
   host = server.host();
   auto from = client(server);
@@ -287,26 +335,34 @@ TEST(RegistryClient, AnExpiredTokenIsRenewedOnce) {
 
 TEST(RegistryClient, AForeignRealmIsNotAsked) {
   Server elsewhere([](const Server::Request&) { return answer(200, R"({"token":"x"})"); });
-  Server server([&](const Server::Request&) { return answer(401, "", "WWW-Authenticate: Bearer realm=\"http://" + elsewhere.host() + "/token\"\r\n"); });
+  Server server([&](const Server::Request&) {
+    return answer(401, "",
+                  "WWW-Authenticate: Bearer realm=\"http://" + elsewhere.host() + "/token\"\r\n");
+  });
   auto refused = client(server, {.login = Credentials{"user", "secret"}}).manifest("1");
   EXPECT_EQ(refused.error().code(), Errc::denied);
   EXPECT_TRUE(elsewhere.requests().empty());
 }
 
 TEST(RegistryClient, ALoginIsForTheRegistryAlone) {
-  Server elsewhere([](const Server::Request&) { return answer(401, "", "WWW-Authenticate: Basic realm=\"x\"\r\n"); });
+  Server elsewhere([](const Server::Request&) {
+    return answer(401, "", "WWW-Authenticate: Basic realm=\"x\"\r\n");
+  });
   Server server([&](const Server::Request& r) {
-    if (r.head.find("Authorization: Basic dXNlcjpzZWNyZXQ=") == std::string::npos) return answer(401, "", "WWW-Authenticate: Basic realm=\"x\"\r\n");
+    if (r.head.find("Authorization: Basic dXNlcjpzZWNyZXQ=") == std::string::npos)
+      return answer(401, "", "WWW-Authenticate: Basic realm=\"x\"\r\n");
     return answer(302, "", "Location: http://" + elsewhere.host() + "/x\r\n");
   });
-  EXPECT_EQ(client(server, {.login = Credentials{"user", "secret"}}).manifest("1").error().code(), Errc::denied);
+  EXPECT_EQ(client(server, {.login = Credentials{"user", "secret"}}).manifest("1").error().code(),
+            Errc::denied);
   ASSERT_EQ(elsewhere.requests().size(), 1u);
   EXPECT_EQ(elsewhere.requests()[0].head.find("Authorization"), std::string::npos);
   EXPECT_EQ(client(server).manifest("1").error().hint(), "locald login " + server.host());
 }
 
 TEST(RegistryClient, UnusableTokensAreRefused) {
-  for (const std::string& body : {std::string(R"({"token":"a\r\nX-Evil: 1"})"), std::string("{}"), std::string("<html>"), std::string(2u << 20, ' ')}) {
+  for (const std::string& body : {std::string(R"({"token":"a\r\nX-Evil: 1"})"), std::string("{}"),
+                                  std::string("<html>"), std::string(2u << 20, ' ')}) {
     std::string host;
     Server server([&](const Server::Request& r) {
       if (r.path.substr(0, 7) == "/token?") return answer(200, body);
@@ -318,11 +374,18 @@ TEST(RegistryClient, UnusableTokensAreRefused) {
 }
 
 TEST(RegistryClient, CirclesAndForbiddenRedirectsEnd) {
-  Server circle([](const Server::Request& r) { return r.path == "/v2/" ? answer(200, "") : answer(307, "", "Location: /again\r\n"); });
+  Server circle([](const Server::Request& r) {
+    return r.path == "/v2/" ? answer(200, "") : answer(307, "", "Location: /again\r\n");
+  });
   auto round = client(circle).manifest("1");
-  EXPECT_NE(round.error().message().find("in circles"), std::string::npos) << round.error().message();
-  for (const std::string& to : std::vector<std::string>{"file:///etc/passwd", "http://169.254.169.254/latest", "http://example.com/x", "http://user:pw@127.0.0.1/"}) {
-    Server server([&](const Server::Request& r) { return r.path == "/v2/" ? answer(200, "") : answer(307, "", "Location: " + to + "\r\n"); });
+  EXPECT_NE(round.error().message().find("in circles"), std::string::npos)
+      << round.error().message();
+  for (const std::string& to :
+       std::vector<std::string>{"file:///etc/passwd", "http://169.254.169.254/latest",
+                                "http://example.com/x", "http://user:pw@127.0.0.1/"}) {
+    Server server([&](const Server::Request& r) {
+      return r.path == "/v2/" ? answer(200, "") : answer(307, "", "Location: " + to + "\r\n");
+    });
     EXPECT_FALSE(client(server).manifest("1")) << to;
   }
 }
