@@ -89,6 +89,7 @@ void EventLoop::post(std::function<void()> work) { asio::post(impl_->io, std::mo
 void EventLoop::run() {
   const auto keep = asio::make_work_guard(impl_->io);
   impl_->io.run();
+  impl_->io.restart();  // run() may follow again, as in tests
 }
 
 void EventLoop::stop() { impl_->io.stop(); }

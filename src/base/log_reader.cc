@@ -16,12 +16,14 @@
 namespace locald {
 namespace {
 
-constexpr std::uint64_t kLookBack = 1u << 16;  // records that --tail goes back for the start of a line
+constexpr std::uint64_t kLookBack = 1u
+                                    << 16;  // records that --tail goes back for the start of a line
 
 /// One service's log, read forwards line by line.
 class LogSource {
  public:
-  LogSource(std::size_t number, LogPosition from, bool follow) : number_(number), at_(from), follow_(follow) {}
+  LogSource(std::size_t number, LogPosition from, bool follow)
+      : number_(number), at_(from), follow_(follow) {}
 
   Result<void> open(const std::string& dir, int inotify);
   /// Moves to the first of the last `lines` lines; `skip` is then what next() leaves out.
@@ -52,14 +54,14 @@ class LogSource {
   std::vector<std::uint64_t> numbers_;  // of the segments in the folder, as last listed
   bool listed_ = false;                 // `numbers_` is of now
   std::optional<LogSegment> segment_;
-  std::uint64_t covered_ = 0;         // bytes of the segment's .log that its index covers
-  std::size_t in_piece_ = 0;          // bytes of the present record that were given out
-  std::array<std::string, 2> open_;   // unfinished lines of stdout and stderr
+  std::uint64_t covered_ = 0;        // bytes of the segment's .log that its index covers
+  std::size_t in_piece_ = 0;         // bytes of the present record that were given out
+  std::array<std::string, 2> open_;  // unfinished lines of stdout and stderr
   std::array<std::uint64_t, 2> open_time_{};
-  std::string instance_;              // whose unfinished lines they are
+  std::string instance_;  // whose unfinished lines they are
   std::uint64_t last_time_ = 0;
-  std::uint64_t skip_ = 0;            // lines to leave out, after seek_tail
-  std::string text_;                  // of line_, where it was joined
+  std::uint64_t skip_ = 0;  // lines to leave out, after seek_tail
+  std::string text_;        // of line_, where it was joined
   LogLine line_;
   bool filled_ = false;
   bool dry_ = false;
@@ -101,7 +103,8 @@ bool LogSource::woken(int watch, bool everything) {
 
 void LogSource::watch_index(std::uint64_t number) {
   if (!follow_) return;
-  const std::string path = "/proc/self/fd/" + std::to_string(dir_.get()) + "/" + LogSegment::file_name(number, ".idx");
+  const std::string path =
+      "/proc/self/fd/" + std::to_string(dir_.get()) + "/" + LogSegment::file_name(number, ".idx");
   const int watch = ::inotify_add_watch(inotify_, path.c_str(), IN_MODIFY);
   if (watch != index_watch_ && index_watch_ >= 0) ::inotify_rm_watch(inotify_, index_watch_);
   index_watch_ = watch;
@@ -136,7 +139,8 @@ Result<bool> LogSource::unfinished(LogLine& line) {
     if (open_[i].empty()) continue;
     text_ = std::move(open_[i]);
     open_[i].clear();
-    line = {number_, open_time_[i], i == 0 ? LogStream::out : LogStream::err, text_, instance_, false};
+    line = {number_, open_time_[i], i == 0 ? LogStream::out : LogStream::err,
+            text_,   instance_,     false};
     return true;
   }
   return false;
@@ -247,7 +251,8 @@ Result<void> LogSource::seek_tail(std::uint64_t lines, std::uint64_t since_ns) {
   for (auto it = numbers_.rbegin(); !done && it != numbers_.rend() && *it >= at_.segment; ++it) {
     auto segment = LogSegment::open(dir_.get(), *it);
     if (!segment) continue;
-    for (std::uint64_t i = segment->count(); !done && i-- > (*it == at_.segment ? at_.record : 0);) {
+    for (std::uint64_t i = segment->count();
+         !done && i-- > (*it == at_.segment ? at_.record : 0);) {
       const auto record = TRY(segment->record(i));
       if (!record) continue;
       enough = enough || ends > lines || record->time_ns < since_ns;
@@ -344,7 +349,8 @@ Result<bool> LogReader::next(LogLine& line) {
     for (std::size_t i = 0; i < impl_->sources.size(); ++i) {
       LogSource& source = impl_->sources[i];
       if (!TRY(source.fill())) continue;
-      if (!impl_->given || source.line().time_ns < impl_->sources[*impl_->given].line().time_ns) impl_->given = i;
+      if (!impl_->given || source.line().time_ns < impl_->sources[*impl_->given].line().time_ns)
+        impl_->given = i;
     }
     if (impl_->given) {
       line = impl_->sources[*impl_->given].line();

@@ -20,7 +20,7 @@ struct LogPosition {
 
 /// One line of one service. `text` is valid until the next call of the reader.
 struct LogLine {
-  std::size_t source = 0;  ///< index into what the reader was opened with
+  std::size_t source = 0;     ///< index into what the reader was opened with
   std::uint64_t time_ns = 0;  ///< CLOCK_REALTIME when its first byte was read
   LogStream stream = LogStream::out;
   std::string_view text;      ///< as the service wrote it, without the newline
@@ -52,8 +52,9 @@ class LogReader {
   };
   struct Options {
     bool follow = false;
-    std::optional<std::uint64_t> tail = {};  ///< only the last so many lines of each source, found from the end
-    std::uint64_t since_ns = 0;              ///< only lines from this CLOCK_REALTIME on
+    std::optional<std::uint64_t> tail =
+        {};                      ///< only the last so many lines of each source, found from the end
+    std::uint64_t since_ns = 0;  ///< only lines from this CLOCK_REALTIME on
   };
 
   static Result<LogReader> open(std::vector<Source> sources, Options options);

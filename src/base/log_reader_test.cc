@@ -23,15 +23,20 @@ class Writer {
     const std::string base = dir_ + "/" + LogSegment::file_name(number, "");
     log_ = sys::open(base + ".log", O_WRONLY | O_CREAT | O_EXCL, 0600).value();
     index_ = sys::open(base + ".idx", O_WRONLY | O_CREAT | O_EXCL, 0600).value();
-    LogIndexHeader header{.magic = kLogMagic, .format = kLogFormat, .header_bytes = sizeof(LogIndexHeader),
-                          .instance = {}, .started_ns = time_, .first_sequence = sequence_};
+    LogIndexHeader header{.magic = kLogMagic,
+                          .format = kLogFormat,
+                          .header_bytes = sizeof(LogIndexHeader),
+                          .instance = {},
+                          .started_ns = time_,
+                          .first_sequence = sequence_};
     instance.copy(header.instance, sizeof header.instance - 1);
     put(index_, &header, sizeof header);
     offset_ = 0;
   }
   void write(const std::string& bytes, LogStream stream = LogStream::out) {
     put(log_, bytes.data(), bytes.size());
-    record(static_cast<std::uint32_t>(bytes.size()), stream, bytes.ends_with('\n') ? 0 : kLogPartial);
+    record(static_cast<std::uint32_t>(bytes.size()), stream,
+           bytes.ends_with('\n') ? 0 : kLogPartial);
     offset_ += bytes.size();
   }
   void dropped(std::uint32_t bytes) { record(bytes, LogStream::note, kLogDropped); }
@@ -43,8 +48,13 @@ class Writer {
     ASSERT_TRUE(sys::write_all(fd.get(), {static_cast<const char*>(data), size}));
   }
   void record(std::uint32_t length, LogStream stream, std::uint8_t flags) {
-    const LogRecord r{.sequence = ++sequence_, .time_ns = time_++, .offset = offset_, .length = length,
-                      .stream = static_cast<std::uint8_t>(stream), .flags = flags, .reserved = 0};
+    const LogRecord r{.sequence = ++sequence_,
+                      .time_ns = time_++,
+                      .offset = offset_,
+                      .length = length,
+                      .stream = static_cast<std::uint8_t>(stream),
+                      .flags = flags,
+                      .reserved = 0};
     put(index_, &r, sizeof r);
   }
   std::string dir_;
@@ -198,11 +208,14 @@ TEST_F(LogReaderTest, TailEqualsTheEndOfTheWholeHoweverItIsCut) {
   Writer w(dir());
   std::uint64_t segment = 1;
   unsigned random = 1;
-  const auto next = [&](unsigned below) { return (random = random * 1103515245u + 12345u) / 65536u % below; };
+  const auto next = [&](unsigned below) {
+    return (random = random * 1103515245u + 12345u) / 65536u % below;
+  };
   w.begin(segment, "one");
   for (int i = 0; i < 400; ++i) {
     std::string text;
-    for (unsigned n = 1 + next(12); n > 0; --n) text += next(4) == 0 ? '\n' : static_cast<char>('a' + next(26));
+    for (unsigned n = 1 + next(12); n > 0; --n)
+      text += next(4) == 0 ? '\n' : static_cast<char>('a' + next(26));
     w.write(text, next(3) == 0 ? LogStream::err : LogStream::out);
     if (next(40) != 0) continue;
     ++segment;

@@ -23,7 +23,8 @@ constexpr std::size_t kBytesWindow = 256u << 10;
 Result<std::size_t> pread_some(int fd, void* buffer, std::size_t size, std::uint64_t offset) {
   std::size_t done = 0;
   while (done < size) {
-    const ssize_t n = ::pread(fd, static_cast<char*>(buffer) + done, size - done, static_cast<off_t>(offset + done));
+    const ssize_t n = ::pread(fd, static_cast<char*>(buffer) + done, size - done,
+                              static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error::from_errno(errno, "read a log");
     if (n == 0) break;
@@ -63,8 +64,10 @@ Result<LogSegment> LogSegment::open(int dir_fd, std::uint64_t number) {
   s.log_ = TRY(sys::openat(dir_fd, file_name(number, ".log"), O_RDONLY | O_NOFOLLOW));
   if (TRY(pread_some(s.index_.get(), &s.header_, sizeof s.header_, 0)) < sizeof s.header_)
     return Error(Errc::not_found, "a log's header is not there yet");
-  if (s.header_.magic != kLogMagic || s.header_.format != kLogFormat || s.header_.header_bytes < sizeof s.header_)
-    return Error(Errc::unsupported, file_name(number, ".idx") + " has a format that this version does not know");
+  if (s.header_.magic != kLogMagic || s.header_.format != kLogFormat ||
+      s.header_.header_bytes < sizeof s.header_)
+    return Error(Errc::unsupported,
+                 file_name(number, ".idx") + " has a format that this version does not know");
   return s;
 }
 
@@ -83,10 +86,13 @@ Result<std::optional<LogRecord>> LogSegment::record(std::uint64_t index) {
   if (index < first_record_ || index >= first_record_ + records_.size()) {
     // Backwards the window ends at `index`, so that walking either way is cheap.
     const bool backwards = index < first_record_;
-    first_record_ = backwards && index >= kRecordsWindow ? index - kRecordsWindow + 1 : backwards ? 0 : index;
+    first_record_ = backwards && index >= kRecordsWindow ? index - kRecordsWindow + 1
+                    : backwards                          ? 0
+                                                         : index;
     records_.resize(kRecordsWindow);
-    const std::size_t n = TRY(pread_some(index_.get(), records_.data(), kRecordsWindow * sizeof(LogRecord),
-                                         header_.header_bytes + first_record_ * sizeof(LogRecord)));
+    const std::size_t n =
+        TRY(pread_some(index_.get(), records_.data(), kRecordsWindow * sizeof(LogRecord),
+                       header_.header_bytes + first_record_ * sizeof(LogRecord)));
     records_.resize(n / sizeof(LogRecord));
     if (index >= first_record_ + records_.size()) return std::optional<LogRecord>();
   }
@@ -96,7 +102,10 @@ Result<std::optional<LogRecord>> LogSegment::record(std::uint64_t index) {
 Result<std::string_view> LogSegment::bytes(std::uint64_t offset, std::size_t size) {
   size = std::min<std::size_t>(size, kLogPieceMax);
   if (offset < window_offset_ || offset + size > window_offset_ + window_.size()) {
-    window_.resize(std::max(size, kBytesWindow));
+    // Nothing beyond what is indexed is kept: the writer may still replace it.
+    std::uint64_t indexed = offset + size;
+    if (!records_.empty()) indexed = std::max(indexed, records_.back().offset);
+    window_.resize(std::clamp<std::uint64_t>(indexed - offset, size, std::max(size, kBytesWindow)));
     window_offset_ = offset;
     window_.resize(TRY(pread_some(log_.get(), window_.data(), window_.size(), offset)));
   }

@@ -47,9 +47,9 @@ class LogSegment {
   std::uint64_t number_ = 0;
   UniqueFd log_, index_;
   LogIndexHeader header_{};
-  std::vector<LogRecord> records_;    // a window of the index
-  std::uint64_t first_record_ = 0;    // number of records_[0]
-  std::string window_;                // a window of the .log
+  std::vector<LogRecord> records_;  // a window of the index
+  std::uint64_t first_record_ = 0;  // number of records_[0]
+  std::string window_;              // a window of the .log
   std::uint64_t window_offset_ = 0;
 };
 

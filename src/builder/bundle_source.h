@@ -11,16 +11,17 @@ namespace locald::builder {
 
 /// What `prepare` is doing, for people ("pull redis:7") and for bars.
 struct PrepareProgress {
-  std::string phase;         ///< "resolve", "pull", "extract", "build", …
-  std::string item;          ///< a layer's short digest, a buildpack …; may be empty
-  std::uint64_t done = 0;    ///< bytes, or steps
-  std::uint64_t total = 0;   ///< 0: unknown
+  std::string phase;        ///< "resolve", "pull", "extract", "build", …
+  std::string item;         ///< a layer's short digest, a buildpack …; may be empty
+  std::uint64_t done = 0;   ///< bytes, or steps
+  std::uint64_t total = 0;  ///< 0: unknown
 };
 
 struct PrepareContext {
-  std::map<std::string, std::string> env;                ///< of the service; wins over the image's
-  std::function<void(const PrepareProgress&)> progress;  ///< called on the thread that prepares; may be empty
-  std::stop_token stop;                                  ///< asks to give up: Errc::cancelled, nothing half-done
+  std::map<std::string, std::string> env;  ///< of the service; wins over the image's
+  std::function<void(const PrepareProgress&)>
+      progress;          ///< called on the thread that prepares; may be empty
+  std::stop_token stop;  ///< asks to give up: Errc::cancelled, nothing half-done
 };
 
 /// Produces a bundle from something: an image, a folder, an app built with
@@ -36,7 +37,8 @@ class BundleSource {
 
   /// Makes the bundle in the folder `destination`, which must not exist yet.
   /// On error nothing is left there.
-  virtual Result<runtime::ContainerBundle> prepare(const std::string& destination, const PrepareContext& context) = 0;
+  virtual Result<runtime::ContainerBundle> prepare(const std::string& destination,
+                                                   const PrepareContext& context) = 0;
 
   /// What identifies the content that a start would run (a manifest digest, a
   /// generation), for "did it change?"; empty while unknown.

@@ -16,6 +16,7 @@ namespace locald::builder {
 ///             others they bound what a setuid program may gain, as execve(2) would have it.
 /// @return Errc::invalid_input naming an unknown capability.
 Result<oci::spec::Capabilities> container_capabilities(const std::vector<std::string>& add,
-                                                       const std::vector<std::string>& drop, std::uint32_t uid);
+                                                       const std::vector<std::string>& drop,
+                                                       std::uint32_t uid);
 
 }  // namespace locald::builder

@@ -24,29 +24,34 @@ bool is_volume_name(std::string_view name) {
 }  // namespace
 
 Result<std::string> normal_path(std::string_view path, std::string_view what) {
-  if (path.find('\0') != std::string_view::npos) return Error(Errc::invalid_input, std::string(what) + " has a NUL byte in it");
+  if (path.find('\0') != std::string_view::npos)
+    return Error(Errc::invalid_input, std::string(what) + " has a NUL byte in it");
   if (path.empty() || path.front() != '/')
-    return Error(Errc::invalid_input, std::string(what) + " must be an absolute path, not \"" + std::string(path) + "\"");
+    return Error(Errc::invalid_input, std::string(what) + " must be an absolute path, not \"" +
+                                          std::string(path) + "\"");
   std::string out;
   for (const std::string& part : split(path, '/')) {
     if (part.empty() || part == ".") continue;
     if (part == "..")
-      return Error(Errc::invalid_input, std::string(what) + " must not contain \"..\": \"" + std::string(path) + "\"");
+      return Error(Errc::invalid_input,
+                   std::string(what) + " must not contain \"..\": \"" + std::string(path) + "\"");
     out += "/" + part;
   }
   return out.empty() ? "/" : out;
 }
 
-Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string& base_dir, const std::string& home) {
+Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string& base_dir,
+                                       const std::string& home) {
   std::vector<std::string> parts = split(text, ':');
   VolumeMount mount;
   if (parts.size() == 1) {
-    mount.target = TRY(normal_path(parts[0], "the target").context("volume \"" + std::string(text) + "\""));
+    mount.target =
+        TRY(normal_path(parts[0], "the target").context("volume \"" + std::string(text) + "\""));
     return mount;
   }
-  if (parts.size() > 3)
-    return wrong(text, "more than SOURCE:TARGET:OPTIONS");
-  mount.target = TRY(normal_path(parts[1], "the target").context("volume \"" + std::string(text) + "\""));
+  if (parts.size() > 3) return wrong(text, "more than SOURCE:TARGET:OPTIONS");
+  mount.target =
+      TRY(normal_path(parts[1], "the target").context("volume \"" + std::string(text) + "\""));
   const std::string& source = parts[0];
   if (source == "tmpfs") {
     mount.kind = Kind::tmpfs;
@@ -57,13 +62,17 @@ Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string&
     if (home.empty()) return wrong(text, "\"~\" cannot be used here: HOME is not known");
     mount.kind = Kind::bind;
     mount.source = home + source.substr(1);
-  } else if (source == "." || source == ".." || source.starts_with("./") || source.starts_with("../")) {
+  } else if (source == "." || source == ".." || source.starts_with("./") ||
+             source.starts_with("../")) {
     mount.kind = Kind::bind;
     mount.source = base_dir + "/" + source;
   } else if (is_volume_name(source)) {
     mount.source = source;
   } else if (source.find('/') != std::string::npos) {
-    return wrong(text, "a folder is written with \"/\", \"./\", \"../\" or \"~/\" in front: did you mean \"./" + source + "\"?");
+    return wrong(
+        text,
+        "a folder is written with \"/\", \"./\", \"../\" or \"~/\" in front: did you mean \"./" +
+            source + "\"?");
   } else {
     return wrong(text, "\"" + source + "\" is no name for a volume ([a-z0-9][a-z0-9_-]{0,62})");
   }
@@ -74,7 +83,8 @@ Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string&
       else if (option == "rw")
         mount.read_only = false;
       else if (mount.kind == Kind::tmpfs && option.starts_with("size="))
-        mount.tmpfs_bytes = TRY(parse_bytes(option.substr(5)).context("volume \"" + std::string(text) + "\""));
+        mount.tmpfs_bytes =
+            TRY(parse_bytes(option.substr(5)).context("volume \"" + std::string(text) + "\""));
       else
         return wrong(text, "unknown option \"" + option + "\" (ro and rw are known" +
                                (mount.kind == Kind::tmpfs ? ", and size=…)" : ")"));
@@ -84,11 +94,14 @@ Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string&
 
 Result<std::uint64_t> parse_bytes(std::string_view text) {
   const auto bad = [&] {
-    return Error(Errc::invalid_input, "\"" + std::string(text) + "\" is no size: write a number and b, k, m or g (\"512m\")");
+    return Error(
+        Errc::invalid_input,
+        "\"" + std::string(text) + "\" is no size: write a number and b, k, m or g (\"512m\")");
   };
   std::string lower = to_lower(trim(text));
   unsigned shift = 0;
-  if (lower.size() > 2 && lower.ends_with("b") && (lower[lower.size() - 2] < '0' || lower[lower.size() - 2] > '9'))
+  if (lower.size() > 2 && lower.ends_with("b") &&
+      (lower[lower.size() - 2] < '0' || lower[lower.size() - 2] > '9'))
     lower.pop_back();  // "512mb"
   if (!lower.empty()) {
     const char unit = lower.back();
@@ -101,7 +114,10 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
 }
 
 Result<int> parse_signal(std::string_view text) {
-  const auto bad = [&] { return Error(Errc::invalid_input, "\"" + std::string(text) + "\" is no signal (\"SIGTERM\" is one)"); };
+  const auto bad = [&] {
+    return Error(Errc::invalid_input,
+                 "\"" + std::string(text) + "\" is no signal (\"SIGTERM\" is one)");
+  };
   if (const auto number = parse_u64(text)) {
     if (*number < 1 || *number > 64) return bad();
     return static_cast<int>(*number);
@@ -120,7 +136,8 @@ Result<int> parse_signal(std::string_view text) {
       return base + sign * static_cast<int>(*offset);
     }
   for (int number = 1; number < 32; ++number)
-    if (const char* known = ::sigabbrev_np(number); known != nullptr && name == known) return number;
+    if (const char* known = ::sigabbrev_np(number); known != nullptr && name == known)
+      return number;
   if (name == "CLD") return SIGCHLD;
   if (name == "IOT") return SIGABRT;
   return bad();

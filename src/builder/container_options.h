@@ -15,19 +15,20 @@ namespace locald::builder {
 struct VolumeMount {
   enum class Kind : std::uint8_t { named, bind, tmpfs };
   Kind kind = Kind::named;
-  std::string source;              ///< named: the volume's name; bind: absolute path; tmpfs: ""
-  std::string target;              ///< absolute, in the container, normalised
+  std::string source;  ///< named: the volume's name; bind: absolute path; tmpfs: ""
+  std::string target;  ///< absolute, in the container, normalised
   bool read_only = false;
-  std::uint64_t tmpfs_bytes = 0;   ///< 0: half of the memory, the kernel's own default
+  std::uint64_t tmpfs_bytes = 0;  ///< 0: half of the memory, the kernel's own default
 
   friend bool operator==(const VolumeMount&, const VolumeMount&) = default;
 
   /// Compose's short form: "NAME:TARGET[:ro|rw]" or "PATH:TARGET[:ro|rw]"; PATH begins
-  /// with "/", "./", "../" or "~/" and is relative to `base_dir`. "tmpfs:TARGET[:size=64m]" is ours.
-  /// A TARGET alone is an anonymous volume: Kind::named with an empty source.
+  /// with "/", "./", "../" or "~/" and is relative to `base_dir`. "tmpfs:TARGET[:size=64m]" is
+  /// ours. A TARGET alone is an anonymous volume: Kind::named with an empty source.
   /// @param home  What "~" means; empty: "~/" is refused.
   /// @return Errc::invalid_input saying what is wrong ("the target must be absolute").
-  static Result<VolumeMount> parse(std::string_view text, const std::string& base_dir, const std::string& home);
+  static Result<VolumeMount> parse(std::string_view text, const std::string& base_dir,
+                                   const std::string& home);
 };
 
 /// Limits of the cgroup. Rootless without delegation there is none to set them
@@ -47,22 +48,25 @@ struct ContainerOptions {
   std::string project;   ///< whose named volumes; "container" for `container run`
   std::string hostname;  ///< the service's name, as a rule; empty: the instance's id
 
-  std::optional<std::vector<std::string>> entrypoint;  ///< set: the image's Cmd is dropped too, as Docker does
+  std::optional<std::vector<std::string>>
+      entrypoint;  ///< set: the image's Cmd is dropped too, as Docker does
   std::optional<std::vector<std::string>> command;
-  std::map<std::string, std::string> env;              ///< image < this < PrepareContext::env
-  std::string user;                                    ///< "", "name", "uid", "name:group", "uid:gid"
-  std::string workdir;                                 ///< absolute; "" = the image's
+  std::map<std::string, std::string> env;  ///< image < this < PrepareContext::env
+  std::string user;                        ///< "", "name", "uid", "name:group", "uid:gid"
+  std::string workdir;                     ///< absolute; "" = the image's
   std::vector<VolumeMount> mounts;
   bool tty = false;
   unsigned short rows = 24, columns = 80;
-  bool read_only = false;                              ///< the root file system
-  std::string stop_signal;                             ///< "" = the image's
-  std::map<std::string, std::string> extra_hosts;      ///< name -> address, into /etc/hosts: services -> 127.0.0.1
+  bool read_only = false;   ///< the root file system
+  std::string stop_signal;  ///< "" = the image's
+  std::map<std::string, std::string>
+      extra_hosts;  ///< name -> address, into /etc/hosts: services -> 127.0.0.1
   ResourceLimits limits;
-  std::string seccomp_profile;  ///< "" = built in; "unconfined"; else a file with a runtime-spec `linux.seccomp` object
+  std::string seccomp_profile;  ///< "" = built in; "unconfined"; else a file with a runtime-spec
+                                ///< `linux.seccomp` object
   std::vector<std::string> cap_add, cap_drop;  ///< "NET_ADMIN", "CAP_NET_ADMIN", "ALL"
   bool no_new_privileges = true;
-  std::uint64_t shm_bytes = 64u << 20;         ///< of /dev/shm: 64 MiB
+  std::uint64_t shm_bytes = 64u << 20;  ///< of /dev/shm: 64 MiB
 
   friend bool operator==(const ContainerOptions&, const ContainerOptions&) = default;
 };
@@ -71,7 +75,8 @@ struct ContainerOptions {
 /// naming `what` ("the mount's target").
 Result<std::string> normal_path(std::string_view path, std::string_view what);
 
-/// "512m", "2g", "1048576": powers of 1024, as compose and Docker count. Errc::invalid_input otherwise.
+/// "512m", "2g", "1048576": powers of 1024, as compose and Docker count. Errc::invalid_input
+/// otherwise.
 Result<std::uint64_t> parse_bytes(std::string_view text);
 
 /// "SIGTERM", "TERM", "15" → 15. Errc::invalid_input otherwise. Real-time signals "SIGRTMIN+3" too.

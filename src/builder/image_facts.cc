@@ -11,11 +11,14 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kKinds = {"missing", "folder", "file", "other"};
 
-Json attributes_to_json(const Attributes& a) { return Json::array({a.uid, a.gid, a.mode, a.plain}); }
+Json attributes_to_json(const Attributes& a) {
+  return Json::array({a.uid, a.gid, a.mode, a.plain});
+}
 
 Result<Attributes> attributes_from_json(const Json& json) {
   const Json::Array& items = json.as_array();
-  if (items.size() != 4 || !items[0].is_int() || !items[1].is_int() || !items[2].is_int() || !items[3].is_bool())
+  if (items.size() != 4 || !items[0].is_int() || !items[1].is_int() || !items[2].is_int() ||
+      !items[3].is_bool())
     return Error(Errc::invalid_input, "facts: not attributes");
   Attributes a;
   a.uid = static_cast<std::uint32_t>(items[0].as_int());
@@ -59,7 +62,8 @@ Json ImageFacts::to_json() const {
 }
 
 Result<ImageFacts> ImageFacts::from_json(const Json& json) {
-  if (TRY(json.get_int("format")) != kFormat) return Error(Errc::unsupported, "facts: another format");
+  if (TRY(json.get_int("format")) != kFormat)
+    return Error(Errc::unsupported, "facts: another format");
   ImageFacts facts;
   facts.root = TRY(attributes_from_json(json["root"]));
   facts.users.passwd = TRY(json.get_string("passwd"));
@@ -69,12 +73,14 @@ Result<ImageFacts> ImageFacts::from_json(const Json& json) {
     PathFacts one;
     const std::string kind = TRY(value.get_string("kind"));
     const auto* found = std::find(kKinds.begin(), kKinds.end(), kind);
-    if (found == kKinds.end()) return Error(Errc::invalid_input, "facts: unknown kind \"" + kind + "\"");
+    if (found == kKinds.end())
+      return Error(Errc::invalid_input, "facts: unknown kind \"" + kind + "\"");
     one.kind = static_cast<PathFacts::Kind>(found - kKinds.begin());
     one.resolved = TRY(value.get_string("resolved"));
     one.attributes = TRY(attributes_from_json(value["attributes"]));
     one.empty = TRY(value.get_bool("empty"));
-    for (const Json& a : value["ancestors"].as_array()) one.ancestors.push_back(TRY(attributes_from_json(a)));
+    for (const Json& a : value["ancestors"].as_array())
+      one.ancestors.push_back(TRY(attributes_from_json(a)));
     facts.paths.emplace(path, std::move(one));
   }
   return facts;
@@ -84,7 +90,8 @@ std::optional<ImageFacts> ImageFacts::load(const std::string& file, std::string_
   const auto text = read_file(file, 32u << 20);
   if (!text) return std::nullopt;
   // A damaged file is no tragedy: the facts are collected again.
-  const auto json = Json::parse(*text, {.max_bytes = 32u << 20, .max_depth = 16, .reject_duplicates = false});
+  const auto json =
+      Json::parse(*text, {.max_bytes = 32u << 20, .max_depth = 16, .reject_duplicates = false});
   if (!json || (*json)["map_id"].as_string() != map_id) return std::nullopt;
   auto facts = from_json(*json);
   if (!facts) return std::nullopt;
@@ -99,7 +106,8 @@ Result<void> ImageFacts::save(const std::string& file, std::string_view map_id) 
 }
 
 const std::vector<std::string>& common_paths() {
-  static const std::vector<std::string> paths = {"/dev",       "/proc",         "/sys",            "/run", "/tmp", "/etc",
+  static const std::vector<std::string> paths = {"/dev",       "/proc",         "/sys",
+                                                 "/run",       "/tmp",          "/etc",
                                                  "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"};
   return paths;
 }

@@ -24,10 +24,12 @@ struct Attributes {
 struct PathFacts {
   enum class Kind : std::uint8_t { missing, folder, file, other };
   Kind kind = Kind::missing;
-  std::string resolved;     ///< where it really is: the path itself unless there are symlinks on the way
-  Attributes attributes;    ///< of what is there
-  bool empty = false;       ///< a folder with nothing in it
-  std::vector<Attributes> ancestors;  ///< of the existing folders on the way to `resolved`, "/" left out
+  std::string
+      resolved;  ///< where it really is: the path itself unless there are symlinks on the way
+  Attributes attributes;  ///< of what is there
+  bool empty = false;     ///< a folder with nothing in it
+  std::vector<Attributes>
+      ancestors;  ///< of the existing folders on the way to `resolved`, "/" left out
   friend bool operator==(const PathFacts&, const PathFacts&) = default;
 };
 
@@ -48,7 +50,8 @@ struct ImageFacts {
   Json to_json() const;
   static Result<ImageFacts> from_json(const Json& json);
 
-  /// The cached facts, if there are readable ones made under `map_id` (owners read under another map are wrong).
+  /// The cached facts, if there are readable ones made under `map_id` (owners read under another
+  /// map are wrong).
   static std::optional<ImageFacts> load(const std::string& file, std::string_view map_id);
   /// Replaces the file; the folder is made where missing.
   Result<void> save(const std::string& file, std::string_view map_id) const;

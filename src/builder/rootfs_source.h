@@ -13,9 +13,11 @@ namespace locald::builder {
 class RootfsSource final : public BundleSource {
  public:
   /// @param folder  Absolute.
-  RootfsSource(Environment& environment, std::string folder, ContainerOptions options, std::string container_key);
+  RootfsSource(Environment& environment, std::string folder, ContainerOptions options,
+               std::string container_key);
 
-  Result<runtime::ContainerBundle> prepare(const std::string& destination, const PrepareContext& context) override;
+  Result<runtime::ContainerBundle> prepare(const std::string& destination,
+                                           const PrepareContext& context) override;
   std::string fingerprint() const override { return "rootfs:" + folder_; }
 
  private:

@@ -14,16 +14,17 @@ namespace locald::builder {
 ///
 /// For the host's own ABI alone: every further one costs each start 5 ms and
 /// more, and 32-bit programs are rare; they are killed at their first call.
-/// Sockets: AF_UNIX, AF_INET, AF_INET6, AF_NETLINK and AF_PACKET by exact value (AF_VSOCK and AF_ALG
-/// are out, and so is a value that only looks right in its lower half).
+/// Sockets: AF_UNIX, AF_INET, AF_INET6, AF_NETLINK and AF_PACKET by exact value (AF_VSOCK and
+/// AF_ALG are out, and so is a value that only looks right in its lower half).
 ///
 /// @param capabilities  The bounding set: some calls go with a capability
 ///                      (mount with CAP_SYS_ADMIN), as in Docker's profile.
 oci::spec::Seccomp default_seccomp(const std::vector<std::string>& capabilities);
 
 /// What `profile` means: "" the built-in one, "unconfined" none (nullopt), else the file of that
-/// name: a runtime-spec `linux.seccomp` object. Docker's own format (`archMap`, `includes`) is refused.
-Result<std::optional<oci::spec::Seccomp>> choose_seccomp(const std::string& profile,
-                                                         const std::vector<std::string>& capabilities);
+/// name: a runtime-spec `linux.seccomp` object. Docker's own format (`archMap`, `includes`) is
+/// refused.
+Result<std::optional<oci::spec::Seccomp>> choose_seccomp(
+    const std::string& profile, const std::vector<std::string>& capabilities);
 
 }  // namespace locald::builder

@@ -17,20 +17,26 @@ using runtime::IdMapKind;
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 bool is_below(const std::string& path, const std::string& folder) {
-  return path == folder || (path.starts_with(folder) && (folder == "/" || path[folder.size()] == '/'));
+  return path == folder ||
+         (path.starts_with(folder) && (folder == "/" || path[folder.size()] == '/'));
 }
 
-Result<std::vector<std::string>> command_line(const oci::ImageConfig& image, const ContainerOptions& options) {
+Result<std::vector<std::string>> command_line(const oci::ImageConfig& image,
+                                              const ContainerOptions& options) {
   std::vector<std::string> args = options.entrypoint.value_or(image.entrypoint);
   if (options.command)
     args.insert(args.end(), options.command->begin(), options.command->end());
-  else if (!options.entrypoint)  // an entry point of the user's own takes the image's Cmd away, as Docker does
+  else if (!options.entrypoint)  // an entry point of the user's own takes the image's Cmd away, as
+                                 // Docker does
     args.insert(args.end(), image.cmd.begin(), image.cmd.end());
   for (const std::string& word : args)
-    if (word.find('\0') != std::string::npos) return Error(Errc::invalid_input, "the command has a NUL byte in it");
+    if (word.find('\0') != std::string::npos)
+      return Error(Errc::invalid_input, "the command has a NUL byte in it");
   if (args.empty() || args[0].empty())
     return Error(Errc::invalid_input, "no command: the image names none, and none was given")
-        .with_hint("give one: command = [\"/bin/sh\"] in the project file, or after the image on the command line");
+        .with_hint(
+            "give one: command = [\"/bin/sh\"] in the project file, or after the image on the "
+            "command line");
   return args;
 }
 
@@ -41,7 +47,8 @@ bool has_variable(const std::vector<std::string>& env, std::string_view name) {
   });
 }
 
-std::vector<std::string> environment(const SpecInput& in, const ResolvedUser& user, const std::string& hostname) {
+std::vector<std::string> environment(const SpecInput& in, const ResolvedUser& user,
+                                     const std::string& hostname) {
   std::vector<std::string> env;
   const auto put = [&](const std::string& name, const std::string& value) {
     const std::string pair = name + "=" + value;
@@ -68,26 +75,48 @@ std::vector<Mount> system_mounts(const SpecInput& in) {
   const bool root = in.host.id_map == IdMapKind::root;
   const std::string shm_size = "size=" + std::to_string(in.options.shm_bytes);
   std::vector<Mount> mounts;
-  mounts.push_back({.destination = "/proc", .type = "proc", .source = "proc", .options = {"nosuid", "noexec", "nodev"}});
-  mounts.push_back({.destination = "/dev", .type = "tmpfs", .source = "tmpfs",
+  mounts.push_back({.destination = "/proc",
+                    .type = "proc",
+                    .source = "proc",
+                    .options = {"nosuid", "noexec", "nodev"}});
+  mounts.push_back({.destination = "/dev",
+                    .type = "tmpfs",
+                    .source = "tmpfs",
                     .options = {"nosuid", "strictatime", "mode=755", "size=65536k"}});
-  Mount pts{.destination = "/dev/pts", .type = "devpts", .source = "devpts",
+  Mount pts{.destination = "/dev/pts",
+            .type = "devpts",
+            .source = "devpts",
             .options = {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}};
-  if (in.host.id_map != IdMapKind::single) pts.options.push_back("gid=5");  // group tty must exist in the map
+  if (in.host.id_map != IdMapKind::single)
+    pts.options.push_back("gid=5");  // group tty must exist in the map
   mounts.push_back(std::move(pts));
-  mounts.push_back({.destination = "/dev/shm", .type = "tmpfs", .source = "shm",
+  mounts.push_back({.destination = "/dev/shm",
+                    .type = "tmpfs",
+                    .source = "shm",
                     .options = {"nosuid", "noexec", "nodev", "mode=1777", shm_size}});
-  mounts.push_back({.destination = "/dev/mqueue", .type = "mqueue", .source = "mqueue", .options = {"nosuid", "noexec", "nodev"}});
+  mounts.push_back({.destination = "/dev/mqueue",
+                    .type = "mqueue",
+                    .source = "mqueue",
+                    .options = {"nosuid", "noexec", "nodev"}});
   if (root) {
-    mounts.push_back({.destination = "/sys", .type = "sysfs", .source = "sysfs", .options = {"nosuid", "noexec", "nodev", "ro"}});
-    mounts.push_back({.destination = "/sys/fs/cgroup", .type = "cgroup", .source = "cgroup",
+    mounts.push_back({.destination = "/sys",
+                      .type = "sysfs",
+                      .source = "sysfs",
+                      .options = {"nosuid", "noexec", "nodev", "ro"}});
+    mounts.push_back({.destination = "/sys/fs/cgroup",
+                      .type = "cgroup",
+                      .source = "cgroup",
                       .options = {"nosuid", "noexec", "nodev", "relatime", "ro"}});
   } else {
     // With the host's network a user namespace may not mount sysfs anew; a bind
     // of the host's, cgroups covered, is what there is (process-model §2).
     const char* read_only = in.host.recursive_read_only ? "rro" : "ro";
-    mounts.push_back({.destination = "/sys", .source = "/sys", .options = {"rbind", "nosuid", "noexec", "nodev", read_only}});
-    mounts.push_back({.destination = "/sys/fs/cgroup", .type = "tmpfs", .source = "tmpfs",
+    mounts.push_back({.destination = "/sys",
+                      .source = "/sys",
+                      .options = {"rbind", "nosuid", "noexec", "nodev", read_only}});
+    mounts.push_back({.destination = "/sys/fs/cgroup",
+                      .type = "tmpfs",
+                      .source = "tmpfs",
                       .options = {"nosuid", "noexec", "nodev", "mode=755", "size=64k", "ro"}});
   }
   return mounts;
@@ -95,15 +124,22 @@ std::vector<Mount> system_mounts(const SpecInput& in) {
 
 Mount user_mount(const ReadyMount& ready, const HostFacts& host) {
   if (ready.kind == VolumeMount::Kind::tmpfs) {
-    Mount m{.destination = ready.target, .type = "tmpfs", .source = "tmpfs", .options = {"nosuid", "nodev", "mode=1777"}};
+    Mount m{.destination = ready.target,
+            .type = "tmpfs",
+            .source = "tmpfs",
+            .options = {"nosuid", "nodev", "mode=1777"}};
     if (ready.tmpfs_bytes != 0) m.options.push_back("size=" + std::to_string(ready.tmpfs_bytes));
     if (ready.read_only) m.options.emplace_back("ro");
     return m;
   }
-  Mount m{.destination = ready.target, .source = ready.source, .options = {"rbind", "rprivate", "nosuid", "nodev"}};
-  if (ready.read_only) {
-    m.options.emplace_back("ro");
-    if (host.recursive_read_only) m.options.emplace_back("rro");  // without it mounts below stay writable
+  // Not "nosuid", "ro" …: those mean a remount, which in a user namespace fails where the
+  // source's own mount has a flag (noexec) that it would clear. The recursive ones only add.
+  Mount m{.destination = ready.target, .source = ready.source, .options = {"rbind", "rprivate"}};
+  if (host.recursive_read_only) {
+    m.options.insert(m.options.end(), {"rnosuid", "rnodev"});
+    if (ready.read_only) m.options.emplace_back("rro");
+  } else if (ready.read_only) {
+    m.options.emplace_back("ro");  // mounts below stay writable
   }
   return m;
 }
@@ -118,7 +154,8 @@ Result<oci::spec::Resources> resources(const ResourceLimits& limits) {
     r.memory_limit = static_cast<std::int64_t>(*limits.memory_bytes);
   }
   if (limits.cpus) {
-    if (!(*limits.cpus >= 0.01) || *limits.cpus > 100000) return Error(Errc::invalid_input, "cpus: at least 0.01");
+    if (!(*limits.cpus >= 0.01) || *limits.cpus > 100000)
+      return Error(Errc::invalid_input, "cpus: at least 0.01");
     r.cpu_period = 100000;
     r.cpu_quota = static_cast<std::int64_t>(std::llround(*limits.cpus * 100000));
   }
@@ -132,14 +169,25 @@ Result<void> check_limits(const ResourceLimits& limits, IdMapKind id_map) {
   if (limits.memory_bytes) asked.emplace_back("memory");
   if (limits.cpus) asked.emplace_back("cpus");
   if (limits.pids) asked.emplace_back("pids");
-  return Error(Errc::unsupported, join(asked, ", ") + ": limits need a cgroup of their own, and rootless containers have none in this version")
+  return Error(Errc::unsupported, join(asked, ", ") +
+                                      ": limits need a cgroup of their own, and rootless "
+                                      "containers have none in this version")
       .with_hint("take " + join(asked, ", ") + " out of the service, or run locald as root");
 }
 
 std::vector<std::string> masked_paths(const HostFacts& host) {
-  std::vector<std::string> paths = {"/proc/acpi",       "/proc/asound",      "/proc/interrupts",    "/proc/kcore",
-                                    "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-                                    "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"};
+  std::vector<std::string> paths = {"/proc/acpi",
+                                    "/proc/asound",
+                                    "/proc/interrupts",
+                                    "/proc/kcore",
+                                    "/proc/keys",
+                                    "/proc/latency_stats",
+                                    "/proc/sched_debug",
+                                    "/proc/scsi",
+                                    "/proc/timer_list",
+                                    "/proc/timer_stats",
+                                    "/sys/devices/virtual/powercap",
+                                    "/sys/firmware"};
   paths.insert(paths.end(), host.masked_paths.begin(), host.masked_paths.end());
   return paths;
 }
@@ -153,18 +201,24 @@ Result<ResolvedUser> container_user(const oci::ImageConfig& image, const Contain
                               .context(by_option ? "user" : "the image's USER"));
   if (host.id_map == IdMapKind::single) {
     if (user.uid != 0 || user.gid != 0)
-      return Error(Errc::unsupported, std::string(by_option ? "user" : "the image's USER") + ": runs as " + std::to_string(user.uid) + ":" +
-                                          std::to_string(user.gid) + ", but only id 0 exists here: you have no subordinate ids")
-          .with_hint("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER, then `locald server restart`; "
-                     "or set user = \"0\"");
+      return Error(Errc::unsupported,
+                   std::string(by_option ? "user" : "the image's USER") + ": runs as " +
+                       std::to_string(user.uid) + ":" + std::to_string(user.gid) +
+                       ", but only id 0 exists here: you have no subordinate ids")
+          .with_hint(
+              "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER, then "
+              "`locald server restart`; "
+              "or set user = \"0\"");
     user.additional_gids.clear();  // setgroups(2) is denied under such a map
     return user;
   }
   const auto check = [&](std::uint32_t id, const char* what) -> Result<void> {
     if (id < host.id_count) return {};
-    return Error(Errc::unsupported, std::string(what) + " " + std::to_string(id) + " is outside of the " +
-                                        std::to_string(host.id_count) + " ids mapped for you")
-        .with_hint("enlarge your range in /etc/subuid and /etc/subgid, then `locald server restart`");
+    return Error(Errc::unsupported, std::string(what) + " " + std::to_string(id) +
+                                        " is outside of the " + std::to_string(host.id_count) +
+                                        " ids mapped for you")
+        .with_hint(
+            "enlarge your range in /etc/subuid and /etc/subgid, then `locald server restart`");
   };
   TRY(check(user.uid, "uid"));
   TRY(check(user.gid, "gid"));
@@ -172,12 +226,15 @@ Result<ResolvedUser> container_user(const oci::ImageConfig& image, const Contain
   return user;
 }
 
-Result<std::string> container_workdir(const oci::ImageConfig& image, const ContainerOptions& options) {
+Result<std::string> container_workdir(const oci::ImageConfig& image,
+                                      const ContainerOptions& options) {
   const bool by_option = !options.workdir.empty();
   const std::string& text = by_option ? options.workdir : image.working_dir;
   if (text.empty()) return std::string("/");
-  std::string path = TRY(normal_path(text.front() == '/' ? text : "/" + text, by_option ? "workdir" : "the image's WORKDIR"));
-  if (is_below(path, "/proc")) return Error(Errc::invalid_input, "the working folder " + path + " is in /proc");
+  std::string path = TRY(normal_path(text.front() == '/' ? text : "/" + text,
+                                     by_option ? "workdir" : "the image's WORKDIR"));
+  if (is_below(path, "/proc"))
+    return Error(Errc::invalid_input, "the working folder " + path + " is in /proc");
   return path;
 }
 
@@ -191,18 +248,22 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   oci::spec::Process process;
   process.args = TRY(command_line(in.image, options));
   process.cwd = TRY(container_workdir(in.image, options));
-  if (const PathFacts* cwd = in.facts.find(process.cwd); cwd != nullptr && is_below(cwd->resolved, "/proc"))
+  if (const PathFacts* cwd = in.facts.find(process.cwd);
+      cwd != nullptr && is_below(cwd->resolved, "/proc"))
     return Error(Errc::invalid_input, "the working folder " + process.cwd + " leads into /proc");
   process.env = environment(in, built.user, hostname);
   process.terminal = options.tty;
   if (options.tty) process.console_size = oci::spec::ConsoleSize{options.rows, options.columns};
-  process.user = {.uid = built.user.uid, .gid = built.user.gid, .additional_gids = built.user.additional_gids};
-  process.capabilities = TRY(container_capabilities(options.cap_add, options.cap_drop, built.user.uid));
+  process.user = {
+      .uid = built.user.uid, .gid = built.user.gid, .additional_gids = built.user.additional_gids};
+  process.capabilities =
+      TRY(container_capabilities(options.cap_add, options.cap_drop, built.user.uid));
   process.no_new_privileges = options.no_new_privileges;
   process.oom_score_adj = 0;
 
   oci::spec::Linux part;
-  for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"}) part.namespaces.push_back({.type = type});
+  for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"})
+    part.namespaces.push_back({.type = type});
   part.seccomp = TRY(choose_seccomp(options.seccomp_profile, process.capabilities->bounding));
   part.masked_paths = masked_paths(in.host);
   part.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
@@ -212,9 +273,11 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   spec.root = oci::spec::Root{.path = "rootfs", .readonly = options.read_only};
   spec.hostname = hostname;
   spec.mounts = system_mounts(in);
-  // A mount of the user's stands in for ours at the same place; what it covers is left as the user has it.
+  // A mount of the user's stands in for ours at the same place; what it covers is left as the user
+  // has it.
   const auto covered = [&](const std::string& path) {
-    return std::any_of(in.mounts.begin(), in.mounts.end(), [&](const ReadyMount& m) { return is_below(path, m.target); });
+    return std::any_of(in.mounts.begin(), in.mounts.end(),
+                       [&](const ReadyMount& m) { return is_below(path, m.target); });
   };
   std::erase_if(spec.mounts, [&](const Mount& m) { return covered(m.destination); });
   for (const ReadyMount& file : in.own_files)
@@ -222,7 +285,8 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   std::vector<ReadyMount> sorted = in.mounts;
   // Outer ones first, so that none is hidden by a later one.
   std::stable_sort(sorted.begin(), sorted.end(), [](const ReadyMount& a, const ReadyMount& b) {
-    return std::count(a.target.begin(), a.target.end(), '/') < std::count(b.target.begin(), b.target.end(), '/');
+    return std::count(a.target.begin(), a.target.end(), '/') <
+           std::count(b.target.begin(), b.target.end(), '/');
   });
   for (const ReadyMount& mount : sorted) spec.mounts.push_back(user_mount(mount, in.host));
 
@@ -230,7 +294,8 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   if (!built.stop_signal.empty()) {
     if (const auto known = parse_signal(built.stop_signal); !known) {
       if (!options.stop_signal.empty()) return known.error();
-      built.notices.push_back("the image's stop signal \"" + built.stop_signal + "\" is none; SIGTERM is used");
+      built.notices.push_back("the image's stop signal \"" + built.stop_signal +
+                              "\" is none; SIGTERM is used");
       built.stop_signal.clear();
     }
   }

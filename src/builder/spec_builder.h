@@ -28,7 +28,7 @@ struct ReadyMount {
 struct HostFacts {
   runtime::IdMapKind id_map = runtime::IdMapKind::root;
   std::uint64_t id_count = UINT64_MAX;  ///< ids 0 … n-1 exist in the containers' user namespace
-  bool recursive_read_only = true;      ///< mount_setattr(2): the runtime's "rro" works
+  bool recursive_read_only = true;      ///< mount_setattr(2): the runtime's "rro" and its like work
   std::vector<std::string> masked_paths;  ///< found on this host, besides Docker's fixed set
 };
 
@@ -67,6 +67,7 @@ Result<ResolvedUser> container_user(const oci::ImageConfig& image, const Contain
                                     const ImageFacts& facts, const HostFacts& host);
 
 /// The working folder: options before image before "/"; never under /proc (CVE-2024-21626).
-Result<std::string> container_workdir(const oci::ImageConfig& image, const ContainerOptions& options);
+Result<std::string> container_workdir(const oci::ImageConfig& image,
+                                      const ContainerOptions& options);
 
 }  // namespace locald::builder

@@ -20,7 +20,7 @@
 namespace locald::builder {
 namespace {
 
-constexpr int kMaxLinks = 40;                  // as the kernel
+constexpr int kMaxLinks = 40;                   // as the kernel
 constexpr std::size_t kMaxUserFile = 1u << 20;  // 1 MiB
 
 /// For a value in mount options: "," ends an option there, ":" a lower folder.
@@ -40,7 +40,8 @@ bool has_xattrs(int fd) {
   const ssize_t size = ::listxattr(proc_path(fd).c_str(), names.data(), names.size());
   if (size < 0) return errno == ERANGE;
   for (ssize_t at = 0; at < size; at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1)
-    if (std::strcmp(names.data() + at, "security.selinux") != 0) return true;  // the host's own labelling
+    if (std::strcmp(names.data() + at, "security.selinux") != 0)
+      return true;  // the host's own labelling
   return false;
 }
 
@@ -65,7 +66,8 @@ Result<std::string> read_link(int fd) {
   std::array<char, 4097> target;
   const ssize_t size = ::readlinkat(fd, "", target.data(), target.size());
   if (size < 0) return Error::from_errno(errno, "readlink");
-  if (static_cast<std::size_t>(size) == target.size()) return Error(Errc::invalid_input, "a symlink of over 4096 bytes");
+  if (static_cast<std::size_t>(size) == target.size())
+    return Error(Errc::invalid_input, "a symlink of over 4096 bytes");
   return std::string(target.data(), static_cast<std::size_t>(size));
 }
 
@@ -80,7 +82,7 @@ struct Walk {
   std::vector<std::string> missing;  // behind them
   std::string leaf;                  // no folder: the end of the walk
   UniqueFd leaf_fd;
-  bool blocked = false;              // the path goes on behind the leaf
+  bool blocked = false;  // the path goes on behind the leaf
 
   int here() const { return folders.empty() ? root : folders.back().fd.get(); }
 
@@ -128,11 +130,13 @@ struct Walk {
       struct stat st {};
       if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "look at " + path);
       if (S_ISLNK(st.st_mode)) {
-        if (++links > kMaxLinks) return Error(Errc::invalid_input, path + ": more than 40 symlinks");
+        if (++links > kMaxLinks)
+          return Error(Errc::invalid_input, path + ": more than 40 symlinks");
         const std::string target = TRY(read_link(fd.get()).context(path));
         if (target.starts_with('/')) folders.clear();
         std::vector<std::string> inner = split(target, '/');
-        names.insert(names.begin(), std::make_move_iterator(inner.begin()), std::make_move_iterator(inner.end()));
+        names.insert(names.begin(), std::make_move_iterator(inner.begin()),
+                     std::make_move_iterator(inner.end()));
       } else if (S_ISDIR(st.st_mode)) {
         folders.push_back({std::move(name), std::move(fd)});
       } else {
@@ -194,10 +198,12 @@ std::string read_user_file(int root, const std::string& path, std::string& probl
 
 }  // namespace
 
-Result<TreeView> TreeView::mount(const runtime::Rootfs& rootfs, const std::string& scratch, bool user_xattr) {
+Result<TreeView> TreeView::mount(const runtime::Rootfs& rootfs, const std::string& scratch,
+                                 bool user_xattr) {
   // The scratch folder's mounts are seen by this process alone and go with it.
   if (::unshare(CLONE_NEWNS) != 0) return Error::from_errno(errno, "unshare the mount namespace");
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return Error::from_errno(errno, "make mounts private");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return Error::from_errno(errno, "make mounts private");
   if (::mount("tmpfs", scratch.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=700,size=64k") != 0)
     return Error::from_errno(errno, "mount a tmpfs on " + scratch);
   const std::string root = scratch + "/root", empty = scratch + "/empty";
@@ -207,14 +213,17 @@ Result<TreeView> TreeView::mount(const runtime::Rootfs& rootfs, const std::strin
   std::string lower;
   // One lower folder alone is no overlay: an empty one on top makes two.
   if (rootfs.upper.empty()) lower = escape(empty, "\\:,");
-  for (const std::string& layer : rootfs.lowers) lower += (lower.empty() ? "" : ":") + escape(layer, "\\:,");
+  for (const std::string& layer : rootfs.lowers)
+    lower += (lower.empty() ? "" : ":") + escape(layer, "\\:,");
   std::string options = "lowerdir=" + lower;
   if (!rootfs.upper.empty())
-    options += ",upperdir=" + escape(rootfs.upper, "\\,") + ",workdir=" + escape(rootfs.work, "\\,");
+    options +=
+        ",upperdir=" + escape(rootfs.upper, "\\,") + ",workdir=" + escape(rootfs.work, "\\,");
   if (user_xattr) options += ",userxattr";
   if (!rootfs.lower_base.empty() && ::chdir(rootfs.lower_base.c_str()) != 0)
     return Error::from_errno(errno, "chdir to " + rootfs.lower_base);
-  const unsigned long flags = MS_NOSUID | MS_NODEV | (rootfs.upper.empty() ? static_cast<unsigned long>(MS_RDONLY) : 0ul);
+  const unsigned long flags =
+      MS_NOSUID | MS_NODEV | (rootfs.upper.empty() ? static_cast<unsigned long>(MS_RDONLY) : 0ul);
   if (::mount("overlay", root.c_str(), "overlay", flags, options.c_str()) != 0) {
     const int err = errno;
     (void)!::chdir("/");
@@ -248,11 +257,14 @@ Result<PathFacts> make_mount_point(int root, const std::string& path, PathFacts:
   for (std::size_t i = 0; i < walk.missing.size(); ++i) {
     const std::string& name = walk.missing[i];
     if (i + 1 == walk.missing.size() && kind == PathFacts::Kind::file) {
-      const UniqueFd file = TRY(sys::openat(walk.here(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644).context("create " + path));
+      const UniqueFd file =
+          TRY(sys::openat(walk.here(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644)
+                  .context("create " + path));
       if (::fchmod(file.get(), 0644) != 0) return Error::from_errno(errno, "chmod " + path);
       break;
     }
-    if (::mkdirat(walk.here(), name.c_str(), 0755) != 0) return Error::from_errno(errno, "create folder " + path);
+    if (::mkdirat(walk.here(), name.c_str(), 0755) != 0)
+      return Error::from_errno(errno, "create folder " + path);
     UniqueFd fd = TRY(sys::openat(walk.here(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     if (::fchmod(fd.get(), 0755) != 0) return Error::from_errno(errno, "chmod " + path);
     walk.folders.push_back({name, std::move(fd)});

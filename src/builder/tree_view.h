@@ -14,10 +14,12 @@ namespace locald::builder {
 /// this process's own. For workers: root, or root of the user namespace.
 class TreeView {
  public:
-  /// @param scratch    A folder of ours, covered by a tmpfs meanwhile; holds none of the folders of `rootfs`.
+  /// @param scratch    A folder of ours, covered by a tmpfs meanwhile; holds none of the folders of
+  /// `rootfs`.
   /// @param user_xattr In a user namespace ("userxattr").
   /// With an empty `rootfs.upper` the view is read-only.
-  static Result<TreeView> mount(const runtime::Rootfs& rootfs, const std::string& scratch, bool user_xattr);
+  static Result<TreeView> mount(const runtime::Rootfs& rootfs, const std::string& scratch,
+                                bool user_xattr);
 
   TreeView(TreeView&&) noexcept = default;
   TreeView& operator=(TreeView&&) = delete;
@@ -40,8 +42,8 @@ Result<PathFacts> locate(int root, const std::string& path);
 /// and says what is there then.
 Result<PathFacts> make_mount_point(int root, const std::string& path, PathFacts::Kind kind);
 
-/// The facts of a tree: its users and `paths`. A passwd or group that is no regular file or larger than
-/// 1 MiB is not read (robustness A28); UserDatabase::problem says so.
+/// The facts of a tree: its users and `paths`. A passwd or group that is no regular file or larger
+/// than 1 MiB is not read (robustness A28); UserDatabase::problem says so.
 Result<ImageFacts> collect_facts(int root, const std::vector<std::string>& paths);
 
 }  // namespace locald::builder

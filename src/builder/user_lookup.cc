@@ -20,11 +20,14 @@ std::optional<std::uint32_t> id(std::string_view text) {
 }
 
 bool all_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// Calls `visit` with the fields of each entry that has at least `fields` of them, until it returns true.
-bool each_entry(std::string_view text, std::size_t fields, const std::function<bool(const std::vector<std::string>&)>& visit) {
+/// Calls `visit` with the fields of each entry that has at least `fields` of them, until it returns
+/// true.
+bool each_entry(std::string_view text, std::size_t fields,
+                const std::function<bool(const std::vector<std::string>&)>& visit) {
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = trim(text.substr(0, end));
@@ -36,19 +39,25 @@ bool each_entry(std::string_view text, std::size_t fields, const std::function<b
   return false;
 }
 
-Error unknown(std::string_view what, std::string_view name, std::string_view text, const std::string& problem) {
+Error unknown(std::string_view what, std::string_view name, std::string_view text,
+              const std::string& problem) {
   std::vector<std::string> names;
   each_entry(text, 3, [&](const auto& entry) {
     names.push_back(entry[0]);
     return names.size() == 200;
   });
   const std::string file = what == "user" ? "/etc/passwd" : "/etc/group";
-  Error error(Errc::not_found, std::string(what) + " \"" + std::string(name) + "\": not in the image's " + file +
+  Error error(Errc::not_found, std::string(what) + " \"" + std::string(name) +
+                                   "\": not in the image's " + file +
                                    (problem.empty() ? "" : " (" + problem + ")"));
-  if (const auto near = did_you_mean(name, names)) return std::move(error).with_hint("did you mean \"" + *near + "\"?");
-  if (names.empty()) return std::move(error).with_hint("the image names nobody there: give a number (user = \"1000\")");
+  if (const auto near = did_you_mean(name, names))
+    return std::move(error).with_hint("did you mean \"" + *near + "\"?");
+  if (names.empty())
+    return std::move(error).with_hint(
+        "the image names nobody there: give a number (user = \"1000\")");
   names.resize(std::min<std::size_t>(names.size(), 8));
-  return std::move(error).with_hint("it has " + join(names, ", ") + "; a number works too (user = \"1000\")");
+  return std::move(error).with_hint("it has " + join(names, ", ") +
+                                    "; a number works too (user = \"1000\")");
 }
 
 }  // namespace
@@ -56,9 +65,11 @@ Error unknown(std::string_view what, std::string_view name, std::string_view tex
 Result<ResolvedUser> resolve_user(std::string_view user, const UserDatabase& database) {
   const std::size_t colon = user.find(':');
   const std::string_view who = user.substr(0, colon);
-  const std::string_view group = colon == std::string_view::npos ? std::string_view() : user.substr(colon + 1);
+  const std::string_view group =
+      colon == std::string_view::npos ? std::string_view() : user.substr(colon + 1);
   const auto out_of_range = [&](std::string_view number) {
-    return Error(Errc::invalid_input, "user \"" + std::string(user) + "\": " + std::string(number) + " is no id (0 to 4294967294)");
+    return Error(Errc::invalid_input, "user \"" + std::string(user) + "\": " + std::string(number) +
+                                          " is no id (0 to 4294967294)");
   };
 
   ResolvedUser resolved;
@@ -105,8 +116,9 @@ Result<ResolvedUser> resolve_user(std::string_view user, const UserDatabase& dat
   }
   resolved.additional_gids.push_back(resolved.gid);
   std::sort(resolved.additional_gids.begin(), resolved.additional_gids.end());
-  resolved.additional_gids.erase(std::unique(resolved.additional_gids.begin(), resolved.additional_gids.end()),
-                                 resolved.additional_gids.end());
+  resolved.additional_gids.erase(
+      std::unique(resolved.additional_gids.begin(), resolved.additional_gids.end()),
+      resolved.additional_gids.end());
   return resolved;
 }
 

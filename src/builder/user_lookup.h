@@ -20,7 +20,8 @@ struct ResolvedUser {
 /// /etc/group, never the host's.
 struct UserDatabase {
   std::string passwd, group;
-  std::string problem;  ///< why they were not read ("etc/passwd is a symlink out …"); for the message when a name is asked for
+  std::string problem;  ///< why they were not read ("etc/passwd is a symlink out …"); for the
+                        ///< message when a name is asked for
 };
 
 /// Reads "", "name", "uid", "name:group", "uid:gid" and the mixtures; "" is root.

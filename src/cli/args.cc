@@ -16,7 +16,8 @@ constexpr int kHelp = 999;
 
 Error usage(const Verb& verb, const std::string& message) {
   return Error(Errc::invalid_input, message)
-      .with_hint("usage: locald " + std::string(verb.name) + " " + verb.usage + " (more: locald " + verb.name + " --help)");
+      .with_hint("usage: locald " + std::string(verb.name) + " " + verb.usage + " (more: locald " +
+                 verb.name + " --help)");
 }
 
 /// What is wrong with an option that getopt did not know.
@@ -26,7 +27,8 @@ Error unknown_option(const Verb& verb, const std::string& word) {
   const std::string name = word.substr(0, word.find('='));
   if (word.starts_with("--"))
     if (const auto near = did_you_mean(name, names))
-      return Error(Errc::invalid_input, "unknown option " + name).with_hint("did you mean " + *near + "?");
+      return Error(Errc::invalid_input, "unknown option " + name)
+          .with_hint("did you mean " + *near + "?");
   for (const char* global : {"-C", "-f", "-p"})
     if (word == global)
       return Error(Errc::invalid_input, "unknown option " + word)
@@ -47,7 +49,8 @@ std::vector<std::string> Args::values(const std::string& name) const {
 }
 
 std::vector<std::string> Args::rest(std::size_t index) const {
-  const auto from = arguments_.begin() + static_cast<std::ptrdiff_t>(std::min(index, arguments_.size()));
+  const auto from =
+      arguments_.begin() + static_cast<std::ptrdiff_t>(std::min(index, arguments_.size()));
   return {from, arguments_.end()};
 }
 
@@ -58,7 +61,8 @@ Result<Args> Args::parse(const Verb& verb, const std::vector<std::string>& words
     const Option& o = verb.options[i];
     if (o.letter != 0) letters += o.letter;
     if (o.letter != 0 && o.value != nullptr) letters += ':';
-    longs.push_back({o.name, o.value != nullptr ? required_argument : no_argument, nullptr, kLongOnly + static_cast<int>(i)});
+    longs.push_back({o.name, o.value != nullptr ? required_argument : no_argument, nullptr,
+                     kLongOnly + static_cast<int>(i)});
   }
   longs.push_back({});
   std::vector<char*> argv{const_cast<char*>(verb.name)};
@@ -71,7 +75,9 @@ Result<Args> Args::parse(const Verb& verb, const std::vector<std::string>& words
   int found = 0;
   while ((found = ::getopt_long(argc, argv.data(), letters.c_str(), longs.data(), nullptr)) != -1) {
     if (found == kHelp || found == 'h') {
-      const bool taken = found == 'h' && std::any_of(verb.options.begin(), verb.options.end(), [](const Option& o) { return o.letter == 'h'; });
+      const bool taken =
+          found == 'h' && std::any_of(verb.options.begin(), verb.options.end(),
+                                      [](const Option& o) { return o.letter == 'h'; });
       if (!taken) {
         args.help_ = true;
         return args;
@@ -84,12 +90,15 @@ Result<Args> Args::parse(const Verb& verb, const std::vector<std::string>& words
     if (found == '?') {
       const std::string word = argv[static_cast<std::size_t>(::optind - 1)];
       const bool is_long = word.starts_with("--") && ::optopt == 0;
-      if (!is_long && ::optopt != 0 && ::optopt < kHelp) return unknown_option(verb, std::string("-") + static_cast<char>(::optopt));
-      if (::optopt >= kHelp) return usage(verb, "option " + word.substr(0, word.find('=')) + " takes no value");
+      if (!is_long && ::optopt != 0 && ::optopt < kHelp)
+        return unknown_option(verb, std::string("-") + static_cast<char>(::optopt));
+      if (::optopt >= kHelp)
+        return usage(verb, "option " + word.substr(0, word.find('=')) + " takes no value");
       return unknown_option(verb, word);
     }
     const auto it = std::find_if(verb.options.begin(), verb.options.end(), [&](const Option& o) {
-      return found >= kLongOnly ? &o == &verb.options[static_cast<std::size_t>(found - kLongOnly)] : o.letter == found;
+      return found >= kLongOnly ? &o == &verb.options[static_cast<std::size_t>(found - kLongOnly)]
+                                : o.letter == found;
     });
     args.values_[it->name].emplace_back(it->value != nullptr ? ::optarg : "");
   }
@@ -99,14 +108,16 @@ Result<Args> Args::parse(const Verb& verb, const std::vector<std::string>& words
     args.arguments_.push_back(word);
   }
   if (args.arguments_.size() < verb.min_arguments)
-    return usage(verb, std::string(args.arguments_.empty() ? "an argument is missing" : "too few arguments"));
+    return usage(verb, std::string(args.arguments_.empty() ? "an argument is missing"
+                                                           : "too few arguments"));
   if (args.arguments_.size() > verb.max_arguments)
     return usage(verb, "too many arguments: " + shell_quote(args.arguments_[verb.max_arguments]));
   return args;
 }
 
 std::string help_text(const Verb& verb) {
-  std::string out = "usage: locald " + std::string(verb.name) + " " + verb.usage + "\n\n" + verb.summary + "\n";
+  std::string out =
+      "usage: locald " + std::string(verb.name) + " " + verb.usage + "\n\n" + verb.summary + "\n";
   if (*verb.details != 0) out += "\n" + std::string(verb.details);
   if (!out.ends_with('\n')) out += '\n';
   out += "\noptions:\n";
@@ -120,18 +131,22 @@ std::string help_text(const Verb& verb) {
   rows.emplace_back("-h, --help", "show this text");
   std::size_t width = 0;
   for (const auto& [left, right] : rows) width = std::max(width, left.size());
-  for (const auto& [left, right] : rows) out += "  " + left + std::string(width - left.size() + 2, ' ') + right + "\n";
+  for (const auto& [left, right] : rows)
+    out += "  " + left + std::string(width - left.size() + 2, ' ') + right + "\n";
   return out;
 }
 
 Result<std::int64_t> parse_duration_ms(std::string_view option, std::string_view text) {
-  const Error wrong(Errc::invalid_input, std::string(option) + ": \"" + std::string(text) + "\" is not a duration such as 30s, 1m30s or 500ms");
-  if (const auto seconds = parse_u64(text)) return static_cast<std::int64_t>(std::min<std::uint64_t>(*seconds, 1u << 30) * 1000);
+  const Error wrong(Errc::invalid_input, std::string(option) + ": \"" + std::string(text) +
+                                             "\" is not a duration such as 30s, 1m30s or 500ms");
+  if (const auto seconds = parse_u64(text))
+    return static_cast<std::int64_t>(std::min<std::uint64_t>(*seconds, 1u << 30) * 1000);
   struct Unit {
     std::string_view name;
     std::int64_t ms;
   };
-  constexpr Unit kUnits[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  constexpr Unit kUnits[] = {
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
   std::int64_t total = 0;
   if (text.empty()) return wrong;
   while (!text.empty()) {
@@ -139,7 +154,9 @@ Result<std::int64_t> parse_duration_ms(std::string_view option, std::string_view
     const auto number = parse_u64(text.substr(0, digits));
     text.remove_prefix(digits);
     const auto letters = std::min(text.find_first_of("0123456789"), text.size());
-    const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == text.substr(0, letters); });
+    const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) {
+      return u.name == text.substr(0, letters);
+    });
     if (!number || *number > (1u << 30) || unit == std::end(kUnits)) return wrong;
     total += static_cast<std::int64_t>(*number) * unit->ms;
     text.remove_prefix(letters);
@@ -153,19 +170,23 @@ Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns
   const std::string copy(text);
   std::tm tm{};
   int used = 0;
-  if (std::sscanf(copy.c_str(), "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) == 3) {
+  if (std::sscanf(copy.c_str(), "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) ==
+      3) {
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
     std::string_view rest = std::string_view(copy).substr(static_cast<std::size_t>(used));
     int time_used = 0;
     if (rest.starts_with('T') || rest.starts_with(' ') || rest.starts_with('t')) {
-      if (std::sscanf(std::string(rest.substr(1)).c_str(), "%2d:%2d:%2d%n", &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &time_used) < 3)
-        return Error(Errc::invalid_input, "--since: \"" + copy + "\" is not a time such as 2026-01-31T10:00:00Z");
+      if (std::sscanf(std::string(rest.substr(1)).c_str(), "%2d:%2d:%2d%n", &tm.tm_hour, &tm.tm_min,
+                      &tm.tm_sec, &time_used) < 3)
+        return Error(Errc::invalid_input,
+                     "--since: \"" + copy + "\" is not a time such as 2026-01-31T10:00:00Z");
       rest.remove_prefix(1 + static_cast<std::size_t>(time_used));
     }
     std::uint64_t fraction = 0;
     if (rest.starts_with('.')) {
-      std::string digits(rest.substr(1, std::min(rest.find_first_not_of("0123456789", 1), rest.size()) - 1));
+      std::string digits(
+          rest.substr(1, std::min(rest.find_first_not_of("0123456789", 1), rest.size()) - 1));
       rest.remove_prefix(digits.size() + 1);
       digits.resize(9, '0');
       fraction = parse_u64(digits).value_or(0);
@@ -175,7 +196,8 @@ Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns
     std::time_t seconds = 0;
     if (rest == "Z" || rest == "z") {
       seconds = ::timegm(&tm);
-    } else if (std::sscanf(std::string(rest).c_str(), "%c%2d:%2d", &sign, &hours, &minutes) == 3 && (sign == '+' || sign == '-')) {
+    } else if (std::sscanf(std::string(rest).c_str(), "%c%2d:%2d", &sign, &hours, &minutes) == 3 &&
+               (sign == '+' || sign == '-')) {
       seconds = ::timegm(&tm) - (sign == '+' ? 1 : -1) * (hours * 3600 + minutes * 60);
     } else if (rest.empty()) {
       tm.tm_isdst = -1;

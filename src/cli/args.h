@@ -23,15 +23,16 @@ struct Option {
 
 /// A command as people type it; the tables in the verbs' files are the one place that describes it.
 struct Verb {
-  const char* name;       ///< "up", "container run"
-  const char* usage;      ///< what follows the name: "[OPTION…] [SERVICE…]"
-  const char* summary;    ///< one line
-  const char* details;    ///< paragraphs and examples for --help; may be ""
+  const char* name;     ///< "up", "container run"
+  const char* usage;    ///< what follows the name: "[OPTION…] [SERVICE…]"
+  const char* summary;  ///< one line
+  const char* details;  ///< paragraphs and examples for --help; may be ""
   std::vector<Option> options;
   std::size_t min_arguments = 0;
   std::size_t max_arguments = static_cast<std::size_t>(-1);
   bool verbatim = false;  ///< options end at the first argument; what follows goes on as it is
-  int own_failure = 1;    ///< exit code for an error of locald's own (125 where the process's code is ours)
+  int own_failure =
+      1;  ///< exit code for an error of locald's own (125 where the process's code is ours)
   Result<int> (*run)(Context& context, const Args& args) = nullptr;
 };
 

@@ -14,7 +14,8 @@ std::string parsed(const Verb& verb, const std::vector<std::string>& words) {
   if (args.value().wants_help()) return "help";
   std::string text;
   for (const Option& o : verb.options)
-    if (args.value().has(o.name)) text += std::string(o.name) + "=" + join(args.value().values(o.name), ",") + " ";
+    if (args.value().has(o.name))
+      text += std::string(o.name) + "=" + join(args.value().values(o.name), ",") + " ";
   return text + "| " + join(args.value().arguments(), " ");
 }
 
@@ -25,7 +26,8 @@ TEST(Args, OptionsMayStandAnywhereAndInClusters) {
 }
 
 TEST(Args, OptionsEndAtTheServiceOrImage) {
-  EXPECT_EQ(parsed(kExec, {"-it", "db", "psql", "-U", "x", "--help"}), "interactive= tty= | db psql -U x --help");
+  EXPECT_EQ(parsed(kExec, {"-it", "db", "psql", "-U", "x", "--help"}),
+            "interactive= tty= | db psql -U x --help");
   EXPECT_EQ(parsed(kExec, {"db", "--", "ls", "-l"}), "| db ls -l");
   EXPECT_EQ(parsed(kExec, {"--", "db", "ls"}), "| db ls");
   EXPECT_EQ(parsed(kContainerRun, {"--rm", "-e", "A=1", "-eB", "img", "sh", "-c", "x", "--", "y"}),
@@ -40,7 +42,8 @@ TEST(Args, ATypoIsNamedAndMended) {
   EXPECT_EQ(parsed(kLogs, {"--tial", "5"}), "error: unknown option --tial / did you mean --tail?");
   EXPECT_TRUE(parsed(kUp, {"-x"}).starts_with("error: unknown option -x / usage: locald up"));
   EXPECT_TRUE(parsed(kUp, {"-dx"}).starts_with("error: unknown option -x"));
-  EXPECT_EQ(parsed(kUp, {"-p", "name"}), "error: unknown option -p / it goes before the verb: locald -p … up");
+  EXPECT_EQ(parsed(kUp, {"-p", "name"}),
+            "error: unknown option -p / it goes before the verb: locald -p … up");
 }
 
 TEST(Args, ValuesAreAskedForAndRefused) {
@@ -64,7 +67,8 @@ TEST(Args, EveryVerbExplainsItself) {
     const std::string text = help_text(*verb);
     EXPECT_NE(text.find(verb->summary), std::string::npos) << verb->name;
     EXPECT_NE(verb->run, nullptr) << verb->name;
-    for (const Option& o : verb->options) EXPECT_NE(text.find(std::string("--") + o.name), std::string::npos) << verb->name;
+    for (const Option& o : verb->options)
+      EXPECT_NE(text.find(std::string("--") + o.name), std::string::npos) << verb->name;
   }
 }
 
@@ -72,7 +76,8 @@ TEST(Durations, AreReadAsInTheProjectFile) {
   EXPECT_EQ(parse_duration_ms("--timeout", "1m30s").value(), 90'000);
   EXPECT_EQ(parse_duration_ms("--timeout", "200ms").value(), 200);
   EXPECT_EQ(parse_duration_ms("--timeout", "5").value(), 5'000);
-  for (const char* wrong : {"", "x", "5x", "s", "-1s", "1m30"}) EXPECT_FALSE(parse_duration_ms("--timeout", wrong)) << wrong;
+  for (const char* wrong : {"", "x", "5x", "s", "-1s", "1m30"})
+    EXPECT_FALSE(parse_duration_ms("--timeout", wrong)) << wrong;
 }
 
 TEST(Since, TakesDurationsTimesAndSeconds) {
@@ -80,8 +85,10 @@ TEST(Since, TakesDurationsTimesAndSeconds) {
   EXPECT_EQ(parse_since_ns("10s", kNow).value(), kNow - 10'000'000'000);
   EXPECT_EQ(parse_since_ns("1700000000", kNow).value(), 1'700'000'000'000'000'000u);
   EXPECT_EQ(parse_since_ns("2023-11-14T22:13:20Z", kNow).value(), 1'700'000'000'000'000'000u);
-  EXPECT_EQ(parse_since_ns("2023-11-14T23:13:20.5+01:00", kNow).value(), 1'700'000'000'500'000'000u);
-  for (const char* wrong : {"yesterday", "2023-11-14T", "2023-11-14T22:13:20X"}) EXPECT_FALSE(parse_since_ns(wrong, kNow)) << wrong;
+  EXPECT_EQ(parse_since_ns("2023-11-14T23:13:20.5+01:00", kNow).value(),
+            1'700'000'000'500'000'000u);
+  for (const char* wrong : {"yesterday", "2023-11-14T", "2023-11-14T22:13:20X"})
+    EXPECT_FALSE(parse_since_ns(wrong, kNow)) << wrong;
 }
 
 }  // namespace

@@ -55,12 +55,13 @@ class Session {
   bool stdin_open_ = false;
   bool greeted_ = false;  // the shim's status has come
   int interrupts_ = 0;
-  int code_ = -1;         // the end, once it is >= 0
+  int code_ = -1;  // the end, once it is >= 0
   std::string why_lost_;
 };
 
 void Session::send(Frame type, std::string_view payload) {
-  const FrameHeader header{static_cast<std::uint32_t>(payload.size()), static_cast<std::uint8_t>(type), {}};
+  const FrameHeader header{
+      static_cast<std::uint32_t>(payload.size()), static_cast<std::uint8_t>(type), {}};
   outgoing_.append(reinterpret_cast<const char*>(&header), sizeof header).append(payload);
 }
 
@@ -106,7 +107,9 @@ void Session::handle(Frame type, std::string_view payload) {
       return leave(exit.code > 0 ? exit.code : 125);
     }
     case Frame::lost:
-      why_lost_ = "the output came faster than it was read, so the connection was closed; the process goes on";
+      why_lost_ =
+          "the output came faster than it was read, so the connection was closed; the process goes "
+          "on";
       return leave(125);
     default:
       return;  // of a role that we do not have
@@ -118,16 +121,19 @@ Result<void> Session::read_socket() {
   const ssize_t n = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return {};
   if (n <= 0)
-    return Error(Errc::failed, greeted_ ? "the process's shim is gone" : "the process's shim refused the connection")
+    return Error(Errc::failed, greeted_ ? "the process's shim is gone"
+                                        : "the process's shim refused the connection")
         .with_hint("see what became of it: locald status");
   incoming_.append(buffer.data(), static_cast<std::size_t>(n));
   std::size_t at = 0;
   FrameHeader header{};
   while (code_ < 0 && incoming_.size() - at >= sizeof header) {
     std::memcpy(&header, incoming_.data() + at, sizeof header);
-    if (header.length > kFrameMax) return Error(Errc::corrupt, "the shim sent a frame that is too long");
+    if (header.length > kFrameMax)
+      return Error(Errc::corrupt, "the shim sent a frame that is too long");
     if (incoming_.size() - at - sizeof header < header.length) break;
-    handle(static_cast<Frame>(header.type), std::string_view(incoming_).substr(at + sizeof header, header.length));
+    handle(static_cast<Frame>(header.type),
+           std::string_view(incoming_).substr(at + sizeof header, header.length));
     at += sizeof header + header.length;
   }
   incoming_.erase(0, at);
@@ -135,7 +141,8 @@ Result<void> Session::read_socket() {
 }
 
 Result<void> Session::write_socket() {
-  const ssize_t n = ::send(socket_.get(), outgoing_.data(), outgoing_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  const ssize_t n =
+      ::send(socket_.get(), outgoing_.data(), outgoing_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (n > 0) outgoing_.erase(0, static_cast<std::size_t>(n));
   // A shim that has closed may have said `exited` before: what it said is read first.
   if (n < 0 && errno != EAGAIN && errno != EINTR) outgoing_.clear();
@@ -190,14 +197,16 @@ Result<int> Session::run() {
   options_.nonce.copy(hello.nonce, sizeof hello.nonce);
   send_struct(Frame::hello, hello);
   if (options_.tty) {
-    if (options_.forward_stdin && is_terminal(STDIN_FILENO)) raw_.emplace(TRY(RawTerminal::enter(STDIN_FILENO)));
+    if (options_.forward_stdin && is_terminal(STDIN_FILENO))
+      raw_.emplace(TRY(RawTerminal::enter(STDIN_FILENO)));
     send_size();
   }
   stdin_open_ = options_.forward_stdin;
   while (code_ < 0) {
     const bool more_stdin = stdin_open_ && outgoing_.size() < kStdinAhead;
-    std::array<pollfd, 3> fds{pollfd{socket_.get(), static_cast<short>(outgoing_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
-                              pollfd{signals_.fd(), POLLIN, 0}, pollfd{more_stdin ? STDIN_FILENO : -1, POLLIN, 0}};
+    std::array<pollfd, 3> fds{
+        pollfd{socket_.get(), static_cast<short>(outgoing_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
+        pollfd{signals_.fd(), POLLIN, 0}, pollfd{more_stdin ? STDIN_FILENO : -1, POLLIN, 0}};
     const int n = ::poll(fds.data(), fds.size(), keys_.holding() ? kPrefixPatience : -1);
     if (n < 0 && errno != EINTR) return Error::from_errno(errno, "poll");
     if (n == 0) send(Frame::in, keys_.flush());
@@ -232,13 +241,16 @@ std::string DetachKeys::feed(std::string_view typed, bool& detached) {
   return on;
 }
 
-std::string DetachKeys::flush() { return std::exchange(held_, false) ? std::string(1, kCtrlP) : std::string(); }
+std::string DetachKeys::flush() {
+  return std::exchange(held_, false) ? std::string(1, kCtrlP) : std::string();
+}
 
 Result<int> attach(const AttachOptions& options) {
   UniqueFd socket = TRY(sys::unix_connect(options.socket).context("connect to the process's shim"));
   if (const auto peer = TRY(sys::peer_cred(socket.get())); peer.uid != ::geteuid())
     return Error(Errc::denied, options.socket + " belongs to user " + std::to_string(peer.uid));
-  auto signals = TRY(Signals::create({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}));
+  auto signals =
+      TRY(Signals::create({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}));
   return Session(options, std::move(socket), std::move(signals)).run();
 }
 

@@ -8,7 +8,7 @@ namespace locald::cli {
 struct AttachOptions {
   std::string socket;  ///< of the shim, as the server gave it
   std::string nonce;
-  bool tty = false;          ///< the process has a terminal: ours goes raw, its size follows ours
+  bool tty = false;  ///< the process has a terminal: ours goes raw, its size follows ours
   bool forward_stdin = false;
   bool detach_keys = false;  ///< ctrl-p ctrl-q leaves, the process goes on
   /// The process was started for us (exec, container run), so it shares our fate: signals

@@ -88,8 +88,10 @@ class AttachTest : public testing::Test {
     send(Frame::status, {reinterpret_cast<const char*>(&status), sizeof status});
   }
   void send(Frame type, std::string_view payload = {}) {
-    const FrameHeader header{static_cast<std::uint32_t>(payload.size()), static_cast<std::uint8_t>(type), {}};
-    ASSERT_TRUE(sys::write_all(peer_.get(), {reinterpret_cast<const char*>(&header), sizeof header}));
+    const FrameHeader header{
+        static_cast<std::uint32_t>(payload.size()), static_cast<std::uint8_t>(type), {}};
+    ASSERT_TRUE(
+        sys::write_all(peer_.get(), {reinterpret_cast<const char*>(&header), sizeof header}));
     ASSERT_TRUE(sys::write_all(peer_.get(), payload));
   }
   void send_exit(int code, int signal, Frame type = Frame::exited, const std::string& text = "") {
@@ -200,7 +202,8 @@ TEST_F(AttachTest, TellsAProcessOfOursThatNobodyReads) {
 TEST_F(AttachTest, ATerminalIsRawMeanwhileAndRestored) {
   int controller = -1, terminal = -1;
   const winsize size{.ws_row = 33, .ws_col = 111, .ws_xpixel = 0, .ws_ypixel = 0};
-  if (::openpty(&controller, &terminal, nullptr, nullptr, &size) != 0) GTEST_SKIP() << "needs a pseudo terminal";
+  if (::openpty(&controller, &terminal, nullptr, nullptr, &size) != 0)
+    GTEST_SKIP() << "needs a pseudo terminal";
   const UniqueFd ours(controller), theirs(terminal);
   termios before{}, during{}, after{};
   ::tcgetattr(terminal, &before);

@@ -18,7 +18,8 @@ Result<ipc::Client> Context::connect() const {
 }
 
 Result<ipc::Client> Context::connect_running() const {
-  return ipc::Client::connect(TRY(paths()), {.start = false, .notice = notice, .any_version = true});
+  return ipc::Client::connect(TRY(paths()),
+                              {.start = false, .notice = notice, .any_version = true});
 }
 
 Result<std::string> working_dir() {
@@ -43,7 +44,9 @@ Json environment() {
     const auto equals = pair.find('=', 1);
     if (equals == std::string_view::npos) continue;
     const auto name = pair.substr(0, equals);
-    if (name == "LOCALD_INSTANCE" || name == "NOTIFY_SOCKET" || name == "LISTEN_FDS" || name == "LISTEN_PID") continue;
+    if (name == "LOCALD_INSTANCE" || name == "NOTIFY_SOCKET" || name == "LISTEN_FDS" ||
+        name == "LISTEN_PID")
+      continue;
     env.emplace_back(std::string(name), std::string(pair.substr(equals + 1)));
   }
   return Json(std::move(env));
@@ -53,7 +56,8 @@ Result<Json> environment_options(const std::vector<std::string>& options) {
   Json env = Json::object();
   for (const std::string& option : options) {
     const auto equals = option.find('=');
-    if (option.empty() || equals == 0) return Error(Errc::invalid_input, "-e " + option + ": a name is missing");
+    if (option.empty() || equals == 0)
+      return Error(Errc::invalid_input, "-e " + option + ": a name is missing");
     if (equals != std::string::npos) {
       env.set(option.substr(0, equals), option.substr(equals + 1));
     } else if (const char* value = std::getenv(option.c_str()); value != nullptr) {
@@ -68,16 +72,29 @@ Json resource_limits() {
     const char* name;
     __rlimit_resource number;
   };
-  constexpr Limit kLimits[] = {{"as", RLIMIT_AS},           {"core", RLIMIT_CORE},         {"cpu", RLIMIT_CPU},
-                               {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},       {"memlock", RLIMIT_MEMLOCK},
-                               {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},       {"nofile", RLIMIT_NOFILE},
-                               {"nproc", RLIMIT_NPROC},     {"rss", RLIMIT_RSS},           {"rtprio", RLIMIT_RTPRIO},
-                               {"rttime", RLIMIT_RTTIME},   {"sigpending", RLIMIT_SIGPENDING}, {"stack", RLIMIT_STACK}};
-  const auto value = [](rlim_t limit) { return limit == RLIM_INFINITY ? Json(nullptr) : Json(limit); };
+  constexpr Limit kLimits[] = {{"AS", RLIMIT_AS},
+                               {"CORE", RLIMIT_CORE},
+                               {"CPU", RLIMIT_CPU},
+                               {"DATA", RLIMIT_DATA},
+                               {"FSIZE", RLIMIT_FSIZE},
+                               {"MEMLOCK", RLIMIT_MEMLOCK},
+                               {"MSGQUEUE", RLIMIT_MSGQUEUE},
+                               {"NICE", RLIMIT_NICE},
+                               {"NOFILE", RLIMIT_NOFILE},
+                               {"NPROC", RLIMIT_NPROC},
+                               {"RSS", RLIMIT_RSS},
+                               {"RTPRIO", RLIMIT_RTPRIO},
+                               {"RTTIME", RLIMIT_RTTIME},
+                               {"SIGPENDING", RLIMIT_SIGPENDING},
+                               {"STACK", RLIMIT_STACK}};
+  const auto value = [](rlim_t limit) {
+    return limit == RLIM_INFINITY ? Json(nullptr) : Json(limit);
+  };
   Json limits = Json::object();
   for (const Limit& limit : kLimits) {
     rlimit now{};
-    if (::getrlimit(limit.number, &now) == 0) limits.set(limit.name, Json::array({value(now.rlim_cur), value(now.rlim_max)}));
+    if (::getrlimit(limit.number, &now) == 0)
+      limits.set(limit.name, Json::array({value(now.rlim_cur), value(now.rlim_max)}));
   }
   return limits;
 }

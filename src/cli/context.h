@@ -26,7 +26,8 @@ struct Context {
 /// The working folder. Errc::not_found where it has been removed.
 Result<std::string> working_dir();
 
-/// This process's environment as an object, without what ties it to a service of ours that it runs in.
+/// This process's environment as an object, without what ties it to a service of ours that it runs
+/// in.
 Json environment();
 
 /// What `-e K=V` and `-e K` (the value from our own environment) say, in order.
@@ -35,7 +36,7 @@ Result<Json> environment_options(const std::vector<std::string>& options);
 /// An image as the server needs it: paths of oci:DIR:TAG and the like made absolute.
 Result<std::string> image_name(const std::string& reference);
 
-/// {"nofile": [soft, hard], …}, null for infinity; and the umask, unchanged.
+/// {"NOFILE": [soft, hard], …}, null for infinity; and the umask, unchanged.
 Json resource_limits();
 unsigned umask_of_process();
 

@@ -26,7 +26,8 @@ bool has_ended(const std::string& state) {
 /// then (after a signal) going down. One poll loop drives all three.
 class Foreground {
  public:
-  Foreground(ipc::Client& client, Signals signals) : client_(client), signals_(std::move(signals)) {}
+  Foreground(Context& context, ipc::Client& client, Signals signals)
+      : context_(context), client_(client), signals_(std::move(signals)) {}
 
   Result<int> run(const Json& request);
 
@@ -35,13 +36,16 @@ class Foreground {
   Result<void> open_logs();
   Result<void> on_up(ipc::Call::Item item);
   Result<void> on_watch(ipc::Call::Item item);
-  Result<void> drain(std::optional<ipc::Call>& call, Result<void> (Foreground::*handle)(ipc::Call::Item));
+  Result<void> drain(std::optional<ipc::Call>& call,
+                     Result<void> (Foreground::*handle)(ipc::Call::Item));
   Result<void> on_down(ipc::Call::Item item);
+  Result<void> watch_again(Error why);
   Result<void> interrupted();
   Result<void> print_logs();
   void say_state(const Json& service);
   bool all_ended() const;
 
+  Context& context_;
   ipc::Client& client_;
   Signals signals_;
   Json project_;  // the request's {"project": …}
@@ -49,12 +53,13 @@ class Foreground {
   std::optional<LogReader> logs_;
   std::optional<LogPrinter> printer_;
   std::optional<Progress> progress_{std::in_place};
-  std::map<std::string, LogPosition> ends_;    // of the logs before this `up`
-  std::map<std::string, Json> states_;         // the services, as last heard
-  std::map<std::string, std::string> said_;    // what stderr was told of each
+  std::map<std::string, LogPosition> ends_;  // of the logs before this `up`
+  std::map<std::string, Json> states_;       // the services, as last heard
+  std::map<std::string, std::string> said_;  // what stderr was told of each
   int signals_seen_ = 0;
-  bool gone_ = false;      // the project is down, by us or by another
-  bool unheard_ = false;   // nobody reads stdout any more
+  int reconnects_ = 0;
+  bool gone_ = false;     // the project is down, by us or by another
+  bool unheard_ = false;  // nobody reads stdout any more
 };
 
 /// Where the logs of services that run already end now: what they wrote before is not of this `up`.
@@ -85,11 +90,14 @@ Result<void> Foreground::open_logs() {
 void Foreground::say_state(const Json& service) {
   const std::string& name = service["name"].as_string();
   std::string text = state_text(service);
-  if (service["state"].as_string() == "running" && service["url"].is_string()) text += "  " + service["url"].as_string();
+  if (service["state"].as_string() == "running" && service["url"].is_string())
+    text += "  " + service["url"].as_string();
   if (std::exchange(said_[name], text) == text) return;
   const bool colour = has_colour(STDERR_FILENO);
   err(paint(Colour::bold, name, colour) + ": " +
-      paint(state_colour(service["state"].as_string(), service["health"].as_string()), text, colour) + "\n");
+      paint(state_colour(service["state"].as_string(), service["health"].as_string()), text,
+            colour) +
+      "\n");
 }
 
 Result<void> Foreground::on_up(ipc::Call::Item item) {
@@ -104,7 +112,8 @@ Result<void> Foreground::on_up(ipc::Call::Item item) {
   }
   up_.reset();
   progress_.reset();
-  for (const Json& service : item.value["services"].as_array()) states_[service["name"].as_string()] = service;
+  for (const Json& service : item.value["services"].as_array())
+    states_[service["name"].as_string()] = service;
   report_up(item.value);
   if (!logs_) TRY(open_logs());
   watch_ = TRY(client_.start("watch", project_));
@@ -134,12 +143,22 @@ Result<void> Foreground::on_down(ipc::Call::Item item) {
 }
 
 /// Handles all that has come of one call. The handler may end the call.
-Result<void> Foreground::drain(std::optional<ipc::Call>& call, Result<void> (Foreground::*handle)(ipc::Call::Item)) {
+Result<void> Foreground::drain(std::optional<ipc::Call>& call,
+                               Result<void> (Foreground::*handle)(ipc::Call::Item)) {
   while (call) {
     auto item = TRY(call->poll());
     if (item.kind == ipc::Call::Kind::nothing) return {};
     TRY((this->*handle)(std::move(item)));
   }
+  return {};
+}
+
+/// The server died or was upgraded: services go on, and so do we, with the next server.
+Result<void> Foreground::watch_again(Error why) {
+  watch_.reset();
+  if (++reconnects_ > 5) return why;
+  client_ = TRY(context_.connect());
+  watch_ = TRY(client_.start("watch", project_));
   return {};
 }
 
@@ -168,7 +187,8 @@ Result<void> Foreground::print_logs() {
 
 bool Foreground::all_ended() const {
   return !states_.empty() && !up_ && !down_ &&
-         std::all_of(states_.begin(), states_.end(), [](const auto& s) { return has_ended(s.second["state"].as_string()); });
+         std::all_of(states_.begin(), states_.end(),
+                     [](const auto& s) { return has_ended(s.second["state"].as_string()); });
 }
 
 Result<int> Foreground::run(const Json& request) {
@@ -179,7 +199,8 @@ Result<int> Foreground::run(const Json& request) {
     TRY(drain(up_, &Foreground::on_up));
     // As soon as the project is known its logs can be shown below the progress.
     if (!logs_ && !states_.empty() && !is_terminal(STDERR_FILENO)) TRY(open_logs());
-    TRY(drain(watch_, &Foreground::on_watch));
+    if (auto watched = drain(watch_, &Foreground::on_watch); !watched)
+      TRY(watch_again(std::move(watched).error()));
     TRY(drain(down_, &Foreground::on_down));
     const bool end = gone_ || (watch_ && signals_seen_ == 0 && all_ended());
     TRY(print_logs());
@@ -190,7 +211,8 @@ Result<int> Foreground::run(const Json& request) {
                               pollfd{down_ ? down_->fd() : -1, POLLIN, 0},
                               pollfd{logs_ && !unheard_ ? logs_->fd() : -1, POLLIN, 0},
                               pollfd{unheard_ ? -1 : STDOUT_FILENO, 0, 0}};
-    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return Error::from_errno(errno, "poll");
+    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR)
+      return Error::from_errno(errno, "poll");
     if ((fds[5].revents & POLLERR) != 0) {
       unheard_ = true;
       if (signals_seen_ == 0) TRY(interrupted());
@@ -212,10 +234,10 @@ Result<int> Foreground::run(const Json& request) {
 
 }  // namespace
 
-Result<int> run_in_foreground(ipc::Client& client, const Json& request) {
+Result<int> run_in_foreground(Context& context, ipc::Client& client, const Json& request) {
   // Before anything is started, so that no Ctrl-C falls between.
   auto signals = TRY(Signals::create({SIGINT, SIGTERM, SIGHUP}));
-  return Foreground(client, std::move(signals)).run(request);
+  return Foreground(context, client, std::move(signals)).run(request);
 }
 
 }  // namespace locald::cli

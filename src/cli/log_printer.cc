@@ -15,13 +15,16 @@ constexpr std::size_t kBlock = 64u << 10;  // bytes that are written at once
 
 }  // namespace
 
-LogPrinter::LogPrinter(Options options) : options_(std::move(options)), cut_(options_.names.size()) {
+LogPrinter::LogPrinter(Options options)
+    : options_(std::move(options)), cut_(options_.names.size()) {
   const bool colour = has_colour(STDOUT_FILENO);
   std::size_t width = 0;
   for (const std::string& name : options_.names) width = std::max(width, name.size());
   for (std::size_t i = 0; i < options_.names.size(); ++i) {
     const std::string& name = options_.names[i];
-    prefixes_.push_back(paint(service_colour(i), name + std::string(width - name.size(), ' ') + " |", colour) + " ");
+    prefixes_.push_back(
+        paint(service_colour(i), name + std::string(width - name.size(), ' ') + " |", colour) +
+        " ");
   }
 }
 
@@ -30,7 +33,9 @@ void LogPrinter::append(std::string& text, const LogLine& line) {
     const bool note = line.stream == LogStream::note;
     Json object = Json::object({{"service", options_.names[line.source]},
                                 {"time", timestamp(line.time_ns)},
-                                {"stream", note ? "locald" : line.stream == LogStream::err ? "stderr" : "stdout"},
+                                {"stream", note                            ? "locald"
+                                           : line.stream == LogStream::err ? "stderr"
+                                                                           : "stdout"},
                                 {"line", to_utf8(line.text)},
                                 {"instance", line.instance}});
     if (line.cut) object.set("continues", true);

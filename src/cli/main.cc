@@ -20,12 +20,14 @@ namespace {
 std::string overview() {
   std::string text =
       "usage: locald [-C DIR] [-f FILE] [-p NAME] VERB …\n\n"
-      "Runs a project's services from one locald.toml: host processes and OCI images, no Docker, no root.\n\n"
+      "Runs a project's services from one locald.toml: host processes and OCI images, no Docker, "
+      "no root.\n\n"
       "verbs:\n";
   std::size_t width = 0;
   for (const Verb* verb : all_verbs()) width = std::max(width, std::strlen(verb->name));
   for (const Verb* verb : all_verbs())
-    text += "  " + std::string(verb->name) + std::string(width - std::strlen(verb->name) + 2, ' ') + verb->summary + "\n";
+    text += "  " + std::string(verb->name) + std::string(width - std::strlen(verb->name) + 2, ' ') +
+            verb->summary + "\n";
   text +=
       "\noptions before the verb:\n"
       "  -C DIR      work in DIR: locald.toml is looked for there and upward\n"
@@ -34,7 +36,8 @@ std::string overview() {
       "  --version   print the version\n"
       "  -h, --help  show this text; `locald VERB --help` says more\n\n"
       "LOCALD_HOME=DIR keeps everything under DIR. NO_COLOR turns colours off.\n"
-      "Exit codes: 0; 1 failure; 2 usage; exec and container run: the process's own, 125 locald's failure,\n"
+      "Exit codes: 0; 1 failure; 2 usage; exec and container run: the process's own, 125 locald's "
+      "failure,\n"
       "126 not executable, 127 not found, 128+n ended by signal n.\n";
   return text;
 }
@@ -58,10 +61,12 @@ int unknown_verb(const std::vector<std::string>& words) {
     names.push_back(name);
   }
   if (!groups.empty()) {
-    if (words.size() == 1 || words[1].starts_with("-")) return usage_error("which? " + join(groups, ", "), "locald --help lists all verbs");
+    if (words.size() == 1 || words[1].starts_with("-"))
+      return usage_error("which? " + join(groups, ", "), "locald --help lists all verbs");
     const auto near = did_you_mean(words[0] + " " + words[1], groups);
-    return usage_error("there is no verb \"" + words[0] + " " + words[1] + "\"",
-                       near ? "did you mean locald " + *near + "?" : "there are: " + join(groups, ", "));
+    return usage_error(
+        "there is no verb \"" + words[0] + " " + words[1] + "\"",
+        near ? "did you mean locald " + *near + "?" : "there are: " + join(groups, ", "));
   }
   const auto near = did_you_mean(words[0], names);
   return usage_error("there is no verb \"" + words[0] + "\"",
@@ -100,7 +105,8 @@ Result<std::string> absolute(const std::string& path) {
 
 int run(int argc, char** argv) {
   Context context;
-  const option longs[] = {{"help", no_argument, nullptr, 'h'}, {"version", no_argument, nullptr, 'V'}, {}};
+  const option longs[] = {
+      {"help", no_argument, nullptr, 'h'}, {"version", no_argument, nullptr, 'V'}, {}};
   ::opterr = 0;
   int found = 0;
   while ((found = ::getopt_long(argc, argv, "+:C:f:p:h", longs, nullptr)) != -1) {
@@ -123,15 +129,20 @@ int run(int argc, char** argv) {
       case 'h':
         return out(overview()) ? 0 : 1;
       case 'V':
-        return out("locald " + std::string(ipc::kVersion) + " (" + std::string(ipc::kBuild) + ")\n") ? 0 : 1;
+        return out("locald " + std::string(ipc::kVersion) + " (" + std::string(ipc::kBuild) + ")\n")
+                   ? 0
+                   : 1;
       case ':':
-        return usage_error(std::string("option ") + argv[::optind - 1] + " needs a value", "locald --help");
+        return usage_error(std::string("option ") + argv[::optind - 1] + " needs a value",
+                           "locald --help");
       default:
         return usage_error(std::string("unknown option ") + argv[::optind - 1],
                            "only -C, -f, -p, --help and --version go before the verb");
     }
   }
-  if (const char* name = std::getenv("LOCALD_PROJECT"); !context.project && name != nullptr && *name != 0) context.project = name;
+  if (const char* name = std::getenv("LOCALD_PROJECT");
+      !context.project && name != nullptr && *name != 0)
+    context.project = name;
   std::vector<std::string> words(argv + ::optind, argv + argc);
   if (words.empty()) {
     err(overview());
@@ -140,7 +151,8 @@ int run(int argc, char** argv) {
   if (words[0] == "help") return print_help({words.begin() + 1, words.end()});
   std::size_t used = 0;
   if (const Verb* verb = find_verb(words, used))
-    return run_verb(*verb, context, {words.begin() + static_cast<std::ptrdiff_t>(used), words.end()});
+    return run_verb(*verb, context,
+                    {words.begin() + static_cast<std::ptrdiff_t>(used), words.end()});
   if (words.size() > 1 && (words[1] == "--help" || words[1] == "-h")) return print_help({words[0]});
   return unknown_verb(words);
 }

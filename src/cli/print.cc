@@ -19,7 +19,8 @@ bool err(std::string_view text) { return static_cast<bool>(sys::write_all(STDERR
 void print_error(const Error& error) {
   const bool colour = has_colour(STDERR_FILENO);
   std::string text = paint(Colour::red, "error:", colour) + " " + error.message() + "\n";
-  if (!error.hint().empty()) text += paint(Colour::cyan, "hint:", colour) + " " + error.hint() + "\n";
+  if (!error.hint().empty())
+    text += paint(Colour::cyan, "hint:", colour) + " " + error.hint() + "\n";
   err(text);
 }
 
@@ -30,7 +31,8 @@ bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 bool has_colour(int fd) {
   const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
-  return (no_color == nullptr || *no_color == 0) && (term == nullptr || std::string_view(term) != "dumb") && is_terminal(fd);
+  return (no_color == nullptr || *no_color == 0) &&
+         (term == nullptr || std::string_view(term) != "dumb") && is_terminal(fd);
 }
 
 int terminal_width(int fd) {
@@ -44,11 +46,13 @@ int terminal_width(int fd) {
 std::string paint(Colour colour, std::string_view text, bool on) {
   if (!on || colour == Colour::none) return std::string(text);
   constexpr const char* kCodes[] = {"0", "31", "32", "33", "34", "35", "36", "2", "1"};
-  return "\x1b[" + std::string(kCodes[static_cast<int>(colour)]) + "m" + std::string(text) + "\x1b[0m";
+  return "\x1b[" + std::string(kCodes[static_cast<int>(colour)]) + "m" + std::string(text) +
+         "\x1b[0m";
 }
 
 Colour service_colour(std::size_t n) {
-  constexpr Colour kColours[] = {Colour::cyan, Colour::yellow, Colour::green, Colour::magenta, Colour::blue};
+  constexpr Colour kColours[] = {Colour::cyan, Colour::yellow, Colour::green, Colour::magenta,
+                                 Colour::blue};
   return kColours[n % std::size(kColours)];
 }
 
@@ -91,11 +95,13 @@ std::string cut_to(std::string_view text, std::size_t columns) {
   return coloured ? cut + "\x1b[0m" : cut;
 }
 
-std::string table(const std::vector<std::string>& headings, const std::vector<std::vector<std::string>>& rows) {
+std::string table(const std::vector<std::string>& headings,
+                  const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const std::string& heading : headings) widths.push_back(columns_of(heading));
   for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
+    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], columns_of(row[i]));
   std::string text;
   const auto print = [&](const std::vector<std::string>& row) {
     std::string line;
@@ -125,21 +131,27 @@ std::string timestamp(std::uint64_t time_ns) {
   ::gmtime_r(&seconds, &tm);
   char text[64];
   const auto n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-  std::snprintf(text + n, sizeof text - n, ".%06lluZ", static_cast<unsigned long long>(time_ns / 1000 % 1'000'000));
+  std::snprintf(text + n, sizeof text - n, ".%06lluZ",
+                static_cast<unsigned long long>(time_ns / 1000 % 1'000'000));
   return text;
 }
 
 std::uint64_t now_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 std::string to_utf8(std::string_view bytes) {
   std::string text;
   for (std::size_t i = 0; i < bytes.size();) {
     const auto c = static_cast<unsigned char>(bytes[i]);
-    const std::size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    const std::size_t length = c < 0x80                ? 1
+                               : c >= 0xc2 && c < 0xe0 ? 2
+                               : c >= 0xe0 && c < 0xf0 ? 3
+                               : c >= 0xf0 && c < 0xf5 ? 4
+                                                       : 0;
     bool good = length != 0 && i + length <= bytes.size();
     std::uint32_t point = length == 1 ? c : length == 0 ? 0 : c & (0x7fu >> length);
     for (std::size_t k = 1; good && k < length; ++k) {
@@ -149,7 +161,8 @@ std::string to_utf8(std::string_view bytes) {
     }
     // Overlong forms, surrogates and what lies beyond Unicode are no UTF-8 either.
     constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-    good = good && point >= kLeast[length] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
+    good =
+        good && point >= kLeast[length] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
     text.append(good ? bytes.substr(i, length) : std::string_view("\xef\xbf\xbd"));
     i += good ? length : 1;
   }

@@ -31,11 +31,12 @@ Colour service_colour(std::size_t n);
 Colour state_colour(std::string_view state, std::string_view health);
 
 /// Columns under headings, two blanks apart; escape sequences take no room.
-std::string table(const std::vector<std::string>& headings, const std::vector<std::vector<std::string>>& rows);
+std::string table(const std::vector<std::string>& headings,
+                  const std::vector<std::vector<std::string>>& rows);
 
-std::string duration_text(std::int64_t seconds);      ///< "3s", "5m", "2h13m", "4d"
-std::string timestamp(std::uint64_t time_ns);         ///< RFC 3339, UTC, microseconds
-std::uint64_t now_ns();                               ///< CLOCK_REALTIME
+std::string duration_text(std::int64_t seconds);  ///< "3s", "5m", "2h13m", "4d"
+std::string timestamp(std::uint64_t time_ns);     ///< RFC 3339, UTC, microseconds
+std::uint64_t now_ns();                           ///< CLOCK_REALTIME
 /// Valid UTF-8: what is not becomes U+FFFD. For JSON; logs on a terminal stay as they are.
 std::string to_utf8(std::string_view bytes);
 /// Columns that `text` takes: UTF-8 code points, escape sequences left out.

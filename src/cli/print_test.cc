@@ -24,17 +24,27 @@ TEST(Print, TimestampsAreUtcWithMicroseconds) {
 
 TEST(Print, MakesValidUtf8OfAnyBytes) {
   EXPECT_EQ(to_utf8("größe €😀"), "größe €😀");
-  EXPECT_EQ(to_utf8("a\xff" "b\xc3"), "a\xef\xbf\xbd" "b\xef\xbf\xbd");
+  EXPECT_EQ(to_utf8("a\xff"
+                    "b\xc3"),
+            "a\xef\xbf\xbd"
+            "b\xef\xbf\xbd");
   EXPECT_EQ(to_utf8("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // a surrogate
 }
 
 TEST(Print, StatesAreToldInWords) {
-  const auto service = [](const std::string& state, Json code, Json signal, const std::string& reason) {
-    return Json::object({{"state", state}, {"health", "none"}, {"exit_code", std::move(code)}, {"signal", std::move(signal)}, {"reason", reason}});
+  const auto service = [](const std::string& state, Json code, Json signal,
+                          const std::string& reason) {
+    return Json::object({{"state", state},
+                         {"health", "none"},
+                         {"exit_code", std::move(code)},
+                         {"signal", std::move(signal)},
+                         {"reason", reason}});
   };
   EXPECT_EQ(state_text(service("exited", 3, nullptr, "")), "exited 3");
-  EXPECT_EQ(state_text(service("failed", nullptr, 11, "core dumped")), "failed by SIGSEGV: core dumped");
-  EXPECT_EQ(state_text(Json::object({{"state", "running"}, {"health", "healthy"}})), "running (healthy)");
+  EXPECT_EQ(state_text(service("failed", nullptr, 11, "core dumped")),
+            "failed by SIGSEGV: core dumped");
+  EXPECT_EQ(state_text(Json::object({{"state", "running"}, {"health", "healthy"}})),
+            "running (healthy)");
 }
 
 TEST(LogPrinter, PrefixesLinesAndGoesOnWithCutOnes) {
@@ -46,8 +56,13 @@ TEST(LogPrinter, PrefixesLinesAndGoesOnWithCutOnes) {
 
 TEST(LogPrinter, JsonIsValidWhateverTheServiceWrote) {
   LogPrinter printer({.names = {"web"}, .json = true});
-  EXPECT_EQ(printer.format({.source = 0, .time_ns = 0, .stream = LogStream::err, .text = "\xff\"x\x01", .instance = "ab"}),
-            "{\"service\":\"web\",\"time\":\"1970-01-01T00:00:00.000000Z\",\"stream\":\"stderr\",\"line\":\"\xef\xbf\xbd\\\"x\\u0001\",\"instance\":\"ab\"}\n");
+  EXPECT_EQ(printer.format({.source = 0,
+                            .time_ns = 0,
+                            .stream = LogStream::err,
+                            .text = "\xff\"x\x01",
+                            .instance = "ab"}),
+            "{\"service\":\"web\",\"time\":\"1970-01-01T00:00:00.000000Z\",\"stream\":\"stderr\","
+            "\"line\":\"\xef\xbf\xbd\\\"x\\u0001\",\"instance\":\"ab\"}\n");
 }
 
 }  // namespace

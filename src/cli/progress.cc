@@ -14,7 +14,9 @@ namespace {
 constexpr std::chrono::milliseconds kRedraw{66};
 
 std::string bar(std::uint64_t done, std::uint64_t total, std::size_t width) {
-  const auto full = total == 0 ? 0 : static_cast<std::size_t>(std::min<std::uint64_t>(done * width / total, width));
+  const auto full =
+      total == 0 ? 0
+                 : static_cast<std::size_t>(std::min<std::uint64_t>(done * width / total, width));
   std::string text = "[";
   text.append(full, '#').append(width - full, '.');
   return text + "]";
@@ -38,13 +40,15 @@ std::string state_text(const Json& service) {
   if (state == "running" && !health.empty() && health != "none") text += " (" + health + ")";
   if (service["signal"].is_int() && service["signal"].as_int() != 0) {
     const char* name = ::sigabbrev_np(static_cast<int>(service["signal"].as_int()));
-    text += " by SIG" + (name != nullptr ? std::string(name) : std::to_string(service["signal"].as_int()));
+    text += " by SIG" +
+            (name != nullptr ? std::string(name) : std::to_string(service["signal"].as_int()));
   } else if (service["signal"].is_string() && !service["signal"].as_string().empty()) {
     text += " by " + service["signal"].as_string();
   } else if (service["exit_code"].is_int() && state != "running" && state != "stopped") {
     text += " " + std::to_string(service["exit_code"].as_int());
   }
-  if (const std::string& reason = service["reason"].as_string(); !reason.empty()) text += ": " + reason;
+  if (const std::string& reason = service["reason"].as_string(); !reason.empty())
+    text += ": " + reason;
   return text;
 }
 
@@ -83,7 +87,8 @@ void Progress::state(const Json& service) {
   r.state = service["state"].as_string();
   r.health = service["health"].as_string();
   r.detail = state_text(service);
-  if (r.state == "running" && service["url"].is_string()) r.detail += "  " + service["url"].as_string();
+  if (r.state == "running" && service["url"].is_string())
+    r.detail += "  " + service["url"].as_string();
   if (r.state != "preparing") {
     r.phase.clear();
     r.items.clear();
@@ -106,16 +111,23 @@ void Progress::event(const Json& event) {
 }
 
 std::string Progress::text(const std::string& name, const Row& r, std::size_t width) const {
-  std::string line = name.empty() ? "" : paint(Colour::bold, name, colour_) + std::string(width - name.size() + 2, ' ');
-  if (r.phase.empty()) return line + paint(state_colour(r.state, r.health), r.detail.empty() ? r.state : r.detail, colour_);
+  std::string line =
+      name.empty() ? ""
+                   : paint(Colour::bold, name, colour_) + std::string(width - name.size() + 2, ' ');
+  if (r.phase.empty())
+    return line +
+           paint(state_colour(r.state, r.health), r.detail.empty() ? r.state : r.detail, colour_);
   Amount sum;
   for (const auto& [item, amount] : r.items) {
     sum.done += amount.done;
     sum.total += amount.total;
   }
   line += paint(Colour::yellow, phase_text(r.phase), colour_);
-  if (sum.total > 0) line += "  " + bar(sum.done, sum.total, 24) + "  " + human_bytes(sum.done) + " of " + human_bytes(sum.total);
-  else if (sum.done > 0) line += "  " + human_bytes(sum.done);
+  if (sum.total > 0)
+    line += "  " + bar(sum.done, sum.total, 24) + "  " + human_bytes(sum.done) + " of " +
+            human_bytes(sum.total);
+  else if (sum.done > 0)
+    line += "  " + human_bytes(sum.done);
   return line;
 }
 
@@ -133,7 +145,8 @@ void Progress::draw(bool now) {
   std::size_t width = 0;
   for (const std::string& name : order_) width = std::max(width, name.size());
   std::string block;
-  for (const std::string& name : order_) block += cut_to(text(name, rows_[name], width), columns) + "\x1b[K\n";
+  for (const std::string& name : order_)
+    block += cut_to(text(name, rows_[name], width), columns) + "\x1b[K\n";
   const std::string up = drawn_ == 0 ? "" : "\x1b[" + std::to_string(drawn_) + "A";
   err(up + block);
   drawn_ = order_.size();

@@ -25,7 +25,8 @@ int set(int fd, const termios& mode) {
 
 std::optional<TerminalSize> terminal_size(int fd) {
   winsize size{};
-  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0) return std::nullopt;
+  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
+    return std::nullopt;
   return TerminalSize{size.ws_row, size.ws_col};
 }
 
@@ -37,7 +38,8 @@ Result<RawTerminal> RawTerminal::enter(int fd) {
   return terminal;
 }
 
-RawTerminal::RawTerminal(RawTerminal&& other) noexcept : fd_(std::exchange(other.fd_, -1)), saved_(other.saved_) {}
+RawTerminal::RawTerminal(RawTerminal&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), saved_(other.saved_) {}
 
 RawTerminal::~RawTerminal() {
   if (fd_ >= 0) set(fd_, saved_);

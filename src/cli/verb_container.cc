@@ -13,14 +13,18 @@ namespace {
 Result<int> run_run(Context& context, const Args& args) {
   const bool tty = args.has("tty"), detach = args.has("detach");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
-  const auto text_or_null = [&](const char* name) { return args.has(name) ? Json(*args.value(name)) : Json(); };
+  const auto text_or_null = [&](const char* name) {
+    return args.has(name) ? Json(*args.value(name)) : Json();
+  };
   const auto env_given = environment_options(args.values("env"));
-  if (!env_given) return usage_error(env_given.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
+  if (!env_given)
+    return usage_error(env_given.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
   const std::string pull = args.value("pull").value_or("missing");
   if (pull != "missing" && pull != "always" && pull != "never")
     return usage_error("--pull: \"" + pull + "\" is none of missing, always, never");
   Json env = env_given.value();
-  if (const char* term = ::getenv("TERM"); tty && term != nullptr && !env.contains("TERM")) env.set("TERM", term);
+  if (const char* term = ::getenv("TERM"); tty && term != nullptr && !env.contains("TERM"))
+    env.set("TERM", term);
   Json request = Json::object({{"image", TRY(image_name(args.argument(0)))},
                                {"argv", Json(args.rest(1))},
                                {"entrypoint", text_or_null("entrypoint")},
@@ -42,7 +46,8 @@ Result<int> run_run(Context& context, const Args& args) {
   Json reply;
   {
     Progress progress;
-    reply = TRY(client.call("container/run", request, [&](const Json& event) { progress.event(event); }));
+    reply = TRY(
+        client.call("container/run", request, [&](const Json& event) { progress.event(event); }));
   }
   if (detach) return out(reply["id"].as_string() + "\n") ? 0 : 125;
   return attach({.socket = reply["socket"].as_string(),
@@ -58,15 +63,17 @@ Result<int> run_ls(Context& context, const Args& args) {
   std::vector<std::vector<std::string>> rows;
   const bool colour = has_colour(STDOUT_FILENO);
   for (const Json& container : reply["containers"].as_array())
-    rows.push_back({container["id"].as_string(), container["image"].as_string(),
-                    paint(state_colour(container["state"].as_string(), ""), state_text(container), colour),
-                    container["pid"].is_int() ? std::to_string(container["pid"].as_int()) : "-"});
+    rows.push_back(
+        {container["id"].as_string(), container["image"].as_string(),
+         paint(state_colour(container["state"].as_string(), ""), state_text(container), colour),
+         container["pid"].is_int() ? std::to_string(container["pid"].as_int()) : "-"});
   return out(table({"CONTAINER", "IMAGE", "STATE", "PID"}, rows)) ? 0 : 1;
 }
 
 Result<int> run_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("container/rm", Json::object({{"ids", args.arguments()}, {"force", args.has("force")}})));
+  const Json reply = TRY(client.call(
+      "container/rm", Json::object({{"ids", args.arguments()}, {"force", args.has("force")}})));
   std::string text;
   for (const std::string& id : reply["removed"].as_strings()) text += id + "\n";
   return out(text) ? 0 : 1;
@@ -78,18 +85,21 @@ const Verb kContainerRun{
     .name = "container run",
     .usage = "[OPTION…] IMAGE [--] [COMMAND [ARG…]]",
     .summary = "run one container from an image",
-    .details = "Options end at IMAGE; what follows is the container's. The exit code is the process's own; 125 where\n"
-               "locald failed, 126 not executable, 127 not found, 128+n ended by signal n.\n\n"
-               "examples:\n"
-               "  locald container run --rm -it debian:12 bash\n"
-               "  locald container run --rm -v \"$PWD:/src:ro\" -w /src python:3 python3 -m unittest\n"
-               "  locald container run -d --name cache redis:7\n",
+    .details =
+        "Options end at IMAGE; what follows is the container's. The exit code is the process's "
+        "own; 125 where\n"
+        "locald failed, 126 not executable, 127 not found, 128+n ended by signal n.\n\n"
+        "examples:\n"
+        "  locald container run --rm -it debian:12 bash\n"
+        "  locald container run --rm -v \"$PWD:/src:ro\" -w /src python:3 python3 -m unittest\n"
+        "  locald container run -d --name cache redis:7\n",
     .options = {{0, "rm", nullptr, "remove the container when it has ended"},
                 {'i', "interactive", nullptr, "forward stdin"},
                 {'t', "tty", nullptr, "give it a terminal"},
                 {'d', "detach", nullptr, "return when it runs, and print its id"},
                 {'e', "env", "NAME[=VALUE]", "set a variable, or pass ours on; may be repeated"},
-                {'v', "volume", "SOURCE:DIR[:ro]", "a folder (a path) or a named volume; may be repeated"},
+                {'v', "volume", "SOURCE:DIR[:ro]",
+                 "a folder (a path) or a named volume; may be repeated"},
                 {'u', "user", "USER[:GROUP]", "run as this user, by name or number"},
                 {'w', "workdir", "DIR", "in this folder of the container"},
                 {0, "entrypoint", "PROGRAM", "instead of the image's own"},

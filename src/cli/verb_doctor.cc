@@ -10,7 +10,8 @@ namespace {
 /// The checks of the server, or the one that says why there is none.
 Json checks(Context& context) {
   auto client = context.connect();
-  auto reply = client ? client->call("doctor", Json::object()) : Result<Json>(std::move(client).error());
+  auto reply =
+      client ? client->call("doctor", Json::object()) : Result<Json>(std::move(client).error());
   if (reply) return (*reply)["checks"];
   return Json::array({Json::object({{"name", "server"},
                                     {"status", "fail"},
@@ -26,11 +27,17 @@ Result<int> run(Context& context, const Args& args) {
   for (const Json& check : list.as_array()) {
     const std::string& status = check["status"].as_string();
     failed = failed || status == "fail";
-    const Colour shade = status == "ok" ? Colour::green : status == "warn" ? Colour::yellow : Colour::red;
-    text += paint(shade, status, colour) + std::string(6 - std::min<std::size_t>(status.size(), 5), ' ') + check["name"].as_string();
-    if (const std::string& message = check["message"].as_string(); !message.empty()) text += ": " + message;
+    const Colour shade = status == "ok"     ? Colour::green
+                         : status == "warn" ? Colour::yellow
+                                            : Colour::red;
+    text += paint(shade, status, colour) +
+            std::string(6 - std::min<std::size_t>(status.size(), 5), ' ') +
+            check["name"].as_string();
+    if (const std::string& message = check["message"].as_string(); !message.empty())
+      text += ": " + message;
     text += "\n";
-    if (const std::string& hint = check["hint"].as_string(); !hint.empty()) text += "      hint: " + hint + "\n";
+    if (const std::string& hint = check["hint"].as_string(); !hint.empty())
+      text += "      hint: " + hint + "\n";
   }
   if (args.has("json")) text = Json::object({{"checks", list}}).dump(/*pretty=*/true) + "\n";
   return out(text) && !failed ? 0 : 1;

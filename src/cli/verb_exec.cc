@@ -16,12 +16,16 @@ Result<int> run_exec(Context& context, const Args& args) {
   request.set("service", args.argument(0));
   request.set("argv", Json(args.rest(1)));
   const auto env = environment_options(args.values("env"));
-  if (!env) return usage_error(env.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
+  if (!env)
+    return usage_error(env.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
   Json all = env.value();
   // A terminal without its kind is of little use; an explicit -e wins.
-  if (const char* term = ::getenv("TERM"); tty && term != nullptr && !all.contains("TERM")) all.set("TERM", term);
+  if (const char* term = ::getenv("TERM"); tty && term != nullptr && !all.contains("TERM"))
+    all.set("TERM", term);
   request.set("env", std::move(all));
-  const auto text_or_null = [&](const char* name) { return args.has(name) ? Json(*args.value(name)) : Json(); };
+  const auto text_or_null = [&](const char* name) {
+    return args.has(name) ? Json(*args.value(name)) : Json();
+  };
   request.set("user", text_or_null("user"));
   request.set("cwd", text_or_null("workdir"));
   request.set("tty", tty);
@@ -55,12 +59,15 @@ const Verb kExec{
     .name = "exec",
     .usage = "[-i] [-t] [-e NAME=VALUE] [-u USER] [-w DIR] SERVICE [--] COMMAND [ARG…]",
     .summary = "run a command beside a running service",
-    .details = "In a container: in its root, namespaces and limits. For a host process: with its environment and folder.\n"
-               "The exit code is the command's; 125 where locald failed, 126 not executable, 127 not found.\n\n"
-               "examples:\n"
-               "  locald exec -it db -- psql -U postgres\n"
-               "  locald exec web -- printenv PORT\n"
-               "  locald exec -i db -- psql -U postgres < dump.sql\n",
+    .details =
+        "In a container: in its root, namespaces and limits. For a host process: with its "
+        "environment and folder.\n"
+        "The exit code is the command's; 125 where locald failed, 126 not executable, 127 not "
+        "found.\n\n"
+        "examples:\n"
+        "  locald exec -it db -- psql -U postgres\n"
+        "  locald exec web -- printenv PORT\n"
+        "  locald exec -i db -- psql -U postgres < dump.sql\n",
     .options = {{'i', "interactive", nullptr, "forward stdin"},
                 {'t', "tty", nullptr, "give it a terminal"},
                 {'e', "env", "NAME[=VALUE]", "set a variable, or pass ours on; may be repeated"},
@@ -76,8 +83,11 @@ const Verb kAttach{
     .name = "attach",
     .usage = "[--no-stdin] SERVICE",
     .summary = "connect the terminal to a running service",
-    .details = "Shows what the service writes from now on and forwards what is typed. Ctrl-p Ctrl-q leaves; the service\n"
-               "goes on. Without a terminal of its own (tty = true) Ctrl-C is sent to the service as SIGINT.\n",
+    .details =
+        "Shows what the service writes from now on and forwards what is typed. Ctrl-p Ctrl-q "
+        "leaves; the service\n"
+        "goes on. Without a terminal of its own (tty = true) Ctrl-C is sent to the service as "
+        "SIGINT.\n",
     .options = {{0, "no-stdin", nullptr, "only watch"}},
     .min_arguments = 1,
     .max_arguments = 1,

@@ -25,8 +25,9 @@ Result<int> run_pull(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   for (const std::string& image : args.arguments()) {
     Progress progress;
-    const Json reply = TRY(client.call("image/pull", Json::object({{"image", TRY(image_name(image))}, {"policy", policy}}),
-                                       [&](const Json& event) { progress.event(event); }));
+    const Json reply = TRY(client.call(
+        "image/pull", Json::object({{"image", TRY(image_name(image))}, {"policy", policy}}),
+        [&](const Json& event) { progress.event(event); }));
     progress.finish();
     if (!out(reply["name"].as_string() + "@" + reply["digest"].as_string() + "\n")) return 1;
   }
@@ -40,10 +41,11 @@ Result<int> run_ls(Context& context, const Args& args) {
   std::vector<std::vector<std::string>> rows;
   for (const Json& image : reply["images"].as_array()) {
     const Json& layers = image["layers"];
-    const auto count = layers.is_int() ? layers.as_int() : static_cast<std::int64_t>(layers.as_array().size());
+    const auto count =
+        layers.is_int() ? layers.as_int() : static_cast<std::int64_t>(layers.as_array().size());
     rows.push_back({image["name"].as_string(), short_digest(image["digest"].as_string()),
-                    human_bytes(static_cast<std::uint64_t>(image["size"].as_int())), std::to_string(count),
-                    image["created"].as_string()});
+                    human_bytes(static_cast<std::uint64_t>(image["size"].as_int())),
+                    std::to_string(count), image["created"].as_string()});
   }
   return out(table({"IMAGE", "DIGEST", "SIZE", "LAYERS", "CREATED"}, rows)) ? 0 : 1;
 }
@@ -58,10 +60,12 @@ Result<int> run_rm(Context& context, const Args& args) {
 }
 
 Result<int> run_unpack(Context& context, const Args& args) {
-  const Json request = Json::object({{"image", TRY(image_name(args.argument(0)))}, {"dir", TRY(absolute_path(args.argument(1)))}});
+  const Json request = Json::object({{"image", TRY(image_name(args.argument(0)))},
+                                     {"dir", TRY(absolute_path(args.argument(1)))}});
   auto client = TRY(context.connect());
   Progress progress;
-  const Json reply = TRY(client.call("image/unpack", request, [&](const Json& event) { progress.event(event); }));
+  const Json reply =
+      TRY(client.call("image/unpack", request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
   for (const std::string& warning : reply["warnings"].as_strings()) notice(warning);
   return out(reply["digest"].as_string() + "\n") ? 0 : 1;
@@ -84,11 +88,14 @@ const Verb kImagePull{
     .name = "image pull",
     .usage = "[--policy WHEN] IMAGE…",
     .summary = "fetch images and make them ready to run",
-    .details = "IMAGE is a name as Docker writes it (redis:7, registry.example/app@sha256:…), oci:DIR:TAG or\n"
-               "oci-archive:FILE. Only what is missing is fetched. Ctrl-C ends it; what was fetched is used next time.\n\n"
-               "examples:\n"
-               "  locald image pull redis:7\n"
-               "  locald image pull oci:./build/images:web\n",
+    .details =
+        "IMAGE is a name as Docker writes it (redis:7, registry.example/app@sha256:…), oci:DIR:TAG "
+        "or\n"
+        "oci-archive:FILE. Only what is missing is fetched. Ctrl-C ends it; what was fetched is "
+        "used next time.\n\n"
+        "examples:\n"
+        "  locald image pull redis:7\n"
+        "  locald image pull oci:./build/images:web\n",
     .options = {kPolicy},
     .min_arguments = 1,
     .run = run_pull,
@@ -115,9 +122,10 @@ const Verb kImageUnpack{
     .name = "image unpack",
     .usage = "IMAGE DIR",
     .summary = "write an image's whole file tree into a new folder",
-    .details = "DIR must not exist or be empty. Prints the manifest's digest.\n\n"
-               "examples:\n"
-               "  locald image unpack debian:12 ./rootfs\n",
+    .details =
+        "DIR must not exist or be empty. Prints the manifest's digest.\n\n"
+        "examples:\n"
+        "  locald image unpack debian:12 ./rootfs\n",
     .options = {},
     .min_arguments = 2,
     .max_arguments = 2,

@@ -31,13 +31,20 @@ Result<int> run_on_services(Context& context, const Args& args, const std::strin
   }
   const Json reply = TRY(call_with_progress(context, name, request));
   for (const Json& service : reply["services"].as_array())
-    if (service["state"].as_string() == "failed" || service["state"].as_string() == "crash-loop") return 1;
+    if (service["state"].as_string() == "failed" || service["state"].as_string() == "crash-loop")
+      return 1;
   return 0;
 }
 
-Result<int> run_start(Context& context, const Args& args) { return run_on_services(context, args, "start"); }
-Result<int> run_stop(Context& context, const Args& args) { return run_on_services(context, args, "stop"); }
-Result<int> run_restart(Context& context, const Args& args) { return run_on_services(context, args, "restart"); }
+Result<int> run_start(Context& context, const Args& args) {
+  return run_on_services(context, args, "start");
+}
+Result<int> run_stop(Context& context, const Args& args) {
+  return run_on_services(context, args, "stop");
+}
+Result<int> run_restart(Context& context, const Args& args) {
+  return run_on_services(context, args, "restart");
+}
 
 const Option kTimeout{0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"};
 
@@ -47,11 +54,13 @@ const Verb kDown{
     .name = "down",
     .usage = "[--volumes]",
     .summary = "stop and remove the project's services",
-    .details = "Stops in reverse order of dependency and returns when nothing is left: no process, no mount, no port\n"
-               "held. Named volumes stay, unless --volumes says otherwise.\n\n"
-               "examples:\n"
-               "  locald down\n"
-               "  locald down --volumes      the data too\n",
+    .details =
+        "Stops in reverse order of dependency and returns when nothing is left: no process, no "
+        "mount, no port\n"
+        "held. Named volumes stay, unless --volumes says otherwise.\n\n"
+        "examples:\n"
+        "  locald down\n"
+        "  locald down --volumes      the data too\n",
     .options = {{'v', "volumes", nullptr, "remove the project's volumes and their data"}},
     .max_arguments = 0,
     .run = run_down,
@@ -61,9 +70,10 @@ const Verb kStart{
     .name = "start",
     .usage = "[--timeout DURATION] SERVICE…",
     .summary = "start services that were stopped",
-    .details = "What they depend on is started first. The project must be up.\n\n"
-               "examples:\n"
-               "  locald start web\n",
+    .details =
+        "What they depend on is started first. The project must be up.\n\n"
+        "examples:\n"
+        "  locald start web\n",
     .options = {kTimeout},
     .min_arguments = 1,
     .run = run_start,
@@ -73,10 +83,12 @@ const Verb kStop{
     .name = "stop",
     .usage = "[--timeout DURATION] SERVICE…",
     .summary = "stop services, with all their descendants",
-    .details = "Sends the service's stop signal, waits for its stop_timeout, then kills all that is left.\n"
-               "A stopped service stays stopped until start, restart or up.\n\n"
-               "examples:\n"
-               "  locald stop web worker\n",
+    .details =
+        "Sends the service's stop signal, waits for its stop_timeout, then kills all that is "
+        "left.\n"
+        "A stopped service stays stopped until start, restart or up.\n\n"
+        "examples:\n"
+        "  locald stop web worker\n",
     .options = {kTimeout},
     .min_arguments = 1,
     .run = run_stop,
@@ -86,8 +98,9 @@ const Verb kRestart{
     .name = "restart",
     .usage = "[--timeout DURATION] SERVICE…",
     .summary = "stop and start services",
-    .details = "examples:\n"
-               "  locald restart web\n",
+    .details =
+        "examples:\n"
+        "  locald restart web\n",
     .options = {kTimeout},
     .min_arguments = 1,
     .run = run_restart,

@@ -12,7 +12,8 @@ Result<int> run_check(Context& context, const Args& args) {
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   const auto services = reply["services"].as_strings();
   return out(reply["file"].as_string() + ": fine; project " + reply["project"].as_string() + ", " +
-             std::to_string(services.size()) + (services.size() == 1 ? " service: " : " services: ") + join(services, ", ") + "\n")
+             std::to_string(services.size()) +
+             (services.size() == 1 ? " service: " : " services: ") + join(services, ", ") + "\n")
              ? 0
              : 1;
 }
@@ -24,7 +25,9 @@ Result<int> run_ls(Context& context, const Args& args) {
   std::vector<std::vector<std::string>> rows;
   for (const Json& project : reply["projects"].as_array()) {
     const Json& running = project["running"];
-    const std::string runs = running.is_int() ? std::to_string(running.as_int()) : running.as_bool() ? "yes" : "no";
+    const std::string runs = running.is_int()    ? std::to_string(running.as_int())
+                             : running.as_bool() ? "yes"
+                                                 : "no";
     rows.push_back({project["name"].as_string(), runs, project["dir"].as_string()});
   }
   return out(table({"PROJECT", "RUNNING", "FOLDER"}, rows)) ? 0 : 1;
@@ -42,10 +45,11 @@ const Verb kConfigCheck{
     .name = "config check",
     .usage = "[--json]",
     .summary = "check locald.toml and change nothing",
-    .details = "Names every problem with its line. Exit code 1 where there is one.\n\n"
-               "examples:\n"
-               "  locald config check\n"
-               "  locald -f staging.toml config check\n",
+    .details =
+        "Names every problem with its line. Exit code 1 where there is one.\n\n"
+        "examples:\n"
+        "  locald config check\n"
+        "  locald -f staging.toml config check\n",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
     .run = run_check,
@@ -63,8 +67,10 @@ const Verb kProjectForget{
     .name = "project forget",
     .usage = "NAME",
     .summary = "free a project's name for another folder",
-    .details = "A name belongs to the folder that it was first brought up from. This takes it back; the project must be\n"
-               "down. Its volumes stay.\n",
+    .details =
+        "A name belongs to the folder that it was first brought up from. This takes it back; the "
+        "project must be\n"
+        "down. Its volumes stay.\n",
     .options = {},
     .min_arguments = 1,
     .max_arguments = 1,

@@ -19,7 +19,8 @@ Result<int> run_run(Context&, const Args&) {
 
 Result<int> run_start(Context& context, const Args&) {
   if (auto running = context.connect_running()) {
-    notice("the server is running already, pid " + std::to_string(running->server()["pid"].as_int()));
+    notice("the server is running already, pid " +
+           std::to_string(running->server()["pid"].as_int()));
     return 0;
   }
   const auto client = TRY(context.connect());
@@ -30,11 +31,14 @@ Result<int> run_start(Context& context, const Args&) {
 /// Stops it; what is left running is said.
 Result<void> stop(ipc::Client& client, bool all) {
   Progress progress;
-  const Json reply = TRY(client.stop_server(all, [&](const Json& event) { progress.event(event); }));
+  const Json reply =
+      TRY(client.stop_server(all, [&](const Json& event) { progress.event(event); }));
   progress.finish();
   const auto left = reply["services_left"].as_int();
   notice("the server has stopped" +
-         (left > 0 ? "; " + std::to_string(left) + (left == 1 ? " service goes" : " services go") + " on running" : std::string()));
+         (left > 0 ? "; " + std::to_string(left) + (left == 1 ? " service goes" : " services go") +
+                         " on running"
+                   : std::string()));
   return {};
 }
 
@@ -69,10 +73,13 @@ Result<int> run_status(Context& context, const Args& args) {
   const Json s = TRY(client->call("server/status", Json::object()));
   if (args.has("json")) return out(s.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   const auto number = [&](const char* key) { return std::to_string(s[key].as_int()); };
-  std::string text = "pid       " + number("pid") + "\nversion   " + s["version"].as_string() + " (" + s["build"].as_string() +
-                     ")\nup        " + duration_text(s["uptime_s"].as_int()) + "\nprojects  " + number("projects") +
+  std::string text = "pid       " + number("pid") + "\nversion   " + s["version"].as_string() +
+                     " (" + s["build"].as_string() + ")\nup        " +
+                     duration_text(s["uptime_s"].as_int()) + "\nprojects  " + number("projects") +
                      "\nservices  " + number("services") + "\njobs      " + number("jobs") + "\n";
-  for (const auto& [name, path] : s["paths"].as_object()) text += name + std::string(10 - std::min<std::size_t>(name.size(), 9), ' ') + path.as_string() + "\n";
+  for (const auto& [name, path] : s["paths"].as_object())
+    text += name + std::string(10 - std::min<std::size_t>(name.size(), 9), ' ') + path.as_string() +
+            "\n";
   if (s["id_map"].is_string()) text += "ids       " + s["id_map"].as_string() + "\n";
   return out(text) ? 0 : 1;
 }
@@ -85,7 +92,9 @@ const Verb kServerRun{
     .name = "server run",
     .usage = "",
     .summary = "run the server in the foreground, its log on stderr",
-    .details = "Other commands start the server by themselves; this is for watching it work, and for service managers.\n",
+    .details =
+        "Other commands start the server by themselves; this is for watching it work, and for "
+        "service managers.\n",
     .options = {},
     .max_arguments = 0,
     .run = run_run,
@@ -103,7 +112,9 @@ const Verb kServerStop{
     .name = "server stop",
     .usage = "[--all]",
     .summary = "stop the server; services go on running",
-    .details = "Returns when the server is gone. The next command starts a new one, which finds the services again.\n",
+    .details =
+        "Returns when the server is gone. The next command starts a new one, which finds the "
+        "services again.\n",
     .options = {kAll},
     .max_arguments = 0,
     .run = run_stop,

@@ -19,23 +19,29 @@ std::int64_t started(const Json& at) {
   return ns ? static_cast<std::int64_t>(*ns / 1'000'000'000) : 0;
 }
 
-std::string number_or_dash(const Json& value) { return value.is_int() ? std::to_string(value.as_int()) : "-"; }
+std::string number_or_dash(const Json& value) {
+  return value.is_int() ? std::to_string(value.as_int()) : "-";
+}
 
 std::vector<std::string> row(const Json& service, bool colour) {
   const std::string& state = service["state"].as_string();
   const auto since = started(service["started_at"]);
   const bool runs = state == "running" || state == "starting" || state == "stopping";
-  std::string where = service["url"].is_string() ? service["url"].as_string() : number_or_dash(service["port"]);
+  std::string where =
+      service["url"].is_string() ? service["url"].as_string() : number_or_dash(service["port"]);
   return {service["name"].as_string(),
           service["kind"].as_string(),
           paint(state_colour(state, service["health"].as_string()), state_text(service), colour),
           number_or_dash(service["pid"]),
           where,
-          runs && since > 0 ? duration_text(static_cast<std::int64_t>(now_ns() / 1'000'000'000) - since) : "-",
+          runs && since > 0
+              ? duration_text(static_cast<std::int64_t>(now_ns() / 1'000'000'000) - since)
+              : "-",
           std::to_string(service["restarts"].as_int())};
 }
 
-const std::vector<std::string> kHeadings = {"SERVICE", "KIND", "STATE", "PID", "PORT", "UP", "RESTARTS"};
+const std::vector<std::string> kHeadings = {"SERVICE", "KIND", "STATE",   "PID",
+                                            "PORT",    "UP",   "RESTARTS"};
 
 std::string services_table(const Json& services, bool colour) {
   std::vector<std::vector<std::string>> rows;
@@ -53,7 +59,8 @@ Result<int> run(Context& context, const Args& args) {
   if (!all) return out(services_table(reply["services"], colour)) ? 0 : 1;
   std::string text;
   for (const Json& project : reply["projects"].as_array()) {
-    text += (text.empty() ? "" : "\n") + paint(Colour::bold, project["project"].as_string(), colour) + "  " +
+    text += (text.empty() ? "" : "\n") +
+            paint(Colour::bold, project["project"].as_string(), colour) + "  " +
             project["dir"].as_string() + "\n" + services_table(project["services"], colour);
   }
   if (text.empty()) notice("no project is known");
@@ -66,11 +73,13 @@ const Verb kStatus{
     .name = "status",
     .usage = "[--json] [--all]",
     .summary = "show the project's services (also: ps)",
-    .details = "One line for each service: what it is, its state and health, its process, port and restarts.\n\n"
-               "examples:\n"
-               "  locald status\n"
-               "  locald status --json | jq -r '.services[] | select(.state != \"running\").name'\n"
-               "  locald status --all           every project of this user\n",
+    .details =
+        "One line for each service: what it is, its state and health, its process, port and "
+        "restarts.\n\n"
+        "examples:\n"
+        "  locald status\n"
+        "  locald status --json | jq -r '.services[] | select(.state != \"running\").name'\n"
+        "  locald status --all           every project of this user\n",
     .options = {{0, "json", nullptr, "as JSON; a field that does not apply is null"},
                 {'a', "all", nullptr, "every project"}},
     .max_arguments = 0,

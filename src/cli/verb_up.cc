@@ -21,9 +21,10 @@ Result<int> run(Context& context, const Args& args) {
     request.set("timeout_ms", *ms);
   }
   auto client = TRY(context.connect());
-  if (!args.has("detach") && !args.has("wait")) return run_in_foreground(client, request);
+  if (!args.has("detach") && !args.has("wait")) return run_in_foreground(context, client, request);
   Progress progress;
-  const Json reply = TRY(client.call("up", request, [&](const Json& event) { progress.event(event); }));
+  const Json reply =
+      TRY(client.call("up", request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
   return report_up(reply);
 }
@@ -47,9 +48,12 @@ const Verb kUp{
     .usage = "[-d] [--wait] [--timeout DURATION] [SERVICE…]",
     .summary = "bring the project up: pull, start in order, follow the logs",
     .details =
-        "Starts the named services, or all, with what they depend on. Run again it changes only what has changed in\n"
-        "locald.toml. In the foreground it shows all logs and ends when all services have ended (1 if one failed);\n"
-        "Ctrl-C stops everything in reverse order, a second Ctrl-C kills. Services get the environment, umask and\n"
+        "Starts the named services, or all, with what they depend on. Run again it changes only "
+        "what has changed in\n"
+        "locald.toml. In the foreground it shows all logs and ends when all services have ended (1 "
+        "if one failed);\n"
+        "Ctrl-C stops everything in reverse order, a second Ctrl-C kills. Services get the "
+        "environment, umask and\n"
         "limits of this command.\n\n"
         "examples:\n"
         "  locald up                      in the foreground\n"

@@ -10,13 +10,16 @@ Result<int> run(Context& context, const Args& args) {
   Json server;
   if (auto client = context.connect_running()) server = client->server();
   if (args.has("json")) {
-    const Json all = Json::object({{"version", ipc::kVersion}, {"build", ipc::kBuild}, {"server", server}});
+    const Json all =
+        Json::object({{"version", ipc::kVersion}, {"build", ipc::kBuild}, {"server", server}});
     return out(all.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   }
-  std::string text = "locald " + std::string(ipc::kVersion) + " (" + std::string(ipc::kBuild) + ")\n";
-  text += server.is_null() ? "no server is running\n"
-                           : "server " + server["version"].as_string() + " (" + server["build"].as_string() + "), pid " +
-                                 std::to_string(server["pid"].as_int()) + "\n";
+  std::string text =
+      "locald " + std::string(ipc::kVersion) + " (" + std::string(ipc::kBuild) + ")\n";
+  text += server.is_null()
+              ? "no server is running\n"
+              : "server " + server["version"].as_string() + " (" + server["build"].as_string() +
+                    "), pid " + std::to_string(server["pid"].as_int()) + "\n";
   return out(text) ? 0 : 1;
 }
 

@@ -4,10 +4,11 @@ namespace locald::cli {
 
 std::span<const Verb* const> all_verbs() {
   static constexpr const Verb* kVerbs[] = {
-      &kUp,           &kDown,        &kStart,       &kStop,        &kRestart,       &kStatus,       &kLogs,
-      &kExec,         &kAttach,      &kContainerRun, &kContainerLs, &kContainerRm,  &kImagePull,    &kImageLs,
-      &kImageRm,      &kImageUnpack, &kConfigCheck, &kDoctor,      &kProjectLs,     &kProjectForget, &kServerRun,
-      &kServerStart,  &kServerStop,  &kServerRestart, &kServerStatus, &kVersion};
+      &kUp,           &kDown,          &kStart,     &kStop,         &kRestart,     &kStatus,
+      &kLogs,         &kExec,          &kAttach,    &kContainerRun, &kContainerLs, &kContainerRm,
+      &kImagePull,    &kImageLs,       &kImageRm,   &kImageUnpack,  &kConfigCheck, &kDoctor,
+      &kProjectLs,    &kProjectForget, &kServerRun, &kServerStart,  &kServerStop,  &kServerRestart,
+      &kServerStatus, &kVersion};
   return kVerbs;
 }
 

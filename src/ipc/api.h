@@ -13,7 +13,8 @@
 /// or, for what takes time, a stream of lines (application/x-ndjson, chunked),
 /// each a JSON object; events first, then exactly one result or error:
 ///
-///     {"event": "progress", "service": "db", "phase": "pull", "item": "3f2a…", "done": 1048576, "total": 9000000}
+///     {"event": "progress", "service": "db", "phase": "pull", "item": "3f2a…", "done": 1048576,
+///     "total": 9000000}
 ///     {"event": "state", "service": {…as in `status`…}}
 ///     {"event": "notice", "service": "db", "text": "2 device files were left out: …"}
 ///     {"result": {…}}
@@ -27,36 +28,52 @@
 ///
 /// NAME             body                                           reply
 /// version          {}                                             {version, build, pid, jobs}
-/// server/stop      {all: bool}                                    stream; {services_left: N}; the process ends after the reply
-/// server/status    {}                                             {pid, version, build, uptime_s, projects, services, jobs, paths{data,state,run}, id_map}
-/// up               {project, services:[], env:{}, umask, rlimits:{name:[soft,hard]}, wait: bool, timeout_ms|null}
-///                                                                 stream; {project, services:[…status…], failed:[names]}
+/// server/stop      {all: bool}                                    stream; {services_left: N}; the
+/// process ends after the reply server/status    {} {pid, version, build, uptime_s, projects,
+/// services, jobs, paths{data,state,run}, id_map} up               {project, services:[], env:{},
+/// umask, rlimits:{name:[soft,hard]}, wait: bool, timeout_ms|null}
+///                                                                 stream; {project,
+///                                                                 services:[…status…],
+///                                                                 failed:[names]}
 ///                  `result` comes when every service has started or failed (wait: is healthy)
 /// down             {project, volumes: bool}                       stream; {}
 /// start|stop|restart {project, services:[…], timeout_ms|null}     stream; {services:[…]}
-/// kill             {project}                                      {}: a second Ctrl-C: everything is killed at once
-/// status           {project} | {all: true}                        {project, services:[…]} | {projects:[{project, dir, services}]}
-///                                                                 each service as design §8 (field `network` too)
-/// watch            {project}                                      stream of state events, first the present ones; ends when
-///                                                                 the project is down (result {}). No polling.
-/// logs             {project, services:[]}                         {services:[{name, dir, first_segment}]}: the CLI reads the
-///                                                                 segments itself (base/log_format.h); first_segment: of the present run
+/// kill             {project}                                      {}: a second Ctrl-C: everything
+/// is killed at once status           {project} | {all: true}                        {project,
+/// services:[…]} | {projects:[{project, dir, services}]}
+///                                                                 each service as design §8 (field
+///                                                                 `network` too)
+/// watch            {project}                                      stream of state events, first
+/// the present ones; ends when
+///                                                                 the project is down (result {}).
+///                                                                 No polling.
+/// logs             {project, services:[]}                         {services:[{name, dir,
+/// first_segment}]}: the CLI reads the
+///                                                                 segments itself
+///                                                                 (base/log_format.h);
+///                                                                 first_segment: of the present
+///                                                                 run
 /// exec             {project, service, argv, env:{}, user, cwd, tty, stdin, rows, columns}
-///                                                                 {socket, nonce}: attach there (base/attach_protocol.h, started with `hold`)
+///                                                                 {socket, nonce}: attach there
+///                                                                 (base/attach_protocol.h, started
+///                                                                 with `hold`)
 /// attach           {project, service}                             {socket, nonce, tty}
-/// container/run    {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty, stdin, rm, detach, pull, network, rows, columns, name|null}
+/// container/run    {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty,
+/// stdin, rm, detach, pull, network, rows, columns, name|null}
 ///                                                                 stream; {id, socket, nonce}
-/// container/ls     {}                                             {containers:[{id, image, state, pid, started_at, exit_code, …}]}
-/// container/rm     {ids:[], force}                                {removed:[…]}
-/// image/pull       {image, policy}                                stream; {name, digest, size}; hanging up cancels
-/// image/ls         {}                                             {images:[{name, digest, size, created, layers}]}
-/// image/rm         {images:[…]}                                   {removed:[…], freed_bytes}
-/// image/unpack     {image, dir}                                   stream; {digest, entries, warnings:[]}; hanging up cancels
-/// config/check     {project}                                      {project, services:[names], file} or the error, which has
-///                                                                 every problem with its line in `problems:[{file,line,column,message,hint}]`
-/// doctor           {}                                             {checks:[{name, status: ok|warn|fail, message, hint}]}
-/// project/forget   {name}                                         {}
-/// project/ls       {}                                             {projects:[{name, dir, running}]}
+/// container/ls     {}                                             {containers:[{id, image, state,
+/// pid, started_at, exit_code, …}]} container/rm     {ids:[], force} {removed:[…]} image/pull
+/// {image, policy}                                stream; {name, digest, size}; hanging up cancels
+/// image/ls         {}                                             {images:[{name, digest, size,
+/// created, layers}]} image/rm         {images:[…]}                                   {removed:[…],
+/// freed_bytes} image/unpack     {image, dir}                                   stream; {digest,
+/// entries, warnings:[]}; hanging up cancels config/check     {project} {project, services:[names],
+/// file} or the error, which has
+///                                                                 every problem with its line in
+///                                                                 `problems:[{file,line,column,message,hint}]`
+/// doctor           {}                                             {checks:[{name, status:
+/// ok|warn|fail, message, hint}]} project/forget   {name} {} project/ls       {} {projects:[{name,
+/// dir, running}]}
 ///
 /// Environments go one way only: they are in no reply.
 namespace locald::ipc {

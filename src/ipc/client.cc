@@ -42,7 +42,8 @@ Result<void> send_all(int fd, std::string_view data) {
 
 Result<void> send_request(int fd, const std::string& name, const Json& body) {
   const std::string text = body.dump();
-  std::string request = "POST /v1/" + name + " HTTP/1.1\r\nHost: locald\r\nContent-Type: application/json\r\n";
+  std::string request =
+      "POST /v1/" + name + " HTTP/1.1\r\nHost: locald\r\nContent-Type: application/json\r\n";
   request += std::string(kVersionHeader) + ": " + std::string(kVersion) + "\r\n";
   request += std::string(kBuildHeader) + ": " + std::string(kBuild) + "\r\n";
   request += "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
@@ -58,7 +59,9 @@ struct Call::State {
   std::size_t taken = 0;  // bytes of `body` that were handed out
   bool ended = false;     // the connection is at its end, or the reply complete
 
-  bool is_stream() const { return reply.header("content-type").starts_with("application/x-ndjson"); }
+  bool is_stream() const {
+    return reply.header("content-type").starts_with("application/x-ndjson");
+  }
 
   /// Reads what is there. @return false where that was nothing.
   Result<bool> read() {
@@ -73,7 +76,8 @@ struct Call::State {
     }
     TRY(reply.feed({buffer.data(), static_cast<std::size_t>(n)}));
     ended = reply.complete();
-    if (body.size() - taken > kMaxReply) return Error(Errc::corrupt, "the server's reply is too long");
+    if (body.size() - taken > kMaxReply)
+      return Error(Errc::corrupt, "the server's reply is too long");
     return true;
   }
 
@@ -167,7 +171,8 @@ Result<void> Client::hello() {
       break;
     }
     TRY(wait_readable(call.fd(), kHelloPatience)
-            .hint("see what it does: locald server status; its log is server.log in the state folder"));
+            .hint("see what it does: locald server status; its log is server.log in the state "
+                  "folder"));
   }
   if (call.state_->reply.keep_alive()) first_ = std::move(call.state_->fd);
   return {};
@@ -187,10 +192,13 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
     const std::string theirs = client.server_["version"].as_string();
     const int order = compare({kVersion, kBuild}, {theirs, client.server_["build"].as_string()});
     const std::string named = theirs + " (" + client.server_["build"].as_string() + ")";
-    if (order < 0) notice("this locald, " + std::string(kVersion) + ", is older than the running server, " + named);
+    if (order < 0)
+      notice("this locald, " + std::string(kVersion) + ", is older than the running server, " +
+             named);
     if (order <= 0) return client;
     if (client.server_["jobs"].as_int() != 0) {
-      notice("the running server, " + named + ", is older than this locald and has work under way; it is restarted later");
+      notice("the running server, " + named +
+             ", is older than this locald and has work under way; it is restarted later");
       return client;
     }
     TRY(client.stop_server(/*all=*/false).context("restart the older server " + named));
@@ -204,7 +212,8 @@ Result<Json> Client::stop_server(bool all, const std::function<void(const Json&)
   const UniqueFd fd = TRY(connect_server(socket_));
   const UniqueFd pidfd = TRY(sys::pidfd_open(TRY(sys::peer_cred(fd.get())).pid));
   Json reply = TRY(call("server/stop", Json::object({{"all", all}}), on_event));
-  TRY(wait_readable(pidfd.get(), std::chrono::seconds(30)).context("the server has been told to stop and is still there"));
+  TRY(wait_readable(pidfd.get(), std::chrono::seconds(30))
+          .context("the server has been told to stop and is still there"));
   return reply;
 }
 

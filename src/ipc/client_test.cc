@@ -16,7 +16,8 @@ namespace {
 /// A server that answers each connection's requests, in order, with fixed texts.
 class FakeServer {
  public:
-  explicit FakeServer(std::vector<std::vector<std::string>> connections) : script_(std::move(connections)) {
+  explicit FakeServer(std::vector<std::vector<std::string>> connections)
+      : script_(std::move(connections)) {
     char name[] = "/tmp/locald-client-XXXXXX";
     home_ = ::mkdtemp(name);
     const UniqueFd dir = make_dirs(home_ + "/run").value();
@@ -29,7 +30,11 @@ class FakeServer {
     (void)remove_tree(home_);
   }
   Paths paths() const {
-    return Paths::from_env([this](const std::string& name) { return name == "LOCALD_HOME" ? std::optional(home_) : std::nullopt; }, 1)
+    return Paths::from_env(
+               [this](const std::string& name) {
+                 return name == "LOCALD_HOME" ? std::optional(home_) : std::nullopt;
+               },
+               1)
         .value();
   }
   std::vector<std::string> requests;  // read after the object's thread is idle
@@ -59,12 +64,13 @@ class FakeServer {
 };
 
 std::string http(const std::string& body, const std::string& type = "application/json") {
-  return "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  return "HTTP/1.1 200 OK\r\nContent-Type: " + type +
+         "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 std::string version_reply(const std::string& version = std::string(kVersion), int jobs = 0) {
-  return http(R"({"result":{"version":")" + version + R"(","build":")" + std::string(kBuild) + R"(","pid":1,"jobs":)" +
-              std::to_string(jobs) + "}}");
+  return http(R"({"result":{"version":")" + version + R"(","build":")" + std::string(kBuild) +
+              R"(","pid":1,"jobs":)" + std::to_string(jobs) + "}}");
 }
 
 TEST(Client, AsksOnTheConnectionItHas) {
@@ -74,7 +80,8 @@ TEST(Client, AsksOnTheConnectionItHas) {
   auto reply = client->call("status", Json::object());
   ASSERT_TRUE(reply) << reply.error().message();
   EXPECT_EQ((*reply)["x"].as_int(), 7);
-  EXPECT_EQ(server.requests, (std::vector<std::string>{"POST /v1/version HTTP/1.1", "POST /v1/status HTTP/1.1"}));
+  EXPECT_EQ(server.requests,
+            (std::vector<std::string>{"POST /v1/version HTTP/1.1", "POST /v1/status HTTP/1.1"}));
 }
 
 TEST(Client, ConnectsAgainWhereTheServerClosed) {
@@ -86,19 +93,24 @@ TEST(Client, ConnectsAgainWhereTheServerClosed) {
 }
 
 TEST(Client, HandsOutEventsAndThenTheResult) {
-  const std::string lines = "{\"event\":\"notice\",\"text\":\"a\"}\n{\"event\":\"notice\",\"text\":\"b\"}\n{\"result\":{\"ok\":true}}\n";
+  const std::string lines =
+      "{\"event\":\"notice\",\"text\":\"a\"}\n{\"event\":\"notice\",\"text\":\"b\"}\n{\"result\":{"
+      "\"ok\":true}}\n";
   FakeServer server({{version_reply(), http(lines, "application/x-ndjson")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
   std::string seen;
-  auto reply = client->call("up", Json::object(), [&](const Json& event) { seen += event["text"].as_string(); });
+  auto reply = client->call("up", Json::object(),
+                            [&](const Json& event) { seen += event["text"].as_string(); });
   ASSERT_TRUE(reply) << reply.error().message();
   EXPECT_EQ(seen, "ab");
   EXPECT_TRUE((*reply)["ok"].as_bool());
 }
 
 TEST(Client, AnErrorKeepsItsCodeHintAndProblems) {
-  FakeServer server({{version_reply(), http(R"({"error":{"code":"not_found","message":"no such","hint":"look","problems":[
+  FakeServer server(
+      {{version_reply(),
+        http(R"({"error":{"code":"not_found","message":"no such","hint":"look","problems":[
       {"file":"a.toml","line":3,"column":2,"message":"unknown key","hint":"did you mean x?"}]}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
@@ -119,7 +131,8 @@ TEST(Client, AStreamWithoutAResultIsAnError) {
 TEST(Client, SaysThatItIsOlder) {
   FakeServer server({{version_reply("99.0.0")}});
   std::string said;
-  auto client = Client::connect(server.paths(), {.start = false, .notice = [&](const std::string& text) { said = text; }});
+  auto client = Client::connect(
+      server.paths(), {.start = false, .notice = [&](const std::string& text) { said = text; }});
   ASSERT_TRUE(client);
   EXPECT_NE(said.find("older than the running server"), std::string::npos) << said;
 }
@@ -127,7 +140,8 @@ TEST(Client, SaysThatItIsOlder) {
 TEST(Client, LeavesAnOlderServerToItsWork) {
   FakeServer server({{version_reply("0.0.1", /*jobs=*/2)}});
   std::string said;
-  auto client = Client::connect(server.paths(), {.start = false, .notice = [&](const std::string& text) { said = text; }});
+  auto client = Client::connect(
+      server.paths(), {.start = false, .notice = [&](const std::string& text) { said = text; }});
   ASSERT_TRUE(client);
   EXPECT_NE(said.find("work under way"), std::string::npos) << said;
 }
@@ -135,8 +149,12 @@ TEST(Client, LeavesAnOlderServerToItsWork) {
 TEST(Client, WithoutAServerItIsNotFound) {
   char name[] = "/tmp/locald-client-XXXXXX";
   const std::string home = ::mkdtemp(name);
-  const auto paths =
-      Paths::from_env([&](const std::string& n) { return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt; }, 1).value();
+  const auto paths = Paths::from_env(
+                         [&](const std::string& n) {
+                           return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt;
+                         },
+                         1)
+                         .value();
   auto client = Client::connect(paths, {.start = false});
   ASSERT_FALSE(client);
   EXPECT_EQ(client.error().code(), Errc::not_found);

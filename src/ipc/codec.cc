@@ -15,11 +15,13 @@ Error error_from_json(const Json& error) {
     if (problem["line"].is_int()) message += ":" + std::to_string(problem["line"].as_int());
     if (problem["column"].is_int()) message += ":" + std::to_string(problem["column"].as_int());
     message += ": " + problem["message"].as_string();
-    if (const std::string& hint = problem["hint"].as_string(); !hint.empty()) message += " (" + hint + ")";
+    if (const std::string& hint = problem["hint"].as_string(); !hint.empty())
+      message += " (" + hint + ")";
   }
   if (message.empty()) message = "the server gave no reason";
   Error out(errc_from_string(error["code"].as_string()), std::move(message));
-  if (const std::string& hint = error["hint"].as_string(); !hint.empty()) return std::move(out).with_hint(hint);
+  if (const std::string& hint = error["hint"].as_string(); !hint.empty())
+    return std::move(out).with_hint(hint);
   return out;
 }
 

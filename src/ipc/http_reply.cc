@@ -8,9 +8,12 @@
 namespace locald::ipc {
 namespace {
 
-constexpr std::size_t kMaxHead = 64u << 10;  // bytes of status line, headers, chunk sizes between bodies
+constexpr std::size_t kMaxHead =
+    64u << 10;  // bytes of status line, headers, chunk sizes between bodies
 
-Error corrupt(const std::string& what) { return Error(Errc::corrupt, "the server's reply is no HTTP: " + what); }
+Error corrupt(const std::string& what) {
+  return Error(Errc::corrupt, "the server's reply is no HTTP: " + what);
+}
 
 }  // namespace
 
@@ -49,7 +52,9 @@ Result<void> HttpReply::line(std::string_view text) {
   if (text.ends_with('\r')) text.remove_suffix(1);
   switch (state_) {
     case State::status_line: {
-      const auto code = text.size() >= 12 && text.starts_with("HTTP/1.") ? parse_u64(text.substr(9, 3)) : std::nullopt;
+      const auto code = text.size() >= 12 && text.starts_with("HTTP/1.")
+                            ? parse_u64(text.substr(9, 3))
+                            : std::nullopt;
       if (!code || *code < 100) return corrupt("\"" + std::string(text.substr(0, 40)) + "\"");
       status_ = static_cast<int>(*code);
       if (text[7] == '0') keep_alive_ = false;
@@ -66,7 +71,8 @@ Result<void> HttpReply::line(std::string_view text) {
     case State::chunk_size: {
       text = text.substr(0, text.find(';'));
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), left_, 16);
-      if (error != std::errc() || end != text.data() + text.size()) return corrupt("chunk size \"" + std::string(text) + "\"");
+      if (error != std::errc() || end != text.data() + text.size())
+        return corrupt("chunk size \"" + std::string(text) + "\"");
       state_ = left_ == 0 ? State::trailers : State::chunk_data;
       head_bytes_ = 0;
       return {};
@@ -88,7 +94,9 @@ Result<std::size_t> HttpReply::feed(std::string_view bytes) {
   started_ = started_ || given != 0;
   while (!bytes.empty() && state_ != State::complete) {
     if (state_ == State::body || state_ == State::chunk_data) {
-      const auto n = until_close_ ? bytes.size() : static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size()));
+      const auto n = until_close_
+                         ? bytes.size()
+                         : static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size()));
       sink_(bytes.substr(0, n));
       bytes.remove_prefix(n);
       if (until_close_) continue;
@@ -109,7 +117,8 @@ Result<std::size_t> HttpReply::feed(std::string_view bytes) {
 
 Result<void> HttpReply::end() {
   if (until_close_ && state_ == State::body) state_ = State::complete;
-  if (state_ != State::complete) return Error(Errc::corrupt, "the server hung up in the middle of its reply");
+  if (state_ != State::complete)
+    return Error(Errc::corrupt, "the server hung up in the middle of its reply");
   return {};
 }
 

@@ -26,14 +26,23 @@ class HttpReply {
   Result<void> end();
 
   bool complete() const noexcept { return state_ == State::complete; }
-  bool started() const noexcept { return started_; }       ///< a byte has come
-  int status() const noexcept { return status_; }          ///< 0 before the headers are there
+  bool started() const noexcept { return started_; }        ///< a byte has come
+  int status() const noexcept { return status_; }           ///< 0 before the headers are there
   bool keep_alive() const noexcept { return keep_alive_; }  ///< the connection may be used again
   /// The value of a header, "" where there is none; `name` in lower case.
   std::string_view header(std::string_view name) const;
 
  private:
-  enum class State { status_line, headers, body, chunk_size, chunk_data, chunk_end, trailers, complete };
+  enum class State {
+    status_line,
+    headers,
+    body,
+    chunk_size,
+    chunk_data,
+    chunk_end,
+    trailers,
+    complete
+  };
   Result<void> line(std::string_view text);
   Result<void> headers_done();
 

@@ -27,7 +27,9 @@ TEST(HttpReply, ReadsALengthHoweverItIsCut) {
 
 TEST(HttpReply, ReadsChunksHoweverTheyAreCut) {
   for (std::size_t step : {1u, 2u, 5u, 999u})
-    EXPECT_EQ(read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab\r\n\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n", step),
+    EXPECT_EQ(read("HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+                   "chunked\r\n\r\n4\r\nab\r\n\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n",
+                   step),
               "ab\r\n0123456789")
         << step;
 }
@@ -37,7 +39,8 @@ TEST(HttpReply, ReadsToTheEndOfTheConnectionWhereNothingSaysTheLength) {
 }
 
 TEST(HttpReply, SkipsInterimReplies) {
-  EXPECT_EQ(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx", 9), "x");
+  EXPECT_EQ(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx", 9),
+            "x");
 }
 
 TEST(HttpReply, RefusesWhatIsCutShort) {
@@ -50,7 +53,8 @@ TEST(HttpReply, RefusesWhatIsCutShort) {
 TEST(HttpReply, RefusesWhatIsNoHttp) {
   EXPECT_TRUE(read("SSH-2.0-OpenSSH_9.2\r\n", 99).starts_with("error:"));
   EXPECT_TRUE(read("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", 99).starts_with("error:"));
-  EXPECT_TRUE(read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 99).starts_with("error:"));
+  EXPECT_TRUE(read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 99)
+                  .starts_with("error:"));
   EXPECT_TRUE(read("HTTP/1.1 200 OK\r\nX: " + std::string(70000, 'x'), 999).starts_with("error:"));
 }
 

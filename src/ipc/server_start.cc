@@ -32,15 +32,19 @@ std::vector<char*> server_environment() {
   std::vector<char*> env;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view pair = *entry;
-    const auto is = [&](std::string_view name) { return pair.starts_with(name) && pair.substr(name.size()).starts_with('='); };
-    if (!is("LOCALD_INSTANCE") && !is("NOTIFY_SOCKET") && !is("LISTEN_FDS") && !is("LISTEN_PID")) env.push_back(*entry);
+    const auto is = [&](std::string_view name) {
+      return pair.starts_with(name) && pair.substr(name.size()).starts_with('=');
+    };
+    if (!is("LOCALD_INSTANCE") && !is("NOTIFY_SOCKET") && !is("LISTEN_FDS") && !is("LISTEN_PID"))
+      env.push_back(*entry);
   }
   env.push_back(nullptr);
   return env;
 }
 
 /// The daemon's half, after the first fork: no return, no allocation needed.
-[[noreturn]] void become_daemon(const char* program, char* const* env, int log_fd, int null_fd, int report_fd) {
+[[noreturn]] void become_daemon(const char* program, char* const* env, int log_fd, int null_fd,
+                                int report_fd) {
   ::setsid();
   const pid_t pid = ::fork();
   if (pid != 0) {
@@ -52,7 +56,8 @@ std::vector<char*> server_environment() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int s = 1; s < NSIG; ++s) ::signal(s, SIG_DFL);
   int err = 0;
-  if (::chdir("/") != 0 || ::dup2(null_fd, 0) < 0 || ::dup2(log_fd, 1) < 0 || ::dup2(log_fd, 2) < 0) err = errno;
+  if (::chdir("/") != 0 || ::dup2(null_fd, 0) < 0 || ::dup2(log_fd, 1) < 0 || ::dup2(log_fd, 2) < 0)
+    err = errno;
   if (err == 0) {
     char* const argv[] = {const_cast<char*>(program), const_cast<char*>("run"), nullptr};
     ::execve(program, argv, env);
@@ -64,20 +69,23 @@ std::vector<char*> server_environment() {
 
 /// Starts the daemon. @return its pidfd, or none where it has ended already.
 Result<UniqueFd> daemonise(const std::string& program, const std::string& log) {
-  const UniqueFd log_fd = TRY(sys::open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600).context("the server's log"));
+  const UniqueFd log_fd = TRY(
+      sys::open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600).context("the server's log"));
   const UniqueFd null_fd = TRY(sys::open("/dev/null", O_RDWR));
   auto [read_end, write_end] = TRY(sys::pipe());
   const auto env = server_environment();
   const pid_t middle = ::fork();
   if (middle < 0) return Error::from_errno(errno, "fork");
-  if (middle == 0) become_daemon(program.c_str(), env.data(), log_fd.get(), null_fd.get(), write_end.get());
+  if (middle == 0)
+    become_daemon(program.c_str(), env.data(), log_fd.get(), null_fd.get(), write_end.get());
   write_end.reset();
   while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
   }
   // The pid, then EOF at the exec, or the errno of what failed before it.
   std::string report;
   std::array<char, 16> buffer{};
-  while (const std::size_t n = TRY(sys::read_some(read_end.get(), buffer.data(), buffer.size()))) report.append(buffer.data(), n);
+  while (const std::size_t n = TRY(sys::read_some(read_end.get(), buffer.data(), buffer.size())))
+    report.append(buffer.data(), n);
   int numbers[2] = {-1, 0};
   report.copy(reinterpret_cast<char*>(numbers), sizeof numbers);
   if (numbers[0] <= 0) return Error(Errc::failed, "fork: the server could not be started");
@@ -92,8 +100,10 @@ std::string log_since(const std::string& path, off_t from) {
   if (!fd) return {};
   std::array<char, 2000> buffer{};
   const off_t size = ::lseek(fd->get(), 0, SEEK_END);
-  const ssize_t n = ::pread(fd->get(), buffer.data(), buffer.size(), std::max<off_t>(from, size - 2000));
-  return n > 0 ? std::string(trim(std::string_view(buffer.data(), static_cast<std::size_t>(n)))) : "";
+  const ssize_t n =
+      ::pread(fd->get(), buffer.data(), buffer.size(), std::max<off_t>(from, size - 2000));
+  return n > 0 ? std::string(trim(std::string_view(buffer.data(), static_cast<std::size_t>(n))))
+               : "";
 }
 
 /// True while some process holds a flock on `path`: another server that starts or
@@ -116,12 +126,14 @@ Result<UniqueFd> connect_server(const std::string& socket) {
   auto fd = sys::unix_connect(socket);
   if (!fd) {
     if (fd.error().sys_errno() == ECONNREFUSED || fd.error().code() == Errc::not_found)
-      return Error(Errc::not_found, "no server is running (" + socket + ")").with_hint("start it: locald server start");
+      return Error(Errc::not_found, "no server is running (" + socket + ")")
+          .with_hint("start it: locald server start");
     return std::move(fd).context("connect to the server");
   }
   const auto peer = TRY(sys::peer_cred(fd->get()));
   if (peer.uid != ::geteuid())
-    return Error(Errc::denied, socket + " belongs to a program of user " + std::to_string(peer.uid) + ", not to yours")
+    return Error(Errc::denied, socket + " belongs to a program of user " +
+                                   std::to_string(peer.uid) + ", not to yours")
         .with_hint("run locald as that user, or set LOCALD_HOME to a folder of your own");
   return fd;
 }
@@ -141,9 +153,11 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
     auto fd = connect_server(paths.server_socket());
     if (fd || fd.error().code() != Errc::not_found) return fd;
     if (Clock::now() >= deadline)
-      return Error(Errc::timed_out, "the server does not listen after " + std::to_string(patience.count() / 1000) + " s")
+      return Error(Errc::timed_out, "the server does not listen after " +
+                                        std::to_string(patience.count() / 1000) + " s")
           .with_hint("look into " + paths.server_log());
-    // A socket may be bound and not listening yet: hence the short, growing pause beside the events.
+    // A socket may be bound and not listening yet: hence the short, growing pause beside the
+    // events.
     std::array<pollfd, 2> fds{pollfd{watch.get(), POLLIN, 0}, pollfd{server.get(), POLLIN, 0}};
     ::poll(fds.data(), fds.size(), static_cast<int>(pause.count()));
     pause = std::min(pause * 2, milliseconds(50));
@@ -158,7 +172,8 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
     // It has ended. It may have ended for another one that listens by now.
     if (auto last = connect_server(paths.server_socket())) return last;
     const std::string log = log_since(paths.server_log(), log_size);
-    return Error(Errc::failed, "the server ended as soon as it was started" + (log.empty() ? "" : ":\n" + log))
+    return Error(Errc::failed,
+                 "the server ended as soon as it was started" + (log.empty() ? "" : ":\n" + log))
         .with_hint("look into " + paths.server_log() + ", or see it live: locald server run");
   }
 }

@@ -17,6 +17,7 @@ Result<UniqueFd> connect_server(const std::string& socket);
 /// the server's own lock lets one live, and all connect to that one.
 /// @return Errc::timed_out  nobody listens after `patience`
 ///         Errc::failed     the server ended; the message has the last lines of its log
-Result<UniqueFd> start_server(const Paths& paths, std::chrono::milliseconds patience = std::chrono::seconds(20));
+Result<UniqueFd> start_server(const Paths& paths,
+                              std::chrono::milliseconds patience = std::chrono::seconds(20));
 
 }  // namespace locald::ipc

@@ -20,7 +20,8 @@ int compare_numbers(std::string_view a, std::string_view b) {
 }  // namespace
 
 int compare(const Build& a, const Build& b) {
-  if (const int by_version = compare_numbers(a.version, b.version); by_version != 0) return by_version;
+  if (const int by_version = compare_numbers(a.version, b.version); by_version != 0)
+    return by_version;
   const auto time = [](std::string_view build) { return build.substr(0, build.find('.')); };
   return compare_numbers(time(a.build), time(b.build));
 }

@@ -29,7 +29,8 @@ namespace locald::oci {
 class BlobVerifier {
  public:
   /// @param expected  Copied. `size_bytes` counts the bytes on the wire.
-  explicit BlobVerifier(const Descriptor& expected) : digest_(expected.digest), size_(expected.size_bytes) {}
+  explicit BlobVerifier(const Descriptor& expected)
+      : digest_(expected.digest), size_(expected.size_bytes) {}
 
   /// Feeds the next bytes, in order. An empty span is allowed.
   /// @return Errc::corrupt as soon as more than `size_bytes` have been fed.
@@ -37,7 +38,8 @@ class BlobVerifier {
   Result<void> update(std::span<const std::byte> chunk);
 
   /// Says whether the bytes fed were the blob.
-  /// @return Errc::corrupt if too few bytes came or the hash differs; the message holds both values.
+  /// @return Errc::corrupt if too few bytes came or the hash differs; the message holds both
+  /// values.
   Result<void> finish() &&;
 
   std::uint64_t bytes_seen() const noexcept { return seen_; }

@@ -6,11 +6,13 @@ namespace locald::oci {
 namespace {
 
 // printf hello | sha256sum
-constexpr std::string_view kHello = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+constexpr std::string_view kHello =
+    "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
 Result<void> feed(std::uint64_t promised_bytes, std::string_view body, std::size_t step) {
   BlobVerifier verifier({"", TRY(Digest::parse(kHello)), promised_bytes});
-  for (std::size_t i = 0; i < body.size(); i += step) TRY(verifier.update(std::as_bytes(std::span(body.substr(i, step)))));
+  for (std::size_t i = 0; i < body.size(); i += step)
+    TRY(verifier.update(std::as_bytes(std::span(body.substr(i, step)))));
   return std::move(verifier).finish();
 }
 

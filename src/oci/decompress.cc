@@ -34,10 +34,14 @@ Result<Compression> sniff(std::span<const std::byte> head) {
   if (head.size() >= 4 && (std::to_integer<unsigned>(head[0]) & 0xf0u) == 0x50 &&
       starts_with(head.subspan(1), "\x2a\x4d\x18"))
     return Compression::zstd;  // a skippable frame
-  if (starts_with(head, std::string_view("\xfd" "7zXZ\0", 6)))
-    return Error(Errc::unsupported, "the layer is compressed with xz; gzip, zstd and plain tar are supported");
-  if (starts_with(head, "BZh")) 
-    return Error(Errc::unsupported, "the layer is compressed with bzip2; gzip, zstd and plain tar are supported");
+  if (starts_with(head, std::string_view("\xfd"
+                                         "7zXZ\0",
+                                         6)))
+    return Error(Errc::unsupported,
+                 "the layer is compressed with xz; gzip, zstd and plain tar are supported");
+  if (starts_with(head, "BZh"))
+    return Error(Errc::unsupported,
+                 "the layer is compressed with bzip2; gzip, zstd and plain tar are supported");
   return Compression::none;
 }
 
@@ -45,9 +49,12 @@ Result<Compression> sniff(std::span<const std::byte> head) {
 
 std::string_view to_string(Compression kind) noexcept {
   switch (kind) {
-    case Compression::none: return "plain tar";
-    case Compression::gzip: return "gzip";
-    case Compression::zstd: return "zstd";
+    case Compression::none:
+      return "plain tar";
+    case Compression::gzip:
+      return "gzip";
+    case Compression::zstd:
+      return "zstd";
   }
   return "?";
 }
@@ -63,7 +70,9 @@ Result<Compression> compression_of(std::string_view media_type) {
     if (suffix == "+gzip" || suffix == ".gzip") return Compression::gzip;
     if (suffix == "+zstd" || suffix == ".zstd") return Compression::zstd;
   }
-  return Error(Errc::unsupported, "a layer of the type \"" + std::string(media_type.substr(0, 200)) + "\" is not supported");
+  return Error(
+      Errc::unsupported,
+      "a layer of the type \"" + std::string(media_type.substr(0, 200)) + "\" is not supported");
 }
 
 Result<std::span<const std::byte>> CodecInput::peek() {
@@ -98,11 +107,18 @@ Result<void> Decompressor::choose() {
   if (!media_type_.empty()) declared = TRY(compression_of(media_type_));
   const Compression actual = TRY(sniff(TRY(in_.peek_at_least(kSniffBytes))));
   if (!media_type_.empty() && declared != actual)
-    warning_ = "declared as " + media_type_ + ", but the bytes are " + std::string(to_string(actual));
+    warning_ =
+        "declared as " + media_type_ + ", but the bytes are " + std::string(to_string(actual));
   switch (actual) {
-    case Compression::none: codec_ = std::make_unique<Plain>(); break;
-    case Compression::gzip: codec_ = make_gzip_codec(); break;
-    case Compression::zstd: codec_ = make_zstd_codec(limits_.max_zstd_window_log); break;
+    case Compression::none:
+      codec_ = std::make_unique<Plain>();
+      break;
+    case Compression::gzip:
+      codec_ = make_gzip_codec();
+      break;
+    case Compression::zstd:
+      codec_ = make_zstd_codec(limits_.max_zstd_window_log);
+      break;
   }
   return {};
 }
@@ -114,8 +130,9 @@ Result<std::size_t> Decompressor::fill(std::span<std::byte> out) {
   ended_ = n == 0;
   out_bytes_ += n;
   if (out_bytes_ > limits_.ratio_from_bytes && out_bytes_ / limits_.max_ratio > in_.taken())
-    return Error(Errc::invalid_input, "the layer expands more than " + std::to_string(limits_.max_ratio) + " times (" +
-                                          human_bytes(in_.taken()) + " became " + human_bytes(out_bytes_) + " so far)")
+    return Error(Errc::invalid_input,
+                 "the layer expands more than " + std::to_string(limits_.max_ratio) + " times (" +
+                     human_bytes(in_.taken()) + " became " + human_bytes(out_bytes_) + " so far)")
         .with_hint("if you trust this image, set image.max_ratio to allow it");
   return n;
 }

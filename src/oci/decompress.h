@@ -44,10 +44,11 @@ class CodecInput {
 class Codec {
  public:
   virtual ~Codec() = default;
-  /// Writes the next bytes to `out`; 0 only at a proper end, where the input has been read to its end.
+  /// Writes the next bytes to `out`; 0 only at a proper end, where the input has been read to its
+  /// end.
   virtual Result<std::size_t> fill(CodecInput& in, std::span<std::byte> out) = 0;
 };
-std::unique_ptr<Codec> make_gzip_codec();                        ///< inflate_gzip.cc
+std::unique_ptr<Codec> make_gzip_codec();                              ///< inflate_gzip.cc
 std::unique_ptr<Codec> make_zstd_codec(std::uint32_t window_log_max);  ///< inflate_zstd.cc
 
 /// A layer's tar, whatever it is wrapped in.
@@ -60,7 +61,8 @@ std::unique_ptr<Codec> make_zstd_codec(std::uint32_t window_log_max);  ///< infl
 /// checked; bytes behind the last that are not a member are ignored.
 /// zstd (RFC 8878): any number of frames, skippable ones too; no dictionaries.
 /// A stream that ends early is Errc::corrupt. The source is always read to its end.
-/// An expansion beyond `max_ratio` is Errc::invalid_input, so that a small file cannot keep us busy for hours.
+/// An expansion beyond `max_ratio` is Errc::invalid_input, so that a small file cannot keep us busy
+/// for hours.
 ///
 /// Memory: O(1), at most the zstd window. Not thread-safe.
 class Decompressor final : public ByteSource {
@@ -73,7 +75,8 @@ class Decompressor final : public ByteSource {
   /// As ByteSource; 256 KiB at a time.
   Result<std::span<const std::byte>> read() override;
 
-  /// Why the bytes were taken as something else than declared; "" when they were not. Known after the first read.
+  /// Why the bytes were taken as something else than declared; "" when they were not. Known after
+  /// the first read.
   const std::string& warning() const noexcept { return warning_; }
 
  private:

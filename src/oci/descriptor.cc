@@ -9,11 +9,14 @@ Result<Descriptor> Descriptor::from_json(const Json& object) {
   Digest digest = TRY(Digest::parse(TRY(object.get_string("digest"))));
   const std::int64_t size = TRY(object.get_int("size"));
   if (size < 0) return Error(Errc::invalid_input, digest.str() + ": a negative size");
-  Descriptor out{TRY(object.get_string_or("mediaType", "")), std::move(digest), static_cast<std::uint64_t>(size)};
+  Descriptor out{TRY(object.get_string_or("mediaType", "")), std::move(digest),
+                 static_cast<std::uint64_t>(size)};
   const Json& annotations = object["annotations"];
-  if (!annotations.is_null() && !annotations.is_object()) return Error(Errc::invalid_input, "\"annotations\" is not an object");
+  if (!annotations.is_null() && !annotations.is_object())
+    return Error(Errc::invalid_input, "\"annotations\" is not an object");
   for (const auto& [key, value] : annotations.as_object()) {
-    if (!value.is_string()) return Error(Errc::invalid_input, "the annotation \"" + key + "\" is not a string");
+    if (!value.is_string())
+      return Error(Errc::invalid_input, "the annotation \"" + key + "\" is not a string");
     out.annotations[key] = value.as_string();
   }
   const Json& platform = object["platform"];
@@ -25,7 +28,8 @@ Result<Descriptor> Descriptor::from_json(const Json& object) {
 }
 
 Json Descriptor::to_json() const {
-  Json out = Json::object({{"mediaType", media_type}, {"digest", digest.str()}, {"size", size_bytes}});
+  Json out =
+      Json::object({{"mediaType", media_type}, {"digest", digest.str()}, {"size", size_bytes}});
   if (platform) out.set("platform", platform->to_json());
   if (!annotations.empty()) {
     Json members = Json::object();

@@ -21,15 +21,18 @@ void must(bool ok) {
 Result<Digest> Digest::parse(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos || colon == 0)
-    return Error(Errc::invalid_input, "not a digest: \"" + std::string(text.substr(0, 100)) + "\" (wanted sha256:<64 hex digits>)");
+    return Error(Errc::invalid_input, "not a digest: \"" + std::string(text.substr(0, 100)) +
+                                          "\" (wanted sha256:<64 hex digits>)");
   const std::string_view algorithm = text.substr(0, colon);
   const std::string_view hex = text.substr(colon + 1);
   if (algorithm == "sha512" || algorithm == "blake3" || algorithm == "sha384")
-    return Error(Errc::unsupported, "digest algorithm " + std::string(algorithm) + " is not supported, sha256 alone is");
+    return Error(Errc::unsupported, "digest algorithm " + std::string(algorithm) +
+                                        " is not supported, sha256 alone is");
   bool good = algorithm == "sha256" && hex.size() == kHexDigits;
   for (const char c : hex) good = good && ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'));
   if (!good)
-    return Error(Errc::invalid_input, "not a digest: \"" + std::string(text.substr(0, 100)) + "\" (wanted sha256:<64 hex digits>)");
+    return Error(Errc::invalid_input, "not a digest: \"" + std::string(text.substr(0, 100)) +
+                                          "\" (wanted sha256:<64 hex digits>)");
   return Digest(std::string(hex));
 }
 
@@ -39,7 +42,9 @@ Digest Digest::of(std::string_view bytes) {
   return std::move(hash).finish();
 }
 
-Digest Digest::from_raw(const std::array<unsigned char, 32>& raw) { return Digest(to_hex(raw.data(), raw.size())); }
+Digest Digest::from_raw(const std::array<unsigned char, 32>& raw) {
+  return Digest(to_hex(raw.data(), raw.size()));
+}
 
 void Sha256::Free::operator()(evp_md_ctx_st* ctx) const noexcept { EVP_MD_CTX_free(ctx); }
 

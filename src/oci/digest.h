@@ -26,7 +26,7 @@ class Digest {
   static Digest from_raw(const std::array<unsigned char, 32>& raw);
 
   std::string str() const { return "sha256:" + hex_; }
-  const std::string& hex() const noexcept { return hex_; }  ///< 64 digits: a file name
+  const std::string& hex() const noexcept { return hex_; }      ///< 64 digits: a file name
   std::string short_hex() const { return hex_.substr(0, 12); }  ///< for people
 
   friend bool operator==(const Digest&, const Digest&) = default;

@@ -14,17 +14,19 @@ namespace locald::oci {
 namespace {
 
 constexpr std::size_t kMaxHeaderBytes = 64u << 10;
-constexpr std::size_t kMaxBuffered = 1u << 20;         // then the sender is made to wait
+constexpr std::size_t kMaxBuffered = 1u << 20;  // then the sender is made to wait
 constexpr long kReceiveBytes = 256L << 10;
-constexpr std::size_t kStallBytes = 4096;              // less than this in a window is a stall
-constexpr auto kPoll = std::chrono::milliseconds(500);  // for the stall's clock; data and stop wake us at once
+constexpr std::size_t kStallBytes = 4096;  // less than this in a window is a stall
+constexpr auto kPoll =
+    std::chrono::milliseconds(500);  // for the stall's clock; data and stop wake us at once
 
 /// A CA that the user gave for this registry, where Docker and Podman look too.
 std::string registry_ca(const Url& url) {
   for (const char* dir : {"/etc/containers/certs.d/", "/etc/docker/certs.d/"})
     for (const std::string& name : {url.host_port(), url.host})
       if (const std::string file = dir + name + "/ca.crt"; exists(file)) return file;
-  if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr && *file != '\0') return file;
+  if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr && *file != '\0')
+    return file;
   return {};
 }
 
@@ -82,7 +84,8 @@ std::unique_ptr<HttpStream> HttpClient::get(Request request) {
   return std::unique_ptr<HttpStream>(new HttpStream(*this, std::move(request)));
 }
 
-HttpStream::HttpStream(HttpClient& client, HttpClient::Request request) : client_(client), request_(std::move(request)) {}
+HttpStream::HttpStream(HttpClient& client, HttpClient::Request request)
+    : client_(client), request_(std::move(request)) {}
 
 HttpStream::~HttpStream() {
   if (handle_) client_.give_back(std::move(handle_));
@@ -91,7 +94,8 @@ HttpStream::~HttpStream() {
 Result<void> HttpStream::start() {
   handle_ = client_.take();
   CURL* easy = handle_->easy;
-  for (const std::string& header : request_.headers) handle_->headers = curl_slist_append(handle_->headers, header.c_str());
+  for (const std::string& header : request_.headers)
+    handle_->headers = curl_slist_append(handle_->headers, header.c_str());
   curl_easy_setopt(easy, CURLOPT_URL, request_.url.str().c_str());
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, handle_->headers);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "locald/0.1");
@@ -100,16 +104,19 @@ Result<void> HttpStream::start() {
   curl_easy_setopt(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kReceiveBytes);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(client_.options_.connect.count()));
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(client_.options_.connect.count()));
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle_->error.data());
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &HttpStream::on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &HttpStream::on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   // What is on this machine needs no proxy and must not be shown to one.
-  if (classify_host(request_.url.host) == HostClass::loopback) curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  if (classify_host(request_.url.host) == HostClass::loopback)
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
   if (request_.url.scheme == "https") {
-    if (const std::string ca = registry_ca(request_.url); !ca.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, ca.c_str());
+    if (const std::string ca = registry_ca(request_.url); !ca.empty())
+      curl_easy_setopt(easy, CURLOPT_CAINFO, ca.c_str());
   }
   curl_multi_add_handle(handle_->multi, easy);
   handle_->attached = true;
@@ -181,13 +188,16 @@ Result<void> HttpStream::advance() {
     CURLM* multi = handle_->multi;
     const std::stop_callback wake(client_.options_.stop, [multi] { curl_multi_wakeup(multi); });
     int ready = 0;
-    curl_multi_poll(multi, nullptr, 0, static_cast<int>(std::min(kPoll, client_.options_.stall).count()), &ready);
+    curl_multi_poll(multi, nullptr, 0,
+                    static_cast<int>(std::min(kPoll, client_.options_.stall).count()), &ready);
   }
-  waited_ += std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - from);
+  waited_ += std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - from);
   if (waited_ < client_.options_.stall) return {};
   if (window_bytes_ < kStallBytes) {
     transient_ = true;
-    return Error(Errc::timed_out, request_.url.host_port() + " sent " + std::to_string(window_bytes_) + " bytes in " +
+    return Error(Errc::timed_out, request_.url.host_port() + " sent " +
+                                      std::to_string(window_bytes_) + " bytes in " +
                                       std::to_string(waited_.count() / 1000) + " s");
   }
   waited_ = {};
@@ -213,7 +223,9 @@ Result<std::string> HttpStream::body(std::size_t max_bytes) {
   std::string out;
   for (auto chunk = TRY(read()); !chunk.empty(); chunk = TRY(read())) {
     if (out.size() + chunk.size() > max_bytes)
-      return Error(Errc::invalid_input, request_.url.host_port() + " sent a document of more than " + human_bytes(max_bytes));
+      return Error(
+          Errc::invalid_input,
+          request_.url.host_port() + " sent a document of more than " + human_bytes(max_bytes));
     out.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
   }
   return out;
@@ -224,14 +236,16 @@ std::string HttpStream::some_body(std::size_t max_bytes) {
   while (out.size() < max_bytes) {
     auto chunk = read();
     if (!chunk || chunk->empty()) break;
-    out.append(reinterpret_cast<const char*>(chunk->data()), std::min(chunk->size(), max_bytes - out.size()));
+    out.append(reinterpret_cast<const char*>(chunk->data()),
+               std::min(chunk->size(), max_bytes - out.size()));
   }
   return out;
 }
 
 Error HttpStream::failure(int curl_code) {
   const auto code = static_cast<CURLcode>(curl_code);
-  const std::string detail = handle_->error[0] != '\0' ? handle_->error.data() : curl_easy_strerror(code);
+  const std::string detail =
+      handle_->error[0] != '\0' ? handle_->error.data() : curl_easy_strerror(code);
   const std::string& where = request_.url.host_port();
   long os_errno = 0;
   curl_easy_getinfo(handle_->easy, CURLINFO_OS_ERRNO, &os_errno);
@@ -241,23 +255,29 @@ Error HttpStream::failure(int curl_code) {
       return Error(Errc::failed, "there is no host " + request_.url.host + " (" + detail + ")")
           .with_hint("check the name, and that this machine has a network and DNS");
     case CURLE_COULDNT_CONNECT:
-      return Error(Errc::failed, "nobody answers at " + where + (os_errno != 0 ? std::string(": ") + std::strerror(static_cast<int>(os_errno)) : ""))
+      return Error(Errc::failed, "nobody answers at " + where +
+                                     (os_errno != 0 ? std::string(": ") +
+                                                          std::strerror(static_cast<int>(os_errno))
+                                                    : ""))
           .with_hint("is the registry up? curl -v " + request_.url.origin() + "/v2/");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
       return Error(Errc::denied, where + " cannot prove who it is: " + detail)
-          .with_hint("if it is yours, put its CA into /etc/docker/certs.d/" + where + "/ca.crt; check this machine's clock (date)");
+          .with_hint("if it is yours, put its CA into /etc/docker/certs.d/" + where +
+                     "/ca.crt; check this machine's clock (date)");
     case CURLE_SSL_CONNECT_ERROR:
       mismatch_ = true;
       return Error(Errc::failed, "TLS with " + where + " failed: " + detail)
           .with_hint("does it speak https? Plain http is taken from loopback only");
     case CURLE_OPERATION_TIMEDOUT:
       transient_ = true;
-      return Error(Errc::timed_out, where + " does not answer: " + detail).with_hint("check the network and any proxy");
+      return Error(Errc::timed_out, where + " does not answer: " + detail)
+          .with_hint("check the network and any proxy");
     case CURLE_WRITE_ERROR:
       if (header_bytes_ > kMaxHeaderBytes)
-        return Error(Errc::invalid_input, where + " sent more than " + human_bytes(kMaxHeaderBytes) + " of headers");
+        return Error(Errc::invalid_input,
+                     where + " sent more than " + human_bytes(kMaxHeaderBytes) + " of headers");
       return Error(Errc::failed, where + ": " + detail);
     case CURLE_GOT_NOTHING:
     case CURLE_WEIRD_SERVER_REPLY:

@@ -23,8 +23,9 @@ class HttpStream;
 class HttpClient {
  public:
   struct Options {
-    std::stop_token stop;                         ///< ends waiting with Errc::cancelled
-    std::chrono::milliseconds stall{60'000};      ///< this long for next to nothing is the end (Errc::timed_out)
+    std::stop_token stop;  ///< ends waiting with Errc::cancelled
+    std::chrono::milliseconds stall{
+        60'000};  ///< this long for next to nothing is the end (Errc::timed_out)
     std::chrono::milliseconds connect{15'000};
   };
   explicit HttpClient(Options options);

@@ -9,10 +9,12 @@ namespace {
 
 /// No string of an image may hold a NUL: it becomes an argument, a path, a variable.
 Result<void> refuse_nul(const Json& value) {
-  if (value.as_string().find('\0') != std::string::npos) return Error(Errc::invalid_input, "a NUL byte in a string");
+  if (value.as_string().find('\0') != std::string::npos)
+    return Error(Errc::invalid_input, "a NUL byte in a string");
   for (const Json& item : value.as_array()) TRY(refuse_nul(item));
   for (const auto& [key, member] : value.as_object()) {
-    if (key.find('\0') != std::string::npos) return Error(Errc::invalid_input, "a NUL byte in a name");
+    if (key.find('\0') != std::string::npos)
+      return Error(Errc::invalid_input, "a NUL byte in a name");
     TRY(refuse_nul(member));
   }
   return {};
@@ -21,7 +23,8 @@ Result<void> refuse_nul(const Json& value) {
 /// The names of an object that serves as a set ("Volumes": {"/data": {}}).
 Result<std::vector<std::string>> read_set(const Json& owner, const char* key) {
   const Json& set = owner[key];
-  if (!set.is_null() && !set.is_object()) return Error(Errc::invalid_input, "\"" + std::string(key) + "\" is not an object");
+  if (!set.is_null() && !set.is_object())
+    return Error(Errc::invalid_input, "\"" + std::string(key) + "\" is not an object");
   std::vector<std::string> names;
   for (const auto& [name, value] : set.as_object()) names.push_back(name);
   std::sort(names.begin(), names.end());
@@ -52,7 +55,8 @@ Result<ImageConfig> ImageConfig::parse(std::string_view bytes) {
     out.created = TRY(document.get_string_or("created", ""));
     out.author = TRY(document.get_string_or("author", ""));
     const Json& config = document["config"];
-    if (!config.is_null() && !config.is_object()) return Error(Errc::invalid_input, "\"config\" is not an object");
+    if (!config.is_null() && !config.is_object())
+      return Error(Errc::invalid_input, "\"config\" is not an object");
     out.entrypoint = TRY(read_words(config, "Entrypoint"));
     out.cmd = TRY(read_words(config, "Cmd"));
     out.env = TRY(config.get_strings("Env"));
@@ -62,22 +66,29 @@ Result<ImageConfig> ImageConfig::parse(std::string_view bytes) {
     out.volumes = TRY(read_set(config, "Volumes"));
     out.exposed_ports = TRY(read_set(config, "ExposedPorts"));
     const Json& labels = config["Labels"];
-    if (!labels.is_null() && !labels.is_object()) return Error(Errc::invalid_input, "\"Labels\" is not an object");
+    if (!labels.is_null() && !labels.is_object())
+      return Error(Errc::invalid_input, "\"Labels\" is not an object");
     for (const auto& [key, value] : labels.as_object()) {
-      if (!value.is_string()) return Error(Errc::invalid_input, "the label \"" + key + "\" is not a string");
+      if (!value.is_string())
+        return Error(Errc::invalid_input, "the label \"" + key + "\" is not a string");
       out.labels[key] = value.as_string();
     }
     const Json& rootfs = document["rootfs"];
-    if (!rootfs.is_object()) return Error(Errc::invalid_input, "\"rootfs\" is missing or not an object");
+    if (!rootfs.is_object())
+      return Error(Errc::invalid_input, "\"rootfs\" is missing or not an object");
     if (const std::string type = TRY(rootfs.get_string_or("type", "layers")); type != "layers")
       return Error(Errc::unsupported, "a root file system of type \"" + type + "\"");
-    for (const std::string& id : TRY(rootfs.get_strings("diff_ids"))) out.diff_ids.push_back(TRY(Digest::parse(id)));
-    if (out.diff_ids.size() > kMaxLayers) return Error(Errc::invalid_input, std::to_string(out.diff_ids.size()) + " layers");
+    for (const std::string& id : TRY(rootfs.get_strings("diff_ids")))
+      out.diff_ids.push_back(TRY(Digest::parse(id)));
+    if (out.diff_ids.size() > kMaxLayers)
+      return Error(Errc::invalid_input, std::to_string(out.diff_ids.size()) + " layers");
     const Json& history = document["history"];
-    if (!history.is_null() && !history.is_array()) return Error(Errc::invalid_input, "\"history\" is not a list");
+    if (!history.is_null() && !history.is_array())
+      return Error(Errc::invalid_input, "\"history\" is not a list");
     for (const Json& entry : history.as_array())
-      out.history.push_back({TRY(entry.get_string_or("created", "")), TRY(entry.get_string_or("created_by", "")),
-                             TRY(entry.get_string_or("comment", "")), TRY(entry.get_bool_or("empty_layer", false))});
+      out.history.push_back(
+          {TRY(entry.get_string_or("created", "")), TRY(entry.get_string_or("created_by", "")),
+           TRY(entry.get_string_or("comment", "")), TRY(entry.get_bool_or("empty_layer", false))});
     return out;
   };
   return read().context("image config");

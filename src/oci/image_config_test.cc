@@ -5,13 +5,17 @@
 namespace locald::oci {
 namespace {
 
-constexpr const char* kRootfs = R"("rootfs":{"type":"layers","diff_ids":["sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"]})";
+constexpr const char* kRootfs =
+    R"("rootfs":{"type":"layers","diff_ids":["sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"]})";
 
 TEST(ImageConfig, ReadsEveryField) {
-  auto config = ImageConfig::parse(std::string(R"({"created":"2024-01-02T03:04:05Z","author":"a","architecture":"amd64","os":"linux",
+  auto config = ImageConfig::parse(
+      std::string(
+          R"({"created":"2024-01-02T03:04:05Z","author":"a","architecture":"amd64","os":"linux",
     "config":{"User":"redis:redis","ExposedPorts":{"6379/tcp":{},"53/udp":{}},"Env":["PATH=/bin","A=b=c"],"Entrypoint":["docker-entrypoint.sh"],
     "Cmd":["redis-server"],"Volumes":{"/data":{}},"WorkingDir":"/data","Labels":{"a":"1","A":"2"},"StopSignal":"SIGQUIT","ArgsEscaped":true},
-    "history":[{"created_by":"ADD x","empty_layer":true},{"comment":"c"}],)") + kRootfs + "}");
+    "history":[{"created_by":"ADD x","empty_layer":true},{"comment":"c"}],)") +
+      kRootfs + "}");
   ASSERT_TRUE(config) << config.error().message();
   EXPECT_EQ(config->platform.str(), "linux/amd64");
   EXPECT_EQ(config->user, "redis:redis");
@@ -32,7 +36,10 @@ TEST(ImageConfig, ReadsEveryField) {
 }
 
 TEST(ImageConfig, NullsAndAbsentFieldsAreEmpty) {
-  auto config = ImageConfig::parse(std::string(R"({"architecture":"amd64","os":"linux","config":{"Entrypoint":null,"Cmd":null,"Volumes":null,"Labels":null},"history":null,)") + kRootfs + "}");
+  auto config = ImageConfig::parse(
+      std::string(
+          R"({"architecture":"amd64","os":"linux","config":{"Entrypoint":null,"Cmd":null,"Volumes":null,"Labels":null},"history":null,)") +
+      kRootfs + "}");
   ASSERT_TRUE(config) << config.error().message();
   EXPECT_TRUE(config->entrypoint.empty());
   EXPECT_TRUE(ImageConfig::parse(std::string("{") + kRootfs + "}"));
@@ -41,10 +48,13 @@ TEST(ImageConfig, NullsAndAbsentFieldsAreEmpty) {
 TEST(ImageConfig, RefusesWhatCannotBeAnImage) {
   const std::string rootfs = kRootfs;
   for (const std::string& text : std::vector<std::string>{
-           "", "{}", "[]", R"({"rootfs":{"type":"layers","diff_ids":["sha256:x"]}})", R"({"rootfs":{"type":"squash","diff_ids":[]}})",
-           R"({"config":[],)" + rootfs + "}", R"({"config":{"Env":"A=b"},)" + rootfs + "}", R"({"config":{"Env":[1]},)" + rootfs + "}",
-           R"({"config":{"User":5},)" + rootfs + "}", R"({"config":{"Volumes":["/a"]},)" + rootfs + "}",
-           R"({"config":{"Cmd":["a\u0000b"]},)" + rootfs + "}", R"({"config":{"user":"a","User":"b"},)" + rootfs + "}"})
+           "", "{}", "[]", R"({"rootfs":{"type":"layers","diff_ids":["sha256:x"]}})",
+           R"({"rootfs":{"type":"squash","diff_ids":[]}})", R"({"config":[],)" + rootfs + "}",
+           R"({"config":{"Env":"A=b"},)" + rootfs + "}", R"({"config":{"Env":[1]},)" + rootfs + "}",
+           R"({"config":{"User":5},)" + rootfs + "}",
+           R"({"config":{"Volumes":["/a"]},)" + rootfs + "}",
+           R"({"config":{"Cmd":["a\u0000b"]},)" + rootfs + "}",
+           R"({"config":{"user":"a","User":"b"},)" + rootfs + "}"})
     EXPECT_FALSE(ImageConfig::parse(text)) << text;
 }
 

@@ -22,7 +22,8 @@ namespace locald::oci {
 namespace {
 
 constexpr std::size_t kChunkBytes = 256u << 10;
-constexpr auto kLockPoll = std::chrono::milliseconds(25);  // flock(2) has no wait that a stop token could end
+constexpr auto kLockPoll =
+    std::chrono::milliseconds(25);  // flock(2) has no wait that a stop token could end
 constexpr const char* kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
 
 std::string blob_path(const Digest& digest) { return "blobs/sha256/" + digest.hex(); }
@@ -32,7 +33,8 @@ std::string ingest_path(const Digest& digest) { return "ingest/" + digest.hex();
 Result<UniqueFd> open_regular(int dir_fd, const std::string& path, const std::string& what) {
   auto fd = sys::openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) {
-    if (fd.error().sys_errno() == ELOOP) return Error(Errc::corrupt, what + " is a symbolic link; refused");
+    if (fd.error().sys_errno() == ELOOP)
+      return Error(Errc::corrupt, what + " is a symbolic link; refused");
     return std::move(fd).error().with_context(what);
   }
   struct stat st {};
@@ -43,7 +45,8 @@ Result<UniqueFd> open_regular(int dir_fd, const std::string& path, const std::st
 
 class FileSource final : public ByteSource {
  public:
-  FileSource(UniqueFd fd, std::uint64_t max_bytes) : fd_(std::move(fd)), left_(max_bytes), buffer_(kChunkBytes) {}
+  FileSource(UniqueFd fd, std::uint64_t max_bytes)
+      : fd_(std::move(fd)), left_(max_bytes), buffer_(kChunkBytes) {}
 
   Result<std::span<const std::byte>> read() override {
     const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left_, buffer_.size()));
@@ -66,7 +69,8 @@ class FileSource final : public ByteSource {
 
 class VerifyingSource final : public ByteSource {
  public:
-  VerifyingSource(std::unique_ptr<ByteSource> inner, const Descriptor& blob) : inner_(std::move(inner)), verifier_(blob) {}
+  VerifyingSource(std::unique_ptr<ByteSource> inner, const Descriptor& blob)
+      : inner_(std::move(inner)), verifier_(blob) {}
 
   Result<std::span<const std::byte>> read() override {
     if (ended_) return std::span<const std::byte>();
@@ -91,7 +95,8 @@ Result<void> check_space(int dir_fd, std::uint64_t needed) {
   if (::fstatvfs(dir_fd, &fs) != 0) return {};
   const std::uint64_t free = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
   if (needed <= free) return {};
-  return Error(Errc::no_space, "the image store needs " + human_bytes(needed) + " more, " + human_bytes(free) + " are free")
+  return Error(Errc::no_space, "the image store needs " + human_bytes(needed) + " more, " +
+                                   human_bytes(free) + " are free")
       .with_hint("make room (locald image prune), or set another place for the store");
 }
 
@@ -109,14 +114,17 @@ Result<void> lock_waiting(int fd, const std::stop_token& stop) {
 bool is_still(int fd, int dir_fd, const std::string& path) {
   struct stat mine {};
   struct stat named {};
-  return ::fstat(fd, &mine) == 0 && ::fstatat(dir_fd, path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+  return ::fstat(fd, &mine) == 0 &&
+         ::fstatat(dir_fd, path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
          mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }
 
 Json index_json(const std::vector<Descriptor>& entries) {
   Json list = Json::array();
   for (const Descriptor& entry : entries) list.push(entry.to_json());
-  return Json::object({{"schemaVersion", 2}, {"mediaType", std::string(kOciIndex)}, {"manifests", std::move(list)}});
+  return Json::object({{"schemaVersion", 2},
+                       {"mediaType", std::string(kOciIndex)},
+                       {"manifests", std::move(list)}});
 }
 
 }  // namespace
@@ -125,12 +133,14 @@ std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::uint64_t max_bytes) {
   return std::make_unique<FileSource>(std::move(fd), max_bytes);
 }
 
-std::unique_ptr<ByteSource> verified_source(std::unique_ptr<ByteSource> inner, const Descriptor& blob) {
+std::unique_ptr<ByteSource> verified_source(std::unique_ptr<ByteSource> inner,
+                                            const Descriptor& blob) {
   return std::make_unique<VerifyingSource>(std::move(inner), blob);
 }
 
 Result<std::unique_ptr<ByteSource>> BlobIngest::prefix() const {
-  UniqueFd fd = TRY(open_regular(layout_dir_, ingest_path(expected_.digest), "the download of " + expected_.digest.str()));
+  UniqueFd fd = TRY(open_regular(layout_dir_, ingest_path(expected_.digest),
+                                 "the download of " + expected_.digest.str()));
   return file_source(std::move(fd), offset());
 }
 
@@ -149,7 +159,8 @@ Result<void> BlobIngest::commit() && {
   const std::string from = ingest_path(expected_.digest);
   const std::string to = blob_path(expected_.digest);
   if (::fsync(file_.get()) != 0) return Error::from_errno(errno, "fsync " + from);
-  if (::renameat(layout_dir_, from.c_str(), layout_dir_, to.c_str()) != 0) return Error::from_errno(errno, "rename " + from);
+  if (::renameat(layout_dir_, from.c_str(), layout_dir_, to.c_str()) != 0)
+    return Error::from_errno(errno, "rename " + from);
   const UniqueFd folder = TRY(sys::openat(layout_dir_, "blobs/sha256", O_RDONLY | O_DIRECTORY));
   return sync_dir(folder.get());
 }
@@ -178,11 +189,13 @@ Result<ImageLayout> ImageLayout::open(const std::string& dir) {
     const UniqueFd fd = TRY(open_regular(layout.dir_fd(), "oci-layout", "oci-layout"));
     const Json document = TRY(parse_image_json(TRY(read_all(fd.get(), kMaxManifestBytes))));
     const std::string version = TRY(document.get_string("imageLayoutVersion"));
-    if (version.substr(0, 2) != "1.") return Error(Errc::unsupported, "imageLayoutVersion \"" + version + "\"; 1.x is read");
+    if (version.substr(0, 2) != "1.")
+      return Error(Errc::unsupported, "imageLayoutVersion \"" + version + "\"; 1.x is read");
     return {};
   };
   if (auto checked = read(); !checked) {
-    const Errc code = checked.error().code() == Errc::not_found ? Errc::invalid_input : checked.error().code();
+    const Errc code =
+        checked.error().code() == Errc::not_found ? Errc::invalid_input : checked.error().code();
     return Error(code, dir + " is no OCI image layout: " + checked.error().message());
   }
   return layout;
@@ -192,10 +205,12 @@ Result<ImageLayout> ImageLayout::open_or_create(const std::string& dir) {
   if (auto there = open(dir)) return there;
   UniqueFd dir_fd = TRY(make_dirs(dir, 0700));
   const UniqueFd lock = TRY(lock_file(dir + "/.index.lock", /*wait=*/true));
-  for (const char* sub : {"blobs", "blobs/sha256", "ingest"}) TRY(sys::mkdirat(dir_fd.get(), sub, 0700));
+  for (const char* sub : {"blobs", "blobs/sha256", "ingest"})
+    TRY(sys::mkdirat(dir_fd.get(), sub, 0700));
   struct stat st {};
   if (::fstatat(dir_fd.get(), "index.json", &st, AT_SYMLINK_NOFOLLOW) != 0)
-    TRY(write_file_atomic(dir_fd.get(), "index.json", index_json({}).dump(), 0644, Durability::synced));
+    TRY(write_file_atomic(dir_fd.get(), "index.json", index_json({}).dump(), 0644,
+                          Durability::synced));
   if (::fstatat(dir_fd.get(), "oci-layout", &st, AT_SYMLINK_NOFOLLOW) != 0)
     TRY(write_file_atomic(dir_fd.get(), "oci-layout", kLayoutFile, 0644, Durability::synced));
   return open(dir);
@@ -207,7 +222,9 @@ Result<UniqueFd> ImageLayout::open_blob(const Digest& digest) const {
 
 std::optional<std::uint64_t> ImageLayout::blob_size(const Digest& digest) const {
   struct stat st {};
-  if (::fstatat(dir_fd_.get(), blob_path(digest).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) return std::nullopt;
+  if (::fstatat(dir_fd_.get(), blob_path(digest).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISREG(st.st_mode))
+    return std::nullopt;
   return static_cast<std::uint64_t>(st.st_size);
 }
 
@@ -215,7 +232,8 @@ Result<std::string> ImageLayout::read_document(const Digest& digest, std::size_t
   const UniqueFd fd = TRY(open_blob(digest));
   std::string bytes = TRY(read_all(fd.get(), max_bytes).context("blob " + digest.str()));
   if (const Digest got = Digest::of(bytes); got != digest)
-    return Error(Errc::corrupt, "the blob " + digest.str() + " is damaged: its bytes hash to " + got.str());
+    return Error(Errc::corrupt,
+                 "the blob " + digest.str() + " is damaged: its bytes hash to " + got.str());
   return bytes;
 }
 
@@ -241,7 +259,8 @@ Result<BlobIngest> ImageLayout::ingest(const Descriptor& blob, std::stop_token s
   out.verifier_ = std::make_unique<BlobVerifier>(blob);
   struct stat st {};
   if (::fstat(out.file_.get(), &st) != 0) return Error::from_errno(errno, "stat " + path);
-  if (static_cast<std::uint64_t>(st.st_size) > blob.size_bytes && ::ftruncate(out.file_.get(), 0) != 0)
+  if (static_cast<std::uint64_t>(st.st_size) > blob.size_bytes &&
+      ::ftruncate(out.file_.get(), 0) != 0)
     return Error::from_errno(errno, "truncate " + path);
   std::vector<std::byte> buffer(kChunkBytes);
   while (const std::size_t n = TRY(sys::read_some(out.file_.get(), buffer.data(), buffer.size())))
@@ -273,29 +292,36 @@ Result<std::shared_ptr<const std::vector<Descriptor>>> ImageLayout::index() cons
   if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + dir_ + "/index.json");
   const std::int64_t mtime = st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec;
   const std::lock_guard guard(cache_->mutex);
-  if (cache_->entries && cache_->inode == st.st_ino && cache_->mtime_ns == mtime && cache_->size == st.st_size) return cache_->entries;
+  if (cache_->entries && cache_->inode == st.st_ino && cache_->mtime_ns == mtime &&
+      cache_->size == st.st_size)
+    return cache_->entries;
   auto document = parse_manifest(TRY(read_all(fd.get(), kMaxManifestBytes)), kOciIndex);
   if (!document) return std::move(document).error().with_context(dir_ + "/index.json");
-  cache_->entries = std::make_shared<const std::vector<Descriptor>>(std::get<ImageIndex>(std::move(*document)).manifests);
+  cache_->entries = std::make_shared<const std::vector<Descriptor>>(
+      std::get<ImageIndex>(std::move(*document)).manifests);
   cache_->inode = st.st_ino;
   cache_->mtime_ns = mtime;
   cache_->size = st.st_size;
   return cache_->entries;
 }
 
-Result<void> ImageLayout::change_index(const std::function<Result<void>(std::vector<Descriptor>&)>& change) {
+Result<void> ImageLayout::change_index(
+    const std::function<Result<void>(std::vector<Descriptor>&)>& change) {
   const UniqueFd lock = TRY(lock_file(dir_ + "/.index.lock", /*wait=*/true));
   const auto before = TRY(index());
   std::vector<Descriptor> entries = *before;
   TRY(change(entries));
   if (entries == *before) return {};
   if (entries.size() > kMaxIndexEntries)
-    return Error(Errc::invalid_input, "the image store holds " + std::to_string(kMaxIndexEntries) + " names")
+    return Error(Errc::invalid_input,
+                 "the image store holds " + std::to_string(kMaxIndexEntries) + " names")
         .with_hint("remove some: locald image rm NAME");
-  return write_file_atomic(dir_fd_.get(), "index.json", index_json(entries).dump(), 0644, Durability::synced);
+  return write_file_atomic(dir_fd_.get(), "index.json", index_json(entries).dump(), 0644,
+                           Durability::synced);
 }
 
-Result<void> ImageLayout::each_blob(const std::function<Result<void>(const Digest&, std::uint64_t size)>& visit) const {
+Result<void> ImageLayout::each_blob(
+    const std::function<Result<void>(const Digest&, std::uint64_t size)>& visit) const {
   const UniqueFd folder = TRY(sys::openat(dir_fd_.get(), "blobs/sha256", O_RDONLY | O_DIRECTORY));
   return list_dir(folder.get(), [&](const std::string& name, unsigned char) -> Result<void> {
     const auto digest = Digest::parse("sha256:" + name);

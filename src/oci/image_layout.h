@@ -43,7 +43,8 @@ class BlobIngest {
 
  private:
   friend class ImageLayout;
-  BlobIngest(int layout_dir, Descriptor expected) : layout_dir_(layout_dir), expected_(std::move(expected)) {}
+  BlobIngest(int layout_dir, Descriptor expected)
+      : layout_dir_(layout_dir), expected_(std::move(expected)) {}
 
   int layout_dir_;  // borrowed: the layout outlives its ingests
   Descriptor expected_;
@@ -60,7 +61,8 @@ class BlobIngest {
 class ImageLayout {
  public:
   /// An existing layout, for reading.
-  /// @return Errc::not_found: no such folder; Errc::invalid_input: no layout, or of another version.
+  /// @return Errc::not_found: no such folder; Errc::invalid_input: no layout, or of another
+  /// version.
   static Result<ImageLayout> open(const std::string& dir);
   /// The same, made first where there is nothing.
   static Result<ImageLayout> open_or_create(const std::string& dir);
@@ -80,8 +82,8 @@ class ImageLayout {
   /// A stream of the blob's bytes that ends well only if size and hash were right.
   Result<std::unique_ptr<ByteSource>> open_verified(const Descriptor& blob) const;
 
-  /// Starts or resumes a blob. Waits while another process or thread has it under way; a download that
-  /// dies gives its lock free. @return Errc::cancelled.
+  /// Starts or resumes a blob. Waits while another process or thread has it under way; a download
+  /// that dies gives its lock free. @return Errc::cancelled.
   Result<BlobIngest> ingest(const Descriptor& blob, std::stop_token stop = {});
   /// A small blob at once. What is there already stays.
   Result<void> add_document(const Descriptor& blob, std::string_view bytes);
@@ -90,13 +92,16 @@ class ImageLayout {
 
   /// The entries of index.json, parsed again only when the file has changed.
   Result<std::shared_ptr<const std::vector<Descriptor>>> index() const;
-  /// Reads the entries, lets `change` edit them, and writes them: one at a time between all processes.
+  /// Reads the entries, lets `change` edit them, and writes them: one at a time between all
+  /// processes.
   Result<void> change_index(const std::function<Result<void>(std::vector<Descriptor>&)>& change);
 
   /// Calls `visit` for each blob of blobs/sha256.
-  Result<void> each_blob(const std::function<Result<void>(const Digest&, std::uint64_t size)>& visit) const;
+  Result<void> each_blob(
+      const std::function<Result<void>(const Digest&, std::uint64_t size)>& visit) const;
 
-  /// Kept from collection while held (flock, shared): a pull has one until its name is in the index.
+  /// Kept from collection while held (flock, shared): a pull has one until its name is in the
+  /// index.
   Result<UniqueFd> lease() const;
   /// The only user, or nullopt when somebody has a lease.
   Result<std::optional<UniqueFd>> try_exclusive() const;
@@ -114,6 +119,7 @@ class ImageLayout {
 std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::uint64_t max_bytes = UINT64_MAX);
 
 /// `inner`'s bytes; ends with Errc::corrupt where they are not `blob`.
-std::unique_ptr<ByteSource> verified_source(std::unique_ptr<ByteSource> inner, const Descriptor& blob);
+std::unique_ptr<ByteSource> verified_source(std::unique_ptr<ByteSource> inner,
+                                            const Descriptor& blob);
 
 }  // namespace locald::oci

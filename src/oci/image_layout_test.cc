@@ -19,8 +19,12 @@ class ImageLayoutTest : public ::testing::Test {
   ImageLayoutTest() : dir_(::testing::TempDir() + "locald-layout-" + random_hex(6)) {}
   ~ImageLayoutTest() override { (void)remove_tree(dir_); }
 
-  static Descriptor blob(std::string_view content) { return {std::string(kOciLayer), Digest::of(content), content.size()}; }
-  static std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+  static Descriptor blob(std::string_view content) {
+    return {std::string(kOciLayer), Digest::of(content), content.size()};
+  }
+  static std::span<const std::byte> bytes(std::string_view text) {
+    return std::as_bytes(std::span(text));
+  }
   std::string file(const Digest& digest) const { return dir_ + "/blobs/sha256/" + digest.hex(); }
   static Result<std::string> drain(ByteSource& source) {
     std::string all;

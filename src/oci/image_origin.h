@@ -23,13 +23,15 @@ class ImageOrigin {
   /// A further manifest or index, by its descriptor (an index's entry).
   virtual Result<FetchedDocument> manifest(const Descriptor& descriptor) = 0;
   /// A blob's bytes from `offset` on.
-  virtual Result<std::unique_ptr<ByteSource>> blob(const Descriptor& descriptor, std::uint64_t offset) = 0;
+  virtual Result<std::unique_ptr<ByteSource>> blob(const Descriptor& descriptor,
+                                                   std::uint64_t offset) = 0;
   /// For people: "docker.io", "/srv/images".
   virtual std::string where() const = 0;
 };
 
 /// @return Errc::not_found when the folder or file is not there.
-Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference, RegistryClient::Options options);
+Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference,
+                                                 RegistryClient::Options options);
 
 /// Opens the origin when it is first needed, so that nobody is contacted for
 /// what is there. Thread-safe.

@@ -22,7 +22,8 @@ namespace locald::oci {
 namespace {
 
 // Beside the name in an index entry; read by us alone.
-constexpr const char* kIndexDigest = "dev.locald.index";   // the multi-platform index it was chosen from
+constexpr const char* kIndexDigest =
+    "dev.locald.index";  // the multi-platform index it was chosen from
 constexpr const char* kSourceStamp = "dev.locald.source";  // state of the file it came from
 constexpr const char* kPulledAt = "dev.locald.pulled-at";
 
@@ -48,7 +49,8 @@ std::string id_digits(std::string_view text) {
 }
 
 Error not_there(const std::string& name) {
-  return Error(Errc::not_found, "the image " + name + " is not in the store").with_hint("locald image pull " + shell_quote(name));
+  return Error(Errc::not_found, "the image " + name + " is not in the store")
+      .with_hint("locald image pull " + shell_quote(name));
 }
 
 struct Parsed {
@@ -71,10 +73,12 @@ struct ImageStore::State {
     Descriptor at = entry;
     for (int depth = 0; depth < kMaxIndexDepth; ++depth) {
       if (!is_index_type(at.media_type)) return at;
-      const auto document = TRY(parse_manifest(TRY(layout.read_document(at.digest, kMaxManifestBytes)), at.media_type));
+      const auto document = TRY(
+          parse_manifest(TRY(layout.read_document(at.digest, kMaxManifestBytes)), at.media_type));
       at = TRY(choose_platform(std::get<ImageIndex>(document).manifests, Platform::host()));
     }
-    return Error(Errc::invalid_input, "indexes in indexes, more than " + std::to_string(kMaxIndexDepth) + " deep");
+    return Error(Errc::invalid_input,
+                 "indexes in indexes, more than " + std::to_string(kMaxIndexDepth) + " deep");
   }
 
   Result<std::shared_ptr<const Parsed>> parsed(const Descriptor& manifest) {
@@ -82,15 +86,21 @@ struct ImageStore::State {
       const std::lock_guard guard(mutex);
       const auto found = cache.find(manifest.digest);
       // The bytes were verified once; that they are still there is asked each time.
-      if (found != cache.end() && layout.blob_size(manifest.digest) && layout.has_blob(found->second->manifest.config)) return found->second;
+      if (found != cache.end() && layout.blob_size(manifest.digest) &&
+          layout.has_blob(found->second->manifest.config))
+        return found->second;
     }
     const std::string bytes = TRY(layout.read_document(manifest.digest, kMaxManifestBytes));
     auto document = TRY(parse_manifest(bytes, manifest.media_type));
     auto* image = std::get_if<ImageManifest>(&document);
-    if (image == nullptr) return Error(Errc::corrupt, manifest.digest.str() + " is an index where a manifest was expected");
-    ImageConfig config = TRY(ImageConfig::parse(TRY(layout.read_document(image->config.digest, kMaxManifestBytes))));
+    if (image == nullptr)
+      return Error(Errc::corrupt,
+                   manifest.digest.str() + " is an index where a manifest was expected");
+    ImageConfig config =
+        TRY(ImageConfig::parse(TRY(layout.read_document(image->config.digest, kMaxManifestBytes))));
     if (config.diff_ids.size() != image->layers.size())
-      return Error(Errc::corrupt, manifest.digest.str() + ": " + std::to_string(image->layers.size()) + " layers, but " +
+      return Error(Errc::corrupt, manifest.digest.str() + ": " +
+                                      std::to_string(image->layers.size()) + " layers, but " +
                                       std::to_string(config.diff_ids.size()) + " diff ids");
     std::uint64_t size = bytes.size() + image->config.size_bytes;
     for (const Descriptor& layer : image->layers) size += layer.size_bytes;
@@ -104,8 +114,15 @@ struct ImageStore::State {
   Result<StoredImage> image(const Descriptor& entry, const std::string& name) {
     const Descriptor manifest = TRY(platform_manifest(entry));
     const auto content = TRY(parsed(manifest));
-    return StoredImage{name, manifest.digest, content->manifest.config.digest, content->manifest, content->config, content->config.diff_ids,
-                       content->size_bytes, content->config.created, entry.annotation(kPulledAt)};
+    return StoredImage{name,
+                       manifest.digest,
+                       content->manifest.config.digest,
+                       content->manifest,
+                       content->config,
+                       content->config.diff_ids,
+                       content->size_bytes,
+                       content->config.created,
+                       entry.annotation(kPulledAt)};
   }
 
   /// Blobs beneath `entry`; what cannot be read names nothing.
@@ -130,18 +147,26 @@ struct ImageStore::State {
     std::vector<Descriptor> out;
     std::set<Digest> meant;
     for (const Descriptor& entry : *entries) {
-      auto starts = [&digits](const std::string& hex) { return hex.compare(0, digits.size(), digits) == 0; };
-      bool match = starts(entry.digest.hex()) || entry.annotation(kIndexDigest).compare(0, 7 + digits.size(), "sha256:" + digits) == 0;
+      auto starts = [&digits](const std::string& hex) {
+        return hex.compare(0, digits.size(), digits) == 0;
+      };
+      bool match =
+          starts(entry.digest.hex()) ||
+          entry.annotation(kIndexDigest).compare(0, 7 + digits.size(), "sha256:" + digits) == 0;
       if (!match) {
         const auto known = image(entry, "");
-        match = known && (starts(known->config_digest.hex()) || starts(known->manifest_digest.hex()));
+        match =
+            known && (starts(known->config_digest.hex()) || starts(known->manifest_digest.hex()));
       }
       if (!match) continue;
       out.push_back(entry);
       meant.insert(entry.digest);
     }
     if (out.empty()) return not_there(text);
-    if (meant.size() > 1) return Error(Errc::invalid_input, "the id " + text + " means " + std::to_string(meant.size()) + " images").with_hint("give more digits");
+    if (meant.size() > 1)
+      return Error(Errc::invalid_input,
+                   "the id " + text + " means " + std::to_string(meant.size()) + " images")
+          .with_hint("give more digits");
     return out;
   }
 };
@@ -154,7 +179,8 @@ ImageLayout& ImageStore::layout() noexcept { return state_->layout; }
 const ImageLayout& ImageStore::layout() const noexcept { return state_->layout; }
 
 Result<ImageStore> ImageStore::open(const std::string& images_dir) {
-  return ImageStore(std::make_unique<State>(TRY(ImageLayout::open_or_create(images_dir).context("image store"))));
+  return ImageStore(
+      std::make_unique<State>(TRY(ImageLayout::open_or_create(images_dir).context("image store"))));
 }
 
 Result<StoredImage> ImageStore::find(const ImageReference& reference) const {
@@ -166,13 +192,17 @@ Result<StoredImage> ImageStore::find(const ImageReference& reference) const {
   if (found == nullptr && reference.digest) {
     // A digest means the same content under whatever name it came.
     for (const Descriptor& entry : *entries)
-      if (entry.digest == *reference.digest || entry.annotation(kIndexDigest) == reference.digest->str()) found = &entry;
+      if (entry.digest == *reference.digest ||
+          entry.annotation(kIndexDigest) == reference.digest->str())
+        found = &entry;
   }
   if (found == nullptr) return not_there(reference.familiar());
-  if (const std::string stamp = source_stamp(reference); !stamp.empty() && stamp != found->annotation(kSourceStamp))
+  if (const std::string stamp = source_stamp(reference);
+      !stamp.empty() && stamp != found->annotation(kSourceStamp))
     return not_there(reference.familiar()).with_context("its source has changed");
   auto image = state_->image(*found, name);
-  if (!image && image.error().code() == Errc::not_found) return not_there(reference.familiar()).with_context("a part of it is missing");
+  if (!image && image.error().code() == Errc::not_found)
+    return not_there(reference.familiar()).with_context("a part of it is missing");
   return std::move(image).context("image " + reference.familiar());
 }
 
@@ -194,27 +224,32 @@ Result<std::vector<StoredImage>> ImageStore::list() const {
   const auto entries = TRY(state_->layout.index());
   std::vector<StoredImage> out;
   for (const Descriptor& entry : *entries)
-    if (auto image = state_->image(entry, entry.annotation(kRefName))) out.push_back(std::move(*image));
-  std::sort(out.begin(), out.end(), [](const StoredImage& a, const StoredImage& b) { return a.name < b.name; });
+    if (auto image = state_->image(entry, entry.annotation(kRefName)))
+      out.push_back(std::move(*image));
+  std::sort(out.begin(), out.end(),
+            [](const StoredImage& a, const StoredImage& b) { return a.name < b.name; });
   return out;
 }
 
-Result<void> ImageStore::tag(const Digest& manifest_digest, const ImageReference& reference, const std::string& stamp,
-                             std::optional<Digest> index_digest) {
+Result<void> ImageStore::tag(const Digest& manifest_digest, const ImageReference& reference,
+                             const std::string& stamp, std::optional<Digest> index_digest) {
   const UniqueFd lease = TRY(state_->layout.lease());
   const auto size = state_->layout.blob_size(manifest_digest);
   if (!size) return not_there(manifest_digest.str());
   const std::string name = reference.name();
-  const auto document = TRY(parse_manifest(TRY(state_->layout.read_document(manifest_digest, kMaxManifestBytes))));
+  const auto document =
+      TRY(parse_manifest(TRY(state_->layout.read_document(manifest_digest, kMaxManifestBytes))));
   const auto* image = std::get_if<ImageManifest>(&document);
-  const std::string type = image != nullptr ? image->media_type : std::get<ImageIndex>(document).media_type;
+  const std::string type =
+      image != nullptr ? image->media_type : std::get<ImageIndex>(document).media_type;
   Descriptor entry{type, manifest_digest, *size, {{kRefName, name}, {kPulledAt, now_text()}}};
   if (!stamp.empty()) entry.annotations[kSourceStamp] = stamp;
   if (index_digest) entry.annotations[kIndexDigest] = index_digest->str();
   if (image != nullptr)
     if (auto content = state_->parsed(entry)) entry.platform = (*content)->config.platform;
   return state_->layout.change_index([&](std::vector<Descriptor>& entries) -> Result<void> {
-    std::erase_if(entries, [&name](const Descriptor& old) { return old.annotation(kRefName) == name; });
+    std::erase_if(entries,
+                  [&name](const Descriptor& old) { return old.annotation(kRefName) == name; });
     entries.push_back(entry);
     return {};
   });
@@ -224,7 +259,9 @@ Result<ImageStore::Removed> ImageStore::remove(std::string_view text, const std:
   const std::set<Digest> before = TRY(used_layers());
   std::set<std::string> names;
   const std::string digits = id_digits(text);
-  auto reference = text.substr(0, 7) == "sha256:" ? Result<ImageReference>(Error(Errc::invalid_input, "")) : ImageReference::parse(text, base_dir);
+  auto reference = text.substr(0, 7) == "sha256:"
+                       ? Result<ImageReference>(Error(Errc::invalid_input, ""))
+                       : ImageReference::parse(text, base_dir);
   const auto entries = TRY(state_->layout.index());
   if (reference)
     for (const Descriptor& entry : *entries)
@@ -233,7 +270,8 @@ Result<ImageStore::Removed> ImageStore::remove(std::string_view text, const std:
   if (names.empty()) {
     if (digits.empty()) {
       if (!reference) return std::move(reference).error();
-      return Error(Errc::not_found, "there is no image " + reference->familiar() + " in the store").with_hint("locald image ls");
+      return Error(Errc::not_found, "there is no image " + reference->familiar() + " in the store")
+          .with_hint("locald image ls");
     }
     const auto meant = TRY(state_->by_id(digits, std::string(text)));
     for (const Descriptor& entry : meant) {
@@ -253,7 +291,8 @@ Result<ImageStore::Removed> ImageStore::remove(std::string_view text, const std:
   Removed out = TRY(collect());
   out.names.assign(names.begin(), names.end());
   const std::set<Digest> after = TRY(used_layers());
-  std::set_difference(before.begin(), before.end(), after.begin(), after.end(), std::back_inserter(out.unused_layers));
+  std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
+                      std::back_inserter(out.unused_layers));
   return out;
 }
 
@@ -277,12 +316,18 @@ Result<ImageStore::Removed> ImageStore::collect() {
     const std::lock_guard guard(state_->mutex);
     state_->cache.clear();
   }
-  const UniqueFd ingest = TRY(sys::openat(state_->layout.dir_fd(), "ingest", O_RDONLY | O_DIRECTORY));
+  const UniqueFd ingest =
+      TRY(sys::openat(state_->layout.dir_fd(), "ingest", O_RDONLY | O_DIRECTORY));
   TRY(list_dir(ingest.get(), [&](const std::string& name, unsigned char) -> Result<void> {
     struct stat st {};
-    if (::fstatat(ingest.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || std::time(nullptr) - st.st_mtime < kKeepDownloads) return {};
-    if (auto fd = sys::openat(ingest.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK); fd && ::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) return {};
-    if (::unlinkat(ingest.get(), name.c_str(), 0) == 0) out.freed_bytes += static_cast<std::uint64_t>(st.st_size);
+    if (::fstatat(ingest.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        std::time(nullptr) - st.st_mtime < kKeepDownloads)
+      return {};
+    if (auto fd = sys::openat(ingest.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        fd && ::flock(fd->get(), LOCK_EX | LOCK_NB) != 0)
+      return {};
+    if (::unlinkat(ingest.get(), name.c_str(), 0) == 0)
+      out.freed_bytes += static_cast<std::uint64_t>(st.st_size);
     return {};
   }));
   return out;
@@ -292,7 +337,8 @@ Result<std::set<Digest>> ImageStore::used_layers() const {
   std::set<Digest> out;
   const auto entries = TRY(state_->layout.index());
   for (const Descriptor& entry : *entries)
-    if (auto image = state_->image(entry, "")) out.insert(image->diff_ids.begin(), image->diff_ids.end());
+    if (auto image = state_->image(entry, ""))
+      out.insert(image->diff_ids.begin(), image->diff_ids.end());
   return out;
 }
 
@@ -302,20 +348,24 @@ Result<std::uint64_t> ImageStore::disk_usage() const {
     total += size;
     return {};
   }));
-  const UniqueFd ingest = TRY(sys::openat(state_->layout.dir_fd(), "ingest", O_RDONLY | O_DIRECTORY));
+  const UniqueFd ingest =
+      TRY(sys::openat(state_->layout.dir_fd(), "ingest", O_RDONLY | O_DIRECTORY));
   TRY(list_dir(ingest.get(), [&](const std::string& name, unsigned char) -> Result<void> {
     struct stat st {};
-    if (::fstatat(ingest.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) total += static_cast<std::uint64_t>(st.st_size);
+    if (::fstatat(ingest.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)
+      total += static_cast<std::uint64_t>(st.st_size);
     return {};
   }));
   return total;
 }
 
-Result<std::vector<ImageStore::Damage>> ImageStore::check(const std::function<bool()>& cancelled) const {
+Result<std::vector<ImageStore::Damage>> ImageStore::check(
+    const std::function<bool()>& cancelled) const {
   std::vector<Damage> out;
   std::map<Digest, std::string> verdicts;  // "" is sound
   auto verdict = [&](const Descriptor& blob) -> Result<std::string> {
-    if (const auto known = verdicts.find(blob.digest); known != verdicts.end()) return known->second;
+    if (const auto known = verdicts.find(blob.digest); known != verdicts.end())
+      return known->second;
     std::string problem;
     auto source = state_->layout.open_verified(blob);
     if (!source) problem = source.error().message();
@@ -339,7 +389,8 @@ Result<std::vector<ImageStore::Damage>> ImageStore::check(const std::function<bo
     std::vector<Descriptor> blobs = image->manifest.layers;
     blobs.push_back(image->manifest.config);
     for (const Descriptor& blob : blobs)
-      if (const std::string problem = TRY(verdict(blob)); !problem.empty()) out.push_back({name, problem});
+      if (const std::string problem = TRY(verdict(blob)); !problem.empty())
+        out.push_back({name, problem});
   }
   return out;
 }

@@ -59,14 +59,15 @@ class ImageStore {
 
   /// Gives the image behind `manifest_digest` the name `reference` too, or moves it there.
   /// @param source_stamp  For find() of the file transports; "" otherwise.
-  Result<void> tag(const Digest& manifest_digest, const ImageReference& reference, const std::string& source_stamp = {},
+  Result<void> tag(const Digest& manifest_digest, const ImageReference& reference,
+                   const std::string& source_stamp = {},
                    std::optional<Digest> index_digest = std::nullopt);
 
   struct Removed {
-    std::vector<std::string> names;          ///< untagged
-    std::vector<Digest> unused_layers;       ///< diff ids that no image here names any more
-    std::uint64_t freed_bytes = 0;           ///< blobs
-    bool kept_for_pull = false;              ///< a pull is under way: its next end, or prune, collects
+    std::vector<std::string> names;     ///< untagged
+    std::vector<Digest> unused_layers;  ///< diff ids that no image here names any more
+    std::uint64_t freed_bytes = 0;      ///< blobs
+    bool kept_for_pull = false;         ///< a pull is under way: its next end, or prune, collects
   };
   /// Takes the name away (all names, when `text` is an id or a digest) and
   /// collects blobs that nothing names. Layers are only *named* in the result: their files belong
@@ -81,7 +82,7 @@ class ImageStore {
   Result<std::uint64_t> disk_usage() const;
 
   struct Damage {
-    std::string name;    ///< of the image; empty for a blob that none names
+    std::string name;  ///< of the image; empty for a blob that none names
     std::string problem;
   };
   /// Reads every blob and compares it with its name. Slow: a job.

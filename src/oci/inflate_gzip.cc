@@ -21,7 +21,8 @@ class Gzip final : public Codec {
       const auto want = static_cast<std::uint32_t>(std::min<std::size_t>(out.size(), kMaxStep));
       const auto have = static_cast<std::uint32_t>(std::min<std::size_t>(bytes.size(), kMaxStep));
       // isal reads only; its interface merely lacks the const.
-      state_->next_in = const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes.data()));
+      state_->next_in =
+          const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes.data()));
       state_->avail_in = have;
       state_->next_out = reinterpret_cast<std::uint8_t*>(out.data());
       state_->avail_out = want;
@@ -64,10 +65,15 @@ class Gzip final : public Codec {
 
   static Error bad(int code) {
     switch (code) {
-      case ISAL_INCORRECT_CHECKSUM: return {Errc::corrupt, "the gzip data is damaged (checksum)"};
-      case ISAL_UNSUPPORTED_METHOD: return {Errc::corrupt, "the gzip data is damaged (unknown method)"};
-      case ISAL_INVALID_WRAPPER: return {Errc::corrupt, "the gzip data is damaged (header)"};
-      default: return {Errc::corrupt, "the gzip data is damaged (deflate error " + std::to_string(code) + ")"};
+      case ISAL_INCORRECT_CHECKSUM:
+        return {Errc::corrupt, "the gzip data is damaged (checksum)"};
+      case ISAL_UNSUPPORTED_METHOD:
+        return {Errc::corrupt, "the gzip data is damaged (unknown method)"};
+      case ISAL_INVALID_WRAPPER:
+        return {Errc::corrupt, "the gzip data is damaged (header)"};
+      default:
+        return {Errc::corrupt,
+                "the gzip data is damaged (deflate error " + std::to_string(code) + ")"};
     }
   }
 

@@ -24,7 +24,8 @@ class Zstd final : public Codec {
       const std::size_t code = ZSTD_decompressStream(context_.get(), &to, &from);
       in.take(from.pos);
       if (ZSTD_isError(code) != 0)
-        return Error(Errc::corrupt, std::string("the zstd data is damaged (") + ZSTD_getErrorName(code) + ")");
+        return Error(Errc::corrupt,
+                     std::string("the zstd data is damaged (") + ZSTD_getErrorName(code) + ")");
       between_frames_ = code == 0;
       if (bytes.empty() && to.pos == 0) return Error(Errc::corrupt, "the zstd data ends early");
     }
@@ -41,6 +42,8 @@ class Zstd final : public Codec {
 
 }  // namespace
 
-std::unique_ptr<Codec> make_zstd_codec(std::uint32_t window_log_max) { return std::make_unique<Zstd>(window_log_max); }
+std::unique_ptr<Codec> make_zstd_codec(std::uint32_t window_log_max) {
+  return std::make_unique<Zstd>(window_log_max);
+}
 
 }  // namespace locald::oci

@@ -118,8 +118,10 @@ class Applier {
     const std::string& name = parts.back();
     const WhiteoutName whiteout = TRY(parse_whiteout(name));
     switch (whiteout.kind) {
-      case Whiteout::none: break;
-      case Whiteout::aufs: return {};
+      case Whiteout::none:
+        break;
+      case Whiteout::aufs:
+        return {};
       case Whiteout::opaque:
       case Whiteout::remove: {
         LayerDir* dir = TRY(tree_.find_dir(folders));
@@ -133,14 +135,18 @@ class Applier {
     if (entry.type == TarEntry::Type::hardlink) return apply_hardlink(entry, folders, name);
     LayerDir& dir = *TRY(tree_.parent(folders, entry.mtime));
     switch (entry.type) {
-      case TarEntry::Type::dir: return apply_dir(entry, dir, name);
-      case TarEntry::Type::file: return apply_file(reader, entry, dir, name);
-      default: return apply_node(entry, dir, name);
+      case TarEntry::Type::dir:
+        return apply_dir(entry, dir, name);
+      case TarEntry::Type::file:
+        return apply_file(reader, entry, dir, name);
+      default:
+        return apply_node(entry, dir, name);
     }
   }
 
   bool skip(const TarEntry& entry) {
-    const bool device = entry.type == TarEntry::Type::char_device || entry.type == TarEntry::Type::block_device;
+    const bool device =
+        entry.type == TarEntry::Type::char_device || entry.type == TarEntry::Type::block_device;
     if (device && options_.id_map != IdMap::root) {
       ++skipped_devices_;
       return true;
@@ -191,7 +197,8 @@ class Applier {
     }
   }
 
-  Result<void> apply_file(TarReader& reader, const TarEntry& entry, LayerDir& dir, const std::string& name) {
+  Result<void> apply_file(TarReader& reader, const TarEntry& entry, LayerDir& dir,
+                          const std::string& name) {
     if (entry.size > space_.bytes - std::min(logical_bytes_, space_.bytes)) return too_large();
     logical_bytes_ += entry.size;
     const UniqueFd file(TRY(make_at(dir, name, "create", [&name](int at) {
@@ -223,22 +230,26 @@ class Applier {
 
   Error too_large() const {
     if (space_.of_disk)
-      return Error(Errc::no_space, "the layer needs more than the " + human_bytes(space_.bytes) + " that are free")
+      return Error(Errc::no_space,
+                   "the layer needs more than the " + human_bytes(space_.bytes) + " that are free")
           .with_hint("make room on the disk; `locald system df` shows what the store holds");
-    return {Errc::invalid_input, "the layer's files come to more than " + human_bytes(space_.bytes)};
+    return {Errc::invalid_input,
+            "the layer's files come to more than " + human_bytes(space_.bytes)};
   }
 
   Result<void> apply_node(const TarEntry& entry, LayerDir& dir, const std::string& name) {
     const char* at_name = name.c_str();
     if (entry.type == TarEntry::Type::symlink) {
       if (entry.link.empty()) return Error(Errc::invalid_input, "a symlink to nowhere");
-      TRY(make_at(dir, name, "symlink", [&](int at) { return ::symlinkat(entry.link.c_str(), at, at_name); }));
+      TRY(make_at(dir, name, "symlink",
+                  [&](int at) { return ::symlinkat(entry.link.c_str(), at, at_name); }));
     } else if (entry.type == TarEntry::Type::fifo) {
       TRY(make_at(dir, name, "mkfifo", [&](int at) { return ::mkfifoat(at, at_name, 0600); }));
     } else {
       const mode_t type = entry.type == TarEntry::Type::char_device ? S_IFCHR : S_IFBLK;
       const dev_t device = makedev(entry.dev_major, entry.dev_minor);
-      const auto made = make_at(dir, name, "mknod", [&](int at) { return ::mknodat(at, at_name, type | 0600u, device); });
+      const auto made = make_at(
+          dir, name, "mknod", [&](int at) { return ::mknodat(at, at_name, type | 0600u, device); });
       if (!made && made.error().sys_errno() == EPERM) {  // root without CAP_MKNOD
         ++skipped_devices_;
         return {};
@@ -251,18 +262,23 @@ class Applier {
 
   /// The entry's own metadata are not applied: they are the target's (§1.4), and
   /// a link to a symlink would let them reach what it points to.
-  Result<void> apply_hardlink(const TarEntry& entry, std::span<const std::string> folders, const std::string& name) {
+  Result<void> apply_hardlink(const TarEntry& entry, std::span<const std::string> folders,
+                              const std::string& name) {
     const auto target_parts = clean_path(entry.link, options_.limits);
-    if (!target_parts) return Error(target_parts.error()).with_context("hard link to " + shown(entry.link));
+    if (!target_parts)
+      return Error(target_parts.error()).with_context("hard link to " + shown(entry.link));
     // First the folder, then the target: making the folder may replace what is in its way.
     LayerDir& dir = *TRY(tree_.parent(folders, entry.mtime));
-    const auto target = TRY(tree_.link_target(*target_parts).context("hard link to " + shown(entry.link)));
+    const auto target =
+        TRY(tree_.link_target(*target_parts).context("hard link to " + shown(entry.link)));
     if (target.dir == nullptr)
-      return Error(Errc::invalid_input, "hard link to " + shown(entry.link) + ", which does not exist (yet)");
+      return Error(Errc::invalid_input,
+                   "hard link to " + shown(entry.link) + ", which does not exist (yet)");
     if (target.dir == &dir && target.name == name) return {};  // to itself
     const std::string path = join_path(dir.path, name);
     if (target.dir->path == path || target.dir->path.starts_with(path + "/"))
-      return Error(Errc::invalid_input, "the hard link would replace the folder that holds its target");
+      return Error(Errc::invalid_input,
+                   "the hard link would replace the folder that holds its target");
     TRY(make_at(dir, name, "link", [&](int at) {
       const auto from = tree_.fd(*target.dir);
       if (!from) return errno = from.error().sys_errno(), -1;
@@ -286,14 +302,17 @@ class Applier {
 
 }  // namespace
 
-Result<AppliedLayer> apply_layer_overlay(ByteSource& compressed, std::string_view media_type, int target_dir_fd,
-                                         const LowerLayers& lowers, const ApplyOptions& options) {
-  return Applier(LayerTree::Form::overlay, target_dir_fd, lowers, options).run(compressed, media_type);
+Result<AppliedLayer> apply_layer_overlay(ByteSource& compressed, std::string_view media_type,
+                                         int target_dir_fd, const LowerLayers& lowers,
+                                         const ApplyOptions& options) {
+  return Applier(LayerTree::Form::overlay, target_dir_fd, lowers, options)
+      .run(compressed, media_type);
 }
 
-Result<AppliedLayer> apply_layer_flat(ByteSource& compressed, std::string_view media_type, int root_dir_fd,
-                                      const ApplyOptions& options) {
-  return Applier(LayerTree::Form::flat, root_dir_fd, LowerLayers{}, options).run(compressed, media_type);
+Result<AppliedLayer> apply_layer_flat(ByteSource& compressed, std::string_view media_type,
+                                      int root_dir_fd, const ApplyOptions& options) {
+  return Applier(LayerTree::Form::flat, root_dir_fd, LowerLayers{}, options)
+      .run(compressed, media_type);
 }
 
 }  // namespace locald::oci

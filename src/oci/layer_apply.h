@@ -17,14 +17,16 @@ namespace locald::oci {
 /// namespace; nothing here enters one.
 enum class IdMap : std::uint8_t {
   root,    ///< real root: owners and devices as the layer says, `trusted.overlay.*`
-  subuid,  ///< root of a user namespace with a range: owners as mapped, devices skipped and counted, `user.overlay.*`
+  subuid,  ///< root of a user namespace with a range: owners as mapped, devices skipped and
+           ///< counted, `user.overlay.*`
   single,  ///< root of a user namespace with one id: all owners become that id; else as subuid
 };
 
 struct ApplyOptions {
   IdMap id_map = IdMap::root;
   LayerLimits limits;
-  /// Told now and then, on the calling thread, how many bytes of tar have been applied so far. May be empty.
+  /// Told now and then, on the calling thread, how many bytes of tar have been applied so far. May
+  /// be empty.
   std::function<void(std::uint64_t uncompressed_bytes)> progress;
   std::stop_token stop;  ///< ends the work with Errc::cancelled
 };
@@ -38,17 +40,17 @@ struct ApplyOptions {
 /// link's target is not.
 struct LowerLayers {
   /// Called at most once, from the applying thread, at the first entry that
-  /// needs it; may block until the lower layers are committed (the source is not read meanwhile). Returns their
-  /// trees (LayerStore::path), the nearest below first, as in overlay's
-  /// `lowerdir=`. Empty: there are none. An error ends the apply.
-  /// Layers wait only for layers below, so that no circle can arise, provided
-  /// that jobs are started from the bottom up where their number is limited.
+  /// needs it; may block until the lower layers are committed (the source is not read meanwhile).
+  /// Returns their trees (LayerStore::path), the nearest below first, as in overlay's `lowerdir=`.
+  /// Empty: there are none. An error ends the apply. Layers wait only for layers below, so that no
+  /// circle can arise, provided that jobs are started from the bottom up where their number is
+  /// limited.
   std::function<Result<std::vector<std::string>>()> wait;
 };
 
 struct AppliedLayer {
-  Digest diff_id;                     ///< SHA-256 of all bytes of the tar, those after its end included
-  std::uint64_t bytes = 0;            ///< of the tar, uncompressed
+  Digest diff_id;           ///< SHA-256 of all bytes of the tar, those after its end included
+  std::uint64_t bytes = 0;  ///< of the tar, uncompressed
   std::uint64_t entries = 0;
   bool used_lowers = false;           ///< what was made is right only upon these lower layers
   unsigned skipped_devices = 0;       ///< devices that this id map cannot hold; tell once an image
@@ -66,20 +68,22 @@ struct AppliedLayer {
 /// descriptor, one name at a time, symlinks are read by us and never followed
 /// by the kernel. Names that escape by ".." are refused (policy: robustness §1.4).
 ///
-/// Thread: one call per target; calls on different targets may run side by side. Inflating runs on a thread of its own.
-/// On error the folder holds a part of the layer: throw it away.
+/// Thread: one call per target; calls on different targets may run side by side. Inflating runs on
+/// a thread of its own. On error the folder holds a part of the layer: throw it away.
 ///
-/// @param compressed  gzip, zstd or plain tar; read to its end. Its verification (size, digest) is the source's own affair.
+/// @param compressed  gzip, zstd or plain tar; read to its end. Its verification (size, digest) is
+/// the source's own affair.
 /// @param media_type  checked against what the bytes are; "" = take what they are.
-/// @return Errc::corrupt for damaged data, invalid_input for what is refused, no_space, cancelled, unsupported.
-/// Spec: OCI image-spec, layer.md.
-Result<AppliedLayer> apply_layer_overlay(ByteSource& compressed, std::string_view media_type, int target_dir_fd,
-                                         const LowerLayers& lowers, const ApplyOptions& options);
+/// @return Errc::corrupt for damaged data, invalid_input for what is refused, no_space, cancelled,
+/// unsupported. Spec: OCI image-spec, layer.md.
+Result<AppliedLayer> apply_layer_overlay(ByteSource& compressed, std::string_view media_type,
+                                         int target_dir_fd, const LowerLayers& lowers,
+                                         const ApplyOptions& options);
 
 /// Applies a layer upon the tree below `root_dir_fd` (`image unpack`): whiteouts
 /// remove what lower layers put there, never an entry of the same layer.
 /// Otherwise as above.
-Result<AppliedLayer> apply_layer_flat(ByteSource& compressed, std::string_view media_type, int root_dir_fd,
-                                      const ApplyOptions& options);
+Result<AppliedLayer> apply_layer_flat(ByteSource& compressed, std::string_view media_type,
+                                      int root_dir_fd, const ApplyOptions& options);
 
 }  // namespace locald::oci

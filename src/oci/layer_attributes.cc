@@ -36,7 +36,8 @@ int chmod_no_follow(int dir, const char* name, mode_t mode) {
   constexpr long SYS_fchmodat2 = 452;  // Linux 6.6; the number is the same on all our architectures
 #endif
   if (::syscall(SYS_fchmodat2, dir, name, mode, AT_SYMLINK_NOFOLLOW) == 0) return 0;
-  if (errno != ENOSYS && errno != EPERM && errno != EINVAL) return -1;  // EPERM: an older seccomp filter
+  if (errno != ENOSYS && errno != EPERM && errno != EINVAL)
+    return -1;                                              // EPERM: an older seccomp filter
   return ::fchmodat(dir, name, mode, AT_SYMLINK_NOFOLLOW);  // glibc goes by /proc/self/fd
 }
 
@@ -62,8 +63,11 @@ std::vector<std::string> Warnings::take() && {
 Result<void> LayerAttributes::owner_error(int err, const TarEntry& entry) {
   const std::string owner = std::to_string(entry.uid) + ":" + std::to_string(entry.gid);
   if (err == EINVAL)  // chown(2): the id has no place in the user namespace
-    return Error(Errc::invalid_input, entry.path + " belongs to " + owner + ", which your range of subordinate ids does not cover")
-        .with_hint("give your user a larger range in /etc/subuid and /etc/subgid (65536 ids suit nearly every image)");
+    return Error(Errc::invalid_input, entry.path + " belongs to " + owner +
+                                          ", which your range of subordinate ids does not cover")
+        .with_hint(
+            "give your user a larger range in /etc/subuid and /etc/subgid (65536 ids suit nearly "
+            "every image)");
   return Error::from_errno(err, "chown " + owner + " " + entry.path);
 }
 
@@ -71,16 +75,20 @@ bool LayerAttributes::wanted(const TarEntry::Xattr& xattr, const TarEntry& entry
   if (is_ignored(xattr.name)) return false;
   if (is_overlay(xattr.name)) {
     // Live, it would let an image forge opaque folders and redirects in our mounts.
-    warnings_.add(entry.path + ": the attribute " + xattr.name + " was left out (reserved for overlayfs)");
+    warnings_.add(entry.path + ": the attribute " + xattr.name +
+                  " was left out (reserved for overlayfs)");
     return false;
   }
   return true;
 }
 
-Result<void> LayerAttributes::after_xattr(int err, const TarEntry::Xattr& xattr, const TarEntry& entry) {
-  if (err == ENOSPC || err == EDQUOT) return Error::from_errno(err, "set " + xattr.name + " on " + entry.path);
+Result<void> LayerAttributes::after_xattr(int err, const TarEntry::Xattr& xattr,
+                                          const TarEntry& entry) {
+  if (err == ENOSPC || err == EDQUOT)
+    return Error::from_errno(err, "set " + xattr.name + " on " + entry.path);
   const bool plain = entry.type == TarEntry::Type::file || entry.type == TarEntry::Type::dir;
-  if (err == EPERM && !plain && xattr.name.starts_with("user.")) return {};  // the kernel allows these on files and folders alone
+  if (err == EPERM && !plain && xattr.name.starts_with("user."))
+    return {};  // the kernel allows these on files and folders alone
   if (err == EOPNOTSUPP)
     warnings_.add("the file system does not support the attribute " + xattr.name);
   else
@@ -89,9 +97,11 @@ Result<void> LayerAttributes::after_xattr(int err, const TarEntry::Xattr& xattr,
 }
 
 Result<void> LayerAttributes::set_file(int fd, const TarEntry& entry) {
-  if (options_.id_map != IdMap::single && ::fchown(fd, entry.uid, entry.gid) != 0) return owner_error(errno, entry);
+  if (options_.id_map != IdMap::single && ::fchown(fd, entry.uid, entry.gid) != 0)
+    return owner_error(errno, entry);
   for (const auto& xattr : entry.xattrs)
-    if (wanted(xattr, entry) && ::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0)
+    if (wanted(xattr, entry) &&
+        ::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0)
       TRY(after_xattr(errno, xattr, entry));
   if (::fchmod(fd, entry.mode) != 0) return Error::from_errno(errno, "chmod " + entry.path);
   const timespec times[2] = {entry.mtime, entry.mtime};
@@ -114,8 +124,10 @@ Result<std::vector<TarEntry::Xattr>> LayerAttributes::set_dir(int fd, const TarE
   return late;
 }
 
-Result<void> LayerAttributes::set_late(int fd, const std::string& path, const TarEntry::Xattr& xattr) {
-  if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) == 0) return {};
+Result<void> LayerAttributes::set_late(int fd, const std::string& path,
+                                       const TarEntry::Xattr& xattr) {
+  if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) == 0)
+    return {};
   const int err = errno;
   TarEntry entry;
   entry.type = TarEntry::Type::dir;
@@ -125,11 +137,12 @@ Result<void> LayerAttributes::set_late(int fd, const std::string& path, const Ta
 
 Result<void> LayerAttributes::set_node(int dir, const std::string& name, const TarEntry& entry) {
   const char* at = name.c_str();
-  if (options_.id_map != IdMap::single && ::fchownat(dir, at, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0)
+  if (options_.id_map != IdMap::single &&
+      ::fchownat(dir, at, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0)
     return owner_error(errno, entry);
   for (const auto& xattr : entry.xattrs)
-    if (wanted(xattr, entry) && ::lsetxattr(proc_path(dir, name).c_str(), xattr.name.c_str(), xattr.value.data(),
-                                            xattr.value.size(), 0) != 0)
+    if (wanted(xattr, entry) && ::lsetxattr(proc_path(dir, name).c_str(), xattr.name.c_str(),
+                                            xattr.value.data(), xattr.value.size(), 0) != 0)
       TRY(after_xattr(errno, xattr, entry));
   if (entry.type != TarEntry::Type::symlink && chmod_no_follow(dir, at, entry.mode) != 0)
     return Error::from_errno(errno, "chmod " + entry.path);
@@ -143,9 +156,9 @@ Result<TarEntry> LayerAttributes::read(int dir, const std::string& name, const s
                                        const std::string& path) {
   TarEntry entry;
   entry.path = path;
-  entry.type = S_ISREG(st.st_mode)   ? TarEntry::Type::file
-               : S_ISDIR(st.st_mode) ? TarEntry::Type::dir
-               : S_ISLNK(st.st_mode) ? TarEntry::Type::symlink
+  entry.type = S_ISREG(st.st_mode)    ? TarEntry::Type::file
+               : S_ISDIR(st.st_mode)  ? TarEntry::Type::dir
+               : S_ISLNK(st.st_mode)  ? TarEntry::Type::symlink
                : S_ISFIFO(st.st_mode) ? TarEntry::Type::fifo
                : S_ISCHR(st.st_mode)  ? TarEntry::Type::char_device
                : S_ISBLK(st.st_mode)  ? TarEntry::Type::block_device
@@ -166,7 +179,8 @@ Result<TarEntry> LayerAttributes::read(int dir, const std::string& name, const s
   for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
     std::string xattr = names.c_str() + at;
     at += xattr.size() + 1;
-    if (is_overlay(xattr) || is_ignored(xattr)) continue;  // an opaque lower folder does not make its copy opaque
+    if (is_overlay(xattr) || is_ignored(xattr))
+      continue;  // an opaque lower folder does not make its copy opaque
     const ssize_t got = ::lgetxattr(from.c_str(), xattr.c_str(), value.data(), value.size());
     if (got < 0) return Error::from_errno(errno, "read " + xattr + " of " + path);
     entry.xattrs.push_back({std::move(xattr), value.substr(0, static_cast<std::size_t>(got))});

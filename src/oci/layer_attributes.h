@@ -26,11 +26,13 @@ class Warnings {
 /// it comes first; chmod by descriptor makes us independent of the umask.
 class LayerAttributes {
  public:
-  LayerAttributes(const ApplyOptions& options, Warnings& warnings) : options_(options), warnings_(warnings) {}
+  LayerAttributes(const ApplyOptions& options, Warnings& warnings)
+      : options_(options), warnings_(warnings) {}
 
   /// An open regular file, its data written.
   Result<void> set_file(int fd, const TarEntry& entry);
-  /// An open folder; its times come last (LayerTree::finish), and so does a default ACL, which its children would inherit: it is returned.
+  /// An open folder; its times come last (LayerTree::finish), and so does a default ACL, which its
+  /// children would inherit: it is returned.
   Result<std::vector<TarEntry::Xattr>> set_dir(int fd, const TarEntry& entry);
   /// A symlink, FIFO or device `name` in the folder `dir`; never follows.
   Result<void> set_node(int dir, const std::string& name, const TarEntry& entry);
@@ -39,9 +41,11 @@ class LayerAttributes {
 
   /// The attributes of an existing node, as an entry: for copies from lower layers.
   /// @param dir, name  Where it stands; never follows.
-  Result<TarEntry> read(int dir, const std::string& name, const struct stat& st, const std::string& path);
+  Result<TarEntry> read(int dir, const std::string& name, const struct stat& st,
+                        const std::string& path);
 
-  /// Removes all extended attributes that an image can have set: for a folder that an entry describes anew.
+  /// Removes all extended attributes that an image can have set: for a folder that an entry
+  /// describes anew.
   void clear_xattrs(int fd);
 
  private:

@@ -22,11 +22,12 @@ Result<std::vector<std::string>> clean_path(std::string_view name, const LayerLi
       continue;
     }
     if (part.size() > limits.max_component_bytes)
-      return Error(Errc::invalid_input,
-                   "a part of the name is longer than " + std::to_string(limits.max_component_bytes) + " bytes");
+      return Error(Errc::invalid_input, "a part of the name is longer than " +
+                                            std::to_string(limits.max_component_bytes) + " bytes");
     parts.emplace_back(part);
     if (parts.size() > limits.max_depth)
-      return Error(Errc::invalid_input, "the name is deeper than " + std::to_string(limits.max_depth) + " folders");
+      return Error(Errc::invalid_input,
+                   "the name is deeper than " + std::to_string(limits.max_depth) + " folders");
   }
   return parts;
 }
@@ -66,7 +67,8 @@ Result<UniqueFd> open_beneath(int root, const std::string& path, int flags) {
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC | O_NOFOLLOW);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   for (int tries = 0;; ++tries) {
-    UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof how)));
+    UniqueFd fd(static_cast<int>(
+        ::syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof how)));
     if (fd) return fd;
     // EAGAIN: somebody renamed while the kernel walked.
     if (errno == EINTR || (errno == EAGAIN && tries < 128)) continue;

@@ -35,7 +35,8 @@ struct WhiteoutName {
   std::string_view target;  ///< NAME; points into the argument
 };
 /// Judges the *last* part of a name; elsewhere the prefix means nothing.
-/// @return Errc::invalid_input for ".wh.", ".wh.." and ".wh...", which name nothing that could be removed.
+/// @return Errc::invalid_input for ".wh.", ".wh.." and ".wh...", which name nothing that could be
+/// removed.
 Result<WhiteoutName> parse_whiteout(std::string_view last_part);
 
 /// The folder in which aufs kept the files that hard links point to; it may be

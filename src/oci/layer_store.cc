@@ -29,13 +29,18 @@ constexpr std::size_t kShortDigits = 16;
 
 /// The folder's name: by itself where the layer stands alone, else with its chain.
 std::string alone_name(const LayerKey& layer) { return layer.diff_id.hex(); }
-std::string chain_name(const LayerKey& layer) { return layer.diff_id.hex() + "." + layer.chain_id.hex(); }
+std::string chain_name(const LayerKey& layer) {
+  return layer.diff_id.hex() + "." + layer.chain_id.hex();
+}
 
 std::string_view map_name(IdMap map) {
   switch (map) {
-    case IdMap::root: return "root";
-    case IdMap::subuid: return "subuid";
-    case IdMap::single: return "single";
+    case IdMap::root:
+      return "root";
+    case IdMap::subuid:
+      return "subuid";
+    case IdMap::single:
+      return "single";
   }
   return "?";
 }
@@ -78,7 +83,8 @@ Result<Record> read_record(const std::string& folder) {
   return record;
 }
 
-/// Opens the folder and takes its lock. nullopt: another holds it (without `wait`), or it is not what the name means any more.
+/// Opens the folder and takes its lock. nullopt: another holds it (without `wait`), or it is not
+/// what the name means any more.
 Result<std::optional<UniqueFd>> lock_dir(int parent, const std::string& name, bool wait) {
   auto dir = sys::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!dir) {
@@ -92,7 +98,8 @@ Result<std::optional<UniqueFd>> lock_dir(int parent, const std::string& name, bo
   }
   struct stat mine {};
   struct stat named {};
-  if (::fstat(dir->get(), &mine) != 0 || ::fstatat(parent, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+  if (::fstat(dir->get(), &mine) != 0 ||
+      ::fstatat(parent, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
       mine.st_ino != named.st_ino || mine.st_dev != named.st_dev)
     return std::optional<UniqueFd>();  // committed or removed while we waited
   return std::optional<UniqueFd>(std::move(*dir));
@@ -111,7 +118,8 @@ Result<void> remove_content(int dir) {
 /// Puts `name` out of the way and then removes it, so that a crash leaves a
 /// leftover in .staging and never half a layer under a layer's name.
 Result<void> discard(int layers, int staging, const std::string& name) {
-  const auto lock = TRY(lock_dir(layers, name, /*wait=*/true));  // so that no sweep() removes it beside us
+  const auto lock =
+      TRY(lock_dir(layers, name, /*wait=*/true));  // so that no sweep() removes it beside us
   if (!lock) return {};
   const std::string aside = "gone." + random_hex(8);
   if (::renameat(layers, name.c_str(), staging, aside.c_str()) != 0) {
@@ -158,11 +166,12 @@ Result<LayerStore> LayerStore::open(const std::string& layers_dir, IdMap map, st
 namespace {
 
 /// The folder that holds the layer for this map, if it is committed.
-std::optional<std::pair<std::string, Record>> find(const std::string& dir, const LayerKey& layer, IdMap map,
-                                                   const std::string& map_id) {
+std::optional<std::pair<std::string, Record>> find(const std::string& dir, const LayerKey& layer,
+                                                   IdMap map, const std::string& map_id) {
   for (const std::string& name : {alone_name(layer), chain_name(layer)}) {
     auto record = read_record(dir + "/" + name);
-    if (record && record->layer.diff_id == layer.diff_id && record->map == map_name(map) && record->map_id == map_id)
+    if (record && record->layer.diff_id == layer.diff_id && record->map == map_name(map) &&
+        record->map_id == map_id)
       return std::pair(name, std::move(*record));
   }
   return std::nullopt;
@@ -170,7 +179,9 @@ std::optional<std::pair<std::string, Record>> find(const std::string& dir, const
 
 }  // namespace
 
-bool LayerStore::has(const LayerKey& layer) const { return find(dir_, layer, map_, map_id_).has_value(); }
+bool LayerStore::has(const LayerKey& layer) const {
+  return find(dir_, layer, map_, map_id_).has_value();
+}
 
 std::string LayerStore::path(const LayerKey& layer) const {
   const auto found = find(dir_, layer, map_, map_id_);
@@ -179,19 +190,25 @@ std::string LayerStore::path(const LayerKey& layer) const {
 
 Result<std::string> LayerStore::short_path(const LayerKey& layer) const {
   const auto found = find(dir_, layer, map_, map_id_);
-  if (!found) return Error(Errc::not_found, "the layer " + layer.diff_id.short_hex() + " is not in the store");
+  if (!found)
+    return Error(Errc::not_found,
+                 "the layer " + layer.diff_id.short_hex() + " is not in the store");
   return std::string(kLinks) + "/" + found->second.link;
 }
 
-Result<AppliedLayer> LayerStore::add(const LayerKey& layer, ByteSource& compressed, std::string_view media_type,
-                                     const LowerLayers& lowers, const ApplyOptions& options) {
+Result<AppliedLayer> LayerStore::add(const LayerKey& layer, ByteSource& compressed,
+                                     std::string_view media_type, const LowerLayers& lowers,
+                                     const ApplyOptions& options) {
   const std::string what = "layer " + layer.diff_id.short_hex();
   TRY(sweep());
   const UniqueFd layers = TRY(sys::open(dir_, O_RDONLY | O_DIRECTORY));
-  const UniqueFd staging = TRY(sys::openat(layers.get(), kStaging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  const UniqueFd links = TRY(sys::openat(layers.get(), kLinks, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const UniqueFd staging =
+      TRY(sys::openat(layers.get(), kStaging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const UniqueFd links =
+      TRY(sys::openat(layers.get(), kLinks, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
 
-  // One process applies, others wait for it and find the layer done (or its failure, and try themselves).
+  // One process applies, others wait for it and find the layer done (or its failure, and try
+  // themselves).
   const std::string name = chain_name(layer);
   std::optional<UniqueFd> work;
   while (!work) {
@@ -209,10 +226,13 @@ Result<AppliedLayer> LayerStore::add(const LayerKey& layer, ByteSource& compress
     TRY(remove_content(work->get()));  // of a crash
     TRY(sys::mkdirat(work->get(), kTree, 0755));
     const UniqueFd tree = TRY(sys::openat(work->get(), kTree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    if (::fchmod(tree.get(), 0755) != 0) return Error::from_errno(errno, "chmod the layer's root");  // whatever the umask
-    AppliedLayer done = TRY(apply_layer_overlay(compressed, media_type, tree.get(), lowers, options));
+    if (::fchmod(tree.get(), 0755) != 0)
+      return Error::from_errno(errno, "chmod the layer's root");  // whatever the umask
+    AppliedLayer done =
+        TRY(apply_layer_overlay(compressed, media_type, tree.get(), lowers, options));
     if (done.diff_id != layer.diff_id)
-      return Error(Errc::corrupt, "its content is " + done.diff_id.str() + ", but the image promises " + layer.diff_id.str());
+      return Error(Errc::corrupt, "its content is " + done.diff_id.str() +
+                                      ", but the image promises " + layer.diff_id.str());
     if (options.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (::syncfs(tree.get()) != 0) return Error::from_errno(errno, "sync the layer");
 
@@ -247,18 +267,21 @@ Result<std::vector<LayerStore::Entry>> LayerStore::list() const {
     if (const auto record = read_record(dir_ + "/" + name)) {
       entry.bytes = record->layer.bytes;
       entry.entries = record->layer.entries;
-      entry.usable = record->layer.diff_id == *diff_id && record->map == map_name(map_) && record->map_id == map_id_;
+      entry.usable = record->layer.diff_id == *diff_id && record->map == map_name(map_) &&
+                     record->map_id == map_id_;
     }
     entries.push_back(std::move(entry));
     return {};
   }));
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.diff_id < b.diff_id; });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.diff_id < b.diff_id; });
   return entries;
 }
 
 Result<void> LayerStore::remove(const Digest& diff_id) {
   const UniqueFd layers = TRY(sys::open(dir_, O_RDONLY | O_DIRECTORY));
-  const UniqueFd staging = TRY(sys::openat(layers.get(), kStaging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const UniqueFd staging =
+      TRY(sys::openat(layers.get(), kStaging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   std::vector<std::string> names;
   TRY(list_dir(layers.get(), [&](const std::string& name, unsigned char /*type*/) -> Result<void> {
     if (name == diff_id.hex() || name.starts_with(diff_id.hex() + ".")) names.push_back(name);
@@ -266,9 +289,11 @@ Result<void> LayerStore::remove(const Digest& diff_id) {
   }));
   for (const std::string& name : names) {
     const auto record = read_record(dir_ + "/" + name);
-    TRY(discard(layers.get(), staging.get(), name).context("remove the layer " + diff_id.short_hex()));
+    TRY(discard(layers.get(), staging.get(), name)
+            .context("remove the layer " + diff_id.short_hex()));
     if (record && !record->link.empty() && record->link.find('/') == std::string::npos) {
-      const UniqueFd links = TRY(sys::openat(layers.get(), kLinks, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      const UniqueFd links =
+          TRY(sys::openat(layers.get(), kLinks, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
       ::unlinkat(links.get(), record->link.c_str(), 0);
     }
   }
@@ -277,15 +302,18 @@ Result<void> LayerStore::remove(const Digest& diff_id) {
 
 Result<void> LayerStore::sweep() {
   const UniqueFd layers = TRY(sys::open(dir_, O_RDONLY | O_DIRECTORY));
-  const UniqueFd staging = TRY(sys::openat(layers.get(), kStaging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const UniqueFd staging =
+      TRY(sys::openat(layers.get(), kStaging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   std::vector<std::string> left;
-  TRY(list_dir(staging.get(), [&left](const std::string& name, unsigned char /*type*/) -> Result<void> {
-    left.push_back(name);
-    return {};
-  }));
+  TRY(list_dir(staging.get(),
+               [&left](const std::string& name, unsigned char /*type*/) -> Result<void> {
+                 left.push_back(name);
+                 return {};
+               }));
   for (const std::string& name : left) {
     const auto lock = TRY(lock_dir(staging.get(), name, /*wait=*/false));
-    if (lock) TRY(remove_tree(staging.get(), name).context("remove what a crash left in the store"));
+    if (lock)
+      TRY(remove_tree(staging.get(), name).context("remove what a crash left in the store"));
   }
   return {};
 }

@@ -94,12 +94,14 @@ void LayerTree::forget(const std::string& path) {
   };
   if (const auto at = dirs_.find(path); at != dirs_.end()) erase(at);
   const std::string below = path + "/";
-  for (auto at = dirs_.lower_bound(below); at != dirs_.end() && at->first.starts_with(below);) at = erase(at);
+  for (auto at = dirs_.lower_bound(below); at != dirs_.end() && at->first.starts_with(below);)
+    at = erase(at);
   by_name_.clear();
   lower_links_.clear();
 }
 
-/// Something new stands at `path`: names that led through a lower layer's symlink there lead elsewhere now.
+/// Something new stands at `path`: names that led through a lower layer's symlink there lead
+/// elsewhere now.
 void LayerTree::shadowed(const std::string& path) {
   if (lower_links_.empty() || !lower_links_.contains(path)) return;
   by_name_.clear();
@@ -126,7 +128,8 @@ Result<LayerTree::Node> LayerTree::look(const Place& at, const std::string& name
       if (form_ == Form::overlay && is_whiteout(st)) return Node{};
       Node node{Node::Where::upper, st.st_mode & S_IFMT, {}};
       if (S_ISDIR(st.st_mode)) add(path, st);
-      if (S_ISLNK(st.st_mode)) node.target = TRY(read_link(dir, name, options_.limits.max_link_bytes));
+      if (S_ISLNK(st.st_mode))
+        node.target = TRY(read_link(dir, name, options_.limits.max_link_bytes));
       return node;
     }
     if (errno != ENOENT) return Error::from_errno(errno, "stat " + path);
@@ -162,7 +165,8 @@ Result<LayerTree::Place> LayerTree::resolve(std::span<const std::string> parts) 
     if (here.exists) {
       Node node = TRY(look(here, name));
       if (node.type == S_IFLNK) {
-        if (++links > kMaxLinks) return Error(Errc::invalid_input, "too many symlinks lead to one another");
+        if (++links > kMaxLinks)
+          return Error(Errc::invalid_input, "too many symlinks lead to one another");
         const bool absolute = node.target.starts_with('/');
         std::size_t at = 0;
         for (std::string_view target = node.target; !target.empty();) {
@@ -176,7 +180,8 @@ Result<LayerTree::Place> LayerTree::resolve(std::span<const std::string> parts) 
       if (node.type == S_IFDIR) {
         next.exists = true;
         next.in_upper = node.where == Node::Where::upper;
-        next.lower_visible = here.lower_visible && !(next.in_upper && known(next.path)->hides_lower);
+        next.lower_visible =
+            here.lower_visible && !(next.in_upper && known(next.path)->hides_lower);
       }
     }
     trail.push_back(std::move(next));
@@ -213,7 +218,8 @@ Result<LayerDir*> LayerTree::ensure(const std::string& path, const timespec& mti
         TRY(attributes_.set_dir(TRY(fd(*next)), entry));
         next->mtime = mtime;
         next->changed = true;
-        next->hides_lower = true;  // nothing that one could walk into is below: so there is no need to ask again
+        next->hides_lower =
+            true;  // nothing that one could walk into is below: so there is no need to ask again
       }
     }
     dir = next;
@@ -248,7 +254,8 @@ Result<LayerTree::Made> LayerTree::make_dir(LayerDir& dir, const std::string& na
   bool replaced = false;
   while (::mkdirat(at, name.c_str(), 0700) != 0) {
     if (errno != EEXIST || replaced) return Error::from_errno(errno, "mkdir " + path);
-    if (::fstatat(at, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return Error::from_errno(errno, "stat " + path);
+    if (::fstatat(at, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+      return Error::from_errno(errno, "stat " + path);
     if (S_ISDIR(st.st_mode)) return Made{add(std::move(path), st), true};
     TRY(clear_way(dir, name));
     replaced = true;
@@ -283,7 +290,8 @@ Result<void> LayerTree::clear_way(LayerDir& dir, const std::string& name) {
   const std::string path = join_path(dir.path, name);
   const int at = TRY(fd(dir));
   if (::unlinkat(at, name.c_str(), 0) != 0) {
-    if (errno != EISDIR && errno != EPERM && errno != ENOENT) return Error::from_errno(errno, "remove " + path);
+    if (errno != EISDIR && errno != EPERM && errno != ENOENT)
+      return Error::from_errno(errno, "remove " + path);
     TRY(remove_tree(at, name));
   }
   dir.changed = true;
@@ -292,21 +300,22 @@ Result<void> LayerTree::clear_way(LayerDir& dir, const std::string& name) {
 }
 
 void LayerTree::mark_mine(LayerDir& dir) {
-  for (LayerDir* at = &dir; at != nullptr && !at->mine; at = known(parent_path(at->path))) at->mine = true;
+  for (LayerDir* at = &dir; at != nullptr && !at->mine; at = known(parent_path(at->path)))
+    at->mine = true;
 }
 
 void LayerTree::wrote(LayerDir& dir, const std::string& name) {
   dir.changed = true;
-  if (form_ == Form::overlay) {
-    if (!lower_links_.empty()) shadowed(join_path(dir.path, name));
-    return;
-  }
   mark_mine(dir);
   std::string path = join_path(dir.path, name);
-  if (LayerDir* made = known(path))
-    made->mine = true;
-  else
+  LayerDir* made = known(path);
+  if (made != nullptr) made->mine = true;
+  if (form_ == Form::overlay) {
+    shadowed(path);
+    copied_.erase(path);
+  } else if (made == nullptr) {
     written_.insert(std::move(path));
+  }
 }
 
 Result<void> LayerTree::drop(const std::string& name) {

@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,14 +23,14 @@ namespace locald::oci {
 
 /// One folder of the tree that this layer has to do with. Its path holds no symlink.
 struct LayerDir {
-  std::string path;       ///< from the root; "" is the root
-  UniqueFd fd;            ///< while among the last used; ask LayerTree::fd()
+  std::string path;                      ///< from the root; "" is the root
+  UniqueFd fd;                           ///< while among the last used; ask LayerTree::fd()
   std::list<LayerDir*>::iterator use{};  ///< its place among those, while fd is open
-  timespec mtime{};       ///< what finish() gives it: its own of before, or the entry's
-  bool changed = false;   ///< something in it or of it was changed: mtime must be set
-  bool mine = false;      ///< this layer has an entry in it or for it: a whiteout must not take it away
-  bool hides_lower = false;  ///< overlay form: opaque, or known to have no folder below
-  bool has_whiteouts = false;    ///< overlay form: finish() may have to take them away again
+  timespec mtime{};      ///< what finish() gives it: its own of before, or the entry's
+  bool changed = false;  ///< something in it or of it was changed: mtime must be set
+  bool mine = false;  ///< this layer has an entry in it or for it: a whiteout must not take it away
+  bool hides_lower = false;    ///< overlay form: opaque, or known to have no folder below
+  bool has_whiteouts = false;  ///< overlay form: finish() may have to take them away again
   std::vector<TarEntry::Xattr> late;
 };
 
@@ -53,14 +54,15 @@ class LayerTree {
   enum class Form : std::uint8_t { overlay, flat };
 
   /// @param root    Borrowed. @param lowers  Empty for the flat form.
-  LayerTree(Form form, int root, const LowerLayers& lowers, const ApplyOptions& options, LayerAttributes& attributes,
-            Warnings& warnings);
+  LayerTree(Form form, int root, const LowerLayers& lowers, const ApplyOptions& options,
+            LayerAttributes& attributes, Warnings& warnings);
 
   /// Looks at the root. Before anything else.
   Result<void> start();
 
   LayerDir& root() { return *root_; }
-  /// The folder's descriptor, open for reading. The last few asked for stay open, so two may be used together.
+  /// The folder's descriptor, open for reading. The last few asked for stay open, so two may be
+  /// used together.
   Result<int> fd(LayerDir& dir);
 
   /// The folder that `parts` leads to, for writing into it: made where it is
@@ -107,8 +109,8 @@ class LayerTree {
   struct Place {
     std::string path;
     bool exists = true;
-    bool in_upper = true;      // as a folder of the tree written to: then it is in dirs_
-    bool lower_visible = true; // not hidden by an opaque folder above
+    bool in_upper = true;       // as a folder of the tree written to: then it is in dirs_
+    bool lower_visible = true;  // not hidden by an opaque folder above
   };
   struct Node {
     enum class Where : std::uint8_t { nowhere, upper, lower } where = Where::nowhere;
@@ -131,6 +133,7 @@ class LayerTree {
   Result<bool> hide(LayerDir& dir, const std::string& name);
   bool lower_hidden(const LayerDir& dir);
   Result<void> remove_whiteouts(LayerDir& dir);
+  Result<void> remove_copies(LayerDir& dir);
   Result<void> prune(LayerDir& dir);
   Result<bool> spare(LayerDir& dir, const std::string& name);
 
@@ -141,11 +144,13 @@ class LayerTree {
   LayerAttributes& attributes_;
   Warnings& warnings_;
   std::optional<LowerTree> lower_;
-  std::map<std::string, LayerDir, std::less<>> dirs_;  // ordered: what lies in a folder is one range
+  std::map<std::string, LayerDir, std::less<>>
+      dirs_;  // ordered: what lies in a folder is one range
   LayerDir* root_ = nullptr;
   std::list<LayerDir*> open_;                              // those with a descriptor, least recently used first
   std::unordered_map<std::string, LayerDir*> by_name_;     // names as in the archive, already resolved
   std::unordered_set<std::string> lower_links_;            // symlinks of lower layers that by_name_ relies on
+  std::set<std::string> copied_;                           // overlay form: copies from below, not entries of this layer
   std::unordered_set<std::string> written_;                // flat form: what this layer has put where
 };
 

@@ -29,14 +29,16 @@ bool is_opaque(int dir, const char* xattr) {
 Result<LowerTree> LowerTree::open(const std::vector<std::string>& paths, const char* opaque_xattr) {
   LowerTree tree;
   tree.opaque_xattr_ = opaque_xattr;
-  for (const std::string& path : paths) tree.roots_.push_back(TRY(sys::open(path, O_RDONLY | O_DIRECTORY)));
+  for (const std::string& path : paths)
+    tree.roots_.push_back(TRY(sys::open(path, O_RDONLY | O_DIRECTORY)));
   return tree;
 }
 
 Result<LowerTree::Node> LowerTree::lookup(const std::string& path) const {
   std::vector<UniqueFd> opened;  // keeps `here` alive
   std::vector<int> here;         // the folders that together are the merged one, uppermost first
-  for (const UniqueFd& root : roots_) here.push_back(root.get());  // a root's own opaque mark counts for nothing
+  for (const UniqueFd& root : roots_)
+    here.push_back(root.get());  // a root's own opaque mark counts for nothing
   std::string_view rest = path;
   while (true) {
     const std::size_t slash = rest.find('/');
@@ -54,7 +56,8 @@ Result<LowerTree::Node> LowerTree::lookup(const std::string& path) const {
         if (is_whiteout(st)) return Node{};
         return Node{true, st, TRY(sys::openat(dir, ".", O_PATH | O_DIRECTORY)), name};
       }
-      if (!S_ISDIR(st.st_mode)) break;  // hides what is further below; and is nothing to walk through
+      if (!S_ISDIR(st.st_mode))
+        break;  // hides what is further below; and is nothing to walk through
       opened_below.push_back(TRY(sys::openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
       below.push_back(opened_below.back().get());
       if (is_opaque(below.back(), opaque_xattr_)) break;
@@ -73,7 +76,8 @@ Result<std::vector<std::string>> LowerTree::root_names() const {
     TRY(list_dir(root.get(), [&](const std::string& name, unsigned char type) -> Result<void> {
       struct stat st {};
       const bool device = type == DT_CHR || type == DT_UNKNOWN;
-      if (device && ::fstatat(root.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && is_whiteout(st)) {
+      if (device && ::fstatat(root.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+          is_whiteout(st)) {
         if (!names.contains(name)) hidden.insert(name);
       } else if (!hidden.contains(name)) {
         names.insert(name);

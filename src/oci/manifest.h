@@ -39,8 +39,10 @@ using ManifestDocument = std::variant<ImageManifest, ImageIndex>;
 /// a mediaType other than `content_type`, members that are there twice or differ
 /// in case only.
 ///
-/// @param content_type  What the registry or the descriptor said; "" if unknown. Parameters (";…") are ignored.
-/// @return Errc::invalid_input, or Errc::unsupported for a schema-1 manifest, an artifact, an unknown layer type.
+/// @param content_type  What the registry or the descriptor said; "" if unknown. Parameters (";…")
+/// are ignored.
+/// @return Errc::invalid_input, or Errc::unsupported for a schema-1 manifest, an artifact, an
+/// unknown layer type.
 Result<ManifestDocument> parse_manifest(std::string_view bytes, std::string_view content_type = {});
 
 /// JSON as all documents of images are read: size and depth capped, duplicate

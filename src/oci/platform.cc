@@ -30,14 +30,19 @@ Platform normal(Platform p) {
 /// "v3" → 3; `none` without one; 0 for anything else.
 int level(const std::string& variant, int none) {
   if (variant.empty()) return none;
-  if (variant.size() == 2 && variant[0] == 'v' && variant[1] >= '1' && variant[1] <= '9') return variant[1] - '0';
+  if (variant.size() == 2 && variant[0] == 'v' && variant[1] >= '1' && variant[1] <= '9')
+    return variant[1] - '0';
   return 0;
 }
 
 std::string host_amd64_variant() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) return "v4";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma")) return "v3";
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl"))
+    return "v4";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+      __builtin_cpu_supports("fma"))
+    return "v3";
   if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt")) return "v2";
 #endif
   return "";
@@ -57,7 +62,8 @@ Platform Platform::host() {
 }
 
 Result<Platform> Platform::from_json(const Json& object) {
-  return Platform{TRY(object.get_string_or("os", "")), TRY(object.get_string_or("architecture", "")),
+  return Platform{TRY(object.get_string_or("os", "")),
+                  TRY(object.get_string_or("architecture", "")),
                   TRY(object.get_string_or("variant", ""))};
 }
 
@@ -99,7 +105,8 @@ Result<Descriptor> choose_platform(const std::vector<Descriptor>& manifests, con
       continue;
     }
     if (entry.platform->os == "unknown") continue;  // BuildKit's attestations
-    if (std::find(there.begin(), there.end(), entry.platform->str()) == there.end()) there.push_back(entry.platform->str());
+    if (std::find(there.begin(), there.end(), entry.platform->str()) == there.end())
+      there.push_back(entry.platform->str());
     if (const int score = platform_score(*entry.platform, host); score > best_score) {
       best = &entry;
       best_score = score;
@@ -109,8 +116,10 @@ Result<Descriptor> choose_platform(const std::vector<Descriptor>& manifests, con
   // One image and no word about its platform: its config will tell.
   if (there.empty() && unnamed_count == 1) return *unnamed;
   const std::string what = there.empty() ? "nothing that names a platform" : join(there, ", ");
-  return Error(Errc::unsupported, "there is no image for " + host.os + "/" + host.architecture + ", this host; there is " + what)
-      .with_hint("choose a tag that is built for " + host.architecture + ", or build the image for it");
+  return Error(Errc::unsupported, "there is no image for " + host.os + "/" + host.architecture +
+                                      ", this host; there is " + what)
+      .with_hint("choose a tag that is built for " + host.architecture +
+                 ", or build the image for it");
 }
 
 }  // namespace locald::oci

@@ -8,7 +8,8 @@ namespace locald::oci {
 namespace {
 
 Descriptor entry(const char* name, std::optional<Platform> platform) {
-  return {"application/vnd.oci.image.manifest.v1+json", Digest::of(name), 1, {}, std::move(platform)};
+  return {
+      "application/vnd.oci.image.manifest.v1+json", Digest::of(name), 1, {}, std::move(platform)};
 }
 
 TEST(Platform, TheHostRunsItsOwn) {
@@ -35,30 +36,37 @@ TEST(Platform, WordsForTheSameThingAreTheSame) {
 
 TEST(Platform, AnAmd64LevelNeedsTheHostToHaveIt) {
   EXPECT_EQ(platform_score({"linux", "amd64", "v3"}, {"linux", "amd64", "v2"}), 0);
-  EXPECT_GT(platform_score({"linux", "amd64", "v2"}, {"linux", "amd64", "v3"}), platform_score({"linux", "amd64", ""}, {"linux", "amd64", "v3"}));
+  EXPECT_GT(platform_score({"linux", "amd64", "v2"}, {"linux", "amd64", "v3"}),
+            platform_score({"linux", "amd64", ""}, {"linux", "amd64", "v3"}));
 }
 
 TEST(Platform, TheBestEntryIsChosenAndTheFirstAmongEquals) {
   const Platform host{"linux", "amd64", "v3"};
-  auto chosen = choose_platform({entry("arm", Platform{"linux", "arm64", "v8"}), entry("one", Platform{"linux", "amd64", ""}),
-                                 entry("two", Platform{"linux", "amd64", ""}), entry("sbom", Platform{"unknown", "unknown", ""})},
-                                host);
+  auto chosen = choose_platform(
+      {entry("arm", Platform{"linux", "arm64", "v8"}), entry("one", Platform{"linux", "amd64", ""}),
+       entry("two", Platform{"linux", "amd64", ""}),
+       entry("sbom", Platform{"unknown", "unknown", ""})},
+      host);
   ASSERT_TRUE(chosen);
   EXPECT_EQ(chosen->digest, Digest::of("one"));
 }
 
 TEST(Platform, TheErrorNamesWhatIsThere) {
-  auto chosen = choose_platform({entry("a", Platform{"linux", "arm64", "v8"}), entry("b", Platform{"linux", "arm64", "v8"}),
-                                 entry("c", Platform{"windows", "amd64", ""}), entry("d", Platform{"unknown", "unknown", ""})},
-                                {"linux", "amd64", ""});
+  auto chosen = choose_platform(
+      {entry("a", Platform{"linux", "arm64", "v8"}), entry("b", Platform{"linux", "arm64", "v8"}),
+       entry("c", Platform{"windows", "amd64", ""}),
+       entry("d", Platform{"unknown", "unknown", ""})},
+      {"linux", "amd64", ""});
   ASSERT_FALSE(chosen);
   EXPECT_EQ(chosen.error().code(), Errc::unsupported);
-  EXPECT_EQ(chosen.error().message(), "there is no image for linux/amd64, this host; there is linux/arm64/v8, windows/amd64");
+  EXPECT_EQ(chosen.error().message(),
+            "there is no image for linux/amd64, this host; there is linux/arm64/v8, windows/amd64");
 }
 
 TEST(Platform, ASingleEntryWithoutAWordIsTaken) {
   EXPECT_TRUE(choose_platform({entry("a", std::nullopt)}, {"linux", "amd64", ""}));
-  EXPECT_FALSE(choose_platform({entry("a", std::nullopt), entry("b", std::nullopt)}, {"linux", "amd64", ""}));
+  EXPECT_FALSE(choose_platform({entry("a", std::nullopt), entry("b", std::nullopt)},
+                               {"linux", "amd64", ""}));
   EXPECT_FALSE(choose_platform({}, {"linux", "amd64", ""}));
 }
 

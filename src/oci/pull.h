@@ -63,17 +63,20 @@ struct PullResult {
 };
 
 /// Makes the image present: its documents and blobs in `store`, its layers in
-/// `layers`, its name in the index. Each layer is downloaded, verified, inflated and applied in one go, up to
-/// three side by side; memory does not grow with the image.
+/// `layers`, its name in the index. Each layer is downloaded, verified, inflated and applied in one
+/// go, up to three side by side; memory does not grow with the image.
 ///
 /// A blob gets its name only when size and hash are right, a layer only when its
-/// diff id is the config's, the image only when all are there. A damaged or missing blob or layer is fetched
-/// again. Two pulls at once, in two processes as well, share the work.
+/// diff id is the config's, the image only when all are there. A damaged or missing blob or layer
+/// is fetched again. Two pulls at once, in two processes as well, share the work.
 ///
-/// Runs threads of its own, and only between call and return: call it after joining the user namespace.
+/// Runs threads of its own, and only between call and return: call it after joining the user
+/// namespace.
 /// @return Errc::cancelled, not_found (no such image), denied, unsupported (another
-///         platform), corrupt, no_space, timed_out; whatever was complete stays for the next attempt.
-Result<PullResult> pull(const ImageReference& reference, ImageStore& store, LayerStore& layers, const PullOptions& options);
+///         platform), corrupt, no_space, timed_out; whatever was complete stays for the next
+///         attempt.
+Result<PullResult> pull(const ImageReference& reference, ImageStore& store, LayerStore& layers,
+                        const PullOptions& options);
 
 struct UnpackResult {
   StoredImage image;
@@ -85,7 +88,7 @@ struct UnpackResult {
 
 /// Pulls (by `options.policy`) and writes the image's file system, flat, into
 /// `dir`, which must be empty or new; on error what was written is removed again.
-Result<UnpackResult> unpack(const ImageReference& reference, ImageStore& store, LayerStore& layers, const std::string& dir,
-                            const PullOptions& options);
+Result<UnpackResult> unpack(const ImageReference& reference, ImageStore& store, LayerStore& layers,
+                            const std::string& dir, const PullOptions& options);
 
 }  // namespace locald::oci

@@ -28,7 +28,8 @@ void ReadAhead::run() {
     }
     buffer->bytes.resize(kBufferBytes);
     buffer->used = 0;
-    // Full buffers: the codecs may hand over a few bytes at a time, each of which would cost a wake-up.
+    // Full buffers: the codecs may hand over a few bytes at a time, each of which would cost a
+    // wake-up.
     std::optional<Error> error;
     bool ended = false;
     while (!ended && !error && buffer->used < kBufferBytes) {

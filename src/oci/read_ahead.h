@@ -43,7 +43,7 @@ class ReadAhead final : public ByteSource {
   std::size_t freed_ = 0;   // buffers ever given back
   bool ended_ = false;
   bool stop_ = false;
-  bool holding_ = false;    // the reader still looks at buffer `freed_`
+  bool holding_ = false;  // the reader still looks at buffer `freed_`
   std::optional<Error> error_;
   std::thread thread_;
 };

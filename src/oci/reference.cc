@@ -15,10 +15,13 @@ bool is_lower_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <=
 bool is_alnum(char c) { return is_lower_alnum(c) || (c >= 'A' && c <= 'Z'); }
 
 Error bad(std::string_view text, const std::string& why) {
-  return {Errc::invalid_input, "image reference \"" + std::string(text.substr(0, 300)) + "\": " + why};
+  return {Errc::invalid_input,
+          "image reference \"" + std::string(text.substr(0, 300)) + "\": " + why};
 }
 
-bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+bool starts_with(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
 
 /// domain-component ["." domain-component]* | "[" ipv6 "]", then [":" port].
 bool is_host(std::string_view host) {
@@ -26,7 +29,8 @@ bool is_host(std::string_view host) {
     const auto end = host.find(']');
     if (end == std::string_view::npos || end < 3) return false;
     for (const char c : host.substr(1, end - 1))
-      if (!(c == ':' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))) return false;
+      if (!(c == ':' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')))
+        return false;
     host.remove_prefix(end + 1);
     if (host.empty()) return true;
     if (host[0] != ':') return false;
@@ -40,8 +44,10 @@ bool is_host(std::string_view host) {
     host = host.substr(0, colon);
   }
   for (const std::string& part : split(host, '.')) {
-    if (part.empty() || part.size() > 63 || !is_alnum(part.front()) || !is_alnum(part.back())) return false;
-    if (!std::all_of(part.begin(), part.end(), [](char c) { return is_alnum(c) || c == '-'; })) return false;
+    if (part.empty() || part.size() > 63 || !is_alnum(part.front()) || !is_alnum(part.back()))
+      return false;
+    if (!std::all_of(part.begin(), part.end(), [](char c) { return is_alnum(c) || c == '-'; }))
+      return false;
   }
   return true;
 }
@@ -66,8 +72,10 @@ bool is_path_component(std::string_view part) {
 }
 
 bool is_tag(std::string_view tag) {
-  if (tag.empty() || tag.size() > kMaxTagBytes || !(is_alnum(tag[0]) || tag[0] == '_')) return false;
-  return std::all_of(tag.begin(), tag.end(), [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
+  if (tag.empty() || tag.size() > kMaxTagBytes || !(is_alnum(tag[0]) || tag[0] == '_'))
+    return false;
+  return std::all_of(tag.begin(), tag.end(),
+                     [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 Result<ImageReference> parse_docker(std::string_view text, std::string_view rest) {
@@ -84,28 +92,34 @@ Result<ImageReference> parse_docker(std::string_view text, std::string_view rest
     ref.tag = rest.substr(colon + 1);
     rest = rest.substr(0, colon);
     if (!is_tag(ref.tag))
-      return bad(text, "\"" + ref.tag + "\" is no tag (letters, digits, '_', '.', '-', at most 128)");
+      return bad(text,
+                 "\"" + ref.tag + "\" is no tag (letters, digits, '_', '.', '-', at most 128)");
   }
   if (rest.empty()) return bad(text, "the name is missing");
 
   const auto first = rest.find('/');
   const std::string_view head = rest.substr(0, first);
-  const bool has_host = first != std::string_view::npos &&
-                        (head.find_first_of(".:") != std::string_view::npos || head == "localhost" || to_lower(head) != head);
+  const bool has_host =
+      first != std::string_view::npos && (head.find_first_of(".:") != std::string_view::npos ||
+                                          head == "localhost" || to_lower(head) != head);
   if (has_host) {
-    if (!is_host(head)) return bad(text, "\"" + std::string(head) + "\" is no host name or host:port");
+    if (!is_host(head))
+      return bad(text, "\"" + std::string(head) + "\" is no host name or host:port");
     ref.registry = head;
     rest = rest.substr(first + 1);
-    if (ref.registry == "index.docker.io" || ref.registry == "registry-1.docker.io") ref.registry = kDefaultRegistry;
+    if (ref.registry == "index.docker.io" || ref.registry == "registry-1.docker.io")
+      ref.registry = kDefaultRegistry;
   } else {
     ref.registry = kDefaultRegistry;
   }
   if (rest.empty()) return bad(text, "the repository after the host is missing");
   for (const std::string& part : split(rest, '/')) {
     if (is_path_component(part)) continue;
-    if (to_lower(part) != part) return bad(text, "\"" + part + "\": repository names are lower case");
+    if (to_lower(part) != part)
+      return bad(text, "\"" + part + "\": repository names are lower case");
     if (part.empty()) return bad(text, "an empty part between slashes");
-    return bad(text, "\"" + part + "\" is no repository name (a-z, 0-9, separated by '.', '_', '__' or '-')");
+    return bad(text, "\"" + part +
+                         "\" is no repository name (a-z, 0-9, separated by '.', '_', '__' or '-')");
   }
   ref.repository = rest;
   if (ref.registry == kDefaultRegistry && rest.find('/') == std::string_view::npos) {
@@ -113,7 +127,8 @@ Result<ImageReference> parse_docker(std::string_view text, std::string_view rest
       return bad(text, "64 hex digits are an image's id, not a name; write NAME@sha256:…");
     ref.repository = "library/" + ref.repository;
   }
-  if (ref.registry.size() + 1 + ref.repository.size() > kMaxNameBytes) return bad(text, "the name is over 255 bytes");
+  if (ref.registry.size() + 1 + ref.repository.size() > kMaxNameBytes)
+    return bad(text, "the name is over 255 bytes");
   if (ref.tag.empty() && !ref.digest) ref.tag = "latest";
   return ref;
 }
@@ -128,8 +143,10 @@ Result<ImageReference> parse_file(Transport transport, std::string_view text, st
   if (colon != std::string_view::npos) {
     ref.tag = rest.substr(colon + 1);
     if (ref.tag.empty()) return bad(text, "the name after the last colon is missing");
-    const bool plain = std::all_of(ref.tag.begin(), ref.tag.end(), [](char c) { return c > ' ' && c < 0x7f; });
-    if (!plain || ref.tag.size() > kMaxNameBytes + kMaxTagBytes) return bad(text, "the name after the path is no image name");
+    const bool plain =
+        std::all_of(ref.tag.begin(), ref.tag.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (!plain || ref.tag.size() > kMaxNameBytes + kMaxTagBytes)
+      return bad(text, "the name after the path is no image name");
   }
   if (path.empty()) return bad(text, "the path is missing");
   if (path.find('\0') != std::string::npos) return bad(text, "a NUL byte in the path");
@@ -144,10 +161,14 @@ Result<ImageReference> parse_file(Transport transport, std::string_view text, st
 
 std::string_view prefix_of(Transport transport) {
   switch (transport) {
-    case Transport::docker: return "docker://";
-    case Transport::oci: return "oci:";
-    case Transport::oci_archive: return "oci-archive:";
-    case Transport::docker_archive: return "docker-archive:";
+    case Transport::docker:
+      return "docker://";
+    case Transport::oci:
+      return "oci:";
+    case Transport::oci_archive:
+      return "oci-archive:";
+    case Transport::docker_archive:
+      return "docker-archive:";
   }
   return "";
 }
@@ -157,20 +178,26 @@ std::string_view prefix_of(Transport transport) {
 Result<ImageReference> ImageReference::parse(std::string_view text, const std::string& base_dir) {
   if (text.empty()) return Error(Errc::invalid_input, "the image reference is empty");
   for (const char c : text)
-    if (static_cast<unsigned char>(c) <= ' ' && c != ' ') return bad(trim(text), "a control character or line break in it");
+    if (static_cast<unsigned char>(c) <= ' ' && c != ' ')
+      return bad(trim(text), "a control character or line break in it");
   for (const auto transport : {Transport::oci, Transport::oci_archive, Transport::docker_archive})
     if (starts_with(text, prefix_of(transport)))
       return parse_file(transport, text, text.substr(prefix_of(transport).size()), base_dir);
   std::string_view rest = text;
-  if (starts_with(rest, prefix_of(Transport::docker))) rest.remove_prefix(prefix_of(Transport::docker).size());
+  if (starts_with(rest, prefix_of(Transport::docker)))
+    rest.remove_prefix(prefix_of(Transport::docker).size());
   if (const auto scheme = rest.find("://"); scheme != std::string_view::npos) {
     if (starts_with(rest, "http://") || starts_with(rest, "https://"))
       return bad(text, "leave out the scheme: \"" + std::string(rest.substr(scheme + 3)) + "\"");
-    return bad(text, "\"" + std::string(rest.substr(0, scheme)) + "\" is no transport (docker://, oci:, oci-archive:, docker-archive:)");
+    return bad(text, "\"" + std::string(rest.substr(0, scheme)) +
+                         "\" is no transport (docker://, oci:, oci-archive:, docker-archive:)");
   }
-  for (const std::string_view other : {"docker-daemon:", "containers-storage:", "dir:", "sif:", "ostree:"})
+  for (const std::string_view other :
+       {"docker-daemon:", "containers-storage:", "dir:", "sif:", "ostree:"})
     if (starts_with(rest, other))
-      return bad(text, std::string(other) + " is not supported (docker://, oci:, oci-archive:, docker-archive: are)");
+      return bad(text,
+                 std::string(other) +
+                     " is not supported (docker://, oci:, oci-archive:, docker-archive: are)");
   if (rest.find(' ') != std::string_view::npos) return bad(text, "a blank in it");
   return parse_docker(text, rest);
 }
@@ -189,7 +216,8 @@ std::string ImageReference::familiar() const {
   if (transport != Transport::docker || registry != kDefaultRegistry) return out;
   out.erase(0, kDefaultRegistry.size() + 1);
   // "library/a/b" on docker.io is not "a/b": only a bare name has the prefix understood.
-  if (starts_with(repository, "library/") && repository.find('/', 8) == std::string::npos) out.erase(0, 8);
+  if (starts_with(repository, "library/") && repository.find('/', 8) == std::string::npos)
+    out.erase(0, 8);
   return out;
 }
 

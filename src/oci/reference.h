@@ -30,15 +30,16 @@ struct ImageReference {
   Transport transport = Transport::docker;
 
   // docker
-  std::string registry;          ///< "docker.io", "localhost:5000", "[::1]:5000"
-  std::string repository;        ///< "library/redis"
-  std::string tag;               ///< "7"; empty when only a digest was given; of the others: the name inside
+  std::string registry;    ///< "docker.io", "localhost:5000", "[::1]:5000"
+  std::string repository;  ///< "library/redis"
+  std::string tag;  ///< "7"; empty when only a digest was given; of the others: the name inside
   std::optional<Digest> digest;  ///< if given it decides, whatever the tag says
 
   // the others
   std::string path;  ///< folder or file; absolute when `base_dir` was
 
-  /// @param base_dir  Where relative paths of the file transports start; empty leaves them as they are.
+  /// @param base_dir  Where relative paths of the file transports start; empty leaves them as they
+  /// are.
   /// @return Errc::invalid_input with what is wrong and where.
   static Result<ImageReference> parse(std::string_view text, const std::string& base_dir = {});
 

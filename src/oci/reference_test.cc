@@ -26,7 +26,8 @@ TEST(Reference, IsMadeCompleteAsDockerDoes) {
       {"[::1]:5000/app:1", "[::1]:5000/app:1", "[::1]:5000/app:1"},
       {"Host/app", "Host/app:latest", "Host/app:latest"},
       {"redis@sha256:" + kHex, "docker.io/library/redis@sha256:" + kHex, "redis@sha256:" + kHex},
-      {"redis:7@sha256:" + kHex, "docker.io/library/redis:7@sha256:" + kHex, "redis:7@sha256:" + kHex},
+      {"redis:7@sha256:" + kHex, "docker.io/library/redis:7@sha256:" + kHex,
+       "redis:7@sha256:" + kHex},
       {"a__b/c--d/e.f_g", "docker.io/a__b/c--d/e.f_g:latest", "a__b/c--d/e.f_g:latest"},
       {"oci:/srv/images:redis:7", "oci:/srv/images:redis:7", "oci:/srv/images:redis:7"},
       {"oci:/srv/images/", "oci:/srv/images", "oci:/srv/images"},
@@ -94,7 +95,8 @@ TEST(Reference, SaysWhatIsWrong) {
     auto ref = ImageReference::parse(text);
     ASSERT_FALSE(ref) << text << " gave " << ref->name();
     EXPECT_EQ(ref.error().code(), Errc::invalid_input) << text;
-    EXPECT_NE(ref.error().message().find(why), std::string::npos) << text << ": " << ref.error().message();
+    EXPECT_NE(ref.error().message().find(why), std::string::npos)
+        << text << ": " << ref.error().message();
   }
 }
 

@@ -24,8 +24,12 @@ class Reader {
     known_.emplace_back(key);
     return object_[key];
   }
-  std::string path(std::string_view key) const { return where_.empty() ? std::string(key) : where_ + "." + std::string(key); }
-  Error wrong(std::string_view key, const char* what) const { return Error(Errc::invalid_input, path(key) + ": " + what); }
+  std::string path(std::string_view key) const {
+    return where_.empty() ? std::string(key) : where_ + "." + std::string(key);
+  }
+  Error wrong(std::string_view key, const char* what) const {
+    return Error(Errc::invalid_input, path(key) + ": " + what);
+  }
 
   Result<void> read(std::string_view key, std::string& out) {
     const Json& value = at(key);
@@ -42,8 +46,7 @@ class Reader {
     return {};
   }
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  Result<void> read(std::string_view key, T& out) {
+  requires(!std::same_as<T, bool>) Result<void> read(std::string_view key, T& out) {
     const Json& value = at(key);
     if (value.is_null()) return {};
     return number(key, value, out);
@@ -102,7 +105,8 @@ class Reader {
   Other rest() const {
     Other other;
     for (const auto& member : object_.as_object())
-      if (std::find(known_.begin(), known_.end(), member.first) == known_.end()) other.push_back(member);
+      if (std::find(known_.begin(), known_.end(), member.first) == known_.end())
+        other.push_back(member);
     return other;
   }
   Result<void> end() const {
@@ -444,7 +448,8 @@ Json Process::to_json() const {
   Writer w(12);
   w.add("terminal", terminal);
   if (console_size)
-    w.must("consoleSize", Json::object({{"height", console_size->height}, {"width", console_size->width}}));
+    w.must("consoleSize",
+           Json::object({{"height", console_size->height}, {"width", console_size->width}}));
   w.must("user", write_user(user));
   w.add("args", args);
   w.add("env", env);
@@ -456,7 +461,9 @@ Json Process::to_json() const {
   return std::move(w).done(other);
 }
 
-Result<Process> Process::from_json(const Json& object) { return read_process(TRY(Reader::of(object, "process"))); }
+Result<Process> Process::from_json(const Json& object) {
+  return read_process(TRY(Reader::of(object, "process")));
+}
 
 Json Seccomp::to_json() const {
   Writer w;
@@ -468,7 +475,9 @@ Json Seccomp::to_json() const {
   return std::move(w).done(other);
 }
 
-Result<Seccomp> Seccomp::from_json(const Json& object) { return read_seccomp(TRY(Reader::of(object, "seccomp"))); }
+Result<Seccomp> Seccomp::from_json(const Json& object) {
+  return read_seccomp(TRY(Reader::of(object, "seccomp")));
+}
 
 }  // namespace spec
 

@@ -105,12 +105,14 @@ struct DeviceRule {
 };
 
 struct Resources {
-  std::optional<std::int64_t> memory_limit = {}, memory_swap = {};  ///< bytes; swap counts memory and swap together
-  std::optional<std::int64_t> cpu_quota = {};                       ///< microseconds per period
-  std::optional<std::uint64_t> cpu_period = {};                     ///< microseconds
+  std::optional<std::int64_t> memory_limit = {},
+                              memory_swap = {};  ///< bytes; swap counts memory and swap together
+  std::optional<std::int64_t> cpu_quota = {};    ///< microseconds per period
+  std::optional<std::uint64_t> cpu_period = {};  ///< microseconds
   std::optional<std::int64_t> pids_limit = {};
   std::vector<DeviceRule> devices = {};
-  Other other = {};  ///< unknown members of `memory`, `cpu` and `pids` are refused instead: nobody we read writes them
+  Other other = {};  ///< unknown members of `memory`, `cpu` and `pids` are refused instead: nobody
+                     ///< we read writes them
   friend bool operator==(const Resources&, const Resources&) = default;
 };
 

@@ -60,10 +60,14 @@ TEST(RuntimeSpec, SurvivesTheWayThereAndBack) {
 
 TEST(RuntimeSpec, RefusesWrongTypesAndSaysWhere) {
   const auto problem = [](const char* text) { return RuntimeSpec::parse(text).error().message(); };
-  EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","process":{"user":{"uid":"0"}}})"), "process.user.uid: not a number");
-  EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","process":{"user":{"uid":-1}}})"), "process.user.uid: out of range");
-  EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","process":{"user":{"uid":4294967296}}})"), "process.user.uid: out of range");
-  EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","mounts":[{"type":"proc"}]})"), "mounts[0].destination: missing");
+  EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","process":{"user":{"uid":"0"}}})"),
+            "process.user.uid: not a number");
+  EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","process":{"user":{"uid":-1}}})"),
+            "process.user.uid: out of range");
+  EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","process":{"user":{"uid":4294967296}}})"),
+            "process.user.uid: out of range");
+  EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","mounts":[{"type":"proc"}]})"),
+            "mounts[0].destination: missing");
   EXPECT_EQ(problem(R"({"ociVersion":"1.0.2","mounts":{}})"), "mounts: not an array");
   EXPECT_EQ(problem(R"({"process":{}})"), "ociVersion: missing");
   EXPECT_EQ(RuntimeSpec::parse(R"({"ociVersion":"2.0.0"})").error().code(), Errc::unsupported);
@@ -71,8 +75,9 @@ TEST(RuntimeSpec, RefusesWrongTypesAndSaysWhere) {
 
 TEST(RuntimeSpec, RefusesASeccompRuleWhoseConditionItWouldLose) {
   const auto r = spec::Seccomp::from_json(
-      Json::parse(R"({"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["bpf"],"action":"SCMP_ACT_ALLOW",)"
-                  R"("includes":{"caps":["CAP_BPF"]}}]})")
+      Json::parse(
+          R"({"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["bpf"],"action":"SCMP_ACT_ALLOW",)"
+          R"("includes":{"caps":["CAP_BPF"]}}]})")
           .value());
   ASSERT_FALSE(r);
   EXPECT_NE(r.error().message().find("syscalls[0].includes"), std::string::npos);

@@ -76,12 +76,14 @@ Result<std::map<std::string, std::string>> pax_records(std::string_view body) {
   std::map<std::string, std::string> out;
   while (!body.empty()) {
     const auto blank = body.find(' ');
-    const auto length = blank == std::string_view::npos ? std::nullopt : parse_u64(body.substr(0, blank));
+    const auto length =
+        blank == std::string_view::npos ? std::nullopt : parse_u64(body.substr(0, blank));
     if (!length || *length <= blank + 1 || *length > body.size() || body[*length - 1] != '\n')
       return Error(Errc::corrupt, "a damaged extended header in the archive");
     const std::string_view record = body.substr(blank + 1, *length - blank - 2);
     const auto equals = record.find('=');
-    if (equals == std::string_view::npos) return Error(Errc::corrupt, "a damaged extended header in the archive");
+    if (equals == std::string_view::npos)
+      return Error(Errc::corrupt, "a damaged extended header in the archive");
     out[std::string(record.substr(0, equals))] = record.substr(equals + 1);
     body.remove_prefix(*length);
   }
@@ -96,10 +98,17 @@ Result<void> refuse_compressed(int fd) {
     const char* tool;
     std::string_view magic;
   };
-  const std::string_view head(reinterpret_cast<const char*>(magic.data()), n > 0 ? static_cast<std::size_t>(n) : 0);
-  for (const Kind& kind : {Kind{"gzip", "gunzip", "\x1f\x8b"}, Kind{"zstd", "unzstd", "\x28\xb5\x2f\xfd"}, Kind{"xz", "unxz", "\xfd" "7zXZ"}, Kind{"bzip2", "bunzip2", "BZh"}})
+  const std::string_view head(reinterpret_cast<const char*>(magic.data()),
+                              n > 0 ? static_cast<std::size_t>(n) : 0);
+  for (const Kind& kind :
+       {Kind{"gzip", "gunzip", "\x1f\x8b"}, Kind{"zstd", "unzstd", "\x28\xb5\x2f\xfd"},
+        Kind{"xz", "unxz",
+             "\xfd"
+             "7zXZ"},
+        Kind{"bzip2", "bunzip2", "BZh"}})
     if (head.substr(0, kind.magic.size()) == kind.magic)
-      return Error(Errc::unsupported, std::string("the archive is compressed with ") + kind.name).with_hint(std::string("unpack it first: ") + kind.tool + " FILE");
+      return Error(Errc::unsupported, std::string("the archive is compressed with ") + kind.name)
+          .with_hint(std::string("unpack it first: ") + kind.tool + " FILE");
   return {};
 }
 
@@ -120,15 +129,21 @@ Result<TarIndex> TarIndex::scan(int fd) {
     TRY(read_at(fd, at, block.data(), kBlock));
     at += kBlock;
     if (block == Block{}) break;
-    if (!checksum_right(block)) return Error(Errc::corrupt, "no tar archive, or a damaged one (checksum at byte " + std::to_string(at - kBlock) + ")");
+    if (!checksum_right(block))
+      return Error(Errc::corrupt, "no tar archive, or a damaged one (checksum at byte " +
+                                      std::to_string(at - kBlock) + ")");
     const char type = static_cast<char>(block[156]);
     auto size = number(&block[124], 12);
-    if (long_size && type != 'x' && type != 'g' && type != 'L' && type != 'K') size = std::exchange(long_size, std::nullopt);
+    if (long_size && type != 'x' && type != 'g' && type != 'L' && type != 'K')
+      size = std::exchange(long_size, std::nullopt);
     // Links and folders have no content, whatever their size field says.
     if (type == '1' || type == '2' || type == '5') size = 0;
-    if (!size || *size > end - at) return Error(Errc::corrupt, "the archive is cut, or a size in it is wrong (at byte " + std::to_string(at - kBlock) + ")");
+    if (!size || *size > end - at)
+      return Error(Errc::corrupt, "the archive is cut, or a size in it is wrong (at byte " +
+                                      std::to_string(at - kBlock) + ")");
     if (type == 'x' || type == 'L' || type == 'K') {
-      if (*size > kMaxExtended) return Error(Errc::corrupt, "an extended header of over 1 MiB in the archive");
+      if (*size > kMaxExtended)
+        return Error(Errc::corrupt, "an extended header of over 1 MiB in the archive");
       std::string body(static_cast<std::size_t>(*size), '\0');
       TRY(read_at(fd, at, body.data(), body.size()));
       if (type == 'L') long_name = body.c_str();
@@ -146,19 +161,23 @@ Result<TarIndex> TarIndex::scan(int fd) {
       std::string name = std::exchange(long_name, {});
       if (name.empty()) {
         name = text(&block[0], 100);
-        const bool ustar = std::memcmp(&block[257], "ustar", 6) == 0;  // with NUL: POSIX; GNU's own has blanks
-        if (const std::string prefix = text(&block[345], 155); ustar && !prefix.empty()) name = prefix + "/" + name;
+        const bool ustar =
+            std::memcmp(&block[257], "ustar", 6) == 0;  // with NUL: POSIX; GNU's own has blanks
+        if (const std::string prefix = text(&block[345], 155); ustar && !prefix.empty())
+          name = prefix + "/" + name;
       }
       std::string link = std::exchange(long_link, {});
       if (link.empty()) link = text(&block[157], 100);
       if (type == '1' || type == '2') {
         // A symlink starts at its own folder, a hard link at the top.
-        if (const auto slash = plain(name).rfind('/'); type == '2' && slash != std::string::npos) link = plain(name).substr(0, slash + 1) + link;
+        if (const auto slash = plain(name).rfind('/'); type == '2' && slash != std::string::npos)
+          link = plain(name).substr(0, slash + 1) + link;
         out.members_[plain(name)] = {0, 0, link};
       } else if (type == '0' || type == '\0' || type == '7') {
         out.members_[plain(name)] = {at, *size, {}};
       }
-      if (out.members_.size() > kMaxMembers) return Error(Errc::corrupt, "over 100,000 members in the archive");
+      if (out.members_.size() > kMaxMembers)
+        return Error(Errc::corrupt, "over 100,000 members in the archive");
     }
     at += (*size + kBlock - 1) / kBlock * kBlock;
   }

@@ -16,11 +16,12 @@ class TarIndex {
   struct Member {
     std::uint64_t offset = 0;  ///< of the content
     std::uint64_t size = 0;
-    std::string link;          ///< target, where the member is a symlink or hard link
+    std::string link;  ///< target, where the member is a symlink or hard link
   };
 
-  /// Reads all headers of the tar in `fd` (borrowed). @return Errc::unsupported when it is compressed;
-  /// Errc::corrupt for a bad checksum, a size past the end of the file, more than 100,000 members.
+  /// Reads all headers of the tar in `fd` (borrowed). @return Errc::unsupported when it is
+  /// compressed; Errc::corrupt for a bad checksum, a size past the end of the file, more than
+  /// 100,000 members.
   static Result<TarIndex> scan(int fd);
 
   /// The regular file `name` ("./" in front does not matter), links followed

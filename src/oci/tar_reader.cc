@@ -18,13 +18,20 @@ constexpr std::int64_t kMaxId = 0xfffffffe;
 TarEntry::Type type_of(archive_entry* entry) {
   if (archive_entry_hardlink(entry) != nullptr) return TarEntry::Type::hardlink;
   switch (archive_entry_filetype(entry)) {
-    case AE_IFREG: return TarEntry::Type::file;
-    case AE_IFDIR: return TarEntry::Type::dir;
-    case AE_IFLNK: return TarEntry::Type::symlink;
-    case AE_IFIFO: return TarEntry::Type::fifo;
-    case AE_IFCHR: return TarEntry::Type::char_device;
-    case AE_IFBLK: return TarEntry::Type::block_device;
-    default: return TarEntry::Type::other;
+    case AE_IFREG:
+      return TarEntry::Type::file;
+    case AE_IFDIR:
+      return TarEntry::Type::dir;
+    case AE_IFLNK:
+      return TarEntry::Type::symlink;
+    case AE_IFIFO:
+      return TarEntry::Type::fifo;
+    case AE_IFCHR:
+      return TarEntry::Type::char_device;
+    case AE_IFBLK:
+      return TarEntry::Type::block_device;
+    default:
+      return TarEntry::Type::other;
   }
 }
 
@@ -38,8 +45,9 @@ timespec mtime_of(archive_entry* entry) {
   return time;
 }
 
-/// True for a warning that says nothing about what the archive holds. In the C locale every name that is not ASCII
-/// gets one from PAX headers, its bytes unharmed; user names and ACL texts are not used at all.
+/// True for a warning that says nothing about what the archive holds. In the C locale every name
+/// that is not ASCII gets one from PAX headers, its bytes unharmed; user names and ACL texts are
+/// not used at all.
 bool harmless(std::string_view warning) {
   return warning.find("can't be converted") != std::string_view::npos ||
          warning.find("SCHILY.acl") != std::string_view::npos;
@@ -48,7 +56,8 @@ bool harmless(std::string_view warning) {
 }  // namespace
 
 struct TarReader::Archive {
-  Archive(ByteSource& from, const LayerLimits& with) : source(from), limits(with), handle(archive_read_new()) {}
+  Archive(ByteSource& from, const LayerLimits& with)
+      : source(from), limits(with), handle(archive_read_new()) {}
   ~Archive() { archive_read_free(handle); }
   Archive(const Archive&) = delete;
   Archive& operator=(const Archive&) = delete;
@@ -76,7 +85,8 @@ struct TarReader::Archive {
   Error failure() {
     if (source_error) return *source_error;
     const char* text = handle != nullptr ? archive_error_string(handle) : nullptr;
-    return {Errc::corrupt, std::string("the layer's tar is damaged: ") + (text != nullptr ? text : "unknown error")};
+    return {Errc::corrupt, std::string("the layer's tar is damaged: ") +
+                               (text != nullptr ? text : "unknown error")};
   }
 
   Result<void> drain() {
@@ -100,7 +110,8 @@ struct TarReader::Archive {
       // The list is in reverse order: what comes first here came last in the archive.
       const bool known = std::any_of(entry.xattrs.begin(), entry.xattrs.end(),
                                      [name](const TarEntry::Xattr& x) { return x.name == name; });
-      if (!known) entry.xattrs.push_back({name, std::string(static_cast<const char*>(value), size)});
+      if (!known)
+        entry.xattrs.push_back({name, std::string(static_cast<const char*>(value), size)});
     }
     return {};
   }
@@ -125,8 +136,8 @@ struct TarReader::Archive {
     const std::int64_t uid = archive_entry_uid(from);
     const std::int64_t gid = archive_entry_gid(from);
     if (uid < 0 || uid > kMaxId || gid < 0 || gid > kMaxId)
-      return Error(Errc::invalid_input, entry.path + ": owner " + std::to_string(uid) + ":" + std::to_string(gid) +
-                                            " is not a user and group id");
+      return Error(Errc::invalid_input, entry.path + ": owner " + std::to_string(uid) + ":" +
+                                            std::to_string(gid) + " is not a user and group id");
     entry.uid = static_cast<std::uint32_t>(uid);
     entry.gid = static_cast<std::uint32_t>(gid);
     entry.mode = archive_entry_perm(from) & 07777;
@@ -136,7 +147,8 @@ struct TarReader::Archive {
       const auto major = static_cast<std::uint64_t>(archive_entry_rdevmajor(from));
       const auto minor = static_cast<std::uint64_t>(archive_entry_rdevminor(from));
       constexpr std::uint64_t kMax = std::numeric_limits<std::uint32_t>::max();
-      if (major > kMax || minor > kMax) return Error(Errc::invalid_input, entry.path + ": device number out of range");
+      if (major > kMax || minor > kMax)
+        return Error(Errc::invalid_input, entry.path + ": device number out of range");
       entry.dev_major = static_cast<std::uint32_t>(major);
       entry.dev_minor = static_cast<std::uint32_t>(minor);
     }
@@ -148,7 +160,7 @@ struct TarReader::Archive {
   archive* handle;
   std::optional<Error> source_error;
   std::uint64_t entries = 0;
-  std::uint32_t extents = 0;          // of the present entry
+  std::uint32_t extents = 0;  // of the present entry
   std::uint64_t next_offset = 0;
   bool opened = false;
   bool ended = false;
@@ -176,7 +188,8 @@ Result<bool> TarReader::next(TarEntry& entry) {
     if (text == nullptr || !harmless(text)) return a.failure();
   }
   if (++a.entries > a.limits.max_entries)
-    return Error(Errc::invalid_input, "the layer has more than " + std::to_string(a.limits.max_entries) + " entries");
+    return Error(Errc::invalid_input,
+                 "the layer has more than " + std::to_string(a.limits.max_entries) + " entries");
   a.extents = 0;
   a.next_offset = 0;
   TRY(a.convert(from, entry));
@@ -197,8 +210,9 @@ Result<std::optional<TarReader::Block>> TarReader::data() {
       return Error(Errc::corrupt, "the layer's tar is damaged: a sparse file's pieces overlap");
     const auto at = static_cast<std::uint64_t>(offset);
     if (at != a.next_offset && ++a.extents > a.limits.max_sparse_extents)
-      return Error(Errc::invalid_input, "a sparse file has more than " + std::to_string(a.limits.max_sparse_extents) +
-                                            " pieces");
+      return Error(
+          Errc::invalid_input,
+          "a sparse file has more than " + std::to_string(a.limits.max_sparse_extents) + " pieces");
     a.next_offset = at + size;
     return std::optional<Block>(Block{{static_cast<const std::byte*>(bytes), size}, at});
   }

@@ -1,6 +1,6 @@
 #pragma once
-#include <ctime>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,7 +15,16 @@ namespace locald::oci {
 
 /// One entry as the archive says it: names are raw bytes, nothing is cleaned.
 struct TarEntry {
-  enum class Type : std::uint8_t { file, dir, symlink, hardlink, fifo, char_device, block_device, other };
+  enum class Type : std::uint8_t {
+    file,
+    dir,
+    symlink,
+    hardlink,
+    fifo,
+    char_device,
+    block_device,
+    other
+  };
   struct Xattr {
     std::string name;
     std::string value;
@@ -23,7 +32,7 @@ struct TarEntry {
 
   Type type = Type::other;
   std::string path;
-  std::string link;  ///< target of a symlink or hard link
+  std::string link;        ///< target of a symlink or hard link
   std::uint64_t size = 0;  ///< logical: of a sparse file with its holes; 0 for anything but files
   std::uint32_t mode = 0;  ///< permission bits with setuid, setgid, sticky
   std::uint32_t uid = 0;
@@ -41,7 +50,8 @@ struct TarEntry {
 ///  * names stay raw bytes: no charset conversion, whatever the locale;
 ///  * negative times with a fraction (libarchive has -1.5 as -0.5);
 ///  * damage that libarchive reports as a mere warning (malformed PAX records,
-///    too many extension headers) is an error: two parsers must not disagree about what a layer holds;
+///    too many extension headers) is an error: two parsers must not disagree about what a layer
+///    holds;
 ///  * the size of a hard link's body is its own business, the body is skipped.
 ///
 /// Global PAX headers are ignored. Extension headers are limited to 1 MiB (libarchive's own limit).

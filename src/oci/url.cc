@@ -33,39 +33,51 @@ std::string shown(std::string_view text) {
 /// Sets `handle` to `text` (relative to what it holds, if anything) and reads the result.
 Result<Url> load(CURLU* handle, std::string_view text) {
   for (const char c : text)
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f) return Error(Errc::invalid_input, "a blank or control character in the URL " + shown(text));
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+      return Error(Errc::invalid_input, "a blank or control character in the URL " + shown(text));
   const std::string copy(text);
-  if (const CURLUcode rc = curl_url_set(handle, CURLUPART_URL, copy.c_str(), CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME); rc != CURLUE_OK)
-    return Error(Errc::invalid_input, "no usable URL: " + shown(text) + " (" + curl_url_strerror(rc) + ")");
+  if (const CURLUcode rc = curl_url_set(handle, CURLUPART_URL, copy.c_str(),
+                                        CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME);
+      rc != CURLUE_OK)
+    return Error(Errc::invalid_input,
+                 "no usable URL: " + shown(text) + " (" + curl_url_strerror(rc) + ")");
   Url out;
   out.scheme = to_lower(part(handle, CURLUPART_SCHEME));
-  if (out.scheme != "https" && out.scheme != "http") return Error(Errc::invalid_input, "neither https nor http: " + shown(text));
+  if (out.scheme != "https" && out.scheme != "http")
+    return Error(Errc::invalid_input, "neither https nor http: " + shown(text));
   out.host = to_lower(part(handle, CURLUPART_HOST));
   while (!out.host.empty() && out.host.back() == '.') out.host.pop_back();
   if (out.host.empty()) return Error(Errc::invalid_input, "no host in the URL " + shown(text));
   const auto port = parse_u64(part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT));
-  if (!port || *port == 0 || *port > 65535) return Error(Errc::invalid_input, "no usable port in the URL " + shown(text));
+  if (!port || *port == 0 || *port > 65535)
+    return Error(Errc::invalid_input, "no usable port in the URL " + shown(text));
   out.port = static_cast<std::uint16_t>(*port);
   out.target = part(handle, CURLUPART_PATH);
   if (out.target.empty() || out.target[0] != '/') out.target.insert(0, "/");
-  if (const std::string query = part(handle, CURLUPART_QUERY); !query.empty()) out.target += "?" + query;
+  if (const std::string query = part(handle, CURLUPART_QUERY); !query.empty())
+    out.target += "?" + query;
   return out;
 }
 
 HostClass classify_v4(const unsigned char* a) {
   if (a[0] == 127) return HostClass::loopback;
   if (a[0] == 0 || (a[0] == 169 && a[1] == 254)) return HostClass::link_local;
-  if (a[0] == 10 || (a[0] == 172 && (a[1] & 0xf0) == 16) || (a[0] == 192 && a[1] == 168) || (a[0] == 100 && (a[1] & 0xc0) == 64))
+  if (a[0] == 10 || (a[0] == 172 && (a[1] & 0xf0) == 16) || (a[0] == 192 && a[1] == 168) ||
+      (a[0] == 100 && (a[1] & 0xc0) == 64))
     return HostClass::private_net;
   return HostClass::name;
 }
 
 std::string_view words(HostClass host) {
   switch (host) {
-    case HostClass::loopback: return "this machine";
-    case HostClass::link_local: return "a link-local address";
-    case HostClass::private_net: return "a private address";
-    case HostClass::name: break;
+    case HostClass::loopback:
+      return "this machine";
+    case HostClass::link_local:
+      return "a link-local address";
+    case HostClass::private_net:
+      return "a private address";
+    case HostClass::name:
+      break;
   }
   return "the network";
 }
@@ -92,10 +104,13 @@ std::string Url::str() const {
 
 HostClass classify_host(std::string_view raw) {
   std::string host = to_lower(raw);
-  if (host == "localhost" || (host.size() > 10 && host.substr(host.size() - 10) == ".localhost")) return HostClass::loopback;
+  if (host == "localhost" || (host.size() > 10 && host.substr(host.size() - 10) == ".localhost"))
+    return HostClass::loopback;
   in_addr v4{};
-  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return classify_v4(reinterpret_cast<const unsigned char*>(&v4));
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1)
+    return classify_v4(reinterpret_cast<const unsigned char*>(&v4));
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   if (const auto zone = host.find('%'); zone != std::string::npos) host.resize(zone);
   in6_addr v6{};
   if (::inet_pton(AF_INET6, host.c_str(), &v6) != 1) return HostClass::name;
@@ -104,7 +119,9 @@ HostClass classify_host(std::string_view raw) {
   if (IN6_IS_ADDR_UNSPECIFIED(&v6) || IN6_IS_ADDR_LINKLOCAL(&v6)) return HostClass::link_local;
   if ((a[0] & 0xfe) == 0xfc) return HostClass::private_net;
   constexpr unsigned char kNat64[12] = {0, 0x64, 0xff, 0x9b};
-  if (IN6_IS_ADDR_V4MAPPED(&v6) || IN6_IS_ADDR_V4COMPAT(&v6) || std::memcmp(a, kNat64, sizeof kNat64) == 0) return classify_v4(a + 12);
+  if (IN6_IS_ADDR_V4MAPPED(&v6) || IN6_IS_ADDR_V4COMPAT(&v6) ||
+      std::memcmp(a, kNat64, sizeof kNat64) == 0)
+    return classify_v4(a + 12);
   return HostClass::name;
 }
 
@@ -112,33 +129,44 @@ Result<Url> check_redirect(const Url& registry, const Url& from, std::string_vie
   Url next = TRY(from.resolve(location));
   const HostClass there = classify_host(next.host);
   if (next.scheme == "http" && from.scheme == "https")
-    return Error(Errc::denied, "the registry redirects from https down to http (" + next.origin() + "); refused");
+    return Error(Errc::denied,
+                 "the registry redirects from https down to http (" + next.origin() + "); refused");
   if (next.scheme == "http" && there != HostClass::loopback)
-    return Error(Errc::denied, "the registry redirects to " + next.origin() + " without TLS; refused");
+    return Error(Errc::denied,
+                 "the registry redirects to " + next.origin() + " without TLS; refused");
   if (next.host == registry.host) return next;
   const bool inside = there != HostClass::name;
   if (inside && (there == HostClass::link_local || there != classify_host(registry.host)))
-    return Error(Errc::denied, "the registry redirects to " + std::string(words(there)) + " (" + next.origin() + "); refused");
+    return Error(Errc::denied, "the registry redirects to " + std::string(words(there)) + " (" +
+                                   next.origin() + "); refused");
   return next;
 }
 
 Result<Url> check_realm(const Url& registry, std::string_view realm) {
   Url url = TRY(Url::parse(realm).context("token service"));
-  if (url.scheme == "http" && !(registry.scheme == "http" && classify_host(url.host) == HostClass::loopback))
-    return Error(Errc::denied, "the registry names a token service without TLS (" + url.origin() + "); refused");
+  if (url.scheme == "http" &&
+      !(registry.scheme == "http" && classify_host(url.host) == HostClass::loopback))
+    return Error(Errc::denied,
+                 "the registry names a token service without TLS (" + url.origin() + "); refused");
   if (url.host_port() == registry.host_port()) return url;
   if (const HostClass there = classify_host(url.host); there != HostClass::name)
-    return Error(Errc::denied, "the registry names a token service on " + std::string(words(there)) + " (" + url.origin() + "); refused");
+    return Error(Errc::denied, "the registry names a token service on " +
+                                   std::string(words(there)) + " (" + url.origin() + "); refused");
   return url;
 }
 
 bool realm_may_see_login(const Url& registry, const Url& realm) {
-  if (realm.host == registry.host) return realm.scheme == registry.scheme || realm.scheme == "https";
-  if (realm.scheme != "https" || classify_host(realm.host) != HostClass::name || classify_host(registry.host) != HostClass::name) return false;
+  if (realm.host == registry.host)
+    return realm.scheme == registry.scheme || realm.scheme == "https";
+  if (realm.scheme != "https" || classify_host(realm.host) != HostClass::name ||
+      classify_host(registry.host) != HostClass::name)
+    return false;
   const auto a = split(registry.host, '.');
   const auto b = split(realm.host, '.');
   std::size_t common = 0;
-  while (common < a.size() && common < b.size() && a[a.size() - 1 - common] == b[b.size() - 1 - common]) ++common;
+  while (common < a.size() && common < b.size() &&
+         a[a.size() - 1 - common] == b[b.size() - 1 - common])
+    ++common;
   // Two labels in common are a domain of one owner, unless the second is as
   // short as "co.uk": then three. Numeric addresses have no parent.
   const bool numeric = a.back().find_first_not_of("0123456789") == std::string::npos;

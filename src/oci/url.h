@@ -28,10 +28,10 @@ struct Url {
 
 /// What kind of address a host is, as far as its text tells.
 enum class HostClass : std::uint8_t {
-  name,        ///< a DNS name or a public address
-  loopback,    ///< "localhost", 127.0.0.0/8, ::1
-  link_local,  ///< 169.254.0.0/16 (where clouds keep secrets), fe80::/10, 0.0.0.0/8, ::
-  private_net, ///< 10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7
+  name,         ///< a DNS name or a public address
+  loopback,     ///< "localhost", 127.0.0.0/8, ::1
+  link_local,   ///< 169.254.0.0/16 (where clouds keep secrets), fe80::/10, 0.0.0.0/8, ::
+  private_net,  ///< 10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7
 };
 /// @param host  As in Url::host.
 HostClass classify_host(std::string_view host);
@@ -43,11 +43,12 @@ HostClass classify_host(std::string_view host);
 Result<Url> check_redirect(const Url& registry, const Url& from, std::string_view location);
 
 /// Where tokens may be fetched (robustness A23): https, or http when the
-/// registry itself is loopback by http; no numeric inside address but the registry's own host and port.
+/// registry itself is loopback by http; no numeric inside address but the registry's own host and
+/// port.
 Result<Url> check_realm(const Url& registry, std::string_view realm);
 
-/// True if a login for `registry` may be shown to `realm`: the same host, or one under a common parent
-/// domain (auth.docker.io for registry-1.docker.io). Never a stranger's.
+/// True if a login for `registry` may be shown to `realm`: the same host, or one under a common
+/// parent domain (auth.docker.io for registry-1.docker.io). Never a stranger's.
 bool realm_may_see_login(const Url& registry, const Url& realm);
 
 }  // namespace locald::oci

@@ -46,7 +46,9 @@ class Reader {
     return false;
   }
   bool empty() const { return rest_.empty(); }
-  bool at_end_of_param() const { return rest_.empty() || rest_[0] == ',' || rest_[0] == ' ' || rest_[0] == '\t'; }
+  bool at_end_of_param() const {
+    return rest_.empty() || rest_[0] == ',' || rest_[0] == ' ' || rest_[0] == '\t';
+  }
   std::string_view rest() const { return rest_; }
   void back_to(std::string_view rest) { rest_ = rest; }
 

@@ -16,7 +16,8 @@ TEST(WwwAuthenticate, ReadsWhatRegistriesSend) {
 }
 
 TEST(WwwAuthenticate, ReadsSeveralChallengesInOneHeader) {
-  const auto list = parse_www_authenticate(R"(Basic realm="a \"b\"", Bearer realm=x , service = y, Negotiate)");
+  const auto list =
+      parse_www_authenticate(R"(Basic realm="a \"b\"", Bearer realm=x , service = y, Negotiate)");
   ASSERT_EQ(list.size(), 3u);
   EXPECT_EQ(list[0].params.at("realm"), "a \"b\"");
   EXPECT_EQ(list[1].params.at("service"), "y");

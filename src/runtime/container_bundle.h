@@ -24,16 +24,18 @@ struct Rootfs {
 /// mounted there. A value; the folder belongs to whoever asked for it to be made.
 /// Spec: OCI runtime-spec, bundle.md.
 struct ContainerBundle {
-  std::string dir;          ///< absolute
+  std::string dir;  ///< absolute
   Rootfs rootfs;
   oci::RuntimeSpec config;  ///< as written to config.json
   std::string stop_signal;  ///< of the image ("SIGQUIT"); empty where it has none
-  std::vector<std::string> anonymous_volumes;  ///< folders made for the image's VOLUMEs: owner removes them
-  std::vector<std::string> notices;            ///< what the user should hear once ("devices skipped: 3")
+  std::vector<std::string>
+      anonymous_volumes;             ///< folders made for the image's VOLUMEs: owner removes them
+  std::vector<std::string> notices;  ///< what the user should hear once ("devices skipped: 3")
 
   /// Creates `dir` (0700) with rootfs/ and config.json. An existing folder is refused.
   /// @return Errc::already_exists, Errc::no_space …; on error `dir` is gone again.
-  static Result<ContainerBundle> create(const std::string& dir, Rootfs rootfs, oci::RuntimeSpec config);
+  static Result<ContainerBundle> create(const std::string& dir, Rootfs rootfs,
+                                        oci::RuntimeSpec config);
 
   const std::string& path() const noexcept { return dir; }
 };

@@ -26,7 +26,8 @@ TEST_F(Bundle, HoldsTheConfigAndAMountPointForItsOwnerAlone) {
   oci::RuntimeSpec config;
   config.hostname = "web";
   const auto bundle = ContainerBundle::create(home_ + "/bundles/a", {}, config).value();
-  EXPECT_EQ(oci::RuntimeSpec::parse(read_file(bundle.dir + "/config.json").value()).value(), config);
+  EXPECT_EQ(oci::RuntimeSpec::parse(read_file(bundle.dir + "/config.json").value()).value(),
+            config);
   struct stat st {};
   ASSERT_EQ(::stat(bundle.path().c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777, 0700u);

@@ -22,7 +22,8 @@ struct InstanceSpec {
   std::string id;     ///< short ([0-9a-z]{12}): names of folders, the runc id
   std::string nonce;  ///< 32 hex digits, random; LOCALD_INSTANCE in the process's environment
   std::string name;   ///< "shop/web", for people and `ps`
-  std::string meta;   ///< JSON the server wants back at adoption (project, service, generation, …); not secret
+  std::string meta;  ///< JSON the server wants back at adoption (project, service, generation, …);
+                     ///< not secret
   std::string log_dir;                       ///< empty: no log
   std::uint64_t log_max_bytes = 512u << 20;  ///< of the whole folder; oldest segment first out
   bool tty = false;
@@ -37,7 +38,8 @@ struct HostProcess {
   std::vector<std::string> env;   ///< "K=V"
   std::string cwd;
   unsigned umask = 022;
-  std::vector<std::pair<int, rlimit>> rlimits;  ///< RLIMIT_*; a hard limit that cannot be raised is left, never fatal
+  std::vector<std::pair<int, rlimit>>
+      rlimits;  ///< RLIMIT_*; a hard limit that cannot be raised is left, never fatal
 };
 
 /// A command in a running container.
@@ -56,8 +58,8 @@ class ProcessRuntime {
  public:
   struct Options {
     Paths paths;
-    std::string shim;     ///< path of locald-shim
-    std::string runc;     ///< path of the OCI runtime
+    std::string shim;  ///< path of locald-shim
+    std::string runc;  ///< path of the OCI runtime
     /// The user namespace that containers live in; -1 as root. Borrowed.
     std::function<Result<int>()> user_namespace;
   };
@@ -67,7 +69,8 @@ class ProcessRuntime {
   /// Starts a process on the host.
   /// @return once its shim has taken over (the process itself may not run yet:
   ///         ServiceHandle::Events tells). On error nothing is left.
-  Result<std::unique_ptr<ServiceHandle>> run_host(const InstanceSpec& instance, const HostProcess& process);
+  Result<std::unique_ptr<ServiceHandle>> run_host(const InstanceSpec& instance,
+                                                  const HostProcess& process);
 
   /// Prepares the bundle and starts the container. `Source` is a
   /// builder::BundleSource (a template, since this room stands below that one).
@@ -79,7 +82,8 @@ class ProcessRuntime {
   }
 
   /// Runs a command in the container of `target`, with a shim of its own.
-  Result<std::unique_ptr<ServiceHandle>> exec(const InstanceSpec& instance, const std::string& target_instance,
+  Result<std::unique_ptr<ServiceHandle>> exec(const InstanceSpec& instance,
+                                              const std::string& target_instance,
                                               const ExecSpec& command);
 
   /// One exec health probe: the exit code, the first 4 KiB of output; the whole
@@ -109,7 +113,8 @@ class ProcessRuntime {
 
  private:
   std::string bundle_dir(const InstanceSpec& instance) const;
-  Result<std::unique_ptr<ServiceHandle>> start_container(const InstanceSpec& instance, ContainerBundle bundle);
+  Result<std::unique_ptr<ServiceHandle>> start_container(const InstanceSpec& instance,
+                                                         ContainerBundle bundle);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -27,8 +27,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kMaxLine = 64u << 20;  // a job or a reply: two files of 1 MiB, escaped, are the largest we send
-constexpr int kJobFd = 3, kUsernsFd = 4;     // in the worker
+constexpr std::size_t kMaxLine =
+    64u << 20;  // a job or a reply: two files of 1 MiB, escaped, are the largest we send
+constexpr int kJobFd = 3, kUsernsFd = 4;  // in the worker
 
 /// Lines from a socket.
 class LineReader {
@@ -46,7 +47,8 @@ class LineReader {
         return std::optional(std::move(line));
       }
       searched_ = buffer_.size();
-      if (buffer_.size() > kMaxLine) return Error(Errc::invalid_input, "a line of more than 64 MiB");
+      if (buffer_.size() > kMaxLine)
+        return Error(Errc::invalid_input, "a line of more than 64 MiB");
       if (deadline != Clock::time_point::max()) TRY(wait(deadline));
       std::array<char, 65536> chunk;
       const std::size_t n = TRY(sys::read_some(fd_, chunk.data(), chunk.size()));
@@ -58,7 +60,8 @@ class LineReader {
  private:
   Result<void> wait(Clock::time_point deadline) const {
     while (true) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
       if (left <= 0) return Error(Errc::timed_out, "no reply in time");
       pollfd p{fd_, POLLIN, 0};
       const int n = ::poll(&p, 1, static_cast<int>(std::min<long long>(left, 1 << 30)));
@@ -73,12 +76,14 @@ class LineReader {
 };
 
 Json error_to_json(const Error& error) {
-  return Json::object({{"code", to_string(error.code())}, {"message", error.message()}, {"hint", error.hint()}});
+  return Json::object(
+      {{"code", to_string(error.code())}, {"message", error.message()}, {"hint", error.hint()}});
 }
 
 Error error_from_json(const Json& json) {
   Error error(errc_from_string(json["code"].as_string()), json["message"].as_string());
-  if (const std::string& hint = json["hint"].as_string(); !hint.empty()) return std::move(error).with_hint(hint);
+  if (const std::string& hint = json["hint"].as_string(); !hint.empty())
+    return std::move(error).with_hint(hint);
   return error;
 }
 
@@ -88,7 +93,8 @@ Error died(const std::string& op, Result<Child::Exit> exit) {
     how = std::string("was killed by ") + ::sigabbrev_np(exit->signal);
   else if (exit)
     how += " (exit code " + std::to_string(exit->code) + ")";
-  return Error(Errc::failed, "the worker for \"" + op + "\" " + how).with_hint("the server's log may say more");
+  return Error(Errc::failed, "the worker for \"" + op + "\" " + how)
+      .with_hint("the server's log may say more");
 }
 
 }  // namespace
@@ -133,20 +139,23 @@ Result<Json> Worker::run(const Json& job, const std::function<void(const Json& p
       return died(op, child.wait(Clock::now() + std::chrono::seconds(10)));
     }
     // Only our own program writes here, yet it has read what strangers wrote.
-    Json reply = TRY(Json::parse(**line, {.max_bytes = kMaxLine, .max_depth = 64, .reject_duplicates = false})
-                         .context("the worker's reply"));
+    Json reply = TRY(
+        Json::parse(**line, {.max_bytes = kMaxLine, .max_depth = 64, .reject_duplicates = false})
+            .context("the worker's reply"));
     if (reply.contains("progress")) {
       if (progress) progress(reply["progress"]);
       continue;
     }
-    // It ends by itself now; a moment's wait lets its mounts go with it, and the destructor insists.
+    // It ends by itself now; a moment's wait lets its mounts go with it, and the destructor
+    // insists.
     (void)child.wait(Clock::now() + std::chrono::seconds(10), stop);
     if (reply.contains("error")) return error_from_json(reply["error"]);
     return reply["result"];
   }
 }
 
-int serve_worker_job(int fd, const std::function<WorkerHandler(const std::string& op)>& find_handler) {
+int serve_worker_job(int fd,
+                     const std::function<WorkerHandler(const std::string& op)>& find_handler) {
   ::signal(SIGPIPE, SIG_IGN);
   std::mutex writing;
   const auto send = [&](const char* what, Json value) {
@@ -157,7 +166,8 @@ int serve_worker_job(int fd, const std::function<WorkerHandler(const std::string
   Result<Json> result = [&]() -> Result<Json> {
     const auto line = TRY(LineReader(fd).next(Clock::time_point::max()));
     if (!line) return Error(Errc::cancelled, "no job came");
-    const Json job = TRY(Json::parse(*line, {.max_bytes = kMaxLine, .max_depth = 64, .reject_duplicates = false}));
+    const Json job = TRY(
+        Json::parse(*line, {.max_bytes = kMaxLine, .max_depth = 64, .reject_duplicates = false}));
     const std::string op = TRY(job.get_string("op"));
     const WorkerHandler handler = find_handler(op);
     if (!handler) return Error(Errc::unsupported, "\"" + op + "\": no such job");
@@ -169,11 +179,15 @@ int serve_worker_job(int fd, const std::function<WorkerHandler(const std::string
 }
 
 Result<void> join_user_namespace(int userns_fd) {
-  if (::setns(userns_fd, CLONE_NEWUSER) != 0) return Error::from_errno(errno, "join the user namespace");
-  // Refused where the map was made without newgidmap ("deny"): there are no other groups to drop then but our own.
+  if (::setns(userns_fd, CLONE_NEWUSER) != 0)
+    return Error::from_errno(errno, "join the user namespace");
+  // Refused where the map was made without newgidmap ("deny"): there are no other groups to drop
+  // then but our own.
   if (::setgroups(0, nullptr) != 0 && errno != EPERM) return Error::from_errno(errno, "setgroups");
-  if (::setresgid(0, 0, 0) != 0) return Error::from_errno(errno, "become group 0 of the user namespace");
-  if (::setresuid(0, 0, 0) != 0) return Error::from_errno(errno, "become root of the user namespace");
+  if (::setresgid(0, 0, 0) != 0)
+    return Error::from_errno(errno, "become group 0 of the user namespace");
+  if (::setresuid(0, 0, 0) != 0)
+    return Error::from_errno(errno, "become root of the user namespace");
   return {};
 }
 

@@ -44,8 +44,10 @@ class Worker {
 /// The worker's side: reads the job from `fd`, runs the handler of its "op", writes the reply.
 /// `find_handler` gives an empty function for an unknown op.
 /// @return the exit code of the process.
-using WorkerHandler = std::function<Result<Json>(const Json& job, const std::function<void(Json)>& progress)>;
-int serve_worker_job(int fd, const std::function<WorkerHandler(const std::string& op)>& find_handler);
+using WorkerHandler =
+    std::function<Result<Json>(const Json& job, const std::function<void(Json)>& progress)>;
+int serve_worker_job(int fd,
+                     const std::function<WorkerHandler(const std::string& op)>& find_handler);
 
 /// Makes this process root of the user namespace behind `userns_fd`. Single-threaded
 /// processes only (setns(2)). @return Errc::denied, Errc::failed naming the step.

@@ -28,21 +28,28 @@ WorkerHandler handler(const std::string& op) {
       return Error(Errc::no_space, "write x: No space left on device").with_hint("make room");
     };
   if (op == "die")
-    return [](const Json&, const std::function<void(Json)>&) -> Result<Json> { ::raise(SIGKILL); return Json(); };
+    return [](const Json&, const std::function<void(Json)>&) -> Result<Json> {
+      ::raise(SIGKILL);
+      return Json();
+    };
   if (op == "sleep")
     return [](const Json&, const std::function<void(Json)>& progress) -> Result<Json> {
       progress(Json::object({{"pid", ::getpid()}}));
       std::this_thread::sleep_for(60s);
       return Json();
     };
-  if (op == "echo") return [](const Json& job, const std::function<void(Json)>&) -> Result<Json> { return job["text"]; };
+  if (op == "echo")
+    return [](const Json& job, const std::function<void(Json)>&) -> Result<Json> {
+      return job["text"];
+    };
   return {};
 }
 
 Worker worker() {
   char self[4096];
   const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self);
-  return Worker({.server_binary = std::string(self, static_cast<std::size_t>(n)), .user_namespace = [] { return Result<int>(-1); }});
+  return Worker({.server_binary = std::string(self, static_cast<std::size_t>(n)),
+                 .user_namespace = [] { return Result<int>(-1); }});
 }
 
 Json job(const char* op) { return Json::object({{"op", op}}); }
@@ -60,7 +67,9 @@ TEST(Worker, RunsAJobAndTellsItsProgress) {
 
 TEST(Worker, CarriesLargeTexts) {
   const std::string text(3u << 20, '\n');
-  EXPECT_EQ(worker().run(Json::object({{"op", "echo"}, {"text", text}}), {}, {}).value().as_string(), text);
+  EXPECT_EQ(
+      worker().run(Json::object({{"op", "echo"}, {"text", text}}), {}, {}).value().as_string(),
+      text);
 }
 
 TEST(Worker, BringsAnErrorWithItsCodeAndHint) {
@@ -77,7 +86,9 @@ TEST(Worker, NamesTheSignalThatKilledIt) {
   EXPECT_NE(r.error().message().find("killed by KILL"), std::string::npos) << r.error().message();
 }
 
-TEST(Worker, RefusesAnUnknownJob) { EXPECT_EQ(worker().run(job("dance"), {}, {}).error().code(), Errc::unsupported); }
+TEST(Worker, RefusesAnUnknownJob) {
+  EXPECT_EQ(worker().run(job("dance"), {}, {}).error().code(), Errc::unsupported);
+}
 
 TEST(Worker, IsKilledWhenCancelled) {
   std::stop_source stop;
@@ -111,7 +122,8 @@ TEST(Worker, DoesNotStartWhenCancelledBefore) {
 
 int main(int argc, char** argv) {
   if (argc == 4 && std::string_view(argv[1]) == "worker")
-    return locald::runtime::serve_worker_job(static_cast<int>(locald::parse_u64(argv[3]).value()), locald::runtime::handler);
+    return locald::runtime::serve_worker_job(static_cast<int>(locald::parse_u64(argv[3]).value()),
+                                             locald::runtime::handler);
   ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

@@ -61,7 +61,8 @@ Result<Value> single_quoted(Cursor& in) {
   return Error(Errc::invalid_input, "the ' is not closed");
 }
 
-/// Escapes are undone here, but a `\$` must survive the interpolation that follows: it becomes `$$`.
+/// Escapes are undone here, but a `\$` must survive the interpolation that follows: it becomes
+/// `$$`.
 Result<Value> double_quoted(Cursor& in) {
   Value value;
   while (!in.done()) {
@@ -72,12 +73,24 @@ Result<Value> double_quoted(Cursor& in) {
       continue;
     }
     switch (const char e = in.take()) {
-      case 'n': value.text += '\n'; break;
-      case 'r': value.text += '\r'; break;
-      case 't': value.text += '\t'; break;
-      case '\\': value.text += '\\'; break;
-      case '"': value.text += '"'; break;
-      case '$': value.text += "$$"; break;
+      case 'n':
+        value.text += '\n';
+        break;
+      case 'r':
+        value.text += '\r';
+        break;
+      case 't':
+        value.text += '\t';
+        break;
+      case '\\':
+        value.text += '\\';
+        break;
+      case '"':
+        value.text += '"';
+        break;
+      case '$':
+        value.text += "$$";
+        break;
       default:
         value.text += '\\';
         value.text += e;
@@ -97,14 +110,16 @@ Value unquoted(std::string_view line) {
 }
 
 bool name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '.' || c == '-';
 }
 
 }  // namespace
 
-std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& file,
-                                      const std::function<std::optional<std::string>(const std::string&)>& environment,
-                                      Problems& problems) {
+std::vector<DotenvEntry> parse_dotenv(
+    std::string_view text, const std::string& file,
+    const std::function<std::optional<std::string>(const std::string&)>& environment,
+    Problems& problems) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // an editor's byte order mark
   std::vector<DotenvEntry> entries;
   std::map<std::string, std::string> earlier;
@@ -133,7 +148,8 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
     while (!in.done() && name_char(in.peek())) name += in.take();
     in.skip_blanks();
     if (name.empty() || (name[0] >= '0' && name[0] <= '9')) {
-      problem(Error(Errc::invalid_input, fmt::format("\"{}\" is not NAME=VALUE", trim(in.take_line()))));
+      problem(Error(Errc::invalid_input,
+                    fmt::format("\"{}\" is not NAME=VALUE", trim(in.take_line()))));
       continue;
     }
     if (in.done() || in.peek() == '\n' || in.peek() == '#') {
@@ -154,7 +170,8 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
       if (value) {
         const std::string_view after = trim(in.done() ? std::string_view() : in.take_line());
         if (!after.empty() && after[0] != '#')
-          value = Error(Errc::invalid_input, fmt::format("{}: \"{}\" after the closing quote", name, after));
+          value = Error(Errc::invalid_input,
+                        fmt::format("{}: \"{}\" after the closing quote", name, after));
       }
     } else {
       value = unquoted(in.done() ? std::string_view() : in.take_line());

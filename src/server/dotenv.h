@@ -25,8 +25,9 @@ struct DotenvEntry {
 
 /// `environment` is asked first, then what stands earlier in the file.
 /// Problems carry `file` and the line; the entries that could be read are returned all the same.
-std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& file,
-                                      const std::function<std::optional<std::string>(const std::string&)>& environment,
-                                      Problems& problems);
+std::vector<DotenvEntry> parse_dotenv(
+    std::string_view text, const std::string& file,
+    const std::function<std::optional<std::string>(const std::string&)>& environment,
+    Problems& problems);
 
 }  // namespace locald::server

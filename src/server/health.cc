@@ -9,10 +9,14 @@ namespace locald::server {
 
 std::string_view to_string(Health health) noexcept {
   switch (health) {
-    case Health::none: return "none";
-    case Health::starting: return "starting";
-    case Health::healthy: return "healthy";
-    case Health::unhealthy: return "unhealthy";
+    case Health::none:
+      return "none";
+    case Health::starting:
+      return "starting";
+    case Health::healthy:
+      return "healthy";
+    case Health::unhealthy:
+      return "unhealthy";
   }
   return "none";
 }

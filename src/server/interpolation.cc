@@ -66,13 +66,17 @@ Result<std::string> expand_braced(std::string_view inner, const Lookup& lookup, 
   // Defaults are expanded even where they are not used: a bad form is found before it bites.
   std::string other = TRY(expand(rest.substr(1), lookup, depth + 1));
   switch (op) {
-    case '-': return present ? *value : other;
-    case '+': return present ? other : std::string();
+    case '-':
+      return present ? *value : other;
+    case '+':
+      return present ? other : std::string();
     case '?':
       if (present) return *value;
-      return Error(Errc::invalid_input, fmt::format("{} is not set{}{}", name, other.empty() ? "" : ": ", other))
+      return Error(Errc::invalid_input,
+                   fmt::format("{} is not set{}{}", name, other.empty() ? "" : ": ", other))
           .with_hint(fmt::format("set {} in the environment of `locald up`", name));
-    default: return bad(whole, "after the name only :-default, :?error or :+other may stand");
+    default:
+      return bad(whole, "after the name only :-default, :?error or :+other may stand");
   }
 }
 
@@ -114,7 +118,8 @@ Result<std::vector<Reference>> service_references(std::string_view text) {
   Lookup lookup;
   // Any value satisfies :? here; what the variable really holds is a question for `up`.
   lookup.variable = [](const std::string&) { return std::optional<std::string>("x"); };
-  lookup.service = [&](const std::string& service, const std::string& field) -> Result<std::string> {
+  lookup.service = [&](const std::string& service,
+                       const std::string& field) -> Result<std::string> {
     found.push_back({service, field});
     return std::string();
   };

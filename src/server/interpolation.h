@@ -9,7 +9,8 @@
 
 /// `${…}` in the strings of a project file and of env files. Pure.
 ///
-///     ${VAR}  ${VAR:-default}  ${VAR-default}  ${VAR:?error}  ${VAR?error}  ${VAR:+other}  ${VAR+other}
+///     ${VAR}  ${VAR:-default}  ${VAR-default}  ${VAR:?error}  ${VAR?error}  ${VAR:+other}
+///     ${VAR+other}
 ///     ${services.NAME.host|port|url}       $$ is one $
 ///
 /// As in compose-spec: with the colon, an empty value counts as unset; defaults
@@ -21,8 +22,9 @@ struct Lookup {
   std::function<std::optional<std::string>(const std::string& name)> variable;
   /// `field` is host, port or url. Empty: `${services.…}` is refused (env files).
   std::function<Result<std::string>(const std::string& service, const std::string& field)> service;
-  bool bare = false;                          ///< `$VAR` too
-  std::vector<std::string>* unset = nullptr;  ///< names that had neither value nor default: they became ""
+  bool bare = false;  ///< `$VAR` too
+  std::vector<std::string>* unset =
+      nullptr;  ///< names that had neither value nor default: they became ""
 };
 
 /// @return Errc::invalid_input for a bad form, for `${VAR:?error}`, and what `service` returned.

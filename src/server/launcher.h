@@ -34,18 +34,20 @@ class Launcher {
   virtual ~Launcher() = default;
 
   struct LaunchEvents {
-    std::function<void(const Json& progress)> progress;    ///< {phase, item, done, total}
-    std::function<void(const std::string& text)> notice;   ///< what the user should hear once
-    std::function<void(Result<std::unique_ptr<runtime::ServiceHandle>>)> done;  ///< once, also after a cancel
+    std::function<void(const Json& progress)> progress;   ///< {phase, item, done, total}
+    std::function<void(const std::string& text)> notice;  ///< what the user should hear once
+    std::function<void(Result<std::unique_ptr<runtime::ServiceHandle>>)>
+        done;  ///< once, also after a cancel
   };
   /// Starts it; on error nothing is left.
   virtual JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) = 0;
 
   /// Removes what an ended instance leaves (ProcessRuntime::clean).
-  virtual void clean(const std::string& instance, const std::string& nonce, std::function<void(Result<void>)> done) = 0;
+  virtual void clean(const std::string& instance, const std::string& nonce,
+                     std::function<void(Result<void>)> done) = 0;
 
-  /// Probes by a command in the service's environment; by log or notification as the configuration says.
-  /// Null where the kind needs none of that.
+  /// Probes by a command in the service's environment; by log or notification as the configuration
+  /// says. Null where the kind needs none of that.
   virtual std::unique_ptr<Prober> make_prober(const LaunchRequest& request) = 0;
 };
 

@@ -18,18 +18,24 @@ std::string describe(const Problems& problems) {
 
 std::string_view to_string(ServiceKind kind) noexcept {
   switch (kind) {
-    case ServiceKind::exec: return "exec";
-    case ServiceKind::container: return "container";
-    case ServiceKind::cnb: return "cnb";
+    case ServiceKind::exec:
+      return "exec";
+    case ServiceKind::container:
+      return "container";
+    case ServiceKind::cnb:
+      return "cnb";
   }
   return "exec";
 }
 
 std::string_view to_string(PullPolicy policy) noexcept {
   switch (policy) {
-    case PullPolicy::missing: return "missing";
-    case PullPolicy::always: return "always";
-    case PullPolicy::never: return "never";
+    case PullPolicy::missing:
+      return "missing";
+    case PullPolicy::always:
+      return "always";
+    case PullPolicy::never:
+      return "never";
   }
   return "missing";
 }
@@ -43,7 +49,8 @@ const ServiceSpec* ProjectSpec::find(const std::string& service) const {
 bool valid_name(std::string_view name) noexcept {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   return !name.empty() && name.size() <= 63 && plain(name[0]) &&
-         std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '_' || c == '-'; });
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return plain(c) || c == '_' || c == '-'; });
 }
 
 }  // namespace locald::server

@@ -47,7 +47,7 @@ struct CommandSpec {
 };
 
 enum class DependsCondition : std::uint8_t {
-  ready,      ///< of a plain list: healthy where there is a check, else started
+  ready,  ///< of a plain list: healthy where there is a check, else started
   started,
   healthy,
   completed,  ///< ended with exit code 0
@@ -73,7 +73,8 @@ enum class RestartMode : std::uint8_t { no, on_failure, always, unless_stopped }
 
 struct RestartSpec {
   RestartMode mode = RestartMode::no;
-  int max = 0;  ///< restarts within `window` (0: since the last success) before giving up; 0: no limit
+  int max =
+      0;  ///< restarts within `window` (0: since the last success) before giving up; 0: no limit
   Milliseconds window{0};
 };
 
@@ -119,8 +120,8 @@ struct ServiceSpec {
 struct ProjectSpec {
   std::string name;  ///< empty: the folder's name decides
   SourcePos name_at;
-  std::string file;  ///< absolute path of the file it was read from
-  std::string dir;   ///< absolute; relative paths in the file start here
+  std::string file;                   ///< absolute path of the file it was read from
+  std::string dir;                    ///< absolute; relative paths in the file start here
   std::vector<ServiceSpec> services;  ///< in the order of their names
 
   const ServiceSpec* find(const std::string& service) const;

@@ -32,7 +32,8 @@ class Resolver {
  public:
   explicit Resolver(const ResolveInput& input) : in_(input) {
     lookup_.variable = [this](const std::string& name) { return variable(name); };
-    lookup_.service = [this](const std::string& service, const std::string& field) -> Result<std::string> {
+    lookup_.service = [this](const std::string& service,
+                             const std::string& field) -> Result<std::string> {
       const Endpoint e = endpoint(service);
       if (field == "host") return e.host;
       if (e.port == 0) return Error(Errc::invalid_input, fmt::format("{} has no port", service));
@@ -47,7 +48,10 @@ class Resolver {
       ServiceConfig config = service(spec);
       std::set<std::string> named(unset_.begin(), unset_.end());
       for (const std::string& name : named)
-        out_.notices.emplace_back(spec.name, fmt::format("${{{}}} is not set and counts as empty; ${{{}:-}} says that this is meant", name, name));
+        out_.notices.emplace_back(
+            spec.name,
+            fmt::format("${{{}}} is not set and counts as empty; ${{{}:-}} says that this is meant",
+                        name, name));
       out_.services.emplace(spec.name, std::move(config));
     }
     return std::move(out_);
@@ -69,7 +73,9 @@ class Resolver {
     return e;
   }
 
-  void problem(SourcePos at, const Error& error) { out_.problems.push_back({in_.spec.file, at, error.message(), error.hint()}); }
+  void problem(SourcePos at, const Error& error) {
+    out_.problems.push_back({in_.spec.file, at, error.message(), error.hint()});
+  }
 
   std::string text(const Text& t) {
     auto value = interpolate(t.raw, lookup_);
@@ -112,7 +118,8 @@ class Resolver {
       std::erase(out.unset, name);
       out.env[name] = text(value);
     }
-    if (spec.kind == ServiceKind::exec && out.port != 0) out.env.emplace("PORT", std::to_string(out.port));
+    if (spec.kind == ServiceKind::exec && out.port != 0)
+      out.env.emplace("PORT", std::to_string(out.port));
   }
 
   void health(const ServiceSpec& spec, ServiceConfig& out) {
@@ -126,13 +133,18 @@ class Resolver {
     c.host = "localhost";  // a service that was told so may have chosen either address
     c.port = out.port;
     if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
-    if (h.kind == HealthSpec::Kind::exec) c.argv = command(h.command, spec.kind == ServiceKind::exec ? "sh" : "/bin/sh");
-    const std::string target = h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp ? text(h.target) : "";
+    if (h.kind == HealthSpec::Kind::exec)
+      c.argv = command(h.command, spec.kind == ServiceKind::exec ? "sh" : "/bin/sh");
+    const std::string target =
+        h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp ? text(h.target) : "";
     if (h.kind == HealthSpec::Kind::tcp && !target.empty()) address(target, h.target.at, c, 0);
     if (h.kind != HealthSpec::Kind::http) return;
     c.path = target;
     if (!target.starts_with("http://")) {
-      if (!target.starts_with("/")) problem(h.target.at, Error(Errc::invalid_input, fmt::format("`http` = \"{}\" is neither a path nor an http URL", target)));
+      if (!target.starts_with("/"))
+        problem(h.target.at,
+                Error(Errc::invalid_input,
+                      fmt::format("`http` = \"{}\" is neither a path nor an http URL", target)));
     } else {
       const std::string rest = target.substr(7);
       const std::size_t slash = rest.find('/');
@@ -140,8 +152,10 @@ class Resolver {
       address(rest.substr(0, slash), h.target.at, c, 80);
     }
     // It becomes a line of a request: nothing may end that line early.
-    if (std::any_of(c.path.begin(), c.path.end(), [](unsigned char ch) { return ch <= ' ' || ch == 127; }))
-      problem(h.target.at, Error(Errc::invalid_input, "`http` holds blanks or control characters").with_hint("write them as %20"));
+    if (std::any_of(c.path.begin(), c.path.end(),
+                    [](unsigned char ch) { return ch <= ' ' || ch == 127; }))
+      problem(h.target.at, Error(Errc::invalid_input, "`http` holds blanks or control characters")
+                               .with_hint("write them as %20"));
   }
 
   /// "PORT", "HOST:PORT", "[::1]:PORT".
@@ -150,7 +164,8 @@ class Resolver {
     std::optional<std::uint64_t> port = parse_u64(text);
     if (port) {
       host.clear();
-    } else if (const std::size_t colon = text.rfind(':'); colon != std::string::npos && !text.ends_with("]")) {
+    } else if (const std::size_t colon = text.rfind(':');
+               colon != std::string::npos && !text.ends_with("]")) {
       host = text.substr(0, colon);
       port = parse_u64(text.substr(colon + 1));
     } else if (default_port != 0) {
@@ -158,13 +173,18 @@ class Resolver {
     }
     if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
     if (!port || *port == 0 || *port > 65535)
-      return problem(at, Error(Errc::invalid_input, fmt::format("\"{}\" has no port", text)).with_hint("write PORT or \"HOST:PORT\""));
-    const bool numeric = !host.empty() && host.find_first_not_of("0123456789.abcdefABCDEF:") == std::string::npos;
+      return problem(at, Error(Errc::invalid_input, fmt::format("\"{}\" has no port", text))
+                             .with_hint("write PORT or \"HOST:PORT\""));
+    const bool numeric =
+        !host.empty() && host.find_first_not_of("0123456789.abcdefABCDEF:") == std::string::npos;
     if (in_.spec.find(host) != nullptr)
       host = endpoint(host).host;
     else if (!host.empty() && host != "localhost" && !numeric)
-      return problem(at, Error(Errc::unsupported, fmt::format("health checks of \"{}\": looking up names is not supported yet", host))
-                             .with_hint("write its address"));
+      return problem(
+          at,
+          Error(Errc::unsupported,
+                fmt::format("health checks of \"{}\": looking up names is not supported yet", host))
+              .with_hint("write its address"));
     if (!host.empty()) out.host = host;
     out.port = static_cast<int>(*port);
   }
@@ -196,8 +216,9 @@ class Resolver {
       DependsCondition condition = d.condition;
       const ServiceSpec* target = in_.spec.find(d.service);
       if (condition == DependsCondition::ready)
-        condition = target != nullptr && target->health.kind != HealthSpec::Kind::none ? DependsCondition::healthy
-                                                                                       : DependsCondition::started;
+        condition = target != nullptr && target->health.kind != HealthSpec::Kind::none
+                        ? DependsCondition::healthy
+                        : DependsCondition::started;
       out.depends_on.push_back({d.service, condition});
     }
     out.restart = spec.restart;
@@ -252,7 +273,8 @@ Result<std::string> project_name(const ProjectSpec& spec, const std::string& ove
   if (name.size() > 63) name.resize(63);
   while (!name.empty() && name.back() == '-') name.pop_back();
   if (!valid_name(name))
-    return Error(Errc::invalid_input, fmt::format("no name for a project can be made of the folder {}", spec.dir))
+    return Error(Errc::invalid_input,
+                 fmt::format("no name for a project can be made of the folder {}", spec.dir))
         .with_hint("write one:\n  [project]\n  name = \"shop\"");
   return name;
 }

@@ -14,15 +14,16 @@ std::string ExitInfo::text() const {
   return "ended in an unknown way" + because;
 }
 
-RestartDecision decide_restart(const RestartSpec& policy, const ExitInfo& exit, Milliseconds uptime, Milliseconds now,
-                               RestartHistory& history) {
+RestartDecision decide_restart(const RestartSpec& policy, const ExitInfo& exit, Milliseconds uptime,
+                               Milliseconds now, RestartHistory& history) {
   // What could not be started will not start by itself a moment later.
   if (policy.mode == RestartMode::no || exit.never_ran) return {};
   if (policy.mode == RestartMode::on_failure && exit.success()) return {};
   if (uptime >= kGoodRun) history.failures = 0;
   if (policy.max > 0) {
     if (policy.window.count() > 0) {
-      while (!history.times.empty() && history.times.front() <= (now - policy.window).count()) history.times.pop_front();
+      while (!history.times.empty() && history.times.front() <= (now - policy.window).count())
+        history.times.pop_front();
       if (history.times.size() >= static_cast<std::size_t>(policy.max)) return {std::nullopt, true};
     } else if (history.failures >= policy.max) {
       return {std::nullopt, true};

@@ -36,7 +36,7 @@ struct RestartDecision {
   std::optional<Milliseconds> delay;
   bool gave_up = false;
 };
-RestartDecision decide_restart(const RestartSpec& policy, const ExitInfo& exit, Milliseconds uptime, Milliseconds now,
-                               RestartHistory& history);
+RestartDecision decide_restart(const RestartSpec& policy, const ExitInfo& exit, Milliseconds uptime,
+                               Milliseconds now, RestartHistory& history);
 
 }  // namespace locald::server

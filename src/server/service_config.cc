@@ -34,7 +34,8 @@ E enum_of(const Json& json) {
 Json UserContext::to_json() const {
   Json limits = Json::object();
   for (const auto& [name, pair] : rlimits)
-    limits.set(name, Json::array({static_cast<std::int64_t>(pair.first), static_cast<std::int64_t>(pair.second)}));
+    limits.set(name, Json::array({static_cast<std::int64_t>(pair.first),
+                                  static_cast<std::int64_t>(pair.second)}));
   return Json::object({{"env", json_of(env)}, {"umask", umask}, {"rlimits", limits}});
 }
 
@@ -42,17 +43,21 @@ Result<UserContext> UserContext::from_json(const Json& json) {
   UserContext out;
   for (const auto& [name, value] : json["env"].as_object()) {
     if (name.empty() || name.find('=') != std::string::npos || !value.is_string())
-      return Error(Errc::invalid_input, fmt::format("env: \"{}\" is not a variable with a string", name));
+      return Error(Errc::invalid_input,
+                   fmt::format("env: \"{}\" is not a variable with a string", name));
     out.env[name] = value.as_string();
   }
   const std::int64_t umask = TRY(json.get_int_or("umask", 022));
-  if (umask < 0 || umask > 0777) return Error(Errc::invalid_input, fmt::format("umask: {} is none", umask));
+  if (umask < 0 || umask > 0777)
+    return Error(Errc::invalid_input, fmt::format("umask: {} is none", umask));
   out.umask = static_cast<unsigned>(umask);
   for (const auto& [name, pair] : json["rlimits"].as_object()) {
     const auto& values = pair.as_array();
-    if (values.size() != 2) return Error(Errc::invalid_input, fmt::format("rlimits: {} is not [soft, hard]", name));
+    if (values.size() != 2)
+      return Error(Errc::invalid_input, fmt::format("rlimits: {} is not [soft, hard]", name));
     // No limit is null or -1 in JSON.
-    out.rlimits[name] = {static_cast<std::uint64_t>(values[0].as_int(-1)), static_cast<std::uint64_t>(values[1].as_int(-1))};
+    out.rlimits[name] = {static_cast<std::uint64_t>(values[0].as_int(-1)),
+                         static_cast<std::uint64_t>(values[1].as_int(-1))};
   }
   return out;
 }
@@ -60,7 +65,8 @@ Result<UserContext> UserContext::from_json(const Json& json) {
 Json ServiceConfig::to_json() const {
   Json depends = Json::array();
   for (const DependencyConfig& d : depends_on)
-    depends.push(Json::object({{"service", d.service}, {"condition", static_cast<int>(d.condition)}}));
+    depends.push(
+        Json::object({{"service", d.service}, {"condition", static_cast<int>(d.condition)}}));
   Json mounts = Json::array();
   for (const VolumeConfig& v : volumes)
     mounts.push(Json::object({{"kind", static_cast<int>(v.kind)},
@@ -78,29 +84,30 @@ Json ServiceConfig::to_json() const {
                                    {"timeout", health.timeout.count()},
                                    {"start_period", health.start_period.count()},
                                    {"retries", health.retries}});
-  return Json::object(
-      {{"name", name},
-       {"kind", static_cast<int>(kind)},
-       {"argv", argv},
-       {"cwd", cwd},
-       {"env", json_of(env)},
-       {"unset", unset},
-       {"port", port},
-       {"auto_port", auto_port},
-       {"depends_on", depends},
-       {"health", check},
-       {"restart", Json::object({{"mode", static_cast<int>(restart.mode)}, {"max", restart.max}, {"window", restart.window.count()}})},
-       {"stop_signal", stop_signal},
-       {"stop_timeout", stop_timeout.count()},
-       {"tty", tty},
-       {"image", image},
-       {"pull", static_cast<int>(pull)},
-       {"entrypoint", entrypoint},
-       {"volumes", mounts},
-       {"user", user},
-       {"memory", memory},
-       {"cpus", cpus},
-       {"pids", pids}});
+  return Json::object({{"name", name},
+                       {"kind", static_cast<int>(kind)},
+                       {"argv", argv},
+                       {"cwd", cwd},
+                       {"env", json_of(env)},
+                       {"unset", unset},
+                       {"port", port},
+                       {"auto_port", auto_port},
+                       {"depends_on", depends},
+                       {"health", check},
+                       {"restart", Json::object({{"mode", static_cast<int>(restart.mode)},
+                                                 {"max", restart.max},
+                                                 {"window", restart.window.count()}})},
+                       {"stop_signal", stop_signal},
+                       {"stop_timeout", stop_timeout.count()},
+                       {"tty", tty},
+                       {"image", image},
+                       {"pull", static_cast<int>(pull)},
+                       {"entrypoint", entrypoint},
+                       {"volumes", mounts},
+                       {"user", user},
+                       {"memory", memory},
+                       {"cpus", cpus},
+                       {"pids", pids}});
 }
 
 Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
@@ -127,7 +134,8 @@ Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   out.health.start_period = Milliseconds(h["start_period"].as_int(30000));
   out.health.retries = static_cast<int>(h["retries"].as_int(3));
   const Json& r = json["restart"];
-  out.restart = {enum_of<RestartMode>(r["mode"]), static_cast<int>(r["max"].as_int()), Milliseconds(r["window"].as_int())};
+  out.restart = {enum_of<RestartMode>(r["mode"]), static_cast<int>(r["max"].as_int()),
+                 Milliseconds(r["window"].as_int())};
   out.stop_signal = static_cast<int>(json["stop_signal"].as_int());
   out.stop_timeout = Milliseconds(json["stop_timeout"].as_int(10000));
   out.tty = json["tty"].as_bool();
@@ -135,8 +143,9 @@ Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   out.pull = enum_of<PullPolicy>(json["pull"]);
   out.entrypoint = json["entrypoint"].as_strings();
   for (const Json& v : json["volumes"].as_array())
-    out.volumes.push_back({enum_of<VolumeConfig::Kind>(v["kind"]), v["source"].as_string(), v["target"].as_string(),
-                           v["read_only"].as_bool(), v["options"].as_string()});
+    out.volumes.push_back({enum_of<VolumeConfig::Kind>(v["kind"]), v["source"].as_string(),
+                           v["target"].as_string(), v["read_only"].as_bool(),
+                           v["options"].as_string()});
   out.user = json["user"].as_string();
   out.memory = static_cast<std::uint64_t>(json["memory"].as_int());
   out.cpus = json["cpus"].as_double();
@@ -144,7 +153,8 @@ Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   return out;
 }
 
-Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir, const std::string& home) {
+Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
+                                  const std::string& home) {
   const auto bad = [&](std::string_view why) {
     return Error(Errc::invalid_input, fmt::format("volume \"{}\": {}", text, why))
         .with_hint("write \"NAME:/path\", \"./folder:/path\" or \"./folder:/path:ro\"");
@@ -157,7 +167,8 @@ Result<VolumeConfig> parse_volume(const std::string& text, const std::string& di
   } else {
     if (parts.size() > 3) return bad("too many colons");
     if (parts.size() == 3) {
-      if (parts[2] != "ro" && parts[2] != "rw") return bad(fmt::format("\"{}\" is neither ro nor rw", parts[2]));
+      if (parts[2] != "ro" && parts[2] != "rw")
+        return bad(fmt::format("\"{}\" is neither ro nor rw", parts[2]));
       out.read_only = parts[2] == "ro";
     }
     out.target = parts[1];
@@ -185,11 +196,14 @@ Result<VolumeConfig> parse_volume(const std::string& text, const std::string& di
       }
       out.source = "/" + join(kept, "/");
     } else {
-      if (!valid_name(source)) return bad(fmt::format("\"{}\" is neither a path (./{}) nor the name of a volume", source, source));
+      if (!valid_name(source))
+        return bad(fmt::format("\"{}\" is neither a path (./{}) nor the name of a volume", source,
+                               source));
       out.source = source;
     }
   }
-  if (!out.target.starts_with("/") || out.target == "/" ) return bad("the place in the container must be an absolute path below /");
+  if (!out.target.starts_with("/") || out.target == "/")
+    return bad("the place in the container must be an absolute path below /");
   for (const std::string& part : split(out.target, '/'))
     if (part == "..") return bad("the place in the container must not hold ..");
   return out;
@@ -219,7 +233,8 @@ Result<VolumeConfig> parse_tmpfs(const std::string& text) {
   out.target = text.substr(0, colon);
   if (colon != std::string::npos) out.options = text.substr(colon + 1);
   if (!out.target.starts_with("/") || out.target == "/")
-    return Error(Errc::invalid_input, fmt::format("tmpfs \"{}\": the place must be an absolute path below /", text));
+    return Error(Errc::invalid_input,
+                 fmt::format("tmpfs \"{}\": the place must be an absolute path below /", text));
   return out;
 }
 

@@ -18,7 +18,8 @@ namespace locald::server {
 struct UserContext {
   std::map<std::string, std::string> env;
   unsigned umask = 022;
-  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> rlimits;  ///< "NOFILE" -> {soft, hard}; ~0: no limit
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>
+      rlimits;  ///< "NOFILE" -> {soft, hard}; ~0: no limit
 
   Json to_json() const;
   static Result<UserContext> from_json(const Json& json);
@@ -27,9 +28,9 @@ struct UserContext {
 
 struct HealthConfig {
   HealthSpec::Kind kind = HealthSpec::Kind::none;
-  std::string host;   ///< http, tcp: an address or "localhost"
+  std::string host;  ///< http, tcp: an address or "localhost"
   int port = 0;
-  std::string path;   ///< http: what is asked for, with its query
+  std::string path;               ///< http: what is asked for, with its query
   std::vector<std::string> argv;  ///< exec
   std::string pattern;            ///< log
   Milliseconds interval{2000}, timeout{1000}, start_period{30000};
@@ -55,8 +56,8 @@ struct DependencyConfig {
 struct ServiceConfig {
   std::string name;
   ServiceKind kind = ServiceKind::exec;
-  std::vector<std::string> argv;  ///< container: empty = the image's
-  std::string cwd;                ///< container: empty = the image's
+  std::vector<std::string> argv;           ///< container: empty = the image's
+  std::string cwd;                         ///< container: empty = the image's
   std::map<std::string, std::string> env;  ///< what the file adds
   std::vector<std::string> unset;          ///< names taken away (an env file's bare NAME)
   int port = 0;                            ///< 0: none

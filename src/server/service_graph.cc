@@ -59,7 +59,8 @@ std::vector<std::string> ServiceGraph::cycle() const {
         enter(target);
       } else if (mark->second == Mark::on_path) {
         std::vector<std::string> out;
-        auto it = std::find_if(path.begin(), path.end(), [&](const auto& p) { return p.first == target; });
+        auto it = std::find_if(path.begin(), path.end(),
+                               [&](const auto& p) { return p.first == target; });
         for (; it != path.end(); ++it) out.push_back(it->first);
         std::rotate(out.begin(), std::min_element(out.begin(), out.end()), out.end());
         out.push_back(out.front());

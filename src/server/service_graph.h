@@ -20,7 +20,8 @@ class ServiceGraph {
   /// `services` and all that they need, directly or not.
   std::set<std::string> with_dependencies(const std::set<std::string>& services) const;
 
-  /// A way that leads back to its start ("a", "b", "a"), the smallest name first; empty if there is none.
+  /// A way that leads back to its start ("a", "b", "a"), the smallest name first; empty if there is
+  /// none.
   std::vector<std::string> cycle() const;
 
  private:

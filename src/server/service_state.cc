@@ -61,7 +61,8 @@ struct Stepper {
   }
 
   void on(const event::LaunchFailed& e) {
-    if (s.phase == Phase::preparing) go(Phase::failed, e.reason);
+    if (s.phase == Phase::preparing)
+      go(Phase::failed, e.reason);
     else if (s.phase == Phase::stopping)
       stopped();
   }
@@ -83,9 +84,12 @@ struct Stepper {
     s.exit = e.exit;
     if (e.exit.never_ran) return go(Phase::failed, e.exit.text());
     const RestartDecision decision = decide_restart(policy, e.exit, e.uptime, e.now, s.history);
-    if (decision.gave_up) return go(Phase::failed, fmt::format("{}; given up after {} restarts", e.exit.text(), s.history.restarts));
+    if (decision.gave_up)
+      return go(Phase::failed,
+                fmt::format("{}; given up after {} restarts", e.exit.text(), s.history.restarts));
     if (!decision.delay) return go(Phase::exited, e.exit.success() ? std::string() : e.exit.text());
-    go(Phase::backoff, fmt::format("{}; restart {} after {}", e.exit.text(), s.history.restarts + 1, human_duration(*decision.delay)));
+    go(Phase::backoff, fmt::format("{}; restart {} after {}", e.exit.text(), s.history.restarts + 1,
+                                   human_duration(*decision.delay)));
     todo.push_back(action::ArmTimer{*decision.delay});
   }
 
@@ -121,10 +125,17 @@ struct Stepper {
       case Phase::stopped:
       case Phase::waiting:
       case Phase::exited:
-      case Phase::failed: return go(Phase::stopped);
-      case Phase::backoff: todo.push_back(action::CancelTimer{}); return go(Phase::stopped);
-      case Phase::preparing: todo.push_back(action::CancelLaunch{}); return go(Phase::stopping);
-      case Phase::running: todo.push_back(action::EndHealth{}); [[fallthrough]];
+      case Phase::failed:
+        return go(Phase::stopped);
+      case Phase::backoff:
+        todo.push_back(action::CancelTimer{});
+        return go(Phase::stopped);
+      case Phase::preparing:
+        todo.push_back(action::CancelLaunch{});
+        return go(Phase::stopping);
+      case Phase::running:
+        todo.push_back(action::EndHealth{});
+        [[fallthrough]];
       case Phase::starting:
         if (kill)
           todo.push_back(action::KillProcess{});
@@ -150,15 +161,24 @@ struct Stepper {
 
 std::string_view to_string(Phase phase) noexcept {
   switch (phase) {
-    case Phase::stopped: return "stopped";
-    case Phase::waiting: return "waiting";
-    case Phase::preparing: return "preparing";
-    case Phase::starting: return "starting";
-    case Phase::running: return "running";
-    case Phase::stopping: return "stopping";
-    case Phase::backoff: return "crash-loop";
-    case Phase::exited: return "exited";
-    case Phase::failed: return "failed";
+    case Phase::stopped:
+      return "stopped";
+    case Phase::waiting:
+      return "waiting";
+    case Phase::preparing:
+      return "preparing";
+    case Phase::starting:
+      return "starting";
+    case Phase::running:
+      return "running";
+    case Phase::stopping:
+      return "stopping";
+    case Phase::backoff:
+      return "crash-loop";
+    case Phase::exited:
+      return "exited";
+    case Phase::failed:
+      return "failed";
   }
   return "stopped";
 }

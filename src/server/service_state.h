@@ -17,10 +17,10 @@ namespace locald::server {
 ///        |        DependencyImpossible     LaunchFailed  |             Exited            Exited
 ///        |                 v                       v     |                |                 |
 ///        |               failed <------------------+     |                v                 v
-///        |                  ^                            +-- TimerFired -- backoff <--------+  (policy says again)
-///        |                  +------- too often, or it never ran --------------------------- +
-///        |                                                                exited <----------+  (policy says no)
-///        |      Stop, in every state: where something runs
+///        |                  ^                            +-- TimerFired -- backoff <--------+
+///        (policy says again) |                  +------- too often, or it never ran
+///        --------------------------- + | exited <----------+  (policy says no) |      Stop, in
+///        every state: where something runs
 ///        +----- through `stopping`, until it has Exited (or the launch has ended)
 ///
 /// `Restart` is Stop with `again` set: from stopping it goes to waiting, not to
@@ -29,8 +29,19 @@ namespace locald::server {
 /// are no failure. Events of an earlier life (a late exit) are dropped by the
 /// supervisor, which numbers the lives; not here.
 /// `Adopted` enters at starting or running: a new server found the process.
-enum class Phase : std::uint8_t { stopped, waiting, preparing, starting, running, stopping, backoff, exited, failed };
-std::string_view to_string(Phase phase) noexcept;  ///< as `status` shows it: backoff is "crash-loop"
+enum class Phase : std::uint8_t {
+  stopped,
+  waiting,
+  preparing,
+  starting,
+  running,
+  stopping,
+  backoff,
+  exited,
+  failed
+};
+std::string_view to_string(
+    Phase phase) noexcept;  ///< as `status` shows it: backoff is "crash-loop"
 
 struct ServiceState {
   Phase phase = Phase::stopped;
@@ -41,7 +52,8 @@ struct ServiceState {
 
   /// Something of it runs, or may run.
   bool busy() const noexcept {
-    return phase == Phase::preparing || phase == Phase::starting || phase == Phase::running || phase == Phase::stopping;
+    return phase == Phase::preparing || phase == Phase::starting || phase == Phase::running ||
+           phase == Phase::stopping;
   }
   /// Nothing runs and nothing will without a new Start.
   bool ended() const noexcept {
@@ -51,11 +63,17 @@ struct ServiceState {
 
 namespace event {
 struct Start {};
-struct DependenciesWait { std::string reason; };
+struct DependenciesWait {
+  std::string reason;
+};
 struct DependenciesMet {};
-struct DependencyImpossible { std::string reason; };
+struct DependencyImpossible {
+  std::string reason;
+};
 struct Launched {};
-struct LaunchFailed { std::string reason; };
+struct LaunchFailed {
+  std::string reason;
+};
 struct Started {};
 struct Exited {
   ExitInfo exit;
@@ -66,11 +84,14 @@ struct TimerFired {};
 struct Stop {};
 struct Kill {};
 struct Restart {};
-struct Adopted { bool running = true; };
+struct Adopted {
+  bool running = true;
+};
 }  // namespace event
-using Event = std::variant<event::Start, event::DependenciesWait, event::DependenciesMet, event::DependencyImpossible,
-                           event::Launched, event::LaunchFailed, event::Started, event::Exited, event::TimerFired,
-                           event::Stop, event::Kill, event::Restart, event::Adopted>;
+using Event = std::variant<event::Start, event::DependenciesWait, event::DependenciesMet,
+                           event::DependencyImpossible, event::Launched, event::LaunchFailed,
+                           event::Started, event::Exited, event::TimerFired, event::Stop,
+                           event::Kill, event::Restart, event::Adopted>;
 
 namespace action {
 struct CheckDependencies {};
@@ -78,14 +99,16 @@ struct Launch {};
 struct CancelLaunch {};
 struct StopProcess {};  ///< signal, timeout, then the tree is killed
 struct KillProcess {};
-struct ArmTimer { Milliseconds delay; };
+struct ArmTimer {
+  Milliseconds delay;
+};
 struct CancelTimer {};
 struct BeginHealth {};
 struct EndHealth {};
 }  // namespace action
-using Action = std::variant<action::CheckDependencies, action::Launch, action::CancelLaunch, action::StopProcess,
-                            action::KillProcess, action::ArmTimer, action::CancelTimer, action::BeginHealth,
-                            action::EndHealth>;
+using Action = std::variant<action::CheckDependencies, action::Launch, action::CancelLaunch,
+                            action::StopProcess, action::KillProcess, action::ArmTimer,
+                            action::CancelTimer, action::BeginHealth, action::EndHealth>;
 
 struct Step {
   ServiceState next;

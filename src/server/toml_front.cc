@@ -18,21 +18,29 @@ namespace locald::server {
 namespace {
 
 SourcePos pos_of(const toml::node& node) {
-  return {static_cast<unsigned>(node.source().begin.line), static_cast<unsigned>(node.source().begin.column)};
+  return {static_cast<unsigned>(node.source().begin.line),
+          static_cast<unsigned>(node.source().begin.column)};
 }
 SourcePos pos_of(const toml::key& key) {
-  return {static_cast<unsigned>(key.source().begin.line), static_cast<unsigned>(key.source().begin.column)};
+  return {static_cast<unsigned>(key.source().begin.line),
+          static_cast<unsigned>(key.source().begin.column)};
 }
 
 std::string_view kind_of(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::string: return "a string";
+    case toml::node_type::string:
+      return "a string";
     case toml::node_type::integer:
-    case toml::node_type::floating_point: return "a number";
-    case toml::node_type::boolean: return "true or false";
-    case toml::node_type::array: return "an array";
-    case toml::node_type::table: return "a table";
-    default: return "a date";
+    case toml::node_type::floating_point:
+      return "a number";
+    case toml::node_type::boolean:
+      return "true or false";
+    case toml::node_type::array:
+      return "an array";
+    case toml::node_type::table:
+      return "a table";
+    default:
+      return "a date";
   }
 }
 
@@ -63,16 +71,18 @@ struct Refused {
 };
 
 /// Reads every key of `table`; the unknown ones are problems.
-void read_table(const toml::table& table, const std::string& where, Sink& sink, const std::vector<Field>& fields,
-                const std::vector<Refused>& refused = {}) {
+void read_table(const toml::table& table, const std::string& where, Sink& sink,
+                const std::vector<Field>& fields, const std::vector<Refused>& refused = {}) {
   for (const auto& [key, node] : table) {
     const std::string_view name = key.str();
-    const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == name; });
+    const auto field =
+        std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == name; });
     if (field != fields.end()) {
       field->read(node, fmt::format("`{}`", name));
       continue;
     }
-    const auto no = std::find_if(refused.begin(), refused.end(), [&](const Refused& r) { return r.name == name; });
+    const auto no = std::find_if(refused.begin(), refused.end(),
+                                 [&](const Refused& r) { return r.name == name; });
     if (no != refused.end()) {
       sink.add(pos_of(key), fmt::format("`{}` {}", name, no->message));
       continue;
@@ -99,8 +109,8 @@ bool read_text(const toml::node& node, const std::string& where, Sink& sink, Tex
   return true;
 }
 
-void read_texts(const toml::node& node, const std::string& where, Sink& sink, std::vector<Text>& out,
-                bool one_is_fine = false) {
+void read_texts(const toml::node& node, const std::string& where, Sink& sink,
+                std::vector<Text>& out, bool one_is_fine = false) {
   Text text;
   if (one_is_fine && node.is_string()) {
     if (read_text(node, where, sink, text)) out.push_back(std::move(text));
@@ -112,12 +122,14 @@ void read_texts(const toml::node& node, const std::string& where, Sink& sink, st
     if (read_text(item, where, sink, text)) out.push_back(text);
 }
 
-bool read_int(const toml::node& node, const std::string& where, Sink& sink, std::int64_t low, std::int64_t high,
-              int& out) {
+bool read_int(const toml::node& node, const std::string& where, Sink& sink, std::int64_t low,
+              std::int64_t high, int& out) {
   const auto* value = node.as_integer();
   if (value == nullptr) return sink.expected(node, where, "a whole number"), false;
   if (value->get() < low || value->get() > high)
-    return sink.add(pos_of(node), fmt::format("{} must be between {} and {}, not {}", where, low, high, value->get())), false;
+    return sink.add(pos_of(node), fmt::format("{} must be between {} and {}, not {}", where, low,
+                                              high, value->get())),
+           false;
   out = static_cast<int>(value->get());
   return true;
 }
@@ -129,7 +141,8 @@ void read_bool(const toml::node& node, const std::string& where, Sink& sink, boo
     sink.expected(node, where, "true or false");
 }
 
-void read_duration(const toml::node& node, const std::string& where, Sink& sink, Milliseconds& out) {
+void read_duration(const toml::node& node, const std::string& where, Sink& sink,
+                   Milliseconds& out) {
   const auto* value = node.as_string();
   if (value == nullptr) return sink.expected(node, where, "a duration like \"2s\"");
   auto parsed = parse_duration(value->get());
@@ -167,7 +180,8 @@ void read_choice(const toml::node& node, const std::string& where, Sink& sink,
     names.emplace_back(name);
   }
   const auto near = did_you_mean(value->get(), names);
-  sink.add(pos_of(node), fmt::format("{} = \"{}\" is none of {}", where, value->get(), join(names, ", ")),
+  sink.add(pos_of(node),
+           fmt::format("{} = \"{}\" is none of {}", where, value->get(), join(names, ", ")),
            near ? fmt::format("did you mean \"{}\"?", *near) : std::string());
 }
 
@@ -177,8 +191,10 @@ void read_env(const toml::node& node, const std::string& where, Sink& sink,
   if (table == nullptr) return sink.expected(node, where, "a table of strings");
   for (const auto& [key, value] : *table) {
     const std::string name(key.str());
-    if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos) {
-      sink.add(pos_of(key), fmt::format("{}: \"{}\" cannot be the name of a variable", where, name));
+    if (name.empty() || name.find('=') != std::string::npos ||
+        name.find('\0') != std::string::npos) {
+      sink.add(pos_of(key),
+               fmt::format("{}: \"{}\" cannot be the name of a variable", where, name));
       continue;
     }
     Text text;
@@ -192,16 +208,19 @@ void read_env(const toml::node& node, const std::string& where, Sink& sink,
   }
 }
 
-void read_depends(const toml::node& node, const std::string& where, Sink& sink, std::vector<DependencySpec>& out) {
+void read_depends(const toml::node& node, const std::string& where, Sink& sink,
+                  std::vector<DependencySpec>& out) {
   if (const auto* array = node.as_array()) {
     for (const toml::node& item : *array) {
       Text text;
-      if (read_text(item, where, sink, text)) out.push_back({text.raw, DependsCondition::ready, text.at});
+      if (read_text(item, where, sink, text))
+        out.push_back({text.raw, DependsCondition::ready, text.at});
     }
     return;
   }
   const auto* table = node.as_table();
-  if (table == nullptr) return sink.expected(node, where, "a list of services or a table SERVICE = \"healthy\"");
+  if (table == nullptr)
+    return sink.expected(node, where, "a list of services or a table SERVICE = \"healthy\"");
   for (const auto& [key, value] : *table) {
     DependencySpec edge{std::string(key.str()), DependsCondition::ready, pos_of(key)};
     read_choice<DependsCondition>(value, fmt::format("{}: {}", where, edge.service), sink,
@@ -224,12 +243,18 @@ void read_restart(const toml::node& node, const std::string& where, Sink& sink, 
   };
   if (node.is_string()) return mode(node, where);
   const auto* table = node.as_table();
-  if (table == nullptr) return sink.expected(node, where, "a string or a table { policy, max, window }");
+  if (table == nullptr)
+    return sink.expected(node, where, "a string or a table { policy, max, window }");
   read_table(*table, "`restart`", sink,
              {{"policy", mode},
-              {"max", [&](const toml::node& v, const std::string& at) { read_int(v, at, sink, 0, 1000000, out.max); }},
-              {"window", [&](const toml::node& v, const std::string& at) { read_duration(v, at, sink, out.window); }}});
-  if (!table->contains("policy")) sink.add(pos_of(node), "`restart` needs a `policy`", "for example { policy = \"on-failure\", max = 5 }");
+              {"max", [&](const toml::node& v,
+                          const std::string& at) { read_int(v, at, sink, 0, 1000000, out.max); }},
+              {"window", [&](const toml::node& v, const std::string& at) {
+                 read_duration(v, at, sink, out.window);
+               }}});
+  if (!table->contains("policy"))
+    sink.add(pos_of(node), "`restart` needs a `policy`",
+             "for example { policy = \"on-failure\", max = 5 }");
 }
 
 void read_health(const toml::node& node, const std::string& where, Sink& sink, HealthSpec& out) {
@@ -245,7 +270,8 @@ void read_health(const toml::node& node, const std::string& where, Sink& sink, H
     return;
   }
   const auto* table = node.as_table();
-  if (table == nullptr) return sink.expected(node, where, "a path, or a table like { http = \"/healthz\" }");
+  if (table == nullptr)
+    return sink.expected(node, where, "a path, or a table like { http = \"/healthz\" }");
   read_table(
       *table, "`health`", sink,
       {{"http",
@@ -281,15 +307,27 @@ void read_health(const toml::node& node, const std::string& where, Sink& sink, H
           kind(HealthSpec::Kind::notify);
           bool on = false;
           read_bool(v, at, sink, on);
-          if (!on) sink.add(pos_of(v), "`notify` can only be true", "leave `health` away for no check");
+          if (!on)
+            sink.add(pos_of(v), "`notify` can only be true", "leave `health` away for no check");
         }},
-       {"interval", [&](const toml::node& v, const std::string& at) { read_duration(v, at, sink, out.interval); }},
-       {"timeout", [&](const toml::node& v, const std::string& at) { read_duration(v, at, sink, out.timeout); }},
-       {"start_period", [&](const toml::node& v, const std::string& at) { read_duration(v, at, sink, out.start_period); }},
-       {"retries", [&](const toml::node& v, const std::string& at) { read_int(v, at, sink, 1, 1000, out.retries); }}});
-  if (kinds == 0) sink.add(out.at, "`health` says no way to check", "one of http, tcp, exec, log or notify");
-  if (kinds > 1) sink.add(out.at, "`health` says several ways to check", "one of http, tcp, exec, log or notify");
-  for (const auto& [name, value] : {std::pair{"interval", out.interval}, std::pair{"timeout", out.timeout}})
+       {"interval", [&](const toml::node& v,
+                        const std::string& at) { read_duration(v, at, sink, out.interval); }},
+       {"timeout", [&](const toml::node& v,
+                       const std::string& at) { read_duration(v, at, sink, out.timeout); }},
+       {"start_period",
+        [&](const toml::node& v, const std::string& at) {
+          read_duration(v, at, sink, out.start_period);
+        }},
+       {"retries", [&](const toml::node& v, const std::string& at) {
+          read_int(v, at, sink, 1, 1000, out.retries);
+        }}});
+  if (kinds == 0)
+    sink.add(out.at, "`health` says no way to check", "one of http, tcp, exec, log or notify");
+  if (kinds > 1)
+    sink.add(out.at, "`health` says several ways to check",
+             "one of http, tcp, exec, log or notify");
+  for (const auto& [name, value] :
+       {std::pair{"interval", out.interval}, std::pair{"timeout", out.timeout}})
     if (value.count() <= 0) sink.add(out.at, fmt::format("`{}` must be more than nothing", name));
 }
 
@@ -310,17 +348,23 @@ void read_service(const std::string& name, const toml::table& table, Sink& sink,
   const std::string title = fmt::format("[services.{}]", name);
   if (const auto* type = table.get("type"))
     read_choice<ServiceKind>(*type, "`type`", sink,
-                             {{"exec", ServiceKind::exec}, {"container", ServiceKind::container}, {"cnb", ServiceKind::cnb}},
+                             {{"exec", ServiceKind::exec},
+                              {"container", ServiceKind::container},
+                              {"cnb", ServiceKind::cnb}},
                              out.kind);
   if (out.kind == ServiceKind::cnb)
     return sink.add(pos_of(*table.get("type")), "`type` = \"cnb\" is not supported yet",
                     "this version runs type = \"exec\" and type = \"container\"");
 
   const auto text = [&](Text& target) {
-    return [&sink, &target](const toml::node& v, const std::string& at) { read_text(v, at, sink, target); };
+    return [&sink, &target](const toml::node& v, const std::string& at) {
+      read_text(v, at, sink, target);
+    };
   };
   const auto command = [&](CommandSpec& target) {
-    return [&sink, &target](const toml::node& v, const std::string& at) { read_command(v, at, sink, target); };
+    return [&sink, &target](const toml::node& v, const std::string& at) {
+      read_command(v, at, sink, target);
+    };
   };
   std::vector<Field> fields{
       {"type", [](const toml::node&, const std::string&) {}},
@@ -337,10 +381,16 @@ void read_service(const std::string& name, const toml::table& table, Sink& sink,
            read_int(v, at, sink, 1, 65535, out.port);
        }},
       {"env", [&](const toml::node& v, const std::string& at) { read_env(v, at, sink, out.env); }},
-      {"env_file", [&](const toml::node& v, const std::string& at) { read_texts(v, at, sink, out.env_file, /*one_is_fine=*/true); }},
-      {"depends_on", [&](const toml::node& v, const std::string& at) { read_depends(v, at, sink, out.depends_on); }},
-      {"health", [&](const toml::node& v, const std::string& at) { read_health(v, at, sink, out.health); }},
-      {"restart", [&](const toml::node& v, const std::string& at) { read_restart(v, at, sink, out.restart); }},
+      {"env_file",
+       [&](const toml::node& v, const std::string& at) {
+         read_texts(v, at, sink, out.env_file, /*one_is_fine=*/true);
+       }},
+      {"depends_on", [&](const toml::node& v,
+                         const std::string& at) { read_depends(v, at, sink, out.depends_on); }},
+      {"health",
+       [&](const toml::node& v, const std::string& at) { read_health(v, at, sink, out.health); }},
+      {"restart",
+       [&](const toml::node& v, const std::string& at) { read_restart(v, at, sink, out.restart); }},
       {"stop_signal",
        [&](const toml::node& v, const std::string& at) {
          Text word;
@@ -349,14 +399,20 @@ void read_service(const std::string& name, const toml::table& table, Sink& sink,
          if (!signal) return sink.add(word.at, at, signal.error());
          out.stop_signal = *signal;
        }},
-      {"stop_timeout", [&](const toml::node& v, const std::string& at) { read_duration(v, at, sink, out.stop_timeout); }},
+      {"stop_timeout",
+       [&](const toml::node& v, const std::string& at) {
+         read_duration(v, at, sink, out.stop_timeout);
+       }},
       {"tty", [&](const toml::node& v, const std::string& at) { read_bool(v, at, sink, out.tty); }},
       {"network",
        [&](const toml::node& v, const std::string& at) {
          bool host = false;
-         read_choice<bool>(v, at, sink, {{"host", true}, {"project", false}, {"none", false}}, host);
-         if (v.is_string() && !host && (v.as_string()->get() == "project" || v.as_string()->get() == "none"))
-           sink.add(pos_of(v), fmt::format("`network` = \"{}\" is not supported yet", v.as_string()->get()),
+         read_choice<bool>(v, at, sink, {{"host", true}, {"project", false}, {"none", false}},
+                           host);
+         if (v.is_string() && !host &&
+             (v.as_string()->get() == "project" || v.as_string()->get() == "none"))
+           sink.add(pos_of(v),
+                    fmt::format("`network` = \"{}\" is not supported yet", v.as_string()->get()),
                     "\"host\" is what there is");
        }},
   };
@@ -365,29 +421,39 @@ void read_service(const std::string& name, const toml::table& table, Sink& sink,
       {"image", text(out.image)},
       {"pull",
        [&](const toml::node& v, const std::string& at) {
-         read_choice<PullPolicy>(
-             v, at, sink,
-             {{"missing", PullPolicy::missing}, {"always", PullPolicy::always}, {"never", PullPolicy::never}}, out.pull);
+         read_choice<PullPolicy>(v, at, sink,
+                                 {{"missing", PullPolicy::missing},
+                                  {"always", PullPolicy::always},
+                                  {"never", PullPolicy::never}},
+                                 out.pull);
        }},
       {"entrypoint", command(out.entrypoint)},
       {"container_port",
        [&](const toml::node& v, const std::string& at) {
          if (read_int(v, at, sink, 1, 65535, out.container_port)) out.port_at = pos_of(v);
        }},
-      {"volumes", [&](const toml::node& v, const std::string& at) { read_texts(v, at, sink, out.volumes); }},
-      {"tmpfs", [&](const toml::node& v, const std::string& at) { read_texts(v, at, sink, out.tmpfs, /*one_is_fine=*/true); }},
+      {"volumes",
+       [&](const toml::node& v, const std::string& at) { read_texts(v, at, sink, out.volumes); }},
+      {"tmpfs",
+       [&](const toml::node& v, const std::string& at) {
+         read_texts(v, at, sink, out.tmpfs, /*one_is_fine=*/true);
+       }},
       {"user", text(out.user)},
-      {"memory", [&](const toml::node& v, const std::string& at) { read_size(v, at, sink, out.memory); }},
+      {"memory",
+       [&](const toml::node& v, const std::string& at) { read_size(v, at, sink, out.memory); }},
       {"cpus",
        [&](const toml::node& v, const std::string& at) {
          const auto number = v.value<double>();
-         if (!number || *number <= 0 || *number > 100000) return sink.expected(v, at, "a number above 0");
+         if (!number || *number <= 0 || *number > 100000)
+           return sink.expected(v, at, "a number above 0");
          out.cpus = *number;
        }},
-      {"pids", [&](const toml::node& v, const std::string& at) { read_int(v, at, sink, 1, 4194304, out.pids); }},
+      {"pids", [&](const toml::node& v,
+                   const std::string& at) { read_int(v, at, sink, 1, 4194304, out.pids); }},
   };
   static constexpr std::string_view kCnbKeys[] = {"path", "builder", "run_image", "process"};
-  for (const std::string_view key : kCnbKeys) refused.push_back({key, "is for type = \"cnb\", which is not supported yet"});
+  for (const std::string_view key : kCnbKeys)
+    refused.push_back({key, "is for type = \"cnb\", which is not supported yet"});
   if (out.kind == ServiceKind::container) {
     fields.insert(fields.end(), container.begin(), container.end());
     refused.push_back({"init", "is not supported yet"});
@@ -468,14 +534,16 @@ ParsedProject parse_project_toml(std::string_view text, const std::string& file)
   const toml::parse_result parsed = toml::parse(text, std::string_view(file));
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
-    sink.add({static_cast<unsigned>(error.source().begin.line), static_cast<unsigned>(error.source().begin.column)},
+    sink.add({static_cast<unsigned>(error.source().begin.line),
+              static_cast<unsigned>(error.source().begin.column)},
              "not TOML: " + std::string(error.description()));
     return out;
   }
   read_project(parsed.table(), sink, out.spec);
-  std::stable_sort(out.problems.begin(), out.problems.end(), [](const Problem& a, const Problem& b) {
-    return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
-  });
+  std::stable_sort(out.problems.begin(), out.problems.end(),
+                   [](const Problem& a, const Problem& b) {
+                     return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
+                   });
   return out;
 }
 

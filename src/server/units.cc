@@ -20,7 +20,8 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     std::string_view name;
     std::uint64_t ms;
   };
-  static constexpr std::array<Unit, 4> kUnits{{{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}}};
+  static constexpr std::array<Unit, 4> kUnits{
+      {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}}};
   std::string_view rest = text;
   std::size_t next_unit = 0;
   std::uint64_t total = 0;
@@ -29,12 +30,14 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     std::size_t digits = 0;
     while (digits < rest.size() && rest[digits] >= '0' && rest[digits] <= '9') ++digits;
     std::size_t letters = digits;
-    while (letters < rest.size() && std::isalpha(static_cast<unsigned char>(rest[letters])) != 0) ++letters;
+    while (letters < rest.size() && std::isalpha(static_cast<unsigned char>(rest[letters])) != 0)
+      ++letters;
     const auto number = parse_u64(rest.substr(0, digits));
     const std::string_view unit = rest.substr(digits, letters - digits);
     while (next_unit < kUnits.size() && kUnits[next_unit].name != unit) ++next_unit;
     if (!number || next_unit == kUnits.size()) return bad();
-    if (*number > 1000000000) return bad();  // 30 years in seconds: a slip, and it must not overflow
+    if (*number > 1000000000)
+      return bad();  // 30 years in seconds: a slip, and it must not overflow
     total += *number * kUnits[next_unit++].ms;
     rest.remove_prefix(letters);
   }
@@ -61,14 +64,16 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 }
 
 Result<int> parse_signal(std::string_view text) {
-  if (const auto number = parse_u64(text); number && *number >= 1 && *number < 65) return static_cast<int>(*number);
+  if (const auto number = parse_u64(text); number && *number >= 1 && *number < 65)
+    return static_cast<int>(*number);
   std::string name;
   for (const char c : text) name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (name.starts_with("SIG")) name.erase(0, 3);
   if (!name.empty())
     for (int i = 1; i < 32; ++i)
       if (const char* known = ::sigabbrev_np(i); known != nullptr && name == known) return i;
-  return Error(Errc::invalid_input, fmt::format("\"{}\" is not a signal", text)).with_hint("for example \"SIGTERM\"");
+  return Error(Errc::invalid_input, fmt::format("\"{}\" is not a signal", text))
+      .with_hint("for example \"SIGTERM\"");
 }
 
 std::string signal_name(int number) {
@@ -79,8 +84,11 @@ std::string signal_name(int number) {
 std::string human_duration(std::chrono::milliseconds value) {
   const auto ms = value.count();
   if (ms < 1000) return fmt::format("{} ms", ms);
-  if (ms < 60000) return ms % 1000 == 0 ? fmt::format("{} s", ms / 1000) : fmt::format("{:.1f} s", static_cast<double>(ms) / 1000);
-  return ms % 60000 == 0 ? fmt::format("{} min", ms / 60000) : fmt::format("{:.1f} min", static_cast<double>(ms) / 60000);
+  if (ms < 60000)
+    return ms % 1000 == 0 ? fmt::format("{} s", ms / 1000)
+                          : fmt::format("{:.1f} s", static_cast<double>(ms) / 1000);
+  return ms % 60000 == 0 ? fmt::format("{} min", ms / 60000)
+                         : fmt::format("{:.1f} min", static_cast<double>(ms) / 60000);
 }
 
 }  // namespace locald::server

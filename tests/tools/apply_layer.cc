@@ -1,9 +1,11 @@
 // Applies layers from files, for tests and measurements:
 //
 //     apply_layer flat    MAP DIR   LAYER…     one upon the other into DIR
-//     apply_layer overlay MAP STORE LAYER…     into STORE/0, STORE/1, … in overlay form, each above those before
+//     apply_layer overlay MAP STORE LAYER…     into STORE/0, STORE/1, … in overlay form, each above
+//     those before
 //
-// MAP is root, subuid or single. Prints one line of JSON for each layer; exit 1 at the first error, which is printed so too.
+// MAP is root, subuid or single. Prints one line of JSON for each layer; exit 1 at the first error,
+// which is printed so too.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -35,7 +37,8 @@ class FileSource final : public ByteSource {
   std::vector<std::byte> buffer_;
 };
 
-Result<AppliedLayer> apply(bool overlay, const std::string& target, int index, const std::string& layer, IdMap map) {
+Result<AppliedLayer> apply(bool overlay, const std::string& target, int index,
+                           const std::string& layer, IdMap map) {
   FileSource source(TRY(sys::open(layer, O_RDONLY)));
   ApplyOptions options;
   options.id_map = map;
@@ -66,13 +69,17 @@ int main(int argc, char** argv) {
   }
   const bool overlay = std::strcmp(argv[1], "overlay") == 0;
   const std::string map = argv[2];
-  const IdMap id_map = map == "root" ? IdMap::root : map == "subuid" ? IdMap::subuid : IdMap::single;
+  const IdMap id_map = map == "root"     ? IdMap::root
+                       : map == "subuid" ? IdMap::subuid
+                                         : IdMap::single;
   for (int i = 4; i < argc; ++i) {
     const auto start = std::chrono::steady_clock::now();
     auto done = apply(overlay, argv[3], i - 4, argv[i], id_map);
     const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - start;
     if (!done) {
-      std::puts(Json::object({{"layer", argv[i]}, {"error", done.error().text()}, {"code", to_string(done.error().code())}})
+      std::puts(Json::object({{"layer", argv[i]},
+                              {"error", done.error().text()},
+                              {"code", to_string(done.error().code())}})
                     .dump()
                     .c_str());
       return 1;

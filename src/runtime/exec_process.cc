@@ -1,0 +1,126 @@
+#include "runtime/exec_process.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "runtime/process_runtime_impl.h"
+#include "runtime/shim_launch.h"
+
+namespace locald::runtime {
+namespace {
+
+constexpr std::size_t kMaxDatabase = 4u << 20;
+
+std::string read_beneath(int root, const std::string& path) {
+  auto fd = open_in_root(root, path, O_RDONLY);
+  if (!fd) return "";
+  auto text = read_all(fd->get(), kMaxDatabase);
+  return text ? std::move(*text) : std::string();
+}
+
+bool all_digits(const std::string& text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos; }
+
+Result<std::uint32_t> number(const std::string& text) {
+  const auto value = parse_u64(text);
+  if (!value || *value > std::numeric_limits<std::uint32_t>::max() - 1)
+    return Error(Errc::invalid_input, "user " + text + ": not an id of 32 bits");
+  return static_cast<std::uint32_t>(*value);
+}
+
+/// The first line of a passwd or group file whose field `field` is `value`.
+std::optional<std::vector<std::string>> find_line(const std::string& text, std::size_t field, const std::string& value) {
+  for (const std::string& line : split(text, '\n')) {
+    auto fields = split(line, ':');
+    if (fields.size() >= 4 && fields[field] == value) return fields;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<oci::spec::User> parse_user(const std::string& user, const std::string& passwd, const std::string& group) {
+  const std::size_t colon = user.find(':');
+  const std::string who = user.substr(0, colon);
+  const std::string what = colon == std::string::npos ? "" : user.substr(colon + 1);
+  oci::spec::User result;
+  std::string name;
+  if (all_digits(who)) {
+    result.uid = TRY(number(who));
+    if (const auto line = find_line(passwd, 2, who)) {
+      name = (*line)[0];
+      if (all_digits((*line)[3])) result.gid = TRY(number((*line)[3]));
+    }
+  } else {
+    const auto line = find_line(passwd, 0, who);
+    if (!line || !all_digits((*line)[2]) || !all_digits((*line)[3]))
+      return Error(Errc::not_found, "no user " + who + " in the container's /etc/passwd").with_hint("a number works always: -u 1000");
+    name = who;
+    result.uid = TRY(number((*line)[2]));
+    result.gid = TRY(number((*line)[3]));
+  }
+  if (!what.empty()) {
+    if (all_digits(what)) {
+      result.gid = TRY(number(what));
+    } else {
+      const auto line = find_line(group, 0, what);
+      if (!line || !all_digits((*line)[2])) return Error(Errc::not_found, "no group " + what + " in the container's /etc/group");
+      result.gid = TRY(number((*line)[2]));
+    }
+  } else if (!name.empty()) {
+    for (const std::string& line : split(group, '\n')) {
+      const auto fields = split(line, ':');
+      if (fields.size() < 4 || !all_digits(fields[2])) continue;
+      const auto members = split(fields[3], ',');
+      if (std::find(members.begin(), members.end(), name) != members.end())
+        result.additional_gids.push_back(TRY(number(fields[2])));
+    }
+  }
+  result.additional_gids.push_back(result.gid);  // robustness §2.3 rule 9
+  std::sort(result.additional_gids.begin(), result.additional_gids.end());
+  result.additional_gids.erase(std::unique(result.additional_gids.begin(), result.additional_gids.end()),
+                               result.additional_gids.end());
+  return result;
+}
+
+Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec& command) {
+  if (command.argv.empty() || command.argv[0].empty()) return Error(Errc::invalid_input, "no command");
+  if (!target.config.process) return Error(Errc::corrupt, target.id + ": its config.json says no process");
+  oci::spec::Process process = *target.config.process;
+  process.args = command.argv;
+  for (const std::string& pair : command.env) {
+    const std::string name = pair.substr(0, pair.find('=') + 1);
+    std::erase_if(process.env, [&](const std::string& old) { return !name.empty() && old.compare(0, name.size(), name) == 0; });
+    process.env.push_back(pair);
+  }
+  if (!command.cwd.empty()) process.cwd = command.cwd;
+  if (process.cwd.empty() || process.cwd.front() != '/') return Error(Errc::invalid_input, process.cwd + ": not an absolute path");
+  if (!command.user.empty()) {
+    const UniqueFd root = TRY(sys::open("/proc/" + std::to_string(target.pid) + "/root", O_PATH | O_DIRECTORY)
+                                  .context("the container's root"));
+    process.user = TRY(parse_user(command.user, read_beneath(root.get(), "etc/passwd"), read_beneath(root.get(), "etc/group")));
+  }
+  return process;
+}
+
+Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) const {
+  const std::string folder = options.paths.instance(id);
+  auto record = read_instance(folder);
+  if (!record || record->kind != "container") return Error(Errc::not_found, "no container runs as " + id);
+  auto handle = TRY(connect_shim(folder, *record));
+  if (handle->pid() == 0) return Error(Errc::not_found, record->name + " is not running yet");
+  ExecTarget target;
+  target.id = id;
+  target.pid = handle->pid();
+  target.shim_pidfd = TRY(sys::pidfd_open(record->shim_pid));
+  target.in_user_namespace = TRY(options.user_namespace()) >= 0;
+  target.config = TRY(oci::RuntimeSpec::parse(TRY(read_file(options.paths.bundle(id) + "/config.json"))).context(record->name));
+  return target;
+}
+
+}  // namespace locald::runtime

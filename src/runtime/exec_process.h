@@ -1,0 +1,30 @@
+#pragma once
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "oci/runtime_spec.h"
+#include "runtime/process_runtime.h"
+
+namespace locald::runtime {
+
+/// A running container that something is to be executed in.
+struct ExecTarget {
+  std::string id;
+  UniqueFd shim_pidfd;  ///< its namespaces are joined through this
+  int pid = 0;          ///< the container's init, the host's number; for its passwd
+  bool in_user_namespace = false;
+  oci::RuntimeSpec config;
+};
+
+/// What `runc exec --process` gets: the container's own process with another command,
+/// more environment and, if asked for, another user and folder. The user is looked up in
+/// the container's present /etc/passwd and /etc/group, opened beneath its root.
+/// @return Errc::not_found for an unknown user.
+Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec& command);
+
+/// "name", "uid", "uid:gid", "name:group" against the texts of passwd and group. Digits are a
+/// number, never a name. Pure.
+Result<oci::spec::User> parse_user(const std::string& user, const std::string& passwd, const std::string& group);
+
+}  // namespace locald::runtime

@@ -1,0 +1,59 @@
+#include "runtime/orphans.h"
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "runtime/processes.h"
+
+namespace locald::runtime {
+namespace {
+
+constexpr char kShimName[] = "locald-shim";
+
+}  // namespace
+
+Result<void> become_subreaper() {
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Error::from_errno(errno, "prctl PR_SET_CHILD_SUBREAPER");
+  return {};
+}
+
+void reap_orphans() {
+  siginfo_t info{};
+  if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+  const pid_t session = ::getsid(0);
+  each_child(::getpid(), [&](pid_t pid) {
+    const auto stat = process_stat(pid);
+    if (stat && stat->state == 'Z' && stat->session != session) ::waitpid(pid, nullptr, WNOHANG);
+  });
+}
+
+int sweep(const std::string& nonce) {
+  int found = 0;
+  const pid_t session = ::getsid(0);
+  each_child(::getpid(), [&](pid_t pid) {
+    const auto stat = process_stat(pid);
+    if (!stat || stat->session == session) return;
+    if (stat->state == 'Z') {
+      ::waitpid(pid, nullptr, WNOHANG);
+      return;
+    }
+    if (stat->name == kShimName) return;
+    ++found;
+    kill_tree(pid);
+  });
+  if (nonce.empty()) return found;
+  const std::string marker = "LOCALD_INSTANCE=" + nonce;
+  each_process([&](pid_t pid) {
+    if (pid == ::getpid() || !environment_has(pid, marker)) return;
+    const auto stat = process_stat(pid);
+    if (!stat || stat->state == 'Z') return;
+    ++found;
+    kill_tree(pid);
+  });
+  return found;
+}
+
+}  // namespace locald::runtime

@@ -1,0 +1,25 @@
+#pragma once
+#include <string>
+
+#include "base/result.h"
+
+/// What is left of a service whose shim was killed. A host service's process dies
+/// with its shim (PDEATHSIG); what that had started falls to the nearest
+/// subreaper, which is the server, or to init where the server is dead too.
+/// Containers need none of this: the kernel ends their pid namespace.
+namespace locald::runtime {
+
+/// Makes this process the one that orphans fall to. Once, before anything is started.
+Result<void> become_subreaper();
+
+/// Reaps ended children that this process did not start itself: shims and orphans, known by
+/// being in another session. For SIGCHLD; children of base/spawn.h are left to their owners.
+void reap_orphans();
+
+/// Kills what carries LOCALD_INSTANCE=`nonce` in its environment, with all below it, and
+/// children of this process that are neither its own nor shims: after the death of a shim only
+/// its orphans are that. (Shims are known by name, not by file: an upgrade may have replaced it.)
+/// @return how many were found alive: call again until 0.
+int sweep(const std::string& nonce);
+
+}  // namespace locald::runtime

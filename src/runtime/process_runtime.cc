@@ -1,0 +1,175 @@
+#include "runtime/process_runtime.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "runtime/cgroups.h"
+#include "runtime/exec_process.h"
+#include "runtime/orphans.h"
+#include "runtime/process_runtime_impl.h"
+#include "runtime/processes.h"
+#include "runtime/shim_launch.h"
+#include "shim/protocol.h"
+
+namespace locald::runtime {
+namespace {
+
+void put_env(std::vector<std::string>& env, const std::string& name, const std::string& value) {
+  std::erase_if(env, [&](const std::string& pair) { return pair.compare(0, name.size() + 1, name + "=") == 0; });
+  env.push_back(name + "=" + value);
+}
+
+Result<void> check_id(const InstanceSpec& instance) {
+  if (instance.id.empty() || instance.id.size() > 48 || instance.nonce.size() != 32)
+    return Error(Errc::invalid_input, "instance " + instance.id + ": a bad id or nonce");
+  for (const char c : instance.id)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-'))
+      return Error(Errc::invalid_input, "instance " + instance.id + ": a bad id");
+  return {};
+}
+
+/// mkdir itself is the test: an id is used once.
+Result<void> make_instance_folder(const Paths& paths, const std::string& id) {
+  if (::mkdir(paths.instance(id).c_str(), 0700) == 0) return {};
+  if (errno == ENOENT) {
+    TRY(make_dirs(paths.instances(), 0700));
+    if (::mkdir(paths.instance(id).c_str(), 0700) == 0) return {};
+  }
+  return Error::from_errno(errno, "create " + paths.instance(id));
+}
+
+}  // namespace
+
+ShimSpec host_spec(const HostProcess& process, const std::string& nonce) {
+  ShimSpec spec;
+  spec.list(shim::kKeyArg, process.argv);
+  std::vector<std::string> env = process.env;
+  put_env(env, "LOCALD_INSTANCE", nonce);
+  spec.list(shim::kKeyEnv, env);
+  spec.set(shim::kKeyCwd, process.cwd.empty() ? "/" : process.cwd);
+  spec.set(shim::kKeyUmask, process.umask);
+  for (const auto& [resource, limit] : process.rlimits)
+    spec.set(shim::kKeyRlimit,
+             std::to_string(resource) + ":" + std::to_string(limit.rlim_cur) + ":" + std::to_string(limit.rlim_max));
+  return spec;
+}
+
+ProcessRuntime::ProcessRuntime(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+ProcessRuntime::~ProcessRuntime() = default;
+
+std::string ProcessRuntime::bundle_dir(const InstanceSpec& instance) const { return impl_->options.paths.bundle(instance.id); }
+
+Result<void> ProcessRuntime::Impl::check_runc() const {
+  if (!options.runc.empty() && ::access(options.runc.c_str(), X_OK) == 0) return {};
+  const std::string looked = options.runc.empty() ? "runc" : options.runc;
+  return Error(Errc::not_found, "no OCI runtime: " + looked + " cannot be executed")
+      .with_hint("sudo apt-get install runc, or set `runtime` in locald's config.toml");
+}
+
+Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSpec& instance, const HostProcess& process) {
+  TRY(check_id(instance));
+  if (process.argv.empty() || process.argv[0].empty()) return Error(Errc::invalid_input, instance.name + ": no command");
+  const Paths& paths = impl_->options.paths;
+  TRY(make_instance_folder(paths, instance.id));
+  auto handle = launch_shim({.instance = instance,
+                             .kind = "host",
+                             .shim = impl_->options.shim,
+                             .folder = paths.instance(instance.id),
+                             .spec = host_spec(process, instance.nonce)});
+  if (!handle) {
+    (void)remove_tree(paths.instance(instance.id));
+    return std::move(handle).error().with_context(instance.name);
+  }
+  return std::unique_ptr<ServiceHandle>(std::move(*handle));
+}
+
+Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const InstanceSpec& instance, ContainerBundle bundle) {
+  const Paths& paths = impl_->options.paths;
+  auto start = [&]() -> Result<std::unique_ptr<ShimHandle>> {
+    TRY(check_id(instance));
+    TRY(impl_->check_runc());
+    const int userns = TRY(impl_->options.user_namespace());
+    // What only this moment knows: the terminal, the marker, the cgroup.
+    oci::RuntimeSpec& config = bundle.config;
+    if (!config.process) return Error(Errc::invalid_input, "the bundle says no process");
+    config.process->terminal = instance.tty;
+    if (instance.tty) config.process->console_size = oci::spec::ConsoleSize{instance.rows, instance.columns};
+    put_env(config.process->env, "LOCALD_INSTANCE", instance.nonce);
+    if (!config.linux_) config.linux_.emplace();
+    // A flat name: runc makes it in every hierarchy, and clean() takes it away again.
+    // Rootless there is no cgroup to make.
+    config.linux_->cgroups_path = userns < 0 ? cgroup_name(instance.id) : "";
+    TRY(write_file_atomic(bundle.dir + "/config.json", config.to_json().dump(), 0600));
+    TRY(make_dirs(paths.runc_root(), 0700));
+    TRY(make_instance_folder(paths, instance.id));
+    ShimSpec spec;
+    spec.set(shim::kKeyRunc, impl_->options.runc)
+        .set(shim::kKeyRuncRoot, paths.runc_root())
+        .set(shim::kKeyRunDir, paths.instance(instance.id))
+        .set(shim::kKeyBundle, bundle.dir)
+        .flag(shim::kKeyUserns, userns >= 0);
+    if (!bundle.rootfs.lowers.empty())
+      spec.set(shim::kKeyLowerBase, bundle.rootfs.lower_base)
+          .list(shim::kKeyLower, bundle.rootfs.lowers)
+          .set(shim::kKeyUpper, bundle.rootfs.upper)
+          .set(shim::kKeyWork, bundle.rootfs.work);
+    return launch_shim({.instance = instance,
+                        .kind = "container",
+                        .shim = impl_->options.shim,
+                        .folder = paths.instance(instance.id),
+                        .spec = std::move(spec),
+                        .join_fd = userns});
+  };
+  auto handle = start();
+  if (!handle) {
+    (void)clean(instance.id, instance.nonce);
+    return std::move(handle).error().with_context(instance.name);
+  }
+  return std::unique_ptr<ServiceHandle>(std::move(*handle));
+}
+
+Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& instance, const std::string& target_instance,
+                                                            const ExecSpec& command) {
+  TRY(check_id(instance));
+  TRY(impl_->check_runc());
+  const Paths& paths = impl_->options.paths;
+  const ExecTarget target = TRY(impl_->exec_target(target_instance));
+  oci::spec::Process process = TRY(exec_process(target, command));
+  process.terminal = instance.tty;
+  process.console_size.reset();
+  if (instance.tty) process.console_size = oci::spec::ConsoleSize{instance.rows, instance.columns};
+  put_env(process.env, "LOCALD_INSTANCE", instance.nonce);
+  TRY(make_instance_folder(paths, instance.id));
+  auto start = [&]() -> Result<std::unique_ptr<ShimHandle>> {
+    const std::string folder = paths.instance(instance.id);
+    TRY(write_file_atomic(folder + "/" + shim::kProcessFile, process.to_json().dump(), 0600));
+    ShimSpec spec;
+    spec.set(shim::kKeyRunc, impl_->options.runc)
+        .set(shim::kKeyRuncRoot, paths.runc_root())
+        .set(shim::kKeyRunDir, folder)
+        .set(shim::kKeyTarget, target_instance)
+        .flag(shim::kKeyUserns, target.in_user_namespace);
+    return launch_shim({.instance = instance,
+                        .kind = "exec",
+                        .shim = impl_->options.shim,
+                        .folder = folder,
+                        .spec = std::move(spec),
+                        .join_fd = target.shim_pidfd.get()});
+  };
+  auto handle = start();
+  if (!handle) {
+    (void)remove_tree(paths.instance(instance.id));
+    return std::move(handle).error().with_context(instance.name);
+  }
+  return std::unique_ptr<ServiceHandle>(std::move(*handle));
+}
+
+}  // namespace locald::runtime

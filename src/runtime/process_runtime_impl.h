@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+
+#include "runtime/exec_process.h"
+#include "runtime/process_runtime.h"
+#include "runtime/shim_spec.h"
+
+namespace locald::runtime {
+
+struct ProcessRuntime::Impl {
+  explicit Impl(Options o) : options(std::move(o)) {}
+  /// Errc::not_found with the package to install.
+  Result<void> check_runc() const;
+  /// The running container `id`, proven to be the one its folder speaks of.
+  Result<ExecTarget> exec_target(const std::string& id) const;
+
+  Options options;
+};
+
+/// The spec's part for a host process; LOCALD_INSTANCE is added to its environment.
+ShimSpec host_spec(const HostProcess& process, const std::string& nonce);
+
+}  // namespace locald::runtime

@@ -1,0 +1,105 @@
+#include "runtime/processes.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+
+namespace locald::runtime {
+namespace {
+
+std::optional<std::string> read_proc(const std::string& path, std::size_t max) {
+  auto fd = sys::open(path, O_RDONLY);
+  if (!fd) return std::nullopt;
+  std::string text;
+  char chunk[4096];
+  while (text.size() < max) {
+    const auto n = sys::read_some(fd->get(), chunk, sizeof chunk);
+    if (!n) return std::nullopt;
+    if (*n == 0) break;
+    text.append(chunk, *n);
+  }
+  return text;
+}
+
+void each_number(const std::string& dir, const std::function<void(pid_t)>& visit) {
+  DIR* handle = ::opendir(dir.c_str());
+  if (handle == nullptr) return;
+  while (const dirent* entry = ::readdir(handle))
+    if (const auto pid = parse_u64(entry->d_name)) visit(static_cast<pid_t>(*pid));
+  ::closedir(handle);
+}
+
+}  // namespace
+
+std::optional<ProcessStat> process_stat(pid_t pid) {
+  const auto text = read_proc("/proc/" + std::to_string(pid) + "/stat", 4096);
+  if (!text) return std::nullopt;
+  const std::size_t paren = text->rfind(')');  // the name before it may hold anything
+  if (paren == std::string::npos || paren + 2 >= text->size()) return std::nullopt;
+  const auto fields = split(std::string_view(*text).substr(paren + 2), ' ');
+  if (fields.size() < 20) return std::nullopt;
+  const std::size_t open = text->find('(');
+  const std::string name = text->substr(open + 1, paren - open - 1);
+  auto number = [&](std::size_t i) { return parse_u64(fields[i]).value_or(0); };
+  return ProcessStat{name, fields[0].empty() ? '?' : fields[0][0], static_cast<pid_t>(number(1)), static_cast<pid_t>(number(3)),
+                     number(19)};
+}
+
+Result<UniqueFd> open_process(pid_t pid, std::uint64_t start_time) {
+  UniqueFd fd = TRY(sys::pidfd_open(pid));
+  const auto stat = process_stat(pid);  // after the open: a match proves what the descriptor is
+  if (!stat || stat->start_time != start_time)
+    return Error(Errc::not_found, "process " + std::to_string(pid) + " has ended; the number belongs to another");
+  return fd;
+}
+
+std::string boot_id() {
+  return std::string(trim(read_proc("/proc/sys/kernel/random/boot_id", 64).value_or("")));
+}
+
+void each_process(const std::function<void(pid_t)>& visit) {
+  const uid_t uid = ::geteuid();
+  each_number("/proc", [&](pid_t pid) {
+    struct stat st {};
+    if (uid != 0 && (::stat(("/proc/" + std::to_string(pid)).c_str(), &st) != 0 || st.st_uid != uid)) return;
+    visit(pid);
+  });
+}
+
+void each_child(pid_t pid, const std::function<void(pid_t)>& visit) {
+  const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  each_number(tasks, [&](pid_t task) {
+    const auto list = read_proc(tasks + "/" + std::to_string(task) + "/children", 1 << 20);
+    if (!list) return;
+    for (const std::string& word : split(*list, ' '))
+      if (const auto child = parse_u64(word)) visit(static_cast<pid_t>(*child));
+  });
+}
+
+bool environment_has(pid_t pid, const std::string& pair) {
+  const auto text = read_proc("/proc/" + std::to_string(pid) + "/environ", 4u << 20);
+  if (!text) return false;
+  const std::string wanted = pair + '\0';
+  for (std::size_t at = text->find(wanted); at != std::string::npos; at = text->find(wanted, at + 1))
+    if (at == 0 || (*text)[at - 1] == '\0') return true;
+  return false;
+}
+
+void kill_tree(pid_t pid) {
+  auto fd = sys::pidfd_open(pid);
+  if (!fd) return;
+  each_child(pid, [&](pid_t child) {
+    const auto stat = process_stat(child);
+    if (stat && stat->parent == pid) kill_tree(child);
+  });
+  (void)sys::pidfd_signal(fd->get(), SIGKILL);
+}
+
+}  // namespace locald::runtime

@@ -1,0 +1,41 @@
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+/// Processes of this machine, as /proc shows them; each pid with a proof that it is still the same.
+namespace locald::runtime {
+
+struct ProcessStat {
+  std::string name;  ///< at most 15 bytes; the process can set it
+  char state = '?';  ///< 'Z': ended, not reaped
+  pid_t parent = 0, session = 0;
+  std::uint64_t start_time = 0;  ///< clock ticks since boot
+};
+/// nullopt when there is no such process.
+std::optional<ProcessStat> process_stat(pid_t pid);
+
+/// The process `pid`, if it is the one that started at `start_time`. @return Errc::not_found otherwise.
+Result<UniqueFd> open_process(pid_t pid, std::uint64_t start_time);
+
+/// Of this boot, as the kernel names it; empty if unreadable.
+std::string boot_id();
+
+/// Calls `visit` with each process in /proc that `uid` owns (every one for root).
+void each_process(const std::function<void(pid_t)>& visit);
+/// The children of `pid`.
+void each_child(pid_t pid, const std::function<void(pid_t)>& visit);
+
+/// True if the environment that `pid` was executed with holds "name=value".
+bool environment_has(pid_t pid, const std::string& pair);
+
+/// SIGKILL for `pid` and everything below it, leaves first.
+void kill_tree(pid_t pid);
+
+}  // namespace locald::runtime
