@@ -375,7 +375,7 @@ def memory(bench):
     """PSS of what stands beside 20 and 200 services, of the idle server, and its wake-ups."""
     install(*(x for c in supervisors.ALL for x in c.packages))
     marks, window = Marks(bench, "memory"), 3 if bench.quick else 10
-    rows = [["", "services", "per service KiB", "server MiB", "all MiB", f"wake-ups in {window} s"]]
+    goals, rows = [], [["", "services", "per service KiB", "server MiB", "all MiB", f"wake-ups in {window} s"]]
     for count in (20, 200):
         services, env = {n: [bench.helper("svc")] for n in names(count)}, {"SVC_MARKS": str(marks.dir)}
         marks.clear()
@@ -397,10 +397,9 @@ def memory(bench):
                 before = wake_ups(server)
                 time.sleep(window)
                 rows.append(["locald, after down", 0, "-", figure(pss_kib(server[0]) / 1024), figure(pss_kib(server[0]) / 1024), wake_ups(server) - before])
-                goals = [(f"shim beside {count} services", median(per) / 1024, 0.5 if count == 20 else 0.15, "MiB"), ("server", own / 1024, 10, "MiB")]
+                goals += [(f"shim beside {count} services", median(per) / 1024, 0.5 if count == 20 else 0.15, "MiB"), ("server", own / 1024, 10, "MiB")]
         except Skip as e:
             say(f"  locald: {e}")
-            goals = []
         for c in supervisors.ALL:
             marks.clear()
             try:
@@ -415,6 +414,6 @@ def memory(bench):
                     rows.append([c.name, count, f"{(sum(tools.values()) - own) / count:.0f}", figure(own / 1024), figure(sum(tools.values()) / 1024), wake_ups(tools) - before])
             except Skip as e:
                 say(f"  {c.name}: {e}")
-        for g in goals:
-            goal(*g)
     table(rows)
+    for g in goals:
+        goal(*g)
