@@ -102,7 +102,10 @@ Result<std::optional<LogRecord>> LogSegment::record(std::uint64_t index) {
 Result<std::string_view> LogSegment::bytes(std::uint64_t offset, std::size_t size) {
   size = std::min<std::size_t>(size, kLogPieceMax);
   if (offset < window_offset_ || offset + size > window_offset_ + window_.size()) {
-    window_.resize(std::max(size, kBytesWindow));
+    // Nothing beyond what is indexed is kept: the writer may still replace it.
+    std::uint64_t indexed = offset + size;
+    if (!records_.empty()) indexed = std::max(indexed, records_.back().offset);
+    window_.resize(std::clamp<std::uint64_t>(indexed - offset, size, std::max(size, kBytesWindow)));
     window_offset_ = offset;
     window_.resize(TRY(pread_some(log_.get(), window_.data(), window_.size(), offset)));
   }

@@ -75,13 +75,15 @@ class Assembler {
   }
 
   Json look_job(const std::vector<std::string>& paths) const {
-    Json job = Json::object({{"op", "facts"}, {"lowers", a_.lowers}, {"lower_base", a_.lower_base}, {"paths", paths}});
+    Json job = Json::object(
+        {{"op", "facts"}, {"lowers", a_.lowers}, {"lower_base", a_.lower_base}, {"paths", paths}});
     return job;
   }
 
   Result<ImageFacts> look(const Json& job) const {
     phase("look");
-    return ImageFacts::from_json(TRY(a_.environment.run(job, {}, context_.stop, kLookLimit).context("look into the image")));
+    return ImageFacts::from_json(
+        TRY(a_.environment.run(job, {}, context_.stop, kLookLimit).context("look into the image")));
   }
 
   /// The facts of the image: from the file, or collected and kept there.
@@ -114,14 +116,16 @@ class Assembler {
     return {};
   }
 
-  Json creating_job(const std::vector<std::string>& paths, const std::vector<WantedPoint>& points, bool fresh) const {
+  Json creating_job(const std::vector<std::string>& paths, const std::vector<WantedPoint>& points,
+                    bool fresh) const {
     Json job = look_job(paths);
     job.set("upper", upper());
     job.set("work", work());
     job.set("fresh", fresh);
     Json::Array create;
     for (const WantedPoint& point : points)
-      create.push_back(Json::object({{"path", point.path}, {"kind", point.is_file ? "file" : "folder"}}));
+      create.push_back(
+          Json::object({{"path", point.path}, {"kind", point.is_file ? "file" : "folder"}}));
     job.set("create", Json(std::move(create)));
     return job;
   }
@@ -131,14 +135,17 @@ class Assembler {
   Result<void> make_mount_points() {
     std::vector<WantedPoint> missing;
     for (const WantedPoint& point : plan_.wanted_points())
-      if (const PathFacts* at = facts_.find(point.path); at != nullptr && at->kind == PathFacts::Kind::missing)
+      if (const PathFacts* at = facts_.find(point.path);
+          at != nullptr && at->kind == PathFacts::Kind::missing)
         missing.push_back(point);
     if (!points_made_) {
-      if (!plain_root() || !std::all_of(missing.begin(), missing.end(), [&](const WantedPoint& p) { return plain_way(p); })) {
+      if (!plain_root() || !std::all_of(missing.begin(), missing.end(),
+                                        [&](const WantedPoint& p) { return plain_way(p); })) {
         // Owners that only a worker can give.
         facts_ = TRY(look(creating_job(plan_.interesting_paths(), missing, /*fresh=*/true)));
       } else {
-        if (::chmod(upper().c_str(), facts_.root.mode) != 0) return Error::from_errno(errno, "chmod " + upper());
+        if (::chmod(upper().c_str(), facts_.root.mode) != 0)
+          return Error::from_errno(errno, "chmod " + upper());
         for (const WantedPoint& point : missing) TRY(make_point(point));
       }
     }
@@ -162,8 +169,10 @@ class Assembler {
     UniqueFd dir = TRY(sys::open(upper(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     for (std::size_t i = 0; i < names.size(); ++i) {
       if (i + 1 == names.size() && point.is_file) {
-        const UniqueFd file = TRY(sys::openat(dir.get(), names[i], O_WRONLY | O_CREAT | O_NOFOLLOW, 0644));
-        if (::fchmod(file.get(), 0644) != 0) return Error::from_errno(errno, "chmod " + at.resolved);
+        const UniqueFd file =
+            TRY(sys::openat(dir.get(), names[i], O_WRONLY | O_CREAT | O_NOFOLLOW, 0644));
+        if (::fchmod(file.get(), 0644) != 0)
+          return Error::from_errno(errno, "chmod " + at.resolved);
         break;
       }
       TRY(sys::mkdirat(dir.get(), names[i], 0755));
@@ -179,7 +188,8 @@ class Assembler {
     for (PlannedMount& mount : plan_.mounts) {
       if (mount.kind != VolumeMount::Kind::named) continue;
       const bool anonymous = mount.source.empty();
-      const std::string name = anonymous ? anonymous_volume_name(a_.container_key, mount.asked) : mount.source;
+      const std::string name =
+          anonymous ? anonymous_volume_name(a_.container_key, mount.asked) : mount.source;
       mount.source = a_.environment.paths().volume(a_.options.project, name);
       if (anonymous) anonymous_.push_back(mount.source);
       const auto mutex = a_.environment.lock_for("volume/" + mount.source);
@@ -200,13 +210,16 @@ class Assembler {
       job.set("op", "volume");
       job.set("source", mount.target);
       job.set("target", mount.source);
-      TRY(a_.environment.run(job, {}, context_.stop).context("volume " + (anonymous ? mount.target : name)));
+      TRY(a_.environment.run(job, {}, context_.stop)
+              .context("volume " + (anonymous ? mount.target : name)));
     }
     return {};
   }
 
   Result<runtime::ContainerBundle> finish() {
-    const std::string hostname = a_.options.hostname.empty() ? destination_.substr(destination_.rfind('/') + 1) : a_.options.hostname;
+    const std::string hostname = a_.options.hostname.empty()
+                                     ? destination_.substr(destination_.rfind('/') + 1)
+                                     : a_.options.hostname;
     std::vector<ReadyMount> own;
     for (const auto& [path, target] : plan_.own_files)
       own.push_back({.source = destination_ + path.substr(path.rfind('/')), .target = target});
@@ -221,7 +234,9 @@ class Assembler {
     TRY(warn_of_binds(built));
     if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     runtime::ContainerBundle bundle = TRY(runtime::ContainerBundle::create(
-        destination_, {.lowers = a_.lowers, .lower_base = a_.lower_base, .upper = upper(), .work = work()}, std::move(built.spec)));
+        destination_,
+        {.lowers = a_.lowers, .lower_base = a_.lower_base, .upper = upper(), .work = work()},
+        std::move(built.spec)));
     if (auto written = write_own_files(hostname); !written) {
       (void)remove_tree(destination_);
       return std::move(written).error().with_context("bundle " + destination_);
@@ -236,7 +251,8 @@ class Assembler {
     const auto ids = TRY(a_.environment.host_ids());
     for (const PlannedMount& mount : plan_.mounts) {
       if (mount.kind != VolumeMount::Kind::bind || mount.read_only) continue;
-      if (auto warning = bind_warning({mount.source, !mount.is_file}, mount.target, built.user, ids))
+      if (auto warning =
+              bind_warning({mount.source, !mount.is_file}, mount.target, built.user, ids))
         built.notices.push_back(std::move(*warning));
     }
     return {};
@@ -245,12 +261,16 @@ class Assembler {
   /// The files every container has of its own, from the host's present ones.
   Result<void> write_own_files(const std::string& hostname) const {
     const auto write = [&](const char* name, const std::string& text) -> Result<void> {
-      const UniqueFd file = TRY(sys::open(destination_ + "/" + name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
-      if (::fchmod(file.get(), 0644) != 0) return Error::from_errno(errno, "chmod");  // read by every user inside
+      const UniqueFd file =
+          TRY(sys::open(destination_ + "/" + name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
+      if (::fchmod(file.get(), 0644) != 0)
+        return Error::from_errno(errno, "chmod");  // read by every user inside
       return sys::write_all(file.get(), text);
     };
-    // Missing or unreadable ones of the host are as good as empty: a name may then not resolve, and says so itself.
-    TRY(write("hosts", hosts_text(read_file("/etc/hosts", 8u << 20).value_or(""), hostname, a_.options.extra_hosts)));
+    // Missing or unreadable ones of the host are as good as empty: a name may then not resolve, and
+    // says so itself.
+    TRY(write("hosts", hosts_text(read_file("/etc/hosts", 8u << 20).value_or(""), hostname,
+                                  a_.options.extra_hosts)));
     TRY(write("hostname", hostname + "\n"));
     return write("resolv.conf", read_file("/etc/resolv.conf", 1u << 20).value_or(""));
   }
@@ -268,11 +288,13 @@ class Assembler {
 
 }  // namespace
 
-Result<runtime::ContainerBundle> assemble(const Assembly& assembly, const std::string& destination, const PrepareContext& context) {
+Result<runtime::ContainerBundle> assemble(const Assembly& assembly, const std::string& destination,
+                                          const PrepareContext& context) {
   return Assembler(assembly, destination, context).run();
 }
 
-std::string hosts_text(const std::string& host_file, const std::string& hostname, const std::map<std::string, std::string>& names) {
+std::string hosts_text(const std::string& host_file, const std::string& hostname,
+                       const std::map<std::string, std::string>& names) {
   std::map<std::string, std::string> ours = names;
   if (!hostname.empty()) ours.try_emplace(hostname, "127.0.0.1");
   ours.erase("localhost");
@@ -299,7 +321,8 @@ std::string hosts_text(const std::string& host_file, const std::string& hostname
     }
     if (words > 1) text += kept + "\n";
   }
-  if (!localhost) text.insert(0, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+  if (!localhost)
+    text.insert(0, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
   for (const auto& [name, address] : ours) text += address + "\t" + name + "\n";
   return text;
 }

@@ -20,14 +20,15 @@ struct Assembly {
   Environment& environment;
   const ContainerOptions& options;
   std::string container_key;  ///< names the writable folder
-  std::string stamp;          ///< of what is beneath it: under another one the writable folder is made anew
+  std::string stamp;  ///< of what is beneath it: under another one the writable folder is made anew
   std::vector<std::string> lowers;  ///< as in runtime::Rootfs
   std::string lower_base;
-  oci::ImageConfig image;           ///< empty for a plain folder
-  std::string facts_file;           ///< where facts are kept; "" where the lower folders may change: never
+  oci::ImageConfig image;  ///< empty for a plain folder
+  std::string facts_file;  ///< where facts are kept; "" where the lower folders may change: never
 };
 
-/// @param destination  the bundle's folder, which must not exist yet; on error nothing is left there.
+/// @param destination  the bundle's folder, which must not exist yet; on error nothing is left
+/// there.
 Result<runtime::ContainerBundle> assemble(const Assembly& assembly, const std::string& destination,
                                           const PrepareContext& context);
 

@@ -7,7 +7,9 @@
 namespace locald::builder {
 namespace {
 
-bool has(const std::vector<std::string>& list, const std::string& name) { return std::find(list.begin(), list.end(), name) != list.end(); }
+bool has(const std::vector<std::string>& list, const std::string& name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
 
 TEST(Capabilities, AreDockersWithoutMknodAndAuditWrite) {
   const auto caps = container_capabilities({}, {}, 0).value();

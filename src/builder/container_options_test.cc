@@ -7,14 +7,19 @@
 namespace locald::builder {
 namespace {
 
-VolumeMount parsed(std::string_view text) { return VolumeMount::parse(text, "/project", "/home/u").value(); }
-std::string problem(std::string_view text) { return VolumeMount::parse(text, "/project", "").error().message(); }
+VolumeMount parsed(std::string_view text) {
+  return VolumeMount::parse(text, "/project", "/home/u").value();
+}
+std::string problem(std::string_view text) {
+  return VolumeMount::parse(text, "/project", "").error().message();
+}
 
 TEST(VolumeMount, ReadsTheFormsOfCompose) {
   using Kind = VolumeMount::Kind;
   EXPECT_EQ(parsed("data:/var/lib"), (VolumeMount{Kind::named, "data", "/var/lib", false, 0}));
   EXPECT_EQ(parsed("data:/var/lib:ro"), (VolumeMount{Kind::named, "data", "/var/lib", true, 0}));
-  EXPECT_EQ(parsed("./seed:/seed:ro"), (VolumeMount{Kind::bind, "/project/./seed", "/seed", true, 0}));
+  EXPECT_EQ(parsed("./seed:/seed:ro"),
+            (VolumeMount{Kind::bind, "/project/./seed", "/seed", true, 0}));
   EXPECT_EQ(parsed("../x:/x"), (VolumeMount{Kind::bind, "/project/../x", "/x", false, 0}));
   EXPECT_EQ(parsed(".:/x"), (VolumeMount{Kind::bind, "/project/.", "/x", false, 0}));
   EXPECT_EQ(parsed("/srv:/x:rw"), (VolumeMount{Kind::bind, "/srv", "/x", false, 0}));
@@ -42,7 +47,8 @@ TEST(ParseBytes, CountsInPowersOf1024) {
   EXPECT_EQ(parse_bytes("10kb").value(), 10240u);
   EXPECT_EQ(parse_bytes("77").value(), 77u);
   EXPECT_EQ(parse_bytes("77b").value(), 77u);
-  for (const char* bad : {"", "m", "1.5g", "-1", "9999999999g", "12x", "b"}) EXPECT_FALSE(parse_bytes(bad)) << bad;
+  for (const char* bad : {"", "m", "1.5g", "-1", "9999999999g", "12x", "b"})
+    EXPECT_FALSE(parse_bytes(bad)) << bad;
 }
 
 TEST(ParseSignal, KnowsNamesAndNumbers) {
@@ -51,7 +57,8 @@ TEST(ParseSignal, KnowsNamesAndNumbers) {
   EXPECT_EQ(parse_signal("9").value(), SIGKILL);
   EXPECT_EQ(parse_signal("SIGRTMIN+3").value(), 37);
   EXPECT_EQ(parse_signal("RTMAX-1").value(), 63);
-  for (const char* bad : {"", "0", "65", "SIGNOPE", "SIGRTMIN+99", "SIGRTMIN-1", "SIG"}) EXPECT_FALSE(parse_signal(bad)) << bad;
+  for (const char* bad : {"", "0", "65", "SIGNOPE", "SIGRTMIN+99", "SIGRTMIN-1", "SIG"})
+    EXPECT_FALSE(parse_signal(bad)) << bad;
 }
 
 }  // namespace

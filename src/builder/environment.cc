@@ -14,8 +14,11 @@ namespace {
 
 using runtime::IdMapKind;
 
-/// mount_setattr(2) is there (Linux 5.12): without it a read-only bind leaves mounts below it writable.
-bool has_mount_setattr() { return ::syscall(SYS_mount_setattr, -1, nullptr, 0u, nullptr, 0ul) == 0 || errno != ENOSYS; }
+/// mount_setattr(2) is there (Linux 5.12): without it a read-only bind leaves mounts below it
+/// writable.
+bool has_mount_setattr() {
+  return ::syscall(SYS_mount_setattr, -1, nullptr, 0u, nullptr, 0ul) == 0 || errno != ENOSYS;
+}
 
 /// One per processor where the hardware counts its throttling, as Docker masks them.
 std::vector<std::string> thermal_paths() {
@@ -30,9 +33,12 @@ std::vector<std::string> thermal_paths() {
 
 oci::IdMap layer_map(IdMapKind kind) {
   switch (kind) {
-    case IdMapKind::root: return oci::IdMap::root;
-    case IdMapKind::subuid: return oci::IdMap::subuid;
-    case IdMapKind::single: break;
+    case IdMapKind::root:
+      return oci::IdMap::root;
+    case IdMapKind::subuid:
+      return oci::IdMap::subuid;
+    case IdMapKind::single:
+      break;
   }
   return oci::IdMap::single;
 }
@@ -41,16 +47,18 @@ oci::IdMap layer_map(IdMapKind kind) {
 Result<std::pair<std::uint64_t, std::uint64_t>> parse_range(const std::string& map_id) {
   const std::vector<std::string> parts = split(map_id, ':');
   if (parts.size() == 2)
-    if (const auto first = parse_u64(parts[0]), count = parse_u64(parts[1]); first && count) return std::pair(*first, *count);
+    if (const auto first = parse_u64(parts[0]), count = parse_u64(parts[1]); first && count)
+      return std::pair(*first, *count);
   return Error(Errc::failed, "the id map \"" + map_id + "\" is not FIRST:COUNT");
 }
 
 }  // namespace
 
 Environment::Environment(Options options)
-    : options_(std::move(options)), worker_({.server_binary = options_.server_binary, .user_namespace = [this]() -> Result<int> {
-                                               return options_.user_namespace == nullptr ? -1 : options_.user_namespace->fd();
-                                             }}) {}
+    : options_(std::move(options)),
+      worker_({.server_binary = options_.server_binary, .user_namespace = [this]() -> Result<int> {
+                 return options_.user_namespace == nullptr ? -1 : options_.user_namespace->fd();
+               }}) {}
 
 Result<void> Environment::open() {
   if (opened_) return {};
@@ -65,7 +73,8 @@ Result<void> Environment::open() {
   host_.recursive_read_only = has_mount_setattr();
   host_.masked_paths = thermal_paths();
   images_ = std::make_unique<oci::ImageStore>(TRY(oci::ImageStore::open(options_.paths.images())));
-  layers_ = std::make_unique<oci::LayerStore>(TRY(oci::LayerStore::open(options_.paths.layers(), layer_map(host_.id_map), map_id_)));
+  layers_ = std::make_unique<oci::LayerStore>(
+      TRY(oci::LayerStore::open(options_.paths.layers(), layer_map(host_.id_map), map_id_)));
   opened_ = true;
   return {};
 }
@@ -110,11 +119,12 @@ Result<std::function<std::optional<std::uint32_t>(std::uint32_t)>> Environment::
   });
 }
 
-Result<Json> Environment::run(Json job, const std::function<void(const Json&)>& progress, const std::stop_token& stop,
-                              std::chrono::milliseconds limit) {
+Result<Json> Environment::run(Json job, const std::function<void(const Json&)>& progress,
+                              const std::stop_token& stop, std::chrono::milliseconds limit) {
   static constexpr const char* kMaps[] = {"root", "subuid", "single"};
   const IdMapKind kind = TRY(host()).id_map;
-  // Not from the worker's own environment: inside the user namespace it is root, and would look in root's places.
+  // Not from the worker's own environment: inside the user namespace it is root, and would look in
+  // root's places.
   job.set("images", paths().images());
   job.set("layers", paths().layers());
   job.set("scratch", paths().facts());

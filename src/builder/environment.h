@@ -24,8 +24,9 @@ namespace locald::builder {
 /// them. Made once at the start; outlives its sources. Thread-safe.
 class Environment {
  public:
-  using RunJob = std::function<Result<Json>(const Json& job, const std::function<void(const Json&)>& progress,
-                                            const std::stop_token& stop, std::chrono::milliseconds limit)>;
+  using RunJob =
+      std::function<Result<Json>(const Json& job, const std::function<void(const Json&)>& progress,
+                                 const std::stop_token& stop, std::chrono::milliseconds limit)>;
   struct Options {
     Paths paths;
     std::string server_binary;                         ///< of the worker
@@ -49,10 +50,11 @@ class Environment {
 
   /// Runs `job` in a worker, with what every job needs (folders, id map) added.
   /// @param limit  zero: none.
-  Result<Json> run(Json job, const std::function<void(const Json&)>& progress, const std::stop_token& stop,
-                   std::chrono::milliseconds limit = {});
+  Result<Json> run(Json job, const std::function<void(const Json&)>& progress,
+                   const std::stop_token& stop, std::chrono::milliseconds limit = {});
 
-  /// One at a time per `key`: two starts must not make the same volume or the same facts (robustness §2.3 rule 4).
+  /// One at a time per `key`: two starts must not make the same volume or the same facts
+  /// (robustness §2.3 rule 4).
   std::shared_ptr<std::mutex> lock_for(const std::string& key);
 
  private:

@@ -13,9 +13,15 @@ ImageFacts sample() {
   ImageFacts facts;
   facts.root = {0, 0, 0755, true};
   facts.users = {.passwd = "root:x:0:0::/root:/bin/sh\n", .group = "root:x:0:\n", .problem = {}};
-  facts.paths["/etc/hosts"] = {.kind = PathFacts::Kind::missing, .resolved = "/etc/hosts", .attributes = {}, .empty = false,
+  facts.paths["/etc/hosts"] = {.kind = PathFacts::Kind::missing,
+                               .resolved = "/etc/hosts",
+                               .attributes = {},
+                               .empty = false,
                                .ancestors = {{0, 0, 0755, true}}};
-  facts.paths["/data"] = {.kind = PathFacts::Kind::folder, .resolved = "/srv/data", .attributes = {999, 998, 02770, false}, .empty = true,
+  facts.paths["/data"] = {.kind = PathFacts::Kind::folder,
+                          .resolved = "/srv/data",
+                          .attributes = {999, 998, 02770, false},
+                          .empty = true,
                           .ancestors = {{1, 2, 01777, true}}};
   return facts;
 }

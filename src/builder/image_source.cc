@@ -15,9 +15,12 @@ namespace {
 
 const char* policy_name(oci::PullPolicy policy) {
   switch (policy) {
-    case oci::PullPolicy::always: return "always";
-    case oci::PullPolicy::never: return "never";
-    case oci::PullPolicy::missing: break;
+    case oci::PullPolicy::always:
+      return "always";
+    case oci::PullPolicy::never:
+      return "never";
+    case oci::PullPolicy::missing:
+      break;
   }
   return "missing";
 }
@@ -26,9 +29,13 @@ const char* policy_name(oci::PullPolicy policy) {
 PrepareProgress translate(const Json& progress) {
   const std::string& phase = progress["phase"].as_string();
   PrepareProgress out;
-  out.phase = phase == "resolving" ? "resolve" : phase == "downloading" ? "pull" : phase == "applying" ? "extract" : phase;
+  out.phase = phase == "resolving"     ? "resolve"
+              : phase == "downloading" ? "pull"
+              : phase == "applying"    ? "extract"
+                                       : phase;
   out.item = progress["item"].as_string();
-  if (const std::string& note = progress["note"].as_string(); !note.empty()) out.item += (out.item.empty() ? "" : " ") + note;
+  if (const std::string& note = progress["note"].as_string(); !note.empty())
+    out.item += (out.item.empty() ? "" : " ") + note;
   out.done = static_cast<std::uint64_t>(progress["done"].as_int());
   out.total = static_cast<std::uint64_t>(progress["total"].as_int());
   return out;
@@ -42,62 +49,76 @@ std::function<void(const Json&)> forward(const PrepareContext& context) {
 std::vector<std::string> notices_of(const Json& result) {
   std::vector<std::string> notices = result["warnings"].as_strings();
   if (const std::int64_t devices = result["devices"].as_int(); devices > 0)
-    notices.push_back(std::to_string(devices) + " device files of the image were left out: a user namespace cannot hold them");
+    notices.push_back(
+        std::to_string(devices) +
+        " device files of the image were left out: a user namespace cannot hold them");
   return notices;
 }
 
 /// The image with all its layers, if nobody needs to be asked for it.
-Result<oci::StoredImage> find_complete(Environment& environment, const oci::ImageReference& reference) {
+Result<oci::StoredImage> find_complete(Environment& environment,
+                                       const oci::ImageReference& reference) {
   oci::StoredImage image = TRY(TRY(environment.images())->find(reference));
   const oci::LayerStore* layers = TRY(environment.layers());
   for (const oci::Digest& layer : image.diff_ids)
     if (!layers->has(layer))
-      return Error(Errc::not_found, reference.familiar() + ": layer " + layer.short_hex() + " is not unpacked");
+      return Error(Errc::not_found,
+                   reference.familiar() + ": layer " + layer.short_hex() + " is not unpacked");
   return image;
 }
 
 }  // namespace
 
-Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference, oci::PullPolicy policy,
-                               const PrepareContext& context) {
+Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
+                               oci::PullPolicy policy, const PrepareContext& context) {
   if (policy != oci::PullPolicy::always) {
     auto present = find_complete(environment, reference);
     if (present) return PulledImage{std::move(present).value()};
     // Anything but "not there" (a damaged blob) is what a pull mends.
-    if (policy == oci::PullPolicy::never && present.error().code() != Errc::not_found) return std::move(present).error();
+    if (policy == oci::PullPolicy::never && present.error().code() != Errc::not_found)
+      return std::move(present).error();
   }
   // Two services of one image: the second finds it all there.
   const auto mutex = environment.lock_for("image/" + reference.name());
   const std::lock_guard lock(*mutex);
   const Json result = TRY(environment.run(
-      Json::object({{"op", "pull"}, {"image", reference.name()}, {"policy", policy_name(policy)}}), forward(context), context.stop));
-  PulledImage pulled{.image = TRY(find_complete(environment, reference)), .contacted = result["contacted"].as_bool()};
+      Json::object({{"op", "pull"}, {"image", reference.name()}, {"policy", policy_name(policy)}}),
+      forward(context), context.stop));
+  PulledImage pulled{.image = TRY(find_complete(environment, reference)),
+                     .contacted = result["contacted"].as_bool()};
   pulled.notices = notices_of(result);
   return pulled;
 }
 
-Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageReference& reference, oci::PullPolicy policy,
-                                   const std::string& dir, const PrepareContext& context) {
-  const Json result = TRY(environment.run(
-      Json::object({{"op", "unpack"}, {"image", reference.name()}, {"policy", policy_name(policy)}, {"dir", dir}}),
-      forward(context), context.stop));
+Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageReference& reference,
+                                   oci::PullPolicy policy, const std::string& dir,
+                                   const PrepareContext& context) {
+  const Json result = TRY(environment.run(Json::object({{"op", "unpack"},
+                                                        {"image", reference.name()},
+                                                        {"policy", policy_name(policy)},
+                                                        {"dir", dir}}),
+                                          forward(context), context.stop));
   return UnpackedImage{.digest = result["digest"].as_string(),
                        .entries = static_cast<std::uint64_t>(result["entries"].as_int()),
                        .warnings = notices_of(result)};
 }
 
 Result<oci::ImageStore::Removed> remove_image(Environment& environment, const std::string& text,
-                                              const std::vector<std::string>& layers_in_use, const std::stop_token& stop) {
+                                              const std::vector<std::string>& layers_in_use,
+                                              const std::stop_token& stop) {
   oci::ImageStore* images = TRY(environment.images());
   oci::ImageStore::Removed removed = TRY(images->remove(text));
   Json::Array unused;
   for (const oci::Digest& layer : removed.unused_layers)
-    if (std::find(layers_in_use.begin(), layers_in_use.end(), layer.hex()) == layers_in_use.end()) unused.push_back(layer.str());
+    if (std::find(layers_in_use.begin(), layers_in_use.end(), layer.hex()) == layers_in_use.end())
+      unused.push_back(layer.str());
   if (!unused.empty())
-    TRY(environment.run(Json::object({{"op", "remove_layers"}, {"diff_ids", Json(std::move(unused))}}), {}, stop));
+    TRY(environment.run(
+        Json::object({{"op", "remove_layers"}, {"diff_ids", Json(std::move(unused))}}), {}, stop));
   // Facts of images that are no more.
   std::vector<std::string> kept;
-  for (const oci::StoredImage& image : TRY(images->list())) kept.push_back(image.manifest_digest.hex());
+  for (const oci::StoredImage& image : TRY(images->list()))
+    kept.push_back(image.manifest_digest.hex());
   if (const auto dir = sys::open(environment.paths().facts(), O_RDONLY | O_DIRECTORY)) {
     std::vector<std::string> gone;
     TRY(list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
@@ -109,7 +130,8 @@ Result<oci::ImageStore::Removed> remove_image(Environment& environment, const st
   return removed;
 }
 
-ImageSource::ImageSource(Environment& environment, oci::ImageReference reference, oci::PullPolicy policy, ContainerOptions options,
+ImageSource::ImageSource(Environment& environment, oci::ImageReference reference,
+                         oci::PullPolicy policy, ContainerOptions options,
                          std::string container_key)
     : environment_(environment),
       reference_(std::move(reference)),
@@ -119,35 +141,43 @@ ImageSource::ImageSource(Environment& environment, oci::ImageReference reference
 
 std::string ImageSource::fingerprint() const { return fingerprint_; }
 
-Result<runtime::ContainerBundle> ImageSource::prepare(const std::string& destination, const PrepareContext& context) {
+Result<runtime::ContainerBundle> ImageSource::prepare(const std::string& destination,
+                                                      const PrepareContext& context) {
   const std::string where = reference_.familiar();
-  const oci::PullPolicy policy = policy_ == oci::PullPolicy::always && asked_ ? oci::PullPolicy::missing : policy_;
+  const oci::PullPolicy policy =
+      policy_ == oci::PullPolicy::always && asked_ ? oci::PullPolicy::missing : policy_;
   PulledImage pulled = TRY(pull_image(environment_, reference_, policy, context).context(where));
   asked_ = true;
   const oci::StoredImage& image = pulled.image;
   if (oci::platform_score(image.config.platform, oci::Platform::host()) == 0)
-    return Error(Errc::unsupported, where + ": the image is " + image.config.platform.str() + ", this host is " + oci::Platform::host().str())
+    return Error(Errc::unsupported, where + ": the image is " + image.config.platform.str() +
+                                        ", this host is " + oci::Platform::host().str())
         .with_hint("take an image for this platform");
 
   const oci::LayerStore* layers = TRY(environment_.layers());
   std::vector<std::string> lowers;
   for (auto layer = image.diff_ids.rbegin(); layer != image.diff_ids.rend(); ++layer) {
     std::string path = TRY(layers->short_path(*layer).context(where));
-    // The same layer twice is one: the kernel refuses it (ELOOP), and the upper one hides all of the lower.
-    if (std::find(lowers.begin(), lowers.end(), path) == lowers.end()) lowers.push_back(std::move(path));
+    // The same layer twice is one: the kernel refuses it (ELOOP), and the upper one hides all of
+    // the lower.
+    if (std::find(lowers.begin(), lowers.end(), path) == lowers.end())
+      lowers.push_back(std::move(path));
   }
-  if (lowers.empty()) return Error(Errc::invalid_input, where + ": the image has no layers, so there is nothing to run");
+  if (lowers.empty())
+    return Error(Errc::invalid_input,
+                 where + ": the image has no layers, so there is nothing to run");
 
-  runtime::ContainerBundle bundle = TRY(assemble({.environment = environment_,
-                                                  .options = options_,
-                                                  .container_key = container_key_,
-                                                  .stamp = image.manifest_digest.str(),
-                                                  .lowers = std::move(lowers),
-                                                  .lower_base = layers->dir(),
-                                                  .image = image.config,
-                                                  .facts_file = environment_.paths().facts() + "/" + image.manifest_digest.hex()},
-                                                 destination, context)
-                                            .context(where));
+  runtime::ContainerBundle bundle =
+      TRY(assemble({.environment = environment_,
+                    .options = options_,
+                    .container_key = container_key_,
+                    .stamp = image.manifest_digest.str(),
+                    .lowers = std::move(lowers),
+                    .lower_base = layers->dir(),
+                    .image = image.config,
+                    .facts_file = environment_.paths().facts() + "/" + image.manifest_digest.hex()},
+                   destination, context)
+              .context(where));
   bundle.notices.insert(bundle.notices.begin(), pulled.notices.begin(), pulled.notices.end());
   fingerprint_ = image.manifest_digest.str();
   return bundle;

@@ -30,10 +30,11 @@ class ImageSource final : public BundleSource {
   /// @param environment    Borrowed; outlives this.
   /// @param container_key  Names the writable folder (Paths::container): kept
   ///                       over stop and start, removed by remove_container().
-  ImageSource(Environment& environment, oci::ImageReference reference, oci::PullPolicy policy, ContainerOptions options,
-              std::string container_key);
+  ImageSource(Environment& environment, oci::ImageReference reference, oci::PullPolicy policy,
+              ContainerOptions options, std::string container_key);
 
-  Result<runtime::ContainerBundle> prepare(const std::string& destination, const PrepareContext& context) override;
+  Result<runtime::ContainerBundle> prepare(const std::string& destination,
+                                           const PrepareContext& context) override;
   /// The manifest's digest, once prepare() has found the image.
   std::string fingerprint() const override;
 
@@ -47,27 +48,31 @@ class ImageSource final : public BundleSource {
   bool asked_ = false;  ///< PullPolicy::always asks once, not at each restart
 };
 
-/// The image as found or pulled: what `image/pull` needs too. Progress is given on in PrepareProgress' words.
+/// The image as found or pulled: what `image/pull` needs too. Progress is given on in
+/// PrepareProgress' words.
 struct PulledImage {
   oci::StoredImage image;
   bool contacted = false;
   std::vector<std::string> notices;
 };
-Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference, oci::PullPolicy policy,
-                               const PrepareContext& context);
+Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
+                               oci::PullPolicy policy, const PrepareContext& context);
 
-/// Writes the image's file system, flat, into the new or empty folder `dir` (`image unpack`), pulling it where needed.
+/// Writes the image's file system, flat, into the new or empty folder `dir` (`image unpack`),
+/// pulling it where needed.
 struct UnpackedImage {
   std::string digest;
   std::uint64_t entries = 0;
   std::vector<std::string> warnings;
 };
 Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageReference& reference,
-                                   oci::PullPolicy policy, const std::string& dir, const PrepareContext& context);
+                                   oci::PullPolicy policy, const std::string& dir,
+                                   const PrepareContext& context);
 
 /// Removes an image's name, the blobs nothing names any more, and their layers
 /// but those in `layers_in_use` (diff ids in hex of running or kept containers).
 Result<oci::ImageStore::Removed> remove_image(Environment& environment, const std::string& text,
-                                              const std::vector<std::string>& layers_in_use, const std::stop_token& stop);
+                                              const std::vector<std::string>& layers_in_use,
+                                              const std::stop_token& stop);
 
 }  // namespace locald::builder

@@ -15,10 +15,11 @@ bool in_system_folder(const std::string& path) {
 }
 
 Result<void> check_target(const std::string& target, const std::string& asked) {
-  const bool bad = target == "/" || target == "/dev" || is_within(target, "/proc") || is_within(target, "/sys") ||
-                   is_within(target, "/dev/pts");
+  const bool bad = target == "/" || target == "/dev" || is_within(target, "/proc") ||
+                   is_within(target, "/sys") || is_within(target, "/dev/pts");
   if (!bad) return {};
-  return Error(Errc::denied, "mount at " + asked + (target == asked ? "" : " (in the image that is " + target + ")") +
+  return Error(Errc::denied, "mount at " + asked +
+                                 (target == asked ? "" : " (in the image that is " + target + ")") +
                                  ": nothing may be mounted over /, /dev, /proc and /sys")
       .with_hint("choose another target");
 }
@@ -31,7 +32,9 @@ Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::Im
     const std::string target = TRY(normal_path(mount.target, "the mount's target"));
     TRY(check_target(target, target));
     for (const PlannedMount& other : plan.mounts)
-      if (other.asked == target) return Error(Errc::invalid_input, "two mounts at " + target).with_hint("remove one of them");
+      if (other.asked == target)
+        return Error(Errc::invalid_input, "two mounts at " + target)
+            .with_hint("remove one of them");
     plan.mounts.push_back({.kind = mount.kind,
                            .source = mount.source,
                            .asked = target,
@@ -43,13 +46,17 @@ Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::Im
     const auto target = normal_path(text, "the image's VOLUME");
     // What the image says cannot be refused by its user, so what makes no sense in it is left out.
     if (!target || !check_target(*target, *target)) continue;
-    if (std::any_of(plan.mounts.begin(), plan.mounts.end(), [&](const PlannedMount& m) { return m.asked == *target; })) continue;
-    plan.mounts.push_back({.kind = VolumeMount::Kind::named, .source = {}, .asked = *target, .target = *target});
+    if (std::any_of(plan.mounts.begin(), plan.mounts.end(),
+                    [&](const PlannedMount& m) { return m.asked == *target; }))
+      continue;
+    plan.mounts.push_back(
+        {.kind = VolumeMount::Kind::named, .source = {}, .asked = *target, .target = *target});
   }
   for (PlannedMount& mount : plan.mounts)
-    mount.nested = std::any_of(plan.mounts.begin(), plan.mounts.end(), [&](const PlannedMount& other) {
-      return other.asked != mount.asked && is_within(mount.asked, other.asked);
-    });
+    mount.nested =
+        std::any_of(plan.mounts.begin(), plan.mounts.end(), [&](const PlannedMount& other) {
+          return other.asked != mount.asked && is_within(mount.asked, other.asked);
+        });
   plan.workdir_ = TRY(container_workdir(image, options));
   for (const char* file : {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
     if (!plan.inside_a_mount(file)) plan.own_files.emplace_back(file, file);
@@ -57,7 +64,8 @@ Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::Im
 }
 
 bool MountPlan::inside_a_mount(const std::string& path) const {
-  return std::any_of(mounts.begin(), mounts.end(), [&](const PlannedMount& m) { return is_within(path, m.asked); });
+  return std::any_of(mounts.begin(), mounts.end(),
+                     [&](const PlannedMount& m) { return is_within(path, m.asked); });
 }
 
 std::vector<std::string> MountPlan::interesting_paths() const {
@@ -75,8 +83,10 @@ std::vector<WantedPoint> MountPlan::wanted_points() const {
   std::vector<WantedPoint> points = {{"/dev"}, {"/proc"}, {"/sys"}};
   for (const auto& [file, target] : own_files) points.push_back({file, /*is_file=*/true});
   for (const PlannedMount& mount : mounts)
-    if (!mount.nested && !in_system_folder(mount.asked)) points.push_back({mount.asked, mount.is_file});
-  if (workdir_ != "/" && !in_system_folder(workdir_) && !inside_a_mount(workdir_)) points.push_back({workdir_});
+    if (!mount.nested && !in_system_folder(mount.asked))
+      points.push_back({mount.asked, mount.is_file});
+  if (workdir_ != "/" && !in_system_folder(workdir_) && !inside_a_mount(workdir_))
+    points.push_back({workdir_});
   return points;
 }
 
@@ -84,15 +94,18 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
   for (const char* path : {"/dev", "/proc", "/sys"}) {
     const PathFacts* at = facts.find(path);
     if (at == nullptr) return Error(Errc::failed, std::string("no facts about ") + path);
-    if (at->resolved != path || at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::other)
+    if (at->resolved != path || at->kind == PathFacts::Kind::file ||
+        at->kind == PathFacts::Kind::other)
       return Error(Errc::denied, std::string("the image's ") + path + " is no folder but " +
-                                     (at->resolved != path ? "a symlink to " + at->resolved : std::string("a file")))
+                                     (at->resolved != path ? "a symlink to " + at->resolved
+                                                           : std::string("a file")))
           .with_hint("such an image is broken or means harm; it is not started");
   }
   for (auto& [file, target] : own_files) {
     const PathFacts* at = facts.find(file);
     if (at == nullptr) return Error(Errc::failed, "no facts about " + file);
-    if (at->kind == PathFacts::Kind::folder || at->kind == PathFacts::Kind::other || in_system_folder(at->resolved))
+    if (at->kind == PathFacts::Kind::folder || at->kind == PathFacts::Kind::other ||
+        in_system_folder(at->resolved))
       return Error(Errc::denied, "the image's " + file + " is no file (it is " + at->resolved + ")")
           .with_hint("such an image is broken or means harm; it is not started");
     target = at->resolved;
@@ -102,11 +115,14 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     const PathFacts* at = facts.find(mount.asked);
     if (at == nullptr) return Error(Errc::failed, "no facts about " + mount.asked);
     TRY(check_target(at->resolved, mount.asked));
-    const bool fits = at->kind == PathFacts::Kind::missing || at->kind == (mount.is_file ? PathFacts::Kind::file : PathFacts::Kind::folder);
+    const bool fits = at->kind == PathFacts::Kind::missing ||
+                      at->kind == (mount.is_file ? PathFacts::Kind::file : PathFacts::Kind::folder);
     if (!fits)
-      return Error(Errc::invalid_input, "mount " + (mount.source.empty() ? "a volume" : mount.source) + " at " + mount.asked + ": " +
-                                            (mount.is_file ? "a file cannot stand where the image has a folder"
-                                                           : "a folder cannot stand where the image has a file"))
+      return Error(Errc::invalid_input,
+                   "mount " + (mount.source.empty() ? "a volume" : mount.source) + " at " +
+                       mount.asked + ": " +
+                       (mount.is_file ? "a file cannot stand where the image has a folder"
+                                      : "a folder cannot stand where the image has a file"))
           .with_hint("choose another target");
     mount.target = at->resolved;
   }
@@ -115,13 +131,16 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     if (!mount.nested) continue;
     const PlannedMount* outer = nullptr;
     for (const PlannedMount& other : mounts)
-      if (!other.nested && other.asked != mount.asked && is_within(mount.asked, other.asked)) outer = &other;
+      if (!other.nested && other.asked != mount.asked && is_within(mount.asked, other.asked))
+        outer = &other;
     if (outer != nullptr) mount.target = outer->target + mount.asked.substr(outer->asked.size());
     TRY(check_target(mount.target, mount.asked));
   }
-  if (const PathFacts* at = facts.find(workdir_); at != nullptr && !inside_a_mount(workdir_) &&
-                                                  (at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::other))
-    return Error(Errc::invalid_input, "the working folder " + workdir_ + " is no folder in the image");
+  if (const PathFacts* at = facts.find(workdir_);
+      at != nullptr && !inside_a_mount(workdir_) &&
+      (at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::other))
+    return Error(Errc::invalid_input,
+                 "the working folder " + workdir_ + " is no folder in the image");
   return {};
 }
 

@@ -20,12 +20,13 @@ struct WantedPoint {
 
 struct PlannedMount {
   VolumeMount::Kind kind = VolumeMount::Kind::named;
-  std::string source;    ///< the volume's name ("": without one), then its folder; a bind's path
-  std::string asked;     ///< the target as it was asked for
-  std::string target;    ///< resolved in the tree, after settle()
+  std::string source;  ///< the volume's name ("": without one), then its folder; a bind's path
+  std::string asked;   ///< the target as it was asked for
+  std::string target;  ///< resolved in the tree, after settle()
   bool read_only = false;
   bool is_file = false;  ///< a bind of a file
-  bool nested = false;   ///< lies in another mount of the user's: its place is there, not in the tree
+  bool nested =
+      false;  ///< lies in another mount of the user's: its place is there, not in the tree
   std::uint64_t tmpfs_bytes = 0;
 };
 

@@ -13,8 +13,13 @@ using Kind = VolumeMount::Kind;
 ImageFacts facts_of(const MountPlan& plan) {
   ImageFacts facts;
   for (const std::string& path : plan.interesting_paths())
-    facts.paths[path] = {.kind = PathFacts::Kind::missing, .resolved = path, .attributes = {}, .empty = false, .ancestors = {}};
-  for (const char* path : {"/dev", "/proc", "/sys"}) facts.paths[path].kind = PathFacts::Kind::folder;
+    facts.paths[path] = {.kind = PathFacts::Kind::missing,
+                         .resolved = path,
+                         .attributes = {},
+                         .empty = false,
+                         .ancestors = {}};
+  for (const char* path : {"/dev", "/proc", "/sys"})
+    facts.paths[path].kind = PathFacts::Kind::folder;
   return facts;
 }
 
@@ -35,7 +40,8 @@ TEST(MountPlan, TakesTheImagesVolumesThatTheUserDidNotReplace) {
 }
 
 TEST(MountPlan, RefusesPlacesThatAreTheKernels) {
-  for (const char* target : {"/", "/proc", "/proc/sys", "/sys/fs", "/dev", "/dev/pts", "/dev/pts/0"}) {
+  for (const char* target :
+       {"/", "/proc", "/proc/sys", "/sys/fs", "/dev", "/dev/pts", "/dev/pts/0"}) {
     const auto plan = MountPlan::make(with({{Kind::tmpfs, "", target}}), {});
     ASSERT_FALSE(plan) << target;
     EXPECT_EQ(plan.error().code(), Errc::denied) << target;
@@ -49,9 +55,13 @@ TEST(MountPlan, RefusesTwoMountsAtOnePlace) {
 }
 
 TEST(MountPlan, FollowsTheImagesSymlinksInsideTheRoot) {
-  MountPlan plan = MountPlan::make(with({{Kind::named, "x", "/var/run/x"}, {Kind::named, "y", "/var/run/x/y"}}), {}).value();
+  MountPlan plan =
+      MountPlan::make(with({{Kind::named, "x", "/var/run/x"}, {Kind::named, "y", "/var/run/x/y"}}),
+                      {})
+          .value();
   ImageFacts facts = facts_of(plan);
-  EXPECT_EQ(facts.find("/var/run/x/y"), nullptr) << "what lies in a mount is not looked for in the image";
+  EXPECT_EQ(facts.find("/var/run/x/y"), nullptr)
+      << "what lies in a mount is not looked for in the image";
   facts.paths["/var/run/x"].resolved = "/run/x";
   facts.paths["/etc/resolv.conf"].resolved = "/run/systemd/resolve/stub-resolv.conf";
   ASSERT_TRUE(plan.settle(facts));
@@ -68,17 +78,30 @@ TEST(MountPlan, RefusesAnImageThatLeadsAstray) {
     return plan.settle(facts);
   };
   EXPECT_TRUE(settled([](ImageFacts&) {}));
-  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/proc"].resolved = "/fake"; }).error().code(), Errc::denied);
-  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/dev"].kind = PathFacts::Kind::file; }).error().code(), Errc::denied);
-  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/x"].resolved = "/proc/self"; }).error().code(), Errc::denied);
-  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/x"].kind = PathFacts::Kind::file; }).error().code(), Errc::invalid_input);
-  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/etc/hosts"].kind = PathFacts::Kind::folder; }).error().code(), Errc::denied);
-  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/etc/hosts"].resolved = "/proc/1/mem"; }).error().code(), Errc::denied);
+  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/proc"].resolved = "/fake"; }).error().code(),
+            Errc::denied);
+  EXPECT_EQ(
+      settled([](ImageFacts& f) { f.paths["/dev"].kind = PathFacts::Kind::file; }).error().code(),
+      Errc::denied);
+  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/x"].resolved = "/proc/self"; }).error().code(),
+            Errc::denied);
+  EXPECT_EQ(
+      settled([](ImageFacts& f) { f.paths["/x"].kind = PathFacts::Kind::file; }).error().code(),
+      Errc::invalid_input);
+  EXPECT_EQ(settled([](ImageFacts& f) { f.paths["/etc/hosts"].kind = PathFacts::Kind::folder; })
+                .error()
+                .code(),
+            Errc::denied);
+  EXPECT_EQ(
+      settled([](ImageFacts& f) { f.paths["/etc/hosts"].resolved = "/proc/1/mem"; }).error().code(),
+      Errc::denied);
 }
 
 TEST(MountPlan, LeavesOurFilesOutWhereTheUserMountsOverEtc) {
   EXPECT_EQ(MountPlan::make(with({{Kind::bind, "/srv", "/etc"}}), {}).value().own_files.size(), 0u);
-  EXPECT_EQ(MountPlan::make(with({{Kind::bind, "/srv/h", "/etc/hosts"}}), {}).value().own_files.size(), 2u);
+  EXPECT_EQ(
+      MountPlan::make(with({{Kind::bind, "/srv/h", "/etc/hosts"}}), {}).value().own_files.size(),
+      2u);
 }
 
 TEST(MountPlan, MakesTheWorkingFolderUnlessAMountHasIt) {
@@ -86,7 +109,8 @@ TEST(MountPlan, MakesTheWorkingFolderUnlessAMountHasIt) {
     ContainerOptions options = with({{Kind::named, "x", "/x"}});
     options.workdir = workdir;
     const auto points = MountPlan::make(options, {}).value().wanted_points();
-    return std::any_of(points.begin(), points.end(), [&](const WantedPoint& p) { return p.path == workdir && !p.is_file; });
+    return std::any_of(points.begin(), points.end(),
+                       [&](const WantedPoint& p) { return p.path == workdir && !p.is_file; });
   };
   EXPECT_TRUE(wants("/app"));
   EXPECT_TRUE(wants("/x")) << "the mount's own point";

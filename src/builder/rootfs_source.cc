@@ -9,15 +9,21 @@
 
 namespace locald::builder {
 
-RootfsSource::RootfsSource(Environment& environment, std::string folder, ContainerOptions options, std::string container_key)
-    : environment_(environment), folder_(std::move(folder)), options_(std::move(options)), container_key_(std::move(container_key)) {}
+RootfsSource::RootfsSource(Environment& environment, std::string folder, ContainerOptions options,
+                           std::string container_key)
+    : environment_(environment),
+      folder_(std::move(folder)),
+      options_(std::move(options)),
+      container_key_(std::move(container_key)) {}
 
-Result<runtime::ContainerBundle> RootfsSource::prepare(const std::string& destination, const PrepareContext& context) {
+Result<runtime::ContainerBundle> RootfsSource::prepare(const std::string& destination,
+                                                       const PrepareContext& context) {
   const std::string where = "rootfs " + folder_;
   struct stat st {};
   if (::stat(folder_.c_str(), &st) != 0) {
     const int err = errno;
-    return Error::from_errno(err, where).with_hint("rootfs must name a folder that holds a root file system");
+    return Error::from_errno(err, where)
+        .with_hint("rootfs must name a folder that holds a root file system");
   }
   if (!S_ISDIR(st.st_mode)) return Error(Errc::invalid_input, where + ": not a folder");
   return assemble({.environment = environment_,

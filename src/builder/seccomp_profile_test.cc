@@ -11,7 +11,9 @@
 namespace locald::builder {
 namespace {
 
-const std::vector<std::string>& allowed(const oci::spec::Seccomp& filter) { return filter.syscalls[0].names; }
+const std::vector<std::string>& allowed(const oci::spec::Seccomp& filter) {
+  return filter.syscalls[0].names;
+}
 bool allows(const oci::spec::Seccomp& filter, const std::string& call) {
   return std::find(allowed(filter).begin(), allowed(filter).end(), call) != allowed(filter).end();
 }
@@ -20,17 +22,24 @@ TEST(Seccomp, IsAnAllowListForOneArchitecture) {
   const auto filter = default_seccomp({});
   EXPECT_EQ(filter.default_action, "SCMP_ACT_ERRNO");
   EXPECT_EQ(filter.architectures.size(), 1u);
-  EXPECT_EQ(std::set<std::string>(allowed(filter).begin(), allowed(filter).end()).size(), allowed(filter).size()) << "a name is there twice";
+  EXPECT_EQ(std::set<std::string>(allowed(filter).begin(), allowed(filter).end()).size(),
+            allowed(filter).size())
+      << "a name is there twice";
 }
 
 TEST(Seccomp, DeniesByAbsenceWhatContainersBreakOutWith) {
   const auto filter = default_seccomp({});
-  for (const char* call : {"keyctl", "add_key", "request_key", "io_uring_setup", "io_uring_enter", "bpf", "userfaultfd", "mount", "umount2",
-                           "setns", "unshare", "pivot_root", "kexec_load", "init_module", "open_by_handle_at", "perf_event_open", "reboot",
-                           "swapon", "settimeofday", "clock_settime", "iopl", "socket", "personality", "clone", "clone3", "fsopen",
-                           "move_mount", "open_tree", "pidfd_getfd"})
+  for (const char* call : {"keyctl",         "add_key",     "request_key",       "io_uring_setup",
+                           "io_uring_enter", "bpf",         "userfaultfd",       "mount",
+                           "umount2",        "setns",       "unshare",           "pivot_root",
+                           "kexec_load",     "init_module", "open_by_handle_at", "perf_event_open",
+                           "reboot",         "swapon",      "settimeofday",      "clock_settime",
+                           "iopl",           "socket",      "personality",       "clone",
+                           "clone3",         "fsopen",      "move_mount",        "open_tree",
+                           "pidfd_getfd"})
     EXPECT_FALSE(allows(filter, call)) << call;
-  for (const char* call : {"read", "execve", "openat", "futex", "epoll_wait", "rseq", "statx", "ptrace", "sendmsg", "chown", "setuid"})
+  for (const char* call : {"read", "execve", "openat", "futex", "epoll_wait", "rseq", "statx",
+                           "ptrace", "sendmsg", "chown", "setuid"})
     EXPECT_TRUE(allows(filter, call)) << call;
 }
 
@@ -47,7 +56,9 @@ TEST(Seccomp, LetsSocketsInByFamilyAndCloneWithoutNamespaces) {
       EXPECT_EQ(rule.args[0].value, 0x7E020000);
       EXPECT_EQ(rule.args[0].op, "SCMP_CMP_MASKED_EQ");
     }
-    if (rule.names[0] == "clone3") EXPECT_EQ(rule.errno_ret, 38u);
+    if (rule.names[0] == "clone3") {
+      EXPECT_EQ(rule.errno_ret, 38u);
+    }
   }
   EXPECT_EQ(families, (std::set<std::int64_t>{1, 2, 10, 16, 17}));
   EXPECT_FALSE(families.contains(38) || families.contains(40));
@@ -65,7 +76,9 @@ TEST(Seccomp, ReadsAProfileOfTheUsersOwn) {
   const std::string file = "/tmp/locald-seccomp-" + std::to_string(::getpid());
   ASSERT_TRUE(write_file_atomic(file, R"({"defaultAction":"SCMP_ACT_ALLOW"})"));
   EXPECT_EQ(choose_seccomp(file, {}).value()->default_action, "SCMP_ACT_ALLOW");
-  ASSERT_TRUE(write_file_atomic(file, R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["x"],"action":"a","includes":{}}]})"));
+  ASSERT_TRUE(write_file_atomic(
+      file,
+      R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["x"],"action":"a","includes":{}}]})"));
   const auto docker = choose_seccomp(file, {});
   ASSERT_FALSE(docker);
   EXPECT_NE(docker.error().hint().find("Docker"), std::string::npos);

@@ -132,13 +132,14 @@ Mount user_mount(const ReadyMount& ready, const HostFacts& host) {
     if (ready.read_only) m.options.emplace_back("ro");
     return m;
   }
-  Mount m{.destination = ready.target,
-          .source = ready.source,
-          .options = {"rbind", "rprivate", "nosuid", "nodev"}};
-  if (ready.read_only) {
-    m.options.emplace_back("ro");
-    if (host.recursive_read_only)
-      m.options.emplace_back("rro");  // without it mounts below stay writable
+  // Not "nosuid", "ro" …: those mean a remount, which in a user namespace fails where the
+  // source's own mount has a flag (noexec) that it would clear. The recursive ones only add.
+  Mount m{.destination = ready.target, .source = ready.source, .options = {"rbind", "rprivate"}};
+  if (host.recursive_read_only) {
+    m.options.insert(m.options.end(), {"rnosuid", "rnodev"});
+    if (ready.read_only) m.options.emplace_back("rro");
+  } else if (ready.read_only) {
+    m.options.emplace_back("ro");  // mounts below stay writable
   }
   return m;
 }

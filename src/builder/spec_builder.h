@@ -27,8 +27,8 @@ struct ReadyMount {
 /// What the host is like, asked once (Environment::host).
 struct HostFacts {
   runtime::IdMapKind id_map = runtime::IdMapKind::root;
-  std::uint64_t id_count = UINT64_MAX;    ///< ids 0 … n-1 exist in the containers' user namespace
-  bool recursive_read_only = true;        ///< mount_setattr(2): the runtime's "rro" works
+  std::uint64_t id_count = UINT64_MAX;  ///< ids 0 … n-1 exist in the containers' user namespace
+  bool recursive_read_only = true;      ///< mount_setattr(2): the runtime's "rro" and its like work
   std::vector<std::string> masked_paths;  ///< found on this host, besides Docker's fixed set
 };
 

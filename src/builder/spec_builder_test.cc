@@ -72,7 +72,10 @@ TEST(SpecBuilder, MakesTheSpecOfAnImageAsRoot) {
 
 TEST(SpecBuilder, MakesTheSpecOfAServiceRootlessWithTerminalAndMounts) {
   Case c;
-  c.host = {.id_map = IdMapKind::subuid, .id_count = 65537, .recursive_read_only = true, .masked_paths = {}};
+  c.host = {.id_map = IdMapKind::subuid,
+            .id_count = 65537,
+            .recursive_read_only = true,
+            .masked_paths = {}};
   c.options.hostname = "cache";
   c.options.user = "redis";
   c.options.tty = true;
@@ -80,7 +83,10 @@ TEST(SpecBuilder, MakesTheSpecOfAServiceRootlessWithTerminalAndMounts) {
   c.options.columns = 120;
   c.options.env = {{"REDIS_VERSION", "8"}, {"A", "options"}};
   c.env = {{"A", "context"}};
-  c.mounts = {{.kind = VolumeMount::Kind::bind, .source = "/home/u/conf", .target = "/data/conf", .read_only = true},
+  c.mounts = {{.kind = VolumeMount::Kind::bind,
+               .source = "/home/u/conf",
+               .target = "/data/conf",
+               .read_only = true},
               {.kind = VolumeMount::Kind::named, .source = "/store/v", .target = "/data"},
               {.kind = VolumeMount::Kind::tmpfs, .target = "/scratch", .tmpfs_bytes = 1048576}};
   expect_golden("rootless", c.build().value());
@@ -112,7 +118,8 @@ TEST(SpecBuilder, OrdersTheEnvironmentImageThenOptionsThenService) {
   EXPECT_TRUE(has_env(built, "HOME=/root"));
   EXPECT_TRUE(has_env(built, "HOSTNAME=abc123"));
   c.image.env.clear();
-  EXPECT_TRUE(has_env(c.build().value(), "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+  EXPECT_TRUE(has_env(c.build().value(),
+                      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
   c.options.tty = true;
   EXPECT_TRUE(has_env(c.build().value(), "TERM=xterm"));
 }
@@ -130,13 +137,17 @@ TEST(SpecBuilder, TakesTheUserOfTheOptionsBeforeTheImages) {
 
 TEST(SpecBuilder, RefusesIdsThatTheMapDoesNotHave) {
   Case c;
-  c.host = {.id_map = IdMapKind::single, .id_count = 1, .recursive_read_only = true, .masked_paths = {}};
+  c.host = {
+      .id_map = IdMapKind::single, .id_count = 1, .recursive_read_only = true, .masked_paths = {}};
   EXPECT_TRUE(c.build());
   EXPECT_TRUE(c.build().value().spec.process->user.additional_gids.empty());
   c.image.user = "redis";
   EXPECT_EQ(c.build().error().code(), Errc::unsupported);
   EXPECT_NE(c.build().error().hint().find("usermod --add-subuids"), std::string::npos);
-  c.host = {.id_map = IdMapKind::subuid, .id_count = 65537, .recursive_read_only = true, .masked_paths = {}};
+  c.host = {.id_map = IdMapKind::subuid,
+            .id_count = 65537,
+            .recursive_read_only = true,
+            .masked_paths = {}};
   EXPECT_TRUE(c.build());
   c.options.user = "65537";
   EXPECT_NE(c.build().error().hint().find("/etc/subuid"), std::string::npos);
@@ -170,15 +181,21 @@ TEST(SpecBuilder, RefusesAWorkingFolderInProc) {
 
 TEST(SpecBuilder, TakesNothingFromLabels) {
   EXPECT_TRUE(Case().build().value().spec.annotations.empty());
-  EXPECT_EQ(Case().build().value().spec.to_json().dump().find("must not appear"), std::string::npos);
+  EXPECT_EQ(Case().build().value().spec.to_json().dump().find("must not appear"),
+            std::string::npos);
 }
 
 TEST(SpecBuilder, LetsAMountOfTheUsersStandInForOurs) {
   Case c;
-  c.mounts = {{.kind = VolumeMount::Kind::tmpfs, .target = "/dev/shm"}, {.source = "/srv/etc", .target = "/etc"}};
+  c.mounts = {{.kind = VolumeMount::Kind::tmpfs, .target = "/dev/shm"},
+              {.source = "/srv/etc", .target = "/etc"}};
   const auto mounts = c.build().value().spec.mounts;
-  EXPECT_EQ(std::count_if(mounts.begin(), mounts.end(), [](const auto& m) { return m.destination == "/dev/shm"; }), 1);
-  EXPECT_EQ(std::count_if(mounts.begin(), mounts.end(), [](const auto& m) { return m.destination == "/etc/hosts"; }), 0);
+  EXPECT_EQ(std::count_if(mounts.begin(), mounts.end(),
+                          [](const auto& m) { return m.destination == "/dev/shm"; }),
+            1);
+  EXPECT_EQ(std::count_if(mounts.begin(), mounts.end(),
+                          [](const auto& m) { return m.destination == "/etc/hosts"; }),
+            0);
 }
 
 TEST(SpecBuilder, IgnoresAStopSignalOfTheImageThatIsNone) {

@@ -12,13 +12,16 @@ namespace locald::builder {
 /// a removal that was cut short is finished by the next one.
 
 /// A container's writable folder; one that is not there is fine.
-Result<void> remove_container(Environment& environment, const std::string& container_key, const std::stop_token& stop);
+Result<void> remove_container(Environment& environment, const std::string& container_key,
+                              const std::stop_token& stop);
 
 /// A project's volumes, named and without a name (`down --volumes`).
-Result<void> remove_volumes(Environment& environment, const std::string& project, const std::stop_token& stop);
+Result<void> remove_volumes(Environment& environment, const std::string& project,
+                            const std::stop_token& stop);
 
 /// One container's volumes without a name (`container run --rm`).
 Result<void> remove_anonymous_volumes(Environment& environment, const std::string& project,
-                                      const std::string& container_key, const std::stop_token& stop);
+                                      const std::string& container_key,
+                                      const std::stop_token& stop);
 
 }  // namespace locald::builder

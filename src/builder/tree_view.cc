@@ -222,7 +222,8 @@ Result<TreeView> TreeView::mount(const runtime::Rootfs& rootfs, const std::strin
   if (user_xattr) options += ",userxattr";
   if (!rootfs.lower_base.empty() && ::chdir(rootfs.lower_base.c_str()) != 0)
     return Error::from_errno(errno, "chdir to " + rootfs.lower_base);
-  const unsigned long flags = MS_NOSUID | MS_NODEV | (rootfs.upper.empty() ? static_cast<unsigned long>(MS_RDONLY) : 0ul);
+  const unsigned long flags =
+      MS_NOSUID | MS_NODEV | (rootfs.upper.empty() ? static_cast<unsigned long>(MS_RDONLY) : 0ul);
   if (::mount("overlay", root.c_str(), "overlay", flags, options.c_str()) != 0) {
     const int err = errno;
     (void)!::chdir("/");

@@ -22,7 +22,8 @@ class Tree : public ::testing::Test {
     ASSERT_NE(::mkdtemp(name), nullptr);
     top_ = name;
     ::umask(022);
-    for (const char* dir : {"/root", "/root/etc", "/root/run", "/root/srv", "/root/srv/full", "/root/deep", "/root/deep/er"})
+    for (const char* dir : {"/root", "/root/etc", "/root/run", "/root/srv", "/root/srv/full",
+                            "/root/deep", "/root/deep/er"})
       ASSERT_EQ(::mkdir((top_ + dir).c_str(), 0755), 0);
     write("/secret", "outside");
     write("/root/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
@@ -36,8 +37,12 @@ class Tree : public ::testing::Test {
     root_ = sys::open(top_ + "/root", O_PATH | O_DIRECTORY).value();
   }
   void TearDown() override { (void)remove_tree(top_); }
-  void write(const std::string& path, const std::string& text) { ASSERT_TRUE(write_file_atomic(top_ + path, text, 0644)); }
-  void link(const char* to, const std::string& at) { ASSERT_EQ(::symlink(to, (top_ + at).c_str()), 0); }
+  void write(const std::string& path, const std::string& text) {
+    ASSERT_TRUE(write_file_atomic(top_ + path, text, 0644));
+  }
+  void link(const char* to, const std::string& at) {
+    ASSERT_EQ(::symlink(to, (top_ + at).c_str()), 0);
+  }
   PathFacts at(const std::string& path) { return locate(root_.get(), path).value(); }
 
   std::string top_;
@@ -77,17 +82,20 @@ TEST_F(Tree, StopsAtAFileThatIsNoFolder) {
 }
 
 TEST_F(Tree, MakesMountPointsAndOnlyInside) {
-  EXPECT_EQ(make_mount_point(root_.get(), "/absolute/a/b", Kind::folder).value().kind, Kind::folder);
+  EXPECT_EQ(make_mount_point(root_.get(), "/absolute/a/b", Kind::folder).value().kind,
+            Kind::folder);
   EXPECT_TRUE(exists(top_ + "/root/run/a/b"));
   EXPECT_EQ(make_mount_point(root_.get(), "/etc/resolv.conf", Kind::file).value().kind, Kind::file);
   EXPECT_TRUE(exists(top_ + "/root/run/systemd/stub.conf"));
   EXPECT_EQ(make_mount_point(root_.get(), "/escape/x", Kind::folder).value().resolved, "/secret/x");
   EXPECT_EQ(read_file(top_ + "/secret").value(), "outside");
-  EXPECT_EQ(make_mount_point(root_.get(), "/srv", Kind::folder).value().kind, Kind::folder) << "what is there stays";
+  EXPECT_EQ(make_mount_point(root_.get(), "/srv", Kind::folder).value().kind, Kind::folder)
+      << "what is there stays";
 }
 
 TEST_F(Tree, CollectsUsersFromRegularFilesAlone) {
-  EXPECT_EQ(collect_facts(root_.get(), {"/srv"}).value().users.passwd, "root:x:0:0::/root:/bin/sh\n");
+  EXPECT_EQ(collect_facts(root_.get(), {"/srv"}).value().users.passwd,
+            "root:x:0:0::/root:/bin/sh\n");
   ASSERT_TRUE(remove_tree(top_ + "/root/etc/passwd"));
   ASSERT_EQ(::mkfifo((top_ + "/root/etc/passwd").c_str(), 0644), 0);
   const ImageFacts fifo = collect_facts(root_.get(), {}).value();  // would hang if it were opened

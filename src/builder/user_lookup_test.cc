@@ -6,14 +6,15 @@ namespace locald::builder {
 namespace {
 
 const UserDatabase kUsers = {
-    .passwd = "root:x:0:0:root:/root:/bin/sh\n"
-              "# a comment\n"
-              "\n"
-              "broken line\n"
-              "huge:x:99999999999:1:::\n"
-              "1000:x:5:5::/five:/bin/sh\n"
-              "redis:x:999:998:Redis:/data:/bin/false\n"
-              "nohome:x:7:7\n",
+    .passwd =
+        "root:x:0:0:root:/root:/bin/sh\n"
+        "# a comment\n"
+        "\n"
+        "broken line\n"
+        "huge:x:99999999999:1:::\n"
+        "1000:x:5:5::/five:/bin/sh\n"
+        "redis:x:999:998:Redis:/data:/bin/false\n"
+        "nohome:x:7:7\n",
     .group = "root:x:0:\nredis:x:998:\ntty:x:5:redis,other\nssl:x:101:redis\nbad:x:zz:redis\n",
     .problem = {}};
 
@@ -63,8 +64,10 @@ TEST(ResolveUser, NamesWhatItDoesNotFindAndWhatIsNear) {
   EXPECT_EQ(user.error().code(), Errc::not_found);
   EXPECT_EQ(user.error().message(), "user \"rediss\": not in the image's /etc/passwd");
   EXPECT_EQ(user.error().hint(), "did you mean \"redis\"?");
-  EXPECT_EQ(resolve_user("redis:nope", kUsers).error().message(), "group \"nope\": not in the image's /etc/group");
-  const auto none = resolve_user("app", {.passwd = "", .group = "", .problem = "/etc/passwd is no regular file"});
+  EXPECT_EQ(resolve_user("redis:nope", kUsers).error().message(),
+            "group \"nope\": not in the image's /etc/group");
+  const auto none =
+      resolve_user("app", {.passwd = "", .group = "", .problem = "/etc/passwd is no regular file"});
   EXPECT_NE(none.error().message().find("no regular file"), std::string::npos);
   EXPECT_NE(none.error().hint().find("give a number"), std::string::npos);
 }

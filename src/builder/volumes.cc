@@ -41,12 +41,15 @@ class Copier {
   Result<void> folder_content(int from, int to, int depth) {
     if (depth > 1024) return Error(Errc::invalid_input, "folders nested more than 1024 deep");
     const UniqueFd dir = TRY(sys::openat(from, ".", O_RDONLY | O_DIRECTORY));
-    return list_dir(dir.get(), [&](const std::string& name, unsigned char) { return entry(from, to, name, depth); });
+    return list_dir(dir.get(), [&](const std::string& name, unsigned char) {
+      return entry(from, to, name, depth);
+    });
   }
 
   Result<void> attributes(int from, int to, const struct stat& st) const {
     if (::fchown(to, st.st_uid, st.st_gid) != 0) return Error::from_errno(errno, "chown");
-    if (::fchmod(to, st.st_mode & 07777u) != 0) return Error::from_errno(errno, "chmod");  // after chown, which clears setuid
+    if (::fchmod(to, st.st_mode & 07777u) != 0)
+      return Error::from_errno(errno, "chmod");  // after chown, which clears setuid
     TRY(xattrs(from, to));
     const struct timespec times[2] = {st.st_atim, st.st_mtim};
     if (::futimens(to, times) != 0) return Error::from_errno(errno, "set times");
@@ -70,7 +73,9 @@ class Copier {
     if (st.st_nlink > 1) {
       const auto [known, first] = links_.try_emplace({st.st_dev, st.st_ino});
       if (!first) {
-        if (::linkat(AT_FDCWD, proc_path(known->second.get()).c_str(), to, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return {};
+        if (::linkat(AT_FDCWD, proc_path(known->second.get()).c_str(), to, name.c_str(),
+                     AT_SYMLINK_FOLLOW) == 0)
+          return {};
         return Error::from_errno(errno, "link " + name);
       }
       TRY(single(look.get(), to, name, st).context(name));
@@ -83,7 +88,8 @@ class Copier {
   Result<void> single(int look, int to, const std::string& name, const struct stat& st) const {
     if (S_ISREG(st.st_mode)) {
       const UniqueFd in = TRY(sys::open(proc_path(look), O_RDONLY));
-      const UniqueFd out = TRY(sys::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+      const UniqueFd out =
+          TRY(sys::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
       TRY(bytes(in.get(), out.get(), st.st_size));
       return attributes(look, out.get(), st);
     }
@@ -91,15 +97,18 @@ class Copier {
       std::array<char, 4097> target{};
       const ssize_t size = ::readlinkat(look, "", target.data(), target.size() - 1);
       if (size < 0) return Error::from_errno(errno, "readlink");
-      if (::symlinkat(target.data(), to, name.c_str()) != 0) return Error::from_errno(errno, "symlink");
+      if (::symlinkat(target.data(), to, name.c_str()) != 0)
+        return Error::from_errno(errno, "symlink");
     } else if (S_ISSOCK(st.st_mode)) {
       return {};  // means nothing without its listener
     } else if (::mknodat(to, name.c_str(), st.st_mode & (S_IFMT | 0600), st.st_rdev) != 0) {
       if (errno == EPERM && !S_ISFIFO(st.st_mode)) return {};  // a device, in a user namespace
       return Error::from_errno(errno, "mknod");
     }
-    if (::fchownat(to, name.c_str(), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0) return Error::from_errno(errno, "chown");
-    if (!S_ISLNK(st.st_mode) && ::fchmodat(to, name.c_str(), st.st_mode & 07777u, 0) != 0) return Error::from_errno(errno, "chmod");
+    if (::fchownat(to, name.c_str(), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+      return Error::from_errno(errno, "chown");
+    if (!S_ISLNK(st.st_mode) && ::fchmodat(to, name.c_str(), st.st_mode & 07777u, 0) != 0)
+      return Error::from_errno(errno, "chmod");
     const struct timespec times[2] = {st.st_atim, st.st_mtim};
     (void)::utimensat(to, name.c_str(), times, AT_SYMLINK_NOFOLLOW);
     return {};
@@ -120,7 +129,8 @@ class Copier {
       break;
     }
     struct stat st {};
-    if (::fstat(out, &st) == 0 && st.st_size != size) return Error(Errc::failed, "copied another number of bytes than there were");
+    if (::fstat(out, &st) == 0 && st.st_size != size)
+      return Error(Errc::failed, "copied another number of bytes than there were");
     return {};
   }
 
@@ -129,14 +139,18 @@ class Copier {
     const std::string path = proc_path(from);
     std::array<char, 65536> names;
     const ssize_t size = ::listxattr(path.c_str(), names.data(), names.size());
-    if (size < 0) return errno == ENOTSUP ? Result<void>() : Result<void>(Error::from_errno(errno, "list xattrs"));
-    for (ssize_t at = 0; at < size; at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1) {
+    if (size < 0)
+      return errno == ENOTSUP ? Result<void>()
+                              : Result<void>(Error::from_errno(errno, "list xattrs"));
+    for (ssize_t at = 0; at < size;
+         at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1) {
       const char* name = names.data() + at;
       if (std::strcmp(name, "security.selinux") == 0) continue;
       std::array<char, 65536> value;
       const ssize_t length = ::getxattr(path.c_str(), name, value.data(), value.size());
       if (length < 0) continue;
-      if (::fsetxattr(to, name, value.data(), static_cast<std::size_t>(length), 0) != 0 && errno != EPERM && errno != ENOTSUP)
+      if (::fsetxattr(to, name, value.data(), static_cast<std::size_t>(length), 0) != 0 &&
+          errno != EPERM && errno != ENOTSUP)
         return Error::from_errno(errno, std::string("set xattr ") + name);
     }
     return {};
@@ -156,14 +170,16 @@ std::string anonymous_volume_name(const std::string& key, const std::string& tar
 
 bool is_anonymous_volume(const std::string& name, const std::string& key) {
   if (!name.starts_with('_')) return false;
-  return key.empty() || (name.size() == key.size() + 14 && name.compare(1, key.size(), key) == 0 && name[key.size() + 1] == '_');
+  return key.empty() || (name.size() == key.size() + 14 && name.compare(1, key.size(), key) == 0 &&
+                         name[key.size() + 1] == '_');
 }
 
 Result<BindSource> check_bind(const std::string& source, const Paths& paths) {
   Result<std::string> real = canonical(source);
   if (!real) {
     if (real.error().code() == Errc::not_found)
-      return Error(Errc::not_found, "the folder or file " + source + " to be mounted does not exist")
+      return Error(Errc::not_found,
+                   "the folder or file " + source + " to be mounted does not exist")
           .with_hint("make it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
     return std::move(real).error().with_context("mount");
   }
@@ -173,15 +189,19 @@ Result<BindSource> check_bind(const std::string& source, const Paths& paths) {
     const std::string folder = canonical(ours).value_or(ours);
     const bool inside = is_within(*real, folder), around = is_within(folder, *real);
     if (inside || around)
-      return Error(Errc::denied, "mount " + source + ": it " + (*real == folder ? "is" : inside ? "lies in" : "contains") + " " + folder +
-                                     ", where locald keeps its own files")
+      return Error(Errc::denied, "mount " + source + ": it " +
+                                     (*real == folder ? "is"
+                                      : inside        ? "lies in"
+                                                      : "contains") +
+                                     " " + folder + ", where locald keeps its own files")
           .with_hint(around ? "mount a folder further down instead" : "mount another folder");
   }
   return BindSource{std::move(real).value(), S_ISDIR(st.st_mode)};
 }
 
-std::optional<std::string> bind_warning(const BindSource& bind, const std::string& target, const ResolvedUser& user,
-                                        const std::function<std::optional<std::uint32_t>(std::uint32_t)>& host_id) {
+std::optional<std::string> bind_warning(
+    const BindSource& bind, const std::string& target, const ResolvedUser& user,
+    const std::function<std::optional<std::uint32_t>(std::uint32_t)>& host_id) {
   struct stat st {};
   if (::stat(bind.path.c_str(), &st) != 0) return std::nullopt;
   const auto uid = host_id(user.uid);
@@ -196,10 +216,13 @@ std::optional<std::string> bind_warning(const BindSource& bind, const std::strin
     writable = (st.st_mode & (in_group ? S_IWGRP : S_IWOTH)) != 0;
   }
   if (writable) return std::nullopt;
-  const std::string who = (user.name.empty() ? "the service's user" : "\"" + user.name + "\"") + " (uid " + std::to_string(user.uid) +
-                          (uid && *uid != user.uid ? ", " + std::to_string(*uid) + " on this host" : "") + ")";
-  return who + " cannot write to " + bind.path + ", mounted at " + target + ": it belongs to uid " + std::to_string(st.st_uid) +
-         ". Ways out: a named volume; user = \"0\"; or chmod o+w " + shell_quote(bind.path);
+  const std::string who =
+      (user.name.empty() ? "the service's user" : "\"" + user.name + "\"") + " (uid " +
+      std::to_string(user.uid) +
+      (uid && *uid != user.uid ? ", " + std::to_string(*uid) + " on this host" : "") + ")";
+  return who + " cannot write to " + bind.path + ", mounted at " + target + ": it belongs to uid " +
+         std::to_string(st.st_uid) + ". Ways out: a named volume; user = \"0\"; or chmod o+w " +
+         shell_quote(bind.path);
 }
 
 Result<std::uint64_t> make_volume(int source_fd, const std::string& target) {
@@ -223,7 +246,8 @@ Result<std::uint64_t> make_volume(int source_fd, const std::string& target) {
       if (copier.count() != 0 && ::syncfs(to.get()) != 0) return Error::from_errno(errno, "syncfs");
     }
     // RENAME_NOREPLACE: whoever made it meanwhile was first.
-    if (::renameat2(dir.get(), staged.c_str(), dir.get(), name.c_str(), RENAME_NOREPLACE) != 0 && errno != EEXIST)
+    if (::renameat2(dir.get(), staged.c_str(), dir.get(), name.c_str(), RENAME_NOREPLACE) != 0 &&
+        errno != EEXIST)
       return Error::from_errno(errno, "rename");
     return {};
   };

@@ -20,7 +20,8 @@ std::string anonymous_volume_name(const std::string& key, const std::string& tar
 bool is_anonymous_volume(const std::string& name, const std::string& key);
 
 /// A bind's source, made sure of: it exists (nothing is created), is a folder or
-/// a regular file or socket, and neither lies in, contains nor is a folder of ours (robustness §2.3 rule 7).
+/// a regular file or socket, and neither lies in, contains nor is a folder of ours (robustness §2.3
+/// rule 7).
 struct BindSource {
   std::string path;  ///< canonical: no symlinks left
   bool is_folder = false;
@@ -30,8 +31,9 @@ Result<BindSource> check_bind(const std::string& source, const Paths& paths);
 /// Says aloud, where it is so, that `user` cannot write to the bind: path, uid on the host, and
 /// the way out. nullopt when it can.
 /// @param host_id  The host's number of an id of the container; nullopt where it has none.
-std::optional<std::string> bind_warning(const BindSource& bind, const std::string& target, const ResolvedUser& user,
-                                        const std::function<std::optional<std::uint32_t>(std::uint32_t)>& host_id);
+std::optional<std::string> bind_warning(
+    const BindSource& bind, const std::string& target, const ResolvedUser& user,
+    const std::function<std::optional<std::uint32_t>(std::uint32_t)>& host_id);
 
 /// Worker side: makes the folder `target` with what is in `source_fd` (a folder;
 /// -1: nothing, root's, 0755): content, owners, modes, xattrs, times, hard links;

@@ -28,7 +28,12 @@ class Volumes : public ::testing::Test {
     return st;
   }
   Paths paths() {
-    return Paths::from_env([&](const std::string& n) { return n == "LOCALD_HOME" ? std::optional(top_ + "/home") : std::nullopt; }, 1000).value();
+    return Paths::from_env(
+               [&](const std::string& n) {
+                 return n == "LOCALD_HOME" ? std::optional(top_ + "/home") : std::nullopt;
+               },
+               1000)
+        .value();
   }
   std::string top_;
 };
@@ -91,7 +96,8 @@ TEST_F(Volumes, BindsMustExistAndKeepOutOfOurFolders) {
   EXPECT_EQ(check_bind(top_ + "/link", paths()).value().path, top_ + "/project");
   EXPECT_EQ(check_bind(top_ + "/nope", paths()).error().code(), Errc::not_found);
   EXPECT_FALSE(exists(top_ + "/nope"));
-  for (const char* path : {"/home", "/home/data", "/home/run", "/home/state", "", "/project/../home/run"})
+  for (const char* path :
+       {"/home", "/home/data", "/home/run", "/home/state", "", "/project/../home/run"})
     EXPECT_EQ(check_bind(top_ + path, paths()).error().code(), Errc::denied) << path;
   EXPECT_EQ(check_bind("/", paths()).error().code(), Errc::denied);
 }
@@ -99,11 +105,16 @@ TEST_F(Volumes, BindsMustExistAndKeepOutOfOurFolders) {
 TEST_F(Volumes, WarnOfABindThatTheUserCannotWrite) {
   ASSERT_EQ(::mkdir((top_ + "/project").c_str(), 0755), 0);
   const BindSource bind = check_bind(top_ + "/project", paths()).value();
-  const auto subuids = [](std::uint32_t id) { return id == 0 ? std::optional(::getuid()) : std::optional(100000 + id - 1); };
-  ResolvedUser redis{.uid = 999, .gid = 999, .additional_gids = {999}, .home = "/", .name = "redis"};
+  const auto subuids = [](std::uint32_t id) {
+    return id == 0 ? std::optional(::getuid()) : std::optional(100000 + id - 1);
+  };
+  ResolvedUser redis{
+      .uid = 999, .gid = 999, .additional_gids = {999}, .home = "/", .name = "redis"};
   const auto warning = bind_warning(bind, "/data", redis, subuids);
   ASSERT_TRUE(warning);
-  EXPECT_NE(warning->find("\"redis\" (uid 999, 100998 on this host) cannot write to"), std::string::npos) << *warning;
+  EXPECT_NE(warning->find("\"redis\" (uid 999, 100998 on this host) cannot write to"),
+            std::string::npos)
+      << *warning;
   EXPECT_FALSE(bind_warning(bind, "/data", ResolvedUser{}, subuids));
   ASSERT_EQ(::chmod(bind.path.c_str(), 0777), 0);
   EXPECT_FALSE(bind_warning(bind, "/data", redis, subuids));

@@ -24,7 +24,9 @@ using Progress = std::function<void(Json)>;
 
 oci::IdMap id_map(const Json& job) {
   const std::string& name = job["id_map"].as_string();
-  return name == "root" ? oci::IdMap::root : name == "subuid" ? oci::IdMap::subuid : oci::IdMap::single;
+  return name == "root"     ? oci::IdMap::root
+         : name == "subuid" ? oci::IdMap::subuid
+                            : oci::IdMap::single;
 }
 
 runtime::Rootfs rootfs(const Json& job) {
@@ -48,7 +50,8 @@ struct Pulling {
 Result<Pulling> pulling(const Json& job, const Progress& progress) {
   Pulling p{.reference = TRY(oci::ImageReference::parse(TRY(job.get_string("image")))),
             .images = TRY(oci::ImageStore::open(job["images"].as_string())),
-            .layers = TRY(oci::LayerStore::open(job["layers"].as_string(), id_map(job), job["map_id"].as_string())),
+            .layers = TRY(oci::LayerStore::open(job["layers"].as_string(), id_map(job),
+                                                job["map_id"].as_string())),
             .options = {}};
   p.options.policy = TRY(oci::parse_pull_policy(TRY(job.get_string("policy"))));
   p.options.apply.id_map = id_map(job);
@@ -75,7 +78,8 @@ Result<Json> pull(const Json& job, const Progress& progress) {
 
 Result<Json> unpack(const Json& job, const Progress& progress) {
   Pulling p = TRY(pulling(job, progress));
-  const oci::UnpackResult result = TRY(oci::unpack(p.reference, p.images, p.layers, TRY(job.get_string("dir")), p.options));
+  const oci::UnpackResult result =
+      TRY(oci::unpack(p.reference, p.images, p.layers, TRY(job.get_string("dir")), p.options));
   return Json::object({{"digest", result.image.manifest_digest.str()},
                        {"entries", result.entries},
                        {"devices", result.skipped_devices},
@@ -86,13 +90,17 @@ Result<Json> unpack(const Json& job, const Progress& progress) {
 Result<void> dress_upper(const Json& job) {
   const std::vector<std::string> lowers = job["lowers"].as_strings();
   if (lowers.empty()) return {};
-  const std::string top = lowers.front().starts_with('/') ? lowers.front() : job["lower_base"].as_string() + "/" + lowers.front();
+  const std::string top = lowers.front().starts_with('/')
+                              ? lowers.front()
+                              : job["lower_base"].as_string() + "/" + lowers.front();
   struct stat st {};
   if (::stat(top.c_str(), &st) != 0) return Error::from_errno(errno, "look at " + top);
   const std::string& upper = job["upper"].as_string();
   const UniqueFd fd = TRY(sys::open(upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  if (::fchown(fd.get(), st.st_uid, st.st_gid) != 0) return Error::from_errno(errno, "chown " + upper);
-  if (::fchmod(fd.get(), st.st_mode & 07777u) != 0) return Error::from_errno(errno, "chmod " + upper);
+  if (::fchown(fd.get(), st.st_uid, st.st_gid) != 0)
+    return Error::from_errno(errno, "chown " + upper);
+  if (::fchmod(fd.get(), st.st_mode & 07777u) != 0)
+    return Error::from_errno(errno, "chmod " + upper);
   return {};
 }
 
@@ -100,15 +108,17 @@ Result<Json> facts(const Json& job, const Progress&) {
   if (job["fresh"].as_bool()) TRY(dress_upper(job));
   const TreeView tree = TRY(view(job));
   for (const Json& item : job["create"].as_array())
-    TRY(make_mount_point(tree.root(), item["path"].as_string(),
-                         item["kind"].as_string() == "file" ? PathFacts::Kind::file : PathFacts::Kind::folder));
+    TRY(make_mount_point(
+        tree.root(), item["path"].as_string(),
+        item["kind"].as_string() == "file" ? PathFacts::Kind::file : PathFacts::Kind::folder));
   return TRY(collect_facts(tree.root(), job["paths"].as_strings())).to_json();
 }
 
 Result<Json> volume(const Json& job, const Progress&) {
   const std::string target = TRY(job.get_string("target"));
   const TreeView tree = TRY(view(job));
-  const auto source = open_in_root(tree.root(), TRY(job.get_string("source")), O_PATH | O_DIRECTORY);
+  const auto source =
+      open_in_root(tree.root(), TRY(job.get_string("source")), O_PATH | O_DIRECTORY);
   if (!source && source.error().code() != Errc::not_found) return source.error();
   return Json::object({{"files", TRY(make_volume(source ? source->get() : -1, target))}});
 }
@@ -122,8 +132,10 @@ Result<Json> remove_trees(const Json& job, const Progress&) {
 }
 
 Result<Json> remove_layers(const Json& job, const Progress&) {
-  oci::LayerStore layers = TRY(oci::LayerStore::open(job["layers"].as_string(), id_map(job), job["map_id"].as_string()));
-  for (const std::string& text : job["diff_ids"].as_strings()) TRY(layers.remove(TRY(oci::Digest::parse(text))));
+  oci::LayerStore layers =
+      TRY(oci::LayerStore::open(job["layers"].as_string(), id_map(job), job["map_id"].as_string()));
+  for (const std::string& text : job["diff_ids"].as_strings())
+    TRY(layers.remove(TRY(oci::Digest::parse(text))));
   return Json::object();
 }
 
@@ -131,8 +143,12 @@ Result<Json> remove_layers(const Json& job, const Progress&) {
 
 runtime::WorkerHandler find_worker_job(const std::string& op) {
   static const std::pair<const char*, Result<Json> (*)(const Json&, const Progress&)> table[] = {
-      {"pull", pull},     {"unpack", unpack},             {"facts", facts},
-      {"volume", volume}, {"remove_trees", remove_trees}, {"remove_layers", remove_layers}};
+      {"pull", pull},
+      {"unpack", unpack},
+      {"facts", facts},
+      {"volume", volume},
+      {"remove_trees", remove_trees},
+      {"remove_layers", remove_layers}};
   for (const auto& [name, handler] : table)
     if (op == name) return handler;
   return {};

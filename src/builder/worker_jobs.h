@@ -10,12 +10,13 @@ namespace locald::builder {
 /// "scratch" (folders), "id_map" and "map_id" (Environment::run adds them).
 ///
 /// op             its members                                     result
-/// pull           image, policy                                   {digest, contacted, devices, warnings:[]}; progress as PullProgress
-/// unpack         image, policy, dir                              {digest, entries, devices, warnings:[]}; progress too
-/// facts          lowers:[], lower_base, paths:[], and to make mount points in a container's own folder:
+/// pull           image, policy                                   {digest, contacted, devices,
+/// warnings:[]}; progress as PullProgress unpack         image, policy, dir {digest, entries,
+/// devices, warnings:[]}; progress too facts          lowers:[], lower_base, paths:[], and to make
+/// mount points in a container's own folder:
 ///                upper, work, fresh: bool, create:[{path, kind}] ImageFacts
-/// volume         lowers:[], lower_base, source, target           {files}: `target` made with the content of `source`
-/// remove_trees   paths:[]                                        {}
+/// volume         lowers:[], lower_base, source, target           {files}: `target` made with the
+/// content of `source` remove_trees   paths:[]                                        {}
 /// remove_layers  diff_ids:[]                                     {}
 ///
 /// @return an empty handler for an op that is not in the table.

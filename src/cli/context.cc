@@ -72,21 +72,21 @@ Json resource_limits() {
     const char* name;
     __rlimit_resource number;
   };
-  constexpr Limit kLimits[] = {{"as", RLIMIT_AS},
-                               {"core", RLIMIT_CORE},
-                               {"cpu", RLIMIT_CPU},
-                               {"data", RLIMIT_DATA},
-                               {"fsize", RLIMIT_FSIZE},
-                               {"memlock", RLIMIT_MEMLOCK},
-                               {"msgqueue", RLIMIT_MSGQUEUE},
-                               {"nice", RLIMIT_NICE},
-                               {"nofile", RLIMIT_NOFILE},
-                               {"nproc", RLIMIT_NPROC},
-                               {"rss", RLIMIT_RSS},
-                               {"rtprio", RLIMIT_RTPRIO},
-                               {"rttime", RLIMIT_RTTIME},
-                               {"sigpending", RLIMIT_SIGPENDING},
-                               {"stack", RLIMIT_STACK}};
+  constexpr Limit kLimits[] = {{"AS", RLIMIT_AS},
+                               {"CORE", RLIMIT_CORE},
+                               {"CPU", RLIMIT_CPU},
+                               {"DATA", RLIMIT_DATA},
+                               {"FSIZE", RLIMIT_FSIZE},
+                               {"MEMLOCK", RLIMIT_MEMLOCK},
+                               {"MSGQUEUE", RLIMIT_MSGQUEUE},
+                               {"NICE", RLIMIT_NICE},
+                               {"NOFILE", RLIMIT_NOFILE},
+                               {"NPROC", RLIMIT_NPROC},
+                               {"RSS", RLIMIT_RSS},
+                               {"RTPRIO", RLIMIT_RTPRIO},
+                               {"RTTIME", RLIMIT_RTTIME},
+                               {"SIGPENDING", RLIMIT_SIGPENDING},
+                               {"STACK", RLIMIT_STACK}};
   const auto value = [](rlim_t limit) {
     return limit == RLIM_INFINITY ? Json(nullptr) : Json(limit);
   };

@@ -36,7 +36,7 @@ Result<Json> environment_options(const std::vector<std::string>& options);
 /// An image as the server needs it: paths of oci:DIR:TAG and the like made absolute.
 Result<std::string> image_name(const std::string& reference);
 
-/// {"nofile": [soft, hard], …}, null for infinity; and the umask, unchanged.
+/// {"NOFILE": [soft, hard], …}, null for infinity; and the umask, unchanged.
 Json resource_limits();
 unsigned umask_of_process();
 

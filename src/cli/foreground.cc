@@ -26,8 +26,8 @@ bool has_ended(const std::string& state) {
 /// then (after a signal) going down. One poll loop drives all three.
 class Foreground {
  public:
-  Foreground(ipc::Client& client, Signals signals)
-      : client_(client), signals_(std::move(signals)) {}
+  Foreground(Context& context, ipc::Client& client, Signals signals)
+      : context_(context), client_(client), signals_(std::move(signals)) {}
 
   Result<int> run(const Json& request);
 
@@ -39,11 +39,13 @@ class Foreground {
   Result<void> drain(std::optional<ipc::Call>& call,
                      Result<void> (Foreground::*handle)(ipc::Call::Item));
   Result<void> on_down(ipc::Call::Item item);
+  Result<void> watch_again(Error why);
   Result<void> interrupted();
   Result<void> print_logs();
   void say_state(const Json& service);
   bool all_ended() const;
 
+  Context& context_;
   ipc::Client& client_;
   Signals signals_;
   Json project_;  // the request's {"project": …}
@@ -55,6 +57,7 @@ class Foreground {
   std::map<std::string, Json> states_;       // the services, as last heard
   std::map<std::string, std::string> said_;  // what stderr was told of each
   int signals_seen_ = 0;
+  int reconnects_ = 0;
   bool gone_ = false;     // the project is down, by us or by another
   bool unheard_ = false;  // nobody reads stdout any more
 };
@@ -150,6 +153,15 @@ Result<void> Foreground::drain(std::optional<ipc::Call>& call,
   return {};
 }
 
+/// The server died or was upgraded: services go on, and so do we, with the next server.
+Result<void> Foreground::watch_again(Error why) {
+  watch_.reset();
+  if (++reconnects_ > 5) return why;
+  client_ = TRY(context_.connect());
+  watch_ = TRY(client_.start("watch", project_));
+  return {};
+}
+
 Result<void> Foreground::interrupted() {
   progress_.reset();
   ++signals_seen_;
@@ -187,7 +199,8 @@ Result<int> Foreground::run(const Json& request) {
     TRY(drain(up_, &Foreground::on_up));
     // As soon as the project is known its logs can be shown below the progress.
     if (!logs_ && !states_.empty() && !is_terminal(STDERR_FILENO)) TRY(open_logs());
-    TRY(drain(watch_, &Foreground::on_watch));
+    if (auto watched = drain(watch_, &Foreground::on_watch); !watched)
+      TRY(watch_again(std::move(watched).error()));
     TRY(drain(down_, &Foreground::on_down));
     const bool end = gone_ || (watch_ && signals_seen_ == 0 && all_ended());
     TRY(print_logs());
@@ -221,10 +234,10 @@ Result<int> Foreground::run(const Json& request) {
 
 }  // namespace
 
-Result<int> run_in_foreground(ipc::Client& client, const Json& request) {
+Result<int> run_in_foreground(Context& context, ipc::Client& client, const Json& request) {
   // Before anything is started, so that no Ctrl-C falls between.
   auto signals = TRY(Signals::create({SIGINT, SIGTERM, SIGHUP}));
-  return Foreground(client, std::move(signals)).run(request);
+  return Foreground(context, client, std::move(signals)).run(request);
 }
 
 }  // namespace locald::cli

@@ -10,7 +10,7 @@ namespace locald::cli {
 ///
 /// @return the exit code: 0 where all services ended well or were stopped by the
 ///         signal, 1 where one failed, 130 after a kill.
-Result<int> run_in_foreground(ipc::Client& client, const Json& request);
+Result<int> run_in_foreground(Context& context, ipc::Client& client, const Json& request);
 
 /// Says which services of an `up` reply failed, and why. @return the exit code.
 int report_up(const Json& reply);

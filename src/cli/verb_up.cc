@@ -21,7 +21,7 @@ Result<int> run(Context& context, const Args& args) {
     request.set("timeout_ms", *ms);
   }
   auto client = TRY(context.connect());
-  if (!args.has("detach") && !args.has("wait")) return run_in_foreground(client, request);
+  if (!args.has("detach") && !args.has("wait")) return run_in_foreground(context, client, request);
   Progress progress;
   const Json reply =
       TRY(client.call("up", request, [&](const Json& event) { progress.event(event); }));

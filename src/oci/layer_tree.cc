@@ -96,6 +96,9 @@ void LayerTree::forget(const std::string& path) {
   const std::string below = path + "/";
   for (auto at = dirs_.lower_bound(below); at != dirs_.end() && at->first.starts_with(below);)
     at = erase(at);
+  copied_.erase(path);
+  for (auto at = copied_.lower_bound(below); at != copied_.end() && at->starts_with(below);)
+    at = copied_.erase(at);
   by_name_.clear();
   lower_links_.clear();
 }
@@ -306,16 +309,16 @@ void LayerTree::mark_mine(LayerDir& dir) {
 
 void LayerTree::wrote(LayerDir& dir, const std::string& name) {
   dir.changed = true;
-  if (form_ == Form::overlay) {
-    if (!lower_links_.empty()) shadowed(join_path(dir.path, name));
-    return;
-  }
   mark_mine(dir);
   std::string path = join_path(dir.path, name);
-  if (LayerDir* made = known(path))
-    made->mine = true;
-  else
+  LayerDir* made = known(path);
+  if (made != nullptr) made->mine = true;
+  if (form_ == Form::overlay) {
+    shadowed(path);
+    copied_.erase(path);
+  } else if (made == nullptr) {
     written_.insert(std::move(path));
+  }
 }
 
 Result<void> LayerTree::drop(const std::string& name) {

@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -132,6 +133,7 @@ class LayerTree {
   Result<bool> hide(LayerDir& dir, const std::string& name);
   bool lower_hidden(const LayerDir& dir);
   Result<void> remove_whiteouts(LayerDir& dir);
+  Result<void> remove_copies(LayerDir& dir);
   Result<void> prune(LayerDir& dir);
   Result<bool> spare(LayerDir& dir, const std::string& name);
 
@@ -148,7 +150,8 @@ class LayerTree {
   std::list<LayerDir*> open_;  // those with a descriptor, least recently used first
   std::unordered_map<std::string, LayerDir*> by_name_;  // names as in the archive, already resolved
   std::unordered_set<std::string> lower_links_;  // symlinks of lower layers that by_name_ relies on
-  std::unordered_set<std::string> written_;      // flat form: what this layer has put where
+  std::set<std::string> copied_;  // overlay form: copies from below, not entries of this layer
+  std::unordered_set<std::string> written_;  // flat form: what this layer has put where
 };
 
 }  // namespace locald::oci

@@ -75,7 +75,26 @@ Result<void> LayerTree::copy_up(LayerDir& parent, const std::string& name, Lower
         return Error::from_errno(errno, "mknod " + path);
       TRY(attributes_.set_node(at, name, entry));
   }
-  wrote(parent, name);
+  parent.changed = true;
+  copied_.insert(path);
+  return {};
+}
+
+/// Takes away what was copied from below into `dir`, which shows nothing from below any more.
+Result<void> LayerTree::remove_copies(LayerDir& dir) {
+  const std::string below = join_path(dir.path, "");
+  std::vector<std::string> gone;
+  for (auto at = dirs_.lower_bound(below); at != dirs_.end() && at->first.starts_with(below); ++at)
+    if (!at->second.mine && !at->first.empty() &&
+        (gone.empty() || !at->first.starts_with(gone.back() + "/")))
+      gone.push_back(at->first);
+  for (auto at = copied_.lower_bound(below); at != copied_.end() && at->starts_with(below);) {
+    gone.push_back(*at);
+    at = copied_.erase(at);
+  }
+  for (const std::string& path : gone)
+    if (LayerDir* parent = known(parent_path(path)))
+      TRY(clear_way(*parent, std::string(last_part(path))));
   return {};
 }
 
@@ -86,6 +105,7 @@ Result<void> LayerTree::set_opaque(LayerDir& dir) {
         .with_hint(
             "the store's file system must support extended attributes (user.* without root)");
   dir.hides_lower = true;
+  TRY(remove_copies(dir));
   by_name_.clear();  // a name may have led through a symlink that is hidden now
   return {};
 }
@@ -96,6 +116,7 @@ Result<void> LayerTree::make_opaque(LayerDir& dir) {
   if (&dir != root_) return set_opaque(dir);
   // overlayfs asks no layer's root whether it is opaque: hide what is there name by name.
   const LowerTree* below = TRY(lower());
+  TRY(remove_copies(dir));
   for (const std::string& name : TRY(below->root_names())) {
     if (LayerDir* folder = known(name))
       TRY(set_opaque(*folder));
@@ -108,6 +129,7 @@ Result<void> LayerTree::make_opaque(LayerDir& dir) {
 /// Overlay form: a whiteout, unless this layer has something there. @return whether it has.
 Result<bool> LayerTree::hide(LayerDir& dir, const std::string& name) {
   const std::string path = join_path(dir.path, name);
+  if (copied_.erase(path) != 0) TRY(clear_way(dir, name));
   const int at = TRY(fd(dir));
   if (::mknodat(at, name.c_str(), S_IFCHR, 0) == 0) {
     dir.changed = true;
@@ -190,9 +212,11 @@ Result<void> LayerTree::whiteout(LayerDir& dir, const std::string& name) {
     dir.changed = true;
     return {};
   }
-  if (LayerDir* folder = known(path)) {
+  if (LayerDir* folder = known(path); folder != nullptr && folder->mine) {
     kept();
     return set_opaque(*folder);
+  } else if (folder != nullptr) {
+    TRY(clear_way(dir, name));
   }
   if (lower_hidden(dir)) return {};  // nothing of that name below
   if (TRY(hide(dir, name))) kept();

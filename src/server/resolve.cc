@@ -28,11 +28,6 @@ Result<std::string> read_regular(const std::string& path, std::size_t max_bytes)
   return read_all(fd.get(), max_bytes).context(path);
 }
 
-/// /a/b holds /a/b/c.
-bool holds(const std::string& outer, const std::string& inner) {
-  return outer == "/" || inner == outer || inner.starts_with(outer + "/");
-}
-
 class Resolver {
  public:
   explicit Resolver(const ResolveInput& input) : in_(input) {
@@ -199,20 +194,9 @@ class Resolver {
       if (!parsed) return problem(t.at, parsed.error());
       for (const VolumeConfig& other : out.volumes)
         if (other.target == parsed->target)
-          return problem(
-              t.at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
-      if (parsed->kind == VolumeConfig::Kind::bind) {
-        if (!exists(parsed->source))
-          return problem(t.at,
-                         Error(Errc::not_found, fmt::format("{} does not exist", parsed->source))
-                             .with_hint("make it first; a bind is never made silently"));
-        for (const std::string& folder : in_.guarded)
-          if (holds(folder, parsed->source) || holds(parsed->source, folder))
-            return problem(
-                t.at, Error(Errc::denied,
-                            fmt::format("{} may not be bound: locald keeps its own files in {}",
-                                        parsed->source, folder)));
-      }
+          return problem(t.at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
+      if (parsed->kind == VolumeConfig::Kind::bind)
+        if (auto fine = check_bind(parsed->source, in_.guarded); !fine) return problem(t.at, fine.error());
       out.volumes.push_back(std::move(*parsed));
     };
     const std::string home = variable("HOME").value_or("");

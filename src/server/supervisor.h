@@ -85,7 +85,7 @@ class Supervisor {
              std::shared_ptr<const ServiceConfig> active, std::uint64_t life, int restarts);
   /// One that ended while no server was there.
   void adopt_ended(const std::string& service, const std::string& instance, const std::string& nonce,
-                   const runtime::ExitStatus& exit, std::uint64_t life);
+                   const runtime::ExitStatus& exit, std::uint64_t life, int restarts);
 
   /// A state that was written down: an end, with the counts of restarts. Nothing runs.
   void restore(const std::string& service, ServiceState state, std::uint64_t life);

@@ -1,6 +1,7 @@
 #include "server/toml_front.h"
 
-#define TOML_EXCEPTIONS 0
+#define TOML_EXCEPTIONS 0   // errors are values here
+#define TOML_HEADER_ONLY 1  // the shared library is built with exceptions
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
@@ -8,8 +9,10 @@
 #include <functional>
 #include <initializer_list>
 
+#include "base/fs_at.h"
 #include "base/strings.h"
 #include "server/units.h"
+#include "server/user_config.h"
 
 namespace locald::server {
 namespace {
@@ -498,6 +501,29 @@ void read_project(const toml::table& root, Sink& sink, ProjectSpec& spec) {
 }
 
 }  // namespace
+
+Result<UserConfig> load_user_config(const std::string& path) {
+  UserConfig config;
+  auto text = read_file(path, 1u << 20);
+  if (!text) {
+    if (text.error().code() == Errc::not_found) return config;
+    return std::move(text).error();
+  }
+  Problems problems;
+  Sink sink{path, problems};
+  const toml::parse_result parsed = toml::parse(std::string_view(*text), std::string_view(path));
+  if (!parsed)
+    sink.add({static_cast<unsigned>(parsed.error().source().begin.line), static_cast<unsigned>(parsed.error().source().begin.column)},
+             "not TOML: " + std::string(parsed.error().description()));
+  else
+    read_table(parsed.table(), "the file", sink,
+               {{"runtime", [&](const toml::node& v, const std::string& at) {
+                   Text word;
+                   if (read_text(v, at, sink, word)) config.runtime = word.raw;
+                 }}});
+  if (!problems.empty()) return Error(Errc::invalid_input, describe(problems));
+  return config;
+}
 
 ParsedProject parse_project_toml(std::string_view text, const std::string& file) {
   ParsedProject out;

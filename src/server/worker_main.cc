@@ -22,7 +22,9 @@ int worker_main(int argc, char** argv) {
     if (std::string_view(argv[i]) == "--userns-fd") userns_fd = parse_u64(argv[i + 1]);
   }
   if (!job_fd) {
-    std::fputs("locald-server worker: --job-fd is missing (the server starts workers, people do not)\n", stderr);
+    std::fputs(
+        "locald-server worker: --job-fd is missing (the server starts workers, people do not)\n",
+        stderr);
     return 2;
   }
   // What jobs make has the modes they say, and they say them all.

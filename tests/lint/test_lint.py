@@ -30,6 +30,7 @@ GOOD = [
     ("runtime/a.cc", '#include "shim/protocol.h"\n#include "oci/digest.h"\n'),
     ("shim/a.cc", '#include "base/unique_fd.h"\n#include "shim/protocol.h"\n'),
     ("base/sys.cc", 'void f() { ::open("x", 0); }\n'),
+    ("oci/a.cc", 'void f() { ::openat(d, "x", O_PATH |\n O_CLOEXEC); }\n'),
     ("oci/a.cc", 'void f() { sys::open("x", 0); asio::post(x); }\n'),
     ("oci/a.cc", "// we never throw or popen(\nconst char* s = \"throw system(\";\n#include <curl/curl.h>\n"),
     ("oci/a.cc", 'auto s = R"(throw popen( " )";\n'),

@@ -14,8 +14,8 @@
 
 #include "base/fs_at.h"
 #include "base/strings.h"
-#include "builder/source_registry.h"
 #include "builder/image_source.h"
+#include "builder/source_registry.h"
 #include "builder/worker_jobs.h"
 #include "runtime/user_namespace.h"
 #include "runtime/worker.h"
@@ -46,11 +46,15 @@ int worker(int argc, char** argv) {
 Result<Json> run(int argc, char** argv) {
   const std::string home = argv[1], what = argv[2], destination = argv[3];
   const Paths paths = TRY(Paths::from_env(
-      [&](const std::string& name) { return name == "LOCALD_HOME" ? std::optional(home) : std::nullopt; }, ::getuid()));
+      [&](const std::string& name) {
+        return name == "LOCALD_HOME" ? std::optional(home) : std::nullopt;
+      },
+      ::getuid()));
   TRY(paths.create());
   std::optional<runtime::UserNamespace> userns;
   if (::getuid() != 0) userns.emplace(TRY(find_own_program("locald-shim")));
-  builder::Environment environment({.paths = paths, .server_binary = self(), .user_namespace = userns ? &*userns : nullptr});
+  builder::Environment environment(
+      {.paths = paths, .server_binary = self(), .user_namespace = userns ? &*userns : nullptr});
 
   builder::SourceRequest request;
   request.base_dir = "/";
@@ -95,7 +99,9 @@ Result<Json> run(int argc, char** argv) {
   };
   const auto source = TRY(builder::make_source(environment, std::move(request)));
   const auto now = [] { return std::chrono::steady_clock::now(); };
-  const auto us = [](auto d) { return std::chrono::duration_cast<std::chrono::microseconds>(d).count(); };
+  const auto us = [](auto d) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(d).count();
+  };
   const auto begin = now();
   const runtime::ContainerBundle bundle = TRY(source->prepare(destination, context));
   const auto first = us(now() - begin);
@@ -119,7 +125,10 @@ Result<Json> run(int argc, char** argv) {
                               {"fingerprint", source->fingerprint()},
                               {"phases", phases},
                               {"first_us", first}});
-  if (!warm.empty()) result.set("warm_us", Json::object({{"min", warm.front()}, {"median", warm[warm.size() / 2]}, {"max", warm.back()}}));
+  if (!warm.empty())
+    result.set("warm_us", Json::object({{"min", warm.front()},
+                                        {"median", warm[warm.size() / 2]},
+                                        {"max", warm.back()}}));
   return result;
 }
 

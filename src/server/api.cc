@@ -1,0 +1,108 @@
+#include "server/api.h"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "ipc/version.h"
+#include "server/doctor.h"
+
+namespace locald::server {
+
+Api::Api(World world) : world_(std::move(world)) {
+  const auto to = [](auto& object, auto member) -> Handler {
+    return [&object, member](const Json& body, const ReplyPtr& reply) { (object.*member)(body, reply); };
+  };
+  Projects& p = world_.projects;
+  handlers_ = {
+      {"version", to(*this, &Api::version)},
+      {"server/status", to(*this, &Api::server_status)},
+      {"server/stop", to(*this, &Api::server_stop)},
+      {"doctor", to(*this, &Api::doctor)},
+      {"up", to(p, &Projects::up)},
+      {"down", to(p, &Projects::down)},
+      {"start", to(p, &Projects::start)},
+      {"stop", to(p, &Projects::stop)},
+      {"restart", to(p, &Projects::restart)},
+      {"kill", to(p, &Projects::kill)},
+      {"status", to(p, &Projects::status)},
+      {"watch", to(p, &Projects::watch)},
+      {"logs", to(p, &Projects::logs)},
+      {"config/check", to(p, &Projects::config_check)},
+      {"project/forget", to(p, &Projects::forget)},
+      {"project/ls", to(p, &Projects::list)},
+      {"exec", to(world_.sessions, &Sessions::exec)},
+      {"attach", to(world_.sessions, &Sessions::attach)},
+      {"container/run", to(world_.containers, &Containers::run)},
+      {"container/ls", to(world_.containers, &Containers::list)},
+      {"container/rm", to(world_.containers, &Containers::remove)},
+      {"image/pull", to(world_.images, &Images::pull)},
+      {"image/ls", to(world_.images, &Images::list)},
+      {"image/rm", to(world_.images, &Images::remove)},
+      {"image/unpack", to(world_.images, &Images::unpack)},
+  };
+}
+
+void Api::handle(const Request& request, const ReplyPtr& reply) {
+  const auto it = handlers_.find(request.name);
+  if (it == handlers_.end())
+    return reply->error(Error(Errc::not_found, fmt::format("this server ({}) knows no request \"{}\"", ipc::kVersion, request.name))
+                            .with_hint("the server may be older than the command: locald server restart"));
+  if (ending_ && request.name != "version" && request.name != "server/status")
+    return reply->error(Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment"));
+  it->second(request.body, reply);
+}
+
+std::size_t Api::jobs() const { return world_.jobs.unfinished() + world_.launcher.unfinished(); }
+
+void Api::version(const Json&, const ReplyPtr& reply) {
+  reply->result(Json::object({{"version", ipc::kVersion}, {"build", ipc::kBuild}, {"pid", ::getpid()}, {"jobs", jobs()}}));
+}
+
+void Api::server_status(const Json&, const ReplyPtr& reply) {
+  const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count();
+  const std::string map = world_.user_namespace.map_id();
+  reply->result(Json::object({{"pid", ::getpid()},
+                              {"version", ipc::kVersion},
+                              {"build", ipc::kBuild},
+                              {"uptime_s", uptime},
+                              {"projects", world_.projects.count()},
+                              {"services", world_.projects.running_services()},
+                              {"containers", world_.containers.running()},
+                              {"jobs", jobs()},
+                              {"paths", Json::object({{"data", world_.paths.data()}, {"state", world_.paths.state()}, {"run", world_.paths.run()}})},
+                              {"id_map", map.empty() ? Json() : Json(map)}}));
+}
+
+void Api::server_stop(const Json& body, const ReplyPtr& reply) {
+  const auto end = [this, reply] {
+    reply->result(Json::object({{"services_left", world_.projects.running_services() + world_.containers.running()}}));
+    world_.end();
+  };
+  ending_ = true;
+  if (!body["all"].as_bool()) return end();
+  world_.projects.bring_all_down([this, end] { world_.containers.stop_all(end); });
+}
+
+void Api::doctor(const Json&, const ReplyPtr& reply) {
+  DoctorInputs inputs{world_.paths, world_.runtime_name, {}, ::geteuid() == 0, {}, {}};
+  const char* path = ::getenv("PATH");
+  inputs.search_path = std::string(path != nullptr ? path : "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin";
+  inputs.user_namespace = [&ns = world_.user_namespace]() -> Result<DoctorInputs::IdMap> {
+    (void)TRY(ns.fd());
+    return DoctorInputs::IdMap{ns.map_id(), ns.notice()};
+  };
+  world_.jobs.run<Json>(
+      "doctor",
+      [inputs](const std::stop_token& stop) {
+        Json checks = Json::array();
+        for (const Check& c : run_doctor(inputs, stop))
+          checks.push(Json::object({{"name", c.name}, {"status", to_string(c.status)}, {"message", c.message}, {"hint", c.hint}}));
+        return checks;
+      },
+      [reply](Json checks) { reply->result(Json::object({{"checks", std::move(checks)}})); });
+}
+
+}  // namespace locald::server

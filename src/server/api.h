@@ -1,0 +1,54 @@
+#pragma once
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "base/event_loop.h"
+#include "base/job_pool.h"
+#include "base/paths.h"
+#include "runtime/user_namespace.h"
+#include "server/containers.h"
+#include "server/http_server.h"
+#include "server/images.h"
+#include "server/projects.h"
+#include "server/runtime_launcher.h"
+#include "server/sessions.h"
+
+namespace locald::server {
+
+/// Request -> whoever answers it: the table of ipc/api.h. Loop thread only.
+class Api {
+ public:
+  struct World {
+    EventLoop& loop;
+    const Paths& paths;
+    JobPool& jobs;
+    Projects& projects;
+    Sessions& sessions;
+    Containers& containers;
+    Images& images;
+    RuntimeLauncher& launcher;
+    runtime::UserNamespace& user_namespace;
+    std::string runtime_name;         ///< as configured: "runc"
+    std::function<void()> end;        ///< ends the process, once replies are written
+  };
+  explicit Api(World world);
+
+  void handle(const Request& request, const ReplyPtr& reply);
+
+ private:
+  using Handler = std::function<void(const Json&, const ReplyPtr&)>;
+  void version(const Json& body, const ReplyPtr& reply);
+  void server_status(const Json& body, const ReplyPtr& reply);
+  void server_stop(const Json& body, const ReplyPtr& reply);
+  void doctor(const Json& body, const ReplyPtr& reply);
+  std::size_t jobs() const;
+
+  World world_;
+  std::map<std::string, Handler> handlers_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  bool ending_ = false;
+};
+
+}  // namespace locald::server

@@ -1,0 +1,361 @@
+#include "server/containers.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "builder/image_source.h"
+#include "builder/source_registry.h"
+#include "server/project_spec.h"
+#include "server/service_config.h"
+#include "server/state_file.h"
+#include "server/units.h"
+
+namespace locald::server {
+namespace {
+
+constexpr int kFormat = 1;
+constexpr const char* kProject = "container";  // whose volumes and logs
+
+std::string iso_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+std::string file_of(const Paths& paths) { return paths.state() + "/containers.json"; }
+
+/// The same rules as for a project's volumes: a bind's source is there, and is none of ours.
+Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts, const std::string& cwd, const std::string& home,
+                                                    const Paths& paths) {
+  std::vector<builder::VolumeMount> out;
+  for (const std::string& text : texts) {
+    builder::VolumeMount mount = TRY(builder::VolumeMount::parse(text, cwd, home));
+    if (mount.kind == builder::VolumeMount::Kind::bind) TRY(check_bind(mount.source, {paths.run(), paths.data(), paths.state()}));
+    out.push_back(std::move(mount));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Containers> Containers::load(World world, std::string& notice) {
+  Containers out(world);
+  const Json doc = TRY(load_state_file(file_of(world.paths), kFormat, notice));
+  for (const auto& [id, entry] : doc["containers"].as_object()) {
+    Container& c = out.all_[id];
+    c.id = id;
+    c.name = entry["name"].as_string();
+    c.image = entry["image"].as_string();
+    c.nonce = entry["nonce"].as_string();
+    c.command = entry["command"].as_strings();
+    c.state = entry["state"].as_string();
+    c.created_at = entry["created_at"].as_string();
+    c.started_at = entry["started_at"].as_string();
+    if (entry["exit_code"].is_int()) c.exit_code = static_cast<int>(entry["exit_code"].as_int());
+    if (entry["signal"].is_int()) c.signal = static_cast<int>(entry["signal"].as_int());
+    c.reason = entry["reason"].as_string();
+  }
+  return out;
+}
+
+void Containers::save() {
+  Json list = Json::object();
+  for (const auto& [id, c] : all_)
+    if (!c.rm)
+      list.set(id, Json::object({{"name", c.name},
+                                 {"image", c.image},
+                                 {"nonce", c.nonce},
+                                 {"command", c.command},
+                                 {"state", c.state},
+                                 {"created_at", c.created_at},
+                                 {"started_at", c.started_at},
+                                 {"exit_code", c.exit_code ? Json(*c.exit_code) : Json()},
+                                 {"signal", c.signal ? Json(*c.signal) : Json()},
+                                 {"reason", c.reason}}));
+  const Json doc = Json::object({{"containers", std::move(list)}});
+  if (auto written = save_state_file(file_of(world_.paths), kFormat, doc); !written)
+    fmt::print(stderr, "containers.json: {}\n", written.error().text());
+}
+
+void Containers::run(const Json& body, const ReplyPtr& reply) {
+  const auto request = [&]() -> Result<void> {
+    const std::string image = TRY(body.get_string("image"));
+    const std::string network = TRY(body.get_string_or("network", "host"));
+    if (network != "host" && !network.empty())
+      return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network)).with_hint("\"host\" is what there is");
+    builder::SourceRequest source;
+    source.kind = "image";
+    source.base_dir = TRY(body.get_string_or("cwd", ""));
+    const std::string pull = TRY(body.get_string_or("pull", "missing"));
+    source.settings = {{"image", image}, {"pull", pull.empty() ? "missing" : pull}};
+    builder::ContainerOptions& options = source.options;
+    options.project = kProject;
+    if (body["entrypoint"].is_string())
+      options.entrypoint = body["entrypoint"].as_string().empty() ? std::vector<std::string>() : std::vector{body["entrypoint"].as_string()};
+    else if (body["entrypoint"].is_array())
+      options.entrypoint = body["entrypoint"].as_strings();
+    std::vector<std::string> argv = TRY(body.get_strings("argv"));
+    if (!argv.empty()) options.command = argv;
+    for (const auto& [name, value] : body["env"].as_object()) options.env[name] = value.as_string();
+    options.user = TRY(body.get_string_or("user", ""));
+    options.workdir = TRY(body.get_string_or("workdir", ""));
+    options.tty = body["tty"].as_bool();
+    options.rows = static_cast<unsigned short>(body["rows"].as_int(24));
+    options.columns = static_cast<unsigned short>(body["columns"].as_int(80));
+    if (options.tty) options.env.emplace("TERM", "xterm");
+    options.mounts = TRY(mounts_of(TRY(body.get_strings("volumes")), source.base_dir, TRY(body.get_string_or("home", "")), world_.paths));
+
+    const std::string name = TRY(body.get_string_or("name", ""));
+    if (!name.empty()) {
+      if (!valid_name(name)) return Error(Errc::invalid_input, fmt::format("\"{}\" cannot be the name of a container", name));
+      for (const auto& [id, c] : all_)
+        if (c.name == name)
+          return Error(Errc::already_exists, fmt::format("there is a container {} already", name)).with_hint("remove it: locald container rm " + name);
+    }
+    const std::string id = random_hex(6);
+    Container& c = all_[id];
+    c.id = id;
+    c.name = name;
+    c.image = image;
+    c.nonce = random_hex(16);
+    c.command = argv;
+    c.rm = body["rm"].as_bool();
+    c.created_at = iso_now();
+    source.container_key = id;
+    options.hostname = name;
+
+    runtime::InstanceSpec instance;
+    instance.id = id;
+    instance.nonce = c.nonce;
+    instance.name = "container/" + (name.empty() ? id : name);
+    instance.meta = Json::object({{"container", true}, {"image", image}, {"rm", c.rm}, {"name", name}}).dump();
+    instance.tty = options.tty;
+    instance.rows = options.rows;
+    instance.columns = options.columns;
+    instance.open_stdin = body["stdin"].as_bool();
+    instance.hold = !body["detach"].as_bool();
+    // What is attached to and then removed has its output seen; a log of it nobody could ask for.
+    if (!c.rm || !instance.hold) instance.log_dir = world_.paths.service_log(kProject, id);
+
+    using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
+    auto job = world_.jobs.run<Started>(
+        "container run " + image,
+        [this, source = std::move(source), instance, reply](const std::stop_token& stop) -> Started {
+          const auto made = TRY(builder::make_source(world_.environment, source));
+          builder::PrepareContext context;
+          context.stop = stop;
+          context.progress = [this, reply](const builder::PrepareProgress& p) {
+            world_.loop.post([reply, event = Json::object({{"event", "progress"}, {"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}})] {
+              reply->event(event);
+            });
+          };
+          return world_.runtime.run_container(instance, *made, context);
+        },
+        [this, id, reply](Started started) {
+          const auto it = all_.find(id);
+          if (!started) {
+            const Error error = started.error();
+            discard(id, [reply, error](const Result<void>&) { reply->error(error); });
+            return;
+          }
+          if (it == all_.end()) return;
+          Container& made = it->second;
+          made.handle = std::move(*started);
+          reply->result(Json::object({{"id", id}, {"socket", made.handle->control_socket()}, {"nonce", made.nonce}}));
+          if (!made.rm) save();
+          listen(made);
+        });
+    // Whoever waits for a pull and goes does not want it any more.
+    if (!body["detach"].as_bool()) reply->on_hangup([job]() mutable { job.cancel(); });
+    return {};
+  };
+  if (auto done = request(); !done) reply->error(done.error());
+}
+
+void Containers::listen(Container& c) {
+  runtime::ServiceHandle::Events events;
+  events.started = [this, id = c.id](int pid) {
+    const auto it = all_.find(id);
+    if (it == all_.end()) return;
+    it->second.pid = pid;
+    it->second.state = "running";
+    it->second.started_at = iso_now();
+    if (!it->second.rm) save();
+  };
+  events.exited = [this, id = c.id](const runtime::ExitStatus& status) {
+    world_.loop.post([this, id, status] { ended(id, status); });
+  };
+  c.handle->listen(world_.loop, std::move(events));
+}
+
+void Containers::ended(const std::string& id, const runtime::ExitStatus& status) {
+  const auto it = all_.find(id);
+  if (it == all_.end()) return;
+  Container& c = it->second;
+  c.handle.reset();
+  c.pid = 0;
+  c.state = status.never_ran ? "failed" : "exited";
+  c.exit_code = status.signal ? std::nullopt : status.code;
+  c.signal = status.signal;
+  c.reason = status.reason;
+  if (c.rm) return discard(id, {});
+  save();
+  world_.jobs.run<Result<void>>(
+      "clean " + id, [&runtime = world_.runtime, id, nonce = c.nonce](const std::stop_token&) { return runtime.clean(id, nonce); },
+      [this, id](const Result<void>&) {
+        if (const auto found = all_.find(id); found != all_.end())
+          for (const auto& call : std::exchange(found->second.when_gone, {})) call();
+      });
+}
+
+/// Everything of it goes: runtime, writable layer, volumes without a name, log.
+void Containers::discard(const std::string& id, std::function<void(Result<void>)> done) {
+  const auto it = all_.find(id);
+  if (it == all_.end()) {
+    if (done) done({});
+    return;
+  }
+  const bool kept = !it->second.rm;
+  world_.jobs.run<Result<void>>(
+      "remove container " + id,
+      [this, id, nonce = it->second.nonce](const std::stop_token& stop) -> Result<void> {
+        TRY(world_.runtime.clean(id, nonce));
+        TRY(builder::remove_container(world_.environment, id, stop));
+        TRY(builder::remove_anonymous_volumes(world_.environment, kProject, id, stop));
+        const std::string log = world_.paths.service_log(kProject, id);
+        return remove_tree(log.substr(0, log.rfind('/')));
+      },
+      [this, id, kept, done = std::move(done)](Result<void> result) {
+        auto node = all_.extract(id);
+        if (kept) save();
+        if (!node.empty())
+          for (const auto& call : node.mapped().when_gone) call();
+        if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
+        if (done) done(std::move(result));
+      });
+}
+
+Json Containers::describe(const Container& c) const {
+  return Json::object({{"id", c.id},
+                       {"name", c.name.empty() ? Json() : Json(c.name)},
+                       {"image", c.image},
+                       {"command", c.command},
+                       {"state", c.state},
+                       {"pid", c.pid == 0 ? Json() : Json(c.pid)},
+                       {"created_at", c.created_at},
+                       {"started_at", c.started_at.empty() ? Json() : Json(c.started_at)},
+                       {"exit_code", c.exit_code ? Json(*c.exit_code) : Json()},
+                       {"signal", c.signal ? Json(signal_name(*c.signal)) : Json()},
+                       {"reason", c.reason.empty() ? Json() : Json(c.reason)},
+                       {"network", "host"}});
+}
+
+void Containers::list(const Json&, const ReplyPtr& reply) {
+  Json out = Json::array();
+  for (const auto& [id, c] : all_) out.push(describe(c));
+  reply->result(Json::object({{"containers", std::move(out)}}));
+}
+
+Result<Containers::Container*> Containers::find(const std::string& text) {
+  Container* found = nullptr;
+  for (auto& [id, c] : all_) {
+    if (id == text || (!c.name.empty() && c.name == text)) return &c;
+    if (!text.empty() && id.starts_with(text)) {
+      if (found != nullptr) return Error(Errc::invalid_input, fmt::format("\"{}\" means several containers", text)).with_hint("write more of its id");
+      found = &c;
+    }
+  }
+  if (found == nullptr) return Error(Errc::not_found, fmt::format("there is no container \"{}\"", text)).with_hint("see them: locald container ls");
+  return found;
+}
+
+void Containers::remove(const Json& body, const ReplyPtr& reply) {
+  const auto request = [&]() -> Result<void> {
+    const bool force = body["force"].as_bool();
+    std::vector<std::string> ids;
+    for (const std::string& text : TRY(body.get_strings("ids"))) {
+      Container& c = *TRY(find(text));
+      if (c.handle != nullptr && !force)
+        return Error(Errc::invalid_input, fmt::format("container {} is running", text)).with_hint("stop it at once and remove it: locald container rm -f " + text);
+      ids.push_back(c.id);
+    }
+    struct Work {
+      std::size_t left;
+      Json removed = Json::array();
+      std::optional<Error> error;
+    };
+    auto work = std::make_shared<Work>(Work{ids.size(), Json::array(), std::nullopt});
+    const auto one_done = [work, reply](const std::string& id, const Result<void>& result) {
+      if (result)
+        work->removed.push(id);
+      else if (!work->error)
+        work->error = result.error();
+      if (--work->left != 0) return;
+      if (work->error)
+        reply->error(*work->error);
+      else
+        reply->result(Json::object({{"removed", std::move(work->removed)}}));
+    };
+    if (ids.empty()) reply->result(Json::object({{"removed", Json::array()}}));
+    for (const std::string& id : ids) {
+      Container& c = all_.at(id);
+      if (c.handle == nullptr) {
+        discard(id, [one_done, id](const Result<void>& result) { one_done(id, result); });
+        continue;
+      }
+      // Its end does the rest: as one with --rm it is discarded then.
+      c.rm = true;
+      c.when_gone.push_back([one_done, id] { one_done(id, {}); });
+      TRY(c.handle->stop(SIGKILL, std::chrono::milliseconds(0)));
+    }
+    save();
+    return {};
+  };
+  if (auto done = request(); !done) reply->error(done.error());
+}
+
+void Containers::adopt(const Json& meta, const std::string& instance, const std::string& nonce,
+                       std::unique_ptr<runtime::ServiceHandle> live, const runtime::ExitStatus& exit) {
+  Container& c = all_[instance];
+  if (c.id.empty()) {
+    c.id = instance;
+    c.name = meta["name"].as_string();
+    c.image = meta["image"].as_string();
+    c.created_at = iso_now();
+    c.rm = meta["rm"].as_bool(true);
+  }
+  c.nonce = nonce;
+  if (live == nullptr) return ended(instance, exit);
+  c.handle = std::move(live);
+  listen(c);
+}
+
+void Containers::settle() {
+  for (auto& [id, c] : all_)
+    if (c.handle == nullptr && (c.state == "running" || c.state == "starting")) {
+      c.state = "exited";
+      c.reason = "how it ended is unknown: no server was there";
+    }
+}
+
+std::size_t Containers::running() const {
+  return static_cast<std::size_t>(std::count_if(all_.begin(), all_.end(), [](const auto& e) { return e.second.handle != nullptr; }));
+}
+
+void Containers::stop_all(std::function<void()> done) {
+  auto left = std::make_shared<std::size_t>(1);
+  const auto one = [left, done] {
+    if (--*left == 0) done();
+  };
+  for (auto& [id, c] : all_) {
+    if (c.handle == nullptr) continue;
+    ++*left;
+    c.when_gone.push_back(one);
+    (void)c.handle->stop(0, std::chrono::seconds(10));
+  }
+  one();
+}
+
+}  // namespace locald::server

@@ -1,0 +1,32 @@
+#pragma once
+#include "base/event_loop.h"
+#include "base/job_pool.h"
+#include "builder/bundle_source.h"
+#include "builder/environment.h"
+#include "server/reply.h"
+
+namespace locald::server {
+
+/// Requests about the image store: each a job. Loop thread only.
+class Images {
+ public:
+  struct World {
+    EventLoop& loop;
+    builder::Environment& environment;
+    JobPool& jobs;
+  };
+  explicit Images(World world) : world_(world) {}
+
+  void pull(const Json& body, const ReplyPtr& reply);
+  void list(const Json& body, const ReplyPtr& reply);
+  void remove(const Json& body, const ReplyPtr& reply);
+  void unpack(const Json& body, const ReplyPtr& reply);
+
+ private:
+  /// Runs `work` with progress going to the client; hanging up cancels.
+  void run(const std::string& name, const ReplyPtr& reply,
+           std::function<Result<Json>(builder::Environment&, const builder::PrepareContext&)> work);
+  World world_;
+};
+
+}  // namespace locald::server

@@ -1,0 +1,280 @@
+// locald-server: wires the rooms together, and runs the loop. `run` is the server,
+// `worker` one job inside the user namespace (worker_main.h).
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "base/event_loop.h"
+#include "base/fs_at.h"
+#include "base/job_pool.h"
+#include "base/paths.h"
+#include "base/spawn.h"
+#include "base/sys.h"
+#include "builder/environment.h"
+#include "builder/image_source.h"
+#include "ipc/version.h"
+#include "runtime/orphans.h"
+#include "runtime/process_runtime.h"
+#include "runtime/user_namespace.h"
+#include "server/api.h"
+#include "server/containers.h"
+#include "server/http_server.h"
+#include "server/images.h"
+#include "server/project_registry.h"
+#include "server/projects.h"
+#include "server/runtime_launcher.h"
+#include "server/sessions.h"
+#include "server/user_config.h"
+#include "server/worker_main.h"
+
+namespace locald::server {
+namespace {
+
+/// One line of the server's log: what a person looks for there.
+void log(const std::string& text) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  tm t{};
+  ::gmtime_r(&now.tv_sec, &t);
+  fmt::print(stderr, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {}\n", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
+             t.tm_sec, now.tv_nsec / 1000000, text);
+}
+
+/// Many services are many descriptors. Host services get the limits that `up` sent, not these.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::string find_runtime(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* path = ::getenv("PATH");
+  return find_program(name, std::string(path != nullptr ? path : "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin").value_or("");
+}
+
+class Server {
+ public:
+  explicit Server(Paths paths) : paths_(std::move(paths)), jobs_(loop_, 8) {}
+
+  Result<int> run() {
+    TRY(paths_.create());
+    auto lock = lock_file(paths_.server_lock(), /*wait=*/false);
+    if (!lock) {
+      if (lock.error().code() == Errc::already_exists)
+        return Error(Errc::already_exists, "a server is running already").with_hint("see it: locald server status");
+      return std::move(lock).error();
+    }
+    lock_ = std::move(*lock);
+    const UserConfig config = TRY(load_user_config(paths_.config_file()));
+    const std::string shim = TRY(find_own_program("locald-shim"));
+    TRY(runtime::become_subreaper());
+    raise_descriptor_limit();
+    log(fmt::format("locald-server {} ({}) starts, pid {}", ipc::kVersion, ipc::kBuild, ::getpid()));
+
+    user_namespace_ = std::make_unique<runtime::UserNamespace>(shim);
+    const auto userns = [ns = user_namespace_.get()] { return ns->fd(); };
+    environment_ = std::make_unique<builder::Environment>(
+        builder::Environment::Options{paths_, TRY(find_own_program("locald-server")), user_namespace_.get(), {}});
+    runtime_ = std::make_unique<runtime::ProcessRuntime>(
+        runtime::ProcessRuntime::Options{paths_, shim, find_runtime(config.runtime), userns});
+    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_});
+    std::string notice;
+    auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
+    if (!notice.empty()) log(std::exchange(notice, {}));
+    projects_ = std::make_unique<Projects>(
+        Projects::World{loop_, *launcher_, paths_, jobs_,
+                        [this](const std::string& project, const std::vector<std::string>& services, bool volumes, const std::stop_token& stop) {
+                          return remove_data(*environment_, project, services, volumes, stop);
+                        }},
+        std::move(registry));
+    sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
+    containers_ = std::make_unique<Containers>(
+        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_}, notice)));
+    if (!notice.empty()) log(notice);
+    images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
+    api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *launcher_,
+                                            *user_namespace_, config.runtime, [this] { end(); }});
+    TRY(watch_signals());
+    TRY(adopt());
+
+    const UniqueFd run_dir = TRY(sys::open(paths_.run(), O_RDONLY | O_DIRECTORY));
+    http_ = std::make_unique<HttpServer>(loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
+                                         std::string(ipc::kBuild),
+                                         [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
+    loop_.run();
+    log("locald-server ends; services go on");
+    return 0;
+  }
+
+ private:
+  /// Signals are blocked in every thread and read here. Children get a fresh mask (base/spawn.h).
+  Result<void> watch_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, s);
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+    signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_) return Error::from_errno(errno, "signalfd");
+    signal_watch_ = loop_.watch_readable(signals_.get(), [this] {
+      signalfd_siginfo info{};
+      bool stop = false, child = false;
+      while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+        stop = stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+        child = child || info.ssi_signo == SIGCHLD;
+      }
+      if (child) runtime::reap_orphans();
+      if (stop) end();
+    });
+    return {};
+  }
+
+  /// Takes over what earlier servers left, before the first request is answered.
+  Result<void> adopt() {
+    for (const std::string& problem : projects_->restore()) log(problem);
+    std::vector<runtime::ProcessRuntime::Found> found = TRY(runtime_->find_instances());
+    std::size_t live = 0;
+    std::map<std::string, std::set<std::string>> adopted;
+    // The newest life of a service first: an older one can only be a remainder.
+    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+      const auto life = [](const auto& f) {
+        const auto meta = Json::parse(f.meta);
+        return meta ? (*meta)["life"].as_int() : 0;
+      };
+      return life(a) > life(b);
+    });
+    for (auto& f : found) {
+      const auto parsed = Json::parse(f.meta);
+      const Json meta = parsed ? *parsed : Json();
+      if (f.live != nullptr) {
+        ++live;
+        (void)user_namespace_->adopt(f.live->shim_pid());
+      }
+      const std::string& project_name = meta["project"].as_string();
+      const std::string& service = meta["service"].as_string();
+      if (meta["container"].as_bool()) {
+        containers_->adopt(meta, f.id, f.nonce, std::move(f.live), f.exit);
+        continue;
+      }
+      if (meta["exec"].as_bool()) {
+        sessions_->adopt(f.id, f.nonce, std::move(f.live));
+        continue;
+      }
+      Project* project = projects_->find(project_name);
+      const Supervisor::Unit* unit = project != nullptr ? project->supervisor().find(service) : nullptr;
+      if (unit == nullptr || adopted[project_name].contains(service)) {
+        log(fmt::format("instance {} of {}/{} belongs to nothing that is up: removed", f.id, project_name, service));
+        if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
+        sessions_->adopt(f.id, f.nonce, std::move(f.live));
+        continue;
+      }
+      adopted[project_name].insert(service);
+      const auto number = static_cast<std::uint64_t>(meta["life"].as_int());
+      const int restarts = static_cast<int>(meta["restarts"].as_int());
+      if (f.live != nullptr) {
+        launcher_->remember(f.live->shim_pid(), f.id, project_name + "/" + service);
+        project->supervisor().adopt(service, std::move(f.live), unit->config, number, restarts);
+      } else {
+        project->supervisor().adopt_ended(service, f.id, f.nonce, f.exit, number, restarts);
+      }
+    }
+    projects_->settle(adopted);
+    containers_->settle();
+    if (!found.empty()) log(fmt::format("adopted {} running of {} instances", live, found.size()));
+    return {};
+  }
+
+  void end() {
+    if (std::exchange(ending_, true)) return;
+    if (http_ == nullptr) return loop_.stop();
+    // The socket goes first: who comes now starts another server, which waits for our lock.
+    http_->close([this] { loop_.stop(); });
+  }
+
+  static Result<void> remove_data(builder::Environment& environment, const std::string& project, const std::vector<std::string>& services,
+                                  bool volumes, const std::stop_token& stop);
+
+  Paths paths_;
+  EventLoop loop_;
+  UniqueFd lock_, signals_;
+  std::unique_ptr<runtime::UserNamespace> user_namespace_;
+  std::unique_ptr<builder::Environment> environment_;
+  std::unique_ptr<runtime::ProcessRuntime> runtime_;
+  JobPool jobs_;
+  std::unique_ptr<RuntimeLauncher> launcher_;
+  std::unique_ptr<Projects> projects_;
+  std::unique_ptr<Sessions> sessions_;
+  std::unique_ptr<Containers> containers_;
+  std::unique_ptr<Images> images_;
+  std::unique_ptr<Api> api_;
+  std::unique_ptr<HttpServer> http_;
+  EventLoop::Handle signal_watch_;
+  bool ending_ = false;
+};
+
+/// Writable layers of the project's containers (all generations of a service's configuration), and its volumes.
+Result<void> Server::remove_data(builder::Environment& environment, const std::string& project, const std::vector<std::string>& services,
+                                 bool volumes, const std::stop_token& stop) {
+  std::vector<std::string> keys;
+  auto dir = sys::open(environment.paths().containers(), O_RDONLY | O_DIRECTORY);
+  if (dir)
+    TRY(list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
+      // Names hold no dots (container_key).
+      if (key.starts_with(project + ".")) keys.push_back(key);
+      return {};
+    }));
+  for (const std::string& key : keys) TRY(builder::remove_container(environment, key, stop));
+  (void)services;
+  if (volumes) TRY(builder::remove_volumes(environment, project, stop));
+  return {};
+}
+
+int run_server() {
+  // Few arenas: many short-lived threads must not each keep memory of their own.
+  ::mallopt(M_ARENA_MAX, 2);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::umask(077);
+  if (::chdir("/") != 0) return 1;
+  auto paths = Paths::from_process();
+  if (!paths) {
+    fmt::print(stderr, "locald-server: {}\n", paths.error().text());
+    return 1;
+  }
+  Server server(std::move(*paths));
+  auto code = server.run();
+  if (!code) {
+    log("cannot go on: " + code.error().text());
+    return 1;
+  }
+  // Jobs under way are cancelled by the destructors; threads that wait for a child end with it.
+  return *code;
+}
+
+}  // namespace
+}  // namespace locald::server
+
+int main(int argc, char** argv) {
+  const std::string_view verb = argc > 1 ? argv[1] : "";
+  if (verb == "worker") return locald::server::worker_main(argc, argv);
+  if (verb == "run" && argc == 2) return locald::server::run_server();
+  if (verb == "--version") {
+    fmt::print("locald-server {} ({})\n", locald::ipc::kVersion, locald::ipc::kBuild);
+    return 0;
+  }
+  fmt::print(stderr, "usage: locald-server run\nPeople use: locald server run\n");
+  return 2;
+}

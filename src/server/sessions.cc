@@ -1,0 +1,105 @@
+#include "server/sessions.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/strings.h"
+#include "server/runtime_launcher.h"
+
+namespace locald::server {
+
+void Sessions::exec(const Json& body, const ReplyPtr& reply) {
+  const auto request = [&]() -> Result<void> {
+    Project& project = *TRY(world_.projects.find_up(body));
+    const std::string service = TRY(body.get_string("service"));
+    const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
+    if (unit.state.phase != Phase::running)
+      return Error(Errc::invalid_input, fmt::format("{} is {}{}", service, to_string(unit.state.phase),
+                                                    unit.state.reason.empty() ? "" : ": " + unit.state.reason))
+          .with_hint(fmt::format("start it: locald start {}", service));
+    std::vector<std::string> argv = TRY(body.get_strings("argv"));
+    if (argv.empty()) return Error(Errc::invalid_input, "exec: no command").with_hint("for example: locald exec " + service + " -- sh");
+    const std::string user = TRY(body.get_string_or("user", ""));
+    const std::string cwd = TRY(body.get_string_or("cwd", ""));
+
+    runtime::InstanceSpec instance;
+    instance.id = random_hex(6);
+    instance.nonce = random_hex(16);
+    instance.name = project.name() + "/" + service + " exec";
+    instance.meta = Json::object({{"exec", true}, {"project", project.name()}, {"service", service}}).dump();
+    instance.tty = body["tty"].as_bool();
+    instance.rows = static_cast<unsigned short>(body["rows"].as_int(24));
+    instance.columns = static_cast<unsigned short>(body["columns"].as_int(80));
+    instance.open_stdin = body["stdin"].as_bool();
+    instance.hold = true;
+
+    const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
+    std::function<Result<std::unique_ptr<runtime::ServiceHandle>>()> start;
+    if (config.kind == ServiceKind::exec) {
+      if (!user.empty()) return Error(Errc::unsupported, fmt::format("{} is a host process: it has no other users", service));
+      runtime::HostProcess process = host_process(config, *unit.user, std::move(argv));
+      if (!cwd.empty()) process.cwd = cwd;
+      for (const auto& [name, value] : body["env"].as_object()) process.env.push_back(name + "=" + value.as_string());
+      start = [&runtime = world_.runtime, instance, process] { return runtime.run_host(instance, process); };
+    } else {
+      runtime::ExecSpec spec{std::move(argv), {}, user.empty() ? config.user : user, cwd};
+      for (const auto& [name, value] : body["env"].as_object()) spec.env.push_back(name + "=" + value.as_string());
+      if (instance.tty && !body["env"].contains("TERM")) spec.env.push_back("TERM=xterm");
+      start = [&runtime = world_.runtime, instance, target = unit.instance, spec] { return runtime.exec(instance, target, spec); };
+    }
+    using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
+    world_.jobs.run<Started>(
+        "exec in " + service, [start](const std::stop_token&) { return start(); },
+        [this, reply](Started started) {
+          if (!started) return reply->error(started.error());
+          const Json result = Json::object({{"socket", (*started)->control_socket()}, {"nonce", (*started)->nonce()}});
+          keep(std::move(*started));
+          reply->result(result);
+        });
+    return {};
+  };
+  if (auto done = request(); !done) reply->error(done.error());
+}
+
+void Sessions::attach(const Json& body, const ReplyPtr& reply) {
+  const auto request = [&]() -> Result<void> {
+    Project& project = *TRY(world_.projects.find_up(body));
+    const std::string service = TRY(body.get_string("service"));
+    const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
+    runtime::ServiceHandle* handle = project.supervisor().handle(service);
+    if (handle == nullptr)
+      return Error(Errc::invalid_input, fmt::format("{} is {}", service, to_string(unit.state.phase))).with_hint(fmt::format("start it: locald start {}", service));
+    const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
+    reply->result(Json::object({{"socket", handle->control_socket()}, {"nonce", handle->nonce()}, {"tty", config.tty}}));
+    return {};
+  };
+  if (auto done = request(); !done) reply->error(done.error());
+}
+
+void Sessions::adopt(const std::string& instance, const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live) {
+  if (live == nullptr) return clean(instance, nonce);
+  keep(std::move(live));
+}
+
+void Sessions::keep(std::unique_ptr<runtime::ServiceHandle> handle) {
+  const std::string instance = handle->instance(), nonce = handle->nonce();
+  runtime::ServiceHandle& kept = *(live_[instance] = std::move(handle));
+  runtime::ServiceHandle::Events events;
+  events.started = [](int) {};
+  events.exited = [this, instance, nonce](const runtime::ExitStatus&) {
+    world_.loop.post([this, instance, nonce] {
+      live_.erase(instance);
+      clean(instance, nonce);
+    });
+  };
+  kept.listen(world_.loop, std::move(events));
+}
+
+void Sessions::clean(const std::string& instance, const std::string& nonce) {
+  world_.jobs.run<Result<void>>(
+      "clean " + instance, [&runtime = world_.runtime, instance, nonce](const std::stop_token&) { return runtime.clean(instance, nonce); },
+      [](const Result<void>&) {});
+}
+
+}  // namespace locald::server

@@ -1,0 +1,41 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/event_loop.h"
+#include "base/job_pool.h"
+#include "runtime/process_runtime.h"
+#include "server/projects.h"
+#include "server/reply.h"
+
+namespace locald::server {
+
+/// Commands that people run in services (`exec`), and attaching to services. What
+/// is said over the terminal goes between the CLI and the shim; the server
+/// starts the session, and cleans up after it. Loop thread only.
+class Sessions {
+ public:
+  struct World {
+    EventLoop& loop;
+    runtime::ProcessRuntime& runtime;
+    JobPool& jobs;
+    Projects& projects;
+  };
+  explicit Sessions(World world) : world_(world) {}
+
+  void exec(const Json& body, const ReplyPtr& reply);
+  void attach(const Json& body, const ReplyPtr& reply);
+
+  /// One that an earlier server started, or that ended without a server.
+  void adopt(const std::string& instance, const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live);
+
+ private:
+  void keep(std::unique_ptr<runtime::ServiceHandle> handle);
+  void clean(const std::string& instance, const std::string& nonce);
+
+  World world_;
+  std::map<std::string, std::unique_ptr<runtime::ServiceHandle>> live_;  // by instance
+};
+
+}  // namespace locald::server

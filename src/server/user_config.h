@@ -1,0 +1,16 @@
+#pragma once
+#include <string>
+
+#include "base/result.h"
+
+namespace locald::server {
+
+/// The user's settings: CONFIG/config.toml, strict like locald.toml. An absent file is all defaults.
+struct UserConfig {
+  std::string runtime = "runc";  ///< a name that is looked for in PATH, or a path
+};
+
+/// @return Errc::invalid_input with every problem and its line.
+Result<UserConfig> load_user_config(const std::string& path);
+
+}  // namespace locald::server
