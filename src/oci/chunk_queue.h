@@ -17,7 +17,8 @@ namespace locald::oci {
 /// that neither runs away from the other. One writer thread, one reader thread.
 class ChunkQueue final : public ByteSource {
  public:
-  ChunkQueue(std::size_t max_bytes, std::stop_token stop) : max_bytes_(max_bytes), stop_(std::move(stop)) {}
+  ChunkQueue(std::size_t max_bytes, std::stop_token stop)
+      : max_bytes_(max_bytes), stop_(std::move(stop)) {}
 
   // Writer:
   /// Waits for room. False when the reader has left or all is cancelled.

@@ -179,7 +179,10 @@ Result<void> HttpStream::advance() {
   while (const CURLMsg* message = curl_multi_info_read(handle_->multi, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     finished_ = true;
-    if (message->data.result != CURLE_OK) return failure(static_cast<int>(message->data.result));
+    if (message->data.result == CURLE_OK) continue;
+    Error error = failure(static_cast<int>(message->data.result));
+    if (!headers_done_) return error;
+    broken_ = std::move(error);
   }
   if (finished_ || window_bytes_ != before) return {};
 
@@ -216,6 +219,7 @@ Result<std::span<const std::byte>> HttpStream::read() {
     if (incoming_.empty()) TRY(advance());
     incoming_.swap(given_);
   }
+  if (given_.empty() && broken_) return Error(*broken_);
   return std::span<const std::byte>(given_);
 }
 

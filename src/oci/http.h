@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -93,6 +94,7 @@ class HttpStream final : public ByteSource {
   std::size_t header_bytes_ = 0;
   std::vector<std::byte> incoming_;
   std::vector<std::byte> given_;  // what the last read() lent out
+  std::optional<Error> broken_;   // told after the bytes that came before it
   bool headers_done_ = false;
   bool finished_ = false;
   bool paused_ = false;

@@ -128,7 +128,9 @@ Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference
 Result<ImageOrigin*> LazyOrigin::get() {
   const std::lock_guard guard(mutex_);
   if (!allowed_)
-    return Error(Errc::not_found, "the image " + reference_.familiar() + " is not (completely) in the store, and pulling is switched off (pull = \"never\")")
+    return Error(Errc::not_found, "the image " + reference_.familiar() +
+                                      " is not (completely) in the store, and pulling is switched "
+                                      "off (pull = \"never\")")
         .with_hint("locald image pull " + shell_quote(reference_.familiar()));
   if (!origin_) origin_ = TRY(open_origin(reference_, options_));
   return origin_.get();

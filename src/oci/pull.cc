@@ -26,7 +26,8 @@ constexpr std::uint64_t kWorthResuming = 16u << 20;
 constexpr auto kReportPause = std::chrono::milliseconds(50);
 
 /// What a failed download left is kept for the next attempt only where that
-/// saves something: wrong bytes are of no use, on a full disk none are, and few are fetched again at once.
+/// saves something: wrong bytes are of no use, on a full disk none are, and few are fetched again
+/// at once.
 bool worth_keeping(Errc why, std::uint64_t bytes) {
   return why != Errc::corrupt && why != Errc::no_space && bytes >= kWorthResuming;
 }
@@ -34,9 +35,11 @@ bool worth_keeping(Errc why, std::uint64_t bytes) {
 /// Serialises the progress of several threads, and thins it out.
 class Reporter {
  public:
-  Reporter(const std::function<void(const PullProgress&)>& sink, unsigned layers_total) : sink_(sink), layers_total_(layers_total) {}
+  Reporter(const std::function<void(const PullProgress&)>& sink, unsigned layers_total)
+      : sink_(sink), layers_total_(layers_total) {}
 
-  void tell(Phase phase, const std::string& layer, std::uint64_t done, std::uint64_t total, std::string note = {}) {
+  void tell(Phase phase, const std::string& layer, std::uint64_t done, std::uint64_t total,
+            std::string note = {}) {
     if (!sink_) return;
     const std::lock_guard guard(mutex_);
     const auto now = std::chrono::steady_clock::now();
@@ -67,21 +70,31 @@ struct Task {
 /// Fetches and applies the layers of one image on a few threads.
 class LayerPull {
  public:
-  LayerPull(const ResolvedImage& image, ImageStore& store, LayerStore& layers, LazyOrigin& origin, const PullOptions& options,
-            std::stop_source& stop, Reporter& reporter, PullResult& result)
-      : image_(image), store_(store), layers_(layers), origin_(origin), options_(options), stop_(stop), reporter_(reporter), result_(result) {
+  LayerPull(const ResolvedImage& image, ImageStore& store, LayerStore& layers, LazyOrigin& origin,
+            const PullOptions& options, std::stop_source& stop, Reporter& reporter,
+            PullResult& result)
+      : image_(image),
+        store_(store),
+        layers_(layers),
+        origin_(origin),
+        options_(options),
+        stop_(stop),
+        reporter_(reporter),
+        result_(result) {
     std::set<Digest> blobs;
     std::set<Digest> diffs;
     for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
       const Digest& diff = image.config.diff_ids[i];
       const bool applies = diffs.insert(diff).second;
-      if (blobs.insert(image.manifest.layers[i].digest).second || applies) tasks_.push_back({image.manifest.layers[i], diff, i, applies});
+      if (blobs.insert(image.manifest.layers[i].digest).second || applies)
+        tasks_.push_back({image.manifest.layers[i], diff, i, applies});
     }
   }
 
   Result<void> run() {
     // From the bottom up: a layer may wait for those below it (LowerLayers::wait).
-    const std::size_t count = std::min<std::size_t>(std::max(options_.parallel_layers, 1u), tasks_.size());
+    const std::size_t count =
+        std::min<std::size_t>(std::max(options_.parallel_layers, 1u), tasks_.size());
     {
       std::vector<std::jthread> threads;
       for (std::size_t i = 0; i < count; ++i) threads.emplace_back([this] { work(); });
@@ -98,7 +111,8 @@ class LayerPull {
       const Task& task = tasks_[next];
       auto done = run_task(task);
       if (!done) return fail(std::move(done).error(), task);
-      reporter_.tell(Phase::layer_done, task.blob.digest.short_hex(), task.blob.size_bytes, task.blob.size_bytes);
+      reporter_.tell(Phase::layer_done, task.blob.digest.short_hex(), task.blob.size_bytes,
+                     task.blob.size_bytes);
       const std::lock_guard guard(mutex_);
       if (task.applies) committed_.insert(task.diff_id);
       changed_.notify_all();
@@ -107,11 +121,14 @@ class LayerPull {
 
   /// The first failure that is no consequence of another is the one to tell.
   void fail(Error error, const Task& task) {
-    const std::string where = "layer " + std::to_string(task.layer + 1) + " of " + std::to_string(image_.manifest.layers.size()) + " (" + task.blob.digest.short_hex() + ")";
+    const std::string where = "layer " + std::to_string(task.layer + 1) + " of " +
+                              std::to_string(image_.manifest.layers.size()) + " (" +
+                              task.blob.digest.short_hex() + ")";
     {
       const std::lock_guard guard(mutex_);
       if (!error_ || (error_->code() == Errc::cancelled && error.code() != Errc::cancelled))
-        error_ = error.code() == Errc::cancelled ? std::move(error) : std::move(error).with_context(where);
+        error_ = error.code() == Errc::cancelled ? std::move(error)
+                                                 : std::move(error).with_context(where);
     }
     stop_.request_stop();
     changed_.notify_all();
@@ -125,7 +142,8 @@ class LayerPull {
       const auto source = TRY(layout.open_verified(task.blob));
       auto applied = apply_from(task, *source);
       // A damaged blob is fetched again; with a sound one the image itself is wrong.
-      if (applied || applied.error().code() != Errc::corrupt || blob_is_sound(task.blob)) return applied;
+      if (applied || applied.error().code() != Errc::corrupt || blob_is_sound(task.blob))
+        return applied;
       layout.drop_blob(task.blob.digest);
     }
     BlobIngest in = TRY(layout.ingest(task.blob, stop_.get_token()));
@@ -133,7 +151,8 @@ class LayerPull {
     const bool resumed = in.offset() > 0;
     auto done = apply ? download_and_apply(task, in) : download(task, in, nullptr);
     // What an earlier attempt left was not this blob's beginning, and is thrown away by now.
-    if (!done && resumed && done.error().code() == Errc::corrupt && !layout.has_blob(task.blob)) return run_task(task);
+    if (!done && resumed && done.error().code() == Errc::corrupt && !layout.has_blob(task.blob))
+      return run_task(task);
     return done;
   }
 
@@ -163,7 +182,9 @@ class LayerPull {
       reporter_.tell(Phase::downloading, layer, in.offset(), total);
       if (wanted && in.offset() > 0) {
         const auto prefix = TRY(in.prefix());
-        for (auto chunk = TRY(prefix->read()); wanted && !chunk.empty(); chunk = TRY(prefix->read())) wanted = queue->push(chunk);
+        for (auto chunk = TRY(prefix->read()); wanted && !chunk.empty();
+             chunk = TRY(prefix->read()))
+          wanted = queue->push(chunk);
       }
       if (in.offset() < total) {
         ImageOrigin* origin = TRY(origin_.get());
@@ -187,10 +208,13 @@ class LayerPull {
     ApplyOptions apply = options_.apply;
     apply.stop = stop_.get_token();
     const std::string layer = task.blob.digest.short_hex();
-    apply.progress = [this, &layer](std::uint64_t bytes) { reporter_.tell(Phase::applying, layer, bytes, 0); };
+    apply.progress = [this, &layer](std::uint64_t bytes) {
+      reporter_.tell(Phase::applying, layer, bytes, 0);
+    };
     LowerLayers lowers;
     lowers.wait = [this, &task] { return wait_below(task); };
-    AppliedLayer applied = TRY(layers_.add(task.diff_id, source, task.blob.media_type, lowers, apply));
+    AppliedLayer applied =
+        TRY(layers_.add(task.diff_id, source, task.blob.media_type, lowers, apply));
     const std::lock_guard guard(mutex_);
     ++result_.applied_layers;
     result_.skipped_devices += applied.skipped_devices;
@@ -203,7 +227,8 @@ class LayerPull {
     std::unique_lock lock(mutex_);
     const auto& ids = image_.config.diff_ids;
     const bool ready = changed_.wait(lock, stop_.get_token(), [&] {
-      return std::all_of(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(task.layer), [this](const Digest& id) { return committed_.contains(id); });
+      return std::all_of(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(task.layer),
+                         [this](const Digest& id) { return committed_.contains(id); });
     });
     if (!ready) return Error(Errc::cancelled, "cancelled");
     std::vector<std::string> paths;
@@ -242,12 +267,15 @@ class LayerPull {
 };
 
 bool complete(const StoredImage& image, const LayerStore& layers) {
-  return std::all_of(image.diff_ids.begin(), image.diff_ids.end(), [&layers](const Digest& id) { return layers.has(id); });
+  return std::all_of(image.diff_ids.begin(), image.diff_ids.end(),
+                     [&layers](const Digest& id) { return layers.has(id); });
 }
 
-Result<PullResult> pull_image(const ImageReference& reference, ImageStore& store, LayerStore& layers, const PullOptions& options) {
+Result<PullResult> pull_image(const ImageReference& reference, ImageStore& store,
+                              LayerStore& layers, const PullOptions& options) {
   auto present = store.find(reference);
-  if (options.policy != PullPolicy::always && present && complete(*present, layers)) return PullResult{std::move(*present)};
+  if (options.policy != PullPolicy::always && present && complete(*present, layers))
+    return PullResult{std::move(*present)};
   // A damaged document is no reason to give up: it is fetched again.
   if (!present && options.policy == PullPolicy::never) return std::move(present).error();
 
@@ -257,16 +285,30 @@ Result<PullResult> pull_image(const ImageReference& reference, ImageStore& store
   RegistryClient::Options client;
   client.stop = stop.get_token();
   client.note = [&early](const std::string& note) { early.tell(Phase::waiting, "", 0, 0, note); };
-  if (options.credentials && reference.is_registry()) client.login = options.credentials(reference.registry);
+  if (options.credentials && reference.is_registry())
+    client.login = options.credentials(reference.registry);
   LazyOrigin origin(reference, client, options.policy != PullPolicy::never);
 
   const UniqueFd lease = TRY(store.layout().lease());
-  const std::string stamp = source_stamp(reference);  // before reading: a change meanwhile is seen next time
+  const std::string stamp =
+      source_stamp(reference);  // before reading: a change meanwhile is seen next time
   const bool from_store = present && options.policy != PullPolicy::always;
-  if (!from_store) early.tell(Phase::resolving, "", 0, 0, reference.is_registry() ? reference.registry : reference.path);
-  const ResolvedImage image = from_store ? TRY(resolve_stored(*present, store.layout())) : TRY(resolve(*TRY(origin.get()), store.layout()));
+  if (!from_store)
+    early.tell(Phase::resolving, "", 0, 0,
+               reference.is_registry() ? reference.registry : reference.path);
+  const ResolvedImage image = from_store ? TRY(resolve_stored(*present, store.layout()))
+                                         : TRY(resolve(*TRY(origin.get()), store.layout()));
 
-  PullResult result{present ? std::move(*present) : StoredImage{reference.name(), image.manifest_descriptor.digest, image.manifest.config.digest, image.manifest, image.config, {}, 0, {}, {}}};
+  PullResult result{present ? std::move(*present)
+                            : StoredImage{reference.name(),
+                                          image.manifest_descriptor.digest,
+                                          image.manifest.config.digest,
+                                          image.manifest,
+                                          image.config,
+                                          {},
+                                          0,
+                                          {},
+                                          {}}};
   Reporter reporter(options.progress, static_cast<unsigned>(image.manifest.layers.size()));
   LayerPull layer_pull(image, store, layers, origin, options, stop, reporter, result);
   TRY(layer_pull.run());
@@ -290,25 +332,34 @@ Result<PullPolicy> parse_pull_policy(std::string_view text) {
   if (text == "missing" || text.empty()) return PullPolicy::missing;
   if (text == "always") return PullPolicy::always;
   if (text == "never") return PullPolicy::never;
-  return Error(Errc::invalid_input, "\"" + std::string(text) + "\" is no pull policy (missing, always, never)");
+  return Error(Errc::invalid_input,
+               "\"" + std::string(text) + "\" is no pull policy (missing, always, never)");
 }
 
 std::string_view to_string(PullProgress::Phase phase) noexcept {
   switch (phase) {
-    case Phase::resolving: return "resolving";
-    case Phase::waiting: return "waiting";
-    case Phase::downloading: return "downloading";
-    case Phase::applying: return "applying";
-    case Phase::layer_done: return "layer done";
-    case Phase::finished: return "finished";
+    case Phase::resolving:
+      return "resolving";
+    case Phase::waiting:
+      return "waiting";
+    case Phase::downloading:
+      return "downloading";
+    case Phase::applying:
+      return "applying";
+    case Phase::layer_done:
+      return "layer done";
+    case Phase::finished:
+      return "finished";
   }
   return "";
 }
 
-Result<PullResult> pull(const ImageReference& reference, ImageStore& store, LayerStore& layers, const PullOptions& options) {
+Result<PullResult> pull(const ImageReference& reference, ImageStore& store, LayerStore& layers,
+                        const PullOptions& options) {
   auto result = pull_image(reference, store, layers, options);
   if (!result && result.error().code() == Errc::no_space)
-    result = std::move(result).hint("make room: locald image prune; or set another place for the store");
+    result =
+        std::move(result).hint("make room: locald image prune; or set another place for the store");
   return std::move(result).context("pull " + reference.familiar());
 }
 

@@ -39,6 +39,7 @@ class RegistryClient {
     std::function<void(const std::string&)>
         note;  ///< "waiting 3 s: the registry is busy (429)"; any thread
     std::chrono::milliseconds stall{60'000};
+    std::chrono::milliseconds first_pause{250};  ///< before the second try; doubled each time
   };
   RegistryClient(const ImageReference& reference, Options options);
 

@@ -24,7 +24,8 @@ struct ResolvedImage {
 
 /// Asks `origin`; index → this platform's manifest (at most 4 deep, never twice
 /// the same) → config, taken from `local` where it is there.
-/// @return Errc::unsupported for another platform (E-ARCH), corrupt where bytes are not what their digest says.
+/// @return Errc::unsupported for another platform (E-ARCH), corrupt where bytes are not what their
+/// digest says.
 Result<ResolvedImage> resolve(ImageOrigin& origin, const ImageLayout& local);
 
 /// The same from the store alone.

@@ -164,6 +164,11 @@ void Session::fail(int code, const char* text) {
   exit_ = {code, 0, wall_ns(), 0};
   main_over_ = true;
   state_ = State::done;
+  // Who started it for its output is still to come, and hears it from us.
+  if (hold_waits_ && listener_ >= 0) {
+    state_ = State::draining;
+    deadline_ms_ = monotonic_ms() + kHoldLimitMs;
+  }
 }
 
 void Session::broadcast(Frame type, const void* data, std::size_t size, const void* more, std::size_t more_size) {
