@@ -147,11 +147,14 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     if (outer != nullptr) mount.target = outer->target + mount.asked.substr(outer->asked.size());
     TRY(check_target(mount.target, mount.asked));
   }
-  if (const PathFacts* at = facts.find(workdir_);
-      at != nullptr && !inside_a_mount(workdir_) &&
-      (at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::other))
-    return Error(Errc::invalid_input,
-                 "the working folder " + workdir_ + " is no folder in the image");
+  if (const PathFacts* at = facts.find(workdir_); at != nullptr && !inside_a_mount(workdir_)) {
+    if (at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::other)
+      return Error(Errc::invalid_input,
+                   "the working folder " + workdir_ + " is no folder in the image");
+    if (is_within(at->resolved, "/proc"))  // CVE-2024-21626
+      return Error(Errc::denied,
+                   "the working folder " + workdir_ + " leads into /proc (" + at->resolved + ")");
+  }
   return {};
 }
 
