@@ -184,10 +184,15 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
   };
   for (bool restarted = false;; restarted = true) {
     Client client(paths.server_socket());
-    auto fd = connect_server(client.socket_);
-    if (!fd && fd.error().code() == Errc::not_found && options.start) fd = start_server(paths);
-    client.first_ = TRY(std::move(fd));
-    TRY(client.hello());
+    for (int attempt = 0;; ++attempt) {
+      auto fd = connect_server(client.socket_);
+      if (!fd && fd.error().code() == Errc::not_found && options.start) fd = start_server(paths);
+      client.first_ = TRY(std::move(fd));
+      auto greeted = client.hello();
+      if (greeted) break;
+      // A server that is being killed accepts until its last descriptor is closed.
+      if (greeted.error().code() != Errc::corrupt || attempt == 5) return std::move(greeted).error();
+    }
     if (options.any_version || restarted) return client;
     const std::string theirs = client.server_["version"].as_string();
     const int order = compare({kVersion, kBuild}, {theirs, client.server_["build"].as_string()});
