@@ -498,14 +498,11 @@ void Session::loop() {
       if (client.is_open() && (events & (POLLIN | POLLHUP | POLLERR)) != 0) serve(client);
       if (client.is_open() && (events & (POLLHUP | POLLERR)) != 0) client.close();
     }
-    if (fds[at_in].revents != 0) {
-      stdin_full_ = false;
+    if (fds[at_console].revents != 0) accept_console();
+    if (fds[at_in].revents != 0 || fds[at_console].revents != 0) {
+      stdin_full_ = false;  // what waited for room, or for the terminal, goes on
       for (Client& client : clients_)
         if (client.is_open() && client.greeted) serve(client);
-    }
-    if (fds[at_console].revents != 0) {
-      accept_console();
-      stdin_full_ = false;
     }
     bool more = false;
     if (fds[at_out].revents != 0 && out_ >= 0) more |= read_output(out_, LogStream::out);
