@@ -79,20 +79,19 @@ std::size_t columns_of(std::string_view text) {
 std::string cut_to(std::string_view text, std::size_t columns) {
   std::string cut;
   std::size_t used = 0;
-  bool coloured = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\x1b') {
       const auto end = std::min(text.find('m', i), text.size() - 1);
       cut.append(text.substr(i, end - i + 1));
-      coloured = true;
       i = end;
       continue;
     }
     const bool starts = (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80;
-    if (starts && used++ == columns) break;
+    if (starts && used++ == columns)
+      return cut.find('\x1b') == std::string::npos ? cut : cut + "\x1b[0m";
     cut += text[i];
   }
-  return coloured ? cut + "\x1b[0m" : cut;
+  return cut;
 }
 
 std::string table(const std::vector<std::string>& headings,

@@ -41,8 +41,8 @@ TEST(Print, StatesAreToldInWords) {
                          {"reason", reason}});
   };
   EXPECT_EQ(state_text(service("exited", 3, nullptr, "")), "exited 3");
-  EXPECT_EQ(state_text(service("failed", nullptr, 11, "core dumped")),
-            "failed by SIGSEGV: core dumped");
+  EXPECT_EQ(state_text(service("failed", nullptr, 11, "")), "failed by SIGSEGV");
+  EXPECT_EQ(state_text(service("failed", 3, nullptr, "gave up")), "failed: gave up");
   EXPECT_EQ(state_text(Json::object({{"state", "running"}, {"health", "healthy"}})),
             "running (healthy)");
 }

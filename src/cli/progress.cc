@@ -38,17 +38,19 @@ std::string state_text(const Json& service) {
   const std::string& health = service["health"].as_string();
   std::string text = state;
   if (state == "running" && !health.empty() && health != "none") text += " (" + health + ")";
-  if (service["signal"].is_int() && service["signal"].as_int() != 0) {
-    const char* name = ::sigabbrev_np(static_cast<int>(service["signal"].as_int()));
-    text += " by SIG" +
-            (name != nullptr ? std::string(name) : std::to_string(service["signal"].as_int()));
-  } else if (service["signal"].is_string() && !service["signal"].as_string().empty()) {
-    text += " by " + service["signal"].as_string();
-  } else if (service["exit_code"].is_int() && state != "running" && state != "stopped") {
+  // A reason says it in whole words. While it runs code and signal are of the start before.
+  if (const std::string& reason = service["reason"].as_string(); !reason.empty())
+    return text + ": " + reason;
+  if (state != "exited" && state != "failed" && state != "crash-loop") return text;
+  const Json& signal = service["signal"];
+  if (signal.is_int() && signal.as_int() != 0) {
+    const char* name = ::sigabbrev_np(static_cast<int>(signal.as_int()));
+    text += " by SIG" + (name != nullptr ? std::string(name) : std::to_string(signal.as_int()));
+  } else if (!signal.as_string().empty()) {
+    text += " by " + signal.as_string();
+  } else if (service["exit_code"].is_int()) {
     text += " " + std::to_string(service["exit_code"].as_int());
   }
-  if (const std::string& reason = service["reason"].as_string(); !reason.empty())
-    text += ": " + reason;
   return text;
 }
 

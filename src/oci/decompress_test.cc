@@ -34,8 +34,8 @@ std::string zstd(const std::string& text) {
 }
 
 /// What comes out, or "ERROR: …".
-std::string inflate(const std::string& bytes, std::string_view type = "", std::size_t step = 1u << 20,
-                    LayerLimits limits = {}) {
+std::string inflate(const std::string& bytes, std::string_view type = "",
+                    std::size_t step = 1u << 20, LayerLimits limits = {}) {
   StringSource source(bytes, step);
   Decompressor inflated(source, type, limits);
   std::string error;
@@ -89,7 +89,8 @@ TEST(Decompress, RefusesGzipThatEndsEarlyOrIsDamaged) {
 TEST(Decompress, ReadsZstdFramesAndSkipsSkippableOnes) {
   const std::string skippable("\x53\x2a\x4d\x18\x03\0\0\0abc", 11);
   for (const std::size_t step : {1u, 4096u})
-    EXPECT_EQ(inflate(skippable + zstd("one ") + skippable + zstd("two") + skippable, "", step), "one two");
+    EXPECT_EQ(inflate(skippable + zstd("one ") + skippable + zstd("two") + skippable, "", step),
+              "one two");
 }
 
 TEST(Decompress, RefusesZstdThatEndsEarlyOrGoesOnAsSomethingElse) {
@@ -123,9 +124,13 @@ TEST(Decompress, TakesTheBytesForWhatTheyAreAndSaysSo) {
 }
 
 TEST(Decompress, RefusesUnknownTypesAndCompressionsByName) {
-  EXPECT_TRUE(refused(inflate(gzip("x"), "application/vnd.oci.image.layer.v1.tar+invalid"), "+invalid"));
+  EXPECT_TRUE(
+      refused(inflate(gzip("x"), "application/vnd.oci.image.layer.v1.tar+invalid"), "+invalid"));
   EXPECT_TRUE(refused(inflate(gzip("x"), "text/plain"), "text/plain"));
-  EXPECT_TRUE(refused(inflate(std::string("\xfd" "7zXZ\0....", 10)), "xz"));
+  EXPECT_TRUE(refused(inflate(std::string("\xfd"
+                                          "7zXZ\0....",
+                                          10)),
+                      "xz"));
   EXPECT_TRUE(refused(inflate("BZh91AY"), "bzip2"));
 }
 

@@ -274,7 +274,8 @@ class Applier {
     if (target.dir == nullptr)
       return Error(Errc::invalid_input,
                    "hard link to " + shown(entry.link) + ", which does not exist (yet)");
-    if (target.dir == &dir && target.name == name) return {};  // to itself
+    if (target.dir == &dir && target.name == name)
+      return tree_.wrote(dir, name), Result<void>();  // to itself
     const std::string path = join_path(dir.path, name);
     if (target.dir->path == path || target.dir->path.starts_with(path + "/"))
       return Error(Errc::invalid_input,

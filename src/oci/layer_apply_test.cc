@@ -31,7 +31,8 @@ ApplyOptions options_for(IdMap map) {
 /// One folder, layers applied upon one another.
 class Flat {
  public:
-  Result<AppliedLayer> apply(const std::string& tar, ApplyOptions options = options_for(test_map())) {
+  Result<AppliedLayer> apply(const std::string& tar,
+                             ApplyOptions options = options_for(test_map())) {
     StringSource source(tar);
     const UniqueFd dir(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return apply_layer_flat(source, "", dir.get(), options);
@@ -61,7 +62,8 @@ class Flat {
 /// A folder for each layer.
 class Stack {
  public:
-  Result<AppliedLayer> apply(const std::string& tar, ApplyOptions options = options_for(test_map())) {
+  Result<AppliedLayer> apply(const std::string& tar,
+                             ApplyOptions options = options_for(test_map())) {
     const std::string path = dir_.make(std::to_string(layers_.size()));
     LowerLayers lowers;
     lowers.wait = [this]() -> Result<std::vector<std::string>> {
@@ -87,22 +89,29 @@ class Stack {
   }
   bool opaque(const std::string& name) const {
     char value = 0;
-    const char* xattr = test_map() == IdMap::root ? "trusted.overlay.opaque" : "user.overlay.opaque";
+    const char* xattr =
+        test_map() == IdMap::root ? "trusted.overlay.opaque" : "user.overlay.opaque";
     return ::getxattr((layers_.back() + "/" + name).c_str(), xattr, &value, 1) == 1 && value == 'y';
   }
-  /// All layers as overlayfs shows them (a mount without a mount point: only its descriptor). Root only.
+  /// All layers as overlayfs shows them (a mount without a mount point: only its descriptor). Root
+  /// only.
   Tree merged() const {
     std::string lower = "lowerdir=";
-    for (auto at = layers_.rbegin(); at != layers_.rend(); ++at) lower += (at == layers_.rbegin() ? "" : ":") + *at;
+    for (auto at = layers_.rbegin(); at != layers_.rend(); ++at)
+      lower += (at == layers_.rbegin() ? "" : ":") + *at;
     const std::string empty = dir_.make("empty");
     if (layers_.size() == 1) lower += ":" + empty;
     const UniqueFd fs(static_cast<int>(::syscall(SYS_fsopen, "overlay", 1u)));
     const auto set = [&](const std::string& key, const std::string& value) {
-      return ::syscall(SYS_fsconfig, fs.get(), 1u /* FSCONFIG_SET_STRING */, key.c_str(), value.c_str(), 0);
+      return ::syscall(SYS_fsconfig, fs.get(), 1u /* FSCONFIG_SET_STRING */, key.c_str(),
+                       value.c_str(), 0);
     };
     EXPECT_EQ(set("lowerdir", lower.substr(9)), 0) << std::strerror(errno);
-    EXPECT_EQ(::syscall(SYS_fsconfig, fs.get(), 6u /* FSCONFIG_CMD_CREATE */, nullptr, nullptr, 0), 0) << std::strerror(errno);
-    const UniqueFd mount(static_cast<int>(::syscall(SYS_fsmount, fs.get(), 1u, 1u /* MOUNT_ATTR_RDONLY */)));
+    EXPECT_EQ(::syscall(SYS_fsconfig, fs.get(), 6u /* FSCONFIG_CMD_CREATE */, nullptr, nullptr, 0),
+              0)
+        << std::strerror(errno);
+    const UniqueFd mount(
+        static_cast<int>(::syscall(SYS_fsmount, fs.get(), 1u, 1u /* MOUNT_ATTR_RDONLY */)));
     EXPECT_TRUE(mount) << std::strerror(errno);
     Tree out = snapshot("/proc/self/fd/" + std::to_string(mount.get()), /*full=*/true);
     out.erase("");
@@ -118,7 +127,13 @@ class Stack {
 
 TarBuilder base() {
   TarBuilder tar;
-  tar.dir("d/").file("d/one", "1").file("d/two", "2").dir("d/sub/").file("d/sub/x", "x").symlink("link", "d").symlink("dead", "nowhere");
+  tar.dir("d/")
+      .file("d/one", "1")
+      .file("d/two", "2")
+      .dir("d/sub/")
+      .file("d/sub/x", "x")
+      .symlink("link", "d")
+      .symlink("dead", "nowhere");
   return tar;
 }
 
@@ -147,8 +162,14 @@ TEST(LayerFlat, WritesWhatTheLayerSaysWhateverTheUmask) {
 
 TEST(LayerFlat, SetsTheTimesOfFoldersLastAndKeepsThoseItDoesNotDescribe) {
   Flat flat;
-  flat.with(TarBuilder().dir("d/", {.mode = 0755, .mtime = 1000}).file("d/f", "", {.mtime = 2000}).dir("e/", {.mode = 0755, .mtime = 3000}));
-  flat.with(TarBuilder().file("d/g", "", {.mtime = 9000}).whiteout("d/", "f").file("new/f", "", {.mtime = 7000}));
+  flat.with(TarBuilder()
+                .dir("d/", {.mode = 0755, .mtime = 1000})
+                .file("d/f", "", {.mtime = 2000})
+                .dir("e/", {.mode = 0755, .mtime = 3000}));
+  flat.with(TarBuilder()
+                .file("d/g", "", {.mtime = 9000})
+                .whiteout("d/", "f")
+                .file("new/f", "", {.mtime = 7000}));
   const Tree tree = flat.tree(/*full=*/true);
   EXPECT_NE(tree.at("d").find("@1000.0"), std::string::npos);
   EXPECT_NE(tree.at("e").find("@3000.0"), std::string::npos);
@@ -158,8 +179,13 @@ TEST(LayerFlat, SetsTheTimesOfFoldersLastAndKeepsThoseItDoesNotDescribe) {
 
 TEST(LayerFlat, WhiteoutsRemoveWhatLowerLayersPutThere) {
   Flat flat;
-  flat.with(base()).with(TarBuilder().whiteout("d/", "one").whiteout("d/", "sub").whiteout("", "link").whiteout("", "never"));
-  EXPECT_EQ(flat.tree(), (Tree{{"d", "dir 755"}, {"d/two", "file 644 2"}, {"dead", "link nowhere"}}));
+  flat.with(base()).with(TarBuilder()
+                             .whiteout("d/", "one")
+                             .whiteout("d/", "sub")
+                             .whiteout("", "link")
+                             .whiteout("", "never"));
+  EXPECT_EQ(flat.tree(),
+            (Tree{{"d", "dir 755"}, {"d/two", "file 644 2"}, {"dead", "link nowhere"}}));
 }
 
 TEST(LayerFlat, WhiteoutsNeverHideEntriesOfTheirOwnLayerInEitherOrder) {
@@ -205,7 +231,11 @@ TEST(LayerFlat, AnOpaqueRootHidesEverythingBelow) {
 
 TEST(LayerFlat, WhiteoutsFollowSymlinkedParentsInsideAndDoNothingBelowDeadOnes) {
   Flat flat;
-  flat.with(base()).with(TarBuilder().whiteout("link/", "one").whiteout("dead/", "x").whiteout("d/one/", "x").opaque("dead/"));
+  flat.with(base()).with(TarBuilder()
+                             .whiteout("link/", "one")
+                             .whiteout("dead/", "x")
+                             .whiteout("d/one/", "x")
+                             .opaque("dead/"));
   EXPECT_FALSE(flat.tree().contains("d/one"));
   EXPECT_FALSE(flat.tree().contains("nowhere"));
   EXPECT_EQ(flat.tree().at("d/two"), "file 644 2");
@@ -214,7 +244,9 @@ TEST(LayerFlat, WhiteoutsFollowSymlinkedParentsInsideAndDoNothingBelowDeadOnes) 
 TEST(LayerFlat, RefusesWhiteoutsThatNameNothing) {
   for (const char* name : {".wh.", ".wh..", ".wh...", "d/.wh.", "d/.wh..", "d/.wh..."}) {
     Flat flat;
-    EXPECT_NE(flat.with(base()).error(TarBuilder().file(name)).find("whiteout of nothing"), std::string::npos) << name;
+    EXPECT_NE(flat.with(base()).error(TarBuilder().file(name)).find("whiteout of nothing"),
+              std::string::npos)
+        << name;
     EXPECT_TRUE(flat.tree().contains("d/one"));
   }
 }
@@ -228,21 +260,48 @@ TEST(LayerFlat, TheWhiteoutPrefixMeansNothingInAFoldersName) {
 
 TEST(LayerFlat, LeftoversOfAufsLinkAndVanish) {
   Flat flat;
-  flat.with(TarBuilder().file(".wh..wh.aufs").dir(".wh..wh.plnk/").file(".wh..wh.plnk/1.2", "data").hardlink("f", ".wh..wh.plnk/1.2"));
+  flat.with(TarBuilder()
+                .file(".wh..wh.aufs")
+                .dir(".wh..wh.plnk/")
+                .file(".wh..wh.plnk/1.2", "data")
+                .hardlink("f", ".wh..wh.plnk/1.2"));
   EXPECT_EQ(flat.tree(), (Tree{{"f", "file 644 data"}}));
 }
 
 TEST(LayerFlat, ReplacesAnythingByAnythingButMergesFolders) {
   Flat flat;
-  flat.with(TarBuilder().dir("a/", {.mode = 0700}).file("a/in").file("b").symlink("c", "a").dir("e/").file("e/in"));
+  flat.with(TarBuilder()
+                .dir("a/", {.mode = 0700})
+                .file("a/in")
+                .file("b")
+                .symlink("c", "a")
+                .dir("e/")
+                .file("e/in"));
   flat.with(TarBuilder().dir("a/", {.mode = 0711}).dir("b/").dir("c/").file("e", "now a file"));
-  EXPECT_EQ(flat.tree(), (Tree{{"a", "dir 711"}, {"a/in", "file 644 "}, {"b", "dir 755"}, {"c", "dir 755"}, {"e", "file 644 now a file"}}));
+  EXPECT_EQ(flat.tree(), (Tree{{"a", "dir 711"},
+                               {"a/in", "file 644 "},
+                               {"b", "dir 755"},
+                               {"c", "dir 755"},
+                               {"e", "file 644 now a file"}}));
 }
 
 TEST(LayerFlat, TheLastOfTwoEntriesOfOneNameWins) {
   Flat flat;
-  flat.with(TarBuilder().file("f", "1").file("f", "22").symlink("s", "x").file("s", "3").dir("d/").file("d/in").file("d", "4").file("p").file("p/child"));
-  EXPECT_EQ(flat.tree(), (Tree{{"f", "file 644 22"}, {"s", "file 644 3"}, {"d", "file 644 4"}, {"p", "dir 755"}, {"p/child", "file 644 "}}));
+  flat.with(TarBuilder()
+                .file("f", "1")
+                .file("f", "22")
+                .symlink("s", "x")
+                .file("s", "3")
+                .dir("d/")
+                .file("d/in")
+                .file("d", "4")
+                .file("p")
+                .file("p/child"));
+  EXPECT_EQ(flat.tree(), (Tree{{"f", "file 644 22"},
+                               {"s", "file 644 3"},
+                               {"d", "file 644 4"},
+                               {"p", "dir 755"},
+                               {"p/child", "file 644 "}}));
 }
 
 TEST(LayerFlat, WritesThroughSymlinksInsideTheRootOnly) {
@@ -266,18 +325,21 @@ TEST(LayerFlat, WritesThroughSymlinksInsideTheRootOnly) {
 TEST(LayerFlat, RefusesNamesThatLeaveTheRoot) {
   for (const char* name : {"../x", "/../x", "a/../../x", "..", "/..", "./.."}) {
     Flat flat;
-    EXPECT_NE(flat.error(TarBuilder().file(name)).find("leaves the layer"), std::string::npos) << name;
+    EXPECT_NE(flat.error(TarBuilder().file(name)).find("leaves the layer"), std::string::npos)
+        << name;
     EXPECT_EQ(snapshot(flat.outer().path()).size(), 2u) << name;  // itself and root/
   }
   Flat flat;
-  EXPECT_NE(flat.error(TarBuilder().hardlink("h", "../../etc/passwd")).find("leaves the layer"), std::string::npos);
+  EXPECT_NE(flat.error(TarBuilder().hardlink("h", "../../etc/passwd")).find("leaves the layer"),
+            std::string::npos);
   flat.with(TarBuilder().file("a//./b/../c/./d", "x"));
   EXPECT_EQ(flat.tree().at("a/c/d"), "file 644 x");
 }
 
 TEST(LayerFlat, RefusesToReplaceTheRoot) {
   for (const char* name : {".", "/", "./", "/."}) {
-    EXPECT_NE(Flat().error(TarBuilder().symlink(name, "/tmp")).find("root"), std::string::npos) << name;
+    EXPECT_NE(Flat().error(TarBuilder().symlink(name, "/tmp")).find("root"), std::string::npos)
+        << name;
     EXPECT_NE(Flat().error(TarBuilder().whiteout("x/../", ".")).find("nothing"), std::string::npos);
   }
   Flat flat;
@@ -287,13 +349,23 @@ TEST(LayerFlat, RefusesToReplaceTheRoot) {
 }
 
 TEST(LayerFlat, RefusesSymlinksThatGoRoundInCircles) {
-  EXPECT_NE(Flat().error(TarBuilder().symlink("a", "b").symlink("b", "a").file("a/f")).find("symlinks"), std::string::npos);
+  EXPECT_NE(
+      Flat().error(TarBuilder().symlink("a", "b").symlink("b", "a").file("a/f")).find("symlinks"),
+      std::string::npos);
 }
 
 TEST(LayerFlat, LinksHardLinksInsideWithTheTargetsMetadata) {
   Flat flat;
-  flat.with(TarBuilder().dir("etc/").file("etc/f", "x", {.mode = 0600}).symlink("e", "/etc").symlink("s", "etc/f"));
-  flat.with(TarBuilder().hardlink("h1", "e/f", {.mode = 0777}).hardlink("h2", "/etc/f").hardlink("hs", "s").hardlink("h1", "h1"));
+  flat.with(TarBuilder()
+                .dir("etc/")
+                .file("etc/f", "x", {.mode = 0600})
+                .symlink("e", "/etc")
+                .symlink("s", "etc/f"));
+  flat.with(TarBuilder()
+                .hardlink("h1", "e/f", {.mode = 0777})
+                .hardlink("h2", "/etc/f")
+                .hardlink("hs", "s")
+                .hardlink("h1", "h1"));
   EXPECT_EQ(flat.tree(), (Tree{{"etc", "dir 755"},
                                {"etc/f", "file 600 x"},
                                {"e", "link /etc"},
@@ -301,9 +373,11 @@ TEST(LayerFlat, LinksHardLinksInsideWithTheTargetsMetadata) {
                                {"hs", "link etc/f"},
                                {"h1", "file 600 x =etc/f"},
                                {"h2", "file 600 x =etc/f"}}));
-  EXPECT_NE(flat.error(TarBuilder().hardlink("l", "later").file("later")).find("does not exist"), std::string::npos);
+  EXPECT_NE(flat.error(TarBuilder().hardlink("l", "later").file("later")).find("does not exist"),
+            std::string::npos);
   EXPECT_NE(flat.error(TarBuilder().hardlink("l", "etc")).find("folder"), std::string::npos);
-  EXPECT_NE(flat.error(TarBuilder().hardlink("etc", "etc/f")).find("holds its target"), std::string::npos);
+  EXPECT_NE(flat.error(TarBuilder().hardlink("etc", "etc/f")).find("holds its target"),
+            std::string::npos);
 }
 
 TEST(LayerFlat, SetsXattrsButNeverThoseOfOverlayfs) {
@@ -318,7 +392,8 @@ TEST(LayerFlat, SetsXattrsButNeverThoseOfOverlayfs) {
   ASSERT_TRUE(done);
   char value[8] = {};
   const std::string dir = flat.path() + "/d";
-  if (::getxattr(dir.c_str(), "user.a", value, sizeof value) < 0) GTEST_SKIP() << "the file system has no user.* xattrs";
+  if (::getxattr(dir.c_str(), "user.a", value, sizeof value) < 0)
+    GTEST_SKIP() << "the file system has no user.* xattrs";
   EXPECT_EQ(std::string(value, 3), std::string("1\0\xff", 3));
   EXPECT_LT(::getxattr(dir.c_str(), "user.overlay.opaque", value, sizeof value), 0);
   EXPECT_LT(::getxattr(dir.c_str(), "trusted.overlay.redirect", value, sizeof value), 0);
@@ -375,18 +450,23 @@ TEST(LayerFlat, CountsLogicalBytesSoThatAFewBytesCannotClaimTheDisk) {
   options.limits.max_logical_bytes = 1000;
   Flat flat;
   EXPECT_TRUE(flat.apply(TarBuilder().file("a", std::string(600, 'x')).bytes(), options));
-  auto refused = flat.apply(TarBuilder().file("a", std::string(600, 'x')).file("b", std::string(600, 'x')).bytes(), options);
+  auto refused = flat.apply(
+      TarBuilder().file("a", std::string(600, 'x')).file("b", std::string(600, 'x')).bytes(),
+      options);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::invalid_input);
-  const std::string sparse = TarBuilder()
-                                 .pax({{"GNU.sparse.size", "60000000000000"}, {"GNU.sparse.map", "0,3"}})
-                                 .file("s", "abc")
-                                 .bytes();
+  const std::string sparse =
+      TarBuilder()
+          .pax({{"GNU.sparse.size", "60000000000000"}, {"GNU.sparse.map", "0,3"}})
+          .file("s", "abc")
+          .bytes();
   EXPECT_FALSE(flat.apply(sparse));
 }
 
 TEST(LayerFlat, RefusesNamesBeyondTheLimits) {
-  const auto with_path = [](const std::string& path) { return TarBuilder().pax({{"path", path}}).file("x"); };
+  const auto with_path = [](const std::string& path) {
+    return TarBuilder().pax({{"path", path}}).file("x");
+  };
   EXPECT_NE(Flat().error(with_path(std::string(256, 'n'))).find("255 bytes"), std::string::npos);
   std::string deep;
   for (int i = 0; i < 257; ++i) deep += "d/";
@@ -420,8 +500,11 @@ TEST(LayerFlat, SaysWhatItReadAndStopsWhenAsked) {
 
 TEST(LayerOverlay, WritesWhiteoutsAsDevicesAndOpaqueFoldersAsXattrs) {
   Stack stack;
-  stack.with(base()).with(TarBuilder().dir("d/").whiteout("d/", "one").dir("e/").opaque("e/").whiteout("", "link"));
-  EXPECT_EQ(stack.top(), (Tree{{"d", "dir 755"}, {"d/one", "whiteout"}, {"e", "dir 755"}, {"link", "whiteout"}}));
+  stack.with(base()).with(
+      TarBuilder().dir("d/").whiteout("d/", "one").dir("e/").opaque("e/").whiteout("", "link"));
+  EXPECT_EQ(
+      stack.top(),
+      (Tree{{"d", "dir 755"}, {"d/one", "whiteout"}, {"e", "dir 755"}, {"link", "whiteout"}}));
   EXPECT_FALSE(stack.opaque("d"));
   EXPECT_TRUE(stack.opaque("e"));
   EXPECT_FALSE(stack.used_lowers);  // so that the layer may be shared
@@ -436,14 +519,18 @@ TEST(LayerOverlay, WhiteoutsNeverHideEntriesOfTheirOwnLayerInEitherOrder) {
     tar.file("d/one", "new").dir("d/sub/").file("d/sub/y");
     if (!before) tar.whiteout("d/", "one").whiteout("d/", "sub");
     stack.with(base()).with(tar);
-    EXPECT_EQ(stack.top(), (Tree{{"d", "dir 755"}, {"d/one", "file 644 new"}, {"d/sub", "dir 755"}, {"d/sub/y", "file 644 "}}));
+    EXPECT_EQ(stack.top(), (Tree{{"d", "dir 755"},
+                                 {"d/one", "file 644 new"},
+                                 {"d/sub", "dir 755"},
+                                 {"d/sub/y", "file 644 "}}));
     EXPECT_TRUE(stack.opaque("d/sub")) << before;
   }
 }
 
 TEST(LayerOverlay, ImpliedFoldersLookAsTheyDoBelow) {
   Stack stack;
-  stack.with(TarBuilder().dir("d/", {.mode = 01700, .mtime = 5000}).file("d/f")).with(TarBuilder().file("d/new", "", {.mtime = 9}));
+  stack.with(TarBuilder().dir("d/", {.mode = 01700, .mtime = 5000}).file("d/f"))
+      .with(TarBuilder().file("d/new", "", {.mtime = 9}));
   EXPECT_TRUE(stack.top().at("d").starts_with("dir 1700"));
   EXPECT_NE(stack.top(/*full=*/true).at("d").find("@5000.0"), std::string::npos);
   EXPECT_TRUE(stack.used_lowers);
@@ -451,7 +538,11 @@ TEST(LayerOverlay, ImpliedFoldersLookAsTheyDoBelow) {
 
 TEST(LayerOverlay, EntriesBelowASymlinkOfALowerLayerLandInItsTarget) {
   Stack stack;
-  stack.with(TarBuilder().dir("usr/").dir("usr/lib/", {.mode = 0711}).symlink("lib", "usr/lib").symlink("var", "/usr/../data"));
+  stack.with(TarBuilder()
+                 .dir("usr/")
+                 .dir("usr/lib/", {.mode = 0711})
+                 .symlink("lib", "usr/lib")
+                 .symlink("var", "/usr/../data"));
   stack.with(TarBuilder().file("other"));
   stack.with(TarBuilder().file("lib/x", "x").file("var/y", "y").whiteout("lib/", "gone"));
   EXPECT_EQ(stack.top(), (Tree{{"usr", "dir 755"},
@@ -469,12 +560,19 @@ TEST(LayerOverlay, AFolderThatReplacesALowerSymlinkAfterItWasUsedIsUsedFromThenO
   Stack stack;
   stack.with(TarBuilder().dir("usr/").dir("usr/lib/").symlink("lib", "usr/lib"));
   stack.with(TarBuilder().file("lib/one").dir("lib/").file("lib/two"));
-  EXPECT_EQ(stack.top(), (Tree{{"usr", "dir 755"}, {"usr/lib", "dir 755"}, {"usr/lib/one", "file 644 "}, {"lib", "dir 755"}, {"lib/two", "file 644 "}}));
+  EXPECT_EQ(stack.top(), (Tree{{"usr", "dir 755"},
+                               {"usr/lib", "dir 755"},
+                               {"usr/lib/one", "file 644 "},
+                               {"lib", "dir 755"},
+                               {"lib/two", "file 644 "}}));
 }
 
 TEST(LayerOverlay, HardLinksIntoLowerLayersCopyTheFileUp) {
   Stack stack;
-  stack.with(TarBuilder().dir("d/", {.mode = 0750}).file("d/f", "content", {.mode = 04711, .mtime = 123}).symlink("d/s", "f"));
+  stack.with(TarBuilder()
+                 .dir("d/", {.mode = 0750})
+                 .file("d/f", "content", {.mode = 04711, .mtime = 123})
+                 .symlink("d/s", "f"));
   stack.with(TarBuilder().hardlink("h", "d/f").hardlink("hs", "d/s"));
   EXPECT_EQ(stack.top(), (Tree{{"d", "dir 750"},
                                {"d/f", "file 4711 content"},
@@ -508,7 +606,16 @@ TEST(LayerOverlay, DoesNotAskForLowerLayersItDoesNotNeed) {
     const UniqueFd fd(::open(target.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return apply_layer_overlay(source, "", fd.get(), lowers, options_for(test_map()));
   };
-  EXPECT_TRUE(apply(TarBuilder().dir("a/").dir("a/b/").file("a/b/f").whiteout("a/", "x").opaque("a/b/").symlink("s", "a/b").file("s/g").hardlink("h", "a/b/f").whiteout("", "w")));
+  EXPECT_TRUE(apply(TarBuilder()
+                        .dir("a/")
+                        .dir("a/b/")
+                        .file("a/b/f")
+                        .whiteout("a/", "x")
+                        .opaque("a/b/")
+                        .symlink("s", "a/b")
+                        .file("s/g")
+                        .hardlink("h", "a/b/f")
+                        .whiteout("", "w")));
   const auto asked = apply(TarBuilder().file("missing/f"));
   ASSERT_FALSE(asked);
   EXPECT_NE(asked.error().message().find("asked"), std::string::npos);
@@ -528,7 +635,8 @@ class Random {
 std::string random_path(Random& random) {
   static const char* const names[] = {"a", "b", "c", "l"};
   std::string path;
-  for (unsigned depth = 1 + random(3); depth-- > 0;) path += (path.empty() ? "" : "/") + std::string(names[random(4)]);
+  for (unsigned depth = 1 + random(3); depth-- > 0;)
+    path += (path.empty() ? "" : "/") + std::string(names[random(4)]);
   return path;
 }
 
@@ -536,16 +644,41 @@ std::string random_layer(Random& random) {
   TarBuilder tar;
   for (unsigned n = random(14); n-- > 0;) {
     const std::string path = random_path(random);
-    const TarBuilder::Fields fields{.mode = 0600u | random(0200), .uid = random(3), .gid = random(3), .mtime = 1000 + random(1000)};
-    const std::string folder = std::string(parent_path(path)) + (path.find('/') == std::string::npos ? "" : "/");
+    const TarBuilder::Fields fields{.mode = 0600u | random(0200),
+                                    .uid = random(3),
+                                    .gid = random(3),
+                                    .mtime = 1000 + random(1000)};
+    const std::string folder =
+        std::string(parent_path(path)) + (path.find('/') == std::string::npos ? "" : "/");
     switch (random(9)) {
-      case 0: case 1: tar.file(path, std::to_string(random(1000)), fields); break;
-      case 2: case 3: tar.dir(path, fields); break;
-      case 4: tar.symlink(path, (random(3) == 0 ? "/" : random(2) == 0 ? "../" : "") + random_path(random), fields); break;
-      case 5: tar.whiteout(folder, std::string(last_part(path))); break;
-      case 6: tar.opaque(random(4) == 0 ? "" : folder); break;
-      case 7: tar.hardlink(path, random_path(random), fields); break;
-      default: tar.file(path, "x", fields); break;
+      case 0:
+      case 1:
+        tar.file(path, std::to_string(random(1000)), fields);
+        break;
+      case 2:
+      case 3:
+        tar.dir(path, fields);
+        break;
+      case 4:
+        tar.symlink(path,
+                    (random(3) == 0   ? "/"
+                     : random(2) == 0 ? "../"
+                                      : "") +
+                        random_path(random),
+                    fields);
+        break;
+      case 5:
+        tar.whiteout(folder, std::string(last_part(path)));
+        break;
+      case 6:
+        tar.opaque(random(4) == 0 ? "" : folder);
+        break;
+      case 7:
+        tar.hardlink(path, random_path(random), fields);
+        break;
+      default:
+        tar.file(path, "x", fields);
+        break;
     }
   }
   return tar.bytes();
@@ -554,7 +687,8 @@ std::string random_layer(Random& random) {
 TEST(LayerBothForms, RandomLayersComeToTheSameTree) {
   if (::geteuid() != 0) GTEST_SKIP() << "mounting overlayfs needs root";
   const char* more = std::getenv("LOCALD_SEEDS");  // for a longer run
-  const unsigned seeds = more != nullptr ? static_cast<unsigned>(std::atoi(more)) : 1500;
+  const unsigned seeds = more != nullptr ? static_cast<unsigned>(std::atoi(more))
+                                         : 300;  // each takes a mount, whose end can be slow
   unsigned applied = 0;
   for (unsigned seed = 0; seed < seeds; ++seed) {
     Random random(seed);
@@ -573,7 +707,7 @@ TEST(LayerBothForms, RandomLayersComeToTheSameTree) {
     ASSERT_EQ(flat.tree(/*full=*/true), stack.merged()) << "seed " << seed;
   next_seed:;
   }
-  EXPECT_GT(applied, 500u);
+  EXPECT_GT(applied, seeds / 3);
 }
 
 }  // namespace

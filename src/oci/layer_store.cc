@@ -241,10 +241,16 @@ Result<AppliedLayer> LayerStore::add(const LayerKey& layer, ByteSource& compress
     const std::string link = TRY(make_link(links.get(), folder, key));
     const Record record{done, std::string(map_name(map_)), map_id_, link};
     TRY(write_file_atomic(work->get(), kRecord, to_text(record), 0600, Durability::synced));
-    // What bears the name now is damaged, or of another id map.
-    TRY(discard(layers.get(), staging.get(), folder));
-    if (::renameat(staging.get(), name.c_str(), layers.get(), folder.c_str()) != 0)
-      return Error::from_errno(errno, "commit");
+    while (::renameat(staging.get(), name.c_str(), layers.get(), folder.c_str()) != 0) {
+      if (errno != ENOTEMPTY && errno != EEXIST) return Error::from_errno(errno, "commit");
+      // Another image brought it meanwhile, with other layers below: theirs may be in use already.
+      if (find(dir_, layer, map_, map_id_)) {
+        TRY(remove_tree(staging.get(), name));
+        return done;
+      }
+      // Damaged, or of another id map.
+      TRY(discard(layers.get(), staging.get(), folder));
+    }
     TRY(sync_dir(links.get()));
     TRY(sync_dir(layers.get()));
     return done;

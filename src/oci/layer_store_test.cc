@@ -23,7 +23,8 @@ class LayerStoreTest : public ::testing::Test {
     EXPECT_TRUE(store);
     return std::move(*store);
   }
-  static Result<AppliedLayer> add(LayerStore& store, const LayerKey& key, const std::string& tar, LowerLayers lowers = {}) {
+  static Result<AppliedLayer> add(LayerStore& store, const LayerKey& key, const std::string& tar,
+                                  LowerLayers lowers = {}) {
     StringSource source(tar);
     ApplyOptions options;
     options.id_map = IdMap::single;
@@ -98,7 +99,8 @@ TEST_F(LayerStoreTest, ClearsWhatACrashLeftButNotWhatIsUnderWay) {
   auto store = open();
   ASSERT_TRUE(make_dirs(dir_ / "layers/.staging/crashed/diff/deep"));
   const UniqueFd busy = std::move(*make_dirs(dir_ / "layers/.staging/busy/diff"));
-  const UniqueFd lock(::open((dir_ / "layers/.staging/busy").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd lock(
+      ::open((dir_ / "layers/.staging/busy").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   ASSERT_EQ(::flock(lock.get(), LOCK_EX), 0);
   ASSERT_TRUE(make_dirs(dir_ / ("layers/.staging/" + id_.hex() + "." + id_.hex() + "/diff/old")));
   ASSERT_TRUE(add(store, id_, tar_));
@@ -134,7 +136,9 @@ TEST_F(LayerStoreTest, KeepsALayerThatLookedBelowForItsChainAlone) {
   for (const auto* chain : {&chain_a, &chain_b}) {
     ASSERT_TRUE(add(store, (*chain)[0], chain == &chain_a ? lower_a : lower_b));
     EXPECT_FALSE(store.has((*chain)[1]));
-    LowerLayers lowers{[&]() -> Result<std::vector<std::string>> { return std::vector<std::string>{store.path((*chain)[0])}; }};
+    LowerLayers lowers{[&]() -> Result<std::vector<std::string>> {
+      return std::vector<std::string>{store.path((*chain)[0])};
+    }};
     const auto done = add(store, (*chain)[1], upper, lowers);
     ASSERT_TRUE(done) << done.error().message();
     EXPECT_TRUE(done->used_lowers);

@@ -96,6 +96,9 @@ void LayerTree::forget(const std::string& path) {
   const std::string below = path + "/";
   for (auto at = dirs_.lower_bound(below); at != dirs_.end() && at->first.starts_with(below);)
     at = erase(at);
+  copied_.erase(path);
+  for (auto at = copied_.lower_bound(below); at != copied_.end() && at->starts_with(below);)
+    at = copied_.erase(at);
   by_name_.clear();
   lower_links_.clear();
 }

@@ -147,11 +147,11 @@ class LayerTree {
   std::map<std::string, LayerDir, std::less<>>
       dirs_;  // ordered: what lies in a folder is one range
   LayerDir* root_ = nullptr;
-  std::list<LayerDir*> open_;                              // those with a descriptor, least recently used first
-  std::unordered_map<std::string, LayerDir*> by_name_;     // names as in the archive, already resolved
-  std::unordered_set<std::string> lower_links_;            // symlinks of lower layers that by_name_ relies on
-  std::set<std::string> copied_;                           // overlay form: copies from below, not entries of this layer
-  std::unordered_set<std::string> written_;                // flat form: what this layer has put where
+  std::list<LayerDir*> open_;  // those with a descriptor, least recently used first
+  std::unordered_map<std::string, LayerDir*> by_name_;  // names as in the archive, already resolved
+  std::unordered_set<std::string> lower_links_;  // symlinks of lower layers that by_name_ relies on
+  std::set<std::string> copied_;  // overlay form: copies from below, not entries of this layer
+  std::unordered_set<std::string> written_;  // flat form: what this layer has put where
 };
 
 }  // namespace locald::oci

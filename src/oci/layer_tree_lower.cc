@@ -85,14 +85,16 @@ Result<void> LayerTree::remove_copies(LayerDir& dir) {
   const std::string below = join_path(dir.path, "");
   std::vector<std::string> gone;
   for (auto at = dirs_.lower_bound(below); at != dirs_.end() && at->first.starts_with(below); ++at)
-    if (!at->second.mine && !at->first.empty() && (gone.empty() || !at->first.starts_with(gone.back() + "/")))
+    if (!at->second.mine && !at->first.empty() &&
+        (gone.empty() || !at->first.starts_with(gone.back() + "/")))
       gone.push_back(at->first);
   for (auto at = copied_.lower_bound(below); at != copied_.end() && at->starts_with(below);) {
     gone.push_back(*at);
     at = copied_.erase(at);
   }
   for (const std::string& path : gone)
-    if (LayerDir* parent = known(parent_path(path))) TRY(clear_way(*parent, std::string(last_part(path))));
+    if (LayerDir* parent = known(parent_path(path)))
+      TRY(clear_way(*parent, std::string(last_part(path))));
   return {};
 }
 

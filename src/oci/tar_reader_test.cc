@@ -124,7 +124,8 @@ TEST(TarReader, TakesXattrsAsBytesTheLastOfANameWins) {
 }
 
 TEST(TarReader, IgnoresGlobalHeaders) {
-  const Read got = read_tar(TarBuilder().pax({{"path", "evil"}, {"comment", "x"}}, 'g').file("good", "1").bytes());
+  const Read got = read_tar(
+      TarBuilder().pax({{"path", "evil"}, {"comment", "x"}}, 'g').file("good", "1").bytes());
   ASSERT_EQ(got.entries.size(), 1u);
   EXPECT_EQ(got.entries[0].path, "good");
 }
@@ -171,7 +172,8 @@ TEST(TarReader, SkipsTheBodyOfAHardLinkAndFindsWhatFollows) {
 }
 
 TEST(TarReader, ReadsEmptyArchivesOfEveryKind) {
-  for (const std::string& bytes : {std::string(), std::string(512, '\0'), std::string(1024, '\0'), std::string(10240, '\0')}) {
+  for (const std::string& bytes :
+       {std::string(), std::string(512, '\0'), std::string(1024, '\0'), std::string(10240, '\0')}) {
     const Read got = read_tar(bytes);
     EXPECT_EQ(got.error, "") << bytes.size();
     EXPECT_TRUE(got.entries.empty());
@@ -197,7 +199,11 @@ TEST(TarReader, RefusesDamage) {
   TarBuilder chain;
   for (int i = 0; i < 100; ++i) chain.pax({{"comment", "x"}}, 'g');
   EXPECT_NE(read_tar(chain.file("f").bytes()).error, "");
-  EXPECT_NE(read_tar(TarBuilder().header("x", 'x', "", 20, {}).body("99 path=short\n......").file("f").bytes()).error, "");
+  EXPECT_NE(
+      read_tar(
+          TarBuilder().header("x", 'x', "", 20, {}).body("99 path=short\n......").file("f").bytes())
+          .error,
+      "");
   EXPECT_NE(read_tar(TarBuilder().pax({{"size", "-5"}}).file("f").bytes()).error, "");
 }
 
@@ -205,15 +211,27 @@ TEST(TarReader, KeepsTheLimits) {
   LayerLimits limits;
   limits.max_entries = 2;
   EXPECT_EQ(read_tar(TarBuilder().file("a").file("b").bytes(), limits).error, "");
-  EXPECT_NE(read_tar(TarBuilder().file("a").file("b").file("c").bytes(), limits).error.find("entries"), std::string::npos);
+  EXPECT_NE(
+      read_tar(TarBuilder().file("a").file("b").file("c").bytes(), limits).error.find("entries"),
+      std::string::npos);
   const std::string long_name(5000, 'n');
-  EXPECT_NE(read_tar(TarBuilder().pax({{"path", long_name}}).file("a").bytes()).error.find("longer than 4096"), std::string::npos);
-  EXPECT_NE(read_tar(TarBuilder().pax({{"linkpath", long_name}}).symlink("a", "b").bytes()).error.find("longer"),
+  EXPECT_NE(read_tar(TarBuilder().pax({{"path", long_name}}).file("a").bytes())
+                .error.find("longer than 4096"),
             std::string::npos);
-  EXPECT_NE(read_tar(TarBuilder().pax({{"SCHILY.xattr.user.x", std::string(70'000, 'v')}}).file("a").bytes()).error.find("too large"),
+  EXPECT_NE(read_tar(TarBuilder().pax({{"linkpath", long_name}}).symlink("a", "b").bytes())
+                .error.find("longer"),
             std::string::npos);
-  EXPECT_NE(read_tar(TarBuilder().pax({{"comment", std::string(2u << 20, 'c')}}).file("a").bytes()).error, "");
-  EXPECT_NE(read_tar(TarBuilder().pax({{"uid", "5000000000"}}).file("a").bytes()).error.find("not a user"), std::string::npos);
+  EXPECT_NE(
+      read_tar(
+          TarBuilder().pax({{"SCHILY.xattr.user.x", std::string(70'000, 'v')}}).file("a").bytes())
+          .error.find("too large"),
+      std::string::npos);
+  EXPECT_NE(
+      read_tar(TarBuilder().pax({{"comment", std::string(2u << 20, 'c')}}).file("a").bytes()).error,
+      "");
+  EXPECT_NE(read_tar(TarBuilder().pax({{"uid", "5000000000"}}).file("a").bytes())
+                .error.find("not a user"),
+            std::string::npos);
 }
 
 }  // namespace

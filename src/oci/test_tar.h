@@ -15,7 +15,8 @@ namespace locald::oci::test {
 /// A string as a ByteSource, `step` bytes at a time.
 class StringSource final : public ByteSource {
  public:
-  explicit StringSource(std::string bytes, std::size_t step = 1u << 20) : bytes_(std::move(bytes)), step_(step) {}
+  explicit StringSource(std::string bytes, std::size_t step = 1u << 20)
+      : bytes_(std::move(bytes)), step_(step) {}
   Result<std::span<const std::byte>> read() override {
     const std::size_t n = std::min(step_, bytes_.size() - at_);
     const auto piece = std::as_bytes(std::span(bytes_.data() + at_, n));
@@ -61,7 +62,9 @@ class TarBuilder {
     return header(path, '0', "", data.size(), fields).body(data);
   }
   TarBuilder& dir(const std::string& path) { return header(path, '5', "", 0, {.mode = 0755}); }
-  TarBuilder& dir(const std::string& path, Fields fields) { return header(path, '5', "", 0, fields); }
+  TarBuilder& dir(const std::string& path, Fields fields) {
+    return header(path, '5', "", 0, fields);
+  }
   TarBuilder& symlink(const std::string& path, const std::string& target, Fields fields = {}) {
     return header(path, '2', target, 0, fields);
   }
@@ -72,22 +75,27 @@ class TarBuilder {
   TarBuilder& char_device(const std::string& path, std::uint32_t major, std::uint32_t minor) {
     return header(path, '3', "", 0, {.dev_major = major, .dev_minor = minor});
   }
-  TarBuilder& whiteout(const std::string& folder, const std::string& name) { return file(folder + ".wh." + name); }
+  TarBuilder& whiteout(const std::string& folder, const std::string& name) {
+    return file(folder + ".wh." + name);
+  }
   TarBuilder& opaque(const std::string& folder) { return file(folder + ".wh..wh..opq"); }
 
   /// A PAX header for the next entry ('g': a global one).
-  TarBuilder& pax(const std::vector<std::pair<std::string, std::string>>& records, char type = 'x') {
+  TarBuilder& pax(const std::vector<std::pair<std::string, std::string>>& records,
+                  char type = 'x') {
     std::string text;
     for (const auto& [key, value] : records) {
       const std::string rest = " " + key + "=" + value + "\n";
       std::size_t size = rest.size() + 1;
-      while (std::to_string(size).size() + rest.size() != size) size = std::to_string(size).size() + rest.size();
+      while (std::to_string(size).size() + rest.size() != size)
+        size = std::to_string(size).size() + rest.size();
       text += std::to_string(size) + rest;
     }
     return header("PaxHeaders/x", type, "", text.size(), {}).body(text);
   }
 
-  TarBuilder& header(const std::string& path, char type, const std::string& link, std::uint64_t size, Fields fields) {
+  TarBuilder& header(const std::string& path, char type, const std::string& link,
+                     std::uint64_t size, Fields fields) {
     char block[512] = {};
     // ustar: what does not fit into the name goes into the prefix, at a slash.
     std::string name = path;

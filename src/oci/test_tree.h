@@ -38,8 +38,8 @@ class TempDir {
   std::string path_;
 };
 
-/// "dir 755", "file 644 hello", "link ../x", "fifo 644", "whiteout"; hard links end in " =first/name".
-/// `full` adds owner, mtime and xattrs (those of overlayfs left out).
+/// "dir 755", "file 644 hello", "link ../x", "fifo 644", "whiteout"; hard links end in "
+/// =first/name". `full` adds owner, mtime and xattrs (those of overlayfs left out).
 inline std::map<std::string, std::string> snapshot(const std::string& root, bool full = false) {
   std::map<std::string, std::string> out;
   std::map<ino_t, std::string> inodes;
@@ -53,18 +53,20 @@ inline std::map<std::string, std::string> snapshot(const std::string& root, bool
     std::snprintf(mode, sizeof mode, "%o", st.st_mode & 07777u);
     std::string text;
     if (S_ISDIR(st.st_mode)) text = std::string("dir ") + mode;
-    if (S_ISREG(st.st_mode)) text = std::string("file ") + mode + " " + read_file(path).value_or("?");
+    if (S_ISREG(st.st_mode))
+      text = std::string("file ") + mode + " " + read_file(path).value_or("?");
     if (S_ISFIFO(st.st_mode)) text = std::string("fifo ") + mode;
     if (S_ISBLK(st.st_mode)) text = std::string("block ") + mode;
     if (S_ISCHR(st.st_mode)) text = st.st_rdev == 0 ? "whiteout" : std::string("char ") + mode;
     if (S_ISLNK(st.st_mode)) {
       std::string target(5000, '\0');
-      target.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::readlink(path.c_str(), target.data(), target.size()))));
+      target.resize(static_cast<std::size_t>(
+          std::max<ssize_t>(0, ::readlink(path.c_str(), target.data(), target.size()))));
       text = "link " + target;
     }
     if (full) {
-      text += " " + std::to_string(st.st_uid) + ":" + std::to_string(st.st_gid) + " @" + std::to_string(st.st_mtim.tv_sec) +
-              "." + std::to_string(st.st_mtim.tv_nsec);
+      text += " " + std::to_string(st.st_uid) + ":" + std::to_string(st.st_gid) + " @" +
+              std::to_string(st.st_mtim.tv_sec) + "." + std::to_string(st.st_mtim.tv_nsec);
       std::string list(65536, '\0');
       const ssize_t size = ::llistxattr(path.c_str(), list.data(), list.size());
       std::map<std::string, std::string> xattrs;
@@ -73,7 +75,8 @@ inline std::map<std::string, std::string> snapshot(const std::string& root, bool
         at += static_cast<ssize_t>(name.size()) + 1;
         if (name.find(".overlay.") != std::string::npos || name == "security.selinux") continue;
         std::string value(65536, '\0');
-        value.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::lgetxattr(path.c_str(), name.c_str(), value.data(), value.size()))));
+        value.resize(static_cast<std::size_t>(std::max<ssize_t>(
+            0, ::lgetxattr(path.c_str(), name.c_str(), value.data(), value.size()))));
         xattrs[name] = value;
       }
       for (const auto& [name, value] : xattrs) text += " " + name + "=" + value;

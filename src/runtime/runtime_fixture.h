@@ -55,7 +55,14 @@ class RuntimeTest : public testing::Test {
     userns_ = std::make_unique<UserNamespace>(shim_);
     runtime_ = make_runtime();
   }
-  void TearDown() override { (void)remove_tree(home_); }
+  void TearDown() override {
+    if (runtime_) {
+      auto found = runtime_->find_instances();
+      if (found)
+        for (auto& f : *found) (void)runtime_->clean(f.id, f.nonce);
+    }
+    (void)remove_tree(home_);
+  }
 
   std::unique_ptr<ProcessRuntime> make_runtime() {
     return std::make_unique<ProcessRuntime>(ProcessRuntime::Options{

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/io_context.hpp>
+
 #include "base/event_loop.h"
 #include "server/launcher.h"
 
@@ -156,6 +158,7 @@ class FakeLauncher final : public Launcher {
 inline void run_for(EventLoop& loop, std::chrono::milliseconds time = std::chrono::milliseconds(20)) {
   const auto handle = loop.after(time, [&loop] { loop.stop(); });
   loop.run();
+  loop.io().restart();  // it was stopped, and is to run again
 }
 
 }  // namespace locald::server

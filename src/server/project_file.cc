@@ -43,7 +43,7 @@ Result<std::string> find_project_file(const ProjectRef& ref) {
     if (exists(path)) return path;
     if (dir == "/" || dir.empty()) break;
     dir.erase(dir.rfind('/'));
-    if (dir.empty()) dir = "/";
+    if (dir.empty()) dir.push_back('/');  // not = "/": GCC 12 sees an overlap (PR 105651)
   }
   return Error(Errc::not_found, fmt::format("no {} in {} or a folder above it", kFileName, ref.dir))
       .with_hint("go to the project's folder, or name it with -C DIR or -f FILE");

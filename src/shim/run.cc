@@ -30,7 +30,10 @@ bool read_spec(Spec& spec, int* proc, const char** why) {
   // 4: CLOSE_RANGE_CLOEXEC. What the server handed over ends here, nothing runs with it.
   if (::syscall(SYS_close_range, 3u, ~0u, 4u) != 0)
     for (int fd = 3; fd < 1024; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  *proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  // Above the numbers of protocol.h, which mean something even where nothing was handed over.
+  const int low = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  *proc = ::fcntl(low, F_DUPFD_CLOEXEC, kShimJoin + 1);
+  ::close(low);
   if (!spec.read(kShimSpec, why)) return false;
   ::close(kShimSpec);
   return true;
@@ -50,7 +53,7 @@ int run_mode() {
     return refuse(text.data());
   }
   if (pid > 0) ::_exit(0);  // the shim proper belongs to the server (a subreaper) or to init
-  if (session.spec.kind != Spec::Kind::host) ::close(kShimJoin);
+  ::close(kShimJoin);
   session.run();
 }
 

@@ -164,6 +164,11 @@ void Session::fail(int code, const char* text) {
   exit_ = {code, 0, wall_ns(), 0};
   main_over_ = true;
   state_ = State::done;
+  // Who started it for its output is still to come, and hears it from us.
+  if (hold_waits_ && listener_ >= 0) {
+    state_ = State::draining;
+    deadline_ms_ = monotonic_ms() + kHoldLimitMs;
+  }
 }
 
 void Session::broadcast(Frame type, const void* data, std::size_t size, const void* more, std::size_t more_size) {
@@ -493,14 +498,11 @@ void Session::loop() {
       if (client.is_open() && (events & (POLLIN | POLLHUP | POLLERR)) != 0) serve(client);
       if (client.is_open() && (events & (POLLHUP | POLLERR)) != 0) client.close();
     }
-    if (fds[at_in].revents != 0) {
-      stdin_full_ = false;
+    if (fds[at_console].revents != 0) accept_console();
+    if (fds[at_in].revents != 0 || fds[at_console].revents != 0) {
+      stdin_full_ = false;  // what waited for room, or for the terminal, goes on
       for (Client& client : clients_)
         if (client.is_open() && client.greeted) serve(client);
-    }
-    if (fds[at_console].revents != 0) {
-      accept_console();
-      stdin_full_ = false;
     }
     bool more = false;
     if (fds[at_out].revents != 0 && out_ >= 0) more |= read_output(out_, LogStream::out);

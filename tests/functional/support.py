@@ -292,6 +292,13 @@ class Project:
     def logs(self, *args):
         return self("logs", *args).out
 
+    def logs_with(self, name, *words, deadline=20.0):
+        """The service's log once all of `words` are in it."""
+        def ask():
+            text = self.logs(name)
+            return text if all(w in text for w in words) else None
+        return wait_until(ask, f"{' and '.join(words)} in the log of {name}", deadline, 0.05)
+
     def wait(self, name, predicate, what, deadline=20.0):
         """Until `predicate(service)` is true; returns the service."""
         def ask():
@@ -338,6 +345,10 @@ class Pty:
                     data = b""
                 assert data or re.search(pattern, self.seen), f"the terminal was closed before /{pattern}/; seen: {self.seen[-2000:]!r}"
                 self.seen += data.decode(errors="replace")
+
+    def expect_all(self, *patterns, deadline=15.0):
+        """All of them, in whatever order."""
+        self.expect("".join(f"(?=[\\s\\S]*?(?:{p}))" for p in patterns), deadline)
 
     def wait(self, deadline=15.0):
         """The exit code; reads on meanwhile, so that nobody blocks."""

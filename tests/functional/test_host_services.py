@@ -36,7 +36,7 @@ def test_up_wait_status_logs_down(project):
         assert field in web and field in tick, f"{field} is missing from status --json"
     assert tick["port"] is None and tick["exit_code"] is None
     assert alive(web["pid"]) and alive(web["shim_pid"])
-    logs = wait_until(lambda: (t := p.logs("tick")) if "out" in t and "err" in t else None or t, "both lines are in the log")
+    logs = p.logs_with("tick", "out", "err")
     assert "out" in logs and "err" in logs
     p("down")
     assert not alive(web["pid"]) and not alive(tick["pid"])
@@ -127,7 +127,7 @@ def test_restart_on_failure_with_backoff_and_exact_exit_codes(project):
         [services.code]
         command = "exit 42"
         [services.killed]
-        command = "kill -SEGV $$"
+        command = "kill -SEGV $$$$"
         """)
     p("up", "-d", check=False)
     s = p.wait("twice", lambda s: s["state"] == "running" and s["restarts"] == 2, "it runs after two restarts")
@@ -147,7 +147,7 @@ def test_environment_is_that_of_up_and_nobody_elses(project):
         env_file = [".env"]
         """, files={".env": "# comment\nFROM_FILE=yes\n"})
     p("up", "-d", env={"WHO": "me", "PASSED": "on"})
-    log = wait_until(lambda: (t := p.logs("e")) if "PASSED" in t and "0022" in t else None, "the environment is printed")
+    log = p.logs_with("e", "PASSED", "0022")
     for line in ("OWN=me", "PASSED=on", "FROM_FILE=yes", "SHELLED=a$b", "LOCALD_INSTANCE="):
         assert line in log, log
     # The environment is in no reply.
@@ -179,8 +179,7 @@ def test_foreground_up_streams_and_ctrl_c_stops_in_reverse_order(project):
         depends_on = ["first"]
         """)
     t = p.pty("up")
-    t.expect(r"first[^\n]*hello first")
-    t.expect(r"second[^\n]*hello second")
+    t.expect_all(r"first[^\n]*hello first", r"second[^\n]*hello second")
     t.send("\x03")
     code = t.wait(20)
     t.close()

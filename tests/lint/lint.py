@@ -77,7 +77,7 @@ def check_file(path, text):
     """path: below src/. Yields (line, message)."""
     room = path.split("/")[0]
     header = path.endswith(".h")
-    test = path.endswith(("_test.cc", "_fuzz.cc", "_bench.cc", "_testing.h")) or "/testing/" in path
+    test = path.endswith(("_test.cc", "_fuzz.cc", "_bench.cc", "_testing.h", "_fixture.h")) or path.split("/")[-1].startswith("fake_")
     if room not in LAYERS:
         yield 1, f"'{room}' is not a room; the rooms are {', '.join(LAYERS)}"
         return
