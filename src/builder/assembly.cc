@@ -133,23 +133,23 @@ class Assembler {
   /// What is mounted needs a place that is ours (robustness §2.3 rule 3): missing
   /// ones are made in the writable folder now, before the runtime sees the tree.
   Result<void> make_mount_points() {
+    TRY(plan_.settle(facts_));
+    if (points_made_) return {};
     std::vector<WantedPoint> missing;
     for (const WantedPoint& point : plan_.wanted_points())
       if (const PathFacts* at = facts_.find(point.path);
           at != nullptr && at->kind == PathFacts::Kind::missing)
         missing.push_back(point);
-    if (!points_made_) {
-      if (!plain_root() || !std::all_of(missing.begin(), missing.end(),
-                                        [&](const WantedPoint& p) { return plain_way(p); })) {
-        // Owners that only a worker can give.
-        facts_ = TRY(look(creating_job(plan_.interesting_paths(), missing, /*fresh=*/true)));
-      } else {
-        if (::chmod(upper().c_str(), facts_.root.mode) != 0)
-          return Error::from_errno(errno, "chmod " + upper());
-        for (const WantedPoint& point : missing) TRY(make_point(point));
-      }
+    if (plain_root() && std::all_of(missing.begin(), missing.end(),
+                                    [&](const WantedPoint& p) { return plain_way(p); })) {
+      if (::chmod(upper().c_str(), facts_.root.mode) != 0)
+        return Error::from_errno(errno, "chmod " + upper());
+      for (const WantedPoint& point : missing) TRY(make_point(point));
+      return {};
     }
-    return plan_.settle(facts_);
+    // Owners that only a worker can give.
+    facts_ = TRY(look(creating_job(plan_.interesting_paths(), missing, /*fresh=*/true)));
+    return {};
   }
 
   bool plain_root() const { return is_plain(facts_.root); }
@@ -189,7 +189,10 @@ class Assembler {
       if (mount.kind != VolumeMount::Kind::named) continue;
       const bool anonymous = mount.source.empty();
       const std::string name =
-          anonymous ? anonymous_volume_name(a_.container_key, mount.asked) : mount.source;
+          anonymous ? anonymous_volume_name(
+                          a_.options.volume_key.empty() ? a_.container_key : a_.options.volume_key,
+                          mount.asked)
+                    : mount.source;
       mount.source = a_.environment.paths().volume(a_.options.project, name);
       if (anonymous) anonymous_.push_back(mount.source);
       const auto mutex = a_.environment.lock_for("volume/" + mount.source);

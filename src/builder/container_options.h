@@ -45,7 +45,9 @@ struct ResourceLimits {
 /// made of (an image, a folder, an app). Plain values, already validated as
 /// far as their own text goes; absent means "as the image says".
 struct ContainerOptions {
-  std::string project;   ///< whose named volumes; "container" for `container run`
+  std::string project;     ///< whose named volumes; "container" for `container run`
+  std::string volume_key;  ///< names the volumes without a name, so that they outlive a change of
+                           ///< configuration (the service's name); "" = the container's key
   std::string hostname;  ///< the service's name, as a rule; empty: the instance's id
 
   std::optional<std::vector<std::string>>

@@ -106,9 +106,10 @@ Result<void> ImageFacts::save(const std::string& file, std::string_view map_id) 
 }
 
 const std::vector<std::string>& common_paths() {
-  static const std::vector<std::string> paths = {"/dev",       "/proc",         "/sys",
-                                                 "/run",       "/tmp",          "/etc",
-                                                 "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"};
+  static const std::vector<std::string> paths = {"/dev",        "/proc",         "/sys",
+                                                 "/run",        "/tmp",          "/etc",
+                                                 "/etc/hosts",  "/etc/hostname", "/etc/resolv.conf",
+                                                 "/etc/passwd", "/etc/group"};
   return paths;
 }
 

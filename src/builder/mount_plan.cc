@@ -101,6 +101,17 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
                                                            : std::string("a file")))
           .with_hint("such an image is broken or means harm; it is not started");
   }
+  // The runtime reads these itself, in the container: a FIFO would hang it, a device feed it for
+  // ever (CVE-2024-9676).
+  for (const char* file : {"/etc/passwd", "/etc/group"}) {
+    const PathFacts* at = facts.find(file);
+    if (at == nullptr || inside_a_mount(file)) continue;
+    const bool harmless = at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::missing;
+    if (!harmless || in_system_folder(at->resolved))
+      return Error(Errc::denied, std::string("the image's ") + file + " is no regular file" +
+                                     (at->resolved != file ? " (it is " + at->resolved + ")" : ""))
+          .with_hint("such an image is broken or means harm; it is not started");
+  }
   for (auto& [file, target] : own_files) {
     const PathFacts* at = facts.find(file);
     if (at == nullptr) return Error(Errc::failed, "no facts about " + file);
@@ -136,11 +147,14 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     if (outer != nullptr) mount.target = outer->target + mount.asked.substr(outer->asked.size());
     TRY(check_target(mount.target, mount.asked));
   }
-  if (const PathFacts* at = facts.find(workdir_);
-      at != nullptr && !inside_a_mount(workdir_) &&
-      (at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::other))
-    return Error(Errc::invalid_input,
-                 "the working folder " + workdir_ + " is no folder in the image");
+  if (const PathFacts* at = facts.find(workdir_); at != nullptr && !inside_a_mount(workdir_)) {
+    if (at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::other)
+      return Error(Errc::invalid_input,
+                   "the working folder " + workdir_ + " is no folder in the image");
+    if (is_within(at->resolved, "/proc"))  // CVE-2024-21626
+      return Error(Errc::denied,
+                   "the working folder " + workdir_ + " leads into /proc (" + at->resolved + ")");
+  }
   return {};
 }
 

@@ -1,10 +1,12 @@
 #include "builder/storage.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <functional>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -18,62 +20,87 @@ namespace {
 
 constexpr const char* kTrash = ".trash-";
 
-/// Removes the entries of `folder` that `wanted` names, and what earlier removals left.
-Result<void> remove_entries(Environment& environment, const std::string& folder,
-                            const std::function<bool(const std::string&)>& wanted,
-                            const std::stop_token& stop) {
+/// Renames the entries of `folder` that `wanted` names to trash.
+Result<void> discard(const std::string& folder,
+                     const std::function<bool(const std::string&)>& wanted) {
   if (!exists(folder)) return {};
   const UniqueFd dir = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  std::vector<std::string> names, trash;
+  std::vector<std::string> names;
   TRY(list_dir(dir.get(), [&](const std::string& name, unsigned char) -> Result<void> {
-    if (name.starts_with(kTrash))
-      trash.push_back(name);
-    else if (wanted(name))
-      names.push_back(name);
+    if (!name.starts_with(kTrash) && wanted(name)) names.push_back(name);
     return {};
   }));
   for (const std::string& name : names) {
     const std::string away = kTrash + random_hex(8);
-    if (::renameat(dir.get(), name.c_str(), dir.get(), away.c_str()) != 0) {
-      if (errno == ENOENT) continue;
+    if (::renameat(dir.get(), name.c_str(), dir.get(), away.c_str()) != 0 && errno != ENOENT)
       return Error::from_errno(errno, "remove " + folder + "/" + name);
-    }
-    trash.push_back(away);
   }
-  if (trash.empty()) return {};
-  Json::Array paths;
-  for (const std::string& name : trash) paths.push_back(folder + "/" + name);
-  TRY(environment.run(Json::object({{"op", "remove_trees"}, {"paths", Json(std::move(paths))}}), {},
-                      stop));
   return {};
+}
+
+/// Adds the trash in `folder` to `paths`.
+Result<void> find_trash(const std::string& folder, Json::Array& paths) {
+  if (!exists(folder)) return {};
+  const UniqueFd dir = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  return list_dir(dir.get(), [&](const std::string& name, unsigned char) -> Result<void> {
+    if (name.starts_with(kTrash)) paths.push_back(folder + "/" + name);
+    return {};
+  });
 }
 
 }  // namespace
 
+Result<void> discard_container(Environment& environment, const std::string& container_key) {
+  return discard(environment.paths().containers(),
+                 [&](const std::string& name) { return name == container_key; })
+      .context("remove container " + container_key);
+}
+
+Result<void> sweep_discarded(Environment& environment, const std::stop_token& stop) {
+  // Whoever comes second finds that the first did it all.
+  const auto mutex = environment.lock_for("sweep");
+  const std::lock_guard lock(*mutex);
+  Json::Array paths;
+  TRY(find_trash(environment.paths().containers(), paths));
+  std::vector<std::string> projects;
+  const std::string volumes = environment.paths().volumes();
+  if (exists(volumes)) {
+    const UniqueFd dir = TRY(sys::open(volumes, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    TRY(list_dir(dir.get(), [&](const std::string& name, unsigned char) -> Result<void> {
+      projects.push_back(name);
+      return {};
+    }));
+  }
+  for (const std::string& project : projects) TRY(find_trash(volumes + "/" + project, paths));
+  if (!paths.empty())
+    TRY(environment.run(Json::object({{"op", "remove_trees"}, {"paths", Json(std::move(paths))}}),
+                        {}, stop));
+  for (const std::string& project : projects)
+    (void)::rmdir((volumes + "/" + project).c_str());  // where it is empty
+  return {};
+}
+
 Result<void> remove_container(Environment& environment, const std::string& container_key,
                               const std::stop_token& stop) {
-  return remove_entries(
-             environment, environment.paths().containers(),
-             [&](const std::string& name) { return name == container_key; }, stop)
-      .context("remove container " + container_key);
+  TRY(discard_container(environment, container_key));
+  return sweep_discarded(environment, stop).context("remove container " + container_key);
 }
 
 Result<void> remove_volumes(Environment& environment, const std::string& project,
                             const std::stop_token& stop) {
-  const std::string folder = environment.paths().volumes() + "/" + project;
-  TRY(remove_entries(
-          environment, folder, [](const std::string&) { return true; }, stop)
-          .context("remove the volumes of " + project));
-  return remove_tree(folder);  // empty now, and ours
+  TRY(discard(environment.paths().volumes() + "/" + project, [](const std::string&) {
+        return true;
+      }).context("remove the volumes of " + project));
+  return sweep_discarded(environment, stop).context("remove the volumes of " + project);
 }
 
 Result<void> remove_anonymous_volumes(Environment& environment, const std::string& project,
                                       const std::string& container_key,
                                       const std::stop_token& stop) {
-  return remove_entries(
-             environment, environment.paths().volumes() + "/" + project,
-             [&](const std::string& name) { return is_anonymous_volume(name, container_key); },
-             stop)
+  TRY(discard(environment.paths().volumes() + "/" + project, [&](const std::string& name) {
+        return is_anonymous_volume(name, container_key);
+      }).context("remove the volumes of container " + container_key));
+  return sweep_discarded(environment, stop)
       .context("remove the volumes of container " + container_key);
 }
 

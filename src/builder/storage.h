@@ -15,6 +15,14 @@ namespace locald::builder {
 Result<void> remove_container(Environment& environment, const std::string& container_key,
                               const std::stop_token& stop);
 
+/// The first half of it, in microseconds and without a worker: the name is free, the
+/// files are out of the way. sweep_discarded() does the rest, for all at once.
+Result<void> discard_container(Environment& environment, const std::string& container_key);
+
+/// Removes what was discarded and what removals that were cut short left behind
+/// (a server that starts calls it too). Nothing there: no worker.
+Result<void> sweep_discarded(Environment& environment, const std::stop_token& stop);
+
 /// A project's volumes, named and without a name (`down --volumes`).
 Result<void> remove_volumes(Environment& environment, const std::string& project,
                             const std::stop_token& stop);

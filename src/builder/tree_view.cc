@@ -254,6 +254,11 @@ Result<PathFacts> locate(int root, const std::string& path) {
 Result<PathFacts> make_mount_point(int root, const std::string& path, PathFacts::Kind kind) {
   Walk walk{.root = root, .folders = {}, .missing = {}, .leaf = {}, .leaf_fd = {}};
   TRY(walk.go(path));
+  // What is below these is the kernel's, once the container runs: a symlink that leads there is
+  // for the caller to refuse.
+  const std::string where = walk.resolved();
+  for (const char* system : {"/proc/", "/sys/", "/dev/"})
+    if (where.starts_with(system)) return walk.facts();
   for (std::size_t i = 0; i < walk.missing.size(); ++i) {
     const std::string& name = walk.missing[i];
     if (i + 1 == walk.missing.size() && kind == PathFacts::Kind::file) {

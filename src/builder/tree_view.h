@@ -39,7 +39,7 @@ class TreeView {
 Result<PathFacts> locate(int root, const std::string& path);
 
 /// Makes what is missing at `path` (folders 0755, a file 0644, all of root)
-/// and says what is there then.
+/// and says what is there then. Nothing is made below /proc, /sys and /dev.
 Result<PathFacts> make_mount_point(int root, const std::string& path, PathFacts::Kind kind);
 
 /// The facts of a tree: its users and `paths`. A passwd or group that is no regular file or larger

@@ -90,14 +90,10 @@ class VerifyingSource final : public ByteSource {
   bool ended_ = false;
 };
 
-Result<void> check_space(int dir_fd, std::uint64_t needed) {
+std::uint64_t free_bytes(int dir_fd) {
   struct statvfs fs {};
-  if (::fstatvfs(dir_fd, &fs) != 0) return {};
-  const std::uint64_t free = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
-  if (needed <= free) return {};
-  return Error(Errc::no_space, "the image store needs " + human_bytes(needed) + " more, " +
-                                   human_bytes(free) + " are free")
-      .with_hint("make room (locald image prune), or set another place for the store");
+  if (::fstatvfs(dir_fd, &fs) != 0) return UINT64_MAX;
+  return static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
 }
 
 Result<void> lock_waiting(int fd, const std::stop_token& stop) {
@@ -265,7 +261,11 @@ Result<BlobIngest> ImageLayout::ingest(const Descriptor& blob, std::stop_token s
   std::vector<std::byte> buffer(kChunkBytes);
   while (const std::size_t n = TRY(sys::read_some(out.file_.get(), buffer.data(), buffer.size())))
     TRY(out.verifier_->update({buffer.data(), n}));
-  TRY(check_space(dir_fd_.get(), blob.size_bytes - out.offset()));
+  if (const std::uint64_t needed = blob.size_bytes - out.offset();
+      needed > free_bytes(dir_fd_.get())) {
+    out.discard();
+    return Error(Errc::no_space, "a blob of " + human_bytes(needed) + " does not fit");
+  }
   return out;
 }
 
@@ -318,6 +318,12 @@ Result<void> ImageLayout::change_index(
         .with_hint("remove some: locald image rm NAME");
   return write_file_atomic(dir_fd_.get(), "index.json", index_json(entries).dump(), 0644,
                            Durability::synced);
+}
+
+Error ImageLayout::no_space(const std::string& what) const {
+  return Error(Errc::no_space, what + "; " + dir_ + " has " +
+                                   human_bytes(free_bytes(dir_fd_.get())) + " of space left")
+      .with_hint("make room there (locald image rm IMAGE), or put the store on another disk");
 }
 
 Result<void> ImageLayout::each_blob(

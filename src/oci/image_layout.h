@@ -96,6 +96,9 @@ class ImageLayout {
   /// processes.
   Result<void> change_index(const std::function<Result<void>(std::vector<Descriptor>&)>& change);
 
+  /// Errc::no_space that says what was tried, where, how much is free there, and what to do.
+  Error no_space(const std::string& what) const;
+
   /// Calls `visit` for each blob of blobs/sha256.
   Result<void> each_blob(
       const std::function<Result<void>(const Digest&, std::uint64_t size)>& visit) const;

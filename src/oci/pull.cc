@@ -358,8 +358,7 @@ Result<PullResult> pull(const ImageReference& reference, ImageStore& store, Laye
                         const PullOptions& options) {
   auto result = pull_image(reference, store, layers, options);
   if (!result && result.error().code() == Errc::no_space)
-    result =
-        std::move(result).hint("make room: locald image prune; or set another place for the store");
+    result = store.layout().no_space(result.error().message());
   return std::move(result).context("pull " + reference.familiar());
 }
 

@@ -33,6 +33,8 @@ void reap_orphans() {
 int sweep(const std::string& nonce) {
   int found = 0;
   const pid_t session = ::getsid(0);
+  const auto self = process_stat(::getpid());
+  const std::string own_name = self ? self->name : std::string();
   each_child(::getpid(), [&](pid_t pid) {
     const auto stat = process_stat(pid);
     if (!stat || stat->session == session) return;
@@ -40,7 +42,8 @@ int sweep(const std::string& nonce) {
       ::waitpid(pid, nullptr, WNOHANG);
       return;
     }
-    if (stat->name == kShimName) return;
+    // Our own name: another thread's start of a shim, between fork and exec.
+    if (stat->name == kShimName || stat->name == own_name) return;
     ++found;
     kill_tree(pid);
   });

@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <vector>
 
 #include "base/fs_at.h"
 #include "base/strings.h"
@@ -92,14 +94,20 @@ bool environment_has(pid_t pid, const std::string& pair) {
   return false;
 }
 
-void kill_tree(pid_t pid) {
-  auto fd = sys::pidfd_open(pid);
-  if (!fd) return;
+bool kill_tree(pid_t pid, int pidfd) {
+  std::vector<pid_t> children;
   each_child(pid, [&](pid_t child) {
-    const auto stat = process_stat(child);
-    if (stat && stat->parent == pid) kill_tree(child);
+    if (const auto stat = process_stat(child); stat && stat->parent == pid) children.push_back(child);
   });
-  (void)sys::pidfd_signal(fd->get(), SIGKILL);
+  pollfd ended{pidfd, POLLIN, 0};
+  if (::poll(&ended, 1, 0) != 0) return false;  // the number may have been another's when its children were listed
+  for (const pid_t child : children) kill_tree(child);
+  (void)sys::pidfd_signal(pidfd, SIGKILL);
+  return true;
+}
+
+void kill_tree(pid_t pid) {
+  if (auto fd = sys::pidfd_open(pid)) kill_tree(pid, fd->get());
 }
 
 }  // namespace locald::runtime

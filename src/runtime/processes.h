@@ -37,5 +37,7 @@ bool environment_has(pid_t pid, const std::string& pair);
 
 /// SIGKILL for `pid` and everything below it, leaves first.
 void kill_tree(pid_t pid);
+/// The same for a process that is held by `pidfd`, if it has not ended. @return whether it was there.
+bool kill_tree(pid_t pid, int pidfd);
 
 }  // namespace locald::runtime

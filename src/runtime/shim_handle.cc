@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/sys.h"
 #include "runtime/orphans.h"
+#include "runtime/processes.h"
 #include "shim/protocol.h"
 
 namespace locald::runtime {
@@ -83,6 +84,7 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
       if (status.version != kAttachVersion) return Error(Errc::unsupported, "the shim is of another version");
       handle->shim_pid_ = status.shim_pid;
       handle->pid_ = status.pid;
+      handle->hold_process();
       auto pidfd = sys::pidfd_open(status.shim_pid);
       // The number was the shim's as long as its end of the connection is open: look only now.
       pollfd peer{handle->control_.get(), POLLRDHUP, 0};
@@ -95,6 +97,13 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
     if (::poll(&readable, 1, static_cast<int>(left)) <= 0) continue;
     if (!TRY(handle->receive())) return Error(Errc::failed, "the shim ended before it had taken over");
   }
+}
+
+void ShimHandle::hold_process() {
+  if (pid_ == 0 || main_pidfd_ || !(identity_.host || identity_.exec)) return;
+  auto fd = sys::pidfd_open(pid_);
+  const auto stat = process_stat(pid_);
+  if (fd && stat && stat->parent == shim_pid_) main_pidfd_ = std::move(*fd);
 }
 
 Result<bool> ShimHandle::receive() {
@@ -148,6 +157,7 @@ void ShimHandle::on_readable() {
       FrameStatus status{};
       std::memcpy(&status, body.data(), sizeof status);
       pid_ = status.pid;
+      hold_process();
       if (pid_ != 0 && !started_told_) {
         started_told_ = true;
         if (events_.started) events_.started(pid_);
@@ -183,7 +193,8 @@ void ShimHandle::on_shim_gone() {
 void ShimHandle::sweep_and_report(int attempts_left) {
   if (over_) return;
   int found = 0;
-  if (identity_.host || identity_.exec) found = sweep(identity_.nonce);
+  if (main_pidfd_ && kill_tree(pid_, main_pidfd_.get())) ++found;
+  if (identity_.host || identity_.exec) found += sweep(identity_.nonce);
   if (found > 0 && attempts_left > 0) {
     timer_ = loop_->after(kSweepPause, [this, attempts_left] { sweep_and_report(attempts_left - 1); });
     return;

@@ -42,6 +42,7 @@ class ShimHandle final : public ServiceHandle {
   Result<void> send(Frame type, const void* data, std::size_t size);
   Result<bool> receive();  ///< false at the end of the connection
   bool next(FrameHeader& header, std::string& body);
+  void hold_process();  ///< opens main_pidfd_, proven by its parent
   void on_readable();
   void on_shim_gone();
   void sweep_and_report(int attempts_left);
@@ -49,6 +50,7 @@ class ShimHandle final : public ServiceHandle {
 
   ShimIdentity identity_;
   UniqueFd control_, pidfd_;
+  UniqueFd main_pidfd_;  ///< of the process, where its shim's death alone does not end it
   int shim_pid_ = 0, pid_ = 0;
   std::string buffer_, death_;
   Events events_;

@@ -137,6 +137,7 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
     vanished_.erase(name);
   }
   vanished_.insert(vanished.begin(), vanished.end());
+  await.insert(vanished.begin(), vanished.end());
   TRY(save_configs());
   supervisor_.stop(vanished);
   supervisor_.restart(restart);
@@ -214,8 +215,10 @@ void Project::check(const std::string& service) {
     std::optional<std::string> result;
     if (waiting.until == Until::quiet)
       result = supervisor_.quiet(service) ? std::optional<std::string>("") : std::nullopt;
+    else if (vanished_.contains(service))
+      continue;  // until it is gone
     else if (unit == nullptr)
-      result = "was removed";
+      result = "";
     else
       result = settled(*unit, waiting.until, supervisor_.probe_failure(service));
     if (!result) continue;

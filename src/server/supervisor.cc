@@ -121,8 +121,9 @@ void Supervisor::start(const std::set<std::string>& services) {
   for (const std::string& name : services)
     if (Unit* unit = get(name)) {
       unit->stop_wanted = unit->kill_wanted = false;
+      const bool in_backoff = unit->state.phase == Phase::backoff;
       unit->state = step(std::move(unit->state), event::Start{}, unit->config->restart).next;
-      if (unit->state.phase == Phase::preparing) {  // it was in back-off
+      if (in_backoff) {
         unit->timer.reset();
         launch(name, *unit);
       }

@@ -140,6 +140,15 @@ TEST_F(SupervisorTest, StopGoesFromDependentsToWhatTheyDependOn) {
   for (const char* name : {"a", "b", "c", "alone"}) EXPECT_TRUE(supervisor.quiet(name)) << name;
 }
 
+TEST_F(SupervisorTest, AStartOfWhatIsBeingPreparedStartsNothingTwice) {
+  launcher.hold_launches = true;
+  define(config("a"));
+  supervisor.start({"a"});
+  supervisor.start({"a"});
+  run_for(loop);
+  EXPECT_EQ(launcher.launches("a"), 1);
+}
+
 TEST_F(SupervisorTest, KillAsksNobodyForTheOrder) {
   launcher.obedient = false;
   define(config("a"));
