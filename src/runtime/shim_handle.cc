@@ -84,6 +84,7 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
       if (status.version != kAttachVersion) return Error(Errc::unsupported, "the shim is of another version");
       handle->shim_pid_ = status.shim_pid;
       handle->pid_ = status.pid;
+      handle->started_ns_ = status.started_ns;
       handle->hold_process();
       auto pidfd = sys::pidfd_open(status.shim_pid);
       // The number was the shim's as long as its end of the connection is open: look only now.
@@ -157,6 +158,7 @@ void ShimHandle::on_readable() {
       FrameStatus status{};
       std::memcpy(&status, body.data(), sizeof status);
       pid_ = status.pid;
+      started_ns_ = status.started_ns;
       hold_process();
       if (pid_ != 0 && !started_told_) {
         started_told_ = true;

@@ -32,6 +32,10 @@ class ShimHandle final : public ServiceHandle {
   std::string control_socket() const override;
   int shim_pid() const override { return shim_pid_; }
   int pid() const override { return pid_; }
+  std::chrono::system_clock::time_point started_at() const override {
+    return std::chrono::system_clock::time_point(
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::nanoseconds(started_ns_)));
+  }
   Result<void> signal(int number) override;
   Result<void> stop(int signal, std::chrono::milliseconds timeout) override;
 
@@ -52,6 +56,7 @@ class ShimHandle final : public ServiceHandle {
   UniqueFd control_, pidfd_;
   UniqueFd main_pidfd_;  ///< of the process, where its shim's death alone does not end it
   int shim_pid_ = 0, pid_ = 0;
+  std::uint64_t started_ns_ = 0;
   std::string buffer_, death_;
   Events events_;
   EventLoop* loop_ = nullptr;

@@ -151,6 +151,8 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
               reply->event(event);
             });
           };
+          if (const std::string text = world_.notice(); !text.empty())
+            world_.loop.post([reply, text] { reply->event(Json::object({{"event", "notice"}, {"text", text}})); });
           return world_.runtime.run_container(instance, *made, context);
         },
         [this, id, reply](Started started) {

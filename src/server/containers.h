@@ -25,6 +25,7 @@ class Containers {
     builder::Environment& environment;
     const Paths& paths;
     JobPool& jobs;
+    std::function<std::string()> notice;  ///< of the id map, once; on a job's thread
   };
   /// @param notice  set when the file had to be set aside.
   static Result<Containers> load(World world, std::string& notice);

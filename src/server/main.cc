@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -63,8 +62,7 @@ void raise_descriptor_limit() {
 
 std::string find_runtime(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
-  const char* path = ::getenv("PATH");
-  return find_program(name, std::string(path != nullptr ? path : "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin").value_or("");
+  return find_program(name, program_search_path()).value_or("");
 }
 
 class Server {
@@ -92,7 +90,7 @@ class Server {
         builder::Environment::Options{paths_, TRY(find_own_program("locald-server")), user_namespace_.get(), {}});
     runtime_ = std::make_unique<runtime::ProcessRuntime>(
         runtime::ProcessRuntime::Options{paths_, shim, find_runtime(config.runtime), userns});
-    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_});
+    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_, *user_namespace_});
     std::string notice;
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
@@ -104,7 +102,7 @@ class Server {
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(
-        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_}, notice)));
+        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_, [this] { return launcher_->id_map_notice(); }}, notice)));
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
     api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *launcher_,

@@ -56,6 +56,7 @@ inline constexpr char kKeyRows[] = "rows";
 inline constexpr char kKeyColumns[] = "columns";
 inline constexpr char kKeyStdin[] = "stdin";        ///< "1": a pipe, else /dev/null
 inline constexpr char kKeyHold[] = "hold";          ///< "1"
+inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< decimal: what a stop with signal 0 sends; default SIGTERM
 inline constexpr char kKeyTimeout[] = "timeout_ms"; ///< probe
 
 // host
