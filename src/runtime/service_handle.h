@@ -43,8 +43,6 @@ class ServiceHandle {
   virtual std::string control_socket() const = 0;   ///< what a client attaches to
   virtual int shim_pid() const = 0;                 ///< the host's numbers
   virtual int pid() const = 0;                      ///< 0 until started
-  /// When the process began, also one that an earlier server started; the epoch until it has.
-  virtual std::chrono::system_clock::time_point started_at() const { return {}; }
   /// When the process began to run, also under an earlier server; the epoch while unknown.
   virtual std::chrono::system_clock::time_point started_at() const { return {}; }
 

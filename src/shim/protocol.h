@@ -57,6 +57,7 @@ inline constexpr char kKeyColumns[] = "columns";
 inline constexpr char kKeyStdin[] = "stdin";        ///< "1": a pipe, else /dev/null
 inline constexpr char kKeyHold[] = "hold";          ///< "1"
 inline constexpr char kKeyTimeout[] = "timeout_ms"; ///< probe
+inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< what a `stop` with signal 0 sends; absent: SIGTERM
 
 // host
 inline constexpr char kKeyArg[] = "arg";            ///< repeats
