@@ -58,6 +58,7 @@ inline constexpr char kKeyStdin[] = "stdin";        ///< "1": a pipe, else /dev/
 inline constexpr char kKeyHold[] = "hold";          ///< "1"
 inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< decimal: what a stop with signal 0 sends; default SIGTERM
 inline constexpr char kKeyTimeout[] = "timeout_ms"; ///< probe
+inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< what a `stop` with signal 0 sends; absent: SIGTERM
 
 // host
 inline constexpr char kKeyArg[] = "arg";            ///< repeats
