@@ -251,8 +251,8 @@ def make_rootfs(bench, layout, folder):
         bench.run(bench.in_userns(["tar", "-xzpf", layer, "-C", folder]))
 
 
-def locald_config(bench, locald, image):
-    """config.json that locald makes for `container run IMAGE`, and the files of the run folder that it mounts."""
+def locald_config(bench, locald, image, bundle):
+    """config.json that locald makes for `container run IMAGE`, adapted for `bundle`."""
     before = set((locald.home / "run/bundles").glob("*")) if (locald.home / "run/bundles").is_dir() else set()
     p = bench.popen([locald.binary, "container", "run", "--rm", image, "sleep", "1000"], locald.env, locald.home)
     try:
@@ -260,9 +260,9 @@ def locald_config(bench, locald, image):
             if p.poll() is not None:
                 raise Skip(f"locald container run {image} sleep 1000: exit {p.returncode}")
             return [b for b in (locald.home / "run/bundles").glob("*/config.json") if b.parent not in before]
-        bundle = wait_until(made, "locald's config.json", 30)[0].parent
+        theirs = wait_until(made, "locald's config.json", 30)[0]
         time.sleep(0.3)
-        return json.loads((bundle / "config.json").read_text()), bundle
+        adapt(bench, bundle, json.loads(theirs.read_text()))
     finally:
         locald("server", "stop", "--all", check=False)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -272,30 +272,26 @@ def locald_config(bench, locald, image):
 
 
 def default_config(bench, bundle):
-    """What `runc spec` writes, for the day on which locald is not built."""
+    """What `runc spec` writes, where locald is not built."""
     bench.run(["runc", "spec", *(["--rootless"] if bench.rootless else [])], cwd=bundle)
     config = json.loads((bundle / "config.json").read_text())
     config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] not in ("network", "user")]
     for key in ("uidMappings", "gidMappings"):
         config["linux"].pop(key, None)
-    (bundle / "config.json").unlink()
-    return config
+    adapt(bench, bundle, config)
 
 
 def adapt(bench, bundle, config):
-    """The same config.json for a plain rootfs: nothing changes but where rootfs and mounted files lie, and the command."""
+    """The same config.json for a plain rootfs: nothing changes but where rootfs and mounted files lie (these are copied), and the command."""
     config["root"]["path"] = str(bundle / "rootfs")
     config["process"]["args"] = ["true"]
     config["process"]["terminal"] = False
     config["linux"].pop("cgroupsPath", None)
     for i, m in enumerate(config["mounts"]):
         source = pathlib.Path(m.get("source", ""))
-        if m.get("type") == "bind" and bench.tag in str(source):
+        if bench.tag in str(source):
             copy = bundle / f"mounted.{i}"
-            if source.is_file():
-                shutil.copy(source, copy)
-            else:
-                copy.touch()
+            shutil.copy(source, copy)
             m["source"] = str(copy)
     (bundle / "config.json").write_text(json.dumps(config))
 
@@ -347,16 +343,15 @@ def run(bench):
             bundle = bench.folder("bundle")
             bench.folder("bundle/rootfs")
             make_rootfs(bench, small, bundle / "rootfs")
-            config = None
             try:
                 locald = Locald(bench, "home-run")
                 closing.append(locald)
                 locald("image", "pull", image)
-                config, _ = locald_config(bench, locald, image)
+                locald_config(bench, locald, image, bundle)
                 timers.append(locald.timed("locald", "container", "run", "--rm", image, "true"))
             except Skip as e:
                 say(f"  locald: {e}; runc gets the configuration of `runc spec`")
-            adapt(bench, bundle, config or default_config(bench, bundle))
+                default_config(bench, bundle)
             timers.append(Timed(bench, "runc", ["runc", "--root", bench.folder("runc"), "run", "--bundle", bundle, "bench"], userns=True))
             podman = Podman(bench, "podman")
             closing.append(podman)

@@ -205,10 +205,7 @@ Result<ResolvedUser> container_user(const oci::ImageConfig& image, const Contain
                    std::string(by_option ? "user" : "the image's USER") + ": runs as " +
                        std::to_string(user.uid) + ":" + std::to_string(user.gid) +
                        ", but only id 0 exists here: you have no subordinate ids")
-          .with_hint(
-              "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER, then "
-              "`locald server restart`; "
-              "or set user = \"0\"");
+          .with_hint("`locald doctor` gives the command that adds them; or set user = \"0\"");
     user.additional_gids.clear();  // setgroups(2) is denied under such a map
     return user;
   }

@@ -143,7 +143,7 @@ TEST(SpecBuilder, RefusesIdsThatTheMapDoesNotHave) {
   EXPECT_TRUE(c.build().value().spec.process->user.additional_gids.empty());
   c.image.user = "redis";
   EXPECT_EQ(c.build().error().code(), Errc::unsupported);
-  EXPECT_NE(c.build().error().hint().find("usermod --add-subuids"), std::string::npos);
+  EXPECT_NE(c.build().error().hint().find("locald doctor"), std::string::npos);
   c.host = {.id_map = IdMapKind::subuid,
             .id_count = 65537,
             .recursive_read_only = true,

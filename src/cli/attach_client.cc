@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "base/attach_protocol.h"
@@ -18,8 +19,11 @@
 namespace locald::cli {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::size_t kStdinAhead = 128u << 10;  // bytes of stdin that wait for the shim
-constexpr int kPrefixPatience = 250;             // ms that a lone ctrl-p waits for its ctrl-q
+constexpr std::chrono::seconds kPipePatience{2};
+constexpr int kPrefixPatience = 250;  // ms that a lone ctrl-p waits for its ctrl-q
 constexpr char kCtrlP = 0x10, kCtrlQ = 0x11;
 
 class Session {
@@ -54,6 +58,8 @@ class Session {
   std::string incoming_, outgoing_;
   bool stdin_open_ = false;
   bool greeted_ = false;  // the shim's status has come
+  bool deaf_ = false;     // our own output is closed
+  Clock::time_point give_up_ = Clock::time_point::max();
   int interrupts_ = 0;
   int code_ = -1;  // the end, once it is >= 0
   std::string why_lost_;
@@ -71,10 +77,13 @@ void Session::send_size() {
 }
 
 void Session::output(int fd, std::string_view bytes) {
-  if (sys::write_all(fd, bytes)) return;
-  // Nobody reads. A process of ours learns it as it would in a pipeline.
-  if (options_.ours) send_struct(Frame::signal, std::int32_t{SIGPIPE});
-  leave(128 + SIGPIPE);
+  if (deaf_ || sys::write_all(fd, bytes)) return;
+  // Nobody reads. A process of ours learns it as it would in a pipeline, and has a
+  // moment to end; meanwhile we read on, or the shim would not get to our frame.
+  deaf_ = true;
+  if (!options_.ours) return leave(128 + SIGPIPE);
+  send_struct(Frame::signal, std::int32_t{SIGPIPE});
+  give_up_ = Clock::now() + kPipePatience;
 }
 
 void Session::handle(Frame type, std::string_view payload) {
@@ -207,9 +216,13 @@ Result<int> Session::run() {
     std::array<pollfd, 3> fds{
         pollfd{socket_.get(), static_cast<short>(outgoing_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
         pollfd{signals_.fd(), POLLIN, 0}, pollfd{more_stdin ? STDIN_FILENO : -1, POLLIN, 0}};
-    const int n = ::poll(fds.data(), fds.size(), keys_.holding() ? kPrefixPatience : -1);
+    const int n = ::poll(fds.data(), fds.size(),
+                         deaf_             ? 100
+                         : keys_.holding() ? kPrefixPatience
+                                           : -1);
     if (n < 0 && errno != EINTR) return Error::from_errno(errno, "poll");
-    if (n == 0) send(Frame::in, keys_.flush());
+    if (n == 0 && keys_.holding()) send(Frame::in, keys_.flush());
+    if (Clock::now() >= give_up_) leave(128 + SIGPIPE);
     if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) TRY(read_socket());
     if (code_ >= 0) break;
     while (const auto number = signals_.next()) signal(*number);

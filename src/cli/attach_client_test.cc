@@ -196,6 +196,17 @@ TEST_F(AttachTest, TellsAProcessOfOursThatNobodyReads) {
   send(Frame::out, "anybody?");
   const auto [type, payload] = receive();
   EXPECT_EQ(type, Frame::signal);
+  for (int i = 0; i < 40; ++i)
+    send(Frame::out, std::string(100'000, 'x'));  // and we are still read
+  send_exit(-1, SIGPIPE);
+  EXPECT_EQ(wait(), 128 + SIGPIPE);
+}
+
+TEST_F(AttachTest, LeavesAProcessThatDoesNotCare) {
+  start({});
+  out_read_.reset();
+  send(Frame::out, "anybody?");
+  EXPECT_EQ(receive().first, Frame::signal);
   EXPECT_EQ(wait(), 128 + SIGPIPE);
 }
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
@@ -48,6 +49,19 @@ Result<void> send_request(int fd, const std::string& name, const Json& body) {
   request += std::string(kBuildHeader) + ": " + std::string(kBuild) + "\r\n";
   request += "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
   return send_all(fd, request);
+}
+
+/// True where the peer executes the very file that we would start.
+bool runs_our_program(const UniqueFd& socket) {
+  const auto peer =
+      socket ? sys::peer_cred(socket.get()) : Result<sys::PeerCred>(Error(Errc::failed, ""));
+  const auto program = find_own_program("locald-server");
+  struct stat theirs {
+  }, ours{};
+  return peer && program &&
+         ::stat(("/proc/" + std::to_string(peer.value().pid) + "/exe").c_str(), &theirs) == 0 &&
+         ::stat(program.value().c_str(), &ours) == 0 && theirs.st_dev == ours.st_dev &&
+         theirs.st_ino == ours.st_ino;
 }
 
 }  // namespace
@@ -182,32 +196,36 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
   auto notice = [&](const std::string& text) {
     if (options.notice) options.notice(text);
   };
-  for (bool restarted = false;; restarted = true) {
+  bool restarted = false;
+  for (int attempt = 1;; ++attempt) {
     Client client(paths.server_socket());
-    for (int attempt = 0;; ++attempt) {
-      auto fd = connect_server(client.socket_);
-      if (!fd && fd.error().code() == Errc::not_found && options.start) fd = start_server(paths);
-      client.first_ = TRY(std::move(fd));
-      auto greeted = client.hello();
-      if (greeted) break;
-      // A server that is being killed accepts until its last descriptor is closed.
-      if (greeted.error().code() != Errc::corrupt || attempt == 5) return std::move(greeted).error();
+    auto fd = connect_server(client.socket_);
+    if (!fd && fd.error().code() == Errc::not_found && options.start) fd = start_server(paths);
+    client.first_ = TRY(std::move(fd));
+    if (auto met = client.hello(); !met) {
+      // A server that is just ending takes connections and answers none: the next one will.
+      if (attempt == 5 || met.error().code() == Errc::timed_out) return std::move(met).error();
+      ::poll(nullptr, 0, attempt * 10);
+      continue;
     }
-    if (options.any_version || restarted) return client;
+    if (options.any_version) return client;
     const std::string theirs = client.server_["version"].as_string();
     const int order = compare({kVersion, kBuild}, {theirs, client.server_["build"].as_string()});
     const std::string named = theirs + " (" + client.server_["build"].as_string() + ")";
     if (order < 0)
       notice("this locald, " + std::string(kVersion) + ", is older than the running server, " +
              named);
-    if (order <= 0) return client;
+    // Where the very program that runs is all there is to start, a restart brings nothing newer.
+    if (order <= 0 || restarted || runs_our_program(client.first_)) return client;
     if (client.server_["jobs"].as_int() != 0) {
       notice("the running server, " + named +
              ", is older than this locald and has work under way; it is restarted later");
       return client;
     }
-    TRY(client.stop_server(/*all=*/false).context("restart the older server " + named));
-    notice("the server was older than this locald and has been restarted; services went on");
+    // Another new locald may do the same at this moment; then its stop counts.
+    if (client.stop_server(/*all=*/false))
+      notice("the server was older than this locald and has been restarted; services went on");
+    restarted = true;
     options.start = true;
   }
 }

@@ -149,6 +149,7 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
   UniqueFd server = TRY(daemonise(program, paths.server_log()));
   const auto deadline = Clock::now() + patience;
   milliseconds pause{1};
+  bool lost_race = false;
   while (true) {
     auto fd = connect_server(paths.server_socket());
     if (fd || fd.error().code() != Errc::not_found) return fd;
@@ -164,12 +165,19 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
     std::array<char, 4096> events{};
     while (::read(watch.get(), events.data(), events.size()) > 0) {
     }
-    const bool ended = !server || (fds[1].revents & POLLIN) != 0;
-    if (!ended || is_locked(paths.server_lock())) {
-      if (ended) server.reset();
+    if (server && (fds[1].revents & POLLIN) == 0) continue;
+    server.reset();
+    // Ours has ended. Where another one holds the lock, that one is waited for; where
+    // that one ends meanwhile (it was told to), ours is started again.
+    if (is_locked(paths.server_lock())) {
+      lost_race = true;
       continue;
     }
-    // It has ended. It may have ended for another one that listens by now.
+    if (lost_race) {
+      lost_race = false;
+      server = TRY(daemonise(program, paths.server_log()));
+      continue;
+    }
     if (auto last = connect_server(paths.server_socket())) return last;
     const std::string log = log_since(paths.server_log(), log_size);
     return Error(Errc::failed,

@@ -232,7 +232,7 @@ void Containers::discard(const std::string& id, std::function<void(Result<void>)
       "remove container " + id,
       [this, id, nonce = it->second.nonce](const std::stop_token& stop) -> Result<void> {
         TRY(world_.runtime.clean(id, nonce));
-        TRY(builder::remove_container(world_.environment, id, stop));
+        TRY(builder::discard_container(world_.environment, id));
         TRY(builder::remove_anonymous_volumes(world_.environment, kProject, id, stop));
         const std::string log = world_.paths.service_log(kProject, id);
         return remove_tree(log.substr(0, log.rfind('/')));

@@ -235,7 +235,8 @@ Result<void> Server::remove_data(builder::Environment& environment, const std::s
       if (key.starts_with(project + ".")) keys.push_back(key);
       return {};
     }));
-  for (const std::string& key : keys) TRY(builder::remove_container(environment, key, stop));
+  for (const std::string& key : keys) TRY(builder::discard_container(environment, key));
+  TRY(builder::sweep_discarded(environment, stop));  // one worker for all
   (void)services;
   if (volumes) TRY(builder::remove_volumes(environment, project, stop));
   return {};

@@ -131,6 +131,7 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   builder::ContainerOptions out;
   out.project = request.project;
   out.hostname = config.name;
+  out.volume_key = config.name;
   if (!config.entrypoint.empty()) out.entrypoint = config.entrypoint;
   if (!config.argv.empty()) out.command = config.argv;
   out.env = config.env;

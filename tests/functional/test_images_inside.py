@@ -1,6 +1,7 @@
 """What an image's own tree may do to its container: mount points, users, volumes, working folders; the caller's rules of robustness §2.3."""
 import gzip
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -36,6 +37,17 @@ def make_image(busybox_layer, scratch, request):
     yield make
     for folder in made:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def make_bundle(dist, identity):
+    """tests/tools/make_bundle as who runs locald: what a start makes, without the start."""
+    tool = ROOT / (os.environ.get("LOCALD_BUILD") or "build/dev") / "src/builder/make_bundle"
+    if not tool.exists():
+        pytest.skip("make_bundle is not built")
+    at = dist / "bin/make_bundle"  # finds the shim from there
+    shutil.copy2(tool, at)
+    return lambda *args: subprocess.run([at, *args], capture_output=True, text=True, **identity.popen_args())
 
 
 def symlink(name, target):
@@ -167,19 +179,45 @@ def test_what_is_denied_inside(locald, busybox):
     assert r.out == "done\n", r
 
 
-def test_config_json_fits_the_schema_of_the_runtime_spec(locald, busybox, dist, scratch):
+def test_a_writable_folder_that_was_used_is_looked_at_again(locald, busybox, make_bundle):
+    home = locald.home / "user/tool"
+
+    def again(n):
+        return make_bundle(home, busybox, home / f"b{n}", "--workdir", "/w", "--", "true")
+    first = again(1)
+    assert first.returncode == 0 and "look" in first.stdout, first
+    upper = home / "data/containers/test/upper"
+    assert (upper / "etc/hosts").exists() and (upper / "w").is_dir()
+    # What a container may have done while it ran. What is missing is made again …
+    (upper / "etc/hosts").unlink()
+    (upper / "w").rmdir()
+    assert again(2).returncode == 0
+    assert (upper / "etc/hosts").is_file() and (upper / "w").is_dir()
+    # … a link is read inside the root …
+    (upper / "etc/hosts").unlink()
+    (upper / "etc/hosts").symlink_to("/../../../../../../../../var/astray")
+    r = again(3)
+    assert r.returncode == 0, r.stderr
+    assert (upper / "var/astray").is_file() and not pathlib.Path("/var/astray").exists()
+    config = json.loads((home / "b3/config.json").read_text())
+    assert [m["destination"] for m in config["mounts"] if m.get("source", "").endswith("/hosts")] == ["/var/astray"]
+    # … and what leads into the kernel's folders ends it, with nothing made.
+    (upper / "etc/hosts").unlink()
+    (upper / "etc/hosts").symlink_to("/proc/1/environ")
+    r = again(4)
+    assert r.returncode == 1 and "/etc/hosts" in r.stderr and not (home / "b4").exists(), r
+    subprocess.run(["rm", "-rf", upper], check=True)
+    assert again(5).returncode == 0, "a writable folder that is gone is made anew"
+
+
+def test_config_json_fits_the_schema_of_the_runtime_spec(locald, busybox, make_bundle):
     jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed")
     if not SCHEMA.exists():
         pytest.skip("golang-github-opencontainers-specs-dev is not installed")
     for golden in sorted((ROOT / "tests/golden/spec").glob("*.json")):
         check_schema(jsonschema, json.loads(golden.read_text()))
-    tool = next((ROOT / "build").glob("*/src/builder/make_bundle"), None)
-    if tool is None:
-        pytest.skip("make_bundle is not built")
-    at = dist / "bin/make_bundle"  # finds the shim from there
-    shutil.copy2(tool, at)
     home = locald.home / "user/tool"
-    r = subprocess.run([at, home, busybox, home / "bundle", "--tty", "--volume", "v:/data", "--", "true"], capture_output=True, text=True, **locald.identity.popen_args())
+    r = make_bundle(home, busybox, home / "bundle", "--tty", "--volume", "v:/data", "--", "true")
     assert r.returncode == 0, r.stderr
     check_schema(jsonschema, json.loads((home / "bundle/config.json").read_text()))
 
