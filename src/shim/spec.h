@@ -24,6 +24,7 @@ class Spec {
   bool tty = false, open_stdin = false, hold = false, log = false, userns = false;
   unsigned short rows = 24, columns = 80;
   unsigned long long log_max = 0;
+  int stop_signal = 15;  // SIGTERM
   char id[64] = {}, nonce[33] = {};
 
  private:
