@@ -330,6 +330,7 @@ void Session::kill_all() {
 void Session::begin_stop(int signal, std::uint32_t timeout_ms) {
   if (state_ == State::draining || state_ == State::done) return;
   stopping_ = true;
+  if (signal == 0) signal = spec.stop_signal;
   if (timeout_ms == 0) {
     stop_signal_ = SIGKILL;
     kill_all();

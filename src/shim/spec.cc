@@ -14,8 +14,8 @@ namespace {
 
 const char* const kKeys[] = {
     kKeyKind, kKeyId,  kKeyNonce, kKeyInstance, kKeyLog,  kKeyLogMax,  kKeyTty,    kKeyRows,      kKeyColumns, kKeyStdin,
-    kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns,
-    kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper, kKeyWork, kKeyTarget, kKeyTimeout, kKeyStopSignal,
+    kKeyStopSignal, kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns,
+    kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper, kKeyWork, kKeyTarget, kKeyTimeout,
 };
 
 bool known(const char* key) {
@@ -70,6 +70,7 @@ bool Spec::read(int fd, const char** why) {
   if (const char* v = first(kKeyColumns)) columns = static_cast<unsigned short>(parse_number(v));
   if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
   if (const char* v = first(kKeyLogMax)) log_max = parse_number(v);
+  if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
   return true;
 }
 

@@ -26,6 +26,7 @@ class Spec {
   unsigned short rows = 24, columns = 80;
   int stop_signal = 15;  ///< of the process or its image: what a stop that names none sends
   unsigned long long log_max = 0;
+  int stop_signal = 15;  // SIGTERM
   char id[64] = {}, nonce[33] = {};
 
  private:
