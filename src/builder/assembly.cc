@@ -246,7 +246,7 @@ class Assembler {
       (void)remove_tree(destination_);
       return std::move(written).error().with_context("bundle " + destination_);
     }
-    if (!built.stop_signal.empty()) bundle.stop_signal = TRY(parse_signal(built.stop_signal));
+    bundle.stop_signal = built.stop_signal;
     bundle.anonymous_volumes = std::move(anonymous_);
     bundle.notices = std::move(built.notices);
     return bundle;

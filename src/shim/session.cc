@@ -336,7 +336,7 @@ void Session::begin_stop(int signal, std::uint32_t timeout_ms) {
     kill_all();
     return;
   }
-  stop_signal_ = signal == 0 ? spec.stop_signal : signal;
+  stop_signal_ = signal;
   deadline_ms_ = monotonic_ms() + timeout_ms;
   if (main_pidfd_ >= 0) pidfd_signal(main_pidfd_, stop_signal_);
 }

@@ -68,9 +68,7 @@ bool Spec::read(int fd, const char** why) {
   if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
   if (const char* v = first(kKeyRows)) rows = static_cast<unsigned short>(parse_number(v));
   if (const char* v = first(kKeyColumns)) columns = static_cast<unsigned short>(parse_number(v));
-  if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
   if (const char* v = first(kKeyLogMax)) log_max = parse_number(v);
-  if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
   return true;
 }
 
