@@ -83,7 +83,9 @@ void Api::server_stop(const Json& body, const ReplyPtr& reply) {
   };
   ending_ = true;
   if (!body["all"].as_bool()) return end();
-  world_.projects.bring_all_down([this, end] { world_.containers.stop_all(end); });
+  world_.projects.bring_all_down([this, end] {
+    world_.containers.stop_all([this, end] { world_.sessions.stop_all(end); });
+  });
 }
 
 void Api::doctor(const Json&, const ReplyPtr& reply) {

@@ -204,12 +204,19 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   c.reason = status.reason;
   if (c.rm) return discard(id, {});
   save();
+  ++sweeping_;
   world_.jobs.run<Result<void>>(
       "clean " + id, [&runtime = world_.runtime, id, nonce = c.nonce](const std::stop_token&) { return runtime.clean(id, nonce); },
       [this, id](const Result<void>&) {
         if (const auto found = all_.find(id); found != all_.end())
           for (const auto& call : std::exchange(found->second.when_gone, {})) call();
+        sweep_done();
       });
+}
+
+void Containers::sweep_done() {
+  if (--sweeping_ == 0)
+    for (const auto& call : std::exchange(when_swept_, {})) call();
 }
 
 /// Everything of it goes: runtime, writable layer, volumes without a name, log.
@@ -220,6 +227,7 @@ void Containers::discard(const std::string& id, std::function<void(Result<void>)
     return;
   }
   const bool kept = !it->second.rm;
+  ++sweeping_;
   world_.jobs.run<Result<void>>(
       "remove container " + id,
       [this, id, nonce = it->second.nonce](const std::stop_token& stop) -> Result<void> {
@@ -236,6 +244,7 @@ void Containers::discard(const std::string& id, std::function<void(Result<void>)
           for (const auto& call : node.mapped().when_gone) call();
         if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
         if (done) done(std::move(result));
+        sweep_done();
       });
 }
 
@@ -348,8 +357,10 @@ std::size_t Containers::running() const {
 
 void Containers::stop_all(std::function<void()> done) {
   auto left = std::make_shared<std::size_t>(1);
-  const auto one = [left, done] {
-    if (--*left == 0) done();
+  const auto one = [this, left, done] {
+    if (--*left != 0) return;
+    if (sweeping_ == 0) return done();
+    when_swept_.push_back(done);
   };
   for (auto& [id, c] : all_) {
     if (c.handle == nullptr) continue;

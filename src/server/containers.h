@@ -41,7 +41,7 @@ class Containers {
   void settle();
 
   std::size_t running() const;
-  /// Kills all, `done` when they are gone.
+  /// Stops all; `done` when they are gone, and so is what earlier ones left.
   void stop_all(std::function<void()> done);
 
  private:
@@ -67,7 +67,11 @@ class Containers {
   Result<Container*> find(const std::string& text);
 
   World world_;
+  void sweep_done();
+
   std::map<std::string, Container> all_;
+  int sweeping_ = 0;  // removals under way
+  std::vector<std::function<void()>> when_swept_;
 };
 
 }  // namespace locald::server
