@@ -116,6 +116,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
         .set(shim::kKeyRunDir, paths.instance(instance.id))
         .set(shim::kKeyBundle, bundle.dir)
         .flag(shim::kKeyUserns, userns >= 0);
+    if (bundle.stop_signal != 0) spec.set(shim::kKeyStopSignal, static_cast<std::uint64_t>(bundle.stop_signal));
     if (!bundle.rootfs.lowers.empty())
       spec.set(shim::kKeyLowerBase, bundle.rootfs.lower_base)
           .list(shim::kKeyLower, bundle.rootfs.lowers)

@@ -335,9 +335,9 @@ void Session::begin_stop(int signal, std::uint32_t timeout_ms) {
     kill_all();
     return;
   }
-  stop_signal_ = signal;
+  stop_signal_ = signal != 0 ? signal : spec.stop_signal;
   deadline_ms_ = monotonic_ms() + timeout_ms;
-  if (main_pidfd_ >= 0) pidfd_signal(main_pidfd_, signal);
+  if (main_pidfd_ >= 0) pidfd_signal(main_pidfd_, stop_signal_);
 }
 
 // --- clients --------------------------------------------------------------
