@@ -244,7 +244,7 @@ class Assembler {
       (void)remove_tree(destination_);
       return std::move(written).error().with_context("bundle " + destination_);
     }
-    bundle.stop_signal = std::move(built.stop_signal);
+    bundle.stop_signal = built.stop_signal;
     bundle.anonymous_volumes = std::move(anonymous_);
     bundle.notices = std::move(built.notices);
     return bundle;

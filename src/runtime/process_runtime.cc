@@ -9,7 +9,6 @@
 #include <mutex>
 
 #include "base/fs_at.h"
-#include "base/signals.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/cgroups.h"
@@ -117,8 +116,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
         .set(shim::kKeyRunDir, paths.instance(instance.id))
         .set(shim::kKeyBundle, bundle.dir)
         .flag(shim::kKeyUserns, userns >= 0);
-    if (!bundle.stop_signal.empty())
-      spec.set(shim::kKeyStopSignal, static_cast<std::uint64_t>(TRY(parse_signal(bundle.stop_signal).context("the image's stop signal"))));
+    if (bundle.stop_signal != 0) spec.set(shim::kKeyStopSignal, static_cast<std::uint64_t>(bundle.stop_signal));
     if (!bundle.rootfs.lowers.empty())
       spec.set(shim::kKeyLowerBase, bundle.rootfs.lower_base)
           .list(shim::kKeyLower, bundle.rootfs.lowers)

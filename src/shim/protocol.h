@@ -70,6 +70,7 @@ inline constexpr char kKeyRlimit[] = "rlimit";      ///< repeats: "RESOURCE:SOFT
 inline constexpr char kKeyRunc[] = "runc";          ///< absolute path
 inline constexpr char kKeyRuncRoot[] = "runc_root";
 inline constexpr char kKeyRunDir[] = "dir";         ///< absolute path of kShimFolder: runc.log, pid, process.json
+inline constexpr char kKeyStopSignal[] = "stop-signal";  ///< number: for a stop that names none; absent: SIGTERM
 inline constexpr char kKeyUserns[] = "userns";      ///< container: kShimJoin is there; exec: join the target's too
 inline constexpr char kKeyBundle[] = "bundle";
 inline constexpr char kKeyLowerBase[] = "lower_base";

@@ -14,8 +14,8 @@ namespace {
 
 const char* const kKeys[] = {
     kKeyKind, kKeyId,  kKeyNonce, kKeyInstance, kKeyLog,  kKeyLogMax,  kKeyTty,    kKeyRows,      kKeyColumns, kKeyStdin,
-    kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns,
-    kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper, kKeyWork, kKeyTarget, kKeyTimeout, kKeyStopSignal,
+    kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns, kKeyStopSignal,
+    kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper, kKeyWork, kKeyTarget, kKeyTimeout,
 };
 
 bool known(const char* key) {
@@ -65,7 +65,7 @@ bool Spec::read(int fd, const char** why) {
   hold = flag(kKeyHold);
   log = flag(kKeyLog);
   userns = flag(kKeyUserns);
-  if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
+  if (const char* number = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(number));
   if (const char* v = first(kKeyRows)) rows = static_cast<unsigned short>(parse_number(v));
   if (const char* v = first(kKeyColumns)) columns = static_cast<unsigned short>(parse_number(v));
   if (const char* v = first(kKeyLogMax)) log_max = parse_number(v);

@@ -24,6 +24,7 @@ class Spec {
   bool tty = false, open_stdin = false, hold = false, log = false, userns = false;
   int stop_signal = 15;
   unsigned short rows = 24, columns = 80;
+  int stop_signal = 15;  ///< for a stop that names none
   unsigned long long log_max = 0;
   char id[64] = {}, nonce[33] = {};
 
