@@ -19,7 +19,8 @@ struct BusyboxSource {
   std::string upper = "upper";
   int layers = 1;
   bool userns = false;
-  std::string cwd = "/", stop_signal;
+  std::string cwd = "/";
+  int stop_signal = 0;
 
   Result<ContainerBundle> prepare(const std::string& destination, int) {
     const std::string base = home + "/layers";
@@ -193,14 +194,14 @@ TEST_F(ContainerTest, StopIsProvedForProcessesThatIgnoreIt) {
 
 TEST_F(ContainerTest, AStopWithoutASignalSendsTheOneThatTheImageNames) {
   auto from = source({"sh", "-c", "trap 'exit 11' QUIT; trap 'exit 12' TERM; echo up; while :; do sleep 0.02; done"});
-  from.stop_signal = "SIGQUIT";
+  from.stop_signal = SIGQUIT;
   for (const int code : {11, 12}) {
     auto w = container(instance("stop" + std::to_string(code)), from);
     ASSERT_TRUE(w && run_until([&] { return log_text(w->spec.log_dir) == "up\n"; }));
     ASSERT_TRUE(w->handle->stop(0, seconds(5)));
     ASSERT_TRUE(wait_exit(*w, seconds(3)));
     EXPECT_EQ(w->exit->code, code);
-    from.stop_signal.clear();
+    from.stop_signal = 0;
   }
 }
 

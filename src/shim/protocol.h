@@ -56,8 +56,8 @@ inline constexpr char kKeyRows[] = "rows";
 inline constexpr char kKeyColumns[] = "columns";
 inline constexpr char kKeyStdin[] = "stdin";        ///< "1": a pipe, else /dev/null
 inline constexpr char kKeyHold[] = "hold";          ///< "1"
+inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< number: for a stop that names none; absent: SIGTERM
 inline constexpr char kKeyTimeout[] = "timeout_ms"; ///< probe
-inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< what a `stop` with signal 0 sends; absent: SIGTERM
 
 // host
 inline constexpr char kKeyArg[] = "arg";            ///< repeats
@@ -70,7 +70,6 @@ inline constexpr char kKeyRlimit[] = "rlimit";      ///< repeats: "RESOURCE:SOFT
 inline constexpr char kKeyRunc[] = "runc";          ///< absolute path
 inline constexpr char kKeyRuncRoot[] = "runc_root";
 inline constexpr char kKeyRunDir[] = "dir";         ///< absolute path of kShimFolder: runc.log, pid, process.json
-inline constexpr char kKeyStopSignal[] = "stop-signal";  ///< number: for a stop that names none; absent: SIGTERM
 inline constexpr char kKeyUserns[] = "userns";      ///< container: kShimJoin is there; exec: join the target's too
 inline constexpr char kKeyBundle[] = "bundle";
 inline constexpr char kKeyLowerBase[] = "lower_base";

@@ -65,7 +65,7 @@ bool Spec::read(int fd, const char** why) {
   hold = flag(kKeyHold);
   log = flag(kKeyLog);
   userns = flag(kKeyUserns);
-  if (const char* number = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(number));
+  if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
   if (const char* v = first(kKeyRows)) rows = static_cast<unsigned short>(parse_number(v));
   if (const char* v = first(kKeyColumns)) columns = static_cast<unsigned short>(parse_number(v));
   if (const char* v = first(kKeyLogMax)) log_max = parse_number(v);
