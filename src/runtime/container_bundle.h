@@ -27,7 +27,7 @@ struct ContainerBundle {
   std::string dir;  ///< absolute
   Rootfs rootfs;
   oci::RuntimeSpec config;  ///< as written to config.json
-  int stop_signal = 0;      ///< of the service or of its image (SIGQUIT); 0 where neither says one
+  int stop_signal = 0;      ///< that options or image ask for; 0: none, so SIGTERM
   std::vector<std::string>
       anonymous_volumes;             ///< folders made for the image's VOLUMEs: owner removes them
   std::vector<std::string> notices;  ///< what the user should hear once ("devices skipped: 3")

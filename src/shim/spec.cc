@@ -14,7 +14,7 @@ namespace {
 
 const char* const kKeys[] = {
     kKeyKind, kKeyId,  kKeyNonce, kKeyInstance, kKeyLog,  kKeyLogMax,  kKeyTty,    kKeyRows,      kKeyColumns, kKeyStdin,
-    kKeyStopSignal, kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns,
+    kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns, kKeyStopSignal,
     kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper, kKeyWork, kKeyTarget, kKeyTimeout,
 };
 
