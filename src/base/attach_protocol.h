@@ -84,7 +84,7 @@ struct FrameExit {
 };
 
 struct FrameStop {
-  std::int32_t signal;
+  std::int32_t signal;        ///< 0: the one that the image names, else SIGTERM
   std::uint32_t timeout_ms;  ///< 0: kill at once
 };
 

@@ -33,8 +33,9 @@ std::string shown(std::string_view text) {
 /// Sets `handle` to `text` (relative to what it holds, if anything) and reads the result.
 Result<Url> load(CURLU* handle, std::string_view text) {
   for (const char c : text)
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
-      return Error(Errc::invalid_input, "a blank or control character in the URL " + shown(text));
+    if (static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) >= 0x7f)
+      return Error(Errc::invalid_input,
+                   "a blank, control or non-ASCII character in the URL " + shown(text));
   const std::string copy(text);
   if (const CURLUcode rc = curl_url_set(handle, CURLUPART_URL, copy.c_str(),
                                         CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME);
@@ -46,7 +47,9 @@ Result<Url> load(CURLU* handle, std::string_view text) {
   if (out.scheme != "https" && out.scheme != "http")
     return Error(Errc::invalid_input, "neither https nor http: " + shown(text));
   out.host = to_lower(part(handle, CURLUPART_HOST));
-  while (!out.host.empty() && out.host.back() == '.') out.host.pop_back();
+  // "2130706433." is a name for curl's parser, and 127.0.0.1 once somebody drops the dot.
+  if (!out.host.empty() && out.host.back() == '.')
+    return Error(Errc::invalid_input, "a host with a dot at its end in the URL " + shown(text));
   if (out.host.empty()) return Error(Errc::invalid_input, "no host in the URL " + shown(text));
   const auto port = parse_u64(part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT));
   if (!port || *port == 0 || *port > 65535)

@@ -18,8 +18,10 @@ TEST(Url, HasItsPartsInOneForm) {
 }
 
 TEST(Url, RefusesOtherSchemesAndUsers) {
-  for (const char* text : {"ftp://x/", "file:///etc/passwd", "gopher://x/", "https://u:p@x/", "x",
-                           "https://", "http://x:0/", "https://x/ y", "https://x/\n"})
+  for (const char* text :
+       {"ftp://x/", "file:///etc/passwd", "gopher://x/", "https://u:p@x/", "x", "https://",
+        "http://x:0/", "https://x/ y", "https://x/\n", "https://2130706433./", "https://7../",
+        "https://x./", "https://\xc3\xa9/"})
     EXPECT_FALSE(Url::parse(text)) << text;
 }
 

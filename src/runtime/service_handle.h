@@ -50,6 +50,7 @@ class ServiceHandle {
   /// Signal, wait `timeout`, then the whole tree is killed: the shim does it, also
   /// when the server dies meanwhile. `exited` tells the end. A second call
   /// with timeout 0 kills at once. Signal 0: the image's own, else SIGTERM.
+  /// Signal 0: the one that the service or its image names (ContainerBundle::stop_signal), else SIGTERM.
   virtual Result<void> stop(int signal, std::chrono::milliseconds timeout) = 0;
 };
 

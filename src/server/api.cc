@@ -1,13 +1,13 @@
 #include "server/api.h"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <utility>
 
 #include "ipc/version.h"
 #include "server/doctor.h"
+#include "server/user_config.h"
 
 namespace locald::server {
 
@@ -83,13 +83,14 @@ void Api::server_stop(const Json& body, const ReplyPtr& reply) {
   };
   ending_ = true;
   if (!body["all"].as_bool()) return end();
-  world_.projects.bring_all_down([this, end] { world_.containers.stop_all(end); });
+  world_.projects.bring_all_down([this, end] {
+    world_.containers.stop_all([this, end] { world_.sessions.stop_all(end); });
+  });
 }
 
 void Api::doctor(const Json&, const ReplyPtr& reply) {
   DoctorInputs inputs{world_.paths, world_.runtime_name, {}, ::geteuid() == 0, {}, {}};
-  const char* path = ::getenv("PATH");
-  inputs.search_path = std::string(path != nullptr ? path : "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin";
+  inputs.search_path = program_search_path();
   inputs.user_namespace = [&ns = world_.user_namespace]() -> Result<DoctorInputs::IdMap> {
     (void)TRY(ns.fd());
     return DoctorInputs::IdMap{ns.map_id(), ns.notice()};

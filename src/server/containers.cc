@@ -151,6 +151,8 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
               reply->event(event);
             });
           };
+          if (const std::string text = world_.notice(); !text.empty())
+            world_.loop.post([reply, text] { reply->event(Json::object({{"event", "notice"}, {"text", text}})); });
           return world_.runtime.run_container(instance, *made, context);
         },
         [this, id, reply](Started started) {
@@ -202,12 +204,19 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   c.reason = status.reason;
   if (c.rm) return discard(id, {});
   save();
+  ++sweeping_;
   world_.jobs.run<Result<void>>(
       "clean " + id, [&runtime = world_.runtime, id, nonce = c.nonce](const std::stop_token&) { return runtime.clean(id, nonce); },
       [this, id](const Result<void>&) {
         if (const auto found = all_.find(id); found != all_.end())
           for (const auto& call : std::exchange(found->second.when_gone, {})) call();
+        sweep_done();
       });
+}
+
+void Containers::sweep_done() {
+  if (--sweeping_ == 0)
+    for (const auto& call : std::exchange(when_swept_, {})) call();
 }
 
 /// Everything of it goes: runtime, writable layer, volumes without a name, log.
@@ -218,6 +227,7 @@ void Containers::discard(const std::string& id, std::function<void(Result<void>)
     return;
   }
   const bool kept = !it->second.rm;
+  ++sweeping_;
   world_.jobs.run<Result<void>>(
       "remove container " + id,
       [this, id, nonce = it->second.nonce](const std::stop_token& stop) -> Result<void> {
@@ -234,6 +244,7 @@ void Containers::discard(const std::string& id, std::function<void(Result<void>)
           for (const auto& call : node.mapped().when_gone) call();
         if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
         if (done) done(std::move(result));
+        sweep_done();
       });
 }
 
@@ -346,8 +357,10 @@ std::size_t Containers::running() const {
 
 void Containers::stop_all(std::function<void()> done) {
   auto left = std::make_shared<std::size_t>(1);
-  const auto one = [left, done] {
-    if (--*left == 0) done();
+  const auto one = [this, left, done] {
+    if (--*left != 0) return;
+    if (sweeping_ == 0) return done();
+    when_swept_.push_back(done);
   };
   for (auto& [id, c] : all_) {
     if (c.handle == nullptr) continue;

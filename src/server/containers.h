@@ -25,6 +25,7 @@ class Containers {
     builder::Environment& environment;
     const Paths& paths;
     JobPool& jobs;
+    std::function<std::string()> notice;  ///< of the id map, once; on a job's thread
   };
   /// @param notice  set when the file had to be set aside.
   static Result<Containers> load(World world, std::string& notice);
@@ -40,7 +41,7 @@ class Containers {
   void settle();
 
   std::size_t running() const;
-  /// Kills all, `done` when they are gone.
+  /// Stops all; `done` when they are gone, and so is what earlier ones left.
   void stop_all(std::function<void()> done);
 
  private:
@@ -66,7 +67,11 @@ class Containers {
   Result<Container*> find(const std::string& text);
 
   World world_;
+  void sweep_done();
+
   std::map<std::string, Container> all_;
+  int sweeping_ = 0;  // removals under way
+  std::vector<std::function<void()>> when_swept_;
 };
 
 }  // namespace locald::server

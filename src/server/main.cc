@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string_view>
@@ -63,8 +63,7 @@ void raise_descriptor_limit() {
 
 std::string find_runtime(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
-  const char* path = ::getenv("PATH");
-  return find_program(name, std::string(path != nullptr ? path : "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin").value_or("");
+  return find_program(name, program_search_path()).value_or("");
 }
 
 class Server {
@@ -92,7 +91,7 @@ class Server {
         builder::Environment::Options{paths_, TRY(find_own_program("locald-server")), user_namespace_.get(), {}});
     runtime_ = std::make_unique<runtime::ProcessRuntime>(
         runtime::ProcessRuntime::Options{paths_, shim, find_runtime(config.runtime), userns});
-    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_});
+    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_, *user_namespace_});
     std::string notice;
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
@@ -104,7 +103,7 @@ class Server {
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(
-        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_}, notice)));
+        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_, [this] { return launcher_->id_map_notice(); }}, notice)));
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
     api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *launcher_,
@@ -137,7 +136,14 @@ class Server {
         stop = stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
         child = child || info.ssi_signo == SIGCHLD;
       }
-      if (child) runtime::reap_orphans();
+      // Not at once: where many end, or start through a process in between, one look does for all of them.
+      if (child && !reaping_) {
+        reaping_ = true;
+        reap_timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
+          reaping_ = false;
+          runtime::reap_orphans();
+        });
+      }
       if (stop) end();
     });
     return {};
@@ -222,7 +228,8 @@ class Server {
   std::unique_ptr<Images> images_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;
-  EventLoop::Handle signal_watch_;
+  EventLoop::Handle signal_watch_, reap_timer_;
+  bool reaping_ = false;
   bool ending_ = false;
 };
 

@@ -167,6 +167,12 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
 RuntimeLauncher::RuntimeLauncher(World world)
     : world_(world), hosts_(world.loop, 4), containers_(world.loop, 8), sweeps_(world.loop, 4), probes_(world.loop, 8) {}
 
+std::string RuntimeLauncher::id_map_notice() {
+  if (id_map_told_ || !world_.user_namespace.fd()) return {};
+  std::string text = world_.user_namespace.notice();
+  return !text.empty() && !id_map_told_.exchange(true) ? text : std::string();
+}
+
 std::size_t RuntimeLauncher::unfinished() const { return hosts_.unfinished() + containers_.unfinished() + sweeps_.unfinished(); }
 
 void RuntimeLauncher::remember(int shim_pid, const std::string& instance, const std::string& name) {
@@ -227,7 +233,7 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(const Lau
     progress(Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}}));
   };
   context.stop = stop;
-  (void)notice;
+  if (const std::string text = id_map_notice(); !text.empty()) notice(text);
   return world_.runtime.run_container(instance, *source, context);
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 #include "builder/container_options.h"
 #include "builder/environment.h"
 #include "runtime/process_runtime.h"
+#include "runtime/user_namespace.h"
 #include "server/launcher.h"
 
 namespace locald::server {
@@ -22,6 +24,7 @@ class RuntimeLauncher final : public Launcher {
     runtime::ProcessRuntime& runtime;
     builder::Environment& environment;
     const Paths& paths;
+    runtime::UserNamespace& user_namespace;
   };
   explicit RuntimeLauncher(World world);
 
@@ -31,6 +34,9 @@ class RuntimeLauncher final : public Launcher {
 
   /// So that the holder of a port is named as the service that it is. Thread-safe.
   void remember(int shim_pid, const std::string& instance, const std::string& name);
+
+  /// What people should hear of the id map, the first time only; empty afterwards. Thread-safe.
+  std::string id_map_notice();
 
   std::size_t unfinished() const;
 
@@ -44,6 +50,7 @@ class RuntimeLauncher final : public Launcher {
   // Apart, so that a slow pull holds up no host service, and no start a probe.
   JobPool hosts_, containers_, sweeps_, probes_;
   std::map<std::string, UniqueFd> notify_sockets_;  // instance -> where it says READY=1
+  std::atomic<bool> id_map_told_ = false;
   mutable std::mutex mutex_;
   std::map<int, std::string> names_;           // shim's pid -> "shop/web"
   std::map<std::string, int> shim_of_;         // instance -> shim's pid

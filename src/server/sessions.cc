@@ -1,6 +1,7 @@
 #include "server/sessions.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <utility>
 
@@ -96,10 +97,25 @@ void Sessions::keep(std::unique_ptr<runtime::ServiceHandle> handle) {
   kept.listen(world_.loop, std::move(events));
 }
 
+void Sessions::stop_all(std::function<void()> done) {
+  when_quiet_.push_back(std::move(done));
+  for (const auto& [instance, handle] : live_) (void)handle->stop(SIGKILL, std::chrono::milliseconds(0));
+  look_if_quiet();
+}
+
+void Sessions::look_if_quiet() {
+  if (cleaning_ != 0 || !live_.empty()) return;
+  for (const auto& call : std::exchange(when_quiet_, {})) call();
+}
+
 void Sessions::clean(const std::string& instance, const std::string& nonce) {
+  ++cleaning_;
   world_.jobs.run<Result<void>>(
       "clean " + instance, [&runtime = world_.runtime, instance, nonce](const std::stop_token&) { return runtime.clean(instance, nonce); },
-      [](const Result<void>&) {});
+      [this](const Result<void>&) {
+        --cleaning_;
+        look_if_quiet();
+      });
 }
 
 }  // namespace locald::server

@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "base/job_pool.h"
@@ -30,12 +31,19 @@ class Sessions {
   /// One that an earlier server started, or that ended without a server.
   void adopt(const std::string& instance, const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live);
 
+  /// Kills all; `done` when nothing of them is left.
+  void stop_all(std::function<void()> done);
+
  private:
   void keep(std::unique_ptr<runtime::ServiceHandle> handle);
   void clean(const std::string& instance, const std::string& nonce);
 
+  void look_if_quiet();
+
   World world_;
   std::map<std::string, std::unique_ptr<runtime::ServiceHandle>> live_;  // by instance
+  int cleaning_ = 0;
+  std::vector<std::function<void()>> when_quiet_;
 };
 
 }  // namespace locald::server

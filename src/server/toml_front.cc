@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include <stdlib.h>
+
 #include <algorithm>
 #include <functional>
 #include <initializer_list>
@@ -523,6 +525,14 @@ Result<UserConfig> load_user_config(const std::string& path) {
                  }}});
   if (!problems.empty()) return Error(Errc::invalid_input, describe(problems));
   return config;
+}
+
+std::string program_search_path() {
+  const char* env = ::getenv("PATH");
+  std::vector<std::string> folders = split(env != nullptr && *env != '\0' ? env : "/usr/local/bin:/usr/bin:/bin", ':');
+  for (std::size_t i = 0, n = folders.size(); i < n; ++i)
+    if (folders[i].ends_with("/bin")) folders.push_back(folders[i].substr(0, folders[i].size() - 3) + "sbin");
+  return join(folders, ":");
 }
 
 ParsedProject parse_project_toml(std::string_view text, const std::string& file) {

@@ -51,12 +51,15 @@ inline constexpr char kKeyNonce[] = "nonce";
 inline constexpr char kKeyInstance[] = "instance";  ///< text of instance.json without its last brace; the shim adds what it knows
 inline constexpr char kKeyLog[] = "log";            ///< "1": kShimLog is there
 inline constexpr char kKeyLogMax[] = "log_max";     ///< bytes of the whole folder
+inline constexpr char kKeyStopSignal[] = "stop_signal"; ///< number: of a stop that names none; else SIGTERM
 inline constexpr char kKeyTty[] = "tty";            ///< "1"
 inline constexpr char kKeyRows[] = "rows";
 inline constexpr char kKeyColumns[] = "columns";
 inline constexpr char kKeyStdin[] = "stdin";        ///< "1": a pipe, else /dev/null
 inline constexpr char kKeyHold[] = "hold";          ///< "1"
+inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< decimal: what a stop with signal 0 sends; default SIGTERM
 inline constexpr char kKeyTimeout[] = "timeout_ms"; ///< probe
+inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< what a `stop` with signal 0 sends; absent: SIGTERM
 
 // host
 inline constexpr char kKeyArg[] = "arg";            ///< repeats

@@ -22,8 +22,11 @@ class Spec {
 
   enum class Kind { host, container, exec } kind = Kind::host;
   bool tty = false, open_stdin = false, hold = false, log = false, userns = false;
+  int stop_signal = 15;
   unsigned short rows = 24, columns = 80;
+  int stop_signal = 15;  ///< of the process or its image: what a stop that names none sends
   unsigned long long log_max = 0;
+  int stop_signal = 15;  // SIGTERM
   char id[64] = {}, nonce[33] = {};
 
  private:

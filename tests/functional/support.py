@@ -210,7 +210,7 @@ class Locald:
         return found
 
     def mounts(self):
-        return [line for line in open("/proc/self/mountinfo") if self.home.name in line.split()[4]][:20]
+        return [line for line in open("/proc/self/mountinfo") if self.home.name in line.split()[4] and line.split()[4] != str(self.home)][:20]
 
     def runc_state(self):
         try:
