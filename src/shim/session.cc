@@ -468,6 +468,7 @@ void Session::loop() {
       return n++;
     };
     const bool hold = output_waits();
+    const bool draining = state_ == State::draining;  // since before this poll: what it finds is the last
     const int at_signals = watch(signals_, POLLIN);
     const int at_listener = watch(listener_, POLLIN);
     const int at_out = watch(hold ? -1 : out_, POLLIN);
@@ -483,7 +484,7 @@ void Session::loop() {
     const std::int64_t before = monotonic_ms();
     int timeout = until(deadline_ms_, before, -1);
     timeout = until(trim_at_ms_, before, timeout);
-    if (state_ == State::draining && !hold) timeout = 0;
+    if (draining && !hold) timeout = 0;
     const int ready = ::poll(fds, static_cast<nfds_t>(n), timeout);
     if (ready < 0 && errno != EINTR) ::abort();
     const std::int64_t now = monotonic_ms();
@@ -521,8 +522,9 @@ void Session::loop() {
         kill_all();
       }
     }
-    // Nothing is left of the tree: what is in the pipes is all that will ever come.
-    const bool quiet = !hold && !more && fds[at_out].revents == 0 && fds[at_err].revents == 0;
+    // Nothing is left of the tree: what is in the pipes is all that will ever come. A process that ended after this
+    // poll may have written after it too.
+    const bool quiet = draining && !hold && !more && fds[at_out].revents == 0 && fds[at_err].revents == 0;
     if (state_ == State::draining && quiet && ready >= 0 && !output_waits()) state_ = State::done;
   }
 }
