@@ -5,7 +5,6 @@
 #include <limits>
 #include <tuple>
 
-#include "base/signals.h"
 #include "base/strings.h"
 
 namespace locald::builder {
@@ -113,7 +112,5 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
   if (!number || *number > (std::numeric_limits<std::uint64_t>::max() >> 1 >> shift)) return bad();
   return *number << shift;
 }
-
-Result<int> parse_signal(std::string_view text) { return locald::parse_signal(text); }
 
 }  // namespace locald::builder

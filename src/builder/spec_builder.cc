@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/signals.h"
 #include "base/strings.h"
 #include "builder/capabilities.h"
 #include "builder/seccomp_profile.h"
