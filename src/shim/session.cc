@@ -475,7 +475,7 @@ void Session::loop() {
       return n++;
     };
     const bool hold = output_waits();
-    const bool draining = state_ == State::draining;  // since before this poll: what it finds is the last
+    const bool drains = state_ == State::draining;
     const int at_signals = watch(signals_, POLLIN);
     const int at_listener = watch(listener_, POLLIN);
     const int at_out = watch(hold ? -1 : out_, POLLIN);
@@ -529,10 +529,10 @@ void Session::loop() {
         kill_all();
       }
     }
-    // Nothing is left of the tree: what is in the pipes is all that will ever come. A process that ended after this
-    // poll may have written after it too.
-    const bool quiet = draining && !hold && !more && fds[at_out].revents == 0 && fds[at_err].revents == 0;
-    if (state_ == State::draining && quiet && ready >= 0 && !output_waits()) state_ = State::done;
+    // Nothing was left of the tree before we looked: what is in the pipes is all that will ever
+    // come. (A process that ended during this round may have written after poll(2) looked.)
+    const bool quiet = !hold && !more && fds[at_out].revents == 0 && fds[at_err].revents == 0;
+    if (drains && quiet && ready >= 0 && !output_waits()) state_ = State::done;
   }
 }
 
