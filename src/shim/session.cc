@@ -491,7 +491,7 @@ void Session::loop() {
     const std::int64_t before = monotonic_ms();
     int timeout = until(deadline_ms_, before, -1);
     timeout = until(trim_at_ms_, before, timeout);
-    if (draining && !hold) timeout = 0;
+    if (drains && !hold) timeout = 0;
     const int ready = ::poll(fds, static_cast<nfds_t>(n), timeout);
     if (ready < 0 && errno != EINTR) ::abort();
     const std::int64_t now = monotonic_ms();
