@@ -99,7 +99,8 @@ class Server {
         Projects::World{loop_, *launcher_, paths_, jobs_,
                         [this](const std::string& project, const std::vector<std::string>& services, bool volumes, const std::stop_token& stop) {
                           return remove_data(*environment_, project, services, volumes, stop);
-                        }},
+                        },
+                        [this](const std::string& project, std::function<void()> done) { sessions_->end(project, std::move(done)); }},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(
@@ -175,7 +176,7 @@ class Server {
         continue;
       }
       if (meta["exec"].as_bool()) {
-        sessions_->adopt(f.id, f.nonce, std::move(f.live));
+        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
         continue;
       }
       Project* project = projects_->find(project_name);
@@ -183,7 +184,7 @@ class Server {
       if (unit == nullptr || adopted[project_name].contains(service)) {
         log(fmt::format("instance {} of {}/{} belongs to nothing that is up: removed", f.id, project_name, service));
         if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
-        sessions_->adopt(f.id, f.nonce, std::move(f.live));
+        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
         continue;
       }
       adopted[project_name].insert(service);
