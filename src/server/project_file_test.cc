@@ -5,6 +5,7 @@
 #include <fstream>
 #include <map>
 
+#include "base/signals.h"
 #include "base/fs_at.h"
 #include "server/dotenv.h"
 #include "server/interpolation.h"
