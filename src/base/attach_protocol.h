@@ -84,7 +84,7 @@ struct FrameExit {
 };
 
 struct FrameStop {
-  std::int32_t signal;
+  std::int32_t signal;       ///< 0: the process's own (an image's StopSignal), else SIGTERM
   std::uint32_t timeout_ms;  ///< 0: kill at once
 };
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <map>
+#include <deque>
 
 #include "base/fs_at.h"
 #include "base/log_segment.h"
@@ -296,8 +296,9 @@ Result<void> LogSource::seek_tail(std::uint64_t lines, std::uint64_t since_ns) {
 }  // namespace
 
 struct LogReader::Impl {
-  std::vector<LogSource> sources;
+  std::deque<LogSource> sources;  // lines point into them: they must not move
   UniqueFd inotify;
+  bool follow = false;
   std::uint64_t since_ns = 0;
   std::optional<std::size_t> given;  // the source whose line the caller has
 
@@ -334,12 +335,18 @@ Result<LogReader> LogReader::open(std::vector<Source> sources, Options options) 
     impl->inotify.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!impl->inotify) return Error::from_errno(errno, "inotify");
   }
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    LogSource& source = impl->sources.emplace_back(i, sources[i].from, options.follow);
-    TRY(source.open(sources[i].dir, impl->inotify.get()));
-    if (options.tail) TRY(source.seek_tail(*options.tail, options.since_ns));
+  impl->follow = options.follow;
+  LogReader reader(std::move(impl));
+  for (const Source& source : sources) {
+    TRY(reader.add(source));
+    if (options.tail) TRY(reader.impl_->sources.back().seek_tail(*options.tail, options.since_ns));
   }
-  return LogReader(std::move(impl));
+  return reader;
+}
+
+Result<void> LogReader::add(const Source& source) {
+  LogSource& added = impl_->sources.emplace_back(impl_->sources.size(), source.from, impl_->follow);
+  return added.open(source.dir, impl_->inotify.get());
 }
 
 Result<bool> LogReader::next(LogLine& line) {

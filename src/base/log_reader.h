@@ -62,6 +62,10 @@ class LogReader {
   LogReader& operator=(LogReader&&) noexcept;
   ~LogReader();
 
+  /// One more source, numbered after those there are; the options given to open() hold for it
+  /// but `tail`. Lines given out before are no longer valid.
+  Result<void> add(const Source& source);
+
   /// The next line of all sources, earliest first as far as it is there already.
   /// @return false where there is none now; with `follow` fd() tells when to ask again.
   Result<bool> next(LogLine& line);

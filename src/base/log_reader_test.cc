@@ -268,6 +268,24 @@ TEST_F(LogReaderTest, FollowsOverRotationAndRestart) {
   EXPECT_EQ(all(*reader), "last words|restarted|");
 }
 
+TEST_F(LogReaderTest, TakesOneMoreSourceOnTheWay) {
+  Writer a(dir("a")), b(dir("b"));
+  a.begin(1, "a");
+  a.write("a\n");
+  auto reader = LogReader::open({{.dir = dir("a")}}, {.follow = true});
+  ASSERT_TRUE(reader);
+  EXPECT_EQ(all(*reader), "a|");
+  b.begin(1, "b");
+  b.write("b\n");
+  ASSERT_TRUE(reader->add({.dir = dir("b")}));
+  LogLine line;
+  ASSERT_TRUE(reader->next(line).value());
+  EXPECT_EQ(line.source, 1u);
+  EXPECT_EQ(line.text, "b");
+  a.write("more\n");
+  EXPECT_EQ(all(*reader), "more|");
+}
+
 TEST_F(LogReaderTest, FollowsFromTheTail) {
   Writer w(dir());
   w.begin(1, "one");

@@ -235,6 +235,8 @@ class Assembler {
                                       .own_files = std::move(own),
                                       .fallback_hostname = hostname}));
     TRY(warn_of_binds(built));
+    if (std::string notice = TRY(a_.environment.take_map_notice()); !notice.empty())
+      built.notices.push_back(std::move(notice));
     if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     runtime::ContainerBundle bundle = TRY(runtime::ContainerBundle::create(
         destination_,
@@ -244,7 +246,7 @@ class Assembler {
       (void)remove_tree(destination_);
       return std::move(written).error().with_context("bundle " + destination_);
     }
-    bundle.stop_signal = std::move(built.stop_signal);
+    bundle.stop_signal = built.stop_signal;
     bundle.anonymous_volumes = std::move(anonymous_);
     bundle.notices = std::move(built.notices);
     return bundle;

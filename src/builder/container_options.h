@@ -81,7 +81,5 @@ Result<std::string> normal_path(std::string_view path, std::string_view what);
 /// otherwise.
 Result<std::uint64_t> parse_bytes(std::string_view text);
 
-/// "SIGTERM", "TERM", "15" → 15. Errc::invalid_input otherwise. Real-time signals "SIGRTMIN+3" too.
-Result<int> parse_signal(std::string_view text);
 
 }  // namespace locald::builder

@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "base/signals.h"
+
 namespace locald::builder {
 namespace {
 

@@ -60,10 +60,10 @@ Result<oci::StoredImage> find_complete(Environment& environment,
                                        const oci::ImageReference& reference) {
   oci::StoredImage image = TRY(TRY(environment.images())->find(reference));
   const oci::LayerStore* layers = TRY(environment.layers());
-  for (const oci::Digest& layer : image.diff_ids)
+  for (const oci::LayerKey& layer : oci::layer_keys(image.diff_ids))
     if (!layers->has(layer))
-      return Error(Errc::not_found,
-                   reference.familiar() + ": layer " + layer.short_hex() + " is not unpacked");
+      return Error(Errc::not_found, reference.familiar() + ": layer " + layer.diff_id.short_hex() +
+                                        " is not unpacked");
   return image;
 }
 
@@ -156,7 +156,8 @@ Result<runtime::ContainerBundle> ImageSource::prepare(const std::string& destina
 
   const oci::LayerStore* layers = TRY(environment_.layers());
   std::vector<std::string> lowers;
-  for (auto layer = image.diff_ids.rbegin(); layer != image.diff_ids.rend(); ++layer) {
+  const auto keys = oci::layer_keys(image.diff_ids);
+  for (auto layer = keys.rbegin(); layer != keys.rend(); ++layer) {
     std::string path = TRY(layers->short_path(*layer).context(where));
     // The same layer twice is one: the kernel refuses it (ELOOP), and the upper one hides all of
     // the lower.

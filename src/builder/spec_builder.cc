@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/signals.h"
 #include "base/strings.h"
 #include "builder/capabilities.h"
 #include "builder/seccomp_profile.h"
@@ -287,14 +288,14 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   });
   for (const ReadyMount& mount : sorted) spec.mounts.push_back(user_mount(mount, in.host));
 
-  built.stop_signal = options.stop_signal.empty() ? in.image.stop_signal : options.stop_signal;
-  if (!built.stop_signal.empty()) {
-    if (const auto known = parse_signal(built.stop_signal); !known) {
-      if (!options.stop_signal.empty()) return known.error();
-      built.notices.push_back("the image's stop signal \"" + built.stop_signal +
-                              "\" is none; SIGTERM is used");
-      built.stop_signal.clear();
-    }
+  const std::string& wanted =
+      options.stop_signal.empty() ? in.image.stop_signal : options.stop_signal;
+  if (const auto known = parse_signal(wanted)) {
+    built.stop_signal = *known;
+  } else if (!options.stop_signal.empty()) {
+    return known.error();
+  } else if (!wanted.empty()) {
+    built.notices.push_back("the image's stop signal \"" + wanted + "\" is none; SIGTERM is used");
   }
   spec.process = std::move(process);
   spec.linux_ = std::move(part);

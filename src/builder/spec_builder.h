@@ -47,7 +47,7 @@ struct SpecInput {
 struct BuiltSpec {
   oci::RuntimeSpec spec;
   ResolvedUser user;
-  std::string stop_signal;  ///< "SIGTERM" or a number; empty: neither options nor image say
+  int stop_signal = 0;  ///< that options or image ask for; 0: neither does
   std::vector<std::string> notices;
 };
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -200,9 +202,9 @@ TEST(SpecBuilder, LetsAMountOfTheUsersStandInForOurs) {
 
 TEST(SpecBuilder, IgnoresAStopSignalOfTheImageThatIsNone) {
   Case c;
-  EXPECT_EQ(c.build().value().stop_signal, "SIGINT");
+  EXPECT_EQ(c.build().value().stop_signal, SIGINT);
   c.image.stop_signal = "SIGWHAT";
-  EXPECT_EQ(c.build().value().stop_signal, "");
+  EXPECT_EQ(c.build().value().stop_signal, 0);
   EXPECT_EQ(c.build().value().notices.size(), 1u);
   c.options.stop_signal = "SIGWHAT";
   EXPECT_FALSE(c.build());

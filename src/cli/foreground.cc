@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <map>
+#include <set>
 
 #include "base/log_reader.h"
 #include "cli/log_printer.h"
@@ -54,6 +55,7 @@ class Foreground {
   std::optional<LogPrinter> printer_;
   std::optional<Progress> progress_{std::in_place};
   std::map<std::string, LogPosition> ends_;  // of the logs before this `up`
+  std::set<std::string> shown_;              // services whose logs are followed
   std::map<std::string, Json> states_;       // the services, as last heard
   std::map<std::string, std::string> said_;  // what stderr was told of each
   int signals_seen_ = 0;
@@ -71,19 +73,22 @@ Result<void> Foreground::remember_ends() {
   return {};
 }
 
+/// Opens the logs of all services, or adds those that are new since: another `up` may bring some.
 Result<void> Foreground::open_logs() {
   const Json reply = TRY(client_.call("logs", project_));
-  std::vector<LogReader::Source> sources;
-  std::vector<std::string> names;
-  for (const Json& service : reply["services"].as_array()) {
-    names.push_back(service["name"].as_string());
-    LogPosition from{static_cast<std::uint64_t>(service["first_segment"].as_int()), 0};
-    const auto end = ends_.find(names.back());
-    if (end != ends_.end() && end->second.segment >= from.segment) from = end->second;
-    sources.push_back({.dir = service["dir"].as_string(), .from = from});
+  if (!logs_) {
+    logs_ = TRY(LogReader::open({}, {.follow = true}));
+    printer_.emplace(LogPrinter::Options{});
   }
-  printer_.emplace(LogPrinter::Options{.names = names});
-  logs_ = TRY(LogReader::open(std::move(sources), {.follow = true}));
+  for (const Json& service : reply["services"].as_array()) {
+    const std::string& name = service["name"].as_string();
+    if (!shown_.insert(name).second) continue;
+    LogPosition from{static_cast<std::uint64_t>(service["first_segment"].as_int()), 0};
+    const auto end = ends_.find(name);
+    if (end != ends_.end() && end->second.segment >= from.segment) from = end->second;
+    TRY(logs_->add({.dir = service["dir"].as_string(), .from = from}));
+    printer_->add(name);
+  }
   return {};
 }
 
@@ -124,6 +129,7 @@ Result<void> Foreground::on_watch(ipc::Call::Item item) {
   if (item.kind == ipc::Call::Kind::event) {
     const Json& service = item.value["service"];
     states_[service["name"].as_string()] = service;
+    if (logs_ && !shown_.contains(service["name"].as_string())) TRY(open_logs());
     if (!progress_) say_state(service);
     return {};
   }

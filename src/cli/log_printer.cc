@@ -17,14 +17,24 @@ constexpr std::size_t kBlock = 64u << 10;  // bytes that are written at once
 
 LogPrinter::LogPrinter(Options options)
     : options_(std::move(options)), cut_(options_.names.size()) {
+  make_prefixes();
+}
+
+void LogPrinter::add(const std::string& name) {
+  options_.names.push_back(name);
+  cut_.push_back(false);
+  make_prefixes();
+}
+
+void LogPrinter::make_prefixes() {
   const bool colour = has_colour(STDOUT_FILENO);
   std::size_t width = 0;
   for (const std::string& name : options_.names) width = std::max(width, name.size());
+  prefixes_.clear();
   for (std::size_t i = 0; i < options_.names.size(); ++i) {
     const std::string& name = options_.names[i];
-    prefixes_.push_back(
-        paint(service_colour(i), name + std::string(width - name.size(), ' ') + " |", colour) +
-        " ");
+    const std::string padded = name + std::string(width - name.size(), ' ') + " |";
+    prefixes_.push_back(paint(service_colour(i), padded, colour) + " ");
   }
 }
 

@@ -18,6 +18,9 @@ class LogPrinter {
   };
   explicit LogPrinter(Options options);
 
+  /// The reader got one more source.
+  void add(const std::string& name);
+
   /// Prints all lines that the reader has now.
   /// @return false where nobody reads stdout any more.
   Result<bool> print_available(LogReader& reader);
@@ -26,6 +29,7 @@ class LogPrinter {
   std::string format(const LogLine& line);
 
  private:
+  void make_prefixes();
   void append(std::string& text, const LogLine& line);
 
   Options options_;

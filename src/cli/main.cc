@@ -59,6 +59,8 @@ int unknown_verb(const std::vector<std::string>& words) {
     const std::string name = verb->name;
     if (name.starts_with(words[0] + " ")) groups.push_back(name);
     names.push_back(name);
+    if (const auto blank = name.find(' '); blank != std::string::npos)
+      names.push_back(name.substr(0, blank));
   }
   if (!groups.empty()) {
     if (words.size() == 1 || words[1].starts_with("-"))

@@ -25,11 +25,12 @@ std::string bar(std::uint64_t done, std::uint64_t total, std::size_t width) {
 }  // namespace
 
 std::string phase_text(const std::string& phase) {
-  if (phase == "pull" || phase == "download") return "pulling";
-  if (phase == "apply" || phase == "extract" || phase == "unpack") return "unpacking";
   if (phase == "resolve") return "resolving";
+  if (phase == "pull") return "pulling";
+  if (phase == "extract") return "unpacking";
   if (phase == "build") return "building";
-  if (phase == "copy" || phase == "import") return "copying";
+  if (phase == "volume" || phase == "look" || phase == "layer done" || phase == "finished")
+    return "";
   return phase;
 }
 
@@ -65,22 +66,42 @@ Progress::Row& Progress::row(const std::string& name) {
 }
 
 void Progress::plain(const std::string& name, Row& row, const std::string& line) {
-  if (terminal_ || row.shown == line) return;
-  row.shown = line;
+  if (terminal_ || line.empty() || !row.said.insert(line).second) return;
   err((name.empty() ? "" : name + ": ") + line + "\n");
+}
+
+Progress::Amount Progress::sum(const Row& row, Amount Item::*part) {
+  Amount all;
+  for (const auto& [name, item] : row.items) {
+    const Amount& amount = item.*part;
+    all.total += amount.total;
+    all.done += item.done ? amount.total : amount.done;
+  }
+  return all;
+}
+
+/// What the row's layers are at: fetching as long as one is, then unpacking.
+std::string Progress::work(const Row& row) {
+  const Amount fetched = sum(row, &Item::fetched), applied = sum(row, &Item::applied);
+  if (fetched.done < fetched.total) return "pulling";
+  if (applied.total > 0) return "unpacking";
+  return phase_text(row.phase);
 }
 
 void Progress::progress(const Json& event) {
   const std::string name = event["service"].as_string();
   Row& r = row(name);
-  const std::string phase = event["phase"].as_string();
-  if (phase != r.phase) {
-    r.phase = phase;
-    r.items.clear();
-  }
-  r.items[event["item"].as_string()] = {static_cast<std::uint64_t>(event["done"].as_int()),
-                                        static_cast<std::uint64_t>(event["total"].as_int())};
-  plain(name, r, phase_text(phase));
+  r.phase = event["phase"].as_string();
+  // What follows a blank is a remark ("3f2a… second attempt").
+  const std::string& said = event["item"].as_string();
+  Item& item = r.items[said.substr(0, said.find(' '))];
+  const Amount amount{static_cast<std::uint64_t>(event["done"].as_int()),
+                      static_cast<std::uint64_t>(event["total"].as_int())};
+  if (r.phase == "pull") item.fetched = amount;
+  if (r.phase == "extract") item.applied = amount;
+  if (r.phase == "layer done") item.done = true;
+  if (r.phase == "finished") r.items.clear();
+  plain(name, r, work(r));
 }
 
 void Progress::state(const Json& service) {
@@ -95,7 +116,9 @@ void Progress::state(const Json& service) {
     r.phase.clear();
     r.items.clear();
   }
-  plain(name, r, r.detail);
+  if (std::exchange(r.last, r.detail) != r.detail && !terminal_)
+    err(name + ": " + r.detail + "\n");  // a state may come again: after a restart
+  r.said.clear();
 }
 
 void Progress::event(const Json& event) {
@@ -119,17 +142,13 @@ std::string Progress::text(const std::string& name, const Row& r, std::size_t wi
   if (r.phase.empty())
     return line +
            paint(state_colour(r.state, r.health), r.detail.empty() ? r.state : r.detail, colour_);
-  Amount sum;
-  for (const auto& [item, amount] : r.items) {
-    sum.done += amount.done;
-    sum.total += amount.total;
-  }
-  line += paint(Colour::yellow, phase_text(r.phase), colour_);
-  if (sum.total > 0)
-    line += "  " + bar(sum.done, sum.total, 24) + "  " + human_bytes(sum.done) + " of " +
-            human_bytes(sum.total);
-  else if (sum.done > 0)
-    line += "  " + human_bytes(sum.done);
+  const std::string what = work(r);
+  if (what.empty()) return line;
+  line += paint(Colour::yellow, what, colour_);
+  const Amount amount = sum(r, what == "pulling" ? &Item::fetched : &Item::applied);
+  if (amount.total > 0 && !r.items.empty())
+    line += "  " + bar(amount.done, amount.total, 24) + "  " + human_bytes(amount.done) + " of " +
+            human_bytes(amount.total);
   return line;
 }
 
@@ -147,15 +166,25 @@ void Progress::draw(bool now) {
   std::size_t width = 0;
   for (const std::string& name : order_) width = std::max(width, name.size());
   std::string block;
-  for (const std::string& name : order_)
-    block += cut_to(text(name, rows_[name], width), columns) + "\x1b[K\n";
+  std::size_t lines = 0;
+  for (const std::string& name : order_) {
+    const std::string line = text(name, rows_[name], width);
+    if (line.empty()) continue;
+    block += cut_to(line, columns) + "\x1b[K\n";
+    ++lines;
+  }
   const std::string up = drawn_ == 0 ? "" : "\x1b[" + std::to_string(drawn_) + "A";
+  if (lines < drawn_) block += "\x1b[J";
   err(up + block);
-  drawn_ = order_.size();
+  drawn_ = lines;
 }
 
 void Progress::finish() {
-  if (terminal_ && !order_.empty()) draw(/*now=*/true);
+  // A pull by itself leaves nothing: its result is what the verb prints.
+  if (rows_.contains(""))
+    clear();
+  else if (!order_.empty())
+    draw(/*now=*/true);
   drawn_ = 0;
   order_.clear();
   rows_.clear();

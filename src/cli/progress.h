@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,11 +31,19 @@ class Progress {
   struct Amount {
     std::uint64_t done = 0, total = 0;
   };
+  /// A layer: both halves of its work overlap with those of others.
+  struct Item {
+    Amount fetched, applied;
+    bool done = false;
+  };
   struct Row {
     std::string phase, state, health, detail;
-    std::map<std::string, Amount> items;
-    std::string shown;  // where there is no terminal: what was printed last
+    std::map<std::string, Item> items;
+    std::string last;            // where there is no terminal: the state that was printed last
+    std::set<std::string> said;  // where there is no terminal: lines that were printed, each once
   };
+  static Amount sum(const Row& row, Amount Item::*part);
+  static std::string work(const Row& row);
   Row& row(const std::string& name);
   void progress(const Json& event);
   void state(const Json& service);
@@ -49,7 +58,7 @@ class Progress {
   std::chrono::steady_clock::time_point last_{};
 };
 
-/// "pull" -> "pulling": what a row says while the phase lasts.
+/// "pull" -> "pulling": what a row says while the phase lasts; "" for one that says nothing.
 std::string phase_text(const std::string& phase);
 
 /// "running (healthy)", "exited 3", "failed: reason": one service of `status` in words.

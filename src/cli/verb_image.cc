@@ -52,7 +52,9 @@ Result<int> run_ls(Context& context, const Args& args) {
 
 Result<int> run_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("image/rm", Json::object({{"images", args.arguments()}})));
+  Json images = Json::array();
+  for (const std::string& image : args.arguments()) images.push(TRY(image_name(image)));
+  const Json reply = TRY(client.call("image/rm", Json::object({{"images", std::move(images)}})));
   std::string text;
   for (const std::string& name : reply["removed"].as_strings()) text += name + "\n";
   notice(human_bytes(static_cast<std::uint64_t>(reply["freed_bytes"].as_int())) + " freed");

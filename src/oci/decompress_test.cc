@@ -86,6 +86,23 @@ TEST(Decompress, RefusesGzipThatEndsEarlyOrIsDamaged) {
   }
 }
 
+TEST(Decompress, ReadsGzipHeadersOfEveryKind) {
+  const std::string body = gzip("hello").substr(10);
+  const auto header = [](char flags) {
+    return std::string("\x1f\x8b\x08", 3) + flags + std::string(6, '\0');
+  };
+  for (const std::size_t step : {1u, 4096u}) {
+    EXPECT_EQ(inflate(header(4) + std::string("\x03\0abc", 5) + body, "", step), "hello");
+    EXPECT_EQ(inflate(header(8) + std::string("name\0", 5) + body, "", step), "hello");
+    EXPECT_EQ(inflate(header(24) + std::string("name\0comment\0", 13) + body, "", step), "hello");
+    // CRC-16 of the ten bytes above, as zlib computes it.
+    EXPECT_EQ(inflate(header(2) + "\x1d\x26" + body, "", step), "hello");
+    EXPECT_TRUE(refused(inflate(header(2) + "xx" + body, "", step), "header checksum"));
+    EXPECT_TRUE(refused(inflate(header(32) + body, "", step), "header"));
+    EXPECT_TRUE(refused(inflate(header(8) + "name", "", step), "ends early"));
+  }
+}
+
 TEST(Decompress, ReadsZstdFramesAndSkipsSkippableOnes) {
   const std::string skippable("\x53\x2a\x4d\x18\x03\0\0\0abc", 11);
   for (const std::size_t step : {1u, 4096u})

@@ -67,7 +67,7 @@ class ImageStore {
     std::vector<std::string> names;     ///< untagged
     std::vector<Digest> unused_layers;  ///< diff ids that no image here names any more
     std::uint64_t freed_bytes = 0;      ///< blobs
-    bool kept_for_pull = false;         ///< a pull is under way: its next end, or prune, collects
+    bool kept_for_pull = false;         ///< a pull is under way: blobs stay till the next removal
   };
   /// Takes the name away (all names, when `text` is an id or a digest) and
   /// collects blobs that nothing names. Layers are only *named* in the result: their files belong

@@ -1,6 +1,8 @@
+#include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 
@@ -17,6 +19,7 @@ class Gzip final : public Codec {
     std::size_t made = 0;
     while (made == 0) {
       if (finished_ && !TRY(next_member(in))) return std::size_t{0};
+      if (!in_body_) TRY(read_header(in));
       const auto bytes = TRY(in.peek());
       const auto want = static_cast<std::uint32_t>(std::min<std::size_t>(out.size(), kMaxStep));
       const auto have = static_cast<std::uint32_t>(std::min<std::size_t>(bytes.size(), kMaxStep));
@@ -45,8 +48,48 @@ class Gzip final : public Codec {
 
   void start() {
     isal_inflate_init(state_.get());
-    state_->crc_flag = ISAL_GZIP;  // headers of any kind, CRC-32 and length are isal's work
+    state_->crc_flag = ISAL_GZIP_NO_HDR_VER;  // CRC-32 and length are checked by isal
     finished_ = false;
+    in_body_ = false;
+  }
+
+  /// One byte of the header, which counts into its checksum.
+  Result<unsigned> header_byte(CodecInput& in) {
+    const auto bytes = TRY(in.peek());
+    if (bytes.empty()) return Error(Errc::corrupt, "the gzip data ends early");
+    const auto byte = std::to_integer<std::uint8_t>(bytes[0]);
+    in.take(1);
+    header_crc_ = crc32_gzip_refl(header_crc_, &byte, 1);
+    return static_cast<unsigned>(byte);
+  }
+
+  /// RFC 1952, 2.3. By ourselves: isal reads some headers otherwise when they come in pieces, and
+  /// takes reserved flags.
+  Result<void> read_header(CodecInput& in) {
+    constexpr unsigned kHeaderCrc = 2, kExtra = 4, kName = 8, kComment = 16, kReserved = 0xe0;
+    header_crc_ = 0;
+    std::array<unsigned, 10> fixed{};
+    for (unsigned& byte : fixed) byte = TRY(header_byte(in));
+    const unsigned flags = fixed[3];
+    if (fixed[0] != 0x1f || fixed[1] != 0x8b || fixed[2] != 8 || (flags & kReserved) != 0)
+      return Error(Errc::corrupt, "the gzip data is damaged (header)");
+    if ((flags & kExtra) != 0) {
+      unsigned left = TRY(header_byte(in));
+      left |= TRY(header_byte(in)) << 8;
+      for (; left > 0; --left) TRY(header_byte(in));
+    }
+    for (const unsigned text : {kName, kComment})
+      while ((flags & text) != 0 && TRY(header_byte(in)) != 0) {
+      }
+    if ((flags & kHeaderCrc) != 0) {
+      const unsigned expected = header_crc_ & 0xffffu;
+      unsigned stored = TRY(header_byte(in));
+      stored |= TRY(header_byte(in)) << 8;
+      if (stored != expected)
+        return Error(Errc::corrupt, "the gzip data is damaged (header checksum)");
+    }
+    in_body_ = true;
+    return {};
   }
 
   /// Behind a member: another one, or bytes to ignore, or the end.
@@ -78,6 +121,8 @@ class Gzip final : public Codec {
   }
 
   std::unique_ptr<inflate_state> state_;
+  std::uint32_t header_crc_ = 0;
+  bool in_body_ = false;  // behind the member's header
   bool finished_ = false;
 };
 

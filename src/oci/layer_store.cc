@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -147,12 +148,12 @@ Result<std::string> make_link(int links, const std::string& folder, const Digest
 
 std::vector<LayerKey> layer_keys(const std::vector<Digest>& diff_ids) {
   std::vector<LayerKey> keys;
-  keys.reserve(diff_ids.size());
-  for (const Digest& diff_id : diff_ids)
-    if (keys.empty())
-      keys.emplace_back(diff_id);
-    else
-      keys.emplace_back(diff_id, Digest::of(keys.back().chain_id.str() + " " + diff_id.str()));
+  std::map<Digest, LayerKey> first;
+  std::optional<Digest> chain;
+  for (const Digest& diff_id : diff_ids) {
+    chain = chain ? Digest::of(chain->str() + " " + diff_id.str()) : diff_id;
+    keys.push_back(first.try_emplace(diff_id, diff_id, *chain).first->second);
+  }
   return keys;
 }
 

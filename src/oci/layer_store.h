@@ -24,7 +24,8 @@ struct LayerKey {
   LayerKey(Digest diff, Digest chain) : diff_id(std::move(diff)), chain_id(std::move(chain)) {}
   friend bool operator==(const LayerKey&, const LayerKey&) = default;
 };
-/// The keys of an image's layers from its diff ids, base first, as in the image config.
+/// The keys of an image's layers from its diff ids, base first, as in the image config. A diff id
+/// that comes again has the key of its first place: it is applied once.
 std::vector<LayerKey> layer_keys(const std::vector<Digest>& diff_ids);
 
 /// The extracted layers on disk, each once, whatever images share it.

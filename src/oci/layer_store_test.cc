@@ -177,6 +177,9 @@ TEST(LayerKeys, AreChainIdsOfTheSpec) {
   ASSERT_EQ(keys.size(), 2u);
   EXPECT_EQ(keys[0], LayerKey(a));
   EXPECT_EQ(keys[1].chain_id, Digest::of(a.str() + " " + b.str()));
+  const auto again = layer_keys({a, b, a, b});
+  EXPECT_EQ(again[2], again[0]);
+  EXPECT_EQ(again[3], again[1]);
 }
 
 }  // namespace

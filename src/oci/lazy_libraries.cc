@@ -97,6 +97,9 @@ PASS_ON(Curl, const char*, curl_url_strerror, (CURLUcode code), (code))
 static_assert(sizeof(long) == sizeof(void*) && sizeof(curl_off_t) == sizeof(void*));
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wvarargs"  // the enums are as wide as what they promote to
+#endif
 
 extern "C" __attribute__((visibility("hidden"))) CURLcode curl_easy_setopt(CURL* easy,
                                                                            CURLoption option, ...) {

@@ -62,7 +62,7 @@ class Reporter {
 /// One blob to fetch and, for the first with its diff id, to apply.
 struct Task {
   Descriptor blob;
-  Digest diff_id;
+  LayerKey layer_key;
   std::size_t layer;  // its first place in the manifest
   bool applies;
 };
@@ -81,13 +81,14 @@ class LayerPull {
         stop_(stop),
         reporter_(reporter),
         result_(result) {
+    keys_ = layer_keys(image.config.diff_ids);
     std::set<Digest> blobs;
     std::set<Digest> diffs;
     for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
       const Digest& diff = image.config.diff_ids[i];
       const bool applies = diffs.insert(diff).second;
       if (blobs.insert(image.manifest.layers[i].digest).second || applies)
-        tasks_.push_back({image.manifest.layers[i], diff, i, applies});
+        tasks_.push_back({image.manifest.layers[i], keys_[i], i, applies});
     }
   }
 
@@ -114,7 +115,7 @@ class LayerPull {
       reporter_.tell(Phase::layer_done, task.blob.digest.short_hex(), task.blob.size_bytes,
                      task.blob.size_bytes);
       const std::lock_guard guard(mutex_);
-      if (task.applies) committed_.insert(task.diff_id);
+      if (task.applies) committed_.insert(task.layer_key.diff_id);
       changed_.notify_all();
     }
   }
@@ -135,7 +136,7 @@ class LayerPull {
   }
 
   Result<void> run_task(const Task& task) {
-    const bool apply = task.applies && !layers_.has(task.diff_id);
+    const bool apply = task.applies && !layers_.has(task.layer_key);
     ImageLayout& layout = store_.layout();
     if (layout.has_blob(task.blob)) {
       if (!apply) return {};
@@ -214,7 +215,7 @@ class LayerPull {
     LowerLayers lowers;
     lowers.wait = [this, &task] { return wait_below(task); };
     AppliedLayer applied =
-        TRY(layers_.add(task.diff_id, source, task.blob.media_type, lowers, apply));
+        TRY(layers_.add(task.layer_key, source, task.blob.media_type, lowers, apply));
     const std::lock_guard guard(mutex_);
     ++result_.applied_layers;
     result_.skipped_devices += applied.skipped_devices;
@@ -232,7 +233,7 @@ class LayerPull {
     });
     if (!ready) return Error(Errc::cancelled, "cancelled");
     std::vector<std::string> paths;
-    for (std::size_t i = task.layer; i > 0; --i) paths.push_back(layers_.path(ids[i - 1]));
+    for (std::size_t i = task.layer; i > 0; --i) paths.push_back(layers_.path(keys_[i - 1]));
     return paths;
   }
 
@@ -254,6 +255,7 @@ class LayerPull {
   std::stop_source& stop_;
   Reporter& reporter_;
   PullResult& result_;
+  std::vector<LayerKey> keys_;  // base first
   std::vector<Task> tasks_;
   std::atomic<std::size_t> next_{0};
   std::atomic<std::uint64_t> downloaded_bytes_{0};
@@ -267,8 +269,9 @@ class LayerPull {
 };
 
 bool complete(const StoredImage& image, const LayerStore& layers) {
-  return std::all_of(image.diff_ids.begin(), image.diff_ids.end(),
-                     [&layers](const Digest& id) { return layers.has(id); });
+  const auto keys = layer_keys(image.diff_ids);
+  return std::all_of(keys.begin(), keys.end(),
+                     [&layers](const LayerKey& key) { return layers.has(key); });
 }
 
 Result<PullResult> pull_image(const ImageReference& reference, ImageStore& store,

@@ -218,7 +218,9 @@ std::string ImageReference::familiar() const {
   // "library/a/b" on docker.io is not "a/b": only a bare name has the prefix understood.
   if (starts_with(repository, "library/") && repository.find('/', 8) == std::string::npos)
     out.erase(0, 8);
-  return out;
+  // An image called "oci" or "localhost/x" on Docker Hub: the short text would mean something else.
+  const auto meaning = parse(out);
+  return meaning && *meaning == *this ? out : name();
 }
 
 }  // namespace locald::oci

@@ -29,6 +29,8 @@ TEST(Reference, IsMadeCompleteAsDockerDoes) {
       {"redis:7@sha256:" + kHex, "docker.io/library/redis:7@sha256:" + kHex,
        "redis:7@sha256:" + kHex},
       {"a__b/c--d/e.f_g", "docker.io/a__b/c--d/e.f_g:latest", "a__b/c--d/e.f_g:latest"},
+      {"docker.io/library/oci:1", "docker.io/library/oci:1", "docker.io/library/oci:1"},
+      {"docker.io/localhost/x:1", "docker.io/localhost/x:1", "docker.io/localhost/x:1"},
       {"oci:/srv/images:redis:7", "oci:/srv/images:redis:7", "oci:/srv/images:redis:7"},
       {"oci:/srv/images/", "oci:/srv/images", "oci:/srv/images"},
       {"oci-archive:/a b.tar:x", "oci-archive:/a b.tar:x", "oci-archive:/a b.tar:x"},

@@ -341,12 +341,14 @@ Result<std::unique_ptr<HttpStream>> RegistryClient::open(const Wanted& wanted) {
     if (is_redirect(status)) {
       if (++redirects > kMaxRedirects)
         return Error(Errc::failed, reference_.registry + " redirects in circles");
+      (void)answer->some_body(kMaxErrorBody);  // read to its end, the connection serves again
       url = TRY(check_redirect(*base_, url, answer->header("location")));
       continue;
     }
     if (status == 401 && url.origin() == base_->origin() && !renewed) {
       renewed = true;
       const std::string challenge = answer->header("www-authenticate");
+      (void)answer->some_body(kMaxErrorBody);
       const std::lock_guard guard(mutex_);
       if (authorization_number_ == used) {
         authorization_ = TRY(new_authorization(challenge));

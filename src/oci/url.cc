@@ -30,11 +30,30 @@ std::string shown(std::string_view text) {
   return "\"" + out + "\"";
 }
 
+/// A name, an address as inet_pton(3) reads it, or IPv6 in brackets. Nothing that another parser,
+/// or this one at a second look, could take for another address: "2130706433.", "%32130706433",
+/// "0x7f.1".
+bool is_plain_host(const std::string& host) {
+  if (host.front() == '[') {
+    const std::string inner = host.substr(1, host.size() - 2);
+    return host.back() == ']' && inner.find_first_not_of("0123456789abcdef:.") == std::string::npos;
+  }
+  if (host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_") != std::string::npos)
+    return false;
+  const std::string last = host.substr(host.rfind('.') + 1);
+  if (last.empty()) return false;
+  const bool number =
+      last.find_first_not_of("0123456789") == std::string::npos || last.starts_with("0x");
+  in_addr v4{};
+  return !number || ::inet_pton(AF_INET, host.c_str(), &v4) == 1;
+}
+
 /// Sets `handle` to `text` (relative to what it holds, if anything) and reads the result.
 Result<Url> load(CURLU* handle, std::string_view text) {
   for (const char c : text)
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
-      return Error(Errc::invalid_input, "a blank or control character in the URL " + shown(text));
+    if (static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) >= 0x7f)
+      return Error(Errc::invalid_input,
+                   "a blank, control or non-ASCII character in the URL " + shown(text));
   const std::string copy(text);
   if (const CURLUcode rc = curl_url_set(handle, CURLUPART_URL, copy.c_str(),
                                         CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME);
@@ -46,8 +65,8 @@ Result<Url> load(CURLU* handle, std::string_view text) {
   if (out.scheme != "https" && out.scheme != "http")
     return Error(Errc::invalid_input, "neither https nor http: " + shown(text));
   out.host = to_lower(part(handle, CURLUPART_HOST));
-  while (!out.host.empty() && out.host.back() == '.') out.host.pop_back();
-  if (out.host.empty()) return Error(Errc::invalid_input, "no host in the URL " + shown(text));
+  if (!is_plain_host(out.host))
+    return Error(Errc::invalid_input, "no usable host in the URL " + shown(text));
   const auto port = parse_u64(part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT));
   if (!port || *port == 0 || *port > 65535)
     return Error(Errc::invalid_input, "no usable port in the URL " + shown(text));

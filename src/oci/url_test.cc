@@ -18,8 +18,11 @@ TEST(Url, HasItsPartsInOneForm) {
 }
 
 TEST(Url, RefusesOtherSchemesAndUsers) {
-  for (const char* text : {"ftp://x/", "file:///etc/passwd", "gopher://x/", "https://u:p@x/", "x",
-                           "https://", "http://x:0/", "https://x/ y", "https://x/\n"})
+  for (const char* text :
+       {"ftp://x/", "file:///etc/passwd", "gopher://x/", "https://u:p@x/", "x", "https://",
+        "http://x:0/", "https://x/ y", "https://x/\n", "https://2130706433./", "https://7../",
+        "https://%32130706433/", "https://9%c9/", "https://1.2.3.4.5/", "https://a.0x1/",
+        "https://x./", "https://\xc3\xa9/"})
     EXPECT_FALSE(Url::parse(text)) << text;
 }
 

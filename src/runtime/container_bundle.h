@@ -27,7 +27,7 @@ struct ContainerBundle {
   std::string dir;  ///< absolute
   Rootfs rootfs;
   oci::RuntimeSpec config;  ///< as written to config.json
-  std::string stop_signal;  ///< of the image ("SIGQUIT"); empty where it has none
+  int stop_signal = 0;      ///< that options or image ask for; 0: none, so SIGTERM
   std::vector<std::string>
       anonymous_volumes;             ///< folders made for the image's VOLUMEs: owner removes them
   std::vector<std::string> notices;  ///< what the user should hear once ("devices skipped: 3")

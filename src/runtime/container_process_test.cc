@@ -20,6 +20,7 @@ struct BusyboxSource {
   int layers = 1;
   bool userns = false;
   std::string cwd = "/";
+  int stop_signal = 0;
 
   Result<ContainerBundle> prepare(const std::string& destination, int) {
     const std::string base = home + "/layers";
@@ -62,7 +63,9 @@ struct BusyboxSource {
         R"(],"linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"},{"type":"uts"},{"type":"cgroup"}]}})";
     auto spec = TRY(oci::RuntimeSpec::parse(text));
     spec.process->args = args;
-    return ContainerBundle::create(destination, std::move(rootfs), std::move(spec));
+    auto bundle = TRY(ContainerBundle::create(destination, std::move(rootfs), std::move(spec)));
+    bundle.stop_signal = stop_signal;
+    return bundle;
   }
 };
 
@@ -187,6 +190,19 @@ TEST_F(ContainerTest, StopIsProvedForProcessesThatIgnoreIt) {
   EXPECT_EQ(w->exit->signal, SIGKILL);
   EXPECT_FALSE(alive(daemon));
   clean(*w);
+}
+
+TEST_F(ContainerTest, AStopWithoutASignalSendsTheOneThatTheImageNames) {
+  auto from = source({"sh", "-c", "trap 'exit 11' QUIT; trap 'exit 12' TERM; echo up; while :; do sleep 0.02; done"});
+  from.stop_signal = SIGQUIT;
+  for (const int code : {11, 12}) {
+    auto w = container(instance("stop" + std::to_string(code)), from);
+    ASSERT_TRUE(w && run_until([&] { return log_text(w->spec.log_dir) == "up\n"; }));
+    ASSERT_TRUE(w->handle->stop(0, seconds(5)));
+    ASSERT_TRUE(wait_exit(*w, seconds(3)));
+    EXPECT_EQ(w->exit->code, code);
+    from.stop_signal = 0;
+  }
 }
 
 TEST_F(ContainerTest, AKilledShimTakesEverythingWithIt) {

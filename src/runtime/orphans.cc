@@ -21,25 +21,20 @@ Result<void> become_subreaper() {
 }
 
 void reap_orphans() {
-  siginfo_t info{};
-  if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
   const pid_t session = ::getsid(0);
+  while (true) {
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+    const pid_t of = ::getsid(info.si_pid);
+    if (of < 0 || of == session) break;
+    ::waitpid(info.si_pid, nullptr, WNOHANG);
+  }
+  // The first is another thread's, and hides those behind it. Only now is every child looked at: with
+  // 200 services that is 200 files of /proc, each time.
   each_child(::getpid(), [&](pid_t pid) {
     const auto stat = process_stat(pid);
     if (stat && stat->state == 'Z' && stat->session != session) ::waitpid(pid, nullptr, WNOHANG);
   });
-}
-
-bool reap_orphans_in_front() {
-  const pid_t session = ::getsid(0);
-  while (true) {
-    siginfo_t info{};
-    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return true;
-    const auto stat = process_stat(info.si_pid);
-    if (!stat) continue;  // its owner was quicker
-    if (stat->session == session) return false;
-    ::waitpid(info.si_pid, nullptr, WNOHANG);
-  }
 }
 
 int sweep(const std::string& nonce) {

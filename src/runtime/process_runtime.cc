@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <mutex>
 
@@ -35,17 +34,6 @@ Result<void> check_id(const InstanceSpec& instance) {
     if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-'))
       return Error(Errc::invalid_input, "instance " + instance.id + ": a bad id");
   return {};
-}
-
-/// Of an image's StopSignal ("SIGQUIT", "QUIT", "3", "SIGRTMIN+3"); 0 where it is none.
-int signal_number(std::string_view name) {
-  if (const auto number = parse_u64(name)) return *number < 65 ? static_cast<int>(*number) : 0;
-  if (name.starts_with("SIG")) name.remove_prefix(3);
-  if (name.starts_with("RTMIN+"))
-    if (const auto offset = parse_u64(name.substr(6)); offset && *offset <= 30) return SIGRTMIN + static_cast<int>(*offset);
-  for (int i = 1; i < 32; ++i)
-    if (const char* known = ::sigabbrev_np(i); known != nullptr && name == known) return i;
-  return 0;
 }
 
 /// mkdir itself is the test: an id is used once.
@@ -128,7 +116,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
         .set(shim::kKeyRunDir, paths.instance(instance.id))
         .set(shim::kKeyBundle, bundle.dir)
         .flag(shim::kKeyUserns, userns >= 0);
-    if (const int number = signal_number(bundle.stop_signal); number > 0) spec.set(shim::kKeyStopSignal, number);
+    if (bundle.stop_signal != 0) spec.set(shim::kKeyStopSignal, static_cast<std::uint64_t>(bundle.stop_signal));
     if (!bundle.rootfs.lowers.empty())
       spec.set(shim::kKeyLowerBase, bundle.rootfs.lower_base)
           .list(shim::kKeyLower, bundle.rootfs.lowers)

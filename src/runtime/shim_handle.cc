@@ -83,9 +83,7 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
       std::memcpy(&status, body.data(), sizeof status);
       if (status.version != kAttachVersion) return Error(Errc::unsupported, "the shim is of another version");
       handle->shim_pid_ = status.shim_pid;
-      handle->pid_ = status.pid;
-      handle->started_ns_ = status.started_ns;
-      handle->hold_process();
+      handle->take_status(status);
       auto pidfd = sys::pidfd_open(status.shim_pid);
       // The number was the shim's as long as its end of the connection is open: look only now.
       pollfd peer{handle->control_.get(), POLLRDHUP, 0};
@@ -98,6 +96,12 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
     if (::poll(&readable, 1, static_cast<int>(left)) <= 0) continue;
     if (!TRY(handle->receive())) return Error(Errc::failed, "the shim ended before it had taken over");
   }
+}
+
+void ShimHandle::take_status(const FrameStatus& status) {
+  pid_ = status.pid;
+  if (status.started_ns != 0) started_at_ = wall(status.started_ns);
+  hold_process();
 }
 
 void ShimHandle::hold_process() {
@@ -157,9 +161,7 @@ void ShimHandle::on_readable() {
     if ((type == Frame::started || type == Frame::status) && body.size() == sizeof(FrameStatus)) {
       FrameStatus status{};
       std::memcpy(&status, body.data(), sizeof status);
-      pid_ = status.pid;
-      started_ns_ = status.started_ns;
-      hold_process();
+      take_status(status);
       if (pid_ != 0 && !started_told_) {
         started_told_ = true;
         if (events_.started) events_.started(pid_);

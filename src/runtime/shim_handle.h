@@ -32,10 +32,7 @@ class ShimHandle final : public ServiceHandle {
   std::string control_socket() const override;
   int shim_pid() const override { return shim_pid_; }
   int pid() const override { return pid_; }
-  std::chrono::system_clock::time_point started_at() const override {
-    return std::chrono::system_clock::time_point(
-        std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::nanoseconds(started_ns_)));
-  }
+  std::chrono::system_clock::time_point started_at() const override { return started_at_; }
   Result<void> signal(int number) override;
   Result<void> stop(int signal, std::chrono::milliseconds timeout) override;
 
@@ -46,6 +43,7 @@ class ShimHandle final : public ServiceHandle {
   Result<void> send(Frame type, const void* data, std::size_t size);
   Result<bool> receive();  ///< false at the end of the connection
   bool next(FrameHeader& header, std::string& body);
+  void take_status(const FrameStatus& status);
   void hold_process();  ///< opens main_pidfd_, proven by its parent
   void on_readable();
   void on_shim_gone();
@@ -56,7 +54,7 @@ class ShimHandle final : public ServiceHandle {
   UniqueFd control_, pidfd_;
   UniqueFd main_pidfd_;  ///< of the process, where its shim's death alone does not end it
   int shim_pid_ = 0, pid_ = 0;
-  std::uint64_t started_ns_ = 0;
+  std::chrono::system_clock::time_point started_at_{};
   std::string buffer_, death_;
   Events events_;
   EventLoop* loop_ = nullptr;

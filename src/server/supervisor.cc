@@ -223,9 +223,7 @@ void Supervisor::perform(const std::string& service, Unit& unit, const Action& a
     void operator()(const action::StopProcess&) {
       if (unit.handle == nullptr) return;
       const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-      // 0: the image's own.
-      const int signal = config.stop_signal == 0 && config.kind == ServiceKind::exec ? SIGTERM : config.stop_signal;
-      (void)unit.handle->stop(signal, unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
+      (void)unit.handle->stop(config.stop_signal, unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
     }
     void operator()(const action::KillProcess&) {
       if (unit.handle != nullptr) (void)unit.handle->stop(SIGKILL, Milliseconds(0));

@@ -12,6 +12,7 @@
 #include <initializer_list>
 
 #include "base/fs_at.h"
+#include "base/signals.h"
 #include "base/strings.h"
 #include "server/units.h"
 #include "server/user_config.h"

@@ -63,19 +63,6 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   return *number << shift;
 }
 
-Result<int> parse_signal(std::string_view text) {
-  if (const auto number = parse_u64(text); number && *number >= 1 && *number < 65)
-    return static_cast<int>(*number);
-  std::string name;
-  for (const char c : text) name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  if (name.starts_with("SIG")) name.erase(0, 3);
-  if (!name.empty())
-    for (int i = 1; i < 32; ++i)
-      if (const char* known = ::sigabbrev_np(i); known != nullptr && name == known) return i;
-  return Error(Errc::invalid_input, fmt::format("\"{}\" is not a signal", text))
-      .with_hint("for example \"SIGTERM\"");
-}
-
 std::string signal_name(int number) {
   const char* name = number > 0 && number < 65 ? ::sigabbrev_np(number) : nullptr;
   return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);

@@ -51,12 +51,12 @@ inline constexpr char kKeyNonce[] = "nonce";
 inline constexpr char kKeyInstance[] = "instance";  ///< text of instance.json without its last brace; the shim adds what it knows
 inline constexpr char kKeyLog[] = "log";            ///< "1": kShimLog is there
 inline constexpr char kKeyLogMax[] = "log_max";     ///< bytes of the whole folder
-inline constexpr char kKeyStopSignal[] = "stop_signal"; ///< number: of a stop that names none; else SIGTERM
 inline constexpr char kKeyTty[] = "tty";            ///< "1"
 inline constexpr char kKeyRows[] = "rows";
 inline constexpr char kKeyColumns[] = "columns";
 inline constexpr char kKeyStdin[] = "stdin";        ///< "1": a pipe, else /dev/null
 inline constexpr char kKeyHold[] = "hold";          ///< "1"
+inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< number: for a stop that names none; absent: SIGTERM
 inline constexpr char kKeyTimeout[] = "timeout_ms"; ///< probe
 
 // host

@@ -330,15 +330,14 @@ void Session::kill_all() {
 void Session::begin_stop(int signal, std::uint32_t timeout_ms) {
   if (state_ == State::draining || state_ == State::done) return;
   stopping_ = true;
-  if (signal == 0) signal = spec.stop_signal;
   if (timeout_ms == 0) {
     stop_signal_ = SIGKILL;
     kill_all();
     return;
   }
-  stop_signal_ = signal;
+  stop_signal_ = signal != 0 ? signal : spec.stop_signal;
   deadline_ms_ = monotonic_ms() + timeout_ms;
-  if (main_pidfd_ >= 0) pidfd_signal(main_pidfd_, signal);
+  if (main_pidfd_ >= 0) pidfd_signal(main_pidfd_, stop_signal_);
 }
 
 // --- clients --------------------------------------------------------------

@@ -14,7 +14,7 @@ namespace {
 
 const char* const kKeys[] = {
     kKeyKind, kKeyId,  kKeyNonce, kKeyInstance, kKeyLog,  kKeyLogMax,  kKeyTty,    kKeyRows,      kKeyColumns, kKeyStdin,
-    kKeyStopSignal, kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns,
+    kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns, kKeyStopSignal,
     kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper, kKeyWork, kKeyTarget, kKeyTimeout,
 };
 
@@ -65,10 +65,10 @@ bool Spec::read(int fd, const char** why) {
   hold = flag(kKeyHold);
   log = flag(kKeyLog);
   userns = flag(kKeyUserns);
+  if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
   if (const char* v = first(kKeyRows)) rows = static_cast<unsigned short>(parse_number(v));
   if (const char* v = first(kKeyColumns)) columns = static_cast<unsigned short>(parse_number(v));
   if (const char* v = first(kKeyLogMax)) log_max = parse_number(v);
-  if (const char* v = first(kKeyStopSignal)) stop_signal = static_cast<int>(parse_number(v));
   return true;
 }
 

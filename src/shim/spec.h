@@ -22,9 +22,9 @@ class Spec {
 
   enum class Kind { host, container, exec } kind = Kind::host;
   bool tty = false, open_stdin = false, hold = false, log = false, userns = false;
+  int stop_signal = 15;  ///< for a stop that names none; SIGTERM
   unsigned short rows = 24, columns = 80;
   unsigned long long log_max = 0;
-  int stop_signal = 15;  // SIGTERM
   char id[64] = {}, nonce[33] = {};
 
  private:

@@ -162,6 +162,7 @@ TreeEnd kill_below(int proc, pid_t self, int limit_ms, Reaped reaped, void* cont
 }
 
 TreeEnd kill_namespace(int limit_ms, Reaped reaped, void* context) {
+  if (::getpid() != 1) return TreeEnd::refused;  // outside of a namespace of ours kill(-1) would reach everything of the user
   const std::int64_t deadline = monotonic_ms() + limit_ms;
   while (reap(reaped, context)) {
     ::kill(-1, SIGKILL);

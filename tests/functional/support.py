@@ -138,6 +138,7 @@ class Locald:
     def __init__(self, dist, identity, home, env=None):
         self.dist, self.identity, self.home = pathlib.Path(dist), identity, pathlib.Path(home)
         self.binary = str(self.dist / "bin/locald")
+        self.hidden = []  # programs that this locald shall not find in their usual places: `hide`
         self.env = {"PATH": PATH, "HOME": str(self.home / "user"), "USER": identity.name, "LANG": "C.UTF-8", "LOCALD_HOME": str(self.home),
                     "TMPDIR": str(self.home / "user"), **(env or {})}
 
@@ -159,8 +160,12 @@ class Locald:
         return r
 
     def popen(self, *args, cwd=None, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more):
-        return subprocess.Popen([self.binary, *map(str, args)], cwd=cwd or self.home / "user", env=self._environ(env), stdin=stdin, stdout=stdout,
-                                stderr=stderr, umask=0o022, **self.identity.popen_args(), **more)
+        argv, who = [self.binary, *map(str, args)], self.identity.popen_args()
+        if self.hidden:
+            covers = "".join(f"mount --bind /dev/null {p}; " for p in self.hidden)
+            switch = ["setpriv", f"--reuid={self.identity.uid}", f"--regid={self.identity.gid}", "--init-groups", "--inh-caps=-all", "--"]
+            argv, who = ["unshare", "--mount", "sh", "-ec", covers + 'exec "$@"', "sh", *switch, *argv], {}
+        return subprocess.Popen(argv, cwd=cwd or self.home / "user", env=self._environ(env), stdin=stdin, stdout=stdout, stderr=stderr, umask=0o022, **who, **more)
 
     def pty(self, *args, cwd=None, env=None, rows=24, columns=80):
         return Pty([self.binary, *map(str, args)], cwd or self.home / "user", self._environ({"TERM": "xterm", **(env or {})}), self.identity, rows, columns)
@@ -210,7 +215,7 @@ class Locald:
         return found
 
     def mounts(self):
-        return [line for line in open("/proc/self/mountinfo") if self.home.name in line.split()[4]][:20]
+        return [line for line in open("/proc/self/mountinfo") if self.home.name in line.split()[4] and line.split()[4] != str(self.home)][:20]
 
     def runc_state(self):
         try:

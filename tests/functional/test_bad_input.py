@@ -296,7 +296,9 @@ def degraded(locald, image, *words):
 def test_without_newuidmap(locald, busybox):
     if locald.identity.root:
         pytest.skip("root needs no newuidmap")
-    locald.env["PATH"] = path_without(locald.home, "newuidmap", "newgidmap")
+    if os.geteuid() != 0:
+        pytest.skip("hiding /usr/bin/newuidmap needs a mount, that is root: the run as root does this case")
+    locald.hidden = ["/usr/bin/newuidmap", "/usr/bin/newgidmap"]
     degraded(locald, busybox, "newuidmap", "uidmap")
 
 

@@ -53,8 +53,8 @@ def test_the_terminal_is_put_back_as_it_was(service):
 
 
 def test_exec_without_a_terminal(service):
-    r = service("exec", "c", "--", "sh", "-c", "echo out; echo err >&2; echo $OWN $X; id -u; exit 9", check=False)
-    assert (r.rc, r.out, r.err) == (9, "out\nvalue\n0\n", "err\n"), r
+    r = service("exec", "c", "--", "sh", "-c", "echo out; echo err >&2; echo \"$OWN $X\"; id -u; exit 9", check=False)
+    assert (r.rc, r.out, r.err) == (9, "out\nvalue \n0\n", "err\n"), r
     r = service("exec", "-e", "X=1", "-u", "daemon", "c", "sh", "-c", "echo $X; id -u")
     assert r.out == "1\n1\n"
     text = "x" * 300000 + "\n"

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -162,6 +163,36 @@ def test_a_registry_that_wants_a_login_says_so(locald, fake):
     one_layer(fake)
     fake.answers[manifest_path(fake)] = lambda h: h.reply(401, b"{}", "application/json", WWW_Authenticate='Basic realm="x"')
     refused(locald, fake.ref, "login", fake.address)
+
+
+def certificate(folder, name, expired=False):
+    """A self-signed certificate for `name`: (certificate, key)."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert, "-subj", "/CN=test",
+                    "-days", "2", "-addext", f"subjectAltName={name}"], check=True, capture_output=True)
+    if expired:  # signed again, to end the day before it begins
+        subprocess.run(["openssl", "x509", "-in", cert, "-signkey", key, "-days", "-1", "-out", cert], check=True, capture_output=True)
+    cert.chmod(0o644)
+    return cert, key
+
+
+@pytest.mark.parametrize("case", ["good", "unknown", "other-name", "expired"])
+def test_tls_is_checked_on_loopback_too(make_locald, fake, tmp_path, case):
+    name = "DNS:other.example" if case == "other-name" else "IP:127.0.0.1"
+    cert, key = certificate(tmp_path, name, expired=case == "expired")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    fake.server.socket = context.wrap_socket(fake.server.socket, server_side=True, do_handshake_on_connect=False)
+    one_layer(fake)
+    locald = make_locald()
+    trusted = locald.home / "user/ca.pem"
+    trusted.write_bytes(cert.read_bytes())
+    locald.env["SSL_CERT_FILE"] = None if case == "unknown" else str(trusted)
+    if case == "good":
+        locald("image", "pull", fake.ref)
+    else:
+        refused(locald, fake.ref, "prove who it is", "hint:")
+        assert not asked(fake, manifest_path(fake))
 
 
 def test_endless_headers_are_cut_off(locald, fake):
