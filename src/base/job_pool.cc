@@ -1,5 +1,7 @@
 #include "base/job_pool.h"
 
+#include <sys/prctl.h>
+
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -38,6 +40,7 @@ struct JobPool::Impl {
       waiting.pop_front();
       running.push_back(item);
       lock.unlock();
+      ::prctl(PR_SET_NAME, item->name.c_str());  // for `top -H`: what is it busy with
       auto done = item->work(item->stop.get_token());
       item->work = nullptr;
       lock.lock();

@@ -84,8 +84,10 @@ TEST(Client, AsksOnTheConnectionItHas) {
             (std::vector<std::string>{"POST /v1/version HTTP/1.1", "POST /v1/status HTTP/1.1"}));
 }
 
-TEST(Client, ConnectsAgainWhereTheServerClosed) {
-  FakeServer server({{version_reply()}, {http(R"({"result":{"x":7}})")}});
+TEST(Client, ConnectsAgainWhereTheServerCloses) {
+  std::string last = version_reply();
+  last.insert(last.find("Content-Type"), "Connection: close\r\n");
+  FakeServer server({{last}, {http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
   auto reply = client->call("status", Json::object());

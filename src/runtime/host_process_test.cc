@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <atomic>
+
 namespace locald::runtime {
 namespace {
 
@@ -153,6 +155,34 @@ TEST_F(HostProcessTest, AnotherServerFindsItProvesItAndStopsIt) {
   ASSERT_TRUE(again->handle->stop(SIGTERM, seconds(5)));
   ASSERT_TRUE(wait_exit(*again));
   EXPECT_EQ(again->exit->signal, SIGTERM);
+}
+
+TEST_F(HostProcessTest, AShimWhoseFolderIsGoneStartsNothing) {
+  // A server that died in the middle of a start, and the next one that cleaned up behind it: here the
+  // folder goes the moment it is made.
+  std::atomic<bool> stop = false;
+  std::thread cleaner([&] {
+    while (!stop)
+      if (exists(paths_->instances()))
+        for (const auto& entry : std::filesystem::directory_iterator(paths_->instances())) ::rmdir(entry.path().c_str());
+  });
+  int refused = 0;
+  for (int i = 0; i < 20; ++i) {
+    const InstanceSpec spec = instance("cut");
+    auto handle = runtime_->run_host(spec, shell("echo > ran-" + spec.id));
+    if (!handle) {
+      ++refused;
+      continue;
+    }
+    auto w = watch(spec, std::move(*handle));
+    ASSERT_TRUE(wait_exit(*w));
+    const bool ran = exists(home_ + "/ran-" + spec.id);
+    EXPECT_EQ(ran, exists(paths_->instance(spec.id) + "/instance.json")) << w->exit->reason;
+    refused += !ran;
+  }
+  stop = true;
+  cleaner.join();
+  EXPECT_GT(refused, 0);
 }
 
 TEST_F(HostProcessTest, ItsSocketRefusesAnotherNonce) {

@@ -169,7 +169,7 @@ TEST(Ports, NameTheHolder) {
   ASSERT_TRUE(holder);
   EXPECT_EQ(holder->pid, ::getpid());
   EXPECT_NE(holder->command.find("server_test"), std::string::npos);
-  const auto below = listeners_below(::getpid());
+  const auto below = listeners_below(::getpid(), listeners().value());
   ASSERT_EQ(below.size(), 1u);
   EXPECT_EQ(below[0].address, "127.0.0.1");
   EXPECT_TRUE(below[0].loopback);

@@ -136,14 +136,12 @@ class Server {
         stop = stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
         child = child || info.ssi_signo == SIGCHLD;
       }
-      // Not at once: where many end, or start through a process in between, one look does for all of them.
-      if (child && !reaping_) {
-        reaping_ = true;
-        reap_timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
-          reaping_ = false;
+      // Behind a child of our own, which its job reaps in a moment, orphans wait for the next look.
+      if (child && !runtime::reap_orphans_in_front() && !reap_again_)
+        reap_again_ = loop_.after(std::chrono::milliseconds(100), [this] {
+          reap_again_.reset();
           runtime::reap_orphans();
         });
-      }
       if (stop) end();
     });
     return {};
@@ -228,8 +226,7 @@ class Server {
   std::unique_ptr<Images> images_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;
-  EventLoop::Handle signal_watch_, reap_timer_;
-  bool reaping_ = false;
+  EventLoop::Handle signal_watch_, reap_again_;
   bool ending_ = false;
 };
 

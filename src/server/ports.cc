@@ -176,7 +176,7 @@ std::string to_string(const PortHolder& holder) {
   return "pid " + std::to_string(holder.pid) + " (" + holder.command + "), user " + holder.user;
 }
 
-std::vector<Listener> listeners_below(pid_t root) {
+std::vector<Listener> listeners_below(pid_t root, const std::vector<Listener>& all) {
   std::set<ino_t> inodes;
   std::vector<pid_t> todo{root};
   std::set<pid_t> seen;
@@ -197,9 +197,7 @@ std::vector<Listener> listeners_below(pid_t root) {
     });
   }
   std::vector<Listener> found;
-  const auto all = listeners();
-  if (!all) return found;
-  for (const Listener& listener : *all)
+  for (const Listener& listener : all)
     if (inodes.contains(listener.inode)) found.push_back(listener);
   return found;
 }

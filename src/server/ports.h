@@ -42,7 +42,8 @@ std::optional<PortHolder> find_port_holder(std::uint16_t port);
 /// "pid 4711 (python3 -m http.server 8000), user alice"
 std::string to_string(const PortHolder& holder);
 
-/// The listeners of the process `root` and everything below it (its children's children too).
-std::vector<Listener> listeners_below(pid_t root);
+/// The listeners of the process `root` and everything below it (its children's children too),
+/// of `all` (listeners()): asked once for many roots.
+std::vector<Listener> listeners_below(pid_t root, const std::vector<Listener>& all);
 
 }  // namespace locald::server

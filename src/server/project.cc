@@ -301,16 +301,25 @@ void Project::flush() {
   check_down();
 }
 
+void Project::set_exposed(const std::string& service, int shim_pid, const std::string& text) {
+  exposed_[service] = {shim_pid, text};
+  notice(service, text);
+}
+
 Json Project::status(const std::string& service) const {
   const Supervisor::Unit* unit = supervisor_.find(service);
-  return unit == nullptr ? Json() : status_json(service, *unit, supervisor_.probe_failure(service));
+  if (unit == nullptr) return {};
+  Json out = status_json(service, *unit, supervisor_.probe_failure(service));
+  const auto it = exposed_.find(service);
+  if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 && out["reason"].is_null()) out.set("reason", it->second.second);
+  return out;
 }
 
 Json Project::status() const {
   Json::Array out;
   out.reserve(supervisor_.units().size());
   for (const auto& [name, unit] : supervisor_.units())
-    if (!vanished_.contains(name)) out.push_back(status_json(name, unit, supervisor_.probe_failure(name)));
+    if (!vanished_.contains(name)) out.push_back(status(name));
   return Json(std::move(out));
 }
 

@@ -77,6 +77,8 @@ class Project {
   /// Those who watch until the project is down.
   void watch(const ReplyPtr& reply);
   void notice(const std::string& service, const std::string& text);
+  /// The service, in the life of that shim, can be reached from other hosts: a notice, and the reason that status shows.
+  void set_exposed(const std::string& service, int shim_pid, const std::string& text);
 
   Json status() const;  ///< array of services, as `status --json`
   Json status(const std::string& service) const;
@@ -118,6 +120,7 @@ class Project {
   Supervisor supervisor_;
   std::set<std::string> vanished_;  // from the file: removed once quiet
   std::set<std::string> unwanted_;  // stopped by the user
+  std::map<std::string, std::pair<int, std::string>> exposed_;  // service -> life's shim, what is said of it
   std::map<std::uint64_t, Waiting> waits_;
   std::map<Subscription, Subscriber> subscribers_;
   std::vector<ReplyPtr> watchers_;

@@ -473,17 +473,19 @@ void Projects::report_listeners() {
       "look for open ports",
       [targets](const std::stop_token& stop) {
         Found open;
+        auto exposed = listeners();
+        if (!exposed) return open;
+        std::erase_if(*exposed, [](const Listener& l) { return l.loopback; });
         for (const Target& t : targets) {
-          if (stop.stop_requested()) break;
-          for (const Listener& l : listeners_below(t.pid))
-            if (!l.loopback) open.emplace_back(t, l);
+          if (stop.stop_requested() || exposed->empty()) break;  // most often nobody listens so
+          for (const Listener& l : listeners_below(t.pid, *exposed)) open.emplace_back(t, l);
         }
         return open;
       },
       [this](const Found& open) {
         for (const auto& [t, l] : open)
           if (Project* p = find(t.project))
-            p->notice(t.service, fmt::format("listens on {}:{}: every host that reaches this machine reaches it, not only this machine",
+            p->set_exposed(t.service, t.pid, fmt::format("listens on {}:{}: every host that reaches this machine reaches it, not only this machine",
                                              l.address, l.port));
       });
 }

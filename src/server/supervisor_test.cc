@@ -218,7 +218,7 @@ TEST_F(SupervisorTest, ALaunchThatSucceedsAfterTheStopIsStopped) {
   launcher.finish_launch("a");
   run_for(loop);
   EXPECT_EQ(phase("a"), Phase::stopped);
-  EXPECT_EQ(launcher.of("a").stops, std::vector<int>{0});  // its own stop signal
+  EXPECT_EQ(launcher.of("a").stops, std::vector<int>{0});
 }
 
 TEST_F(SupervisorTest, ALaunchThatFailsSaysWhy) {

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,7 +61,8 @@ void Session::run() {
   started_ns_ = wall_ns();
   hold_waits_ = spec.hold;
   rows_ = spec.rows, columns_ = spec.columns;
-  write_instance();
+  const bool known = write_instance();
+  const int known_errno = errno;
   listener_ = listen_control(folder);
   const int listen_errno = errno;
   (void)!::chdir("/");
@@ -69,7 +71,10 @@ void Session::run() {
   broadcast(Frame::status, &now, sizeof now);
 
   int child[3] = {-1, -1, -1};
-  if (signals_ < 0 || listener_ < 0) {
+  if (!known) {
+    reason.add("instance.json cannot be written: ").add(error_text(known_errno));
+    fail(125, reason.data());
+  } else if (signals_ < 0 || listener_ < 0) {
     reason.add("the control socket cannot be made: ").add(error_text(listen_errno));
     fail(125, reason.data());
   } else if (make_stdio(child)) {
@@ -133,17 +138,19 @@ bool Session::make_stdio(int child[3]) {
   return true;
 }
 
-void Session::write_instance() {
+/// False: nobody could ever find this instance. Its server died and the next one has cleaned the folder away.
+bool Session::write_instance() {
   const char* prefix = spec.first(kKeyInstance);
-  if (prefix == nullptr || folder < 0) return;
+  if (prefix == nullptr || folder < 0) return false;
   // Meta is the server's and of any length below a page or two; the tail is ours.
   const std::size_t n = std::strlen(prefix);
   char* memory = n + 256 <= kBufferSize ? buffer : nullptr;
-  if (memory == nullptr) return;
+  if (memory == nullptr) return false;
   Text text(memory, kBufferSize);
   text.add(prefix, n).add(",\"shim_pid\":").number(shim_pid_).add(",\"shim_start\":");
   text.number(static_cast<std::int64_t>(own_start_time(proc))).add("}\n");
-  (void)write_file(folder, kInstanceFile, text.data(), text.size());
+  struct stat st {};
+  return write_file(folder, kInstanceFile, text.data(), text.size()) && ::fstat(folder, &st) == 0 && st.st_nlink > 0;
 }
 
 void Session::set_main(pid_t pid) {
@@ -468,6 +475,7 @@ void Session::loop() {
       return n++;
     };
     const bool hold = output_waits();
+    const bool drains = state_ == State::draining;
     const int at_signals = watch(signals_, POLLIN);
     const int at_listener = watch(listener_, POLLIN);
     const int at_out = watch(hold ? -1 : out_, POLLIN);
@@ -483,7 +491,7 @@ void Session::loop() {
     const std::int64_t before = monotonic_ms();
     int timeout = until(deadline_ms_, before, -1);
     timeout = until(trim_at_ms_, before, timeout);
-    if (state_ == State::draining && !hold) timeout = 0;
+    if (drains && !hold) timeout = 0;
     const int ready = ::poll(fds, static_cast<nfds_t>(n), timeout);
     if (ready < 0 && errno != EINTR) ::abort();
     const std::int64_t now = monotonic_ms();
@@ -521,9 +529,10 @@ void Session::loop() {
         kill_all();
       }
     }
-    // Nothing is left of the tree: what is in the pipes is all that will ever come.
+    // Nothing was left of the tree before we looked: what is in the pipes is all that will ever
+    // come. (A process that ended during this round may have written after poll(2) looked.)
     const bool quiet = !hold && !more && fds[at_out].revents == 0 && fds[at_err].revents == 0;
-    if (state_ == State::draining && quiet && ready >= 0 && !output_waits()) state_ = State::done;
+    if (drains && quiet && ready >= 0 && !output_waits()) state_ = State::done;
   }
 }
 

@@ -71,7 +71,7 @@ class Session {
   void end_tree();
   void finish();
   void linger();
-  void write_instance();
+  bool write_instance();
   void write_exit();
   void accept_console();
   static void reaped(void* self, pid_t pid, int status);

@@ -62,6 +62,12 @@ def test_exec_without_a_terminal(service):
     assert service("exec", "c", "cat").out == ""
 
 
+def test_a_command_that_ends_at_once_loses_no_output(service):
+    """It may write and end between the shim's look at its pipes and its look at its children."""
+    for n in range(60):
+        assert service("exec", "c", "sh", "-c", "echo out; echo err >&2").out == "out\n", f"run {n}"
+
+
 def test_exec_codes_125_126_127_and_signals(service):
     r = service("exec", "c", "--", "no-such-command", check=False)
     assert r.rc == 127 and "no-such-command" in r.err

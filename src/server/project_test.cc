@@ -1,0 +1,191 @@
+#include "server/project.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+
+#include "base/fs_at.h"
+#include "server/fake_launcher.h"
+
+namespace locald::server {
+namespace {
+
+class ProjectTest : public testing::Test {
+ protected:
+  ProjectTest() {
+    char name[] = "/tmp/locald-project-XXXXXX";
+    home = ::mkdtemp(name);
+    paths.emplace(Paths::from_env([this](const std::string& n) { return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt; }, 1000).value());
+    EXPECT_TRUE(paths->create());
+    project = make();
+  }
+  ~ProjectTest() override {
+    project.reset();
+    (void)remove_tree(home);
+  }
+  Project::World world() {
+    return {loop, launcher, *paths, [this](const std::string&) { ++quiet; }};
+  }
+  std::unique_ptr<Project> make() { return std::make_unique<Project>(world(), "shop", "/shop", "/shop/locald.toml"); }
+
+  static ServiceConfig config(const std::string& name, const std::string& argument = "x") {
+    ServiceConfig c;
+    c.name = name;
+    c.argv = {"run", argument};
+    c.cwd = "/";
+    return c;
+  }
+  void up(std::vector<ServiceConfig> services, std::set<std::string> selected = {}) {
+    std::map<std::string, ServiceConfig> all;
+    for (auto& s : services) all[s.name] = s;
+    if (selected.empty())
+      for (const auto& [name, c] : all) selected.insert(name);
+    const auto user = std::make_shared<UserContext>(UserContext{{{"WHO", "me"}}, 022, {}});
+    EXPECT_TRUE(project->apply(all, selected, user));
+    run_for(loop, Milliseconds(30));
+  }
+  Phase phase(const std::string& name) { return project->supervisor().find(name)->state.phase; }
+
+  std::string home;
+  std::optional<Paths> paths;
+  EventLoop loop;
+  FakeLauncher launcher{loop};
+  std::unique_ptr<Project> project;
+  int quiet = 0;
+};
+
+TEST_F(ProjectTest, UpAgainRestartsExactlyWhatChanged) {
+  up({config("a"), config("b"), config("c")});
+  up({config("a"), config("b", "changed"), config("c")});
+  EXPECT_EQ(launcher.launches("a"), 1);
+  EXPECT_EQ(launcher.launches("b"), 2);
+  EXPECT_EQ(launcher.launches("c"), 1);
+  EXPECT_EQ(launcher.of("b").config->argv[1], "changed");
+}
+
+TEST_F(ProjectTest, UpAgainRemovesWhatVanished) {
+  up({config("a"), config("b")});
+  up({config("a")});
+  EXPECT_EQ(project->supervisor().find("b"), nullptr);
+  EXPECT_EQ(phase("a"), Phase::running);
+  EXPECT_EQ(project->status().as_array().size(), 1u);
+}
+
+TEST_F(ProjectTest, OnlyWhatIsAskedForIsStartedAndChanged) {
+  up({config("a"), config("b")}, {"a"});
+  EXPECT_EQ(phase("b"), Phase::stopped);
+  up({config("a", "new"), config("b")}, {"b"});
+  EXPECT_EQ(launcher.launches("a"), 1);
+  EXPECT_EQ(launcher.launches("b"), 1);
+}
+
+TEST_F(ProjectTest, WhatHasCompletedIsNotRunAgainWhatFailedIs) {
+  up({config("done"), config("broken")});
+  launcher.exit("done", 0);
+  launcher.exit("broken", 1);
+  run_for(loop);
+  up({config("done"), config("broken")});
+  EXPECT_EQ(launcher.launches("done"), 1);
+  EXPECT_EQ(launcher.launches("broken"), 2);
+}
+
+TEST_F(ProjectTest, WaitTellsWhoFailedAndWhy) {
+  launcher.obedient = false;
+  std::optional<Project::Outcome> outcome;
+  up({config("a"), config("b")});
+  project->wait({"a", "b"}, Project::Until::started, std::nullopt, [&](Project::Outcome o) { outcome = std::move(o); });
+  launcher.run("a");
+  run_for(loop);
+  EXPECT_FALSE(outcome.has_value());
+  runtime::ExitStatus status;
+  status.code = 127;
+  status.never_ran = true;
+  status.reason = "run: not found";
+  launcher.exit("b", status);
+  run_for(loop);
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_EQ(outcome->failed, (std::map<std::string, std::string>{{"b", "could not be started: run: not found"}}));
+}
+
+TEST_F(ProjectTest, WaitGivesUpWhenItsTimeIsOver) {
+  launcher.obedient = false;
+  std::optional<Project::Outcome> outcome;
+  up({config("a")});
+  project->wait({"a"}, Project::Until::started, Milliseconds(10), [&](Project::Outcome o) { outcome = std::move(o); });
+  run_for(loop, Milliseconds(50));
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_EQ(outcome->pending, std::set<std::string>{"a"});
+}
+
+TEST_F(ProjectTest, DownIsToldOnceAllIsQuiet) {
+  up({config("a"), config("b")});
+  project->bring_down(false);
+  run_for(loop);
+  EXPECT_EQ(quiet, 1);
+  project->close();
+  EXPECT_FALSE(exists(paths->run_project("shop")));
+  EXPECT_FALSE(exists(paths->run_project_state("shop")));
+}
+
+TEST_F(ProjectTest, WhatIsWrittenDownIsForTheOwnerAlone) {
+  up({config("a")});
+  struct stat st {};
+  ASSERT_EQ(::stat(paths->run_project("shop").c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777, 0600u);
+}
+
+TEST_F(ProjectTest, ANewServerGoesOnWhereTheOldOneStopped) {
+  up({config("runs"), config("done"), config("off"), config("lost")});
+  launcher.exit("done", 3);
+  project->stop({"off"});
+  run_for(loop);
+  project = Project::restore(world(), "shop").value();
+  // "runs" is found alive; "lost" is not found at all.
+  project->supervisor().adopt("runs", std::make_unique<FakeLauncher::Handle>(launcher, launcher.processes[3]),
+                              project->supervisor().find("runs")->config, 7, 2);
+  project->settle({"runs"});
+  run_for(loop);
+  EXPECT_EQ(phase("done"), Phase::exited);
+  EXPECT_EQ(project->supervisor().find("done")->state.exit->code, 3);
+  EXPECT_EQ(phase("off"), Phase::stopped);
+  EXPECT_EQ(phase("lost"), Phase::running);
+  EXPECT_EQ(launcher.launches("lost"), 2);
+  EXPECT_EQ(launcher.launches("runs"), 1);
+  EXPECT_EQ(project->supervisor().find("runs")->state.history.restarts, 2);
+  EXPECT_EQ(project->supervisor().find("lost")->user->env.at("WHO"), "me");
+}
+
+TEST_F(ProjectTest, ADownThatWasCutShortIsFinishedByTheNextServer) {
+  launcher.obedient = false;
+  up({config("a")});
+  launcher.run("a");
+  run_for(loop);
+  project->bring_down(/*volumes=*/true);
+  run_for(loop);
+  project = Project::restore(world(), "shop").value();
+  project->settle({});
+  run_for(loop);
+  EXPECT_TRUE(project->going_down());
+  EXPECT_TRUE(project->remove_volumes());
+  EXPECT_EQ(quiet, 1);
+}
+
+TEST_F(ProjectTest, StatusHasEveryFieldAndNullWhereOneDoesNotApply) {
+  up({config("a")});
+  const Json s = project->status("a");
+  for (const char* field : {"name", "kind", "state", "health", "pid", "shim_pid", "port", "url", "exit_code", "signal", "restarts", "started_at", "reason", "network"})
+    EXPECT_TRUE(s.contains(field)) << field;
+  EXPECT_EQ(s["state"].as_string(), "running");
+  EXPECT_TRUE(s["port"].is_null() && s["exit_code"].is_null() && s["reason"].is_null());
+  runtime::ExitStatus status;
+  status.signal = 11;
+  launcher.exit("a", status);
+  run_for(loop);
+  EXPECT_EQ(project->status("a")["signal"].as_string(), "SIGSEGV");
+  EXPECT_TRUE(project->status("a")["exit_code"].is_null());
+  EXPECT_TRUE(project->status("a")["pid"].is_null());
+}
+
+}  // namespace
+}  // namespace locald::server
