@@ -100,7 +100,8 @@ class Server {
         Projects::World{loop_, *launcher_, paths_, jobs_,
                         [this](const std::string& project, const std::vector<std::string>& services, bool volumes, const std::stop_token& stop) {
                           return remove_data(*environment_, project, services, volumes, stop);
-                        }},
+                        },
+                        [this](const std::string& project, std::function<void()> done) { sessions_->end(project, std::move(done)); }},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(
@@ -139,12 +140,14 @@ class Server {
         stop = stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
         child = child || info.ssi_signo == SIGCHLD;
       }
-      // Behind a child of our own, which its job reaps in a moment, orphans wait for the next look.
-      if (child && !runtime::reap_orphans_in_front() && !reap_again_)
-        reap_again_ = loop_.after(std::chrono::milliseconds(100), [this] {
-          reap_again_.reset();
+      // Not at once: where many end, or start through a process in between, one look does for all of them.
+      if (child && !reaping_) {
+        reaping_ = true;
+        reap_timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
+          reaping_ = false;
           runtime::reap_orphans();
         });
+      }
       if (stop) end();
     });
     return {};
@@ -178,7 +181,7 @@ class Server {
         continue;
       }
       if (meta["exec"].as_bool()) {
-        sessions_->adopt(f.id, f.nonce, std::move(f.live));
+        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
         continue;
       }
       Project* project = projects_->find(project_name);
@@ -186,7 +189,7 @@ class Server {
       if (unit == nullptr || adopted[project_name].contains(service)) {
         log(fmt::format("instance {} of {}/{} belongs to nothing that is up: removed", f.id, project_name, service));
         if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
-        sessions_->adopt(f.id, f.nonce, std::move(f.live));
+        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
         continue;
       }
       adopted[project_name].insert(service);
@@ -230,7 +233,8 @@ class Server {
   std::unique_ptr<Images> images_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;
-  EventLoop::Handle signal_watch_, reap_again_;
+  EventLoop::Handle signal_watch_, reap_timer_;
+  bool reaping_ = false;
   bool ending_ = false;
 };
 
