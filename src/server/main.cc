@@ -68,7 +68,8 @@ std::string find_runtime(const std::string& name) {
 
 class Server {
  public:
-  explicit Server(Paths paths) : paths_(std::move(paths)), jobs_(loop_, 8) {}
+  /// `ready`: where a byte goes when it listens (ipc/server_start.cc), or none.
+  Server(Paths paths, UniqueFd ready) : paths_(std::move(paths)), ready_(std::move(ready)), jobs_(loop_, 8) {}
 
   Result<int> run() {
     TRY(paths_.create());
@@ -116,6 +117,8 @@ class Server {
     http_ = std::make_unique<HttpServer>(loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
                                          std::string(ipc::kBuild),
                                          [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
+    if (ready_) (void)!::write(ready_.get(), "1", 1);
+    ready_.reset();
     loop_.run();
     log("locald-server ends; services go on");
     return 0;
@@ -216,6 +219,7 @@ class Server {
                                   bool volumes, const std::stop_token& stop);
 
   Paths paths_;
+  UniqueFd ready_;
   EventLoop loop_;
   UniqueFd lock_, signals_;
   std::unique_ptr<runtime::UserNamespace> user_namespace_;
@@ -252,7 +256,8 @@ Result<void> Server::remove_data(builder::Environment& environment, const std::s
   return {};
 }
 
-int run_server() {
+int run_server(UniqueFd ready) {
+  if (ready) ::fcntl(ready.get(), F_SETFD, FD_CLOEXEC);
   // Few arenas: many short-lived threads must not each keep memory of their own.
   ::mallopt(M_ARENA_MAX, 2);
   ::signal(SIGPIPE, SIG_IGN);
@@ -263,7 +268,7 @@ int run_server() {
     fmt::print(stderr, "locald-server: {}\n", paths.error().text());
     return 1;
   }
-  Server server(std::move(*paths));
+  Server server(std::move(*paths), std::move(ready));
   auto code = server.run();
   if (!code) {
     log("cannot go on: " + code.error().text());
@@ -279,7 +284,9 @@ int run_server() {
 int main(int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == "worker") return locald::server::worker_main(argc, argv);
-  if (verb == "run" && argc == 2) return locald::server::run_server();
+  if (verb == "run" && argc == 2) return locald::server::run_server({});
+  if (verb == "run" && argc == 4 && std::string_view(argv[2]) == "--ready-fd")
+    return locald::server::run_server(locald::UniqueFd(::atoi(argv[3])));
   if (verb == "--version") {
     fmt::print("locald-server {} ({})\n", locald::ipc::kVersion, locald::ipc::kBuild);
     return 0;
