@@ -88,6 +88,7 @@ std::optional<std::uint64_t> parse_u64(std::string_view text) {
 
 std::optional<std::string> did_you_mean(std::string_view word,
                                         const std::vector<std::string>& candidates) {
+  if (word.size() < 2) return std::nullopt;  // anything would be near
   const std::string* best = nullptr;
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {

@@ -29,6 +29,9 @@ Error unknown_option(const Verb& verb, const std::string& word) {
     if (const auto near = did_you_mean(name, names))
       return Error(Errc::invalid_input, "unknown option " + name)
           .with_hint("did you mean " + *near + "?");
+  if (word == "-p" && verb.name == std::string_view("container run"))
+    return Error(Errc::invalid_input, "unknown option -p")
+        .with_hint("the network is the host's: what the container listens on is open as it is");
   for (const char* global : {"-C", "-f", "-p"})
     if (word == global)
       return Error(Errc::invalid_input, "unknown option " + word)

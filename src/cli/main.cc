@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/strings.h"
@@ -70,6 +71,15 @@ int unknown_verb(const std::vector<std::string>& words) {
         "there is no verb \"" + words[0] + " " + words[1] + "\"",
         near ? "did you mean locald " + *near + "?" : "there are: " + join(groups, ", "));
   }
+  // What the hand types that comes from elsewhere; a guess by letters could stop something.
+  constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+      {"run", "container run"}, {"pull", "image pull"}, {"images", "image ls"}, {"rmi", "image rm"},
+      {"rm", "container rm"},   {"kill", "stop"},       {"top", "status"},      {"list", "status"},
+      {"shell", "exec -it SERVICE -- sh"}};
+  for (const auto& [theirs, ours] : kElsewhere)
+    if (words[0] == theirs)
+      return usage_error("there is no verb \"" + words[0] + "\"",
+                         "here it is: locald " + std::string(ours));
   const auto near = did_you_mean(words[0], names);
   return usage_error("there is no verb \"" + words[0] + "\"",
                      near ? "did you mean locald " + *near + "?" : "locald --help lists all verbs");

@@ -49,6 +49,10 @@ Result<int> run_run(Context& context, const Args& args) {
     reply = TRY(
         client.call("container/run", request, [&](const Json& event) { progress.event(event); }));
   }
+  if (detach && reply["exit_code"].is_int()) {
+    print_error(Error(Errc::failed, args.argument(0) + ": " + reply["reason"].as_string()));
+    return static_cast<int>(reply["exit_code"].as_int());
+  }
   if (detach) return out(reply["id"].as_string() + "\n") ? 0 : 125;
   return attach({.socket = reply["socket"].as_string(),
                  .nonce = reply["nonce"].as_string(),

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 
@@ -23,6 +24,18 @@ std::string number_or_dash(const Json& value) {
   return value.is_int() ? std::to_string(value.as_int()) : "-";
 }
 
+/// One line of a bearable length: the whole text is in --json.
+std::string short_state(const Json& service) {
+  constexpr std::size_t kMax = 100;  // bytes
+  std::string text = state_text(service);
+  text.resize(std::min(text.size(), text.find('\n')));
+  if (text.size() <= kMax) return text;
+  text.resize(kMax);
+  while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80) text.pop_back();
+  if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.pop_back();
+  return text + "…";
+}
+
 std::vector<std::string> row(const Json& service, bool colour) {
   const std::string& state = service["state"].as_string();
   const auto since = started(service["started_at"]);
@@ -31,7 +44,7 @@ std::vector<std::string> row(const Json& service, bool colour) {
       service["url"].is_string() ? service["url"].as_string() : number_or_dash(service["port"]);
   return {service["name"].as_string(),
           service["kind"].as_string(),
-          paint(state_colour(state, service["health"].as_string()), state_text(service), colour),
+          paint(state_colour(state, service["health"].as_string()), short_state(service), colour),
           number_or_dash(service["pid"]),
           where,
           runs && since > 0

@@ -35,10 +35,14 @@ int report_up(const Json& reply) {
   const auto failed = reply["failed"].as_strings();
   for (const std::string& name : failed) {
     std::string reason;
-    for (const Json& service : reply["services"].as_array())
-      if (service["name"].as_string() == name) reason = state_text(service);
-    print_error(Error(Errc::failed, name + ": " + (reason.empty() ? "did not start" : reason))
-                    .with_hint("its output: locald logs " + name));
+    bool ran = false;
+    for (const Json& service : reply["services"].as_array()) {
+      if (service["name"].as_string() != name) continue;
+      reason = state_text(service);
+      ran = !service["started_at"].is_null();
+    }
+    Error error(Errc::failed, name + ": " + (reason.empty() ? "did not start" : reason));
+    print_error(ran ? std::move(error).with_hint("its output: locald logs " + name) : error);
   }
   return failed.empty() ? 0 : 1;
 }

@@ -10,14 +10,6 @@ Json to_json(const Error& error) {
 
 Error error_from_json(const Json& error) {
   std::string message = error["message"].as_string();
-  for (const Json& problem : error["problems"].as_array()) {
-    message += "\n  " + problem["file"].as_string();
-    if (problem["line"].is_int()) message += ":" + std::to_string(problem["line"].as_int());
-    if (problem["column"].is_int()) message += ":" + std::to_string(problem["column"].as_int());
-    message += ": " + problem["message"].as_string();
-    if (const std::string& hint = problem["hint"].as_string(); !hint.empty())
-      message += " (" + hint + ")";
-  }
   if (message.empty()) message = "the server gave no reason";
   Error out(errc_from_string(error["code"].as_string()), std::move(message));
   if (const std::string& hint = error["hint"].as_string(); !hint.empty())

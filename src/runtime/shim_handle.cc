@@ -19,6 +19,7 @@ namespace locald::runtime {
 namespace {
 
 using std::chrono::milliseconds;
+constexpr milliseconds kShimPatience{12'000};  // above what it takes itself to kill what cannot die (shim/session.cc)
 constexpr milliseconds kSweepPause{5};
 constexpr int kSweeps = 400;  // 2 s
 
@@ -241,7 +242,14 @@ Result<void> ShimHandle::signal(int number) {
 
 Result<void> ShimHandle::stop(int signal, milliseconds timeout) {
   const FrameStop frame{signal, static_cast<std::uint32_t>(timeout.count() < 0 ? 0 : timeout.count())};
-  return send(Frame::stop, &frame, sizeof frame);
+  TRY(send(Frame::stop, &frame, sizeof frame));
+  // A shim does this within the time it was given and its own limit for killing. One that does not
+  // is stopped itself (SIGSTOP, a debugger): its death ends what it holds.
+  if (loop_ != nullptr)
+    overdue_ = loop_->after(timeout + kShimPatience, [this] {
+      if (!over_) (void)sys::pidfd_signal(pidfd_.get(), SIGKILL);
+    });
+  return {};
 }
 
 }  // namespace locald::runtime

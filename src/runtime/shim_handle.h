@@ -58,6 +58,7 @@ class ShimHandle final : public ServiceHandle {
   std::string buffer_, death_;
   Events events_;
   EventLoop* loop_ = nullptr;
+  EventLoop::Handle overdue_;  ///< the stop should have been over
   EventLoop::Handle control_watch_, pidfd_watch_, timer_;
   bool over_ = false, started_told_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);  ///< callbacks may destroy us

@@ -155,7 +155,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
             world_.loop.post([reply, text] { reply->event(Json::object({{"event", "notice"}, {"text", text}})); });
           return world_.runtime.run_container(instance, *made, context);
         },
-        [this, id, reply](Started started) {
+        [this, id, reply, detach = body["detach"].as_bool()](Started started) {
           const auto it = all_.find(id);
           if (!started) {
             const Error error = started.error();
@@ -165,7 +165,10 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
           if (it == all_.end()) return;
           Container& made = it->second;
           made.handle = std::move(*started);
-          reply->result(Json::object({{"id", id}, {"socket", made.handle->control_socket()}, {"nonce", made.nonce}}));
+          if (detach)
+            made.detached = reply;
+          else
+            reply->result(Json::object({{"id", id}, {"socket", made.handle->control_socket()}, {"nonce", made.nonce}}));
           if (!made.rm) save();
           listen(made);
         });
@@ -184,6 +187,8 @@ void Containers::listen(Container& c) {
     it->second.pid = pid;
     it->second.state = "running";
     it->second.started_at = iso_now();
+    if (const ReplyPtr reply = std::exchange(it->second.detached, nullptr))
+      reply->result(Json::object({{"id", id}, {"socket", it->second.handle->control_socket()}, {"nonce", it->second.nonce}}));
     if (!it->second.rm) save();
   };
   events.exited = [this, id = c.id](const runtime::ExitStatus& status) {
@@ -202,6 +207,14 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   c.exit_code = status.signal ? std::nullopt : status.code;
   c.signal = status.signal;
   c.reason = status.reason;
+  if (const ReplyPtr reply = std::exchange(c.detached, nullptr)) {
+    if (!status.never_ran) {
+      reply->result(Json::object({{"id", id}}));
+    } else {
+      const Json result = Json::object({{"id", id}, {"exit_code", status.code.value_or(125)}, {"reason", status.reason}});
+      return discard(id, [reply, result](const Result<void>&) { reply->result(result); });
+    }
+  }
   if (c.rm) return discard(id, {});
   save();
   ++sweeping_;

@@ -55,6 +55,7 @@ class Containers {
     std::string reason;
     std::unique_ptr<runtime::ServiceHandle> handle;
     int pid = 0;
+    ReplyPtr detached;  ///< of `run -d`: answered when it runs, or has ended
     std::vector<std::function<void()>> when_gone;
   };
 

@@ -189,6 +189,7 @@ void Project::close() {
 void Project::wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout, std::function<void(Outcome)> done) {
   const std::uint64_t id = next_id_++;
   Waiting& waiting = waits_[id];
+  waiting.services = services;
   waiting.pending = std::move(services);
   waiting.until = until;
   waiting.done = std::move(done);
@@ -232,6 +233,14 @@ void Project::check(const std::string& service) {
 void Project::finish(std::uint64_t id) {
   auto node = waits_.extract(id);
   if (node.empty()) return;
+  // One that was well when it was looked at may have failed while others were waited for.
+  Waiting& waiting = node.mapped();
+  for (const std::string& service : waiting.until == Until::ready ? waiting.services : std::set<std::string>()) {
+    const Supervisor::Unit* unit = supervisor_.find(service);
+    if (unit == nullptr || waiting.pending.contains(service)) continue;
+    if (const auto result = settled(*unit, waiting.until, supervisor_.probe_failure(service)); result && !result->empty())
+      waiting.outcome.failed[service] = *result;
+  }
   // By post: whoever waited may go on to change what we are in the middle of.
   world_.loop.post([done = std::move(node.mapped().done), outcome = std::move(node.mapped().outcome)] { done(outcome); });
 }

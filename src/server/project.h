@@ -93,7 +93,8 @@ class Project {
 
  private:
   struct Waiting {
-    std::set<std::string> pending;
+    std::set<std::string> services;  ///< all that were asked for
+    std::set<std::string> pending;   ///< of them: not come to their end of waiting
     Until until;
     Outcome outcome;
     std::function<void(Outcome)> done;

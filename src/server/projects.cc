@@ -398,7 +398,7 @@ void Projects::forget(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     const std::string name = TRY(body.get_string("name"));
     if (projects_.contains(name))
-      return Error(Errc::invalid_input, fmt::format("project {} is up", name)).with_hint(fmt::format("first: locald down -p {}", name));
+      return Error(Errc::invalid_input, fmt::format("project {} is up", name)).with_hint(fmt::format("first: locald -p {} down", name));
     TRY(registry_.forget(name));
     reply->result(Json::object());
     return {};

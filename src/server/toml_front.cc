@@ -419,7 +419,10 @@ void read_service(const std::string& name, const toml::table& table, Sink& sink,
                     "\"host\" is what there is");
        }},
   };
-  std::vector<Refused> refused{{"build", "is not supported yet"}, {"dev", "is not supported yet"}};
+  std::vector<Refused> refused{
+      {"build", "is not supported yet"},
+      {"dev", "is not supported yet"},
+      {"ports", "is not needed: the network is the host's, so say `container_port`, the port the container listens on"}};
   const std::vector<Field> container{
       {"image", text(out.image)},
       {"pull",

@@ -130,6 +130,13 @@ def test_image_verbs(locald, registry, images):
     assert "busybox" not in locald("image", "ls").out
 
 
+def test_detached_tells_when_it_cannot_run(locald, busybox):
+    r = run(locald, busybox, "no-such-command", options=("-d",), check=False)
+    assert r.rc == 127 and "no-such-command" in r.err and r.out == "", r
+    assert "no-such" not in locald("container", "ls").out
+    locald.assert_nothing_left()
+
+
 def test_an_image_that_a_container_stands_on_stays(locald, registry):
     ref = f"{registry}/library/busybox:1"
     name = run(locald, ref, "sh", "-c", "echo up; exec sleep 1000", options=("-d",)).out.strip()

@@ -276,3 +276,23 @@ def test_version_needs_no_server(locald):
 def test_usage_errors_are_2(locald):
     assert locald("no-such-verb", check=False).rc == 2
     assert locald("up", "--no-such-option", check=False).rc == 2
+
+
+def test_wait_fails_for_a_service_that_has_failed_meanwhile(project):
+    p = project("""
+        [project]
+        name = "later"
+        [services.once]
+        command = "exit 3"
+        [services.web]
+        command = "sleep 0.4; touch up; exec sleep 1000"
+        health = { exec = "test -e up" }
+        """)
+    r = p("up", "-d", "--wait", check=False)
+    assert r.rc == 1 and "once" in r.err and "3" in r.err, r
+
+
+def test_a_problem_of_the_file_is_said_once(project):
+    p = project("[project]\nname = 'x'\n[services.a]\ncommand = 'true'\nhelth = '/'\n")
+    r = p("config", "check", check=False)
+    assert r.rc == 1 and r.err.count("helth") == 1, r

@@ -126,3 +126,15 @@ def test_an_exec_session_ends_with_its_service(project, busybox):
     p("down")
     f.communicate(timeout=10)
     p.locald.assert_nothing_left()
+
+
+def test_a_stopped_shim_does_not_hold_up_stop(project):
+    """SIGSTOP to the shim: the server ends it some seconds after the stop was due."""
+    p = project("[project]\nname = 'held'\n[services.a]\ncommand = 'exec sleep 1000'\nstop_timeout = '1s'\n")
+    p("up", "-d")
+    a = p.status()["a"]
+    os.kill(a["shim_pid"], signal.SIGSTOP)
+    p("stop", "a", timeout=40)
+    wait_until(lambda: not alive(a["pid"]) and not alive(a["shim_pid"]), "both are gone")
+    p("down")
+    p.locald.assert_nothing_left()
