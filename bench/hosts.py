@@ -383,7 +383,7 @@ def memory(bench):
             with project(bench, "home-memory", "memory", services, env) as (locald, path, env_):
                 locald("up", "-d", cwd=path, env=env_)
                 marks.wait(count)
-                time.sleep(1)
+                time.sleep(3)
                 server, shims = locald.servers(), locald.shims()
                 if len(server) != 1 or len(shims) < count:
                     raise Skip(f"{len(server)} servers and {len(shims)} shims found, 1 and {count} expected")
@@ -393,7 +393,7 @@ def memory(bench):
                 per, own = [pss_kib(p) for p in shims], pss_kib(server[0])
                 rows.append(["locald", count, f"{median(per):.0f}", figure(own / 1024), figure((own + sum(per)) / 1024), woken])
                 locald("down", cwd=path, env=env_)
-                time.sleep(1)
+                time.sleep(3)
                 before = wake_ups(server)
                 time.sleep(window)
                 rows.append(["locald, after down", 0, "-", figure(pss_kib(server[0]) / 1024), figure(pss_kib(server[0]) / 1024), wake_ups(server) - before])
@@ -406,7 +406,7 @@ def memory(bench):
                 with peer(bench, c, "peer", services, env) as p:
                     p.up()
                     pids = marks.wait(count)
-                    time.sleep(1.5)
+                    time.sleep(3)
                     tools = {x: pss_kib(x) for x in bench.processes() if x not in pids}
                     before = wake_ups(tools)
                     time.sleep(window)

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 
 namespace locald::sys {
@@ -166,16 +167,19 @@ Result<ReceivedMessage> recv_fds(int socket, std::size_t max_bytes) {
 }
 
 Result<UniqueFd> unix_listen(int dir_fd, const std::string& name, int backlog) {
-  const sockaddr_un address = TRY(address_in(dir_fd, name));
+  // Under another name until it listens: who waits for the name, waits for an answer.
+  const std::string fresh = "." + name + ".new";
+  const sockaddr_un address = TRY(address_in(dir_fd, fresh));
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail("socket");
-  if (::unlinkat(dir_fd, name.c_str(), 0) != 0 && errno != ENOENT) return fail("unlink " + name);
+  if (::unlinkat(dir_fd, fresh.c_str(), 0) != 0 && errno != ENOENT) return fail("unlink " + fresh);
   // The mode is fixed before anyone can connect: bind honours the descriptor's mode.
   ::fchmod(fd.get(), 0600);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return fail("bind " + name);
-  if (::fchmodat(dir_fd, name.c_str(), 0600, 0) != 0) return fail("chmod " + name);
+  if (::fchmodat(dir_fd, fresh.c_str(), 0600, 0) != 0) return fail("chmod " + name);
   if (::listen(fd.get(), backlog) != 0) return fail("listen " + name);
+  if (::renameat(dir_fd, fresh.c_str(), dir_fd, name.c_str()) != 0) return fail("rename " + name);
   return fd;
 }
 

@@ -61,7 +61,7 @@ class Assembler {
 
   /// The writable folder: what is there stays, unless it lies above another image.
   Result<void> open_upper() {
-    const std::string stamp_file = folder() + "/image";
+    const std::string stamp_file = folder() + "/" + std::string(kImageStamp);
     if (exists(folder())) {
       const auto stamp = read_file(stamp_file, 4096);
       if (stamp && *stamp == a_.stamp && exists(upper())) return {};

@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -12,6 +13,9 @@
 #include "runtime/container_bundle.h"
 
 namespace locald::builder {
+
+/// In a container's folder: what is beneath its writable layer (Assembly::stamp).
+inline constexpr std::string_view kImageStamp = "image";
 
 /// What every source of containers ends in: lower folders, a configuration and
 /// options become a bundle, with the container's writable folder, its mount points

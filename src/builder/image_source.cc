@@ -67,6 +67,19 @@ Result<oci::StoredImage> find_complete(Environment& environment,
   return image;
 }
 
+/// The digest beneath each container that has a writable folder, running or kept.
+Result<std::vector<std::string>> stamps_of_containers(const Paths& paths) {
+  std::vector<std::string> stamps;
+  const auto dir = sys::open(paths.containers(), O_RDONLY | O_DIRECTORY);
+  if (!dir) return stamps;
+  TRY(list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
+    const auto stamp = read_file(paths.container(key) + "/" + std::string(kImageStamp), 4096);
+    if (stamp && !stamp->empty() && !key.starts_with('.')) stamps.push_back(*stamp);
+    return {};
+  }));
+  return stamps;
+}
+
 }  // namespace
 
 Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
@@ -104,15 +117,31 @@ Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageRef
 }
 
 Result<oci::ImageStore::Removed> remove_image(Environment& environment, const std::string& text,
-                                              const std::vector<std::string>& layers_in_use,
                                               const std::stop_token& stop) {
   oci::ImageStore* images = TRY(environment.images());
+  const std::vector<std::string> in_use = TRY(stamps_of_containers(environment.paths()));
+  const std::vector<oci::StoredImage> present = TRY(images->list());
+  const auto names_of = [&](const std::string& digest) {
+    return std::count_if(present.begin(), present.end(),
+                         [&](const auto& image) { return image.manifest_digest.str() == digest; });
+  };
+  if (const auto image = images->find(text)) {
+    const std::string digest = image->manifest_digest.str();
+    const auto users = std::count(in_use.begin(), in_use.end(), digest);
+    const bool last_name = names_of(digest) < 2 || image->name != text;
+    if (users > 0 && last_name)
+      return Error(Errc::invalid_input, text + " is used by " + std::to_string(users) +
+                                            (users == 1 ? " container" : " containers"))
+          .with_hint("end what uses it first: locald down, or locald container rm (locald container ls lists them)");
+  }
   oci::ImageStore::Removed removed = TRY(images->remove(text));
+  // A container may stand on an image whose name has moved on: which layers those are nobody
+  // knows any more, so none is removed while there is one.
+  const bool all_known = std::all_of(in_use.begin(), in_use.end(),
+                                     [&](const std::string& digest) { return names_of(digest) > 0; });
   Json::Array unused;
-  for (const oci::Digest& layer : removed.unused_layers)
-    if (std::find(layers_in_use.begin(), layers_in_use.end(), layer.hex()) == layers_in_use.end())
-      unused.push_back(layer.str());
-  if (!unused.empty())
+  for (const oci::Digest& layer : removed.unused_layers) unused.push_back(layer.str());
+  if (!unused.empty() && all_known)
     TRY(environment.run(
         Json::object({{"op", "remove_layers"}, {"diff_ids", Json(std::move(unused))}}), {}, stop));
   // Facts of images that are no more.

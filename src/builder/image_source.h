@@ -69,10 +69,9 @@ Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageRef
                                    oci::PullPolicy policy, const std::string& dir,
                                    const PrepareContext& context);
 
-/// Removes an image's name, the blobs nothing names any more, and their layers
-/// but those in `layers_in_use` (diff ids in hex of running or kept containers).
+/// Removes an image's name, the blobs nothing names any more, and their layers.
+/// @return Errc::invalid_input while a container, running or kept, stands on it and this is its last name.
 Result<oci::ImageStore::Removed> remove_image(Environment& environment, const std::string& text,
-                                              const std::vector<std::string>& layers_in_use,
                                               const std::stop_token& stop);
 
 }  // namespace locald::builder

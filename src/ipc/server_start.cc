@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,8 +42,8 @@ std::vector<char*> server_environment() {
 }
 
 /// The daemon's half, after the first fork: no return, no allocation needed.
-[[noreturn]] void become_daemon(const char* program, char* const* env, int log_fd, int null_fd,
-                                int report_fd) {
+[[noreturn]] void become_daemon(char* const* argv, char* const* env, int log_fd, int null_fd,
+                                int report_fd, int ready_fd) {
   ::setsid();
   const pid_t pid = ::fork();
   if (pid != 0) {
@@ -56,29 +55,34 @@ std::vector<char*> server_environment() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int s = 1; s < NSIG; ++s) ::signal(s, SIG_DFL);
   int err = 0;
-  if (::chdir("/") != 0 || ::dup2(null_fd, 0) < 0 || ::dup2(log_fd, 1) < 0 || ::dup2(log_fd, 2) < 0)
+  if (::chdir("/") != 0 || ::dup2(null_fd, 0) < 0 || ::dup2(log_fd, 1) < 0 ||
+      ::dup2(log_fd, 2) < 0 || ::fcntl(ready_fd, F_SETFD, 0) != 0)
     err = errno;
   if (err == 0) {
-    char* const argv[] = {const_cast<char*>(program), const_cast<char*>("run"), nullptr};
-    ::execve(program, argv, env);
+    ::execve(argv[0], argv, env);
     err = errno;
   }
   (void)!::write(report_fd, &err, sizeof err);
   ::_exit(127);
 }
 
-/// Starts the daemon. @return its pidfd, or none where it has ended already.
+/// Starts the daemon. @return a pipe: one byte comes when it listens, EOF when it has ended.
+/// (Not inotify on the socket: closing that takes the kernel 10 to 20 ms.)
 Result<UniqueFd> daemonise(const std::string& program, const std::string& log) {
   const UniqueFd log_fd = TRY(
       sys::open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600).context("the server's log"));
   const UniqueFd null_fd = TRY(sys::open("/dev/null", O_RDWR));
   auto [read_end, write_end] = TRY(sys::pipe());
+  auto [ready_read, ready_write] = TRY(sys::pipe());
   const auto env = server_environment();
+  std::string words[] = {program, "run", "--ready-fd", std::to_string(ready_write.get())};
+  char* const argv[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
   const pid_t middle = ::fork();
   if (middle < 0) return Error::from_errno(errno, "fork");
   if (middle == 0)
-    become_daemon(program.c_str(), env.data(), log_fd.get(), null_fd.get(), write_end.get());
+    become_daemon(argv, env.data(), log_fd.get(), null_fd.get(), write_end.get(), ready_write.get());
   write_end.reset();
+  ready_write.reset();
   while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
   }
   // The pid, then EOF at the exec, or the errno of what failed before it.
@@ -90,8 +94,7 @@ Result<UniqueFd> daemonise(const std::string& program, const std::string& log) {
   report.copy(reinterpret_cast<char*>(numbers), sizeof numbers);
   if (numbers[0] <= 0) return Error(Errc::failed, "fork: the server could not be started");
   if (numbers[1] != 0) return Error::from_errno(numbers[1], "execute " + program);
-  auto pidfd = sys::pidfd_open(numbers[0]);
-  return pidfd ? std::move(pidfd).value() : UniqueFd();
+  return std::move(ready_read);
 }
 
 /// The last lines of the server's log, from `from` on: why it ended.
@@ -142,31 +145,24 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
   const std::string program = TRY(find_own_program("locald-server"));
   TRY(paths.create());
   const off_t log_size = size_of(paths.server_log());
-  // Watched before the start, so that no socket appears unseen.
-  const UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!watch || ::inotify_add_watch(watch.get(), paths.run().c_str(), IN_CREATE | IN_MOVED_TO) < 0)
-    return Error::from_errno(errno, "watch " + paths.run());
-  UniqueFd server = TRY(daemonise(program, paths.server_log()));
+  UniqueFd ready = TRY(daemonise(program, paths.server_log()));
   const auto deadline = Clock::now() + patience;
-  milliseconds pause{1};
   bool lost_race = false;
   while (true) {
+    // Without `ready` another process's server is waited for, which cannot tell us.
+    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    pollfd listens{ready.get(), POLLIN, 0};
+    ::poll(&listens, 1, static_cast<int>(ready ? left.count() : std::min<long>(left.count(), 5)));
+    char byte = 0;
+    const bool ended = !ready || (listens.revents != 0 && ::read(ready.get(), &byte, 1) == 0);
     auto fd = connect_server(paths.server_socket());
     if (fd || fd.error().code() != Errc::not_found) return fd;
     if (Clock::now() >= deadline)
       return Error(Errc::timed_out, "the server does not listen after " +
                                         std::to_string(patience.count() / 1000) + " s")
           .with_hint("look into " + paths.server_log());
-    // A socket may be bound and not listening yet: hence the short, growing pause beside the
-    // events.
-    std::array<pollfd, 2> fds{pollfd{watch.get(), POLLIN, 0}, pollfd{server.get(), POLLIN, 0}};
-    ::poll(fds.data(), fds.size(), static_cast<int>(pause.count()));
-    pause = std::min(pause * 2, milliseconds(50));
-    std::array<char, 4096> events{};
-    while (::read(watch.get(), events.data(), events.size()) > 0) {
-    }
-    if (server && (fds[1].revents & POLLIN) == 0) continue;
-    server.reset();
+    if (!ended) continue;
+    ready.reset();
     // Ours has ended. Where another one holds the lock, that one is waited for; where
     // that one ends meanwhile (it was told to), ours is started again.
     if (is_locked(paths.server_lock())) {
@@ -175,7 +171,7 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
     }
     if (lost_race) {
       lost_race = false;
-      server = TRY(daemonise(program, paths.server_log()));
+      ready = TRY(daemonise(program, paths.server_log()));
       continue;
     }
     if (auto last = connect_server(paths.server_socket())) return last;

@@ -37,18 +37,6 @@ void reap_orphans() {
   });
 }
 
-bool reap_orphans_in_front() {
-  const pid_t session = ::getsid(0);
-  while (true) {
-    siginfo_t info{};
-    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return true;
-    const auto stat = process_stat(info.si_pid);
-    if (!stat) continue;  // its owner was quicker
-    if (stat->session == session) return false;
-    ::waitpid(info.si_pid, nullptr, WNOHANG);
-  }
-}
-
 int sweep(const std::string& nonce) {
   int found = 0;
   const pid_t session = ::getsid(0);

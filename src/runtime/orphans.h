@@ -16,11 +16,6 @@ Result<void> become_subreaper();
 /// being in another session. For SIGCHLD; children of base/spawn.h are left to their owners.
 void reap_orphans();
 
-/// The same at less cost, as far as it goes: looks at ended children alone, and not behind
-/// one that base/spawn.h's owner has yet to reap.
-/// @return false when there is such a one: call reap_orphans() a little later.
-bool reap_orphans_in_front();
-
 /// Kills what carries LOCALD_INSTANCE=`nonce` in its environment, with all below it, and
 /// children of this process that are neither its own nor shims: after the death of a shim only
 /// its orphans are that. (Shims are known by name, not by file: an upgrade may have replaced it.)

@@ -161,4 +161,11 @@ inline void run_for(EventLoop& loop, std::chrono::milliseconds time = std::chron
   loop.io().restart();  // it was stopped, and is to run again
 }
 
+/// The same until `condition` holds, at most two seconds: however busy the machine is.
+template <typename F>
+void run_until(EventLoop& loop, F condition) {
+  const auto end = EventLoop::Clock::now() + std::chrono::seconds(2);
+  while (!condition() && EventLoop::Clock::now() < end) run_for(loop, std::chrono::milliseconds(2));
+}
+
 }  // namespace locald::server

@@ -69,7 +69,7 @@ void Images::remove(const Json& body, const ReplyPtr& reply) {
     Json removed = Json::array();
     std::uint64_t freed = 0;
     for (const std::string& text : TRY(body.get_strings("images"))) {
-      const auto gone = TRY(builder::remove_image(environment, text, {}, context.stop));
+      const auto gone = TRY(builder::remove_image(environment, text, context.stop));
       for (const std::string& name : gone.names) removed.push(name);
       freed += gone.freed_bytes;
     }

@@ -68,7 +68,8 @@ std::string find_runtime(const std::string& name) {
 
 class Server {
  public:
-  explicit Server(Paths paths) : paths_(std::move(paths)), jobs_(loop_, 8) {}
+  /// `ready`: where a byte goes when it listens (ipc/server_start.cc), or none.
+  Server(Paths paths, UniqueFd ready) : paths_(std::move(paths)), ready_(std::move(ready)), jobs_(loop_, 8) {}
 
   Result<int> run() {
     TRY(paths_.create());
@@ -99,7 +100,8 @@ class Server {
         Projects::World{loop_, *launcher_, paths_, jobs_,
                         [this](const std::string& project, const std::vector<std::string>& services, bool volumes, const std::stop_token& stop) {
                           return remove_data(*environment_, project, services, volumes, stop);
-                        }},
+                        },
+                        [this](const std::string& project, std::function<void()> done) { sessions_->end(project, std::move(done)); }},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(
@@ -115,6 +117,8 @@ class Server {
     http_ = std::make_unique<HttpServer>(loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
                                          std::string(ipc::kBuild),
                                          [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
+    if (ready_) (void)!::write(ready_.get(), "1", 1);
+    ready_.reset();
     loop_.run();
     log("locald-server ends; services go on");
     return 0;
@@ -136,12 +140,14 @@ class Server {
         stop = stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
         child = child || info.ssi_signo == SIGCHLD;
       }
-      // Behind a child of our own, which its job reaps in a moment, orphans wait for the next look.
-      if (child && !runtime::reap_orphans_in_front() && !reap_again_)
-        reap_again_ = loop_.after(std::chrono::milliseconds(100), [this] {
-          reap_again_.reset();
+      // Not at once: where many end, or start through a process in between, one look does for all of them.
+      if (child && !reaping_) {
+        reaping_ = true;
+        reap_timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
+          reaping_ = false;
           runtime::reap_orphans();
         });
+      }
       if (stop) end();
     });
     return {};
@@ -175,7 +181,7 @@ class Server {
         continue;
       }
       if (meta["exec"].as_bool()) {
-        sessions_->adopt(f.id, f.nonce, std::move(f.live));
+        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
         continue;
       }
       Project* project = projects_->find(project_name);
@@ -183,7 +189,7 @@ class Server {
       if (unit == nullptr || adopted[project_name].contains(service)) {
         log(fmt::format("instance {} of {}/{} belongs to nothing that is up: removed", f.id, project_name, service));
         if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
-        sessions_->adopt(f.id, f.nonce, std::move(f.live));
+        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
         continue;
       }
       adopted[project_name].insert(service);
@@ -213,6 +219,7 @@ class Server {
                                   bool volumes, const std::stop_token& stop);
 
   Paths paths_;
+  UniqueFd ready_;
   EventLoop loop_;
   UniqueFd lock_, signals_;
   std::unique_ptr<runtime::UserNamespace> user_namespace_;
@@ -226,7 +233,8 @@ class Server {
   std::unique_ptr<Images> images_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;
-  EventLoop::Handle signal_watch_, reap_again_;
+  EventLoop::Handle signal_watch_, reap_timer_;
+  bool reaping_ = false;
   bool ending_ = false;
 };
 
@@ -248,7 +256,8 @@ Result<void> Server::remove_data(builder::Environment& environment, const std::s
   return {};
 }
 
-int run_server() {
+int run_server(UniqueFd ready) {
+  if (ready) ::fcntl(ready.get(), F_SETFD, FD_CLOEXEC);
   // Few arenas: many short-lived threads must not each keep memory of their own.
   ::mallopt(M_ARENA_MAX, 2);
   ::signal(SIGPIPE, SIG_IGN);
@@ -259,7 +268,7 @@ int run_server() {
     fmt::print(stderr, "locald-server: {}\n", paths.error().text());
     return 1;
   }
-  Server server(std::move(*paths));
+  Server server(std::move(*paths), std::move(ready));
   auto code = server.run();
   if (!code) {
     log("cannot go on: " + code.error().text());
@@ -275,7 +284,9 @@ int run_server() {
 int main(int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == "worker") return locald::server::worker_main(argc, argv);
-  if (verb == "run" && argc == 2) return locald::server::run_server();
+  if (verb == "run" && argc == 2) return locald::server::run_server({});
+  if (verb == "run" && argc == 4 && std::string_view(argv[2]) == "--ready-fd")
+    return locald::server::run_server(locald::UniqueFd(::atoi(argv[3])));
   if (verb == "--version") {
     fmt::print("locald-server {} ({})\n", locald::ipc::kVersion, locald::ipc::kBuild);
     return 0;

@@ -384,7 +384,8 @@ void Project::save_state() {
 
 Result<std::unique_ptr<Project>> Project::restore(World world, const std::string& name) {
   const std::string path = world.paths.run_project(name);
-  const Json doc = TRY(Json::parse(TRY(read_file(path))).context(path));
+  // Environments are any bytes, and their names may differ in case alone.
+  const Json doc = TRY(Json::parse(TRY(read_file(path)), {.reject_duplicates = false, .any_bytes = true}).context(path));
   if (doc["format"].as_int() != kFormat)
     return Error(Errc::unsupported, fmt::format("{} has format {}, this locald knows {}", path, doc["format"].as_int(), kFormat));
   std::vector<std::shared_ptr<const UserContext>> contexts;

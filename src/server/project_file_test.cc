@@ -7,6 +7,7 @@
 
 #include "base/signals.h"
 #include "base/fs_at.h"
+#include "base/signals.h"
 #include "server/dotenv.h"
 #include "server/interpolation.h"
 #include "server/project_check.h"

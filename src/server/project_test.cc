@@ -113,7 +113,7 @@ TEST_F(ProjectTest, WaitGivesUpWhenItsTimeIsOver) {
   std::optional<Project::Outcome> outcome;
   up({config("a")});
   project->wait({"a"}, Project::Until::started, Milliseconds(10), [&](Project::Outcome o) { outcome = std::move(o); });
-  run_for(loop, Milliseconds(50));
+  run_until(loop, [&] { return outcome.has_value(); });
   ASSERT_TRUE(outcome.has_value());
   EXPECT_EQ(outcome->pending, std::set<std::string>{"a"});
 }

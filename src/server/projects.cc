@@ -239,6 +239,10 @@ void Projects::down(const Json& body, const ReplyPtr& reply) {
 }
 
 void Projects::on_quiet(const std::string& name) {
+  world_.end_sessions(name, [this, name] { remove_what_is_left(name); });
+}
+
+void Projects::remove_what_is_left(const std::string& name) {
   Project* project = find(name);
   if (project == nullptr) return;
   std::vector<std::string> services;

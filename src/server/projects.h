@@ -27,6 +27,8 @@ class Projects {
     JobPool& jobs;
     /// Removes what a project leaves on disk: containers' writable layers and, where told so, volumes. On a job's thread.
     std::function<Result<void>(const std::string& project, const std::vector<std::string>& services, bool volumes, const std::stop_token& stop)> remove_data;
+    /// Ends what people still run in the project's services, then calls `done`. On the loop.
+    std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
   };
   Projects(World world, ProjectRegistry registry);
 
@@ -64,6 +66,7 @@ class Projects {
   Project::World project_world();
   void make_ready(Project& project);
   void on_quiet(const std::string& name);
+  void remove_what_is_left(const std::string& name);
   void answer_when(Project& project, const std::set<std::string>& services, Project::Until until, const Json& body, const ReplyPtr& reply);
   Result<std::set<std::string>> services_of(Project& project, const Json& body);
   Result<std::map<std::string, int>> choose_ports(const ProjectSpec& spec, const Project* present) const;

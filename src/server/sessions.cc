@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/strings.h"
@@ -52,10 +53,10 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
     using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
     world_.jobs.run<Started>(
         "exec in " + service, [start](const std::stop_token&) { return start(); },
-        [this, reply](Started started) {
+        [this, reply, project_name = project.name()](Started started) {
           if (!started) return reply->error(started.error());
           const Json result = Json::object({{"socket", (*started)->control_socket()}, {"nonce", (*started)->nonce()}});
-          keep(std::move(*started));
+          keep(project_name, std::move(*started));
           reply->result(result);
         });
     return {};
@@ -78,42 +79,61 @@ void Sessions::attach(const Json& body, const ReplyPtr& reply) {
   if (auto done = request(); !done) reply->error(done.error());
 }
 
-void Sessions::adopt(const std::string& instance, const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live) {
-  if (live == nullptr) return clean(instance, nonce);
-  keep(std::move(live));
+void Sessions::adopt(const std::string& project, const std::string& instance, const std::string& nonce,
+                     std::unique_ptr<runtime::ServiceHandle> live) {
+  if (live != nullptr) return keep(project, std::move(live));
+  sessions_[instance].project = project;
+  clean(instance, nonce);
 }
 
-void Sessions::keep(std::unique_ptr<runtime::ServiceHandle> handle) {
+void Sessions::keep(const std::string& project, std::unique_ptr<runtime::ServiceHandle> handle) {
   const std::string instance = handle->instance(), nonce = handle->nonce();
-  runtime::ServiceHandle& kept = *(live_[instance] = std::move(handle));
+  Session& session = sessions_[instance] = Session{project, std::move(handle)};
   runtime::ServiceHandle::Events events;
   events.started = [](int) {};
   events.exited = [this, instance, nonce](const runtime::ExitStatus&) {
     world_.loop.post([this, instance, nonce] {
-      live_.erase(instance);
+      sessions_[instance].handle = nullptr;
       clean(instance, nonce);
     });
   };
-  kept.listen(world_.loop, std::move(events));
+  session.handle->listen(world_.loop, std::move(events));
 }
 
-void Sessions::stop_all(std::function<void()> done) {
-  when_quiet_.push_back(std::move(done));
-  for (const auto& [instance, handle] : live_) (void)handle->stop(SIGKILL, std::chrono::milliseconds(0));
+void Sessions::end(const std::string& project, std::function<void()> done) {
+  kill_and_wait({project, std::move(done)});
+}
+
+void Sessions::stop_all(std::function<void()> done) { kill_and_wait({"", std::move(done)}); }
+
+void Sessions::kill_and_wait(Waiter waiter) {
+  for (const auto& [instance, session] : sessions_)
+    if (session.handle != nullptr && (waiter.project.empty() || session.project == waiter.project))
+      (void)session.handle->stop(SIGKILL, std::chrono::milliseconds(0));
+  waiters_.push_back(std::move(waiter));
   look_if_quiet();
 }
 
+bool Sessions::any_of(const std::string& project) const {
+  return std::any_of(sessions_.begin(), sessions_.end(),
+                     [&](const auto& entry) { return project.empty() || entry.second.project == project; });
+}
+
 void Sessions::look_if_quiet() {
-  if (cleaning_ != 0 || !live_.empty()) return;
-  for (const auto& call : std::exchange(when_quiet_, {})) call();
+  std::vector<std::function<void()>> quiet;
+  std::erase_if(waiters_, [&](Waiter& waiter) {
+    if (any_of(waiter.project)) return false;
+    quiet.push_back(std::move(waiter.done));
+    return true;
+  });
+  for (const auto& done : quiet) done();
 }
 
 void Sessions::clean(const std::string& instance, const std::string& nonce) {
-  ++cleaning_;
   world_.jobs.run<Result<void>>(
       "clean " + instance, [&runtime = world_.runtime, instance, nonce](const std::stop_token&) { return runtime.clean(instance, nonce); },
-      [this](const Result<void>&) {
-        --cleaning_;
+      [this, instance](const Result<void>&) {
+        sessions_.erase(instance);
         look_if_quiet();
       });
 }

@@ -29,21 +29,32 @@ class Sessions {
   void attach(const Json& body, const ReplyPtr& reply);
 
   /// One that an earlier server started, or that ended without a server.
-  void adopt(const std::string& instance, const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live);
+  void adopt(const std::string& project, const std::string& instance, const std::string& nonce,
+             std::unique_ptr<runtime::ServiceHandle> live);
 
+  /// Kills those of `project`; `done`, perhaps at once, when nothing of them is left.
+  void end(const std::string& project, std::function<void()> done);
   /// Kills all; `done` when nothing of them is left.
   void stop_all(std::function<void()> done);
 
  private:
-  void keep(std::unique_ptr<runtime::ServiceHandle> handle);
+  struct Session {
+    std::string project;
+    std::unique_ptr<runtime::ServiceHandle> handle;  // null: ended, being cleaned
+  };
+  struct Waiter {
+    std::string project;  // empty: all
+    std::function<void()> done;
+  };
+  void keep(const std::string& project, std::unique_ptr<runtime::ServiceHandle> handle);
   void clean(const std::string& instance, const std::string& nonce);
-
+  void kill_and_wait(Waiter waiter);
+  bool any_of(const std::string& project) const;
   void look_if_quiet();
 
   World world_;
-  std::map<std::string, std::unique_ptr<runtime::ServiceHandle>> live_;  // by instance
-  int cleaning_ = 0;
-  std::vector<std::function<void()>> when_quiet_;
+  std::map<std::string, Session> sessions_;  // by instance
+  std::vector<Waiter> waiters_;
 };
 
 }  // namespace locald::server

@@ -174,10 +174,10 @@ TEST_F(SupervisorTest, ACrashIsRestartedAfterTheBackOffWithANewInstance) {
   run_for(loop);
   const std::string first = supervisor.find("a")->instance;
   launcher.exit("a", 1);
-  run_for(loop, Milliseconds(50));
+  run_until(loop, [&] { return phase("a") == Phase::backoff; });
   EXPECT_EQ(phase("a"), Phase::backoff);
   EXPECT_EQ(launcher.launches("a"), 1);
-  run_for(loop, Milliseconds(120));
+  run_until(loop, [&] { return phase("a") == Phase::running; });
   EXPECT_EQ(phase("a"), Phase::running);
   EXPECT_EQ(supervisor.find("a")->state.history.restarts, 1);
   EXPECT_NE(supervisor.find("a")->instance, first);
@@ -268,13 +268,14 @@ TEST_F(SupervisorTest, ThreeFailuresInARowAfterASuccessAreUnhealthyAndOneSuccess
   supervisor.start({"a"});
   run_for(loop);
   launcher.answer_probe("a", true);
+  const auto probed = [&] { return launcher.of("a").probed != nullptr; };
   for (int i = 0; i < 3; ++i) {
-    run_for(loop);
+    run_until(loop, probed);
     EXPECT_EQ(supervisor.find("a")->health, Health::healthy);
     launcher.answer_probe("a", false);
   }
   EXPECT_EQ(supervisor.find("a")->health, Health::unhealthy);
-  run_for(loop);
+  run_until(loop, probed);
   launcher.answer_probe("a", true);
   EXPECT_EQ(supervisor.find("a")->health, Health::healthy);
 }

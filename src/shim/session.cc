@@ -474,8 +474,7 @@ void Session::loop() {
       fds[n] = {fd, events, 0};
       return n++;
     };
-    const bool hold = output_waits();
-    const bool drains = state_ == State::draining;
+    const bool hold = output_waits(), draining = state_ == State::draining;
     const int at_signals = watch(signals_, POLLIN);
     const int at_listener = watch(listener_, POLLIN);
     const int at_out = watch(hold ? -1 : out_, POLLIN);
@@ -491,7 +490,7 @@ void Session::loop() {
     const std::int64_t before = monotonic_ms();
     int timeout = until(deadline_ms_, before, -1);
     timeout = until(trim_at_ms_, before, timeout);
-    if (drains && !hold) timeout = 0;
+    if (draining && !hold) timeout = 0;
     const int ready = ::poll(fds, static_cast<nfds_t>(n), timeout);
     if (ready < 0 && errno != EINTR) ::abort();
     const std::int64_t now = monotonic_ms();
@@ -529,10 +528,11 @@ void Session::loop() {
         kill_all();
       }
     }
-    // Nothing was left of the tree before we looked: what is in the pipes is all that will ever
-    // come. (A process that ended during this round may have written after poll(2) looked.)
-    const bool quiet = !hold && !more && fds[at_out].revents == 0 && fds[at_err].revents == 0;
-    if (drains && quiet && ready >= 0 && !output_waits()) state_ = State::done;
+    // Nothing is left of the tree: what is in the pipes is all that will ever come. The poll must be
+    // younger than that knowledge, and have seen the terminal, if one came just now.
+    const bool quiet = draining && !hold && !more && fds[at_out].revents == 0 && fds[at_err].revents == 0 &&
+                       fds[at_console].revents == 0;
+    if (state_ == State::draining && quiet && ready >= 0 && !output_waits()) state_ = State::done;
   }
 }
 

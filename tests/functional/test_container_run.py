@@ -130,6 +130,17 @@ def test_image_verbs(locald, registry, images):
     assert "busybox" not in locald("image", "ls").out
 
 
+def test_an_image_that_a_container_stands_on_stays(locald, registry):
+    ref = f"{registry}/library/busybox:1"
+    name = run(locald, ref, "sh", "-c", "echo up; exec sleep 1000", options=("-d",)).out.strip()
+    r = locald("image", "rm", ref, check=False)
+    assert r.rc == 1 and "1 container" in r.err and "locald container rm" in r.err, r
+    assert "busybox" in locald("image", "ls").out
+    locald("container", "rm", "--force", name)
+    locald("image", "rm", ref)
+    assert "busybox" not in locald("image", "ls").out
+
+
 def test_the_store_is_an_oci_layout_that_skopeo_reads(locald, registry):
     import json
     ref = f"{registry}/library/redis:7"

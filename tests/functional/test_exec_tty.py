@@ -87,6 +87,15 @@ def test_exec_in_a_host_service(project):
     assert (r.rc, r.out) == (4, f"v\n{p.dir}\n"), r
 
 
+def test_down_ends_what_people_run_in_the_services(project):
+    p = project("[project]\nname = 'h'\n[services.a]\ncommand = 'exec sleep 1000'\n")
+    p("up", "-d")
+    t = p.pty("exec", "-it", "a", "--", "sh", "-c", "echo here; exec sleep 5432")
+    t.expect("here")
+    p("down")
+    p.locald.assert_nothing_left()
+
+
 def test_container_run_it(locald, busybox):
     t = locald.pty("container", "run", "--rm", "-it", busybox, "sh", rows=20, columns=66)
     t.expect(r"[#$] ")

@@ -1,0 +1,36 @@
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+
+#include "server/interpolation.h"
+#include "server/project_check.h"
+#include "server/resolve.h"
+#include "server/toml_front.h"
+
+using namespace locald::server;  // NOLINT: a fuzz target
+
+/// Properties: every problem stands on a line of the file; a file without problems has
+/// valid names, no cycle, and configurations that survive their own JSON.
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  ParsedProject parsed = parse_project_toml(text, "/nonexistent/locald.toml");
+  check_project(parsed.spec, parsed.problems);
+  const auto lines = static_cast<unsigned>(std::count(text.begin(), text.end(), '\n')) + 1;
+  for (const Problem& p : parsed.problems)
+    if (p.at.line > lines || p.message.empty()) std::abort();
+  if (!parsed.problems.empty()) return 0;
+  if (!make_graph(parsed.spec).cycle().empty()) std::abort();
+  for (const ServiceSpec& s : parsed.spec.services)
+    if (!valid_name(s.name)) std::abort();
+  const UserContext user{{{"A", "a"}, {"HOME", "/nonexistent"}}, 022, {}};
+  const Resolved resolved = resolve({parsed.spec, user, {}, {}});
+  if (!resolved.problems.empty()) return 0;
+  for (const auto& [name, config] : resolved.services) {
+    const std::string json = config.to_json().dump();
+    const auto read = locald::Json::parse(json);
+    if (!read) continue;  // bytes that are no UTF-8 stay out of JSON
+    auto again = ServiceConfig::from_json(*read);
+    if (!again || again->to_json().dump() != json) std::abort();
+  }
+  return 0;
+}
