@@ -24,7 +24,8 @@ namespace locald {
 ///     `-- server.log
 ///     RUN    $XDG_RUNTIME_DIR/locald 0700   (root: /run/locald; LOCALD_HOME/run)
 ///     |-- server.sock, server.lock
-///     |-- projects/<project>.json    0600: what `up` resolved (environments too); <project>.state.json: what became of it
+///     |-- projects/<project>.json    0600: what `up` resolved (environments too);
+///     <project>.state.json: what became of it
 ///     |-- notify/<instance>          socket on which a service says READY=1
 ///     |-- svc/<instance>/            ctl.sock, instance.json, exit.json (one start of one service)
 ///     |-- bundles/<instance>/        config.json, rootfs/ (mount point in the shim's namespace)
@@ -76,8 +77,12 @@ class Paths {
   std::string run_project(std::string_view project) const {
     return run_projects() + "/" + std::string(project) + ".json";
   }
-  std::string run_project_state(std::string_view project) const { return run_projects() + "/" + std::string(project) + ".state.json"; }
-  std::string notify_socket(std::string_view id) const { return run_ + "/notify/" + std::string(id); }
+  std::string run_project_state(std::string_view project) const {
+    return run_projects() + "/" + std::string(project) + ".state.json";
+  }
+  std::string notify_socket(std::string_view id) const {
+    return run_ + "/notify/" + std::string(id);
+  }
   std::string instances() const { return run_ + "/svc"; }
   std::string instance(std::string_view id) const { return instances() + "/" + std::string(id); }
   std::string bundle(std::string_view id) const { return run_ + "/bundles/" + std::string(id); }

@@ -48,7 +48,7 @@ struct ContainerOptions {
   std::string project;     ///< whose named volumes; "container" for `container run`
   std::string volume_key;  ///< names the volumes without a name, so that they outlive a change of
                            ///< configuration (the service's name); "" = the container's key
-  std::string hostname;  ///< the service's name, as a rule; empty: the instance's id
+  std::string hostname;    ///< the service's name, as a rule; empty: the instance's id
 
   std::optional<std::vector<std::string>>
       entrypoint;  ///< set: the image's Cmd is dropped too, as Docker does
@@ -80,6 +80,5 @@ Result<std::string> normal_path(std::string_view path, std::string_view what);
 /// "512m", "2g", "1048576": powers of 1024, as compose and Docker count. Errc::invalid_input
 /// otherwise.
 Result<std::uint64_t> parse_bytes(std::string_view text);
-
 
 }  // namespace locald::builder

@@ -132,13 +132,16 @@ Result<oci::ImageStore::Removed> remove_image(Environment& environment, const st
     if (users > 0 && last_name)
       return Error(Errc::invalid_input, text + " is used by " + std::to_string(users) +
                                             (users == 1 ? " container" : " containers"))
-          .with_hint("end what uses it first: locald down, or locald container rm (locald container ls lists them)");
+          .with_hint(
+              "end what uses it first: locald down, or locald container rm (locald container ls "
+              "lists them)");
   }
   oci::ImageStore::Removed removed = TRY(images->remove(text));
   // A container may stand on an image whose name has moved on: which layers those are nobody
   // knows any more, so none is removed while there is one.
-  const bool all_known = std::all_of(in_use.begin(), in_use.end(),
-                                     [&](const std::string& digest) { return names_of(digest) > 0; });
+  const bool all_known = std::all_of(in_use.begin(), in_use.end(), [&](const std::string& digest) {
+    return names_of(digest) > 0;
+  });
   Json::Array unused;
   for (const oci::Digest& layer : removed.unused_layers) unused.push_back(layer.str());
   if (!unused.empty() && all_known)

@@ -70,7 +70,8 @@ Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageRef
                                    const PrepareContext& context);
 
 /// Removes an image's name, the blobs nothing names any more, and their layers.
-/// @return Errc::invalid_input while a container, running or kept, stands on it and this is its last name.
+/// @return Errc::invalid_input while a container, running or kept, stands on it and this is its
+/// last name.
 Result<oci::ImageStore::Removed> remove_image(Environment& environment, const std::string& text,
                                               const std::stop_token& stop);
 

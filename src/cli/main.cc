@@ -73,9 +73,9 @@ int unknown_verb(const std::vector<std::string>& words) {
   }
   // What the hand types that comes from elsewhere; a guess by letters could stop something.
   constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
-      {"run", "container run"}, {"pull", "image pull"}, {"images", "image ls"}, {"rmi", "image rm"},
-      {"rm", "container rm"},   {"kill", "stop"},       {"top", "status"},      {"list", "status"},
-      {"shell", "exec -it SERVICE -- sh"}};
+      {"run", "container run"}, {"pull", "image pull"}, {"images", "image ls"},
+      {"rmi", "image rm"},      {"rm", "container rm"}, {"kill", "stop"},
+      {"top", "status"},        {"list", "status"},     {"shell", "exec -it SERVICE -- sh"}};
   for (const auto& [theirs, ours] : kElsewhere)
     if (words[0] == theirs)
       return usage_error("there is no verb \"" + words[0] + "\"",

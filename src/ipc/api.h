@@ -60,8 +60,10 @@
 /// attach           {project, service}                             {socket, nonce, tty}
 /// container/run    {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty,
 /// stdin, rm, detach, pull, network, rows, columns, name|null}
-///                                                                 stream; {id, socket, nonce}; detached: when it runs, or
-///                                                                 {id, exit_code, reason} where it never did
+///                                                                 stream; {id, socket, nonce};
+///                                                                 detached: when it runs, or {id,
+///                                                                 exit_code, reason} where it
+///                                                                 never did
 /// container/ls     {}                                             {containers:[{id, image, state,
 /// pid, started_at, exit_code, …}]} container/rm     {ids:[], force} {removed:[…]} image/pull
 /// {image, policy}                                stream; {name, digest, size}; hanging up cancels

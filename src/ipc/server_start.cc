@@ -76,11 +76,13 @@ Result<UniqueFd> daemonise(const std::string& program, const std::string& log) {
   auto [ready_read, ready_write] = TRY(sys::pipe());
   const auto env = server_environment();
   std::string words[] = {program, "run", "--ready-fd", std::to_string(ready_write.get())};
-  char* const argv[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
+  char* const argv[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(),
+                        nullptr};
   const pid_t middle = ::fork();
   if (middle < 0) return Error::from_errno(errno, "fork");
   if (middle == 0)
-    become_daemon(argv, env.data(), log_fd.get(), null_fd.get(), write_end.get(), ready_write.get());
+    become_daemon(argv, env.data(), log_fd.get(), null_fd.get(), write_end.get(),
+                  ready_write.get());
   write_end.reset();
   ready_write.reset();
   while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {

@@ -54,7 +54,7 @@ Function* find(const char* name) {
 // The declarations are the libraries' own headers': a wrong signature here does not compile.
 // Hidden: the libraries must not find these when they call themselves.
 // NOLINTBEGIN(bugprone-macro-parentheses)
-#define PASS_ON(library, result, name, parameters, arguments)               \
+#define PASS_ON(library, result, name, parameters, arguments)                \
   extern "C" __attribute__((visibility("hidden"))) result(name) parameters { \
     static const auto kReal = find<library, decltype(name)>(#name);          \
     return kReal arguments;                                                  \
@@ -87,8 +87,8 @@ PASS_ON(Curl, CURLMcode, curl_multi_poll,
 
 PASS_ON(Curl, CURLU*, curl_url, (), ())
 PASS_ON(Curl, void, curl_url_cleanup, (CURLU * url), (url))
-PASS_ON(Curl, CURLUcode, curl_url_get,
-        (CURLU * url, CURLUPart part, char** text, unsigned flags), (url, part, text, flags))
+PASS_ON(Curl, CURLUcode, curl_url_get, (CURLU * url, CURLUPart part, char** text, unsigned flags),
+        (url, part, text, flags))
 PASS_ON(Curl, CURLUcode, curl_url_set,
         (CURLU * url, CURLUPart part, const char* text, unsigned flags), (url, part, text, flags))
 PASS_ON(Curl, const char*, curl_url_strerror, (CURLUcode code), (code))
@@ -131,8 +131,7 @@ PASS_ON(Archive, int, archive_read_open,
         (a, data, open, read, close))
 PASS_ON(Archive, int, archive_read_next_header, (archive * a, archive_entry** entry), (a, entry))
 PASS_ON(Archive, int, archive_read_data_block,
-        (archive * a, const void** data, size_t* size, la_int64_t* offset),
-        (a, data, size, offset))
+        (archive * a, const void** data, size_t* size, la_int64_t* offset), (a, data, size, offset))
 PASS_ON(Archive, const char*, archive_error_string, (archive * a), (a))
 
 PASS_ON(Archive, mode_t, archive_entry_filetype, (archive_entry * e), (e))

@@ -19,7 +19,8 @@ Result<std::vector<std::string>> hierarchies() {
     const auto fields = split(line, ' ');
     if (fields.size() < 7) continue;
     for (std::size_t i = 6; i + 1 < fields.size(); ++i)
-      if (fields[i] == "-" && (fields[i + 1] == "cgroup" || fields[i + 1] == "cgroup2")) found.push_back(fields[4]);
+      if (fields[i] == "-" && (fields[i + 1] == "cgroup" || fields[i + 1] == "cgroup2"))
+        found.push_back(fields[4]);
   }
   return found;
 }

@@ -5,7 +5,8 @@
 
 namespace locald::runtime {
 
-/// The cgroup of an instance, as config.json's cgroupsPath: one flat name in every hierarchy. Root only.
+/// The cgroup of an instance, as config.json's cgroupsPath: one flat name in every hierarchy. Root
+/// only.
 std::string cgroup_name(const std::string& id);
 
 /// Removes it from all hierarchies that are mounted. Missing ones are fine; one that is

@@ -25,16 +25,26 @@ struct BusyboxSource {
   Result<ContainerBundle> prepare(const std::string& destination, int) {
     const std::string base = home + "/layers";
     if (!exists(base)) {
-      for (const char* dir : {"/l/1/bin", "/l/1/etc", "/l/1/proc", "/l/1/dev", "/l/1/sys", "/l/1/tmp"})
+      for (const char* dir :
+           {"/l/1/bin", "/l/1/etc", "/l/1/proc", "/l/1/dev", "/l/1/sys", "/l/1/tmp"})
         std::filesystem::create_directories(base + dir);
       std::filesystem::copy_file(kBusybox, base + "/l/1/bin/busybox");
-      for (const char* name : {"sh", "sleep", "echo", "cat", "true", "stty", "setsid", "id", "ls", "kill", "seq", "env", "mount", "ps"})
+      for (const char* name : {"sh", "sleep", "echo", "cat", "true", "stty", "setsid", "id", "ls",
+                               "kill", "seq", "env", "mount", "ps"})
         std::filesystem::create_symlink("busybox", base + "/l/1/bin/" + name);
-      { std::ofstream(base + "/l/1/etc/passwd") << "root:x:0:0:root:/:/bin/sh\nworker:x:1234:1234::/:/bin/sh\n"; }
-      { std::ofstream(base + "/l/1/etc/group") << "root:x:0:\nworker:x:1234:\nextra:x:77:worker\n"; }
+      {
+        std::ofstream(base + "/l/1/etc/passwd")
+            << "root:x:0:0:root:/:/bin/sh\nworker:x:1234:1234::/:/bin/sh\n";
+      }
+      {
+        std::ofstream(base + "/l/1/etc/group") << "root:x:0:\nworker:x:1234:\nextra:x:77:worker\n";
+      }
       { std::ofstream(base + "/l/1/etc/plain") << "no program\n"; }
       { std::ofstream(base + "/l/1/bin/badscript") << "#!/no/interpreter\n"; }
-      { std::ofstream(base + "/l/1/bin/badelf") << std::string("\x7f") + "ELF and then nothing of use"; }
+      {
+        std::ofstream(base + "/l/1/bin/badelf")
+            << std::string("\x7f") + "ELF and then nothing of use";
+      }
       for (const char* name : {"/l/1/bin/badscript", "/l/1/bin/badelf"})
         std::filesystem::permissions(base + name, std::filesystem::perms(0755));
       for (int i = 2; i <= layers; ++i) {
@@ -50,16 +60,20 @@ struct BusyboxSource {
     rootfs.work = home + "/" + upper + "/work";
     std::filesystem::create_directories(rootfs.upper);
     std::filesystem::create_directories(rootfs.work);
-    const std::string sys = userns ? R"({"destination":"/sys","source":"/sys","options":["rbind","nosuid","noexec","nodev","rro"]},
+    const std::string sys =
+        userns
+            ? R"({"destination":"/sys","source":"/sys","options":["rbind","nosuid","noexec","nodev","rro"]},
         {"destination":"/sys/fs/cgroup","type":"tmpfs","source":"tmpfs","options":["ro"]})"
-                                   : R"({"destination":"/sys","type":"sysfs","source":"sysfs","options":["ro"]})";
-    const std::string text = R"({"ociVersion":"1.0.2","process":{"user":{"uid":0,"gid":0},"args":["x"],"cwd":")" + cwd +
+            : R"({"destination":"/sys","type":"sysfs","source":"sysfs","options":["ro"]})";
+    const std::string text =
+        R"({"ociVersion":"1.0.2","process":{"user":{"uid":0,"gid":0},"args":["x"],"cwd":")" + cwd +
         R"(","env":["PATH=/bin"],"noNewPrivileges":true,
         "capabilities":{"bounding":["CAP_KILL","CAP_SETUID","CAP_SETGID","CAP_CHOWN"],"effective":["CAP_KILL","CAP_SETUID","CAP_SETGID","CAP_CHOWN"],
         "permitted":["CAP_KILL","CAP_SETUID","CAP_SETGID","CAP_CHOWN"]}},
         "root":{"path":"rootfs"},"hostname":"box","mounts":[{"destination":"/proc","type":"proc","source":"proc"},
         {"destination":"/dev","type":"tmpfs","source":"tmpfs","options":["nosuid","mode=755","size=65536k"]},
-        {"destination":"/dev/pts","type":"devpts","source":"devpts","options":["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"]},)" + sys +
+        {"destination":"/dev/pts","type":"devpts","source":"devpts","options":["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"]},)" +
+        sys +
         R"(],"linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"},{"type":"uts"},{"type":"cgroup"}]}})";
     auto spec = TRY(oci::RuntimeSpec::parse(text));
     spec.process->args = args;
@@ -75,8 +89,10 @@ class ContainerTest : public RuntimeTest {
     RuntimeTest::SetUp();
     if (::access("/usr/sbin/runc", X_OK) != 0) GTEST_SKIP() << "needs runc";
     const auto program = read_file(kBusybox, 8u << 20);
-    if (!program || program->substr(0, 4096).find("ld-linux") != std::string::npos) GTEST_SKIP() << "needs /bin/busybox, static (package busybox-static)";
-    if (auto fd = userns_->fd(); !fd) GTEST_SKIP() << "needs a user namespace: " << fd.error().text();
+    if (!program || program->substr(0, 4096).find("ld-linux") != std::string::npos)
+      GTEST_SKIP() << "needs /bin/busybox, static (package busybox-static)";
+    if (auto fd = userns_->fd(); !fd)
+      GTEST_SKIP() << "needs a user namespace: " << fd.error().text();
   }
 
   BusyboxSource source(std::vector<std::string> args) {
@@ -109,7 +125,9 @@ class ContainerTest : public RuntimeTest {
     for (const auto& entry : std::filesystem::directory_iterator("/sys/fs/cgroup"))
       EXPECT_FALSE(exists(entry.path().string() + cgroup_name(w.spec.id))) << entry.path();
   }
-  bool running(Watched& w) { return run_until([&] { return w.pid != 0; }); }
+  bool running(Watched& w) {
+    return run_until([&] { return w.pid != 0; });
+  }
   std::unique_ptr<Watched> exec(const Watched& in, ExecSpec command, InstanceSpec spec) {
     auto handle = runtime_->exec(spec, in.spec.id, command);
     if (!handle) {
@@ -147,7 +165,8 @@ TEST_F(ContainerTest, ACommandThatIsNotThereIs127AndOneThatCannotRunIs126) {
   const struct {
     std::vector<std::string> args;
     int code;
-  } cases[] = {{{"no-such"}, 127}, {{"/no/such"}, 127}, {{"/etc/plain"}, 126}, {{"/etc"}, 126}, {{"badscript"}, 127}, {{"badelf"}, 126}};
+  } cases[] = {{{"no-such"}, 127}, {{"/no/such"}, 127},  {{"/etc/plain"}, 126},
+               {{"/etc"}, 126},    {{"badscript"}, 127}, {{"badelf"}, 126}};
   for (const auto& c : cases) {
     const ExitStatus e = ran(c.args);
     EXPECT_EQ(e.code, c.code) << c.args[0] << ": " << e.reason;
@@ -157,7 +176,9 @@ TEST_F(ContainerTest, ACommandThatIsNotThereIs127AndOneThatCannotRunIs126) {
 }
 
 TEST_F(ContainerTest, TheRootIsAnOverlayWhoseLowerLayersStayClean) {
-  auto from = source({"sh", "-c", "cat /from-3 /from-2; echo x > /new; echo; echo $LOCALD_INSTANCE; id -u; ls /proc/self/fd"});
+  auto from = source(
+      {"sh", "-c",
+       "cat /from-3 /from-2; echo x > /new; echo; echo $LOCALD_INSTANCE; id -u; ls /proc/self/fd"});
   from.layers = 3;
   InstanceSpec spec = instance("layers");
   auto w = container(spec, from);
@@ -179,7 +200,9 @@ TEST_F(ContainerTest, ManyLayersAreMountedThoughTheirNamesFillMoreThanAPage) {
 }
 
 TEST_F(ContainerTest, StopIsProvedForProcessesThatIgnoreIt) {
-  auto w = container("trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 1000' &); echo up; while :; do sleep 1; done");
+  auto w = container(
+      "trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 1000' &); echo up; while :; do sleep 1; "
+      "done");
   ASSERT_TRUE(w && running(*w));
   ASSERT_TRUE(run_until([&] { return log_text(w->spec.log_dir) == "up\n"; }));
   int daemon = 0;
@@ -193,7 +216,9 @@ TEST_F(ContainerTest, StopIsProvedForProcessesThatIgnoreIt) {
 }
 
 TEST_F(ContainerTest, AStopWithoutASignalSendsTheOneThatTheImageNames) {
-  auto from = source({"sh", "-c", "trap 'exit 11' QUIT; trap 'exit 12' TERM; echo up; while :; do sleep 0.02; done"});
+  auto from =
+      source({"sh", "-c",
+              "trap 'exit 11' QUIT; trap 'exit 12' TERM; echo up; while :; do sleep 0.02; done"});
   from.stop_signal = SIGQUIT;
   for (const int code : {11, 12}) {
     auto w = container(instance("stop" + std::to_string(code)), from);
@@ -246,7 +271,10 @@ TEST_F(ContainerTest, CommandsInItHaveTheirExitUserFolderAndEnvironment) {
   EXPECT_EQ(executed(*w, {.argv = {"sh", "-c", "exit 7"}}).code, 7);
   EXPECT_EQ(executed(*w, {.argv = {"sh", "-c", "kill -9 $$"}}).signal, SIGKILL);
   EXPECT_EQ(executed(*w, {.argv = {"sh", "-c", "kill -SEGV $$"}}).signal, SIGSEGV);
-  EXPECT_EQ(executed(*w, {.argv = {"sh", "-c", "echo $A; env | seq 1 2; echo err >&2"}, .env = {"A=one two"}}).code, 0);
+  EXPECT_EQ(executed(*w, {.argv = {"sh", "-c", "echo $A; env | seq 1 2; echo err >&2"},
+                          .env = {"A=one two"}})
+                .code,
+            0);
   EXPECT_NE(output_.find("one two\n1\n2\n"), std::string::npos) << output_;
   EXPECT_EQ(executed(*w, {.argv = {"ls"}, .cwd = "/etc"}).code, 0);
   EXPECT_NE(output_.find("passwd"), std::string::npos) << output_;
@@ -264,7 +292,8 @@ TEST_F(ContainerTest, CommandsInItHaveTheirExitUserFolderAndEnvironment) {
   auto unknown = runtime_->exec(instance("x"), w->spec.id, {.argv = {"id"}, .user = "nobody-here"});
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code(), Errc::not_found);
-  const auto probed = runtime_->probe(w->spec.id, {.argv = {"sh", "-c", "echo well; exit 2"}}, seconds(5), {});
+  const auto probed =
+      runtime_->probe(w->spec.id, {.argv = {"sh", "-c", "echo well; exit 2"}}, seconds(5), {});
   ASSERT_TRUE(probed) << probed.error().text();
   EXPECT_EQ(probed->code, 2);
   EXPECT_EQ(probed->output, "well\n");

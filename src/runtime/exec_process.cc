@@ -24,7 +24,9 @@ std::string read_beneath(int root, const std::string& path) {
   return text ? std::move(*text) : std::string();
 }
 
-bool all_digits(const std::string& text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos; }
+bool all_digits(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
 
 Result<std::uint32_t> number(const std::string& text) {
   const auto value = parse_u64(text);
@@ -34,7 +36,8 @@ Result<std::uint32_t> number(const std::string& text) {
 }
 
 /// The first line of a passwd or group file whose field `field` is `value`.
-std::optional<std::vector<std::string>> find_line(const std::string& text, std::size_t field, const std::string& value) {
+std::optional<std::vector<std::string>> find_line(const std::string& text, std::size_t field,
+                                                  const std::string& value) {
   for (const std::string& line : split(text, '\n')) {
     auto fields = split(line, ':');
     if (fields.size() >= 4 && fields[field] == value) return fields;
@@ -44,7 +47,8 @@ std::optional<std::vector<std::string>> find_line(const std::string& text, std::
 
 }  // namespace
 
-Result<oci::spec::User> parse_user(const std::string& user, const std::string& passwd, const std::string& group) {
+Result<oci::spec::User> parse_user(const std::string& user, const std::string& passwd,
+                                   const std::string& group) {
   const std::size_t colon = user.find(':');
   const std::string who = user.substr(0, colon);
   const std::string what = colon == std::string::npos ? "" : user.substr(colon + 1);
@@ -59,7 +63,8 @@ Result<oci::spec::User> parse_user(const std::string& user, const std::string& p
   } else {
     const auto line = find_line(passwd, 0, who);
     if (!line || !all_digits((*line)[2]) || !all_digits((*line)[3]))
-      return Error(Errc::not_found, "no user " + who + " in the container's /etc/passwd").with_hint("a number works always: -u 1000");
+      return Error(Errc::not_found, "no user " + who + " in the container's /etc/passwd")
+          .with_hint("a number works always: -u 1000");
     name = who;
     result.uid = TRY(number((*line)[2]));
     result.gid = TRY(number((*line)[3]));
@@ -69,7 +74,8 @@ Result<oci::spec::User> parse_user(const std::string& user, const std::string& p
       result.gid = TRY(number(what));
     } else {
       const auto line = find_line(group, 0, what);
-      if (!line || !all_digits((*line)[2])) return Error(Errc::not_found, "no group " + what + " in the container's /etc/group");
+      if (!line || !all_digits((*line)[2]))
+        return Error(Errc::not_found, "no group " + what + " in the container's /etc/group");
       result.gid = TRY(number((*line)[2]));
     }
   } else if (!name.empty()) {
@@ -83,27 +89,35 @@ Result<oci::spec::User> parse_user(const std::string& user, const std::string& p
   }
   result.additional_gids.push_back(result.gid);  // robustness §2.3 rule 9
   std::sort(result.additional_gids.begin(), result.additional_gids.end());
-  result.additional_gids.erase(std::unique(result.additional_gids.begin(), result.additional_gids.end()),
-                               result.additional_gids.end());
+  result.additional_gids.erase(
+      std::unique(result.additional_gids.begin(), result.additional_gids.end()),
+      result.additional_gids.end());
   return result;
 }
 
 Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec& command) {
-  if (command.argv.empty() || command.argv[0].empty()) return Error(Errc::invalid_input, "no command");
-  if (!target.config.process) return Error(Errc::corrupt, target.id + ": its config.json says no process");
+  if (command.argv.empty() || command.argv[0].empty())
+    return Error(Errc::invalid_input, "no command");
+  if (!target.config.process)
+    return Error(Errc::corrupt, target.id + ": its config.json says no process");
   oci::spec::Process process = *target.config.process;
   process.args = command.argv;
   for (const std::string& pair : command.env) {
     const std::string name = pair.substr(0, pair.find('=') + 1);
-    std::erase_if(process.env, [&](const std::string& old) { return !name.empty() && old.compare(0, name.size(), name) == 0; });
+    std::erase_if(process.env, [&](const std::string& old) {
+      return !name.empty() && old.compare(0, name.size(), name) == 0;
+    });
     process.env.push_back(pair);
   }
   if (!command.cwd.empty()) process.cwd = command.cwd;
-  if (process.cwd.empty() || process.cwd.front() != '/') return Error(Errc::invalid_input, process.cwd + ": not an absolute path");
+  if (process.cwd.empty() || process.cwd.front() != '/')
+    return Error(Errc::invalid_input, process.cwd + ": not an absolute path");
   if (!command.user.empty()) {
-    const UniqueFd root = TRY(sys::open("/proc/" + std::to_string(target.pid) + "/root", O_PATH | O_DIRECTORY)
-                                  .context("the container's root"));
-    process.user = TRY(parse_user(command.user, read_beneath(root.get(), "etc/passwd"), read_beneath(root.get(), "etc/group")));
+    const UniqueFd root =
+        TRY(sys::open("/proc/" + std::to_string(target.pid) + "/root", O_PATH | O_DIRECTORY)
+                .context("the container's root"));
+    process.user = TRY(parse_user(command.user, read_beneath(root.get(), "etc/passwd"),
+                                  read_beneath(root.get(), "etc/group")));
   }
   return process;
 }
@@ -111,7 +125,8 @@ Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec
 Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) const {
   const std::string folder = options.paths.instance(id);
   auto record = read_instance(folder);
-  if (!record || record->kind != "container") return Error(Errc::not_found, "no container runs as " + id);
+  if (!record || record->kind != "container")
+    return Error(Errc::not_found, "no container runs as " + id);
   auto handle = TRY(connect_shim(folder, *record));
   if (handle->pid() == 0) return Error(Errc::not_found, record->name + " is not running yet");
   ExecTarget target;
@@ -119,7 +134,9 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) cons
   target.pid = handle->pid();
   target.shim_pidfd = TRY(sys::pidfd_open(record->shim_pid));
   target.in_user_namespace = TRY(options.user_namespace()) >= 0;
-  target.config = TRY(oci::RuntimeSpec::parse(TRY(read_file(options.paths.bundle(id) + "/config.json"))).context(record->name));
+  target.config =
+      TRY(oci::RuntimeSpec::parse(TRY(read_file(options.paths.bundle(id) + "/config.json")))
+              .context(record->name));
   return target;
 }
 

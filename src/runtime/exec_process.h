@@ -25,6 +25,7 @@ Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec
 
 /// "name", "uid", "uid:gid", "name:group" against the texts of passwd and group. Digits are a
 /// number, never a name. Pure.
-Result<oci::spec::User> parse_user(const std::string& user, const std::string& passwd, const std::string& group);
+Result<oci::spec::User> parse_user(const std::string& user, const std::string& passwd,
+                                   const std::string& group);
 
 }  // namespace locald::runtime

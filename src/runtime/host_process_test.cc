@@ -31,7 +31,8 @@ TEST_F(HostProcessTest, ACommandThatIsNotThereIs127AndOneThatCannotRunIs126) {
   ExitStatus e = ran(p, instance("a"));
   EXPECT_EQ(e.code, 127);
   EXPECT_TRUE(e.never_ran);
-  EXPECT_NE(e.reason.find("no-such-command: command not found in PATH"), std::string::npos) << e.reason;
+  EXPECT_NE(e.reason.find("no-such-command: command not found in PATH"), std::string::npos)
+      << e.reason;
   p.argv = {home_ + "/nothing"};
   EXPECT_EQ(ran(p, instance("b")).code, 127);
   { std::ofstream(home_ + "/plain") << "text"; }
@@ -62,7 +63,8 @@ TEST_F(HostProcessTest, ItsWorldIsWhatTheSpecSaysAndNothingElse) {
   auto w = host(spec, p);
   ASSERT_TRUE(w && wait_exit(*w));
   const std::string text = log_text(spec.log_dir);
-  EXPECT_NE(text.find("A=b c\nHOME=/\nLOCALD_INSTANCE=" + spec.nonce + "\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("A=b c\nHOME=/\nLOCALD_INSTANCE=" + spec.nonce + "\n"), std::string::npos)
+      << text;
   EXPECT_EQ(text.find("XDG"), std::string::npos) << text;
   EXPECT_NE(text.find(home_ + "\n0027\n100\n0 1 2 3 "), std::string::npos) << text;
 }
@@ -74,9 +76,11 @@ TEST_F(HostProcessTest, ALimitThatCannotBeRaisedIsNoReasonToDie) {
 }
 
 TEST_F(HostProcessTest, StopIsProvedWhenTheProcessDoubleForksCallsSetsidAndIgnoresSignals) {
-  auto w = host(instance("stubborn"), shell("setsid sh -c 'trap \"\" TERM; echo $$ > far; sleep 1000' & "
-                                            "(setsid setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > farther; sleep 1000' &); "
-                                            "trap '' TERM; while :; do sleep 1; done"));
+  auto w =
+      host(instance("stubborn"),
+           shell("setsid sh -c 'trap \"\" TERM; echo $$ > far; sleep 1000' & "
+                 "(setsid setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > farther; sleep 1000' &); "
+                 "trap '' TERM; while :; do sleep 1; done"));
   ASSERT_TRUE(w && wait_file(home_ + "/far") && wait_file(home_ + "/farther"));
   const int far = pid_in(home_ + "/far"), farther = pid_in(home_ + "/farther");
   ASSERT_TRUE(alive(far) && alive(farther));
@@ -89,16 +93,18 @@ TEST_F(HostProcessTest, StopIsProvedWhenTheProcessDoubleForksCallsSetsidAndIgnor
 }
 
 TEST_F(HostProcessTest, WhatItLeavesBehindWhenItEndsByItselfIsKilled) {
-  auto w = host(instance("leaver"), shell("(setsid sh -c 'trap \"\" TERM HUP; echo $$ > left; sleep 1000' &); "
-                                          "while ! [ -s left ]; do sleep 0.01; done; exit 3"));
+  auto w = host(instance("leaver"),
+                shell("(setsid sh -c 'trap \"\" TERM HUP; echo $$ > left; sleep 1000' &); "
+                      "while ! [ -s left ]; do sleep 0.01; done; exit 3"));
   ASSERT_TRUE(w && wait_exit(*w));
   EXPECT_EQ(w->exit->code, 3);
   EXPECT_FALSE(alive(pid_in(home_ + "/left")));
 }
 
 TEST_F(HostProcessTest, AStopReachesTheChildrenOfAShellThatDiesAtOnce) {
-  auto w = host(instance("pipeline"), shell("sh -c 'trap \"echo ended > graceful; exit 0\" TERM; echo > ready; "
-                                            "while :; do sleep 0.05; done' | cat"));
+  auto w = host(instance("pipeline"),
+                shell("sh -c 'trap \"echo ended > graceful; exit 0\" TERM; echo > ready; "
+                      "while :; do sleep 0.05; done' | cat"));
   ASSERT_TRUE(w && wait_file(home_ + "/ready"));
   ASSERT_TRUE(w->handle->stop(SIGTERM, seconds(5)));
   ASSERT_TRUE(wait_exit(*w, seconds(4)));
@@ -107,8 +113,9 @@ TEST_F(HostProcessTest, AStopReachesTheChildrenOfAShellThatDiesAtOnce) {
 }
 
 TEST_F(HostProcessTest, AKilledShimTakesItsServiceWithItAndTheEndIsUnknown) {
-  auto w = host(instance("orphan"), shell("(setsid env -i /bin/sh -c 'echo $$ > clean; sleep 1000' &); "
-                                          "setsid sh -c 'trap \"\" TERM; echo $$ > far; sleep 1000' & sleep 1000"));
+  auto w = host(instance("orphan"),
+                shell("(setsid env -i /bin/sh -c 'echo $$ > clean; sleep 1000' &); "
+                      "setsid sh -c 'trap \"\" TERM; echo $$ > far; sleep 1000' & sleep 1000"));
   ASSERT_TRUE(w && wait_file(home_ + "/far") && wait_file(home_ + "/clean"));
   const int far = pid_in(home_ + "/far"), clean = pid_in(home_ + "/clean");
   const auto before = std::chrono::steady_clock::now();
@@ -125,7 +132,8 @@ TEST_F(HostProcessTest, AKilledShimTakesItsServiceWithItAndTheEndIsUnknown) {
 }
 
 TEST_F(HostProcessTest, AnotherServerFindsItProvesItAndStopsIt) {
-  auto w = host(instance("adopted"), shell("echo one; while ! [ -e go ]; do sleep 0.01; done; echo two; sleep 1000"));
+  auto w = host(instance("adopted"),
+                shell("echo one; while ! [ -e go ]; do sleep 0.01; done; echo two; sleep 1000"));
   ASSERT_TRUE(w && run_until([&] { return w->pid != 0; }));
   const InstanceSpec spec = w->spec;
   const int pid = w->pid;
@@ -158,13 +166,14 @@ TEST_F(HostProcessTest, AnotherServerFindsItProvesItAndStopsIt) {
 }
 
 TEST_F(HostProcessTest, AShimWhoseFolderIsGoneStartsNothing) {
-  // A server that died in the middle of a start, and the next one that cleaned up behind it: here the
-  // folder goes the moment it is made.
+  // A server that died in the middle of a start, and the next one that cleaned up behind it: here
+  // the folder goes the moment it is made.
   std::atomic<bool> stop = false;
   std::thread cleaner([&] {
     while (!stop)
       if (exists(paths_->instances()))
-        for (const auto& entry : std::filesystem::directory_iterator(paths_->instances())) ::rmdir(entry.path().c_str());
+        for (const auto& entry : std::filesystem::directory_iterator(paths_->instances()))
+          ::rmdir(entry.path().c_str());
   });
   int refused = 0;
   for (int i = 0; i < 20; ++i) {
@@ -201,7 +210,8 @@ TEST_F(HostProcessTest, ATerminalHasTheSizeAskedForFollowsResizesAndCtrlC) {
   spec.rows = 33, spec.columns = 101;
   spec.open_stdin = true;
   spec.hold = true;
-  auto w = host(spec, shell("stty size; trap 'stty size; exit 5' INT; trap 'echo winch' WINCH; echo ready; while :; do sleep 0.02; done"));
+  auto w = host(spec, shell("stty size; trap 'stty size; exit 5' INT; trap 'echo winch' WINCH; "
+                            "echo ready; while :; do sleep 0.02; done"));
   ASSERT_TRUE(w);
   Attached terminal(w->handle->control_socket(), spec.nonce);
   ASSERT_TRUE(terminal.read_until("ready")) << terminal.out;
@@ -252,7 +262,9 @@ TEST_F(HostProcessTest, HeldOutputWaitsForItsClientAlsoWhenTheProcessIsLongGone)
 
 TEST_F(HostProcessTest, AWatcherThatDoesNotReadIsDroppedAndNeverHoldsTheServiceUp) {
   InstanceSpec spec = instance("flood");
-  auto w = host(spec, shell("while ! [ -e go ]; do sleep 0.01; done; head -c 20000000 /dev/zero | tr '\\0' 'x'"));
+  auto w = host(
+      spec,
+      shell("while ! [ -e go ]; do sleep 0.01; done; head -c 20000000 /dev/zero | tr '\\0' 'x'"));
   ASSERT_TRUE(w);
   Attached sleeper(w->handle->control_socket(), spec.nonce);
   ASSERT_TRUE(run_until([&] { return w->pid != 0; }));
@@ -279,7 +291,10 @@ TEST_F(HostProcessTest, AHealthProbeGivesCodeAndOutputAndItsTreeDiesAtTheTimeout
   ASSERT_TRUE(result) << result.error().text();
   EXPECT_EQ(result->code, 3);
   EXPECT_EQ(result->output, "fine\n");
-  result = runtime_->probe_host(shell("echo $$ > probe; setsid sh -c 'trap \"\" TERM; echo $$ > deep; sleep 100' & sleep 100"), milliseconds(300), {});
+  result = runtime_->probe_host(
+      shell(
+          "echo $$ > probe; setsid sh -c 'trap \"\" TERM; echo $$ > deep; sleep 100' & sleep 100"),
+      milliseconds(300), {});
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code(), Errc::timed_out);
   EXPECT_FALSE(alive(pid_in(home_ + "/probe")));

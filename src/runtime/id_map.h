@@ -18,14 +18,17 @@ struct SubidLine {
   SubidRange range;
 };
 
-/// The lines of /etc/subuid or /etc/subgid that are well formed; others are skipped, as newuidmap does.
+/// The lines of /etc/subuid or /etc/subgid that are well formed; others are skipped, as newuidmap
+/// does.
 std::vector<SubidLine> parse_subids(const std::string& text);
 
-/// The range that `name` (uid `uid`) is given: the first of 65536 ids or more, lines by name and by uid alike.
+/// The range that `name` (uid `uid`) is given: the first of 65536 ids or more, lines by name and by
+/// uid alike.
 /// @param file  "/etc/subuid", for messages.
 /// @return Errc::not_found: none (E-SUBUID-NONE), or only smaller ones (E-SUBUID-SMALL);
-///         Errc::denied: it overlaps with another user's (E-SUBUID-OVERLAP). Each with the command that mends it.
-Result<SubidRange> find_subids(const std::vector<SubidLine>& lines, const std::string& name, std::uint32_t uid,
-                               const std::string& file);
+///         Errc::denied: it overlaps with another user's (E-SUBUID-OVERLAP). Each with the command
+///         that mends it.
+Result<SubidRange> find_subids(const std::vector<SubidLine>& lines, const std::string& name,
+                               std::uint32_t uid, const std::string& file);
 
 }  // namespace locald::runtime

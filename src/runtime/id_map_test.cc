@@ -8,7 +8,8 @@
 namespace locald::runtime {
 namespace {
 
-Result<SubidRange> find(const std::string& text, const std::string& name = "alice", std::uint32_t uid = 1000) {
+Result<SubidRange> find(const std::string& text, const std::string& name = "alice",
+                        std::uint32_t uid = 1000) {
   return find_subids(parse_subids(text), name, uid, "/etc/subuid");
 }
 
@@ -18,7 +19,11 @@ TEST(IdMap, TheFirstRangeThatIsLargeEnoughCountsByNameOrUid) {
 }
 
 TEST(IdMap, LinesThatAreNoneAreSkipped) {
-  EXPECT_TRUE(parse_subids("# c\nalice:1\nalice:x:65536\nalice:-1:65536\n:1:1\nalice:4294967295:65536\nalice:1:0\n\n").empty());
+  EXPECT_TRUE(
+      parse_subids(
+          "# "
+          "c\nalice:1\nalice:x:65536\nalice:-1:65536\n:1:1\nalice:4294967295:65536\nalice:1:0\n\n")
+          .empty());
 }
 
 TEST(IdMap, NoRangeTellsTheCommandThatGivesOne) {
@@ -26,9 +31,12 @@ TEST(IdMap, NoRangeTellsTheCommandThatGivesOne) {
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code(), Errc::not_found);
   EXPECT_EQ(none.error().message(), "No subordinate ids for alice in /etc/subuid");
-  EXPECT_NE(none.error().hint().find("usermod --add-subuids 165536-231071 --add-subgids 165536-231071 alice"), std::string::npos)
+  EXPECT_NE(none.error().hint().find(
+                "usermod --add-subuids 165536-231071 --add-subgids 165536-231071 alice"),
+            std::string::npos)
       << none.error().hint();
-  EXPECT_EQ(find("alice:100000:1000\n").error().message(), "Only 1000 subordinate ids for alice in /etc/subuid");
+  EXPECT_EQ(find("alice:100000:1000\n").error().message(),
+            "Only 1000 subordinate ids for alice in /etc/subuid");
 }
 
 TEST(IdMap, AnOverlapWithAnotherUserIsRefused) {
@@ -40,7 +48,8 @@ TEST(IdMap, AnOverlapWithAnotherUserIsRefused) {
 }
 
 TEST(ExecUser, IsFoundByNameOrIsTheNumberItself) {
-  const std::string passwd = "root:x:0:0::/:/bin/sh\nweb:x:33:44::/:/bin/sh\n1000:x:7:7::/:/bin/sh\n";
+  const std::string passwd =
+      "root:x:0:0::/:/bin/sh\nweb:x:33:44::/:/bin/sh\n1000:x:7:7::/:/bin/sh\n";
   const std::string group = "root:x:0:\nextra:x:77:web,x\nstaff:x:50:\n";
   auto user = *parse_user("web", passwd, group);
   EXPECT_EQ(user.uid, 33u);

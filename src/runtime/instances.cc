@@ -31,7 +31,8 @@ Result<void> end_shim(const InstanceRecord& record) {
   (void)sys::pidfd_signal(pidfd->get(), SIGKILL);
   pollfd ended{pidfd->get(), POLLIN, 0};
   if (::poll(&ended, 1, static_cast<int>(kGone.count())) <= 0)
-    return Error(Errc::timed_out, "the shim of " + record.name + " (process " + std::to_string(record.shim_pid) + ") does not end");
+    return Error(Errc::timed_out, "the shim of " + record.name + " (process " +
+                                      std::to_string(record.shim_pid) + ") does not end");
   reap_orphans();
   return {};
 }
@@ -44,7 +45,8 @@ Result<void> sweep_all(const std::string& nonce, const std::string& name) {
     found = sweep(nonce);
   }
   if (found == 0) return {};
-  return Error(Errc::failed, std::to_string(found) + " processes of " + name + " could not be killed");
+  return Error(Errc::failed,
+               std::to_string(found) + " processes of " + name + " could not be killed");
 }
 
 Result<void> must_be_gone(const std::string& path) {
@@ -79,7 +81,8 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
       found.exit = std::move(*recorded);
     } else if (auto live = connect_shim(folder, *record)) {
       found.live = std::move(*live);
-    } else if (recorded = read_exit(folder, record->nonce); recorded) {  // it ended between the two looks
+    } else if (recorded = read_exit(folder, record->nonce);
+               recorded) {  // it ended between the two looks
       found.exit = std::move(*recorded);
     } else {
       found.exit.reason = live.error().message() + "; the exit status is unknown";

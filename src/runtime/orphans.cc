@@ -16,7 +16,8 @@ constexpr char kShimName[] = "locald-shim";
 }  // namespace
 
 Result<void> become_subreaper() {
-  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Error::from_errno(errno, "prctl PR_SET_CHILD_SUBREAPER");
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+    return Error::from_errno(errno, "prctl PR_SET_CHILD_SUBREAPER");
   return {};
 }
 
@@ -29,8 +30,8 @@ void reap_orphans() {
     if (of < 0 || of == session) break;
     ::waitpid(info.si_pid, nullptr, WNOHANG);
   }
-  // The first is another thread's, and hides those behind it. Only now is every child looked at: with
-  // 200 services that is 200 files of /proc, each time.
+  // The first is another thread's, and hides those behind it. Only now is every child looked at:
+  // with 200 services that is 200 files of /proc, each time.
   each_child(::getpid(), [&](pid_t pid) {
     const auto stat = process_stat(pid);
     if (stat && stat->state == 'Z' && stat->session != session) ::waitpid(pid, nullptr, WNOHANG);

@@ -23,7 +23,8 @@ using Clock = std::chrono::steady_clock;
 /// Beyond the probe's own timeout: the shim is killing what it had started.
 constexpr milliseconds kGrace{3000};
 
-Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec spec, const std::string& process, int join_fd,
+Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec spec,
+                                              const std::string& process, int join_fd,
                                               milliseconds timeout, const std::stop_token& stop) {
   spec.set(shim::kKeyId, "probe").set(shim::kKeyNonce, "probe");
   spec.set(shim::kKeyTimeout, static_cast<std::uint64_t>(timeout.count()));
@@ -32,7 +33,9 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
   auto [ours, theirs] = TRY(sys::socketpair(SOCK_STREAM));
   SpawnOptions options;
   options.argv = {shim, shim::kModeProbe};
-  options.fds = {{spec_fd.get(), shim::kShimSpec}, {process_fd.get(), shim::kShimFolder}, {theirs.get(), shim::kShimControl}};
+  options.fds = {{spec_fd.get(), shim::kShimSpec},
+                 {process_fd.get(), shim::kShimFolder},
+                 {theirs.get(), shim::kShimControl}};
   if (join_fd >= 0) options.fds.emplace_back(join_fd, shim::kShimJoin);
   Child first = TRY(spawn(options));
   theirs.reset();
@@ -46,7 +49,8 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
     pollfd fds[2] = {{ours.get(), POLLIN, 0}, {cancelled.get(), POLLIN, 0}};
-    if (left <= 0) return Error(Errc::timed_out, "no end after " + std::to_string(timeout.count()) + " ms");
+    if (left <= 0)
+      return Error(Errc::timed_out, "no end after " + std::to_string(timeout.count()) + " ms");
     if (::poll(fds, 2, static_cast<int>(left)) < 0) continue;
     if (fds[1].revents != 0) return Error(Errc::cancelled, "cancelled");  // closing `ours` kills it
     if (fds[0].revents == 0) continue;
@@ -61,14 +65,17 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
   std::memcpy(&reply, answer.data(), sizeof reply);
   std::string text = answer.substr(sizeof reply);
   if (reply.never_ran != 0) return ProcessRuntime::ProbeResult{reply.code, std::move(text)};
-  if (reply.code < 0) return Error(Errc::timed_out, "no end after " + std::to_string(timeout.count()) + " ms");
+  if (reply.code < 0)
+    return Error(Errc::timed_out, "no end after " + std::to_string(timeout.count()) + " ms");
   return ProcessRuntime::ProbeResult{reply.code, std::move(text)};
 }
 
 }  // namespace
 
-Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe(const std::string& target_instance, const ExecSpec& command,
-                                                          milliseconds timeout, const std::stop_token& stop) {
+Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe(const std::string& target_instance,
+                                                          const ExecSpec& command,
+                                                          milliseconds timeout,
+                                                          const std::stop_token& stop) {
   TRY(impl_->check_runc());
   const ExecTarget target = TRY(impl_->exec_target(target_instance));
   oci::spec::Process process = TRY(exec_process(target, command));
@@ -81,10 +88,12 @@ Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe(const std::string& tar
       .set(shim::kKeyRunDir, impl_->options.paths.instance(target_instance))
       .set(shim::kKeyTarget, target_instance)
       .flag(shim::kKeyUserns, target.in_user_namespace);
-  return run_probe(impl_->options.shim, std::move(spec), process.to_json().dump(), target.shim_pidfd.get(), timeout, stop);
+  return run_probe(impl_->options.shim, std::move(spec), process.to_json().dump(),
+                   target.shim_pidfd.get(), timeout, stop);
 }
 
-Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe_host(const HostProcess& command, milliseconds timeout,
+Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe_host(const HostProcess& command,
+                                                               milliseconds timeout,
                                                                const std::stop_token& stop) {
   if (command.argv.empty()) return Error(Errc::invalid_input, "no command");
   ShimSpec spec = host_spec(command, "probe");

@@ -23,7 +23,9 @@ namespace locald::runtime {
 namespace {
 
 void put_env(std::vector<std::string>& env, const std::string& name, const std::string& value) {
-  std::erase_if(env, [&](const std::string& pair) { return pair.compare(0, name.size() + 1, name + "=") == 0; });
+  std::erase_if(env, [&](const std::string& pair) {
+    return pair.compare(0, name.size() + 1, name + "=") == 0;
+  });
   env.push_back(name + "=" + value);
 }
 
@@ -57,15 +59,18 @@ ShimSpec host_spec(const HostProcess& process, const std::string& nonce) {
   spec.set(shim::kKeyCwd, process.cwd.empty() ? "/" : process.cwd);
   spec.set(shim::kKeyUmask, process.umask);
   for (const auto& [resource, limit] : process.rlimits)
-    spec.set(shim::kKeyRlimit,
-             std::to_string(resource) + ":" + std::to_string(limit.rlim_cur) + ":" + std::to_string(limit.rlim_max));
+    spec.set(shim::kKeyRlimit, std::to_string(resource) + ":" + std::to_string(limit.rlim_cur) +
+                                   ":" + std::to_string(limit.rlim_max));
   return spec;
 }
 
-ProcessRuntime::ProcessRuntime(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+ProcessRuntime::ProcessRuntime(Options options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
 ProcessRuntime::~ProcessRuntime() = default;
 
-std::string ProcessRuntime::bundle_dir(const InstanceSpec& instance) const { return impl_->options.paths.bundle(instance.id); }
+std::string ProcessRuntime::bundle_dir(const InstanceSpec& instance) const {
+  return impl_->options.paths.bundle(instance.id);
+}
 
 Result<void> ProcessRuntime::Impl::check_runc() const {
   if (!options.runc.empty() && ::access(options.runc.c_str(), X_OK) == 0) return {};
@@ -74,9 +79,11 @@ Result<void> ProcessRuntime::Impl::check_runc() const {
       .with_hint("sudo apt-get install runc, or set `runtime` in locald's config.toml");
 }
 
-Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSpec& instance, const HostProcess& process) {
+Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSpec& instance,
+                                                                const HostProcess& process) {
   TRY(check_id(instance));
-  if (process.argv.empty() || process.argv[0].empty()) return Error(Errc::invalid_input, instance.name + ": no command");
+  if (process.argv.empty() || process.argv[0].empty())
+    return Error(Errc::invalid_input, instance.name + ": no command");
   const Paths& paths = impl_->options.paths;
   TRY(make_instance_folder(paths, instance.id));
   auto handle = launch_shim({.instance = instance,
@@ -91,7 +98,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSp
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
 }
 
-Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const InstanceSpec& instance, ContainerBundle bundle) {
+Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const InstanceSpec& instance,
+                                                                       ContainerBundle bundle) {
   const Paths& paths = impl_->options.paths;
   auto start = [&]() -> Result<std::unique_ptr<ShimHandle>> {
     TRY(check_id(instance));
@@ -101,7 +109,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
     oci::RuntimeSpec& config = bundle.config;
     if (!config.process) return Error(Errc::invalid_input, "the bundle says no process");
     config.process->terminal = instance.tty;
-    if (instance.tty) config.process->console_size = oci::spec::ConsoleSize{instance.rows, instance.columns};
+    if (instance.tty)
+      config.process->console_size = oci::spec::ConsoleSize{instance.rows, instance.columns};
     put_env(config.process->env, "LOCALD_INSTANCE", instance.nonce);
     if (!config.linux_) config.linux_.emplace();
     // A flat name: runc makes it in every hierarchy, and clean() takes it away again.
@@ -116,7 +125,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
         .set(shim::kKeyRunDir, paths.instance(instance.id))
         .set(shim::kKeyBundle, bundle.dir)
         .flag(shim::kKeyUserns, userns >= 0);
-    if (bundle.stop_signal != 0) spec.set(shim::kKeyStopSignal, static_cast<std::uint64_t>(bundle.stop_signal));
+    if (bundle.stop_signal != 0)
+      spec.set(shim::kKeyStopSignal, static_cast<std::uint64_t>(bundle.stop_signal));
     if (!bundle.rootfs.lowers.empty())
       spec.set(shim::kKeyLowerBase, bundle.rootfs.lower_base)
           .list(shim::kKeyLower, bundle.rootfs.lowers)
@@ -137,7 +147,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
 }
 
-Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& instance, const std::string& target_instance,
+Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& instance,
+                                                            const std::string& target_instance,
                                                             const ExecSpec& command) {
   TRY(check_id(instance));
   TRY(impl_->check_runc());

@@ -50,15 +50,16 @@ std::optional<ProcessStat> process_stat(pid_t pid) {
   const std::size_t open = text->find('(');
   const std::string name = text->substr(open + 1, paren - open - 1);
   auto number = [&](std::size_t i) { return parse_u64(fields[i]).value_or(0); };
-  return ProcessStat{name, fields[0].empty() ? '?' : fields[0][0], static_cast<pid_t>(number(1)), static_cast<pid_t>(number(3)),
-                     number(19)};
+  return ProcessStat{name, fields[0].empty() ? '?' : fields[0][0], static_cast<pid_t>(number(1)),
+                     static_cast<pid_t>(number(3)), number(19)};
 }
 
 Result<UniqueFd> open_process(pid_t pid, std::uint64_t start_time) {
   UniqueFd fd = TRY(sys::pidfd_open(pid));
   const auto stat = process_stat(pid);  // after the open: a match proves what the descriptor is
   if (!stat || stat->start_time != start_time)
-    return Error(Errc::not_found, "process " + std::to_string(pid) + " has ended; the number belongs to another");
+    return Error(Errc::not_found,
+                 "process " + std::to_string(pid) + " has ended; the number belongs to another");
   return fd;
 }
 
@@ -70,7 +71,9 @@ void each_process(const std::function<void(pid_t)>& visit) {
   const uid_t uid = ::geteuid();
   each_number("/proc", [&](pid_t pid) {
     struct stat st {};
-    if (uid != 0 && (::stat(("/proc/" + std::to_string(pid)).c_str(), &st) != 0 || st.st_uid != uid)) return;
+    if (uid != 0 &&
+        (::stat(("/proc/" + std::to_string(pid)).c_str(), &st) != 0 || st.st_uid != uid))
+      return;
     visit(pid);
   });
 }
@@ -89,7 +92,8 @@ bool environment_has(pid_t pid, const std::string& pair) {
   const auto text = read_proc("/proc/" + std::to_string(pid) + "/environ", 4u << 20);
   if (!text) return false;
   const std::string wanted = pair + '\0';
-  for (std::size_t at = text->find(wanted); at != std::string::npos; at = text->find(wanted, at + 1))
+  for (std::size_t at = text->find(wanted); at != std::string::npos;
+       at = text->find(wanted, at + 1))
     if (at == 0 || (*text)[at - 1] == '\0') return true;
   return false;
 }
@@ -97,10 +101,12 @@ bool environment_has(pid_t pid, const std::string& pair) {
 bool kill_tree(pid_t pid, int pidfd) {
   std::vector<pid_t> children;
   each_child(pid, [&](pid_t child) {
-    if (const auto stat = process_stat(child); stat && stat->parent == pid) children.push_back(child);
+    if (const auto stat = process_stat(child); stat && stat->parent == pid)
+      children.push_back(child);
   });
   pollfd ended{pidfd, POLLIN, 0};
-  if (::poll(&ended, 1, 0) != 0) return false;  // the number may have been another's when its children were listed
+  if (::poll(&ended, 1, 0) != 0)
+    return false;  // the number may have been another's when its children were listed
   for (const pid_t child : children) kill_tree(child);
   (void)sys::pidfd_signal(pidfd, SIGKILL);
   return true;

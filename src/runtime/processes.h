@@ -21,7 +21,8 @@ struct ProcessStat {
 /// nullopt when there is no such process.
 std::optional<ProcessStat> process_stat(pid_t pid);
 
-/// The process `pid`, if it is the one that started at `start_time`. @return Errc::not_found otherwise.
+/// The process `pid`, if it is the one that started at `start_time`. @return Errc::not_found
+/// otherwise.
 Result<UniqueFd> open_process(pid_t pid, std::uint64_t start_time);
 
 /// Of this boot, as the kernel names it; empty if unreadable.
@@ -37,7 +38,8 @@ bool environment_has(pid_t pid, const std::string& pair);
 
 /// SIGKILL for `pid` and everything below it, leaves first.
 void kill_tree(pid_t pid);
-/// The same for a process that is held by `pidfd`, if it has not ended. @return whether it was there.
+/// The same for a process that is held by `pidfd`, if it has not ended. @return whether it was
+/// there.
 bool kill_tree(pid_t pid, int pidfd);
 
 }  // namespace locald::runtime

@@ -27,7 +27,8 @@ bool Attached::next(FrameHeader& header, std::string& body, milliseconds limit) 
       }
     }
     if (ended || !fd_) return false;
-    const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left =
+        std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     if (left <= 0) return false;
     pollfd readable{fd_.get(), POLLIN, 0};
     if (::poll(&readable, 1, static_cast<int>(left)) <= 0) return false;

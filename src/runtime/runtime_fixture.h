@@ -43,12 +43,15 @@ struct Watched {
 class RuntimeTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = (::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + std::string("/locald-rt-XXXXXX");
+    std::string pattern =
+        (::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + std::string("/locald-rt-XXXXXX");
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     home_ = pattern;
-    paths_ = *Paths::from_env([&](const std::string& name) -> std::optional<std::string> {
-      return name == "LOCALD_HOME" ? std::optional(home_) : std::nullopt;
-    }, ::getuid());
+    paths_ = *Paths::from_env(
+        [&](const std::string& name) -> std::optional<std::string> {
+          return name == "LOCALD_HOME" ? std::optional(home_) : std::nullopt;
+        },
+        ::getuid());
     ASSERT_TRUE(paths_->create());
     shim_ = *find_own_program("locald-shim");
     ASSERT_TRUE(become_subreaper());
@@ -66,7 +69,9 @@ class RuntimeTest : public testing::Test {
 
   std::unique_ptr<ProcessRuntime> make_runtime() {
     return std::make_unique<ProcessRuntime>(ProcessRuntime::Options{
-        .paths = *paths_, .shim = shim_, .runc = "/usr/sbin/runc", .user_namespace = [this] { return userns_->fd(); }});
+        .paths = *paths_, .shim = shim_, .runc = "/usr/sbin/runc", .user_namespace = [this] {
+          return userns_->fd();
+        }});
   }
 
   InstanceSpec instance(const std::string& name) {
@@ -80,7 +85,9 @@ class RuntimeTest : public testing::Test {
   }
 
   HostProcess shell(const std::string& script) {
-    return {.argv = {"sh", "-c", script}, .env = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/"}, .cwd = home_};
+    return {.argv = {"sh", "-c", script},
+            .env = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/"},
+            .cwd = home_};
   }
 
   std::unique_ptr<Watched> watch(InstanceSpec spec, std::unique_ptr<ServiceHandle> handle) {
@@ -88,7 +95,8 @@ class RuntimeTest : public testing::Test {
     watched->spec = std::move(spec);
     watched->handle = std::move(handle);
     Watched* w = watched.get();
-    w->handle->listen(loop_, {.started = [w](int pid) { w->pid = pid; }, .exited = [w](const ExitStatus& e) { w->exit = e; }});
+    w->handle->listen(loop_, {.started = [w](int pid) { w->pid = pid; },
+                              .exited = [w](const ExitStatus& e) { w->exit = e; }});
     return watched;
   }
 
@@ -149,7 +157,8 @@ class RuntimeTest : public testing::Test {
 /// A client of the control socket, as the CLI is one.
 class Attached {
  public:
-  Attached(const std::string& socket, const std::string& nonce, AttachRole role = AttachRole::attach) {
+  Attached(const std::string& socket, const std::string& nonce,
+           AttachRole role = AttachRole::attach) {
     auto fd = sys::unix_connect(socket);
     EXPECT_TRUE(fd) << (fd ? "" : fd.error().text());
     if (!fd) return;
@@ -186,7 +195,8 @@ class Attached {
     const auto deadline = std::chrono::steady_clock::now() + limit;
     FrameHeader header{};
     std::string body;
-    while (!ended && std::chrono::steady_clock::now() < deadline) next(header, body, milliseconds(200));
+    while (!ended && std::chrono::steady_clock::now() < deadline)
+      next(header, body, milliseconds(200));
     return ended;
   }
 

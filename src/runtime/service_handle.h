@@ -29,8 +29,9 @@ struct ExitStatus {
 class ServiceHandle {
  public:
   struct Events {
-    std::function<void(int pid)> started;          ///< at most once
-    std::function<void(const ExitStatus&)> exited; ///< exactly once, last: the tree is gone, the log complete
+    std::function<void(int pid)> started;  ///< at most once
+    std::function<void(const ExitStatus&)>
+        exited;  ///< exactly once, last: the tree is gone, the log complete
   };
 
   virtual ~ServiceHandle() = default;
@@ -40,9 +41,9 @@ class ServiceHandle {
 
   virtual const std::string& instance() const = 0;  ///< the short id
   virtual const std::string& nonce() const = 0;
-  virtual std::string control_socket() const = 0;   ///< what a client attaches to
-  virtual int shim_pid() const = 0;                 ///< the host's numbers
-  virtual int pid() const = 0;                      ///< 0 until started
+  virtual std::string control_socket() const = 0;  ///< what a client attaches to
+  virtual int shim_pid() const = 0;                ///< the host's numbers
+  virtual int pid() const = 0;                     ///< 0 until started
   /// When the process began to run, also under an earlier server; the epoch while unknown.
   virtual std::chrono::system_clock::time_point started_at() const { return {}; }
 

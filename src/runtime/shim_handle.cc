@@ -19,13 +19,15 @@ namespace locald::runtime {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds kShimPatience{12'000};  // above what it takes itself to kill what cannot die (shim/session.cc)
+constexpr milliseconds kShimPatience{
+    12'000};  // above what it takes itself to kill what cannot die (shim/session.cc)
 constexpr milliseconds kSweepPause{5};
 constexpr int kSweeps = 400;  // 2 s
 
 std::chrono::system_clock::time_point wall(std::uint64_t ns) {
   return std::chrono::system_clock::time_point(
-      std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::nanoseconds(ns)));
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::nanoseconds(ns)));
 }
 
 ExitStatus from_frame(const FrameExit& frame, std::string text, bool never_ran) {
@@ -42,16 +44,21 @@ ExitStatus from_frame(const FrameExit& frame, std::string text, bool never_ran) 
 /// How the shim itself ended, as far as its parent can know.
 std::string death_of(int pidfd) {
   siginfo_t info{};
-  if (pidfd < 0 || ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+  if (pidfd < 0 ||
+      ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info,
+               WEXITED | WNOHANG) != 0 ||
+      info.si_pid == 0)
     return "its shim was killed";
-  if (info.si_code == CLD_EXITED) return "its shim ended with code " + std::to_string(info.si_status);
+  if (info.si_code == CLD_EXITED)
+    return "its shim ended with code " + std::to_string(info.si_status);
   return "its shim was killed by signal " + std::to_string(info.si_status);
 }
 
 }  // namespace
 
 Result<ExitStatus> read_exit(const std::string& folder, const std::string& nonce) {
-  const Json doc = TRY(Json::parse(TRY(read_file(folder + "/" + shim::kExitFile, 64 << 10))).context(folder + "/exit.json"));
+  const Json doc = TRY(Json::parse(TRY(read_file(folder + "/" + shim::kExitFile, 64 << 10)))
+                           .context(folder + "/exit.json"));
   if (doc["format"].as_int() != 1 || doc["nonce"].as_string() != nonce)
     return Error(Errc::not_found, folder + "/exit.json is of another instance or version");
   ExitStatus status;
@@ -66,9 +73,12 @@ Result<ExitStatus> read_exit(const std::string& folder, const std::string& nonce
 
 ShimHandle::~ShimHandle() = default;
 
-std::string ShimHandle::control_socket() const { return identity_.folder + "/" + shim::kControlSocket; }
+std::string ShimHandle::control_socket() const {
+  return identity_.folder + "/" + shim::kControlSocket;
+}
 
-Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, UniqueFd control, milliseconds limit) {
+Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, UniqueFd control,
+                                                     milliseconds limit) {
   std::unique_ptr<ShimHandle> handle(new ShimHandle(std::move(identity)));
   handle->control_ = std::move(control);
   const auto deadline = std::chrono::steady_clock::now() + limit;
@@ -76,13 +86,15 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
     FrameHeader header{};
     std::string body;
     if (handle->next(header, body)) {
-      if (header.type == static_cast<std::uint8_t>(Frame::failed) && body.size() >= sizeof(FrameExit))
+      if (header.type == static_cast<std::uint8_t>(Frame::failed) &&
+          body.size() >= sizeof(FrameExit))
         return Error(Errc::failed, body.substr(sizeof(FrameExit)));
       FrameStatus status{};
       if (header.type != static_cast<std::uint8_t>(Frame::status) || body.size() != sizeof status)
         return Error(Errc::failed, "the shim said something unexpected first");
       std::memcpy(&status, body.data(), sizeof status);
-      if (status.version != kAttachVersion) return Error(Errc::unsupported, "the shim is of another version");
+      if (status.version != kAttachVersion)
+        return Error(Errc::unsupported, "the shim is of another version");
       handle->shim_pid_ = status.shim_pid;
       handle->take_status(status);
       auto pidfd = sys::pidfd_open(status.shim_pid);
@@ -91,11 +103,15 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
       if (pidfd && ::poll(&peer, 1, 0) == 0) handle->pidfd_ = std::move(*pidfd);
       return handle;
     }
-    const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-    if (left <= 0) return Error(Errc::timed_out, "the shim did not answer within " + std::to_string(limit.count()) + " ms");
+    const auto left =
+        std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    if (left <= 0)
+      return Error(Errc::timed_out,
+                   "the shim did not answer within " + std::to_string(limit.count()) + " ms");
     pollfd readable{handle->control_.get(), POLLIN, 0};
     if (::poll(&readable, 1, static_cast<int>(left)) <= 0) continue;
-    if (!TRY(handle->receive())) return Error(Errc::failed, "the shim ended before it had taken over");
+    if (!TRY(handle->receive()))
+      return Error(Errc::failed, "the shim ended before it had taken over");
   }
 }
 
@@ -168,7 +184,8 @@ void ShimHandle::on_readable() {
         if (events_.started) events_.started(pid_);
         if (alive.expired()) return;
       }
-    } else if ((type == Frame::exited || type == Frame::failed) && body.size() >= sizeof(FrameExit)) {
+    } else if ((type == Frame::exited || type == Frame::failed) &&
+               body.size() >= sizeof(FrameExit)) {
       FrameExit exit{};
       std::memcpy(&exit, body.data(), sizeof exit);
       return report(from_frame(exit, body.substr(sizeof exit), type == Frame::failed));
@@ -201,14 +218,18 @@ void ShimHandle::sweep_and_report(int attempts_left) {
   if (main_pidfd_ && kill_tree(pid_, main_pidfd_.get())) ++found;
   if (identity_.host || identity_.exec) found += sweep(identity_.nonce);
   if (found > 0 && attempts_left > 0) {
-    timer_ = loop_->after(kSweepPause, [this, attempts_left] { sweep_and_report(attempts_left - 1); });
+    timer_ =
+        loop_->after(kSweepPause, [this, attempts_left] { sweep_and_report(attempts_left - 1); });
     return;
   }
-  if (auto recorded = read_exit(identity_.folder, identity_.nonce)) return report(std::move(*recorded));
+  if (auto recorded = read_exit(identity_.folder, identity_.nonce))
+    return report(std::move(*recorded));
   ExitStatus unknown;
   unknown.ended_at = std::chrono::system_clock::now();
-  unknown.reason = death_ + (identity_.exec ? ", or its container ended" : "") + "; the exit status is unknown";
-  if (found > 0) unknown.reason += "; " + std::to_string(found) + " of its processes could not be killed";
+  unknown.reason =
+      death_ + (identity_.exec ? ", or its container ended" : "") + "; the exit status is unknown";
+  if (found > 0)
+    unknown.reason += "; " + std::to_string(found) + " of its processes could not be killed";
   report(std::move(unknown));
 }
 
@@ -217,7 +238,9 @@ void ShimHandle::report(ExitStatus status) {
   control_watch_.reset();
   pidfd_watch_.reset();
   timer_.reset();
-  if (pidfd_) (void)::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), nullptr, WEXITED | WNOHANG);
+  if (pidfd_)
+    (void)::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), nullptr,
+                   WEXITED | WNOHANG);
   auto exited = std::move(events_.exited);  // it may destroy us
   if (exited) exited(status);
 }
@@ -229,9 +252,11 @@ Result<void> ShimHandle::send(Frame type, const void* data, std::size_t size) {
   std::memcpy(message, &header, sizeof header);
   std::memcpy(message + sizeof header, data, size);
   const auto wanted = static_cast<ssize_t>(sizeof header + size);
-  const ssize_t n = ::send(control_.get(), message, static_cast<std::size_t>(wanted), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t n = ::send(control_.get(), message, static_cast<std::size_t>(wanted),
+                           MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n == wanted) return {};
-  if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) return Error(Errc::not_found, identity_.id + " has ended");
+  if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+    return Error(Errc::not_found, identity_.id + " has ended");
   return Error::from_errno(n < 0 ? errno : EAGAIN, "tell the shim of " + identity_.id);
 }
 
@@ -241,7 +266,8 @@ Result<void> ShimHandle::signal(int number) {
 }
 
 Result<void> ShimHandle::stop(int signal, milliseconds timeout) {
-  const FrameStop frame{signal, static_cast<std::uint32_t>(timeout.count() < 0 ? 0 : timeout.count())};
+  const FrameStop frame{signal,
+                        static_cast<std::uint32_t>(timeout.count() < 0 ? 0 : timeout.count())};
   TRY(send(Frame::stop, &frame, sizeof frame));
   // A shim does this within the time it was given and its own limit for killing. One that does not
   // is stopped itself (SIGSTOP, a debugger): its death ends what it holds.

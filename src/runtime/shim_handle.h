@@ -23,7 +23,8 @@ class ShimHandle final : public ServiceHandle {
  public:
   /// Waits for the shim's first frame on `control`.
   /// @return the error of the `failed` frame where the shim could not take over; Errc::timed_out.
-  static Result<std::unique_ptr<ShimHandle>> take(ShimIdentity identity, UniqueFd control, std::chrono::milliseconds limit);
+  static Result<std::unique_ptr<ShimHandle>> take(ShimIdentity identity, UniqueFd control,
+                                                  std::chrono::milliseconds limit);
 
   ~ShimHandle() override;
   void listen(EventLoop& loop, Events events) override;

@@ -60,10 +60,14 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
   auto [ours, theirs] = TRY(sys::socketpair(SOCK_STREAM));
   SpawnOptions spawn_options;
   spawn_options.argv = {launch.shim, shim::kModeRun, i.name};
-  spawn_options.fds = {{spec.get(), shim::kShimSpec}, {folder.get(), shim::kShimFolder}, {theirs.get(), shim::kShimControl}};
+  spawn_options.fds = {{spec.get(), shim::kShimSpec},
+                       {folder.get(), shim::kShimFolder},
+                       {theirs.get(), shim::kShimControl}};
   if (log) spawn_options.fds.emplace_back(log.get(), shim::kShimLog);
   if (launch.join_fd >= 0) spawn_options.fds.emplace_back(launch.join_fd, shim::kShimJoin);
-  Child first = TRY(spawn(spawn_options).context("start the shim").hint("reinstall locald: it needs " + launch.shim));
+  Child first = TRY(spawn(spawn_options)
+                        .context("start the shim")
+                        .hint("reinstall locald: it needs " + launch.shim));
   theirs.reset();
   ShimIdentity identity{i.id, i.nonce, launch.folder, launch.kind == "host", launch.kind == "exec"};
   auto handle = ShimHandle::take(std::move(identity), std::move(ours), kTakeOver);
@@ -88,10 +92,14 @@ Result<InstanceRecord> read_instance(const std::string& folder) {
   return record;
 }
 
-Result<std::unique_ptr<ShimHandle>> connect_shim(const std::string& folder, const InstanceRecord& record) {
-  if (record.boot_id != boot_id()) return Error(Errc::not_found, record.name + ": the machine has been started anew");
-  const UniqueFd proof = TRY(open_process(record.shim_pid, record.shim_start).context("the shim of " + record.name));
-  UniqueFd socket = TRY(sys::unix_connect(folder + "/" + shim::kControlSocket).context("the shim of " + record.name));
+Result<std::unique_ptr<ShimHandle>> connect_shim(const std::string& folder,
+                                                 const InstanceRecord& record) {
+  if (record.boot_id != boot_id())
+    return Error(Errc::not_found, record.name + ": the machine has been started anew");
+  const UniqueFd proof =
+      TRY(open_process(record.shim_pid, record.shim_start).context("the shim of " + record.name));
+  UniqueFd socket = TRY(
+      sys::unix_connect(folder + "/" + shim::kControlSocket).context("the shim of " + record.name));
   struct {
     FrameHeader header;
     FrameHello hello;
@@ -100,9 +108,12 @@ Result<std::unique_ptr<ShimHandle>> connect_shim(const std::string& folder, cons
   hello.header = {sizeof hello.hello, static_cast<std::uint8_t>(Frame::hello), {}};
   hello.hello.version = kAttachVersion;
   hello.hello.role = AttachRole::control;
-  std::memcpy(hello.hello.nonce, record.nonce.data(), std::min(record.nonce.size(), sizeof hello.hello.nonce));
-  TRY(sys::write_all(socket.get(), std::string_view(reinterpret_cast<const char*>(&hello), sizeof hello)));
-  ShimIdentity identity{record.id, record.nonce, folder, record.kind == "host", record.kind == "exec"};
+  std::memcpy(hello.hello.nonce, record.nonce.data(),
+              std::min(record.nonce.size(), sizeof hello.hello.nonce));
+  TRY(sys::write_all(socket.get(),
+                     std::string_view(reinterpret_cast<const char*>(&hello), sizeof hello)));
+  ShimIdentity identity{record.id, record.nonce, folder, record.kind == "host",
+                        record.kind == "exec"};
   auto handle = TRY(ShimHandle::take(std::move(identity), std::move(socket), kHello));
   if (handle->shim_pid() != record.shim_pid)
     return Error(Errc::not_found, record.name + ": another process answers at its control socket");

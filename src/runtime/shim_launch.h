@@ -9,17 +9,19 @@
 
 namespace locald::runtime {
 
-/// One shim to be started: its folder svc/<id> stands, the spec lacks only what all instances share.
+/// One shim to be started: its folder svc/<id> stands, the spec lacks only what all instances
+/// share.
 struct ShimLaunch {
   const InstanceSpec& instance;
   std::string kind;    ///< "host", "container", "exec"
   std::string shim;    ///< path of locald-shim
   std::string folder;  ///< svc/<id>
   ShimSpec spec;
-  int join_fd = -1;    ///< user namespace or pidfd, see shim/protocol.h; borrowed
+  int join_fd = -1;  ///< user namespace or pidfd, see shim/protocol.h; borrowed
 };
 
-/// Starts the shim and waits until it has taken over. On error no process of it is left; the folder is the caller's.
+/// Starts the shim and waits until it has taken over. On error no process of it is left; the folder
+/// is the caller's.
 Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch);
 
 /// instance.json, read back.
@@ -32,6 +34,7 @@ Result<InstanceRecord> read_instance(const std::string& folder);
 
 /// Connects to the shim of a record as the server, proven by boot id, start time and nonce.
 /// @return Errc::not_found when it has ended.
-Result<std::unique_ptr<ShimHandle>> connect_shim(const std::string& folder, const InstanceRecord& record);
+Result<std::unique_ptr<ShimHandle>> connect_shim(const std::string& folder,
+                                                 const InstanceRecord& record);
 
 }  // namespace locald::runtime

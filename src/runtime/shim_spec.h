@@ -13,7 +13,9 @@ namespace locald::runtime {
 class ShimSpec {
  public:
   ShimSpec& set(std::string_view key, std::string_view value);
-  ShimSpec& set(std::string_view key, std::uint64_t value) { return set(key, std::to_string(value)); }
+  ShimSpec& set(std::string_view key, std::uint64_t value) {
+    return set(key, std::to_string(value));
+  }
   ShimSpec& flag(std::string_view key, bool on) { return on ? set(key, "1") : *this; }
   ShimSpec& list(std::string_view key, const std::vector<std::string>& values);
 

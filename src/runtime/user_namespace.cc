@@ -36,7 +36,9 @@ struct IdMap {
 
   std::string id() const {
     if (kind == IdMapKind::single) return "single";
-    auto text = [](const SubidRange& r) { return std::to_string(r.start) + ":" + std::to_string(r.count); };
+    auto text = [](const SubidRange& r) {
+      return std::to_string(r.start) + ":" + std::to_string(r.count);
+    };
     return uids == gids ? text(uids) : text(uids) + "/" + text(gids);
   }
 };
@@ -50,16 +52,20 @@ std::string own_name() {
 Result<std::string> find_helper(const std::string& name) {
   const auto path = find_program(name, kPath);
   if (!path) {
-    return Error(Errc::not_found, "`" + name + "` not found").with_hint("sudo apt-get install uidmap (Fedora: shadow-utils)");
+    return Error(Errc::not_found, "`" + name + "` not found")
+        .with_hint("sudo apt-get install uidmap (Fedora: shadow-utils)");
   }
   struct stat st {};
   struct statvfs fs {};
-  const bool setuid = ::stat(path->c_str(), &st) == 0 && (st.st_mode & S_ISUID) != 0 && st.st_uid == 0;
+  const bool setuid =
+      ::stat(path->c_str(), &st) == 0 && (st.st_mode & S_ISUID) != 0 && st.st_uid == 0;
   const bool nosuid = ::statvfs(path->c_str(), &fs) == 0 && (fs.f_flag & ST_NOSUID) != 0;
   std::array<char, 64> capability{};
-  const bool caps = ::syscall(SYS_getxattr, path->c_str(), "security.capability", capability.data(), capability.size()) > 0;
+  const bool caps = ::syscall(SYS_getxattr, path->c_str(), "security.capability", capability.data(),
+                              capability.size()) > 0;
   if ((!setuid && !caps) || nosuid)
-    return Error(Errc::denied, *path + " is not setuid root and has no cap_setuid (or lies on a nosuid mount)")
+    return Error(Errc::denied,
+                 *path + " is not setuid root and has no cap_setuid (or lies on a nosuid mount)")
         .with_hint("sudo apt-get install --reinstall uidmap");
   return *path;
 }
@@ -68,7 +74,9 @@ Result<IdMap> full_map() {
   IdMap map;
   map.kind = IdMapKind::subuid;
   const std::string name = own_name();
-  auto read = [](const char* file) { return parse_subids(read_file(file).value_or(std::string())); };
+  auto read = [](const char* file) {
+    return parse_subids(read_file(file).value_or(std::string()));
+  };
   map.uids = TRY(find_subids(read("/etc/subuid"), name, ::getuid(), "/etc/subuid"));
   map.gids = TRY(find_subids(read("/etc/subgid"), name, ::getuid(), "/etc/subgid"));
   return map;
@@ -76,8 +84,14 @@ Result<IdMap> full_map() {
 
 Result<void> run_helper(const std::string& path, int pid, unsigned own, const SubidRange& range) {
   SpawnOptions options;
-  options.argv = {path, std::to_string(pid), "0", std::to_string(own), "1",
-                  "1",  std::to_string(range.start), std::to_string(range.count)};
+  options.argv = {path,
+                  std::to_string(pid),
+                  "0",
+                  std::to_string(own),
+                  "1",
+                  "1",
+                  std::to_string(range.start),
+                  std::to_string(range.count)};
   options.env = {std::string("PATH=") + kPath};
   const Output output = TRY(run_program(options, seconds(10)));
   if (output.exit.ok()) return {};
@@ -91,18 +105,30 @@ Result<void> write_proc(const std::string& path, const std::string& text) {
 
 /// E-USERNS-MAX, -CLONE, -APPARMOR: why the kernel said no.
 Error explain(int err, const std::string& step, const std::string& shim) {
-  auto sysctl = [](const char* path) { return std::string(trim(read_file(path).value_or(std::string()))); };
+  auto sysctl = [](const char* path) {
+    return std::string(trim(read_file(path).value_or(std::string())));
+  };
   if (sysctl("/proc/sys/user/max_user_namespaces") == "0")
-    return Error(Errc::denied, "User namespaces are disabled (user.max_user_namespaces=0). Containers need them")
-        .with_hint("echo 'user.max_user_namespaces=28633' | sudo tee /etc/sysctl.d/51-locald.conf && sudo sysctl --system");
+    return Error(Errc::denied,
+                 "User namespaces are disabled (user.max_user_namespaces=0). Containers need them")
+        .with_hint(
+            "echo 'user.max_user_namespaces=28633' | sudo tee /etc/sysctl.d/51-locald.conf && sudo "
+            "sysctl --system");
   if (sysctl("/proc/sys/kernel/unprivileged_userns_clone") == "0")
-    return Error(Errc::denied, "This kernel forbids unprivileged user namespaces (kernel.unprivileged_userns_clone=0)")
-        .with_hint("echo 'kernel.unprivileged_userns_clone=1' | sudo tee /etc/sysctl.d/51-locald.conf && sudo sysctl --system");
+    return Error(Errc::denied,
+                 "This kernel forbids unprivileged user namespaces "
+                 "(kernel.unprivileged_userns_clone=0)")
+        .with_hint(
+            "echo 'kernel.unprivileged_userns_clone=1' | sudo tee /etc/sysctl.d/51-locald.conf && "
+            "sudo sysctl --system");
   if (sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1")
-    return Error(Errc::denied, "AppArmor stops " + shim + " from using its user namespace (" + step + ": " + std::strerror(err) +
+    return Error(Errc::denied, "AppArmor stops " + shim + " from using its user namespace (" +
+                                   step + ": " + std::strerror(err) +
                                    "; kernel.apparmor_restrict_unprivileged_userns=1)")
-        .with_hint("give that program an AppArmor profile with `userns,` (flags=(unconfined)), or sudo sysctl -w "
-                   "kernel.apparmor_restrict_unprivileged_userns=0");
+        .with_hint(
+            "give that program an AppArmor profile with `userns,` (flags=(unconfined)), or sudo "
+            "sysctl -w "
+            "kernel.apparmor_restrict_unprivileged_userns=0");
   return Error::from_errno(err, "make a user namespace (" + step + ")");
 }
 
@@ -133,7 +159,8 @@ Result<UniqueFd> make_namespace(const std::string& shim, const IdMap& map) {
     TRY(write_proc(proc + "/uid_map", "0 " + std::to_string(::getuid()) + " 1"));
     TRY(write_proc(proc + "/gid_map", "0 " + std::to_string(::getgid()) + " 1"));
   }
-  return sys::open(proc + "/ns/user", O_RDONLY);  // the holder goes with `holder`, the namespace stays
+  return sys::open(proc + "/ns/user",
+                   O_RDONLY);  // the holder goes with `holder`, the namespace stays
 }
 
 }  // namespace
@@ -159,7 +186,9 @@ Result<void> UserNamespace::make() {
   std::string notice;
   if (!fd) {
     // Without the full map one id still goes far: a container whose all users are one.
-    notice = fd.error().message() + ". Containers run with a single user id until then: images that change to another user fail.";
+    notice = fd.error().message() +
+             ". Containers run with a single user id until then: images that change to another "
+             "user fail.";
     if (!fd.error().hint().empty()) notice += " Fix: " + fd.error().hint();
     map = IdMap{};
     Error first = fd.error();
@@ -199,8 +228,10 @@ Result<void> UserNamespace::adopt(int pid) {
     return Error(Errc::denied, proc + "/ns/user belongs to another user");
   // Its parent must be ours, or it is not one we made but one within it (or ours itself).
   const UniqueFd parent(::ioctl(ns.get(), NS_GET_PARENT));
-  struct stat a {}, b {};
-  if (!parent || ::fstat(parent.get(), &a) != 0 || ::stat("/proc/self/ns/user", &b) != 0 || a.st_ino != b.st_ino)
+  struct stat a {
+  }, b{};
+  if (!parent || ::fstat(parent.get(), &a) != 0 || ::stat("/proc/self/ns/user", &b) != 0 ||
+      a.st_ino != b.st_ino)
     return Error(Errc::denied, proc + "/ns/user is not a child of this user namespace");
   const IdMap map = full_map().value_or(IdMap{});
   auto lines = [](const std::string& text) {

@@ -13,7 +13,9 @@ namespace locald::server {
 
 Api::Api(World world) : world_(std::move(world)) {
   const auto to = [](auto& object, auto member) -> Handler {
-    return [&object, member](const Json& body, const ReplyPtr& reply) { (object.*member)(body, reply); };
+    return [&object, member](const Json& body, const ReplyPtr& reply) {
+      (object.*member)(body, reply);
+    };
   };
   Projects& p = world_.projects;
   handlers_ = {
@@ -48,21 +50,27 @@ Api::Api(World world) : world_(std::move(world)) {
 void Api::handle(const Request& request, const ReplyPtr& reply) {
   const auto it = handlers_.find(request.name);
   if (it == handlers_.end())
-    return reply->error(Error(Errc::not_found, fmt::format("this server ({}) knows no request \"{}\"", ipc::kVersion, request.name))
-                            .with_hint("the server may be older than the command: locald server restart"));
+    return reply->error(
+        Error(Errc::not_found,
+              fmt::format("this server ({}) knows no request \"{}\"", ipc::kVersion, request.name))
+            .with_hint("the server may be older than the command: locald server restart"));
   if (ending_ && request.name != "version" && request.name != "server/status")
-    return reply->error(Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment"));
+    return reply->error(
+        Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment"));
   it->second(request.body, reply);
 }
 
 std::size_t Api::jobs() const { return world_.jobs.unfinished() + world_.launcher.unfinished(); }
 
 void Api::version(const Json&, const ReplyPtr& reply) {
-  reply->result(Json::object({{"version", ipc::kVersion}, {"build", ipc::kBuild}, {"pid", ::getpid()}, {"jobs", jobs()}}));
+  reply->result(Json::object(
+      {{"version", ipc::kVersion}, {"build", ipc::kBuild}, {"pid", ::getpid()}, {"jobs", jobs()}}));
 }
 
 void Api::server_status(const Json&, const ReplyPtr& reply) {
-  const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count();
+  const auto uptime =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_)
+          .count();
   const std::string map = world_.user_namespace.map_id();
   reply->result(Json::object({{"pid", ::getpid()},
                               {"version", ipc::kVersion},
@@ -72,20 +80,22 @@ void Api::server_status(const Json&, const ReplyPtr& reply) {
                               {"services", world_.projects.running_services()},
                               {"containers", world_.containers.running()},
                               {"jobs", jobs()},
-                              {"paths", Json::object({{"data", world_.paths.data()}, {"state", world_.paths.state()}, {"run", world_.paths.run()}})},
+                              {"paths", Json::object({{"data", world_.paths.data()},
+                                                      {"state", world_.paths.state()},
+                                                      {"run", world_.paths.run()}})},
                               {"id_map", map.empty() ? Json() : Json(map)}}));
 }
 
 void Api::server_stop(const Json& body, const ReplyPtr& reply) {
   const auto end = [this, reply] {
-    reply->result(Json::object({{"services_left", world_.projects.running_services() + world_.containers.running()}}));
+    reply->result(Json::object(
+        {{"services_left", world_.projects.running_services() + world_.containers.running()}}));
     world_.end();
   };
   ending_ = true;
   if (!body["all"].as_bool()) return end();
-  world_.projects.bring_all_down([this, end] {
-    world_.containers.stop_all([this, end] { world_.sessions.stop_all(end); });
-  });
+  world_.projects.bring_all_down(
+      [this, end] { world_.containers.stop_all([this, end] { world_.sessions.stop_all(end); }); });
 }
 
 void Api::doctor(const Json&, const ReplyPtr& reply) {
@@ -100,10 +110,15 @@ void Api::doctor(const Json&, const ReplyPtr& reply) {
       [inputs](const std::stop_token& stop) {
         Json checks = Json::array();
         for (const Check& c : run_doctor(inputs, stop))
-          checks.push(Json::object({{"name", c.name}, {"status", to_string(c.status)}, {"message", c.message}, {"hint", c.hint}}));
+          checks.push(Json::object({{"name", c.name},
+                                    {"status", to_string(c.status)},
+                                    {"message", c.message},
+                                    {"hint", c.hint}}));
         return checks;
       },
-      [reply](Json checks) { reply->result(Json::object({{"checks", std::move(checks)}})); });
+      [reply](Json checks) {
+        reply->result(Json::object({{"checks", std::move(checks)}}));
+      });
 }
 
 }  // namespace locald::server

@@ -30,8 +30,8 @@ class Api {
     Images& images;
     RuntimeLauncher& launcher;
     runtime::UserNamespace& user_namespace;
-    std::string runtime_name;         ///< as configured: "runc"
-    std::function<void()> end;        ///< ends the process, once replies are written
+    std::string runtime_name;   ///< as configured: "runc"
+    std::function<void()> end;  ///< ends the process, once replies are written
   };
   explicit Api(World world);
 

@@ -22,17 +22,21 @@ namespace {
 constexpr int kFormat = 1;
 constexpr const char* kProject = "container";  // whose volumes and logs
 
-std::string iso_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+std::string iso_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
 
 std::string file_of(const Paths& paths) { return paths.state() + "/containers.json"; }
 
 /// The same rules as for a project's volumes: a bind's source is there, and is none of ours.
-Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts, const std::string& cwd, const std::string& home,
+Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
+                                                    const std::string& cwd, const std::string& home,
                                                     const Paths& paths) {
   std::vector<builder::VolumeMount> out;
   for (const std::string& text : texts) {
     builder::VolumeMount mount = TRY(builder::VolumeMount::parse(text, cwd, home));
-    if (mount.kind == builder::VolumeMount::Kind::bind) TRY(check_bind(mount.source, {paths.run(), paths.data(), paths.state()}));
+    if (mount.kind == builder::VolumeMount::Kind::bind)
+      TRY(check_bind(mount.source, {paths.run(), paths.data(), paths.state()}));
     out.push_back(std::move(mount));
   }
   return out;
@@ -84,7 +88,8 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     const std::string image = TRY(body.get_string("image"));
     const std::string network = TRY(body.get_string_or("network", "host"));
     if (network != "host" && !network.empty())
-      return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network)).with_hint("\"host\" is what there is");
+      return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network))
+          .with_hint("\"host\" is what there is");
     builder::SourceRequest source;
     source.kind = "image";
     source.base_dir = TRY(body.get_string_or("cwd", ""));
@@ -93,7 +98,9 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     builder::ContainerOptions& options = source.options;
     options.project = kProject;
     if (body["entrypoint"].is_string())
-      options.entrypoint = body["entrypoint"].as_string().empty() ? std::vector<std::string>() : std::vector{body["entrypoint"].as_string()};
+      options.entrypoint = body["entrypoint"].as_string().empty()
+                               ? std::vector<std::string>()
+                               : std::vector{body["entrypoint"].as_string()};
     else if (body["entrypoint"].is_array())
       options.entrypoint = body["entrypoint"].as_strings();
     std::vector<std::string> argv = TRY(body.get_strings("argv"));
@@ -105,14 +112,18 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     options.rows = static_cast<unsigned short>(body["rows"].as_int(24));
     options.columns = static_cast<unsigned short>(body["columns"].as_int(80));
     if (options.tty) options.env.emplace("TERM", "xterm");
-    options.mounts = TRY(mounts_of(TRY(body.get_strings("volumes")), source.base_dir, TRY(body.get_string_or("home", "")), world_.paths));
+    options.mounts = TRY(mounts_of(TRY(body.get_strings("volumes")), source.base_dir,
+                                   TRY(body.get_string_or("home", "")), world_.paths));
 
     const std::string name = TRY(body.get_string_or("name", ""));
     if (!name.empty()) {
-      if (!valid_name(name)) return Error(Errc::invalid_input, fmt::format("\"{}\" cannot be the name of a container", name));
+      if (!valid_name(name))
+        return Error(Errc::invalid_input,
+                     fmt::format("\"{}\" cannot be the name of a container", name));
       for (const auto& [id, c] : all_)
         if (c.name == name)
-          return Error(Errc::already_exists, fmt::format("there is a container {} already", name)).with_hint("remove it: locald container rm " + name);
+          return Error(Errc::already_exists, fmt::format("there is a container {} already", name))
+              .with_hint("remove it: locald container rm " + name);
     }
     const std::string id = random_hex(6);
     Container& c = all_[id];
@@ -130,7 +141,8 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     instance.id = id;
     instance.nonce = c.nonce;
     instance.name = "container/" + (name.empty() ? id : name);
-    instance.meta = Json::object({{"container", true}, {"image", image}, {"rm", c.rm}, {"name", name}}).dump();
+    instance.meta =
+        Json::object({{"container", true}, {"image", image}, {"rm", c.rm}, {"name", name}}).dump();
     instance.tty = options.tty;
     instance.rows = options.rows;
     instance.columns = options.columns;
@@ -142,17 +154,23 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
     auto job = world_.jobs.run<Started>(
         "container run " + image,
-        [this, source = std::move(source), instance, reply](const std::stop_token& stop) -> Started {
+        [this, source = std::move(source), instance,
+         reply](const std::stop_token& stop) -> Started {
           const auto made = TRY(builder::make_source(world_.environment, source));
           builder::PrepareContext context;
           context.stop = stop;
           context.progress = [this, reply](const builder::PrepareProgress& p) {
-            world_.loop.post([reply, event = Json::object({{"event", "progress"}, {"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}})] {
-              reply->event(event);
-            });
+            world_.loop.post(
+                [reply, event = Json::object({{"event", "progress"},
+                                              {"phase", p.phase},
+                                              {"item", p.item},
+                                              {"done", p.done},
+                                              {"total", p.total}})] { reply->event(event); });
           };
           if (const std::string text = world_.notice(); !text.empty())
-            world_.loop.post([reply, text] { reply->event(Json::object({{"event", "notice"}, {"text", text}})); });
+            world_.loop.post([reply, text] {
+              reply->event(Json::object({{"event", "notice"}, {"text", text}}));
+            });
           return world_.runtime.run_container(instance, *made, context);
         },
         [this, id, reply, detach = body["detach"].as_bool()](Started started) {
@@ -168,7 +186,8 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
           if (detach)
             made.detached = reply;
           else
-            reply->result(Json::object({{"id", id}, {"socket", made.handle->control_socket()}, {"nonce", made.nonce}}));
+            reply->result(Json::object(
+                {{"id", id}, {"socket", made.handle->control_socket()}, {"nonce", made.nonce}}));
           if (!made.rm) save();
           listen(made);
         });
@@ -188,7 +207,9 @@ void Containers::listen(Container& c) {
     it->second.state = "running";
     it->second.started_at = iso_now();
     if (const ReplyPtr reply = std::exchange(it->second.detached, nullptr))
-      reply->result(Json::object({{"id", id}, {"socket", it->second.handle->control_socket()}, {"nonce", it->second.nonce}}));
+      reply->result(Json::object({{"id", id},
+                                  {"socket", it->second.handle->control_socket()},
+                                  {"nonce", it->second.nonce}}));
     if (!it->second.rm) save();
   };
   events.exited = [this, id = c.id](const runtime::ExitStatus& status) {
@@ -211,7 +232,8 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
     if (!status.never_ran) {
       reply->result(Json::object({{"id", id}}));
     } else {
-      const Json result = Json::object({{"id", id}, {"exit_code", status.code.value_or(125)}, {"reason", status.reason}});
+      const Json result = Json::object(
+          {{"id", id}, {"exit_code", status.code.value_or(125)}, {"reason", status.reason}});
       return discard(id, [reply, result](const Result<void>&) { reply->result(result); });
     }
   }
@@ -219,7 +241,10 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   save();
   ++sweeping_;
   world_.jobs.run<Result<void>>(
-      "clean " + id, [&runtime = world_.runtime, id, nonce = c.nonce](const std::stop_token&) { return runtime.clean(id, nonce); },
+      "clean " + id,
+      [&runtime = world_.runtime, id, nonce = c.nonce](const std::stop_token&) {
+        return runtime.clean(id, nonce);
+      },
       [this, id](const Result<void>&) {
         if (const auto found = all_.find(id); found != all_.end())
           for (const auto& call : std::exchange(found->second.when_gone, {})) call();
@@ -287,11 +312,15 @@ Result<Containers::Container*> Containers::find(const std::string& text) {
   for (auto& [id, c] : all_) {
     if (id == text || (!c.name.empty() && c.name == text)) return &c;
     if (!text.empty() && id.starts_with(text)) {
-      if (found != nullptr) return Error(Errc::invalid_input, fmt::format("\"{}\" means several containers", text)).with_hint("write more of its id");
+      if (found != nullptr)
+        return Error(Errc::invalid_input, fmt::format("\"{}\" means several containers", text))
+            .with_hint("write more of its id");
       found = &c;
     }
   }
-  if (found == nullptr) return Error(Errc::not_found, fmt::format("there is no container \"{}\"", text)).with_hint("see them: locald container ls");
+  if (found == nullptr)
+    return Error(Errc::not_found, fmt::format("there is no container \"{}\"", text))
+        .with_hint("see them: locald container ls");
   return found;
 }
 
@@ -302,7 +331,8 @@ void Containers::remove(const Json& body, const ReplyPtr& reply) {
     for (const std::string& text : TRY(body.get_strings("ids"))) {
       Container& c = *TRY(find(text));
       if (c.handle != nullptr && !force)
-        return Error(Errc::invalid_input, fmt::format("container {} is running", text)).with_hint("stop it at once and remove it: locald container rm -f " + text);
+        return Error(Errc::invalid_input, fmt::format("container {} is running", text))
+            .with_hint("stop it at once and remove it: locald container rm -f " + text);
       ids.push_back(c.id);
     }
     struct Work {
@@ -341,7 +371,8 @@ void Containers::remove(const Json& body, const ReplyPtr& reply) {
 }
 
 void Containers::adopt(const Json& meta, const std::string& instance, const std::string& nonce,
-                       std::unique_ptr<runtime::ServiceHandle> live, const runtime::ExitStatus& exit) {
+                       std::unique_ptr<runtime::ServiceHandle> live,
+                       const runtime::ExitStatus& exit) {
   Container& c = all_[instance];
   if (c.id.empty()) {
     c.id = instance;
@@ -365,7 +396,8 @@ void Containers::settle() {
 }
 
 std::size_t Containers::running() const {
-  return static_cast<std::size_t>(std::count_if(all_.begin(), all_.end(), [](const auto& e) { return e.second.handle != nullptr; }));
+  return static_cast<std::size_t>(std::count_if(
+      all_.begin(), all_.end(), [](const auto& e) { return e.second.handle != nullptr; }));
 }
 
 void Containers::stop_all(std::function<void()> done) {

@@ -15,8 +15,8 @@
 namespace locald::server {
 
 /// Containers that belong to no project: `container run|ls|rm`. Those without
-/// --rm are written down (STATE/containers.json), so that they are listed, and can be removed, after their end
-/// and under another server. Loop thread only.
+/// --rm are written down (STATE/containers.json), so that they are listed, and can be removed,
+/// after their end and under another server. Loop thread only.
 class Containers {
  public:
   struct World {

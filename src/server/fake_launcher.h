@@ -28,8 +28,8 @@ class FakeLauncher final : public Launcher {
     bool listening = false, running = false, ended = false;
   };
 
-  bool obedient = true;        ///< processes run at once, and end when told to stop
-  bool hold_launches = false;  ///< launches stay in preparation until finish_launch()
+  bool obedient = true;          ///< processes run at once, and end when told to stop
+  bool hold_launches = false;    ///< launches stay in preparation until finish_launch()
   std::vector<std::string> log;  ///< "launch web", "stop web 15", "clean web"
   std::vector<std::shared_ptr<Process>> processes;
 
@@ -51,7 +51,9 @@ class FakeLauncher final : public Launcher {
     status.code = code;
     exited(find(service), status);
   }
-  void exit(const std::string& service, const runtime::ExitStatus& status) { exited(find(service), status); }
+  void exit(const std::string& service, const runtime::ExitStatus& status) {
+    exited(find(service), status);
+  }
   void finish_launch(const std::string& service, std::optional<Error> error = std::nullopt) {
     const auto p = find(service);
     if (error)
@@ -79,11 +81,13 @@ class FakeLauncher final : public Launcher {
     processes.push_back(p);
     log.push_back("launch " + p->service);
     if (!hold_launches)
-      loop_.post([this, p] { p->done(std::unique_ptr<runtime::ServiceHandle>(new Handle(*this, p))); });
+      loop_.post(
+          [this, p] { p->done(std::unique_ptr<runtime::ServiceHandle>(new Handle(*this, p))); });
     return {};
   }
 
-  void clean(const std::string& instance, const std::string&, std::function<void(Result<void>)> done) override {
+  void clean(const std::string& instance, const std::string&,
+             std::function<void(Result<void>)> done) override {
     for (const auto& p : processes)
       if (p->instance == instance) log.push_back("clean " + p->service);
     loop_.post([done = std::move(done)] { done({}); });
@@ -95,15 +99,19 @@ class FakeLauncher final : public Launcher {
 
   class Handle final : public runtime::ServiceHandle {
    public:
-    Handle(FakeLauncher& owner, std::shared_ptr<Process> process) : owner_(owner), process_(std::move(process)) {}
+    Handle(FakeLauncher& owner, std::shared_ptr<Process> process)
+        : owner_(owner), process_(std::move(process)) {}
     void listen(EventLoop&, Events events) override {
       process_->events = std::move(events);
       process_->listening = true;
-      if (owner_.obedient) owner_.loop_.post([&owner = owner_, p = process_] { owner.started(p, 100); });
+      if (owner_.obedient)
+        owner_.loop_.post([&owner = owner_, p = process_] { owner.started(p, 100); });
     }
     const std::string& instance() const override { return process_->instance; }
     const std::string& nonce() const override { return process_->nonce; }
-    std::string control_socket() const override { return "/run/svc/" + process_->instance + "/ctl.sock"; }
+    std::string control_socket() const override {
+      return "/run/svc/" + process_->instance + "/ctl.sock";
+    }
     int shim_pid() const override { return 99; }
     int pid() const override { return process_->running ? 100 : 0; }
     Result<void> signal(int) override { return {}; }
@@ -155,7 +163,8 @@ class FakeLauncher final : public Launcher {
 };
 
 /// Runs what is posted and due until nothing is left to do for `quiet`.
-inline void run_for(EventLoop& loop, std::chrono::milliseconds time = std::chrono::milliseconds(20)) {
+inline void run_for(EventLoop& loop,
+                    std::chrono::milliseconds time = std::chrono::milliseconds(20)) {
   const auto handle = loop.after(time, [&loop] { loop.stop(); });
   loop.run();
   loop.io().restart();  // it was stopped, and is to run again

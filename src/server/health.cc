@@ -45,7 +45,8 @@ class NetProber : public Prober {
       : loop_(loop), host_(std::move(host)), port_(port), path_(std::move(path)) {}
 
   void start(Milliseconds timeout, Done done) override {
-    // `done` may start the next one, or destroy this object: the probe that calls it is let go first.
+    // `done` may start the next one, or destroy this object: the probe that calls it is let go
+    // first.
     auto ended = [this, done = std::move(done)](Result<void> result) {
       const auto probe = std::move(probe_);
       const Done call = done;
@@ -66,7 +67,8 @@ class NetProber : public Prober {
 
 }  // namespace
 
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host, std::uint16_t port, const std::string& path) {
+std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host,
+                                        std::uint16_t port, const std::string& path) {
   return std::make_unique<NetProber>(loop, host, port, path);
 }
 

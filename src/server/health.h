@@ -15,7 +15,8 @@ std::string_view to_string(Health health) noexcept;
 
 /// Counts probes of one life of a service: pure, the age comes from outside.
 ///
-///     starting --success--> healthy --`retries` failures in a row--> unhealthy --success--> healthy
+///     starting --success--> healthy --`retries` failures in a row--> unhealthy --success-->
+///     healthy
 ///         `--`retries` failures after `start_period`--> unhealthy
 ///
 /// Failures before the first success count for nothing until `start_period` is over.
@@ -28,7 +29,8 @@ class HealthTracker {
   /// @param age  since the process runs. @return the new state.
   Health on_result(bool success, Milliseconds age);
 
-  /// When to probe next: until the first success after max(5 ms, 5 % of the age), at most `interval`.
+  /// When to probe next: until the first success after max(5 ms, 5 % of the age), at most
+  /// `interval`.
   Milliseconds next_delay(Milliseconds age) const;
 
  private:
@@ -51,7 +53,8 @@ class Prober {
 };
 
 /// Connects to the port, or asks for `path` by HTTP (probe.h): in the loop, without forking.
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host, std::uint16_t port, const std::string& path);
+std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host,
+                                        std::uint16_t port, const std::string& path);
 
 /// Probes one life of a service until it is destroyed. Loop thread only.
 class HealthMonitor {

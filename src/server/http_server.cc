@@ -262,7 +262,9 @@ void Connection::on_request(const boost::system::error_code& ec) {
   if (request.method() != http::verb::post || target.substr(0, kPrefix.size()) != kPrefix)
     return reply->error(Error(Errc::not_found, "no such request; ask with POST /v1/NAME"));
   // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are no UTF-8.
-  auto body = request.body().empty() ? Result<Json>(Json::object()) : Json::parse(request.body(), {.reject_duplicates = false, .any_bytes = true});
+  auto body = request.body().empty()
+                  ? Result<Json>(Json::object())
+                  : Json::parse(request.body(), {.reject_duplicates = false, .any_bytes = true});
   if (!body) return reply->error(std::move(body).error().with_context("the request's body"));
   if (!body->is_object())
     return reply->error(Error(Errc::invalid_input, "the request's body is not a JSON object"));

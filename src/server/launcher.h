@@ -16,11 +16,11 @@ namespace locald::server {
 /// One start of one service.
 struct LaunchRequest {
   std::string project;
-  std::string dir;  ///< of the project: relative paths start here
+  std::string dir;       ///< of the project: relative paths start here
   std::string instance;  ///< short id
   std::string nonce;
-  std::uint64_t life = 0;  ///< of the service: counts its starts
-  int restarts = 0;        ///< as status shows them; comes back at adoption
+  std::uint64_t life = 0;          ///< of the service: counts its starts
+  int restarts = 0;                ///< as status shows them; comes back at adoption
   std::vector<std::string> hosts;  ///< names of the project's services
   std::shared_ptr<const ServiceConfig> config;
   std::shared_ptr<const UserContext> user;

@@ -40,7 +40,8 @@ std::uint64_t first_segment_of(const std::string& dir, const std::string& nonce)
 
 }  // namespace
 
-LogProber::LogProber(EventLoop& loop, std::string log_dir, std::string nonce, const std::string& pattern)
+LogProber::LogProber(EventLoop& loop, std::string log_dir, std::string nonce,
+                     const std::string& pattern)
     : loop_(loop), log_dir_(std::move(log_dir)), nonce_(std::move(nonce)) {
   try {
     pattern_.assign(pattern, std::regex::ECMAScript | std::regex::optimize);
@@ -52,7 +53,8 @@ LogProber::LogProber(EventLoop& loop, std::string log_dir, std::string nonce, co
 void LogProber::start(Milliseconds timeout, Done done) {
   done_ = std::move(done);
   if (!seen_ && !reader_) {
-    auto reader = LogReader::open({{.dir = log_dir_, .from = {first_segment_of(log_dir_, nonce_), 0}}}, {.follow = true});
+    auto reader = LogReader::open(
+        {{.dir = log_dir_, .from = {first_segment_of(log_dir_, nonce_), 0}}}, {.follow = true});
     if (!reader) {
       timer_ = loop_.after(Milliseconds(0), [this, error = reader.error()] { finish(error); });
       return;

@@ -11,7 +11,8 @@
 namespace locald::server {
 
 /// Healthy once the instance `nonce` has written a line that the pattern is found in. Only
-/// its own lines count: an earlier life's are in the same folder. Follows by inotify; once seen, it rests.
+/// its own lines count: an earlier life's are in the same folder. Follows by inotify; once seen, it
+/// rests.
 class LogProber final : public Prober {
  public:
   /// @param pattern  an ECMAScript regular expression that has been checked (project_check.h)

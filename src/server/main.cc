@@ -49,8 +49,8 @@ void log(const std::string& text) {
   ::clock_gettime(CLOCK_REALTIME, &now);
   tm t{};
   ::gmtime_r(&now.tv_sec, &t);
-  fmt::print(stderr, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {}\n", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
-             t.tm_sec, now.tv_nsec / 1000000, text);
+  fmt::print(stderr, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {}\n", t.tm_year + 1900,
+             t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, now.tv_nsec / 1000000, text);
 }
 
 /// Many services are many descriptors. Host services get the limits that `up` sent, not these.
@@ -69,14 +69,16 @@ std::string find_runtime(const std::string& name) {
 class Server {
  public:
   /// `ready`: where a byte goes when it listens (ipc/server_start.cc), or none.
-  Server(Paths paths, UniqueFd ready) : paths_(std::move(paths)), ready_(std::move(ready)), jobs_(loop_, 8) {}
+  Server(Paths paths, UniqueFd ready)
+      : paths_(std::move(paths)), ready_(std::move(ready)), jobs_(loop_, 8) {}
 
   Result<int> run() {
     TRY(paths_.create());
     auto lock = lock_file(paths_.server_lock(), /*wait=*/false);
     if (!lock) {
       if (lock.error().code() == Errc::already_exists)
-        return Error(Errc::already_exists, "a server is running already").with_hint("see it: locald server status");
+        return Error(Errc::already_exists, "a server is running already")
+            .with_hint("see it: locald server status");
       return std::move(lock).error();
     }
     lock_ = std::move(*lock);
@@ -84,39 +86,48 @@ class Server {
     const std::string shim = TRY(find_own_program("locald-shim"));
     TRY(runtime::become_subreaper());
     raise_descriptor_limit();
-    log(fmt::format("locald-server {} ({}) starts, pid {}", ipc::kVersion, ipc::kBuild, ::getpid()));
+    log(fmt::format("locald-server {} ({}) starts, pid {}", ipc::kVersion, ipc::kBuild,
+                    ::getpid()));
 
     user_namespace_ = std::make_unique<runtime::UserNamespace>(shim);
     const auto userns = [ns = user_namespace_.get()] { return ns->fd(); };
-    environment_ = std::make_unique<builder::Environment>(
-        builder::Environment::Options{paths_, TRY(find_own_program("locald-server")), user_namespace_.get(), {}});
+    environment_ = std::make_unique<builder::Environment>(builder::Environment::Options{
+        paths_, TRY(find_own_program("locald-server")), user_namespace_.get(), {}});
     runtime_ = std::make_unique<runtime::ProcessRuntime>(
         runtime::ProcessRuntime::Options{paths_, shim, find_runtime(config.runtime), userns});
-    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_, *user_namespace_});
+    launcher_ = std::make_unique<RuntimeLauncher>(
+        RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_, *user_namespace_});
     std::string notice;
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
     projects_ = std::make_unique<Projects>(
         Projects::World{loop_, *launcher_, paths_, jobs_,
-                        [this](const std::string& project, const std::vector<std::string>& services, bool volumes, const std::stop_token& stop) {
+                        [this](const std::string& project, const std::vector<std::string>& services,
+                               bool volumes, const std::stop_token& stop) {
                           return remove_data(*environment_, project, services, volumes, stop);
                         },
-                        [this](const std::string& project, std::function<void()> done) { sessions_->end(project, std::move(done)); }},
+                        [this](const std::string& project, std::function<void()> done) {
+                          sessions_->end(project, std::move(done));
+                        }},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(
-        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_, [this] { return launcher_->id_map_notice(); }}, notice)));
+        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_,
+                              [this] { return launcher_->id_map_notice(); }},
+                             notice)));
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
-    api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *launcher_,
-                                            *user_namespace_, config.runtime, [this] { end(); }});
+    api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_,
+                                            *containers_, *images_, *launcher_, *user_namespace_,
+                                            config.runtime, [this] { end(); }});
     TRY(watch_signals());
     TRY(adopt());
 
     const UniqueFd run_dir = TRY(sys::open(paths_.run(), O_RDONLY | O_DIRECTORY));
-    http_ = std::make_unique<HttpServer>(loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
-                                         std::string(ipc::kBuild),
-                                         [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
+    http_ = std::make_unique<HttpServer>(
+        loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
+        std::string(ipc::kBuild),
+        [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
     if (ready_) (void)!::write(ready_.get(), "1", 1);
     ready_.reset();
     loop_.run();
@@ -140,7 +151,8 @@ class Server {
         stop = stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
         child = child || info.ssi_signo == SIGCHLD;
       }
-      // Not at once: where many end, or start through a process in between, one look does for all of them.
+      // Not at once: where many end, or start through a process in between, one look does for all
+      // of them.
       if (child && !reaping_) {
         reaping_ = true;
         reap_timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
@@ -185,9 +197,11 @@ class Server {
         continue;
       }
       Project* project = projects_->find(project_name);
-      const Supervisor::Unit* unit = project != nullptr ? project->supervisor().find(service) : nullptr;
+      const Supervisor::Unit* unit =
+          project != nullptr ? project->supervisor().find(service) : nullptr;
       if (unit == nullptr || adopted[project_name].contains(service)) {
-        log(fmt::format("instance {} of {}/{} belongs to nothing that is up: removed", f.id, project_name, service));
+        log(fmt::format("instance {} of {}/{} belongs to nothing that is up: removed", f.id,
+                        project_name, service));
         if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
         sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
         continue;
@@ -215,8 +229,9 @@ class Server {
     http_->close([this] { loop_.stop(); });
   }
 
-  static Result<void> remove_data(builder::Environment& environment, const std::string& project, const std::vector<std::string>& services,
-                                  bool volumes, const std::stop_token& stop);
+  static Result<void> remove_data(builder::Environment& environment, const std::string& project,
+                                  const std::vector<std::string>& services, bool volumes,
+                                  const std::stop_token& stop);
 
   Paths paths_;
   UniqueFd ready_;
@@ -238,9 +253,11 @@ class Server {
   bool ending_ = false;
 };
 
-/// Writable layers of the project's containers (all generations of a service's configuration), and its volumes.
-Result<void> Server::remove_data(builder::Environment& environment, const std::string& project, const std::vector<std::string>& services,
-                                 bool volumes, const std::stop_token& stop) {
+/// Writable layers of the project's containers (all generations of a service's configuration), and
+/// its volumes.
+Result<void> Server::remove_data(builder::Environment& environment, const std::string& project,
+                                 const std::vector<std::string>& services, bool volumes,
+                                 const std::stop_token& stop) {
   std::vector<std::string> keys;
   auto dir = sys::open(environment.paths().containers(), O_RDONLY | O_DIRECTORY);
   if (dir)

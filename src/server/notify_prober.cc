@@ -13,7 +13,9 @@
 namespace locald::server {
 namespace {
 
-std::string marker_of(const Paths& paths, const std::string& instance) { return paths.notify_socket(instance) + ".ready"; }
+std::string marker_of(const Paths& paths, const std::string& instance) {
+  return paths.notify_socket(instance) + ".ready";
+}
 
 }  // namespace
 
@@ -24,7 +26,8 @@ Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& insta
   address.sun_family = AF_UNIX;
   // The service gets this very path, so it cannot be reached through a descriptor.
   if (path.size() >= sizeof address.sun_path)
-    return Error(Errc::invalid_input, "the notify socket's path is too long: " + path).with_hint("use a shorter LOCALD_HOME");
+    return Error(Errc::invalid_input, "the notify socket's path is too long: " + path)
+        .with_hint("use a shorter LOCALD_HOME");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return Error::from_errno(errno, "socket");
@@ -49,7 +52,8 @@ bool says_ready(std::string_view message) noexcept {
   return false;
 }
 
-NotifyProber::NotifyProber(EventLoop& loop, const Paths& paths, const std::string& instance, int socket)
+NotifyProber::NotifyProber(EventLoop& loop, const Paths& paths, const std::string& instance,
+                           int socket)
     : loop_(loop), marker_(marker_of(paths, instance)), socket_(socket), ready_(exists(marker_)) {}
 
 void NotifyProber::start(Milliseconds timeout, Done done) {

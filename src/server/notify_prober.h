@@ -10,7 +10,8 @@
 
 namespace locald::server {
 
-/// The socket that a service finds in NOTIFY_SOCKET (sd_notify(3)), made before it starts. An old one is replaced.
+/// The socket that a service finds in NOTIFY_SOCKET (sd_notify(3)), made before it starts. An old
+/// one is replaced.
 Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& instance);
 void remove_notify_socket(const Paths& paths, const std::string& instance);
 

@@ -20,21 +20,32 @@ namespace {
 constexpr int kFormat = 1;
 
 std::string iso_time(std::chrono::system_clock::time_point when) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(ms / 1000)), ms % 1000);
+  const auto ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
+                     fmt::gmtime(static_cast<std::time_t>(ms / 1000)), ms % 1000);
 }
 
 /// Nullopt: still to be waited for; else why it failed, "" for well.
-std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until until, const std::string& probe_failure) {
+std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until until,
+                                   const std::string& probe_failure) {
   const ServiceState& s = unit.state;
-  const auto why = [&](std::string_view what) { return s.reason.empty() ? std::string(what) : s.reason; };
+  const auto why = [&](std::string_view what) {
+    return s.reason.empty() ? std::string(what) : s.reason;
+  };
   switch (s.phase) {
-    case Phase::failed: return why("failed");
-    case Phase::stopped: return why("was stopped");
-    case Phase::exited: return s.exit && s.exit->success() ? std::string() : why("has ended");
+    case Phase::failed:
+      return why("failed");
+    case Phase::stopped:
+      return why("was stopped");
+    case Phase::exited:
+      return s.exit && s.exit->success() ? std::string() : why("has ended");
     case Phase::running:
-      if (until == Project::Until::started || unit.health == Health::none || unit.health == Health::healthy) return "";
-      if (unit.health == Health::unhealthy) return "unhealthy" + (probe_failure.empty() ? "" : ": " + probe_failure);
+      if (until == Project::Until::started || unit.health == Health::none ||
+          unit.health == Health::healthy)
+        return "";
+      if (unit.health == Health::unhealthy)
+        return "unhealthy" + (probe_failure.empty() ? "" : ": " + probe_failure);
       return std::nullopt;
     case Phase::backoff:
       if (until == Project::Until::started) return "";  // it did
@@ -43,22 +54,27 @@ std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until 
     case Phase::waiting:
     case Phase::preparing:
     case Phase::starting:
-    case Phase::stopping: return std::nullopt;
+    case Phase::stopping:
+      return std::nullopt;
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-Json status_json(const std::string& name, const Supervisor::Unit& unit, const std::string& probe_failure) {
+Json status_json(const std::string& name, const Supervisor::Unit& unit,
+                 const std::string& probe_failure) {
   const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
   const ServiceState& s = unit.state;
-  const bool web = config.port != 0 && (config.kind == ServiceKind::exec || config.health.kind == HealthSpec::Kind::http);
+  const bool web = config.port != 0 && (config.kind == ServiceKind::exec ||
+                                        config.health.kind == HealthSpec::Kind::http);
   Json reason = s.reason.empty() ? Json() : Json(s.reason);
   if (s.phase == Phase::running && unit.health == Health::starting)
-    reason = "waits for its health check" + (probe_failure.empty() ? std::string() : ": " + probe_failure);
+    reason = "waits for its health check" +
+             (probe_failure.empty() ? std::string() : ": " + probe_failure);
   if (s.phase == Phase::running && unit.health == Health::unhealthy)
-    reason = "the health check fails" + (probe_failure.empty() ? std::string() : ": " + probe_failure);
+    reason =
+        "the health check fails" + (probe_failure.empty() ? std::string() : ": " + probe_failure);
   Json exit_code, signal;
   if (s.exit && s.exit->code && !s.exit->signal) exit_code = *s.exit->code;
   if (s.exit && s.exit->signal) signal = signal_name(*s.exit->signal);
@@ -95,17 +111,18 @@ Project::Project(World world, std::string name, std::string dir, std::string fil
       name_(std::move(name)),
       dir_(std::move(dir)),
       file_(std::move(file)),
-      supervisor_(world_.loop, world_.launcher, name_, dir_,
-                  {[this](const std::string& service) { changed(service); },
-                   [this](const std::string& service, const Json& progress) {
-                     Json event = Json::object({{"event", "progress"}, {"service", service}});
-                     for (const auto& [key, value] : progress.as_object()) event.set(key, value);
-                     send(event, service);
-                   },
-                   [this](const std::string& service, const std::string& text) { notice(service, text); },
-                   [this](const std::string& service) {
-                     if (on_running) on_running(service);
-                   }}) {}
+      supervisor_(
+          world_.loop, world_.launcher, name_, dir_,
+          {[this](const std::string& service) { changed(service); },
+           [this](const std::string& service, const Json& progress) {
+             Json event = Json::object({{"event", "progress"}, {"service", service}});
+             for (const auto& [key, value] : progress.as_object()) event.set(key, value);
+             send(event, service);
+           },
+           [this](const std::string& service, const std::string& text) { notice(service, text); },
+           [this](const std::string& service) {
+             if (on_running) on_running(service);
+           }}) {}
 
 Project::~Project() { *alive_ = false; }
 
@@ -116,7 +133,8 @@ std::map<std::string, int> Project::auto_ports() const {
   return out;
 }
 
-Result<std::set<std::string>> Project::apply(const std::map<std::string, ServiceConfig>& configs, const std::set<std::string>& selected,
+Result<std::set<std::string>> Project::apply(const std::map<std::string, ServiceConfig>& configs,
+                                             const std::set<std::string>& selected,
                                              std::shared_ptr<const UserContext> user) {
   std::set<std::string> vanished, restart, start, await;
   for (const auto& [name, unit] : supervisor_.units())
@@ -128,11 +146,13 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
     if (wanted) await.insert(name);
     if (wanted && unit != nullptr && !same && !unit->state.ended())
       restart.insert(name);
-    else if (wanted && (unit == nullptr || !same || unit->state.phase != Phase::exited || !(unit->state.exit && unit->state.exit->success())))
+    else if (wanted && (unit == nullptr || !same || unit->state.phase != Phase::exited ||
+                        !(unit->state.exit && unit->state.exit->success())))
       start.insert(name);
     // One that is not asked for keeps what it runs on.
     if (unit == nullptr || (wanted && !same))
-      supervisor_.define(name, std::make_shared<ServiceConfig>(config), user, unit == nullptr ? next_segment(name) : unit->first_segment);
+      supervisor_.define(name, std::make_shared<ServiceConfig>(config), user,
+                         unit == nullptr ? next_segment(name) : unit->first_segment);
     if (wanted) unwanted_.erase(name);
     vanished_.erase(name);
   }
@@ -186,7 +206,8 @@ void Project::close() {
   watchers_.clear();
 }
 
-void Project::wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout, std::function<void(Outcome)> done) {
+void Project::wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout,
+                   std::function<void(Outcome)> done) {
   const std::uint64_t id = next_id_++;
   Waiting& waiting = waits_[id];
   waiting.services = services;
@@ -235,24 +256,29 @@ void Project::finish(std::uint64_t id) {
   if (node.empty()) return;
   // One that was well when it was looked at may have failed while others were waited for.
   Waiting& waiting = node.mapped();
-  for (const std::string& service : waiting.until == Until::ready ? waiting.services : std::set<std::string>()) {
+  for (const std::string& service :
+       waiting.until == Until::ready ? waiting.services : std::set<std::string>()) {
     const Supervisor::Unit* unit = supervisor_.find(service);
     if (unit == nullptr || waiting.pending.contains(service)) continue;
-    if (const auto result = settled(*unit, waiting.until, supervisor_.probe_failure(service)); result && !result->empty())
+    if (const auto result = settled(*unit, waiting.until, supervisor_.probe_failure(service));
+        result && !result->empty())
       waiting.outcome.failed[service] = *result;
   }
   // By post: whoever waited may go on to change what we are in the middle of.
-  world_.loop.post([done = std::move(node.mapped().done), outcome = std::move(node.mapped().outcome)] { done(outcome); });
+  world_.loop.post([done = std::move(node.mapped().done),
+                    outcome = std::move(node.mapped().outcome)] { done(outcome); });
 }
 
-Project::Subscription Project::subscribe(ReplyPtr reply, std::set<std::string> services, bool present) {
+Project::Subscription Project::subscribe(ReplyPtr reply, std::set<std::string> services,
+                                         bool present) {
   const Subscription id = next_id_++;
   reply->on_hangup([this, alive = alive_, id] {
     if (*alive) unsubscribe(id);
   });
   if (present)
     for (const auto& [name, unit] : supervisor_.units())
-      if (services.empty() || services.contains(name)) reply->event(Json::object({{"event", "state"}, {"service", status(name)}}));
+      if (services.empty() || services.contains(name))
+        reply->event(Json::object({{"event", "state"}, {"service", status(name)}}));
   subscribers_[id] = {std::move(reply), std::move(services)};
   return id;
 }
@@ -320,7 +346,9 @@ Json Project::status(const std::string& service) const {
   if (unit == nullptr) return {};
   Json out = status_json(service, *unit, supervisor_.probe_failure(service));
   const auto it = exposed_.find(service);
-  if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 && out["reason"].is_null()) out.set("reason", it->second.second);
+  if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
+      out["reason"].is_null())
+    out.set("reason", it->second.second);
   return out;
 }
 
@@ -338,7 +366,8 @@ std::uint64_t Project::next_segment(const std::string& service) const {
   if (!dir) return 1;  // never logged
   (void)list_dir(dir->get(), [&](const std::string& file, unsigned char) -> Result<void> {
     if (file.ends_with(".idx"))
-      if (const auto number = parse_u64(std::string_view(file).substr(0, file.size() - 4))) last = std::max(last, *number);
+      if (const auto number = parse_u64(std::string_view(file).substr(0, file.size() - 4)))
+        last = std::max(last, *number);
     return {};
   });
   return last + 1;
@@ -356,15 +385,22 @@ Result<void> Project::save_configs() const {
   }
   Json users = Json::array();
   for (const UserContext* context : contexts) users.push(context->to_json());
-  const Json document = Json::object({{"format", kFormat}, {"name", name_}, {"dir", dir_}, {"file", file_}, {"contexts", users}, {"services", services}});
+  const Json document = Json::object({{"format", kFormat},
+                                      {"name", name_},
+                                      {"dir", dir_},
+                                      {"file", file_},
+                                      {"contexts", users},
+                                      {"services", services}});
   (void)TRY(make_dirs(world_.paths.run_projects()));
-  return write_file_atomic(world_.paths.run_project(name_), document.dump(), 0600).context("write down project " + name_);
+  return write_file_atomic(world_.paths.run_project(name_), document.dump(), 0600)
+      .context("write down project " + name_);
 }
 
 std::string Project::record(const std::string& service) const {
   const Supervisor::Unit* unit = supervisor_.find(service);
   const ServiceState& s = unit->state;
-  Json out = Json::object({{"wanted", !unwanted_.contains(service) && !vanished_.contains(service)}});
+  Json out =
+      Json::object({{"wanted", !unwanted_.contains(service) && !vanished_.contains(service)}});
   if (s.history.restarts != 0) out.set("restarts", s.history.restarts);
   if (s.phase == Phase::exited || s.phase == Phase::failed) {
     out.set("phase", to_string(s.phase));
@@ -381,7 +417,8 @@ std::string Project::record(const std::string& service) const {
 }
 
 void Project::save_state() {
-  std::string text = fmt::format("{{\"format\":{},\"down\":{},\"volumes\":{},\"services\":{{", kFormat, going_down_, remove_volumes_);
+  std::string text = fmt::format("{{\"format\":{},\"down\":{},\"volumes\":{},\"services\":{{",
+                                 kFormat, going_down_, remove_volumes_);
   bool first = true;
   for (const auto& [name, unit] : supervisor_.units()) {
     text += fmt::format("{}\"{}\":{}", std::exchange(first, false) ? "" : ",", name, record(name));
@@ -394,17 +431,24 @@ void Project::save_state() {
 Result<std::unique_ptr<Project>> Project::restore(World world, const std::string& name) {
   const std::string path = world.paths.run_project(name);
   // Environments are any bytes, and their names may differ in case alone.
-  const Json doc = TRY(Json::parse(TRY(read_file(path)), {.reject_duplicates = false, .any_bytes = true}).context(path));
+  const Json doc =
+      TRY(Json::parse(TRY(read_file(path)), {.reject_duplicates = false, .any_bytes = true})
+              .context(path));
   if (doc["format"].as_int() != kFormat)
-    return Error(Errc::unsupported, fmt::format("{} has format {}, this locald knows {}", path, doc["format"].as_int(), kFormat));
+    return Error(Errc::unsupported, fmt::format("{} has format {}, this locald knows {}", path,
+                                                doc["format"].as_int(), kFormat));
   std::vector<std::shared_ptr<const UserContext>> contexts;
-  for (const Json& c : doc["contexts"].as_array()) contexts.push_back(std::make_shared<UserContext>(TRY(UserContext::from_json(c))));
-  auto project = std::make_unique<Project>(std::move(world), name, TRY(doc.get_string("dir")), TRY(doc.get_string("file")));
+  for (const Json& c : doc["contexts"].as_array())
+    contexts.push_back(std::make_shared<UserContext>(TRY(UserContext::from_json(c))));
+  auto project = std::make_unique<Project>(std::move(world), name, TRY(doc.get_string("dir")),
+                                           TRY(doc.get_string("file")));
   for (const auto& [service, entry] : doc["services"].as_object()) {
     const auto index = static_cast<std::size_t>(entry["context"].as_int(-1));
-    if (index >= contexts.size()) return Error(Errc::corrupt, fmt::format("{}: {} has no context", path, service));
-    project->supervisor_.define(service, std::make_shared<ServiceConfig>(TRY(ServiceConfig::from_json(entry["config"]))), contexts[index],
-                                static_cast<std::uint64_t>(entry["first_segment"].as_int()));
+    if (index >= contexts.size())
+      return Error(Errc::corrupt, fmt::format("{}: {} has no context", path, service));
+    project->supervisor_.define(
+        service, std::make_shared<ServiceConfig>(TRY(ServiceConfig::from_json(entry["config"]))),
+        contexts[index], static_cast<std::uint64_t>(entry["first_segment"].as_int()));
   }
   // Without it (the server died in between) everything counts as wanted.
   if (auto text = read_file(project->world_.paths.run_project_state(name)))
@@ -424,7 +468,9 @@ void Project::settle(const std::set<std::string>& adopted) {
     }
     ServiceState state;
     if (entry.contains("phase") || entry.contains("code") || entry.contains("signal")) {
-      state.phase = entry["phase"].as_string() == "exited" ? Phase::exited : entry["phase"].as_string() == "failed" ? Phase::failed : Phase::stopped;
+      state.phase = entry["phase"].as_string() == "exited"   ? Phase::exited
+                    : entry["phase"].as_string() == "failed" ? Phase::failed
+                                                             : Phase::stopped;
       state.reason = entry["reason"].as_string();
       state.history.restarts = static_cast<int>(entry["restarts"].as_int());
       if (entry.contains("never_ran")) {
@@ -435,7 +481,8 @@ void Project::settle(const std::set<std::string>& adopted) {
         exit.never_ran = entry["never_ran"].as_bool();
         state.exit = std::move(exit);
       }
-      supervisor_.restore(name, std::move(state), static_cast<std::uint64_t>(entry["life"].as_int()));
+      supervisor_.restore(name, std::move(state),
+                          static_cast<std::uint64_t>(entry["life"].as_int()));
     } else if (!unwanted_.contains(name)) {
       start.insert(name);
     }

@@ -20,7 +20,8 @@ namespace locald::server {
 /// waits for them, and what is written down of it in the run folder:
 ///
 ///     projects/NAME.json        what `up` resolved: configurations and environments; at each up
-///     projects/NAME.state.json  what is wanted, and ends that no instance tells of any more; at each change of these
+///     projects/NAME.state.json  what is wanted, and ends that no instance tells of any more; at
+///     each change of these
 ///
 /// so that a new server goes on where this one stopped. Loop thread only.
 class Project {
@@ -49,7 +50,8 @@ class Project {
   /// Makes the project what `configs` says, with `user` for what is (re)started:
   /// changed services are restarted, vanished ones removed, `selected` ones started. Idempotent.
   /// Written down before anything starts. @return the services that `up` has to wait for.
-  Result<std::set<std::string>> apply(const std::map<std::string, ServiceConfig>& configs, const std::set<std::string>& selected,
+  Result<std::set<std::string>> apply(const std::map<std::string, ServiceConfig>& configs,
+                                      const std::set<std::string>& selected,
                                       std::shared_ptr<const UserContext> user);
 
   enum class Until { started, ready, quiet };
@@ -58,7 +60,8 @@ class Project {
     std::set<std::string> pending;              ///< non-empty: the time was over
   };
   /// Calls `done` once, when each of `services` has come to its end of waiting.
-  void wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout, std::function<void(Outcome)> done);
+  void wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout,
+            std::function<void(Outcome)> done);
 
   void start(const std::set<std::string>& services);
   void stop(const std::set<std::string>& services);
@@ -77,7 +80,8 @@ class Project {
   /// Those who watch until the project is down.
   void watch(const ReplyPtr& reply);
   void notice(const std::string& service, const std::string& text);
-  /// The service, in the life of that shim, can be reached from other hosts: a notice, and the reason that status shows.
+  /// The service, in the life of that shim, can be reached from other hosts: a notice, and the
+  /// reason that status shows.
   void set_exposed(const std::string& service, int shim_pid, const std::string& text);
 
   Json status() const;  ///< array of services, as `status --json`
@@ -85,7 +89,8 @@ class Project {
 
   /// From the run folder; services are not started yet.
   static Result<std::unique_ptr<Project>> restore(World world, const std::string& name);
-  /// After restore and the adoption of what runs: starts what should run and does not, goes on going down.
+  /// After restore and the adoption of what runs: starts what should run and does not, goes on
+  /// going down.
   void settle(const std::set<std::string>& adopted);
 
   /// Called each time a service has come to run: listeners not on loopback are looked for.
@@ -121,7 +126,8 @@ class Project {
   Supervisor supervisor_;
   std::set<std::string> vanished_;  // from the file: removed once quiet
   std::set<std::string> unwanted_;  // stopped by the user
-  std::map<std::string, std::pair<int, std::string>> exposed_;  // service -> life's shim, what is said of it
+  std::map<std::string, std::pair<int, std::string>>
+      exposed_;  // service -> life's shim, what is said of it
   std::map<std::uint64_t, Waiting> waits_;
   std::map<Subscription, Subscriber> subscribers_;
   std::vector<ReplyPtr> watchers_;
@@ -135,7 +141,8 @@ class Project {
 };
 
 /// One service as `status` shows it (design §8); a field that does not apply is null.
-Json status_json(const std::string& name, const Supervisor::Unit& unit, const std::string& probe_failure);
+Json status_json(const std::string& name, const Supervisor::Unit& unit,
+                 const std::string& probe_failure);
 /// The same for one that was never brought up.
 Json status_json_stopped(const ServiceSpec& spec);
 

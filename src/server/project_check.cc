@@ -12,7 +12,8 @@
 namespace locald::server {
 namespace {
 
-constexpr std::string_view kNameRule = "small letters, digits, - and _, at most 63, a letter or digit first";
+constexpr std::string_view kNameRule =
+    "small letters, digits, - and _, at most 63, a letter or digit first";
 
 class Checker {
  public:
@@ -22,12 +23,15 @@ class Checker {
 
   void run() {
     if (!spec_.name.empty() && !valid_name(spec_.name))
-      add(spec_.name_at, fmt::format("\"{}\" cannot be the name of a project", spec_.name), std::string(kNameRule));
-    if (spec_.services.empty()) add({1, 1}, "the file names no services", "add a table like [services.web]");
+      add(spec_.name_at, fmt::format("\"{}\" cannot be the name of a project", spec_.name),
+          std::string(kNameRule));
+    if (spec_.services.empty())
+      add({1, 1}, "the file names no services", "add a table like [services.web]");
     for (const ServiceSpec& s : spec_.services) service(s);
     ports();
     if (const auto cycle = make_graph(spec_).cycle(); !cycle.empty())
-      add(edge_pos(cycle[0], cycle[1]), "services depend on each other in a cycle: " + join(cycle, " -> "),
+      add(edge_pos(cycle[0], cycle[1]),
+          "services depend on each other in a cycle: " + join(cycle, " -> "),
           "one of these `depends_on` must go");
   }
 
@@ -37,12 +41,16 @@ class Checker {
   }
 
   void service(const ServiceSpec& s) {
-    if (!valid_name(s.name)) add(s.at, fmt::format("\"{}\" cannot be the name of a service", s.name), std::string(kNameRule));
+    if (!valid_name(s.name))
+      add(s.at, fmt::format("\"{}\" cannot be the name of a service", s.name),
+          std::string(kNameRule));
     if (s.container_port != 0 && s.port != 0 && s.container_port != s.port)
-      add(s.port_at, fmt::format("`port` = {} and `container_port` = {} differ", s.port, s.container_port),
+      add(s.port_at,
+          fmt::format("`port` = {} and `container_port` = {} differ", s.port, s.container_port),
           "on the host's network they are one and the same: write only `container_port`");
     if (s.kind == ServiceKind::container && s.auto_port)
-      add(s.port_at, "`port` = \"auto\" is for host processes", "a container has the `container_port` that its image uses");
+      add(s.port_at, "`port` = \"auto\" is for host processes",
+          "a container has the `container_port` that its image uses");
     for (const Text* text : texts_of(s)) references(s, *text);
     for (const DependencySpec& d : s.depends_on) dependency(s, d);
     health(s);
@@ -56,8 +64,10 @@ class Checker {
       if (target == nullptr)
         unknown_service(text.at, fmt::format("${{services.{}.{}}}", r.service, r.field), r.service);
       else if (r.field != "host" && !target->has_port())
-        add(text.at, fmt::format("${{services.{}.{}}}: {} has no port", r.service, r.field, r.service),
-            target->kind == ServiceKind::container ? "give it a `container_port`" : "give it a `port`");
+        add(text.at,
+            fmt::format("${{services.{}.{}}}: {} has no port", r.service, r.field, r.service),
+            target->kind == ServiceKind::container ? "give it a `container_port`"
+                                                   : "give it a `port`");
     }
     (void)s;
   }
@@ -72,11 +82,16 @@ class Checker {
     const ServiceSpec* target = spec_.find(d.service);
     if (target == nullptr) return unknown_service(d.at, "`depends_on`", d.service);
     if (d.condition == DependsCondition::healthy && target->health.kind == HealthSpec::Kind::none)
-      add(d.at, fmt::format("{} waits for {} to be healthy, but {} has no `health`", s.name, d.service, d.service),
+      add(d.at,
+          fmt::format("{} waits for {} to be healthy, but {} has no `health`", s.name, d.service,
+                      d.service),
           "give it one, or wait for \"started\"");
     if (d.condition == DependsCondition::completed &&
-        (target->restart.mode == RestartMode::always || target->restart.mode == RestartMode::unless_stopped))
-      add(d.at, fmt::format("{} waits for {} to complete, but {} is always restarted", s.name, d.service, d.service),
+        (target->restart.mode == RestartMode::always ||
+         target->restart.mode == RestartMode::unless_stopped))
+      add(d.at,
+          fmt::format("{} waits for {} to complete, but {} is always restarted", s.name, d.service,
+                      d.service),
           "give it restart = \"no\" or \"on-failure\"");
   }
 
@@ -86,9 +101,12 @@ class Checker {
     switch (h.kind) {
       case HealthSpec::Kind::http:
         if (target.starts_with("https://"))
-          add(h.target.at, "health checks over https are not supported yet", "use http, or tcp for the port alone");
-        else if (!target.starts_with("/") && !target.starts_with("http://") && !target.starts_with("$"))
-          add(h.target.at, fmt::format("`http` = \"{}\" is neither a path nor a URL", target), "for example \"/healthz\"");
+          add(h.target.at, "health checks over https are not supported yet",
+              "use http, or tcp for the port alone");
+        else if (!target.starts_with("/") && !target.starts_with("http://") &&
+                 !target.starts_with("$"))
+          add(h.target.at, fmt::format("`http` = \"{}\" is neither a path nor a URL", target),
+              "for example \"/healthz\"");
         else if (target.starts_with("/") && !s.has_port())
           no_port(s, "`http`");
         break;
@@ -99,7 +117,8 @@ class Checker {
         try {
           const std::regex check(target, std::regex::ECMAScript);
         } catch (const std::regex_error& e) {
-          add(h.target.at, fmt::format("`log` = \"{}\" is not a regular expression: {}", target, e.what()));
+          add(h.target.at,
+              fmt::format("`log` = \"{}\" is not a regular expression: {}", target, e.what()));
         }
         break;
       case HealthSpec::Kind::notify:
@@ -107,7 +126,8 @@ class Checker {
           add(h.at, "`notify` is not supported yet for containers", "use http, tcp, exec or log");
         break;
       case HealthSpec::Kind::exec:
-      case HealthSpec::Kind::none: break;
+      case HealthSpec::Kind::none:
+        break;
     }
   }
 
@@ -122,8 +142,11 @@ class Checker {
       if (s.any_port() == 0) continue;
       const auto [it, fresh] = taken.emplace(s.any_port(), &s);
       if (!fresh)
-        add(s.port_at, fmt::format("port {} is wanted by two services, {} and {}", s.any_port(), it->second->name, s.name),
-            s.kind == ServiceKind::exec ? "give one another, or port = \"auto\"" : "let one listen on another port");
+        add(s.port_at,
+            fmt::format("port {} is wanted by two services, {} and {}", s.any_port(),
+                        it->second->name, s.name),
+            s.kind == ServiceKind::exec ? "give one another, or port = \"auto\""
+                                        : "let one listen on another port");
     }
   }
 

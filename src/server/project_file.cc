@@ -27,13 +27,15 @@ Result<ProjectRef> ProjectRef::from_json(const Json& json) {
   ref.file = TRY(json.get_string_or("file", "").context("project"));
   ref.name = TRY(json.get_string_or("name", "").context("project"));
   if (!ref.dir.starts_with("/")) return Error(Errc::invalid_input, "project: dir must be absolute");
-  if (!ref.file.empty() && !ref.file.starts_with("/")) return Error(Errc::invalid_input, "project: file must be absolute");
+  if (!ref.file.empty() && !ref.file.starts_with("/"))
+    return Error(Errc::invalid_input, "project: file must be absolute");
   return ref;
 }
 
 Result<std::string> find_project_file(const ProjectRef& ref) {
   if (!ref.file.empty()) {
-    if (!exists(ref.file)) return Error(Errc::not_found, fmt::format("{} does not exist", ref.file));
+    if (!exists(ref.file))
+      return Error(Errc::not_found, fmt::format("{} does not exist", ref.file));
     return ref.file;
   }
   std::string dir = ref.dir;
@@ -77,7 +79,11 @@ Error problems_error(const Problems& problems) {
 Json problems_json(const Problems& problems) {
   Json out = Json::array();
   for (const Problem& p : problems)
-    out.push(Json::object({{"file", p.file}, {"line", p.at.line}, {"column", p.at.column}, {"message", p.message}, {"hint", p.hint}}));
+    out.push(Json::object({{"file", p.file},
+                           {"line", p.at.line},
+                           {"column", p.at.column},
+                           {"message", p.message},
+                           {"hint", p.hint}}));
   return out;
 }
 

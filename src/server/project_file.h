@@ -30,7 +30,8 @@ struct LoadedProject {
 /// @return an error where the file cannot be found or read; what is wrong inside is in `problems`.
 Result<LoadedProject> load_project(const ProjectRef& ref);
 
-/// All problems as the one error that a request fails with: message for people, and the "problems" member of ipc/api.h.
+/// All problems as the one error that a request fails with: message for people, and the "problems"
+/// member of ipc/api.h.
 Error problems_error(const Problems& problems);
 Json problems_json(const Problems& problems);
 

@@ -5,7 +5,6 @@
 #include <fstream>
 #include <map>
 
-#include "base/signals.h"
 #include "base/fs_at.h"
 #include "base/signals.h"
 #include "server/dotenv.h"
@@ -20,7 +19,8 @@ namespace {
 
 Problems problems_of(std::string_view text) {
   ParsedProject parsed = parse_project_toml(text, "/p/locald.toml");
-  if (parsed.problems.empty() || !parsed.spec.services.empty()) check_project(parsed.spec, parsed.problems);
+  if (parsed.problems.empty() || !parsed.spec.services.empty())
+    check_project(parsed.spec, parsed.problems);
   return parsed.problems;
 }
 
@@ -28,7 +28,8 @@ Problems problems_of(std::string_view text) {
 std::string only_problem(std::string_view text) {
   const Problems p = problems_of(text);
   if (p.size() != 1) return std::to_string(p.size()) + " problems: " + describe(p);
-  return std::to_string(p[0].at.line) + ": " + p[0].message + (p[0].hint.empty() ? "" : " (" + p[0].hint + ")");
+  return std::to_string(p[0].at.line) + ": " + p[0].message +
+         (p[0].hint.empty() ? "" : " (" + p[0].hint + ")");
 }
 
 ProjectSpec spec_of(std::string_view text) {
@@ -96,13 +97,19 @@ health = { tcp = true }
 TEST(TomlFront, AnUnknownKeyIsNamedWithItsLineAndTheOneThatWasMeant) {
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nworkdri = 'y'\n"),
             "3: unknown key `workdri` in [services.a] (did you mean `workdir`?)");
-  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nhealth = { http = '/', intervall = '1s' }\nport = 1\n"),
-            "3: unknown key `intervall` in `health` (did you mean `interval`?)");
-  EXPECT_NE(only_problem("[service.a]\ncommand = 'x'\n[services.b]\ncommand = 'x'\n").find("did you mean `services`?"), std::string::npos);
+  EXPECT_EQ(
+      only_problem(
+          "[services.a]\ncommand = 'x'\nhealth = { http = '/', intervall = '1s' }\nport = 1\n"),
+      "3: unknown key `intervall` in `health` (did you mean `interval`?)");
+  EXPECT_NE(only_problem("[service.a]\ncommand = 'x'\n[services.b]\ncommand = 'x'\n")
+                .find("did you mean `services`?"),
+            std::string::npos);
 }
 
 TEST(TomlFront, AllProblemsAreFoundAtOnceInTheOrderOfTheFile) {
-  const Problems p = problems_of("[services.b]\ncommand = 3\nprot = 1\n[services.a]\ncommand = 'x'\nstop_timeout = '10 parsecs'\n");
+  const Problems p = problems_of(
+      "[services.b]\ncommand = 3\nprot = 1\n[services.a]\ncommand = 'x'\nstop_timeout = '10 "
+      "parsecs'\n");
   ASSERT_EQ(p.size(), 3u) << describe(p);
   EXPECT_EQ(p[0].at.line, 2u);
   EXPECT_EQ(p[1].at.line, 3u);
@@ -111,39 +118,66 @@ TEST(TomlFront, AllProblemsAreFoundAtOnceInTheOrderOfTheFile) {
 
 TEST(TomlFront, WhatIsNotActedOnYetIsRefusedByName) {
   EXPECT_EQ(only_problem("[services.a]\ntype = 'cnb'\npath = '.'\n"),
-            "2: `type` = \"cnb\" is not supported yet (this version runs type = \"exec\" and type = \"container\")");
-  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nbuild = { }\n"), "3: `build` is not supported yet");
-  EXPECT_NE(only_problem("[services.a]\ncommand = 'x'\nnetwork = 'none'\n").find("not supported yet"), std::string::npos);
-  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nimage = 'y'\n"), "3: `image` is for type = \"container\"");
+            "2: `type` = \"cnb\" is not supported yet (this version runs type = \"exec\" and type "
+            "= \"container\")");
+  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nbuild = { }\n"),
+            "3: `build` is not supported yet");
+  EXPECT_NE(
+      only_problem("[services.a]\ncommand = 'x'\nnetwork = 'none'\n").find("not supported yet"),
+      std::string::npos);
+  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nimage = 'y'\n"),
+            "3: `image` is for type = \"container\"");
 }
 
-TEST(TomlFront, BrokenTomlNamesItsLine) { EXPECT_EQ(only_problem("[services.a]\ncommand = \n").substr(0, 11), "2: not TOML"); }
+TEST(TomlFront, BrokenTomlNamesItsLine) {
+  EXPECT_EQ(only_problem("[services.a]\ncommand = \n").substr(0, 11), "2: not TOML");
+}
 
 TEST(ProjectCheck, ACycleIsShownAsAPath) {
-  EXPECT_EQ(only_problem("[services.c]\ncommand='x'\ndepends_on=['a']\n[services.a]\ncommand='x'\ndepends_on=['b']\n[services.b]\ncommand='x'\ndepends_on=['c']\n"),
-            "6: services depend on each other in a cycle: a -> b -> c -> a (one of these `depends_on` must go)");
-  EXPECT_NE(only_problem("[services.a]\ncommand='x'\ndepends_on=['a']\n").find("a -> a"), std::string::npos);
+  EXPECT_EQ(only_problem("[services.c]\ncommand='x'\ndepends_on=['a']\n[services.a]\ncommand='x'"
+                         "\ndepends_on=['b']\n[services.b]\ncommand='x'\ndepends_on=['c']\n"),
+            "6: services depend on each other in a cycle: a -> b -> c -> a (one of these "
+            "`depends_on` must go)");
+  EXPECT_NE(only_problem("[services.a]\ncommand='x'\ndepends_on=['a']\n").find("a -> a"),
+            std::string::npos);
 }
 
 TEST(ProjectCheck, WhatCanNeverBeMetIsRefused) {
-  EXPECT_NE(only_problem("[services.a]\ncommand='x'\ndepends_on={b='healthy'}\n[services.b]\ncommand='x'\n").find("has no `health`"), std::string::npos);
-  EXPECT_NE(only_problem("[services.a]\ncommand='x'\ndepends_on={b='completed'}\n[services.b]\ncommand='x'\nrestart='always'\n").find("always restarted"),
+  EXPECT_NE(only_problem(
+                "[services.a]\ncommand='x'\ndepends_on={b='healthy'}\n[services.b]\ncommand='x'\n")
+                .find("has no `health`"),
             std::string::npos);
-  EXPECT_EQ(only_problem("[services.a]\ncommand='x'\ndepends_on=['web1']\n[services.web]\ncommand='x'\n"),
-            "3: `depends_on`: there is no service 'web1' (did you mean 'web'?)");
+  EXPECT_NE(only_problem("[services.a]\ncommand='x'\ndepends_on={b='completed'}\n[services.b]"
+                         "\ncommand='x'\nrestart='always'\n")
+                .find("always restarted"),
+            std::string::npos);
+  EXPECT_EQ(
+      only_problem("[services.a]\ncommand='x'\ndepends_on=['web1']\n[services.web]\ncommand='x'\n"),
+      "3: `depends_on`: there is no service 'web1' (did you mean 'web'?)");
 }
 
 TEST(ProjectCheck, PortsMustBeOnesOwn) {
-  EXPECT_NE(only_problem("[services.a]\ncommand='x'\nport=80\n[services.b]\ncommand='x'\nport=80\n").find("two services, a and b"), std::string::npos);
-  EXPECT_NE(only_problem("[services.a]\ntype='container'\nimage='i'\nport=80\ncontainer_port=8080\n").find("differ"), std::string::npos);
-  EXPECT_NE(only_problem("[services.a]\ncommand='x'\nhealth='/'\n").find("has none"), std::string::npos);
-  EXPECT_NE(only_problem("[services.a]\ncommand='x ${services.b.port}'\n[services.b]\ncommand='x'\n").find("b has no port"), std::string::npos);
+  EXPECT_NE(only_problem("[services.a]\ncommand='x'\nport=80\n[services.b]\ncommand='x'\nport=80\n")
+                .find("two services, a and b"),
+            std::string::npos);
+  EXPECT_NE(
+      only_problem("[services.a]\ntype='container'\nimage='i'\nport=80\ncontainer_port=8080\n")
+          .find("differ"),
+      std::string::npos);
+  EXPECT_NE(only_problem("[services.a]\ncommand='x'\nhealth='/'\n").find("has none"),
+            std::string::npos);
+  EXPECT_NE(
+      only_problem("[services.a]\ncommand='x ${services.b.port}'\n[services.b]\ncommand='x'\n")
+          .find("b has no port"),
+      std::string::npos);
 }
 
 TEST(ProjectCheck, NamesFollowTheRule) {
   EXPECT_TRUE(valid_name("a") && valid_name("0-_9") && valid_name(std::string(63, 'a')));
-  EXPECT_FALSE(valid_name("") || valid_name("-a") || valid_name("A") || valid_name("a.b") || valid_name("a/b") || valid_name(std::string(64, 'a')));
-  EXPECT_NE(only_problem("[services.'A B']\ncommand='x'\n").find("\"A B\" cannot be the name"), std::string::npos);
+  EXPECT_FALSE(valid_name("") || valid_name("-a") || valid_name("A") || valid_name("a.b") ||
+               valid_name("a/b") || valid_name(std::string(64, 'a')));
+  EXPECT_NE(only_problem("[services.'A B']\ncommand='x'\n").find("\"A B\" cannot be the name"),
+            std::string::npos);
 }
 
 TEST(Graph, WithDependenciesTakesAllThatIsNeeded) {
@@ -158,8 +192,12 @@ TEST(Graph, WithDependenciesTakesAllThatIsNeeded) {
 
 std::string expand(std::string_view text, std::map<std::string, std::string> vars = {}) {
   Lookup lookup;
-  lookup.variable = [&](const std::string& n) { return vars.contains(n) ? std::optional(vars[n]) : std::nullopt; };
-  lookup.service = [](const std::string& s, const std::string& f) -> Result<std::string> { return s + "." + f + "!"; };
+  lookup.variable = [&](const std::string& n) {
+    return vars.contains(n) ? std::optional(vars[n]) : std::nullopt;
+  };
+  lookup.service = [](const std::string& s, const std::string& f) -> Result<std::string> {
+    return s + "." + f + "!";
+  };
   auto r = interpolate(text, lookup);
   return r ? *r : "error: " + r.error().message();
 }
@@ -198,7 +236,11 @@ TEST(Dotenv, FollowsTheRulesOfCompose) {
       "REF=$PLAIN-${HOST:-none}\n"
       "FROM_ENV\n"
       "NOT_SET\n",
-      "/f/.env", [](const std::string& n) { return n == "FROM_ENV" ? std::optional<std::string>("env") : std::nullopt; }, problems);
+      "/f/.env",
+      [](const std::string& n) {
+        return n == "FROM_ENV" ? std::optional<std::string>("env") : std::nullopt;
+      },
+      problems);
   EXPECT_EQ(describe(problems), "");
   std::map<std::string, std::string> got;
   for (const auto& e : entries) got[e.name] = e.value.value_or("<unset>");
@@ -227,11 +269,13 @@ TEST(Units, DurationsSizesAndSignals) {
   EXPECT_EQ(parse_duration("1m30s").value().count(), 90000);
   EXPECT_EQ(parse_duration("200ms").value().count(), 200);
   EXPECT_EQ(parse_duration("0s").value().count(), 0);
-  for (const char* bad : {"", "1", "s", "1s1m", "1.5s", "-1s", "1 s", "99999999999999999999s"}) EXPECT_FALSE(parse_duration(bad)) << bad;
+  for (const char* bad : {"", "1", "s", "1s1m", "1.5s", "-1s", "1 s", "99999999999999999999s"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
   EXPECT_EQ(parse_size("1g").value(), 1u << 30);
   EXPECT_EQ(parse_size("64KB").value(), 64u << 10);
   EXPECT_EQ(parse_size("10").value(), 10u);
-  for (const char* bad : {"", "m", "1x", "-1", "99999999999t"}) EXPECT_FALSE(parse_size(bad)) << bad;
+  for (const char* bad : {"", "m", "1x", "-1", "99999999999t"})
+    EXPECT_FALSE(parse_size(bad)) << bad;
   EXPECT_EQ(parse_signal("sigterm").value(), 15);
   EXPECT_EQ(parse_signal("9").value(), 9);
   EXPECT_FALSE(parse_signal("SIGWHAT"));
@@ -244,7 +288,9 @@ class ResolveTest : public testing::Test {
     dir = ::mkdtemp(name);
   }
   ~ResolveTest() override { (void)remove_tree(dir); }
-  void write(const std::string& name, const std::string& text) { std::ofstream(dir + "/" + name) << text; }
+  void write(const std::string& name, const std::string& text) {
+    std::ofstream(dir + "/" + name) << text;
+  }
   Resolved run(const std::string& text, std::map<std::string, std::string> env = {}) {
     ParsedProject parsed = parse_project_toml(text, dir + "/locald.toml");
     check_project(parsed.spec, parsed.problems);
@@ -259,17 +305,25 @@ class ResolveTest : public testing::Test {
 TEST_F(ResolveTest, EnvironmentsAreLayeredAndPortsGiven) {
   write("a.env", "A=file\nB=file\nGONE\n");
   write("b.env", "B=second\n");
-  const Resolved r = run("[services.web]\ncommand='x'\nport='auto'\nenv={A='own ${WHO}', U='${services.web.url}'}\nenv_file=['a.env','b.env']\n", {{"WHO", "me"}});
+  const Resolved r =
+      run("[services.web]\ncommand='x'\nport='auto'\nenv={A='own ${WHO}', "
+          "U='${services.web.url}'}\nenv_file=['a.env','b.env']\n",
+          {{"WHO", "me"}});
   ASSERT_EQ(describe(r.problems), "");
   const ServiceConfig& c = r.services.at("web");
-  EXPECT_EQ(c.env, (std::map<std::string, std::string>{{"A", "own me"}, {"B", "second"}, {"PORT", "4000"}, {"U", "http://127.0.0.1:4000"}}));
+  EXPECT_EQ(
+      c.env,
+      (std::map<std::string, std::string>{
+          {"A", "own me"}, {"B", "second"}, {"PORT", "4000"}, {"U", "http://127.0.0.1:4000"}}));
   EXPECT_EQ(c.unset, std::vector<std::string>{"GONE"});
   EXPECT_EQ(c.argv, (std::vector<std::string>{"sh", "-c", "x"}));
   EXPECT_EQ(c.cwd, dir);
 }
 
 TEST_F(ResolveTest, APlainDependencyMeansHealthyWhereThereIsACheck) {
-  const Resolved r = run("[services.a]\ncommand='x'\ndepends_on=['b','c']\n[services.b]\ncommand='x'\nhealth={exec='true'}\n[services.c]\ncommand='x'\n");
+  const Resolved r =
+      run("[services.a]\ncommand='x'\ndepends_on=['b','c']\n[services.b]\ncommand='x'\nhealth={"
+          "exec='true'}\n[services.c]\ncommand='x'\n");
   EXPECT_EQ(r.services.at("a").depends_on[0].condition, DependsCondition::healthy);
   EXPECT_EQ(r.services.at("a").depends_on[1].condition, DependsCondition::started);
 }
@@ -284,28 +338,36 @@ TEST_F(ResolveTest, AnUnsetVariableIsEmptyAndSaidOnce) {
 TEST_F(ResolveTest, BindsMustExistAndNotBeOurs) {
   ASSERT_TRUE(make_dirs(dir + "/run/svc"));
   const auto volume = [&](const std::string& v) {
-    return describe(run("[services.a]\ntype='container'\nimage='i'\nvolumes=['" + v + "']\n").problems);
+    return describe(
+        run("[services.a]\ntype='container'\nimage='i'\nvolumes=['" + v + "']\n").problems);
   };
   EXPECT_EQ(volume("data:/d"), "");
   EXPECT_NE(volume("./missing:/m").find("does not exist"), std::string::npos);
-  for (const char* ours : {"./run:/m", "./run/svc:/m", ".:/m", "/:/m"}) EXPECT_NE(volume(ours).find("may not be bound"), std::string::npos) << ours;
-  for (const char* bad : {"data:relative", "data:/a/../b", "BAD:/x", "a:/b:rx", "data:/"}) EXPECT_NE(volume(bad), "") << bad;
+  for (const char* ours : {"./run:/m", "./run/svc:/m", ".:/m", "/:/m"})
+    EXPECT_NE(volume(ours).find("may not be bound"), std::string::npos) << ours;
+  for (const char* bad : {"data:relative", "data:/a/../b", "BAD:/x", "a:/b:rx", "data:/"})
+    EXPECT_NE(volume(bad), "") << bad;
 }
 
 TEST_F(ResolveTest, HealthTargetsAreReadOnce) {
-  const Resolved r = run("[services.web]\ncommand='x'\nport='auto'\nhealth={http='http://web:8080/a?b=c'}\n[services.t]\ncommand='x'\nhealth={tcp='[::1]:9'}\n");
+  const Resolved r =
+      run("[services.web]\ncommand='x'\nport='auto'\nhealth={http='http://web:8080/"
+          "a?b=c'}\n[services.t]\ncommand='x'\nhealth={tcp='[::1]:9'}\n");
   ASSERT_EQ(describe(r.problems), "");
   EXPECT_EQ(r.services.at("web").health.host, "127.0.0.1");
   EXPECT_EQ(r.services.at("web").health.port, 8080);
   EXPECT_EQ(r.services.at("web").health.path, "/a?b=c");
   EXPECT_EQ(r.services.at("t").health.host, "::1");
-  EXPECT_NE(describe(run("[services.t]\ncommand='x'\nhealth={tcp='example.com:80'}\n").problems), "");
+  EXPECT_NE(describe(run("[services.t]\ncommand='x'\nhealth={tcp='example.com:80'}\n").problems),
+            "");
 }
 
 TEST_F(ResolveTest, AConfigurationSurvivesJson) {
-  const Resolved r = run(
-      "[services.a]\ntype='container'\nimage='i'\nvolumes=['d:/d:ro','/anon']\ntmpfs=['/run:size=1m']\ncpus=1.5\nmemory='1g'\n"
-      "health={exec=['a','b'],interval='7s'}\nrestart={policy='always',max=3,window='2m'}\nstop_signal='QUIT'\n");
+  const Resolved r =
+      run("[services.a]\ntype='container'\nimage='i'\nvolumes=['d:/d:ro','/anon']\ntmpfs=['/"
+          "run:size=1m']\ncpus=1.5\nmemory='1g'\n"
+          "health={exec=['a','b'],interval='7s'}\nrestart={policy='always',max=3,window='2m'}"
+          "\nstop_signal='QUIT'\n");
   const ServiceConfig& c = r.services.at("a");
   const auto text = c.to_json().dump();
   EXPECT_EQ(ServiceConfig::from_json(Json::parse(text).value()).value().to_json().dump(), text);

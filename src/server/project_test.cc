@@ -16,7 +16,12 @@ class ProjectTest : public testing::Test {
   ProjectTest() {
     char name[] = "/tmp/locald-project-XXXXXX";
     home = ::mkdtemp(name);
-    paths.emplace(Paths::from_env([this](const std::string& n) { return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt; }, 1000).value());
+    paths.emplace(Paths::from_env(
+                      [this](const std::string& n) {
+                        return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt;
+                      },
+                      1000)
+                      .value());
     EXPECT_TRUE(paths->create());
     project = make();
   }
@@ -27,7 +32,9 @@ class ProjectTest : public testing::Test {
   Project::World world() {
     return {loop, launcher, *paths, [this](const std::string&) { ++quiet; }};
   }
-  std::unique_ptr<Project> make() { return std::make_unique<Project>(world(), "shop", "/shop", "/shop/locald.toml"); }
+  std::unique_ptr<Project> make() {
+    return std::make_unique<Project>(world(), "shop", "/shop", "/shop/locald.toml");
+  }
 
   static ServiceConfig config(const std::string& name, const std::string& argument = "x") {
     ServiceConfig c;
@@ -94,7 +101,8 @@ TEST_F(ProjectTest, WaitTellsWhoFailedAndWhy) {
   launcher.obedient = false;
   std::optional<Project::Outcome> outcome;
   up({config("a"), config("b")});
-  project->wait({"a", "b"}, Project::Until::started, std::nullopt, [&](Project::Outcome o) { outcome = std::move(o); });
+  project->wait({"a", "b"}, Project::Until::started, std::nullopt,
+                [&](Project::Outcome o) { outcome = std::move(o); });
   launcher.run("a");
   run_for(loop);
   EXPECT_FALSE(outcome.has_value());
@@ -105,14 +113,16 @@ TEST_F(ProjectTest, WaitTellsWhoFailedAndWhy) {
   launcher.exit("b", status);
   run_for(loop);
   ASSERT_TRUE(outcome.has_value());
-  EXPECT_EQ(outcome->failed, (std::map<std::string, std::string>{{"b", "could not be started: run: not found"}}));
+  EXPECT_EQ(outcome->failed,
+            (std::map<std::string, std::string>{{"b", "could not be started: run: not found"}}));
 }
 
 TEST_F(ProjectTest, WaitGivesUpWhenItsTimeIsOver) {
   launcher.obedient = false;
   std::optional<Project::Outcome> outcome;
   up({config("a")});
-  project->wait({"a"}, Project::Until::started, Milliseconds(10), [&](Project::Outcome o) { outcome = std::move(o); });
+  project->wait({"a"}, Project::Until::started, Milliseconds(10),
+                [&](Project::Outcome o) { outcome = std::move(o); });
   run_until(loop, [&] { return outcome.has_value(); });
   ASSERT_TRUE(outcome.has_value());
   EXPECT_EQ(outcome->pending, std::set<std::string>{"a"});
@@ -142,8 +152,9 @@ TEST_F(ProjectTest, ANewServerGoesOnWhereTheOldOneStopped) {
   run_for(loop);
   project = Project::restore(world(), "shop").value();
   // "runs" is found alive; "lost" is not found at all.
-  project->supervisor().adopt("runs", std::make_unique<FakeLauncher::Handle>(launcher, launcher.processes[3]),
-                              project->supervisor().find("runs")->config, 7, 2);
+  project->supervisor().adopt(
+      "runs", std::make_unique<FakeLauncher::Handle>(launcher, launcher.processes[3]),
+      project->supervisor().find("runs")->config, 7, 2);
   project->settle({"runs"});
   run_for(loop);
   EXPECT_EQ(phase("done"), Phase::exited);
@@ -174,7 +185,8 @@ TEST_F(ProjectTest, ADownThatWasCutShortIsFinishedByTheNextServer) {
 TEST_F(ProjectTest, StatusHasEveryFieldAndNullWhereOneDoesNotApply) {
   up({config("a")});
   const Json s = project->status("a");
-  for (const char* field : {"name", "kind", "state", "health", "pid", "shim_pid", "port", "url", "exit_code", "signal", "restarts", "started_at", "reason", "network"})
+  for (const char* field : {"name", "kind", "state", "health", "pid", "shim_pid", "port", "url",
+                            "exit_code", "signal", "restarts", "started_at", "reason", "network"})
     EXPECT_TRUE(s.contains(field)) << field;
   EXPECT_EQ(s["state"].as_string(), "running");
   EXPECT_TRUE(s["port"].is_null() && s["exit_code"].is_null() && s["reason"].is_null());

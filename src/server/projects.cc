@@ -31,19 +31,24 @@ std::optional<Milliseconds> timeout_of(const Json& body) {
 Error no_service(const std::string& name, const std::vector<std::string>& known) {
   const auto near = did_you_mean(name, known);
   return Error(Errc::not_found, fmt::format("there is no service '{}'", name))
-      .with_hint(near ? fmt::format("did you mean '{}'?", *near) : "there are: " + join(known, ", "));
+      .with_hint(near ? fmt::format("did you mean '{}'?", *near)
+                      : "there are: " + join(known, ", "));
 }
 
 }  // namespace
 
-Projects::Projects(World world, ProjectRegistry registry) : world_(std::move(world)), registry_(std::move(registry)) {}
+Projects::Projects(World world, ProjectRegistry registry)
+    : world_(std::move(world)), registry_(std::move(registry)) {}
 
 Project::World Projects::project_world() {
-  return {world_.loop, world_.launcher, world_.paths, [this](const std::string& name) { on_quiet(name); }};
+  return {world_.loop, world_.launcher, world_.paths,
+          [this](const std::string& name) { on_quiet(name); }};
 }
 
 void Projects::make_ready(Project& project) {
-  project.on_running = [this, name = project.name()](const std::string& service) { look_at_listeners(name, service); };
+  project.on_running = [this, name = project.name()](const std::string& service) {
+    look_at_listeners(name, service);
+  };
 }
 
 Project* Projects::find(const std::string& name) {
@@ -54,7 +59,8 @@ Project* Projects::find(const std::string& name) {
 std::size_t Projects::running_services() const {
   std::size_t n = 0;
   for (const auto& [name, project] : projects_)
-    for (const auto& [service, unit] : project->supervisor().units()) n += unit.shim_pid != 0 ? 1 : 0;
+    for (const auto& [service, unit] : project->supervisor().units())
+      n += unit.shim_pid != 0 ? 1 : 0;
   return n;
 }
 
@@ -78,7 +84,8 @@ Result<Project*> Projects::find_up(const Json& body) {
     name = loaded.name;
   }
   if (Project* project = find(name)) return project;
-  return Error(Errc::not_found, fmt::format("project {} is not up", name)).with_hint("bring it up: locald up");
+  return Error(Errc::not_found, fmt::format("project {} is not up", name))
+      .with_hint("bring it up: locald up");
 }
 
 Result<const Supervisor::Unit*> Projects::find_service(Project& project, const std::string& name) {
@@ -104,12 +111,15 @@ std::vector<std::string> Projects::guarded() const {
 }
 
 /// Ports stay as they are while a project is up; new ones are free now and nobody else's.
-Result<std::map<std::string, int>> Projects::choose_ports(const ProjectSpec& spec, const Project* present) const {
+Result<std::map<std::string, int>> Projects::choose_ports(const ProjectSpec& spec,
+                                                          const Project* present) const {
   std::set<int> taken;
   for (const auto& [name, project] : projects_)
-    for (const auto& [service, unit] : project->supervisor().units()) taken.insert(unit.config->port);
+    for (const auto& [service, unit] : project->supervisor().units())
+      taken.insert(unit.config->port);
   for (const ServiceSpec& s : spec.services) taken.insert(s.any_port());
-  const std::map<std::string, int> before = present != nullptr ? present->auto_ports() : std::map<std::string, int>();
+  const std::map<std::string, int> before =
+      present != nullptr ? present->auto_ports() : std::map<std::string, int>();
   std::map<std::string, int> out;
   for (const ServiceSpec& s : spec.services) {
     if (!s.auto_port) continue;
@@ -155,13 +165,15 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
     const std::map<std::string, int> ports = TRY(choose_ports(loaded.spec, project));
     Resolved resolved = resolve({loaded.spec, *user, ports, guarded()});
     if (!resolved.problems.empty()) {
-      reply->error(problems_error(resolved.problems), {{"problems", problems_json(resolved.problems)}});
+      reply->error(problems_error(resolved.problems),
+                   {{"problems", problems_json(resolved.problems)}});
       return {};
     }
     TRY(registry_.claim(loaded.name, loaded.spec.dir));
     const bool fresh = project == nullptr;
     if (fresh) {
-      auto made = std::make_unique<Project>(project_world(), loaded.name, loaded.spec.dir, loaded.spec.file);
+      auto made = std::make_unique<Project>(project_world(), loaded.name, loaded.spec.dir,
+                                            loaded.spec.file);
       project = made.get();
       make_ready(*project);
       projects_[loaded.name] = std::move(made);
@@ -173,37 +185,44 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
       if (fresh) project->bring_down(false);
       return std::move(await).error();
     }
-    answer_when(*project, *await, body["wait"].as_bool() ? Project::Until::ready : Project::Until::started, body, reply);
+    answer_when(*project, *await,
+                body["wait"].as_bool() ? Project::Until::ready : Project::Until::started, body,
+                reply);
     return {};
   });
 }
 
 /// Streams what happens to the services until all have come to what is waited for, then answers.
-void Projects::answer_when(Project& project, const std::set<std::string>& services, Project::Until until, const Json& body,
-                           const ReplyPtr& reply) {
+void Projects::answer_when(Project& project, const std::set<std::string>& services,
+                           Project::Until until, const Json& body, const ReplyPtr& reply) {
   const auto subscription = project.subscribe(reply, services, /*present=*/false);
-  project.wait(services, until, timeout_of(body), [this, name = project.name(), services, subscription, reply](const Project::Outcome& outcome) {
-    Json list = Json::array(), failed = Json::array(), reasons = Json::object();
-    Project* p = find(name);
-    for (const std::string& s : services)
-      if (Json status = p != nullptr ? p->status(s) : Json(); !status.is_null()) list.push(std::move(status));
-    for (const auto& [service, why] : outcome.failed) {
-      failed.push(service);
-      reasons.set(service, why);
-    }
-    for (const std::string& service : outcome.pending) {
-      failed.push(service);
-      const Json status = p != nullptr ? p->status(service) : Json();
-      const std::string& what = status["reason"].as_string();
-      reasons.set(service, "not in time" + (what.empty() ? " (" + status["state"].as_string() + ")" : ": " + what));
-    }
-    if (p != nullptr) p->unsubscribe(subscription);
-    reply->result(Json::object({{"project", name},
-                                {"services", std::move(list)},
-                                {"failed", std::move(failed)},
-                                {"reasons", std::move(reasons)},
-                                {"timed_out", !outcome.pending.empty()}}));
-  });
+  project.wait(services, until, timeout_of(body),
+               [this, name = project.name(), services, subscription,
+                reply](const Project::Outcome& outcome) {
+                 Json list = Json::array(), failed = Json::array(), reasons = Json::object();
+                 Project* p = find(name);
+                 for (const std::string& s : services)
+                   if (Json status = p != nullptr ? p->status(s) : Json(); !status.is_null())
+                     list.push(std::move(status));
+                 for (const auto& [service, why] : outcome.failed) {
+                   failed.push(service);
+                   reasons.set(service, why);
+                 }
+                 for (const std::string& service : outcome.pending) {
+                   failed.push(service);
+                   const Json status = p != nullptr ? p->status(service) : Json();
+                   const std::string& what = status["reason"].as_string();
+                   reasons.set(service, "not in time" +
+                                            (what.empty() ? " (" + status["state"].as_string() + ")"
+                                                          : ": " + what));
+                 }
+                 if (p != nullptr) p->unsubscribe(subscription);
+                 reply->result(Json::object({{"project", name},
+                                             {"services", std::move(list)},
+                                             {"failed", std::move(failed)},
+                                             {"reasons", std::move(reasons)},
+                                             {"timed_out", !outcome.pending.empty()}}));
+               });
 }
 
 void Projects::down(const Json& body, const ReplyPtr& reply) {
@@ -221,7 +240,9 @@ void Projects::down(const Json& body, const ReplyPtr& reply) {
       }
       world_.jobs.run<Result<void>>(
           "remove the data of " + name,
-          [remove = world_.remove_data, name](const std::stop_token& stop) { return remove(name, {}, true, stop); },
+          [remove = world_.remove_data, name](const std::stop_token& stop) {
+            return remove(name, {}, true, stop);
+          },
           [reply](Result<void> result) {
             if (result)
               reply->result(Json::object());
@@ -260,9 +281,8 @@ void Projects::remove_what_is_left(const std::string& name) {
   if (services.empty() && !project->remove_volumes()) return finish({});
   world_.jobs.run<Result<void>>(
       "remove the data of " + name,
-      [remove = world_.remove_data, name, services, volumes = project->remove_volumes()](const std::stop_token& stop) {
-        return remove(name, services, volumes, stop);
-      },
+      [remove = world_.remove_data, name, services, volumes = project->remove_volumes()](
+          const std::stop_token& stop) { return remove(name, services, volumes, stop); },
       finish);
 }
 
@@ -277,7 +297,9 @@ void Projects::start(const Json& body, const ReplyPtr& reply) {
     for (const std::string& s : graph.with_dependencies(services)) {
       // What has completed stays so.
       const Supervisor::Unit* unit = project.supervisor().find(s);
-      if (unit != nullptr && !(unit->state.phase == Phase::exited && unit->state.exit && unit->state.exit->success())) all.insert(s);
+      if (unit != nullptr &&
+          !(unit->state.phase == Phase::exited && unit->state.exit && unit->state.exit->success()))
+        all.insert(s);
     }
     project.start(all);
     answer_when(project, services, Project::Until::started, body, reply);
@@ -319,15 +341,18 @@ void Projects::status(const Json& body, const ReplyPtr& reply) {
     if (body["all"].as_bool()) {
       Json list = Json::array();
       for (const auto& [name, project] : projects_)
-        list.push(Json::object({{"project", name}, {"dir", project->dir()}, {"services", project->status()}}));
+        list.push(Json::object(
+            {{"project", name}, {"dir", project->dir()}, {"services", project->status()}}));
       for (const auto& [name, dir] : registry_.all())
-        if (!projects_.contains(name)) list.push(Json::object({{"project", name}, {"dir", dir}, {"services", Json::array()}}));
+        if (!projects_.contains(name))
+          list.push(Json::object({{"project", name}, {"dir", dir}, {"services", Json::array()}}));
       reply->result(Json::object({{"projects", std::move(list)}}));
       return {};
     }
     auto found = find_up(body);
     if (found) {
-      reply->result(Json::object({{"project", (*found)->name()}, {"services", (*found)->status()}}));
+      reply->result(
+          Json::object({{"project", (*found)->name()}, {"services", (*found)->status()}}));
       return {};
     }
     if (found.error().code() != Errc::not_found) return std::move(found).error();
@@ -358,7 +383,8 @@ void Projects::logs(const Json& body, const ReplyPtr& reply) {
     std::vector<std::pair<std::string, std::uint64_t>> all;
     if (found) {
       name = (*found)->name();
-      for (const auto& [service, unit] : (*found)->supervisor().units()) all.emplace_back(service, unit.first_segment);
+      for (const auto& [service, unit] : (*found)->supervisor().units())
+        all.emplace_back(service, unit.first_segment);
     } else {
       if (found.error().code() != Errc::not_found) return std::move(found).error();
       const LoadedProject loaded = TRY(load_project(TRY(ProjectRef::from_json(body["project"]))));
@@ -370,11 +396,14 @@ void Projects::logs(const Json& body, const ReplyPtr& reply) {
     std::vector<std::string> known;
     for (const auto& [service, first] : all) known.push_back(service);
     for (const std::string& service : wanted)
-      if (std::find(known.begin(), known.end(), service) == known.end()) return no_service(service, known);
+      if (std::find(known.begin(), known.end(), service) == known.end())
+        return no_service(service, known);
     Json list = Json::array();
     for (const auto& [service, first] : all)
       if (wanted.empty() || std::find(wanted.begin(), wanted.end(), service) != wanted.end())
-        list.push(Json::object({{"name", service}, {"dir", world_.paths.service_log(name, service)}, {"first_segment", first}}));
+        list.push(Json::object({{"name", service},
+                                {"dir", world_.paths.service_log(name, service)},
+                                {"first_segment", first}}));
     reply->result(Json::object({{"services", std::move(list)}}));
     return {};
   });
@@ -389,7 +418,8 @@ void Projects::config_check(const Json& body, const ReplyPtr& reply) {
     }
     Json names = Json::array();
     for (const ServiceSpec& s : loaded.spec.services) names.push(s.name);
-    reply->result(Json::object({{"project", loaded.name}, {"services", std::move(names)}, {"file", loaded.spec.file}}));
+    reply->result(Json::object(
+        {{"project", loaded.name}, {"services", std::move(names)}, {"file", loaded.spec.file}}));
     return {};
   });
 }
@@ -398,7 +428,8 @@ void Projects::forget(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     const std::string name = TRY(body.get_string("name"));
     if (projects_.contains(name))
-      return Error(Errc::invalid_input, fmt::format("project {} is up", name)).with_hint(fmt::format("first: locald -p {} down", name));
+      return Error(Errc::invalid_input, fmt::format("project {} is up", name))
+          .with_hint(fmt::format("first: locald -p {} down", name));
     TRY(registry_.forget(name));
     reply->result(Json::object());
     return {};
@@ -442,7 +473,8 @@ std::vector<std::string> Projects::restore() {
     // Set aside, never taken as empty: its services show up as found without a project.
     const std::string path = world_.paths.run_project(name);
     (void)::rename(path.c_str(), (path + ".unreadable").c_str());
-    notices.push_back(fmt::format("project {}: {} (set aside as {}.unreadable)", name, project.error().text(), path));
+    notices.push_back(fmt::format("project {}: {} (set aside as {}.unreadable)", name,
+                                  project.error().text(), path));
     return {};
   });
   return notices;
@@ -469,7 +501,8 @@ void Projects::report_listeners() {
   std::vector<Target> targets;
   for (const auto& [project, service] : std::exchange(fresh_, {}))
     if (Project* p = find(project))
-      if (const Supervisor::Unit* unit = p->supervisor().find(service); unit != nullptr && unit->shim_pid != 0)
+      if (const Supervisor::Unit* unit = p->supervisor().find(service);
+          unit != nullptr && unit->shim_pid != 0)
         targets.push_back({project, service, unit->shim_pid});
   if (targets.empty()) return;
   using Found = std::vector<std::pair<Target, Listener>>;
@@ -489,8 +522,10 @@ void Projects::report_listeners() {
       [this](const Found& open) {
         for (const auto& [t, l] : open)
           if (Project* p = find(t.project))
-            p->set_exposed(t.service, t.pid, fmt::format("listens on {}:{}: every host that reaches this machine reaches it, not only this machine",
-                                             l.address, l.port));
+            p->set_exposed(t.service, t.pid,
+                           fmt::format("listens on {}:{}: every host that reaches this machine "
+                                       "reaches it, not only this machine",
+                                       l.address, l.port));
       });
 }
 

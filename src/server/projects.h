@@ -25,8 +25,11 @@ class Projects {
     Launcher& launcher;
     const Paths& paths;
     JobPool& jobs;
-    /// Removes what a project leaves on disk: containers' writable layers and, where told so, volumes. On a job's thread.
-    std::function<Result<void>(const std::string& project, const std::vector<std::string>& services, bool volumes, const std::stop_token& stop)> remove_data;
+    /// Removes what a project leaves on disk: containers' writable layers and, where told so,
+    /// volumes. On a job's thread.
+    std::function<Result<void>(const std::string& project, const std::vector<std::string>& services,
+                               bool volumes, const std::stop_token& stop)>
+        remove_data;
     /// Ends what people still run in the project's services, then calls `done`. On the loop.
     std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
   };
@@ -45,7 +48,8 @@ class Projects {
   void forget(const Json& body, const ReplyPtr& reply);
   void list(const Json& body, const ReplyPtr& reply);
 
-  /// The project meant by a request that is up. @return Errc::not_found with the way to bring it up.
+  /// The project meant by a request that is up. @return Errc::not_found with the way to bring it
+  /// up.
   Result<Project*> find_up(const Json& body);
   /// One of its services. @return Errc::not_found with the nearest name.
   static Result<const Supervisor::Unit*> find_service(Project& project, const std::string& name);
@@ -67,9 +71,11 @@ class Projects {
   void make_ready(Project& project);
   void on_quiet(const std::string& name);
   void remove_what_is_left(const std::string& name);
-  void answer_when(Project& project, const std::set<std::string>& services, Project::Until until, const Json& body, const ReplyPtr& reply);
+  void answer_when(Project& project, const std::set<std::string>& services, Project::Until until,
+                   const Json& body, const ReplyPtr& reply);
   Result<std::set<std::string>> services_of(Project& project, const Json& body);
-  Result<std::map<std::string, int>> choose_ports(const ProjectSpec& spec, const Project* present) const;
+  Result<std::map<std::string, int>> choose_ports(const ProjectSpec& spec,
+                                                  const Project* present) const;
   void look_at_listeners(const std::string& project, const std::string& service);
   void report_listeners();
   std::vector<std::string> guarded() const;
@@ -77,8 +83,10 @@ class Projects {
   World world_;
   ProjectRegistry registry_;
   std::map<std::string, std::unique_ptr<Project>> projects_;
-  std::map<std::string, std::vector<std::function<void()>>> after_down_;  // project -> what waits for its end
-  std::vector<std::pair<std::string, std::string>> fresh_;                // project, service: listeners to be looked at
+  std::map<std::string, std::vector<std::function<void()>>>
+      after_down_;  // project -> what waits for its end
+  std::vector<std::pair<std::string, std::string>>
+      fresh_;  // project, service: listeners to be looked at
   EventLoop::Handle listeners_timer_;
 };
 

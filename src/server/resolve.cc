@@ -194,9 +194,11 @@ class Resolver {
       if (!parsed) return problem(t.at, parsed.error());
       for (const VolumeConfig& other : out.volumes)
         if (other.target == parsed->target)
-          return problem(t.at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
+          return problem(
+              t.at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
       if (parsed->kind == VolumeConfig::Kind::bind)
-        if (auto fine = check_bind(parsed->source, in_.guarded); !fine) return problem(t.at, fine.error());
+        if (auto fine = check_bind(parsed->source, in_.guarded); !fine)
+          return problem(t.at, fine.error());
       out.volumes.push_back(std::move(*parsed));
     };
     const std::string home = variable("HOME").value_or("");

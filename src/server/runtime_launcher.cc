@@ -72,7 +72,9 @@ class ExecProber final : public Prober {
     alive_ = std::make_shared<bool>(true);
     job_ = jobs_.run<Result<void>>(
         "probe " + request_.config->name,
-        [&runtime = runtime_, request = request_, timeout](const std::stop_token& stop) { return probe(runtime, request, timeout, stop); },
+        [&runtime = runtime_, request = request_, timeout](const std::stop_token& stop) {
+          return probe(runtime, request, timeout, stop);
+        },
         [alive = alive_, done = std::move(done)](Result<void> result) {
           if (*alive) done(std::move(result));
         });
@@ -84,15 +86,20 @@ class ExecProber final : public Prober {
   }
 
  private:
-  static Result<void> probe(runtime::ProcessRuntime& runtime, const LaunchRequest& request, Milliseconds timeout, const std::stop_token& stop) {
+  static Result<void> probe(runtime::ProcessRuntime& runtime, const LaunchRequest& request,
+                            Milliseconds timeout, const std::stop_token& stop) {
     const ServiceConfig& config = *request.config;
-    const auto result = config.kind == ServiceKind::exec
-                            ? TRY(runtime.probe_host(host_process(config, *request.user, config.health.argv), timeout, stop))
-                            : TRY(runtime.probe(request.instance, {config.health.argv, {}, config.user, config.cwd}, timeout, stop));
+    const auto result =
+        config.kind == ServiceKind::exec
+            ? TRY(runtime.probe_host(host_process(config, *request.user, config.health.argv),
+                                     timeout, stop))
+            : TRY(runtime.probe(request.instance, {config.health.argv, {}, config.user, config.cwd},
+                                timeout, stop));
     if (result.code == 0) return {};
     const std::string_view said = trim(result.output);
-    return Error(Errc::failed, fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code, said.empty() ? "" : ": ",
-                                           said.substr(0, 300)));
+    return Error(Errc::failed,
+                 fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code,
+                             said.empty() ? "" : ": ", said.substr(0, 300)));
   }
 
   JobPool& jobs_;
@@ -104,7 +111,8 @@ class ExecProber final : public Prober {
 
 }  // namespace
 
-runtime::HostProcess host_process(const ServiceConfig& config, const UserContext& user, std::vector<std::string> argv) {
+runtime::HostProcess host_process(const ServiceConfig& config, const UserContext& user,
+                                  std::vector<std::string> argv) {
   std::map<std::string, std::string> env = user.env;
   // `up` may run inside of a service itself: what ties a process to that one is not for this one.
   for (const char* name : {"LOCALD_INSTANCE", "NOTIFY_SOCKET"}) env.erase(name);
@@ -118,12 +126,14 @@ runtime::HostProcess host_process(const ServiceConfig& config, const UserContext
   process.umask = user.umask;
   for (const auto& [name, limit] : user.rlimits)
     for (const LimitName& known : kLimits)
-      if (known.name == name) process.rlimits.emplace_back(known.number, rlimit{limit.first, limit.second});
+      if (known.name == name)
+        process.rlimits.emplace_back(known.number, rlimit{limit.first, limit.second});
   return process;
 }
 
 std::string container_key(const std::string& project, const ServiceConfig& config) {
-  return fmt::format("{}.{}.{}", project, config.name, fnv_hex(config.to_json().dump()).substr(0, 8));
+  return fmt::format("{}.{}.{}", project, config.name,
+                     fnv_hex(config.to_json().dump()).substr(0, 8));
 }
 
 Result<builder::ContainerOptions> container_options(const LaunchRequest& request) {
@@ -147,16 +157,24 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
     builder::VolumeMount mount;
     switch (v.kind) {
       case VolumeConfig::Kind::named:
-      case VolumeConfig::Kind::anonymous: mount.kind = builder::VolumeMount::Kind::named; break;
-      case VolumeConfig::Kind::bind: mount.kind = builder::VolumeMount::Kind::bind; break;
-      case VolumeConfig::Kind::tmpfs: mount.kind = builder::VolumeMount::Kind::tmpfs; break;
+      case VolumeConfig::Kind::anonymous:
+        mount.kind = builder::VolumeMount::Kind::named;
+        break;
+      case VolumeConfig::Kind::bind:
+        mount.kind = builder::VolumeMount::Kind::bind;
+        break;
+      case VolumeConfig::Kind::tmpfs:
+        mount.kind = builder::VolumeMount::Kind::tmpfs;
+        break;
     }
     mount.source = v.source;
     mount.target = TRY(builder::normal_path(v.target, "the volume's place"));
     mount.read_only = v.read_only;
     for (const std::string& option : split(v.options, ',')) {
       if (option.empty()) continue;
-      if (!option.starts_with("size=")) return Error(Errc::unsupported, fmt::format("tmpfs option \"{}\" is not supported yet", option));
+      if (!option.starts_with("size="))
+        return Error(Errc::unsupported,
+                     fmt::format("tmpfs option \"{}\" is not supported yet", option));
       mount.tmpfs_bytes = TRY(parse_size(std::string_view(option).substr(5)));
     }
     out.mounts.push_back(std::move(mount));
@@ -165,7 +183,11 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
 }
 
 RuntimeLauncher::RuntimeLauncher(World world)
-    : world_(world), hosts_(world.loop, 4), containers_(world.loop, 8), sweeps_(world.loop, 4), probes_(world.loop, 8) {}
+    : world_(world),
+      hosts_(world.loop, 4),
+      containers_(world.loop, 8),
+      sweeps_(world.loop, 4),
+      probes_(world.loop, 8) {}
 
 std::string RuntimeLauncher::id_map_notice() {
   if (id_map_told_ || !world_.user_namespace.fd()) return {};
@@ -173,7 +195,9 @@ std::string RuntimeLauncher::id_map_notice() {
   return !text.empty() && !id_map_told_.exchange(true) ? text : std::string();
 }
 
-std::size_t RuntimeLauncher::unfinished() const { return hosts_.unfinished() + containers_.unfinished() + sweeps_.unfinished(); }
+std::size_t RuntimeLauncher::unfinished() const {
+  return hosts_.unfinished() + containers_.unfinished() + sweeps_.unfinished();
+}
 
 void RuntimeLauncher::remember(int shim_pid, const std::string& instance, const std::string& name) {
   const std::lock_guard lock(mutex_);
@@ -196,26 +220,31 @@ Result<void> RuntimeLauncher::check_port(int port) const {
       }
   }
   return Error(Errc::already_exists, fmt::format("port {} is in use by {}", port, who))
-      .with_hint(holder && holder->pid != 0 ? "stop it, or give the service another port" : "give the service another port");
+      .with_hint(holder && holder->pid != 0 ? "stop it, or give the service another port"
+                                            : "give the service another port");
 }
 
-Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(const LaunchRequest& request,
-                                                                       const std::function<void(const Json&)>& progress,
-                                                                       const std::function<void(const std::string&)>& notice,
-                                                                       const std::stop_token& stop) {
+Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
+    const LaunchRequest& request, const std::function<void(const Json&)>& progress,
+    const std::function<void(const std::string&)>& notice, const std::stop_token& stop) {
   const ServiceConfig& config = *request.config;
   if (config.port != 0) TRY(check_port(config.port));
   runtime::InstanceSpec instance;
   instance.id = request.instance;
   instance.nonce = request.nonce;
   instance.name = request.project + "/" + config.name;
-  instance.meta = Json::object({{"project", request.project}, {"service", config.name}, {"life", request.life}, {"restarts", request.restarts}}).dump();
+  instance.meta = Json::object({{"project", request.project},
+                                {"service", config.name},
+                                {"life", request.life},
+                                {"restarts", request.restarts}})
+                      .dump();
   instance.log_dir = world_.paths.service_log(request.project, config.name);
   instance.tty = config.tty;
   if (config.kind == ServiceKind::exec) {
     struct stat st {};
     if (::stat(config.cwd.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
-      return Error(Errc::not_found, fmt::format("workdir {} is not there", config.cwd)).with_hint("make it, or correct `workdir`");
+      return Error(Errc::not_found, fmt::format("workdir {} is not there", config.cwd))
+          .with_hint("make it, or correct `workdir`");
     runtime::HostProcess process = host_process(config, *request.user, config.argv);
     if (config.health.kind == HealthSpec::Kind::notify)
       process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
@@ -223,14 +252,16 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(const Lau
   }
   builder::SourceRequest source_request;
   source_request.kind = "image";
-  source_request.settings = {{"image", config.image}, {"pull", std::string(to_string(config.pull))}};
+  source_request.settings = {{"image", config.image},
+                             {"pull", std::string(to_string(config.pull))}};
   source_request.base_dir = request.dir;
   source_request.options = TRY(container_options(request));
   source_request.container_key = container_key(request.project, config);
   const auto source = TRY(builder::make_source(world_.environment, std::move(source_request)));
   builder::PrepareContext context;
   context.progress = [&progress](const builder::PrepareProgress& p) {
-    progress(Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}}));
+    progress(
+        Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}}));
   };
   context.stop = stop;
   if (const std::string text = id_map_notice(); !text.empty()) notice(text);
@@ -254,16 +285,23 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
       "start " + request.project + "/" + request.config->name,
       [this, request, shared](const std::stop_token& stop) -> Started {
         if (stop.stop_requested()) return Error(Errc::cancelled, "stopped before it was started");
-        const auto progress = [this, shared](const Json& event) { world_.loop.post([shared, event] { shared->progress(event); }); };
-        const auto notice = [this, shared](const std::string& text) { world_.loop.post([shared, text] { shared->notice(text); }); };
+        const auto progress = [this, shared](const Json& event) {
+          world_.loop.post([shared, event] { shared->progress(event); });
+        };
+        const auto notice = [this, shared](const std::string& text) {
+          world_.loop.post([shared, text] { shared->notice(text); });
+        };
         auto started = start(request, progress, notice, stop);
-        if (started) remember((*started)->shim_pid(), request.instance, request.project + "/" + request.config->name);
+        if (started)
+          remember((*started)->shim_pid(), request.instance,
+                   request.project + "/" + request.config->name);
         return started;
       },
       [shared](Started started) { shared->done(std::move(started)); });
 }
 
-void RuntimeLauncher::clean(const std::string& instance, const std::string& nonce, std::function<void(Result<void>)> done) {
+void RuntimeLauncher::clean(const std::string& instance, const std::string& nonce,
+                            std::function<void(Result<void>)> done) {
   {
     const std::lock_guard lock(mutex_);
     if (const auto it = shim_of_.find(instance); it != shim_of_.end()) {
@@ -274,25 +312,32 @@ void RuntimeLauncher::clean(const std::string& instance, const std::string& nonc
   if (notify_sockets_.erase(instance) != 0) remove_notify_socket(world_.paths, instance);
   sweeps_.run<Result<void>>(
       "clean " + instance,
-      [this, instance, nonce](const std::stop_token&) { return world_.runtime.clean(instance, nonce); },
+      [this, instance, nonce](const std::stop_token&) {
+        return world_.runtime.clean(instance, nonce);
+      },
       std::move(done));
 }
 
 std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& request) {
   switch (request.config->health.kind) {
-    case HealthSpec::Kind::exec: return std::make_unique<ExecProber>(probes_, world_.runtime, request);
+    case HealthSpec::Kind::exec:
+      return std::make_unique<ExecProber>(probes_, world_.runtime, request);
     case HealthSpec::Kind::log:
-      return std::make_unique<LogProber>(world_.loop, world_.paths.service_log(request.project, request.config->name), request.nonce,
-                                         request.config->health.pattern);
+      return std::make_unique<LogProber>(
+          world_.loop, world_.paths.service_log(request.project, request.config->name),
+          request.nonce, request.config->health.pattern);
     case HealthSpec::Kind::notify: {
       UniqueFd& socket = notify_sockets_[request.instance];
       if (!socket)  // an earlier server's: the service speaks to the path
-        if (auto bound = bind_notify_socket(world_.paths, request.instance)) socket = std::move(*bound);
-      return std::make_unique<NotifyProber>(world_.loop, world_.paths, request.instance, socket.get());
+        if (auto bound = bind_notify_socket(world_.paths, request.instance))
+          socket = std::move(*bound);
+      return std::make_unique<NotifyProber>(world_.loop, world_.paths, request.instance,
+                                            socket.get());
     }
     case HealthSpec::Kind::none:
     case HealthSpec::Kind::http:
-    case HealthSpec::Kind::tcp: break;
+    case HealthSpec::Kind::tcp:
+      break;
   }
   return nullptr;
 }

@@ -29,7 +29,8 @@ class RuntimeLauncher final : public Launcher {
   explicit RuntimeLauncher(World world);
 
   JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override;
-  void clean(const std::string& instance, const std::string& nonce, std::function<void(Result<void>)> done) override;
+  void clean(const std::string& instance, const std::string& nonce,
+             std::function<void(Result<void>)> done) override;
   std::unique_ptr<Prober> make_prober(const LaunchRequest& request) override;
 
   /// So that the holder of a port is named as the service that it is. Thread-safe.
@@ -41,9 +42,9 @@ class RuntimeLauncher final : public Launcher {
   std::size_t unfinished() const;
 
  private:
-  Result<std::unique_ptr<runtime::ServiceHandle>> start(const LaunchRequest& request, const std::function<void(const Json&)>& progress,
-                                                        const std::function<void(const std::string&)>& notice,
-                                                        const std::stop_token& stop);
+  Result<std::unique_ptr<runtime::ServiceHandle>> start(
+      const LaunchRequest& request, const std::function<void(const Json&)>& progress,
+      const std::function<void(const std::string&)>& notice, const std::stop_token& stop);
   Result<void> check_port(int port) const;
 
   World world_;
@@ -52,16 +53,18 @@ class RuntimeLauncher final : public Launcher {
   std::map<std::string, UniqueFd> notify_sockets_;  // instance -> where it says READY=1
   std::atomic<bool> id_map_told_ = false;
   mutable std::mutex mutex_;
-  std::map<int, std::string> names_;           // shim's pid -> "shop/web"
-  std::map<std::string, int> shim_of_;         // instance -> shim's pid
+  std::map<int, std::string> names_;    // shim's pid -> "shop/web"
+  std::map<std::string, int> shim_of_;  // instance -> shim's pid
 };
 
 /// The world of a host process of this service: what `up` gave, and what the file adds.
-runtime::HostProcess host_process(const ServiceConfig& config, const UserContext& user, std::vector<std::string> argv);
+runtime::HostProcess host_process(const ServiceConfig& config, const UserContext& user,
+                                  std::vector<std::string> argv);
 
 /// What the file says of a container, in the words of the builder room.
 Result<builder::ContainerOptions> container_options(const LaunchRequest& request);
-/// Names the writable folder of a service's container: a new one after a change of its configuration.
+/// Names the writable folder of a service's container: a new one after a change of its
+/// configuration.
 std::string container_key(const std::string& project, const ServiceConfig& config);
 
 }  // namespace locald::server

@@ -211,10 +211,12 @@ Result<VolumeConfig> parse_volume(const std::string& text, const std::string& di
 
 Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded) {
   if (!exists(source))
-    return Error(Errc::not_found, fmt::format("{} does not exist", source)).with_hint("make it first; a bind is never made silently");
+    return Error(Errc::not_found, fmt::format("{} does not exist", source))
+        .with_hint("make it first; a bind is never made silently");
   // /a/b holds /a/b/c. Symlinks are resolved first: a link to our folder is our folder.
   const auto real = [](const std::string& path) {
-    const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
+    const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr),
+                                                               &std::free);
     return resolved ? std::string(resolved.get()) : path;
   };
   const auto holds = [](const std::string& outer, const std::string& inner) {
@@ -222,7 +224,9 @@ Result<void> check_bind(const std::string& source, const std::vector<std::string
   };
   for (const std::string& folder : guarded)
     if (holds(real(folder), real(source)) || holds(real(source), real(folder)))
-      return Error(Errc::denied, fmt::format("{} may not be bound: locald keeps its own files in {}", source, folder));
+      return Error(
+          Errc::denied,
+          fmt::format("{} may not be bound: locald keeps its own files in {}", source, folder));
   return {};
 }
 

@@ -82,8 +82,10 @@ struct ServiceConfig {
   static Result<ServiceConfig> from_json(const Json& json);
 };
 
-/// "data:/path", "./dir:/path:ro", "/path" (anonymous). Relative sources start at `dir`; `~/` is `home`.
-Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir, const std::string& home);
+/// "data:/path", "./dir:/path:ro", "/path" (anonymous). Relative sources start at `dir`; `~/` is
+/// `home`.
+Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
+                                  const std::string& home);
 /// A bind's source is there, and neither lies in, holds nor is one of `guarded`: our own folders.
 /// @return Errc::not_found, Errc::denied.
 Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded);

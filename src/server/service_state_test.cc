@@ -7,8 +7,9 @@
 namespace locald::server {
 namespace {
 
-constexpr Phase kAll[] = {Phase::stopped, Phase::waiting, Phase::preparing, Phase::starting, Phase::running,
-                          Phase::stopping, Phase::backoff, Phase::exited, Phase::failed};
+constexpr Phase kAll[] = {Phase::stopped,  Phase::waiting, Phase::preparing,
+                          Phase::starting, Phase::running, Phase::stopping,
+                          Phase::backoff,  Phase::exited,  Phase::failed};
 
 ServiceState in(Phase phase) {
   ServiceState s;
@@ -23,9 +24,12 @@ bool has(const Step& s) {
   return false;
 }
 
-Step after(Phase phase, const Event& e, const RestartSpec& policy = {}) { return step(in(phase), e, policy); }
+Step after(Phase phase, const Event& e, const RestartSpec& policy = {}) {
+  return step(in(phase), e, policy);
+}
 
-event::Exited exited(int code, Milliseconds uptime = Milliseconds(0), Milliseconds now = Milliseconds(0)) {
+event::Exited exited(int code, Milliseconds uptime = Milliseconds(0),
+                     Milliseconds now = Milliseconds(0)) {
   event::Exited e;
   e.exit.code = code;
   e.uptime = uptime;
@@ -52,7 +56,8 @@ TEST(ServiceState, StopIsAcceptedInEveryStateAndStopsWhateverThereIs) {
     const Step s = after(p, event::Stop{});
     const bool busy = in(p).busy();
     EXPECT_EQ(s.next.phase, busy ? Phase::stopping : Phase::stopped) << to_string(p);
-    EXPECT_EQ(has<action::StopProcess>(s), p == Phase::starting || p == Phase::running) << to_string(p);
+    EXPECT_EQ(has<action::StopProcess>(s), p == Phase::starting || p == Phase::running)
+        << to_string(p);
     EXPECT_EQ(has<action::CancelLaunch>(s), p == Phase::preparing) << to_string(p);
     EXPECT_EQ(has<action::CancelTimer>(s), p == Phase::backoff) << to_string(p);
     EXPECT_EQ(has<action::EndHealth>(s), p == Phase::running) << to_string(p);
@@ -135,7 +140,8 @@ TEST(ServiceState, OnFailureRestartsFailuresAndSignalsOnly) {
   const Step s = after(Phase::running, killed, policy);
   EXPECT_EQ(s.next.phase, Phase::backoff);
   EXPECT_NE(s.next.reason.find("was ended by SIGSEGV"), std::string::npos) << s.next.reason;
-  EXPECT_EQ(after(Phase::running, event::Exited{}, policy).next.phase, Phase::backoff) << "an unknown end is a failure";
+  EXPECT_EQ(after(Phase::running, event::Exited{}, policy).next.phase, Phase::backoff)
+      << "an unknown end is a failure";
 }
 
 TEST(ServiceState, BackOffDoublesFromAHundredMillisecondsToAMinute) {
@@ -152,7 +158,8 @@ TEST(ServiceState, BackOffDoublesFromAHundredMillisecondsToAMinute) {
     s = t.next;
     s.phase = Phase::running;
   }
-  EXPECT_EQ(delays, (std::vector<std::int64_t>{100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000, 60000}));
+  EXPECT_EQ(delays, (std::vector<std::int64_t>{100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600,
+                                               51200, 60000, 60000}));
 }
 
 TEST(ServiceState, AGoodRunMakesTheNextBackOffShortAgain) {
@@ -229,7 +236,9 @@ TEST(ServiceState, LateEventsOfOtherStatesChangeNothing) {
 TEST(ServiceState, EveryPhaseHasItsWordOfTheDesign) {
   std::set<std::string_view> words;
   for (const Phase p : kAll) words.insert(to_string(p));
-  EXPECT_EQ(words, (std::set<std::string_view>{"stopped", "waiting", "preparing", "starting", "running", "stopping", "exited", "failed", "crash-loop"}));
+  EXPECT_EQ(words,
+            (std::set<std::string_view>{"stopped", "waiting", "preparing", "starting", "running",
+                                        "stopping", "exited", "failed", "crash-loop"}));
 }
 
 }  // namespace

@@ -17,11 +17,14 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
     const std::string service = TRY(body.get_string("service"));
     const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
     if (unit.state.phase != Phase::running)
-      return Error(Errc::invalid_input, fmt::format("{} is {}{}", service, to_string(unit.state.phase),
-                                                    unit.state.reason.empty() ? "" : ": " + unit.state.reason))
+      return Error(Errc::invalid_input,
+                   fmt::format("{} is {}{}", service, to_string(unit.state.phase),
+                               unit.state.reason.empty() ? "" : ": " + unit.state.reason))
           .with_hint(fmt::format("start it: locald start {}", service));
     std::vector<std::string> argv = TRY(body.get_strings("argv"));
-    if (argv.empty()) return Error(Errc::invalid_input, "exec: no command").with_hint("for example: locald exec " + service + " -- sh");
+    if (argv.empty())
+      return Error(Errc::invalid_input, "exec: no command")
+          .with_hint("for example: locald exec " + service + " -- sh");
     const std::string user = TRY(body.get_string_or("user", ""));
     const std::string cwd = TRY(body.get_string_or("cwd", ""));
 
@@ -29,7 +32,8 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
     instance.id = random_hex(6);
     instance.nonce = random_hex(16);
     instance.name = project.name() + "/" + service + " exec";
-    instance.meta = Json::object({{"exec", true}, {"project", project.name()}, {"service", service}}).dump();
+    instance.meta =
+        Json::object({{"exec", true}, {"project", project.name()}, {"service", service}}).dump();
     instance.tty = body["tty"].as_bool();
     instance.rows = static_cast<unsigned short>(body["rows"].as_int(24));
     instance.columns = static_cast<unsigned short>(body["columns"].as_int(80));
@@ -39,23 +43,32 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
     const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
     std::function<Result<std::unique_ptr<runtime::ServiceHandle>>()> start;
     if (config.kind == ServiceKind::exec) {
-      if (!user.empty()) return Error(Errc::unsupported, fmt::format("{} is a host process: it has no other users", service));
+      if (!user.empty())
+        return Error(Errc::unsupported,
+                     fmt::format("{} is a host process: it has no other users", service));
       runtime::HostProcess process = host_process(config, *unit.user, std::move(argv));
       if (!cwd.empty()) process.cwd = cwd;
-      for (const auto& [name, value] : body["env"].as_object()) process.env.push_back(name + "=" + value.as_string());
-      start = [&runtime = world_.runtime, instance, process] { return runtime.run_host(instance, process); };
+      for (const auto& [name, value] : body["env"].as_object())
+        process.env.push_back(name + "=" + value.as_string());
+      start = [&runtime = world_.runtime, instance, process] {
+        return runtime.run_host(instance, process);
+      };
     } else {
       runtime::ExecSpec spec{std::move(argv), {}, user.empty() ? config.user : user, cwd};
-      for (const auto& [name, value] : body["env"].as_object()) spec.env.push_back(name + "=" + value.as_string());
+      for (const auto& [name, value] : body["env"].as_object())
+        spec.env.push_back(name + "=" + value.as_string());
       if (instance.tty && !body["env"].contains("TERM")) spec.env.push_back("TERM=xterm");
-      start = [&runtime = world_.runtime, instance, target = unit.instance, spec] { return runtime.exec(instance, target, spec); };
+      start = [&runtime = world_.runtime, instance, target = unit.instance, spec] {
+        return runtime.exec(instance, target, spec);
+      };
     }
     using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
     world_.jobs.run<Started>(
         "exec in " + service, [start](const std::stop_token&) { return start(); },
         [this, reply, project_name = project.name()](Started started) {
           if (!started) return reply->error(started.error());
-          const Json result = Json::object({{"socket", (*started)->control_socket()}, {"nonce", (*started)->nonce()}});
+          const Json result = Json::object(
+              {{"socket", (*started)->control_socket()}, {"nonce", (*started)->nonce()}});
           keep(project_name, std::move(*started));
           reply->result(result);
         });
@@ -71,16 +84,19 @@ void Sessions::attach(const Json& body, const ReplyPtr& reply) {
     const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
     runtime::ServiceHandle* handle = project.supervisor().handle(service);
     if (handle == nullptr)
-      return Error(Errc::invalid_input, fmt::format("{} is {}", service, to_string(unit.state.phase))).with_hint(fmt::format("start it: locald start {}", service));
+      return Error(Errc::invalid_input,
+                   fmt::format("{} is {}", service, to_string(unit.state.phase)))
+          .with_hint(fmt::format("start it: locald start {}", service));
     const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-    reply->result(Json::object({{"socket", handle->control_socket()}, {"nonce", handle->nonce()}, {"tty", config.tty}}));
+    reply->result(Json::object(
+        {{"socket", handle->control_socket()}, {"nonce", handle->nonce()}, {"tty", config.tty}}));
     return {};
   };
   if (auto done = request(); !done) reply->error(done.error());
 }
 
-void Sessions::adopt(const std::string& project, const std::string& instance, const std::string& nonce,
-                     std::unique_ptr<runtime::ServiceHandle> live) {
+void Sessions::adopt(const std::string& project, const std::string& instance,
+                     const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live) {
   if (live != nullptr) return keep(project, std::move(live));
   sessions_[instance].project = project;
   clean(instance, nonce);
@@ -115,8 +131,9 @@ void Sessions::kill_and_wait(Waiter waiter) {
 }
 
 bool Sessions::any_of(const std::string& project) const {
-  return std::any_of(sessions_.begin(), sessions_.end(),
-                     [&](const auto& entry) { return project.empty() || entry.second.project == project; });
+  return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
+    return project.empty() || entry.second.project == project;
+  });
 }
 
 void Sessions::look_if_quiet() {
@@ -131,7 +148,10 @@ void Sessions::look_if_quiet() {
 
 void Sessions::clean(const std::string& instance, const std::string& nonce) {
   world_.jobs.run<Result<void>>(
-      "clean " + instance, [&runtime = world_.runtime, instance, nonce](const std::stop_token&) { return runtime.clean(instance, nonce); },
+      "clean " + instance,
+      [&runtime = world_.runtime, instance, nonce](const std::stop_token&) {
+        return runtime.clean(instance, nonce);
+      },
       [this, instance](const Result<void>&) {
         sessions_.erase(instance);
         look_if_quiet();

@@ -23,8 +23,9 @@ std::string short_id() {
 
 }  // namespace
 
-EdgeState edge_state(const std::string& dependency, DependsCondition condition, const ServiceState& state, Health health,
-                     const std::string& health_reason, bool has_check) {
+EdgeState edge_state(const std::string& dependency, DependsCondition condition,
+                     const ServiceState& state, Health health, const std::string& health_reason,
+                     bool has_check) {
   using Kind = EdgeState::Kind;
   const std::string because = state.reason.empty() ? "" : ": " + state.reason;
   const auto impossible = [&](std::string_view what) {
@@ -37,35 +38,48 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition, 
   if (condition == DependsCondition::healthy && !has_check) condition = DependsCondition::started;
 
   switch (state.phase) {
-    case Phase::stopped: return impossible("is stopped");
-    case Phase::failed: return impossible("failed");
+    case Phase::stopped:
+      return impossible("is stopped");
+    case Phase::failed:
+      return impossible("failed");
     case Phase::stopping:
       if (state.again) return pending;
       return impossible("is being stopped");
     case Phase::waiting:
     case Phase::preparing:
-    case Phase::starting: return pending;
+    case Phase::starting:
+      return pending;
     case Phase::backoff:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
       if (state.history.failures >= kHopelessFailures) return impossible("ends again and again");
       return pending;
     case Phase::exited:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
-      if (condition == DependsCondition::completed && state.exit && state.exit->success()) return {Kind::satisfied, {}};
-      return impossible(condition == DependsCondition::completed ? "did not complete" : "has ended");
+      if (condition == DependsCondition::completed && state.exit && state.exit->success())
+        return {Kind::satisfied, {}};
+      return impossible(condition == DependsCondition::completed ? "did not complete"
+                                                                 : "has ended");
     case Phase::running:
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
       if (condition == DependsCondition::completed) return pending;
       if (health == Health::healthy) return {Kind::satisfied, {}};
       if (health == Health::unhealthy)
-        return {Kind::impossible, fmt::format("{} is unhealthy{}", dependency, health_reason.empty() ? "" : ": " + health_reason)};
-      return {Kind::pending, health_reason.empty() ? pending.reason : fmt::format("{} ({})", pending.reason, health_reason)};
+        return {Kind::impossible, fmt::format("{} is unhealthy{}", dependency,
+                                              health_reason.empty() ? "" : ": " + health_reason)};
+      return {Kind::pending, health_reason.empty()
+                                 ? pending.reason
+                                 : fmt::format("{} ({})", pending.reason, health_reason)};
   }
   return pending;
 }
 
-Supervisor::Supervisor(EventLoop& loop, Launcher& launcher, std::string project, std::string dir, Observer observer)
-    : loop_(loop), launcher_(launcher), project_(std::move(project)), dir_(std::move(dir)), observer_(std::move(observer)) {}
+Supervisor::Supervisor(EventLoop& loop, Launcher& launcher, std::string project, std::string dir,
+                       Observer observer)
+    : loop_(loop),
+      launcher_(launcher),
+      project_(std::move(project)),
+      dir_(std::move(dir)),
+      observer_(std::move(observer)) {}
 
 Supervisor::~Supervisor() { *alive_ = false; }
 
@@ -81,7 +95,8 @@ Supervisor::Unit* Supervisor::get(const std::string& service) {
 
 std::string Supervisor::probe_failure(const std::string& service) const {
   const Unit* unit = find(service);
-  return unit == nullptr || unit->monitor == nullptr ? std::string() : unit->monitor->last_failure();
+  return unit == nullptr || unit->monitor == nullptr ? std::string()
+                                                     : unit->monitor->last_failure();
 }
 
 void Supervisor::restore(const std::string& service, ServiceState state, std::uint64_t life) {
@@ -165,7 +180,8 @@ void Supervisor::check_stops() {
     again = false;
     std::set<std::string> held;
     for (const auto& [name, unit] : units_) {
-      const bool going = unit.stop_wanted || (unit.state.phase == Phase::stopping && !unit.state.again);
+      const bool going =
+          unit.stop_wanted || (unit.state.phase == Phase::stopping && !unit.state.again);
       if (!going || (unit.state.ended() && !unit.stop_wanted)) continue;
       const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
       for (const DependencyConfig& d : config.depends_on) held.insert(d.service);
@@ -176,7 +192,8 @@ void Supervisor::check_stops() {
     if (ready.empty()) {
       // Configurations of different times may hold each other up; then all go at once.
       bool moving = false;
-      for (const auto& [name, unit] : units_) moving = moving || unit.state.phase == Phase::stopping;
+      for (const auto& [name, unit] : units_)
+        moving = moving || unit.state.phase == Phase::stopping;
       if (!moving)
         for (const auto& [name, unit] : units_)
           if (unit.stop_wanted) ready.push_back(name);
@@ -223,13 +240,15 @@ void Supervisor::perform(const std::string& service, Unit& unit, const Action& a
     void operator()(const action::StopProcess&) {
       if (unit.handle == nullptr) return;
       const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-      (void)unit.handle->stop(config.stop_signal, unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
+      (void)unit.handle->stop(config.stop_signal,
+                              unit.kill_wanted ? Milliseconds(0) : config.stop_timeout);
     }
     void operator()(const action::KillProcess&) {
       if (unit.handle != nullptr) (void)unit.handle->stop(SIGKILL, Milliseconds(0));
     }
     void operator()(const action::ArmTimer& a) {
-      unit.timer = self.loop_.after(a.delay, [&s = self, name = service] { s.apply(name, event::TimerFired{}); });
+      unit.timer = self.loop_.after(
+          a.delay, [&s = self, name = service] { s.apply(name, event::TimerFired{}); });
     }
     void operator()(const action::CancelTimer&) { unit.timer.reset(); }
     void operator()(const action::BeginHealth&) { self.begin_health(service, unit); }
@@ -246,11 +265,14 @@ void Supervisor::check_dependencies(const std::string& service) {
   for (const DependencyConfig& d : unit->config->depends_on) {
     const Unit* target = find(d.service);
     EdgeState edge = target == nullptr
-                         ? EdgeState{EdgeState::Kind::impossible, fmt::format("{} is not part of the project", d.service)}
-                         : edge_state(d.service, d.condition, target->state, target->health, target->health_reason,
-                                      target->config->health.any());
-    if (edge.kind == EdgeState::Kind::impossible) return apply(service, event::DependencyImpossible{edge.reason});
-    if (edge.kind == EdgeState::Kind::pending && waits.kind == EdgeState::Kind::satisfied) waits = std::move(edge);
+                         ? EdgeState{EdgeState::Kind::impossible,
+                                     fmt::format("{} is not part of the project", d.service)}
+                         : edge_state(d.service, d.condition, target->state, target->health,
+                                      target->health_reason, target->config->health.any());
+    if (edge.kind == EdgeState::Kind::impossible)
+      return apply(service, event::DependencyImpossible{edge.reason});
+    if (edge.kind == EdgeState::Kind::pending && waits.kind == EdgeState::Kind::satisfied)
+      waits = std::move(edge);
   }
   if (waits.kind == EdgeState::Kind::satisfied) return apply(service, event::DependenciesMet{});
   if (unit->state.reason != waits.reason) apply(service, event::DependenciesWait{waits.reason});
@@ -267,7 +289,9 @@ void Supervisor::check_dependents(const std::string& service) {
 }
 
 LaunchRequest Supervisor::request(const Unit& unit) const {
-  LaunchRequest r{project_, dir_, unit.instance, unit.nonce, unit.life, unit.state.history.restarts, {}, unit.active, unit.user};
+  LaunchRequest r{project_,   dir_,        unit.instance,
+                  unit.nonce, unit.life,   unit.state.history.restarts,
+                  {},         unit.active, unit.user};
   for (const auto& [name, other] : units_) r.hosts.push_back(name);
   return r;
 }
@@ -291,7 +315,8 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
   };
   events.done = [this, present, service](Result<std::unique_ptr<runtime::ServiceHandle>> result) {
     Unit* u = present();
-    if (u == nullptr) return;  // dropping the handle leaves the process; a unit is only removed when quiet
+    if (u == nullptr)
+      return;  // dropping the handle leaves the process; a unit is only removed when quiet
     if (!result) {
       u->active.reset();
       return apply(service, event::LaunchFailed{result.error().text()});
@@ -315,10 +340,14 @@ void Supervisor::listen(const std::string& service, Unit& unit) {
     if (u == nullptr) return;
     u->pid = pid;
     u->started_at = u->handle->started_at();
-    if (u->started_at.time_since_epoch().count() == 0) u->started_at = std::chrono::system_clock::now();
-    // An adopted process may be old: its age decides how often it is probed and whether it ran well.
-    const auto age = std::max(std::chrono::system_clock::now() - u->started_at, std::chrono::system_clock::duration(0));
-    u->running_since = EventLoop::Clock::now() - std::chrono::duration_cast<EventLoop::Clock::duration>(age);
+    if (u->started_at.time_since_epoch().count() == 0)
+      u->started_at = std::chrono::system_clock::now();
+    // An adopted process may be old: its age decides how often it is probed and whether it ran
+    // well.
+    const auto age = std::max(std::chrono::system_clock::now() - u->started_at,
+                              std::chrono::system_clock::duration(0));
+    u->running_since =
+        EventLoop::Clock::now() - std::chrono::duration_cast<EventLoop::Clock::duration>(age);
     apply(service, event::Started{});
     observer_.running(service);
   };
@@ -333,14 +362,17 @@ void Supervisor::listen(const std::string& service, Unit& unit) {
 
 void Supervisor::ended(const std::string& service, Unit& unit, const runtime::ExitStatus& status) {
   const auto now = EventLoop::Clock::now();
-  const Milliseconds uptime = unit.pid == 0 ? Milliseconds(0) : std::chrono::duration_cast<Milliseconds>(now - unit.running_since);
+  const Milliseconds uptime =
+      unit.pid == 0 ? Milliseconds(0)
+                    : std::chrono::duration_cast<Milliseconds>(now - unit.running_since);
   unit.handle.reset();
   unit.pid = unit.shim_pid = 0;
   unit.dropped_bytes = status.dropped_bytes;
   unit.active.reset();
   const std::string instance = unit.instance, nonce = unit.nonce;
   ++unit.cleaning;
-  apply(service, event::Exited{exit_info(status), uptime, std::chrono::duration_cast<Milliseconds>(now.time_since_epoch())});
+  apply(service, event::Exited{exit_info(status), uptime,
+                               std::chrono::duration_cast<Milliseconds>(now.time_since_epoch())});
   // After what the end changed has been written down (the observer does that in a
   // post of its own): until then exit.json is the only record of it.
   loop_.post([this, alive = alive_, service, instance, nonce] {
@@ -348,13 +380,15 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   });
 }
 
-void Supervisor::clean(const std::string& service, const std::string& instance, const std::string& nonce) {
+void Supervisor::clean(const std::string& service, const std::string& instance,
+                       const std::string& nonce) {
   launcher_.clean(instance, nonce, [this, alive = alive_, service](Result<void> result) {
     if (!*alive) return;
     Unit* u = get(service);
     if (u == nullptr) return;
     --u->cleaning;
-    if (!result) observer_.notice(service, "not everything could be cleaned up: " + result.error().text());
+    if (!result)
+      observer_.notice(service, "not everything could be cleaned up: " + result.error().text());
     observer_.changed(service);
   });
 }
@@ -367,12 +401,14 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
   const HealthConfig& h = config.health;
   std::unique_ptr<Prober> prober;
   if (h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp)
-    prober = make_net_prober(loop_, h.host, static_cast<std::uint16_t>(h.port), h.kind == HealthSpec::Kind::http ? h.path : "");
+    prober = make_net_prober(loop_, h.host, static_cast<std::uint16_t>(h.port),
+                             h.kind == HealthSpec::Kind::http ? h.path : "");
   else
     prober = launcher_.make_prober(request(unit));
   if (prober == nullptr) return;
   unit.monitor = std::make_unique<HealthMonitor>(
-      loop_, h, std::move(prober), unit.running_since, [this, service, life = unit.life](Health health, const std::string& reason) {
+      loop_, h, std::move(prober), unit.running_since,
+      [this, service, life = unit.life](Health health, const std::string& reason) {
         Unit* u = get(service);
         if (u == nullptr || u->life != life) return;
         u->health = health;
@@ -383,7 +419,8 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
 }
 
 void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::ServiceHandle> handle,
-                       std::shared_ptr<const ServiceConfig> active, std::uint64_t life, int restarts) {
+                       std::shared_ptr<const ServiceConfig> active, std::uint64_t life,
+                       int restarts) {
   Unit* unit = get(service);
   if (unit == nullptr) return;
   unit->life = life;
@@ -397,8 +434,9 @@ void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::Serv
   listen(service, *unit);  // tells whether it runs already
 }
 
-void Supervisor::adopt_ended(const std::string& service, const std::string& instance, const std::string& nonce,
-                             const runtime::ExitStatus& exit, std::uint64_t life, int restarts) {
+void Supervisor::adopt_ended(const std::string& service, const std::string& instance,
+                             const std::string& nonce, const runtime::ExitStatus& exit,
+                             std::uint64_t life, int restarts) {
   Unit* unit = get(service);
   if (unit == nullptr) return;
   unit->life = life;

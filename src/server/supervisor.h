@@ -24,14 +24,14 @@ namespace locald::server {
 class Supervisor {
  public:
   struct Unit {
-    std::shared_ptr<const ServiceConfig> config;      ///< what the next start uses
+    std::shared_ptr<const ServiceConfig> config;  ///< what the next start uses
     std::shared_ptr<const UserContext> user;
     ServiceState state;
     Health health = Health::none;
     std::string health_reason;  ///< why the last probe failed
     std::uint64_t life = 0;
-    std::string instance, nonce;  ///< of the present or last life
-    int pid = 0, shim_pid = 0;    ///< 0: none
+    std::string instance, nonce;                         ///< of the present or last life
+    int pid = 0, shim_pid = 0;                           ///< 0: none
     std::chrono::system_clock::time_point started_at{};  ///< meaningful while pid != 0
     std::uint64_t dropped_bytes = 0;
     std::uint64_t first_segment = 0;  ///< of the log of the project's present run
@@ -48,18 +48,20 @@ class Supervisor {
     JobPool::Job launch;
     bool stop_wanted = false;  // waits for its dependents to end first
     bool kill_wanted = false;
-    int cleaning = 0;          // clean()s under way
+    int cleaning = 0;  // clean()s under way
   };
 
   struct Observer {
-    std::function<void(const std::string& service)> changed;  ///< after any change of a unit, also its removal
+    std::function<void(const std::string& service)>
+        changed;  ///< after any change of a unit, also its removal
     std::function<void(const std::string& service, const Json& progress)> progress;
     std::function<void(const std::string& service, const std::string& text)> notice;
     std::function<void(const std::string& service)> running;  ///< each time it has come to run
   };
 
   /// @param dir  of the project, absolute.
-  Supervisor(EventLoop& loop, Launcher& launcher, std::string project, std::string dir, Observer observer);
+  Supervisor(EventLoop& loop, Launcher& launcher, std::string project, std::string dir,
+             Observer observer);
   ~Supervisor();  ///< leaves every process running
 
   const std::map<std::string, Unit>& units() const noexcept { return units_; }
@@ -74,7 +76,8 @@ class Supervisor {
   /// Wants the services up; dependencies are the caller's business.
   void start(const std::set<std::string>& services);
   void restart(const std::set<std::string>& services);
-  /// Stops them, dependents before what they depend on; `kill` does not wait, neither for them nor for the order.
+  /// Stops them, dependents before what they depend on; `kill` does not wait, neither for them nor
+  /// for the order.
   void stop(const std::set<std::string>& services, bool kill = false);
 
   /// Nothing of it runs and nothing is being cleaned up.
@@ -84,8 +87,9 @@ class Supervisor {
   void adopt(const std::string& service, std::unique_ptr<runtime::ServiceHandle> handle,
              std::shared_ptr<const ServiceConfig> active, std::uint64_t life, int restarts);
   /// One that ended while no server was there.
-  void adopt_ended(const std::string& service, const std::string& instance, const std::string& nonce,
-                   const runtime::ExitStatus& exit, std::uint64_t life, int restarts);
+  void adopt_ended(const std::string& service, const std::string& instance,
+                   const std::string& nonce, const runtime::ExitStatus& exit, std::uint64_t life,
+                   int restarts);
 
   /// A state that was written down: an end, with the counts of restarts. Nothing runs.
   void restore(const std::string& service, ServiceState state, std::uint64_t life);
@@ -115,18 +119,22 @@ class Supervisor {
   std::string project_, dir_;
   Observer observer_;
   std::map<std::string, Unit> units_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for callbacks that may come after us
+  std::shared_ptr<bool> alive_ =
+      std::make_shared<bool>(true);  // for callbacks that may come after us
 };
 
 /// What a dependency says to who waits for it. Pure.
 struct EdgeState {
   enum class Kind : std::uint8_t { satisfied, pending, impossible } kind = Kind::pending;
-  std::string reason;  ///< pending: what is waited for; impossible: why it can no longer become true
+  std::string
+      reason;  ///< pending: what is waited for; impossible: why it can no longer become true
 };
-EdgeState edge_state(const std::string& dependency, DependsCondition condition, const ServiceState& state, Health health,
-                     const std::string& health_reason, bool has_check);
+EdgeState edge_state(const std::string& dependency, DependsCondition condition,
+                     const ServiceState& state, Health health, const std::string& health_reason,
+                     bool has_check);
 
-/// After so many ends in a row, without ever having been ready, those who wait are told that it will not be.
+/// After so many ends in a row, without ever having been ready, those who wait are told that it
+/// will not be.
 inline constexpr int kHopelessFailures = 5;
 
 }  // namespace locald::server

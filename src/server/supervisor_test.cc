@@ -19,7 +19,10 @@ class SupervisorTest : public testing::Test {
                         "shop",
                         "/shop",
                         {[](const std::string&) {}, [](const std::string&, const Json&) {},
-                         [this](const std::string& s, const std::string& text) { notices.push_back(s + ": " + text); }, [](const std::string&) {}}};
+                         [this](const std::string& s, const std::string& text) {
+                           notices.push_back(s + ": " + text);
+                         },
+                         [](const std::string&) {}}};
 
   ServiceConfig config(const std::string& name, std::vector<DependencyConfig> needs = {}) {
     ServiceConfig c;
@@ -30,7 +33,8 @@ class SupervisorTest : public testing::Test {
     return c;
   }
   void define(const ServiceConfig& c) {
-    supervisor.define(c.name, std::make_shared<ServiceConfig>(c), std::make_shared<UserContext>(), 1);
+    supervisor.define(c.name, std::make_shared<ServiceConfig>(c), std::make_shared<UserContext>(),
+                      1);
   }
   void with_check(ServiceConfig c) {
     c.health.kind = HealthSpec::Kind::exec;
@@ -40,7 +44,8 @@ class SupervisorTest : public testing::Test {
   Phase phase(const std::string& name) { return supervisor.find(name)->state.phase; }
   const std::string& reason(const std::string& name) { return supervisor.find(name)->state.reason; }
   std::size_t position(const std::string& what) {
-    return static_cast<std::size_t>(std::find(launcher.log.begin(), launcher.log.end(), what) - launcher.log.begin());
+    return static_cast<std::size_t>(std::find(launcher.log.begin(), launcher.log.end(), what) -
+                                    launcher.log.begin());
   }
 };
 
@@ -284,7 +289,8 @@ TEST(EdgeState, EveryEndOfADependencyHasAnAnswer) {
   const auto edge = [](Phase phase, C condition, Health health = Health::none, bool check = true) {
     ServiceState s;
     s.phase = phase;
-    if (phase == Phase::exited) s.exit = ExitInfo{.code = 0, .signal = {}, .never_ran = false, .reason = {}};
+    if (phase == Phase::exited)
+      s.exit = ExitInfo{.code = 0, .signal = {}, .never_ran = false, .reason = {}};
     return edge_state("db", condition, s, health, "", check).kind;
   };
   using K = EdgeState::Kind;

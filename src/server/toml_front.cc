@@ -419,10 +419,11 @@ void read_service(const std::string& name, const toml::table& table, Sink& sink,
                     "\"host\" is what there is");
        }},
   };
-  std::vector<Refused> refused{
-      {"build", "is not supported yet"},
-      {"dev", "is not supported yet"},
-      {"ports", "is not needed: the network is the host's, so say `container_port`, the port the container listens on"}};
+  std::vector<Refused> refused{{"build", "is not supported yet"},
+                               {"dev", "is not supported yet"},
+                               {"ports",
+                                "is not needed: the network is the host's, so say "
+                                "`container_port`, the port the container listens on"}};
   const std::vector<Field> container{
       {"image", text(out.image)},
       {"pull",
@@ -519,7 +520,8 @@ Result<UserConfig> load_user_config(const std::string& path) {
   Sink sink{path, problems};
   const toml::parse_result parsed = toml::parse(std::string_view(*text), std::string_view(path));
   if (!parsed)
-    sink.add({static_cast<unsigned>(parsed.error().source().begin.line), static_cast<unsigned>(parsed.error().source().begin.column)},
+    sink.add({static_cast<unsigned>(parsed.error().source().begin.line),
+              static_cast<unsigned>(parsed.error().source().begin.column)},
              "not TOML: " + std::string(parsed.error().description()));
   else
     read_table(parsed.table(), "the file", sink,
@@ -533,9 +535,11 @@ Result<UserConfig> load_user_config(const std::string& path) {
 
 std::string program_search_path() {
   const char* env = ::getenv("PATH");
-  std::vector<std::string> folders = split(env != nullptr && *env != '\0' ? env : "/usr/local/bin:/usr/bin:/bin", ':');
+  std::vector<std::string> folders =
+      split(env != nullptr && *env != '\0' ? env : "/usr/local/bin:/usr/bin:/bin", ':');
   for (std::size_t i = 0, n = folders.size(); i < n; ++i)
-    if (folders[i].ends_with("/bin")) folders.push_back(folders[i].substr(0, folders[i].size() - 3) + "sbin");
+    if (folders[i].ends_with("/bin"))
+      folders.push_back(folders[i].substr(0, folders[i].size() - 3) + "sbin");
   return join(folders, ":");
 }
 

@@ -16,7 +16,6 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 /// "512m", "1g", "64kb", "1048576": powers of 1024 as in compose, case does not matter.
 Result<std::uint64_t> parse_size(std::string_view text);
 
-
 /// "SIGTERM"; "signal 99" for one without a name.
 std::string signal_name(int number);
 

@@ -5,7 +5,8 @@
 
 namespace locald::server {
 
-/// The user's settings: CONFIG/config.toml, strict like locald.toml. An absent file is all defaults.
+/// The user's settings: CONFIG/config.toml, strict like locald.toml. An absent file is all
+/// defaults.
 struct UserConfig {
   std::string runtime = "runc";  ///< a name that is looked for in PATH, or a path
 };

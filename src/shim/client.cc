@@ -42,10 +42,14 @@ void Client::append(const void* data, std::size_t size) {
   }
 }
 
-void Client::send(Frame type, const void* data, std::size_t size, const void* more, std::size_t more_size) {
+void Client::send(Frame type, const void* data, std::size_t size, const void* more,
+                  std::size_t more_size) {
   if (fd_ < 0 || closing_) return;
-  FrameHeader header{static_cast<std::uint32_t>(size + more_size), static_cast<std::uint8_t>(type), {}};
-  const iovec parts[3] = {{&header, sizeof header}, {const_cast<void*>(data), size}, {const_cast<void*>(more), more_size}};
+  FrameHeader header{
+      static_cast<std::uint32_t>(size + more_size), static_cast<std::uint8_t>(type), {}};
+  const iovec parts[3] = {{&header, sizeof header},
+                          {const_cast<void*>(data), size},
+                          {const_cast<void*>(more), more_size}};
   std::size_t skip = 0;
   if (out_used_ == 0) {
     msghdr message{};
@@ -61,7 +65,8 @@ void Client::send(Frame type, const void* data, std::size_t size, const void* mo
   std::size_t rest = sizeof header + size + more_size - skip;
   if (rest == 0) return;
   if (out_ == nullptr && (out_ = map_memory(kOutMax)) == nullptr) return close();
-  // Room for a last header is always kept. A frame that was begun is always finished: it cannot be larger than the buffer.
+  // Room for a last header is always kept. A frame that was begun is always finished: it cannot be
+  // larger than the buffer.
   if (rest + sizeof header > kOutMax - out_used_) {
     const FrameHeader lost{0, static_cast<std::uint8_t>(Frame::lost), {}};
     append(&lost, sizeof lost);
@@ -142,7 +147,8 @@ int listen_control(int folder) {
   if (fd < 0) return -1;
   ::unlink(kControlSocket);
   const mode_t before = ::umask(0177);
-  const bool ok = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(fd, 16) == 0;
+  const bool ok = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+                  ::listen(fd, 16) == 0;
   const int err = errno;
   ::umask(before);
   if (ok) return fd;
@@ -154,14 +160,17 @@ int listen_control(int folder) {
 bool peer_allowed(int fd, int proc, bool inside) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid != ::getuid()) return false;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid != ::getuid())
+    return false;
   if (inside) return peer.pid == 0;
   for (const char* name : {"user", "pid"}) {
     TextOf<48> theirs, own;
     theirs.number(peer.pid).add("/ns/").add(name);
     own.add("self/ns/").add(name);
-    struct stat a {}, b {};
-    if (::fstatat(proc, theirs.data(), &a, 0) != 0 || ::fstatat(proc, own.data(), &b, 0) != 0) return false;
+    struct stat a {
+    }, b{};
+    if (::fstatat(proc, theirs.data(), &a, 0) != 0 || ::fstatat(proc, own.data(), &b, 0) != 0)
+      return false;
     if (a.st_ino != b.st_ino || a.st_dev != b.st_dev) return false;
   }
   return true;

@@ -15,13 +15,14 @@ class Client {
   static constexpr std::uint32_t kOutMax = 1u << 20;
   static constexpr std::uint32_t kInMax = kFrameMax + sizeof(FrameHeader);
 
-  void open(int fd);   ///< takes over; non-blocking
+  void open(int fd);  ///< takes over; non-blocking
   void close();
   bool is_open() const { return fd_ >= 0; }
   int fd() const { return fd_; }
 
   /// Queues or sends a frame. A client whose buffer is full is told `lost` and closed.
-  void send(Frame type, const void* data, std::size_t size, const void* more = nullptr, std::size_t more_size = 0);
+  void send(Frame type, const void* data, std::size_t size, const void* more = nullptr,
+            std::size_t more_size = 0);
   bool pending() const { return out_used_ > 0; }
   void flush();  ///< when writable
 
@@ -35,9 +36,11 @@ class Client {
   bool closing() const { return closing_; }
 
   bool greeted = false;
-  bool is_output = false;  ///< `hold`: the first to attach; reading goes on when it has taken what was sent
+  bool is_output =
+      false;  ///< `hold`: the first to attach; reading goes on when it has taken what was sent
   AttachRole role = AttachRole::attach;
-  std::uint32_t frame_done = 0;  ///< bytes of the frame at the head that are dealt with (stdin that was full)
+  std::uint32_t frame_done =
+      0;  ///< bytes of the frame at the head that are dealt with (stdin that was full)
 
  private:
   void append(const void* data, std::size_t size);
@@ -47,7 +50,8 @@ class Client {
   std::uint32_t out_at_ = 0, out_used_ = 0, in_used_ = 0;
 };
 
-/// Makes ctl.sock in the folder, 0600, and listens. -1 and errno on failure. Leaves the working folder changed.
+/// Makes ctl.sock in the folder, 0600, and listens. -1 and errno on failure. Leaves the working
+/// folder changed.
 int listen_control(int folder);
 
 /// Design §9.8: the owner alone, from the server's side of the namespaces. `inside` is true for

@@ -2,8 +2,8 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,8 +22,8 @@
 namespace locald::shim {
 namespace {
 
-/// Where runc is to send the terminal's master. The path must be absolute for it, and short enough for a
-/// socket: a long one goes through our own descriptor of the folder.
+/// Where runc is to send the terminal's master. The path must be absolute for it, and short enough
+/// for a socket: a long one goes through our own descriptor of the folder.
 bool listen_console(Session& s, Text& path) {
   path.add(s.spec.first(kKeyRunDir)).add("/").add(kConsoleSocket);
   if (path.size() >= sizeof(sockaddr_un::sun_path)) {
@@ -37,30 +37,38 @@ bool listen_console(Session& s, Text& path) {
   if (s.console_listener < 0 || ::fchdir(s.folder) != 0) return false;
   ::unlink(kConsoleSocket);
   const mode_t before = ::umask(0177);
-  const bool ok = ::bind(s.console_listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+  const bool ok = ::bind(s.console_listener, reinterpret_cast<const sockaddr*>(&address),
+                         sizeof address) == 0 &&
                   ::listen(s.console_listener, 1) == 0;
   ::umask(before);
   (void)!::chdir("/");
   return ok;
 }
 
-/// The last error in runc's log: a line of JSON with "level":"error" and "msg". Unescaped into `text`.
+/// The last error in runc's log: a line of JSON with "level":"error" and "msg". Unescaped into
+/// `text`.
 bool last_runc_error(int folder, Text& text) {
   char log[4096];
   const ssize_t n = read_start(folder, kRuncLog, log, sizeof log - 1);
   if (n <= 0) return false;
   log[n] = '\0';
   const char* found = nullptr;
-  for (const char* at = std::strstr(log, "\"msg\":\""); at != nullptr; at = std::strstr(at + 1, "\"msg\":\"")) found = at + 7;
+  for (const char* at = std::strstr(log, "\"msg\":\""); at != nullptr;
+       at = std::strstr(at + 1, "\"msg\":\""))
+    found = at + 7;
   if (found == nullptr) return false;
-  for (const char* prefix : {"runc run failed: ", "runc exec failed: ", "exec failed: ", "unable to start container process: "})
+  for (const char* prefix : {"runc run failed: ", "runc exec failed: ", "exec failed: ",
+                             "unable to start container process: "})
     if (std::strncmp(found, prefix, std::strlen(prefix)) == 0) found += std::strlen(prefix);
   for (; *found != '\0' && *found != '"'; ++found) {
     if (*found == '\\' && found[1] != '\0') {
       ++found;
-      if (*found == 'n' || *found == 't') text.add(" ", 1);
-      else if (*found == 'u') text.add("\\u", 2);
-      else text.add(found, 1);
+      if (*found == 'n' || *found == 't')
+        text.add(" ", 1);
+      else if (*found == 'u')
+        text.add("\\u", 2);
+      else
+        text.add(found, 1);
     } else {
       text.add(found, 1);
     }
@@ -71,7 +79,8 @@ bool last_runc_error(int folder, Text& text) {
 }  // namespace
 
 pid_t spawn_runc(const char* const* argv, const int child[3]) {
-  static const char* const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
+  static const char* const env[] = {
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
   static volatile int failed;
   failed = 0;
   const pid_t pid = ::vfork();
@@ -82,7 +91,8 @@ pid_t spawn_runc(const char* const* argv, const int child[3]) {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::umask(022);
     for (int i = 0; i < 3; ++i) ::dup2(child[i], i);
-    if (::chdir("/") == 0) ::execve(argv[0], const_cast<char* const*>(argv), const_cast<char* const*>(env));
+    if (::chdir("/") == 0)
+      ::execve(argv[0], const_cast<char* const*>(argv), const_cast<char* const*>(env));
     failed = errno;
     ::_exit(127);
   }
@@ -105,7 +115,8 @@ void start_container(Session& s, int child[3]) {
     }
     ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr);
   } else {
-    if (!make_mounts(s.reason) || !mount_rootfs(spec, s.reason)) return s.fail(125, s.reason.data());
+    if (!make_mounts(s.reason) || !mount_rootfs(spec, s.reason))
+      return s.fail(125, s.reason.data());
     s.rootfs_mounted = spec.first(kKeyLower) != nullptr;
     Text(s.rootfs_path, sizeof s.rootfs_path).add(spec.first(kKeyBundle)).add("/rootfs");
     (void)!::chdir("/");
@@ -124,7 +135,9 @@ void start_container(Session& s, int child[3]) {
   const char* argv[24];
   int n = 0;
   auto word = [&](const char* w) { argv[n++] = w; };
-  for (const char* w : {spec.first(kKeyRunc), "--root", spec.first(kKeyRuncRoot), "--log", log.data(), "--log-format", "json"}) word(w);
+  for (const char* w : {spec.first(kKeyRunc), "--root", spec.first(kKeyRuncRoot), "--log",
+                        log.data(), "--log-format", "json"})
+    word(w);
   for (const char* w : {exec ? "exec" : "run", "--detach", "--pid-file", pid_file.data()}) word(w);
   if (spec.tty) word("--console-socket"), word(console.data());
   if (exec)
@@ -142,7 +155,8 @@ void start_container(Session& s, int child[3]) {
 
 void runc_ended(Session& s, int status) {
   char text[32] = {};
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && read_start(s.folder, kPidFile, text, sizeof text - 1) > 0) {
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+      read_start(s.folder, kPidFile, text, sizeof text - 1) > 0) {
     const auto pid = static_cast<pid_t>(parse_number(text));
     // Reparented to us, and not reaped before this line: the number is the process.
     if (pid > 0 && parent_of(s.own_proc, pid) == ::getpid()) return s.set_main(pid);
@@ -185,7 +199,8 @@ bool is_runc_init(int own_proc, pid_t pid) {
   TextOf<32> path;
   path.number(pid).add("/comm");
   char comm[32] = {};
-  return read_start(own_proc, path.data(), comm, sizeof comm - 1) > 0 && std::strncmp(comm, "runc:[2:INIT]", 13) == 0;
+  return read_start(own_proc, path.data(), comm, sizeof comm - 1) > 0 &&
+         std::strncmp(comm, "runc:[2:INIT]", 13) == 0;
 }
 
 int code_of_runc_text(const char* text) {
@@ -201,16 +216,20 @@ bool join_namespaces(const Spec& spec, Text& why) {
   if (spec.kind == Spec::Kind::host) return true;
   if (spec.userns || exec) {
     // A pidfd joins several namespaces of that process at once.
-    const int what = exec ? CLONE_NEWNS | CLONE_NEWPID | (spec.userns ? CLONE_NEWUSER : 0) : CLONE_NEWUSER;
+    const int what =
+        exec ? CLONE_NEWNS | CLONE_NEWPID | (spec.userns ? CLONE_NEWUSER : 0) : CLONE_NEWUSER;
     if (::setns(kShimJoin, what) != 0) {
-      why.add(exec ? "join the namespaces of the container: " : "join the user namespace: ").add(error_text(errno));
+      why.add(exec ? "join the namespaces of the container: " : "join the user namespace: ")
+          .add(error_text(errno));
       if (exec && errno == ESRCH) why.add(" (it has ended)");
       return false;
     }
     if (spec.userns) {
       if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0)
         return why.add("become root of the user namespace: ").add(error_text(errno)), false;
-      ::prctl(PR_SET_DUMPABLE, 1);  // /proc/PID/ns/user stays open to the user: a new server takes the namespace from it
+      ::prctl(
+          PR_SET_DUMPABLE,
+          1);  // /proc/PID/ns/user stays open to the user: a new server takes the namespace from it
     }
   }
   if (!exec && ::unshare(CLONE_NEWPID) != 0)

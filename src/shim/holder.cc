@@ -17,13 +17,15 @@ namespace {
 int failed(std::int32_t error, const char* step) {
   char message[64] = {'E'};
   std::memcpy(message + 1, &error, sizeof error);
-  const std::size_t n = std::strlen(step) < sizeof message - 5 ? std::strlen(step) : sizeof message - 5;
+  const std::size_t n =
+      std::strlen(step) < sizeof message - 5 ? std::strlen(step) : sizeof message - 5;
   std::memcpy(message + 5, step, n);
   write_all(kHolderSocket, message, 5 + n);
   return 1;
 }
 
-/// Some systems let the namespace be made and then take its capabilities away (AppArmor on Ubuntu): try one.
+/// Some systems let the namespace be made and then take its capabilities away (AppArmor on Ubuntu):
+/// try one.
 int mount_in_child() {
   const pid_t pid = ::fork();
   if (pid == 0) {

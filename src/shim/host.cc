@@ -18,7 +18,8 @@
 namespace locald::shim {
 namespace {
 
-/// "7:1024:4096": never fatal. A hard limit that cannot be raised stays, and the soft one is cut to it.
+/// "7:1024:4096": never fatal. A hard limit that cannot be raised stays, and the soft one is cut to
+/// it.
 void apply_limit(const char* text) {
   const auto resource = static_cast<int>(parse_number(text));
   const char* soft = std::strchr(text, ':');
@@ -48,16 +49,20 @@ int exec_in_path(char* const* argv, char* const* env) {
   if (name == 0) return ENOENT;
   while (true) {
     const char* colon = std::strchr(path, ':');
-    const std::size_t n = colon == nullptr ? std::strlen(path) : static_cast<std::size_t>(colon - path);
+    const std::size_t n =
+        colon == nullptr ? std::strlen(path) : static_cast<std::size_t>(colon - path);
     if (n + name + 2 <= sizeof file) {
       std::memcpy(file, path, n);
       std::size_t at = n;
       if (at > 0) file[at++] = '/';
       std::memcpy(file + at, argv[0], name + 1);
       ::execve(file, argv, env);
-      if (errno == EACCES) seen = EACCES;
-      else if (errno != ENOENT && errno != ENOTDIR) return errno;
-      else if (::access(file, F_OK) == 0) return ENOENT + 1000;  // it is there: its interpreter is not
+      if (errno == EACCES)
+        seen = EACCES;
+      else if (errno != ENOENT && errno != ENOTDIR)
+        return errno;
+      else if (::access(file, F_OK) == 0)
+        return ENOENT + 1000;  // it is there: its interpreter is not
     }
     if (colon == nullptr) return seen;
     path = colon + 1;
@@ -69,17 +74,21 @@ struct Outcome {
   enum class Step { none, enter, execute } step = Step::none;
 };
 
-/// In the child of vfork: shares our memory until exec, has its own signals, descriptors and folder.
-void become(const Spec& spec, const int child[3], pid_t parent, char* const* argv, char* const* env, volatile Outcome* out) {
+/// In the child of vfork: shares our memory until exec, has its own signals, descriptors and
+/// folder.
+void become(const Spec& spec, const int child[3], pid_t parent, char* const* argv, char* const* env,
+            volatile Outcome* out) {
   ::setsid();
   ::signal(SIGPIPE, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // The shim killed: the process dies too. Asked for after the fork, so look whether it was too late.
+  // The shim killed: the process dies too. Asked for after the fork, so look whether it was too
+  // late.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(125);
-  for (const char* v = spec.first(kKeyRlimit); v != nullptr; v = spec.next(kKeyRlimit, v)) apply_limit(v);
+  for (const char* v = spec.first(kKeyRlimit); v != nullptr; v = spec.next(kKeyRlimit, v))
+    apply_limit(v);
   if (const char* v = spec.first(kKeyUmask)) ::umask(static_cast<mode_t>(parse_number(v)));
   for (int i = 0; i < 3; ++i) ::dup2(child[i], i);
   if (spec.tty) ::ioctl(0, TIOCSCTTY, 0);
@@ -88,7 +97,9 @@ void become(const Spec& spec, const int child[3], pid_t parent, char* const* arg
     out->step = Outcome::Step::enter;
   } else {
     out->error = exec_in_path(argv, env);
-    if (std::strchr(argv[0], '/') != nullptr && out->error == ENOENT && ::access(argv[0], F_OK) == 0) out->error = ENOENT + 1000;
+    if (std::strchr(argv[0], '/') != nullptr && out->error == ENOENT &&
+        ::access(argv[0], F_OK) == 0)
+      out->error = ENOENT + 1000;
     out->step = Outcome::Step::execute;
   }
   ::_exit(127);
@@ -111,13 +122,17 @@ pid_t spawn_host(const Spec& spec, const int child[3], Text& why, int* code) {
   const int error = outcome.error;
   if (outcome.step == Outcome::Step::enter) {
     *code = 125;
-    why.add("cannot enter the working folder ").add(spec.first(kKeyCwd)).add(": ").add(error_text(error));
+    why.add("cannot enter the working folder ")
+        .add(spec.first(kKeyCwd))
+        .add(": ")
+        .add(error_text(error));
   } else if (error == ENOENT + 1000) {
     *code = 126;
     why.add(argv[0]).add(": the interpreter that its first line names does not exist");
   } else if (error == ENOENT || error == ENOTDIR) {
     *code = 127;
-    why.add(argv[0]).add(std::strchr(argv[0], '/') != nullptr ? ": no such file" : ": command not found in PATH");
+    why.add(argv[0]).add(std::strchr(argv[0], '/') != nullptr ? ": no such file"
+                                                              : ": command not found in PATH");
   } else {
     *code = 126;
     why.add(argv[0]).add(": cannot be executed: ").add(error_text(error));

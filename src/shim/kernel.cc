@@ -17,7 +17,8 @@ namespace locald::shim {
 std::uint64_t wall_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u +
+         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 std::int64_t monotonic_ms() {
@@ -41,7 +42,8 @@ bool write_all(int fd, const void* data, std::size_t size) {
 bool write_file(int dir, const char* name, const char* data, std::size_t size) {
   TextOf<64> temporary;
   temporary.add(".").add(name).add(".new");
-  const int fd = ::openat(dir, temporary.data(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int fd =
+      ::openat(dir, temporary.data(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return false;
   const bool written = write_all(fd, data, size);
   const int err = errno;
@@ -135,7 +137,8 @@ bool set_nonblocking(int fd) {
 
 std::uint64_t parse_number(const char* text) {
   std::uint64_t value = 0;
-  for (; *text >= '0' && *text <= '9'; ++text) value = value * 10 + static_cast<std::uint64_t>(*text - '0');
+  for (; *text >= '0' && *text <= '9'; ++text)
+    value = value * 10 + static_cast<std::uint64_t>(*text - '0');
   return value;
 }
 
@@ -172,7 +175,8 @@ std::uint64_t own_start_time(int proc) {
   if (n <= 0) return 0;
   stat[n] = '\0';
   const char* rest = after_comm(stat, static_cast<std::size_t>(n));
-  return rest == nullptr ? 0 : parse_number(field(rest, 19));  // field 3 is the first after the comm
+  return rest == nullptr ? 0
+                         : parse_number(field(rest, 19));  // field 3 is the first after the comm
 }
 
 }  // namespace locald::shim

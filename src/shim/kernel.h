@@ -8,8 +8,8 @@
 /// -1 and errno as the calls themselves. No allocation.
 namespace locald::shim {
 
-std::uint64_t wall_ns();       ///< CLOCK_REALTIME
-std::int64_t monotonic_ms();   ///< CLOCK_MONOTONIC
+std::uint64_t wall_ns();      ///< CLOCK_REALTIME
+std::int64_t monotonic_ms();  ///< CLOCK_MONOTONIC
 
 /// Writes all; false with errno where that fails.
 bool write_all(int fd, const void* data, std::size_t size);

@@ -17,7 +17,8 @@ namespace locald::shim {
 namespace {
 
 constexpr std::uint64_t kSegmentMax = 64u << 20;
-constexpr int kSegmentsMax = 1000;  // a service that restarts for weeks does not fill the folder with names
+constexpr int kSegmentsMax =
+    1000;  // a service that restarts for weeks does not fill the folder with names
 constexpr std::int64_t kRetryMs = 1000;
 
 struct Name {
@@ -52,7 +53,8 @@ Survey survey(int dir) {
       const bool log = std::strcmp(name + 16, ".log") == 0;
       if (!log && std::strcmp(name + 16, ".idx") != 0) continue;
       struct stat st {};
-      if (::fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) found.bytes += static_cast<std::uint64_t>(st.st_size);
+      if (::fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        found.bytes += static_cast<std::uint64_t>(st.st_size);
       const std::uint64_t number = parse_number(name);
       found.oldest = std::min(found.oldest, number);
       found.newest = std::max(found.newest, number);
@@ -77,10 +79,12 @@ bool pwrite_all(int fd, const void* data, std::size_t size, std::uint64_t offset
 
 }  // namespace
 
-void LogWriter::open(int dir, std::uint64_t max_bytes, const char* nonce, std::uint64_t started_ns) {
+void LogWriter::open(int dir, std::uint64_t max_bytes, const char* nonce,
+                     std::uint64_t started_ns) {
   dir_ = dir;
   max_bytes_ = max_bytes == 0 ? UINT64_MAX : max_bytes;
-  segment_max_ = std::min<std::uint64_t>(kSegmentMax, std::max<std::uint64_t>(max_bytes_ / 8, 4096));
+  segment_max_ =
+      std::min<std::uint64_t>(kSegmentMax, std::max<std::uint64_t>(max_bytes_ / 8, 4096));
   started_ns_ = started_ns;
   std::memcpy(nonce_, nonce, std::min(std::strlen(nonce), sizeof nonce_));
   if (!new_segment()) error_ = errno, retry_at_ms_ = monotonic_ms() + kRetryMs;
@@ -88,7 +92,8 @@ void LogWriter::open(int dir, std::uint64_t max_bytes, const char* nonce, std::u
 
 void LogWriter::make_room() {
   for (Survey now = survey(dir_); now.segments > 0; now = survey(dir_)) {
-    const bool full = now.bytes > max_bytes_ - std::min(max_bytes_, segment_max_) || now.segments >= kSegmentsMax;
+    const bool full =
+        now.bytes > max_bytes_ - std::min(max_bytes_, segment_max_) || now.segments >= kSegmentsMax;
     if (!full || now.oldest >= segment_) break;
     const bool gone = ::unlinkat(dir_, segment_name(now.oldest, ".log").text, 0) == 0;
     if (::unlinkat(dir_, segment_name(now.oldest, ".idx").text, 0) != 0 && !gone) break;
@@ -99,10 +104,14 @@ bool LogWriter::new_segment() {
   std::uint64_t number = std::max(survey(dir_).newest, segment_) + 1;
   int index = -1;
   // Another shim may write to the same folder: numbers are taken by creating the index.
-  while ((index = ::openat(dir_, segment_name(number, ".idx").text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
-    if (errno != EEXIST) return false;
-    else ++number;
-  const int log = ::openat(dir_, segment_name(number, ".log").text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  while ((index = ::openat(dir_, segment_name(number, ".idx").text,
+                           O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
+    if (errno != EEXIST)
+      return false;
+    else
+      ++number;
+  const int log = ::openat(dir_, segment_name(number, ".log").text,
+                           O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   LogIndexHeader header{};
   header.magic = kLogMagic;
   header.format = kLogFormat;
@@ -125,7 +134,8 @@ bool LogWriter::new_segment() {
   return true;
 }
 
-bool LogWriter::piece(LogStream stream, std::uint8_t flags, const char* data, std::uint32_t length) {
+bool LogWriter::piece(LogStream stream, std::uint8_t flags, const char* data,
+                      std::uint32_t length) {
   if (data != nullptr && !pwrite_all(log_, data, length, offset_)) return false;
   LogRecord record{};
   record.sequence = sequence_ + 1;
@@ -134,7 +144,8 @@ bool LogWriter::piece(LogStream stream, std::uint8_t flags, const char* data, st
   record.length = length;
   record.stream = static_cast<std::uint8_t>(stream);
   record.flags = flags;
-  // A record that is written in part is overwritten by the next attempt; so are bytes without a record.
+  // A record that is written in part is overwritten by the next attempt; so are bytes without a
+  // record.
   if (!pwrite_all(index_, &record, sizeof record, index_offset_)) return false;
   index_offset_ += sizeof record;
   ++sequence_;
@@ -157,7 +168,9 @@ void LogWriter::append(LogStream stream, const char* data, std::size_t size) {
   if (!failing || monotonic_ms() >= retry_at_ms_) {
     const std::uint8_t flags = data[size - 1] == '\n' ? 0 : kLogPartial;
     const bool room = log_ >= 0 && (offset_ == 0 || offset_ + size <= segment_max_);
-    if ((room || new_segment()) && flush_note() && piece(stream, flags, data, static_cast<std::uint32_t>(size))) return;
+    if ((room || new_segment()) && flush_note() &&
+        piece(stream, flags, data, static_cast<std::uint32_t>(size)))
+      return;
     error_ = errno;
     retry_at_ms_ = monotonic_ms() + kRetryMs;
   }

@@ -18,7 +18,8 @@ namespace locald::shim {
 /// the caller up: the pipe's back-pressure, nothing is lost.
 class LogWriter {
  public:
-  /// Takes the folder's descriptor over. On failure the log is in its failed state: append() counts and retries.
+  /// Takes the folder's descriptor over. On failure the log is in its failed state: append() counts
+  /// and retries.
   void open(int dir, std::uint64_t max_bytes, const char* nonce, std::uint64_t started_ns);
   bool is_open() const { return dir_ >= 0; }
 

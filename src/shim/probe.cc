@@ -55,7 +55,8 @@ bool read_some(int fd) {
   char spare[4096];
   const bool room = probe.have < kProbeOutput;
   char* to = room ? probe.output + probe.have : spare;
-  const ssize_t n = ::read(fd, to, room ? static_cast<std::size_t>(kProbeOutput - probe.have) : sizeof spare);
+  const ssize_t n =
+      ::read(fd, to, room ? static_cast<std::size_t>(kProbeOutput - probe.have) : sizeof spare);
   if (n > 0 && room) probe.have += static_cast<int>(n);
   return n > 0;
 }
@@ -69,8 +70,14 @@ int start_probe(const int child[3], Text& why) {
   if (::unshare(CLONE_NEWNS) == 0) ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr);
   TextOf<48> file;
   file.add("/proc/").number(::getpid()).add("/fd/").number(kShimFolder);
-  const char* argv[] = {probe.spec.first(kKeyRunc), "--root", probe.spec.first(kKeyRuncRoot), "exec", "--process", file.data(),
-                        probe.spec.first(kKeyTarget), nullptr};
+  const char* argv[] = {probe.spec.first(kKeyRunc),
+                        "--root",
+                        probe.spec.first(kKeyRuncRoot),
+                        "exec",
+                        "--process",
+                        file.data(),
+                        probe.spec.first(kKeyTarget),
+                        nullptr};
   probe.main = spawn_runc(argv, child);
   if (probe.main < 0) why.add(argv[0]).add(": cannot be executed: ").add(error_text(errno));
   return code;
@@ -85,15 +92,18 @@ int start_probe(const int child[3], Text& why) {
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   const int signals = ::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (probe.spec.kind != Spec::Kind::host) probe.proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (probe.spec.kind != Spec::Kind::host)
+    probe.proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
   int out[2];
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (signals < 0 || null < 0 || ::pipe2(out, O_CLOEXEC) != 0) ::_exit(refuse("no pipe could be made"));
+  if (signals < 0 || null < 0 || ::pipe2(out, O_CLOEXEC) != 0)
+    ::_exit(refuse("no pipe could be made"));
   set_nonblocking(out[0]);
   const int child[3] = {null, out[1], out[1]};
   TextOf<600> why;
   const char* limit = probe.spec.first(kKeyTimeout);
-  const std::int64_t deadline = monotonic_ms() + static_cast<std::int64_t>(limit == nullptr ? 0 : parse_number(limit));
+  const std::int64_t deadline =
+      monotonic_ms() + static_cast<std::int64_t>(limit == nullptr ? 0 : parse_number(limit));
   const int code = start_probe(child, why);
   if (probe.main < 0) {
     reply(code, true, why.data(), static_cast<int>(why.size()));

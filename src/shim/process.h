@@ -6,8 +6,10 @@
 
 namespace locald::shim {
 
-/// Starts the host process of `spec` with the given stdio in a session of its own; it dies with its parent.
-/// @return its pid, or -1 with a sentence in `why` and 125 (our failure), 126 (cannot be executed) or 127 (not found).
+/// Starts the host process of `spec` with the given stdio in a session of its own; it dies with its
+/// parent.
+/// @return its pid, or -1 with a sentence in `why` and 125 (our failure), 126 (cannot be executed)
+/// or 127 (not found).
 pid_t spawn_host(const Spec& spec, const int child[3], Text& why, int* code);
 
 /// Starts runc with `argv` and the given stdio, an environment of PATH alone and the folder /.

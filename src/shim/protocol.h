@@ -6,9 +6,11 @@
 ///
 ///     server                     locald-shim (run)              the shim proper
 ///       | -- exec, descriptors 3.. ->|                                |
-///       |                            | joins namespaces, forks -----> |  setsid, subreaper; for a container PID 1 of
-///       |                            | ends                           |  a pid namespace of its own
-///       |<------- status -------------------------------------------- |  over kShimControl: ctl.sock listens, instance.json stands
+///       |                            | joins namespaces, forks -----> |  setsid, subreaper; for a
+///       container PID 1 of |                            | ends                           |  a pid
+///       namespace of its own
+///       |<------- status -------------------------------------------- |  over kShimControl:
+///       ctl.sock listens, instance.json stands
 ///       |<------- started | failed ---------------------------------- |
 ///
 /// A failure before `status` is a `failed` frame too, and nothing is left.
@@ -19,64 +21,71 @@
 namespace locald::shim {
 
 // Modes: argv[1]. argv[2], if any, is for people who read `ps`.
-inline constexpr char kModeRun[] = "run";        ///< an instance: kind "host", "container" or "exec"
-inline constexpr char kModeProbe[] = "probe";    ///< one exec health probe: kind "host" or "exec"
+inline constexpr char kModeRun[] = "run";      ///< an instance: kind "host", "container" or "exec"
+inline constexpr char kModeProbe[] = "probe";  ///< one exec health probe: kind "host" or "exec"
 inline constexpr char kModeHolder[] = "holder";  ///< makes a user namespace
 
 // Descriptors of `run` and `probe`.
 inline constexpr int kShimSpec = 3;
-inline constexpr int kShimFolder = 4;   ///< svc/<id>/ (run); the process file (probe of kind "exec")
-inline constexpr int kShimControl = 5;  ///< run: a connected socket, client `control` without hello; probe: see below
-inline constexpr int kShimLog = 6;      ///< the log folder; key "log"
-inline constexpr int kShimJoin = 7;     ///< container: the user namespace (key "userns"); exec: pidfd of the target's shim
+inline constexpr int kShimFolder = 4;  ///< svc/<id>/ (run); the process file (probe of kind "exec")
+inline constexpr int kShimControl =
+    5;  ///< run: a connected socket, client `control` without hello; probe: see below
+inline constexpr int kShimLog = 6;  ///< the log folder; key "log"
+inline constexpr int kShimJoin =
+    7;  ///< container: the user namespace (key "userns"); exec: pidfd of the target's shim
 
 // `holder`: descriptor 3 is a socket. It makes a user namespace (and a mount in it, to see
-// that it may), writes one byte 'U', waits until the other side closes, ends. On failure the byte is
-// 'E', then an int32 errno, then the name of the step.
+// that it may), writes one byte 'U', waits until the other side closes, ends. On failure the byte
+// is 'E', then an int32 errno, then the name of the step.
 inline constexpr int kHolderSocket = 3;
 
 // `probe`: on kShimControl comes one ProbeReply and then the first bytes of the output.
 // When the server closes its end, all is killed.
 struct ProbeReply {
-  int code;       ///< 0..255, 128 + signal, 125, 126, 127 where it never ran, -1: killed at timeout_ms
+  int code;  ///< 0..255, 128 + signal, 125, 126, 127 where it never ran, -1: killed at timeout_ms
   int never_ran;  ///< 1: the text says why
   int length;     ///< of the text, at most kProbeOutput
 };
 inline constexpr int kProbeOutput = 4096;
 
 // Keys of every kind.
-inline constexpr char kKeyKind[] = "kind";          ///< "host" | "container" | "exec"
-inline constexpr char kKeyId[] = "id";              ///< of the instance; container: runc's id
+inline constexpr char kKeyKind[] = "kind";  ///< "host" | "container" | "exec"
+inline constexpr char kKeyId[] = "id";      ///< of the instance; container: runc's id
 inline constexpr char kKeyNonce[] = "nonce";
-inline constexpr char kKeyInstance[] = "instance";  ///< text of instance.json without its last brace; the shim adds what it knows
-inline constexpr char kKeyLog[] = "log";            ///< "1": kShimLog is there
-inline constexpr char kKeyLogMax[] = "log_max";     ///< bytes of the whole folder
-inline constexpr char kKeyTty[] = "tty";            ///< "1"
+inline constexpr char kKeyInstance[] =
+    "instance";  ///< text of instance.json without its last brace; the shim adds what it knows
+inline constexpr char kKeyLog[] = "log";         ///< "1": kShimLog is there
+inline constexpr char kKeyLogMax[] = "log_max";  ///< bytes of the whole folder
+inline constexpr char kKeyTty[] = "tty";         ///< "1"
 inline constexpr char kKeyRows[] = "rows";
 inline constexpr char kKeyColumns[] = "columns";
-inline constexpr char kKeyStdin[] = "stdin";        ///< "1": a pipe, else /dev/null
-inline constexpr char kKeyHold[] = "hold";          ///< "1"
-inline constexpr char kKeyStopSignal[] = "stop_signal";  ///< number: for a stop that names none; absent: SIGTERM
-inline constexpr char kKeyTimeout[] = "timeout_ms"; ///< probe
+inline constexpr char kKeyStdin[] = "stdin";  ///< "1": a pipe, else /dev/null
+inline constexpr char kKeyHold[] = "hold";    ///< "1"
+inline constexpr char kKeyStopSignal[] =
+    "stop_signal";  ///< number: for a stop that names none; absent: SIGTERM
+inline constexpr char kKeyTimeout[] = "timeout_ms";  ///< probe
 
 // host
-inline constexpr char kKeyArg[] = "arg";            ///< repeats
-inline constexpr char kKeyEnv[] = "env";            ///< repeats: "K=V"
+inline constexpr char kKeyArg[] = "arg";  ///< repeats
+inline constexpr char kKeyEnv[] = "env";  ///< repeats: "K=V"
 inline constexpr char kKeyCwd[] = "cwd";
-inline constexpr char kKeyUmask[] = "umask";        ///< decimal
-inline constexpr char kKeyRlimit[] = "rlimit";      ///< repeats: "RESOURCE:SOFT:HARD", decimal
+inline constexpr char kKeyUmask[] = "umask";    ///< decimal
+inline constexpr char kKeyRlimit[] = "rlimit";  ///< repeats: "RESOURCE:SOFT:HARD", decimal
 
 // container and exec
-inline constexpr char kKeyRunc[] = "runc";          ///< absolute path
+inline constexpr char kKeyRunc[] = "runc";  ///< absolute path
 inline constexpr char kKeyRuncRoot[] = "runc_root";
-inline constexpr char kKeyRunDir[] = "dir";         ///< absolute path of kShimFolder: runc.log, pid, process.json
-inline constexpr char kKeyUserns[] = "userns";      ///< container: kShimJoin is there; exec: join the target's too
+inline constexpr char kKeyRunDir[] =
+    "dir";  ///< absolute path of kShimFolder: runc.log, pid, process.json
+inline constexpr char kKeyUserns[] =
+    "userns";  ///< container: kShimJoin is there; exec: join the target's too
 inline constexpr char kKeyBundle[] = "bundle";
 inline constexpr char kKeyLowerBase[] = "lower_base";
-inline constexpr char kKeyLower[] = "lower";        ///< repeats, topmost first
+inline constexpr char kKeyLower[] = "lower";  ///< repeats, topmost first
 inline constexpr char kKeyUpper[] = "upper";
 inline constexpr char kKeyWork[] = "work";
-inline constexpr char kKeyTarget[] = "target";      ///< exec: runc's id; the process is dir/process.json
+inline constexpr char kKeyTarget[] =
+    "target";  ///< exec: runc's id; the process is dir/process.json
 
 // Names in svc/<id>/.
 inline constexpr char kControlSocket[] = "ctl.sock";

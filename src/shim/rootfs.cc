@@ -35,12 +35,15 @@ bool mount_long(const Spec& spec, const char* target) {
     return ::syscall(SYS_fsconfig, fs, kFsconfigSetString, key, value, 0) == 0;
   };
   bool ok = true;
-  for (const char* v = spec.first(kKeyLower); v != nullptr && ok; v = spec.next(kKeyLower, v)) ok = set("lowerdir+", v);
+  for (const char* v = spec.first(kKeyLower); v != nullptr && ok; v = spec.next(kKeyLower, v))
+    ok = set("lowerdir+", v);
   ok = ok && set("upperdir", spec.first(kKeyUpper)) && set("workdir", spec.first(kKeyWork));
-  if (spec.userns) ok = ok && ::syscall(SYS_fsconfig, fs, kFsconfigSetFlag, "userxattr", nullptr, 0) == 0;
+  if (spec.userns)
+    ok = ok && ::syscall(SYS_fsconfig, fs, kFsconfigSetFlag, "userxattr", nullptr, 0) == 0;
   ok = ok && ::syscall(SYS_fsconfig, fs, kFsconfigCreate, nullptr, nullptr, 0) == 0;
   const long mount_fd = ok ? ::syscall(SYS_fsmount, fs, kFsmountCloexec, 0) : -1;
-  ok = mount_fd >= 0 && ::syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, target, kMoveEmptyPath) == 0;
+  ok = mount_fd >= 0 &&
+       ::syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, target, kMoveEmptyPath) == 0;
   const int err = errno;
   if (mount_fd >= 0) ::close(static_cast<int>(mount_fd));
   ::close(static_cast<int>(fs));
@@ -67,7 +70,8 @@ bool mount_rootfs(const Spec& spec, Text& why) {
   if (spec.first(kKeyLower) == nullptr) return true;
   const char* upper = spec.first(kKeyUpper);
   const char* work = spec.first(kKeyWork);
-  if (upper == nullptr || work == nullptr) return why.add("the overlay has no writable folder"), false;
+  if (upper == nullptr || work == nullptr)
+    return why.add("the overlay has no writable folder"), false;
   const char* base = spec.first(kKeyLowerBase);
   if (base != nullptr && *base != '\0' && ::chdir(base) != 0)
     return why.add("enter ").add(base).add(": ").add(error_text(errno)), false;
@@ -83,10 +87,14 @@ bool mount_rootfs(const Spec& spec, Text& why) {
   add_path(options.add(",upperdir="), upper, false);
   add_path(options.add(",workdir="), work, false);
   if (spec.userns) options.add(",userxattr");
-  const bool mounted = options.cut() ? mount_long(spec, target.data())
-                                     : ::mount("overlay", target.data(), "overlay", 0, options.data()) == 0;
+  const bool mounted = options.cut()
+                           ? mount_long(spec, target.data())
+                           : ::mount("overlay", target.data(), "overlay", 0, options.data()) == 0;
   if (mounted) return true;
-  why.add("mount the root file system (overlay) on ").add(target.data()).add(": ").add(error_text(errno));
+  why.add("mount the root file system (overlay) on ")
+      .add(target.data())
+      .add(": ")
+      .add(error_text(errno));
   if (errno == EINVAL || errno == EPERM) why.add(" (the kernel's log, `dmesg`, has the reason)");
   return false;
 }

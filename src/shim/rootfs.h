@@ -8,8 +8,8 @@ namespace locald::shim {
 /// pid namespace the caller is PID 1 of. False with a sentence in `why`.
 bool make_mounts(Text& why);
 
-/// Mounts the overlay of `spec` on BUNDLE/rootfs, where it has lower folders. In a user namespace with
-/// `userxattr`. Leaves the working folder changed. False with a sentence in `why`.
+/// Mounts the overlay of `spec` on BUNDLE/rootfs, where it has lower folders. In a user namespace
+/// with `userxattr`. Leaves the working folder changed. False with a sentence in `why`.
 bool mount_rootfs(const Spec& spec, Text& why);
 
 }  // namespace locald::shim

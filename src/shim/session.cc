@@ -23,9 +23,9 @@
 namespace locald::shim {
 namespace {
 
-constexpr int kKillLimitMs = 10'000;     // of the proof that nothing is left
-constexpr int kHoldLimitMs = 10'000;     // for the first client of an instance that has ended already
-constexpr int kFlushLimitMs = 1'000;     // for clients that are only watching
+constexpr int kKillLimitMs = 10'000;  // of the proof that nothing is left
+constexpr int kHoldLimitMs = 10'000;  // for the first client of an instance that has ended already
+constexpr int kFlushLimitMs = 1'000;  // for clients that are only watching
 constexpr int kTrimAfterMs = 1'000;
 constexpr int kPipeSize = 1 << 20;
 constexpr std::size_t kBufferSize = 256 << 10;
@@ -53,7 +53,8 @@ void Session::run() {
   signals_ = ::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 
   char self[16] = {};
-  if (::readlinkat(proc, "self", self, sizeof self - 1) > 0) shim_pid_ = static_cast<pid_t>(parse_number(self));
+  if (::readlinkat(proc, "self", self, sizeof self - 1) > 0)
+    shim_pid_ = static_cast<pid_t>(parse_number(self));
   if (own_proc < 0) own_proc = proc;
   clients_[0].open(control);
   clients_[0].greeted = true;
@@ -138,7 +139,8 @@ bool Session::make_stdio(int child[3]) {
   return true;
 }
 
-/// False: nobody could ever find this instance. Its server died and the next one has cleaned the folder away.
+/// False: nobody could ever find this instance. Its server died and the next one has cleaned the
+/// folder away.
 bool Session::write_instance() {
   const char* prefix = spec.first(kKeyInstance);
   if (prefix == nullptr || folder < 0) return false;
@@ -150,7 +152,8 @@ bool Session::write_instance() {
   text.add(prefix, n).add(",\"shim_pid\":").number(shim_pid_).add(",\"shim_start\":");
   text.number(static_cast<std::int64_t>(own_start_time(proc))).add("}\n");
   struct stat st {};
-  return write_file(folder, kInstanceFile, text.data(), text.size()) && ::fstat(folder, &st) == 0 && st.st_nlink > 0;
+  return write_file(folder, kInstanceFile, text.data(), text.size()) && ::fstat(folder, &st) == 0 &&
+         st.st_nlink > 0;
 }
 
 void Session::set_main(pid_t pid) {
@@ -162,7 +165,8 @@ void Session::set_main(pid_t pid) {
   state_ = State::running;
   const FrameStatus now = status();
   broadcast(Frame::started, &now, sizeof now);
-  if (stopping_ && stop_signal_ != 0 && main_pidfd_ >= 0) pidfd_signal(main_pidfd_, stop_signal_);  // asked for meanwhile
+  if (stopping_ && stop_signal_ != 0 && main_pidfd_ >= 0)
+    pidfd_signal(main_pidfd_, stop_signal_);  // asked for meanwhile
 }
 
 void Session::fail(int code, const char* text) {
@@ -178,7 +182,8 @@ void Session::fail(int code, const char* text) {
   }
 }
 
-void Session::broadcast(Frame type, const void* data, std::size_t size, const void* more, std::size_t more_size) {
+void Session::broadcast(Frame type, const void* data, std::size_t size, const void* more,
+                        std::size_t more_size) {
   for (Client& client : clients_)
     if (client.is_open() && client.greeted) client.send(type, data, size, more, more_size);
 }
@@ -206,7 +211,8 @@ bool Session::read_output(int& fd, LogStream stream) {
   // of all pipes of a user are counted together.
   if (size == 64 << 10 && fd != master) (void)::fcntl(fd, F_SETPIPE_SZ, kPipeSize);
   if (early_used_ < sizeof early_ - 1 && (stream == LogStream::err || spec.tty)) {
-    const std::size_t part = size < sizeof early_ - 1 - early_used_ ? size : sizeof early_ - 1 - early_used_;
+    const std::size_t part =
+        size < sizeof early_ - 1 - early_used_ ? size : sizeof early_ - 1 - early_used_;
     std::memcpy(early_ + early_used_, buffer, part);
     early_used_ += part;
   }
@@ -235,7 +241,8 @@ void Session::reaped(void* self, pid_t pid, int status) {
 void Session::children_ended() {
   signalfd_siginfo drained;
   while (::read(signals_, &drained, sizeof drained) == static_cast<ssize_t>(sizeof drained))
-    if (drained.ssi_signo != SIGCHLD && !stopping_) begin_stop(SIGTERM, 10'000);  // asked from outside: end well
+    if (drained.ssi_signo != SIGCHLD && !stopping_)
+      begin_stop(SIGTERM, 10'000);  // asked from outside: end well
   if (runc_pid != 0) {
     // Until runc has said which child is the container's, none may be reaped: it could be that one.
     int status = 0;
@@ -246,10 +253,11 @@ void Session::children_ended() {
   }
   for (;;) {
     siginfo_t info{};
-    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0) break;
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0)
+      break;
     const bool is_main = info.si_pid == main_pid_ && !main_over_;
-    const bool never_executed = is_main && spec.kind != Spec::Kind::host && info.si_code == CLD_EXITED &&
-                                is_runc_init(own_proc, info.si_pid);
+    const bool never_executed = is_main && spec.kind != Spec::Kind::host &&
+                                info.si_code == CLD_EXITED && is_runc_init(own_proc, info.si_pid);
     int status = 0;
     if (::waitpid(info.si_pid, &status, __WALL) < 0) break;
     if (is_main) main_ended(status, never_executed);
@@ -273,7 +281,8 @@ void Session::main_ended(int status, bool never_executed) {
     early_used_ = n > 0 ? static_cast<std::size_t>(n) : 0;
   }
   early_[early_used_] = '\0';
-  while (early_used_ > 0 && (early_[early_used_ - 1] == '\n' || early_[early_used_ - 1] == '\r')) early_[--early_used_] = '\0';
+  while (early_used_ > 0 && (early_[early_used_ - 1] == '\n' || early_[early_used_ - 1] == '\r'))
+    early_[--early_used_] = '\0';
   never_ran_ = true;
   reason.clear();
   reason.add(early_used_ > 0 ? early_ : "the command was not executed");
@@ -283,8 +292,10 @@ void Session::main_ended(int status, bool never_executed) {
 /// The main process has ended: what of its tree is left?
 void Session::end_tree() {
   state_ = State::ending;
-  if (spec.kind == Spec::Kind::host && stopping_ && stop_signal_ != SIGKILL && monotonic_ms() < deadline_ms_) {
-    // sh -c 'a | b' dies at once and leaves a and b, which have heard nothing yet: they get what is left of the time.
+  if (spec.kind == Spec::Kind::host && stopping_ && stop_signal_ != SIGKILL &&
+      monotonic_ms() < deadline_ms_) {
+    // sh -c 'a | b' dies at once and leaves a and b, which have heard nothing yet: they get what is
+    // left of the time.
     if (signal_below(own_proc, ::getpid(), stop_signal_, nullptr) > 0) return;
   }
   if (spec.kind == Spec::Kind::exec) {  // what it left behind belongs to the container
@@ -319,7 +330,8 @@ void Session::kill_all() {
   if (end != TreeEnd::gone) {
     if (!reason.empty()) reason.add("; ");
     reason.add("process ").number(left);
-    reason.add(end == TreeEnd::refused ? " could not be killed: it runs as another user" : " could not be killed in 10 s");
+    reason.add(end == TreeEnd::refused ? " could not be killed: it runs as another user"
+                                       : " could not be killed in 10 s");
   }
   if (!main_over_) {
     main_over_ = true;
@@ -380,7 +392,8 @@ bool Session::handle(Client& client, const FrameHeader& header, const char* body
   if (!client.greeted) {
     FrameHello hello{};
     if (is(Frame::hello, sizeof hello)) std::memcpy(&hello, body, sizeof hello);
-    if (hello.version != kAttachVersion || std::memcmp(hello.nonce, spec.nonce, sizeof hello.nonce) != 0)
+    if (hello.version != kAttachVersion ||
+        std::memcmp(hello.nonce, spec.nonce, sizeof hello.nonce) != 0)
       return client.close(), true;
     client.greeted = true;
     client.role = hello.role == AttachRole::control ? AttachRole::control : AttachRole::attach;
@@ -422,7 +435,8 @@ bool Session::handle(Client& client, const FrameHeader& header, const char* body
 }
 
 bool Session::feed_stdin(Client& client, const FrameHeader& header, const char* body) {
-  if (spec.tty && master < 0 && state_ == State::starting) return stdin_full_ = true, false;  // typed ahead
+  if (spec.tty && master < 0 && state_ == State::starting)
+    return stdin_full_ = true, false;  // typed ahead
   while (in_ >= 0 && client.frame_done < header.length) {
     const ssize_t n = ::write(in_, body + client.frame_done, header.length - client.frame_done);
     if (n < 0 && errno == EINTR) continue;
@@ -454,7 +468,8 @@ void Session::accept_console() {
     std::memcpy(&master, CMSG_DATA(header), sizeof master);
     set_nonblocking(master);
     out_ = in_ = master;
-    if (rows_ != spec.rows || columns_ != spec.columns) {  // resized meanwhile; else runc has set it
+    if (rows_ != spec.rows ||
+        columns_ != spec.columns) {  // resized meanwhile; else runc has set it
       const winsize window{rows_, columns_, 0, 0};
       ::ioctl(master, TIOCSWINSZ, &window);
     }
@@ -528,10 +543,10 @@ void Session::loop() {
         kill_all();
       }
     }
-    // Nothing is left of the tree: what is in the pipes is all that will ever come. The poll must be
-    // younger than that knowledge, and have seen the terminal, if one came just now.
-    const bool quiet = draining && !hold && !more && fds[at_out].revents == 0 && fds[at_err].revents == 0 &&
-                       fds[at_console].revents == 0;
+    // Nothing is left of the tree: what is in the pipes is all that will ever come. The poll must
+    // be younger than that knowledge, and have seen the terminal, if one came just now.
+    const bool quiet = draining && !hold && !more && fds[at_out].revents == 0 &&
+                       fds[at_err].revents == 0 && fds[at_console].revents == 0;
     if (state_ == State::draining && quiet && ready >= 0 && !output_waits()) state_ = State::done;
   }
 }
@@ -588,7 +603,9 @@ void Session::linger() {
       ++waiting;
     }
     if (waiting == 0) return;
-    if (::poll(fds, kClients, unbounded && now >= deadline ? -1 : until(deadline, now, -1)) < 0 && errno != EINTR) return;
+    if (::poll(fds, kClients, unbounded && now >= deadline ? -1 : until(deadline, now, -1)) < 0 &&
+        errno != EINTR)
+      return;
     for (int i = 0; i < kClients; ++i)
       if (fds[i].fd >= 0 && fds[i].revents != 0) clients_[i].flush();
   }

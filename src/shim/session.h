@@ -16,14 +16,17 @@ namespace locald::shim {
 
 /// The life of one instance, in one thread and one poll(2) loop:
 ///
-///     starting --runs--> running --main process ends--> (rest of the tree ends) --> draining --> done
+///     starting --runs--> running --main process ends--> (rest of the tree ends) --> draining -->
+///     done
 ///         |                 |                                  ^
 ///         |                 +-- stop: signal, then at the deadline kill all --+
-///         +-- cannot run: failed ------------------------------------------------------------> done
+///         +-- cannot run: failed ------------------------------------------------------------>
+///         done
 ///
 /// A service has ended when its main process has: the rest of its tree is killed
 /// then, or, within the time of a `stop`, asked to end by the same signal first.
-/// `done` is said (exit.json, `exited`) when nothing of the tree is left and all of its output is written.
+/// `done` is said (exit.json, `exited`) when nothing of the tree is left and all of its output is
+/// written.
 class Session {
  public:
   Spec spec;
@@ -36,15 +39,16 @@ class Session {
   /// The shim proper: takes over what the members say, ends the process.
   [[noreturn]] void run();
 
-  /// Before run(), and from the starters below: nothing was started, this is why. `code` is 125, 126 or 127.
+  /// Before run(), and from the starters below: nothing was started, this is why. `code` is 125,
+  /// 126 or 127.
   void fail(int code, const char* text);
 
   // For the starters (host.cc, container.cc).
   bool make_stdio(int child[3]);  ///< pipes and /dev/null; false: fail() was called
   void set_main(pid_t pid);       ///< `pid` (our numbers) is our child and runs
   TextOf<1024> reason;
-  int master = -1;                ///< of the terminal
-  pid_t runc_pid = 0;             ///< while runc works
+  int master = -1;     ///< of the terminal
+  pid_t runc_pid = 0;  ///< while runc works
   int console_listener = -1;
   bool rootfs_mounted = false;
   char rootfs_path[4096] = {};
@@ -57,7 +61,8 @@ class Session {
   void serve(Client& client);
   bool handle(Client& client, const FrameHeader& header, const char* body);
   bool feed_stdin(Client& client, const FrameHeader& header, const char* body);
-  void broadcast(Frame type, const void* data, std::size_t size, const void* more = nullptr, std::size_t more_size = 0);
+  void broadcast(Frame type, const void* data, std::size_t size, const void* more = nullptr,
+                 std::size_t more_size = 0);
   FrameStatus status() const;
 
   bool read_output(int& fd, LogStream stream);
@@ -81,19 +86,20 @@ class Session {
   Client clients_[kClients];  ///< the first is the server that started us
   LogWriter log_;
   int signals_ = -1, listener_ = -1;
-  int out_ = -1, err_ = -1, in_ = -1;  ///< our ends of the pipes; with a terminal out_ is the master
+  int out_ = -1, err_ = -1,
+      in_ = -1;  ///< our ends of the pipes; with a terminal out_ is the master
   pid_t main_pid_ = 0, host_pid_ = 0, shim_pid_ = 0;
   int main_pidfd_ = -1;
   std::uint64_t started_ns_ = 0;
   FrameExit exit_{-1, 0, 0, 0};
   bool main_over_ = false, never_ran_ = false, stdin_full_ = false;
-  bool hold_waits_ = false;   ///< no client has come yet for the output
+  bool hold_waits_ = false;  ///< no client has come yet for the output
   bool stopping_ = false;
   int stop_signal_ = 0;
-  std::int64_t deadline_ms_ = 0;   ///< of a stop, of exec's end after a kill, of a drain; 0: none
+  std::int64_t deadline_ms_ = 0;  ///< of a stop, of exec's end after a kill, of a drain; 0: none
   std::int64_t trim_at_ms_ = 0;
   unsigned short rows_ = 0, columns_ = 0;
-  char early_[400] = {};            ///< the first output: what runc's init says when it cannot exec
+  char early_[400] = {};  ///< the first output: what runc's init says when it cannot exec
   std::size_t early_used_ = 0;
 };
 

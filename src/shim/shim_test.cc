@@ -42,7 +42,8 @@ TEST(Text, WritesNumbersAndCutsWhatDoesNotFit) {
 
 TEST(Text, EscapesForJsonAndReplacesWhatIsNoUtf8) {
   TextOf<200> text;
-  const char bytes[] = "a\"b\\c\n\x01 \xc3\xa4 \xff \xc0\x80 \xed\xa0\x80 \xf0\x9f\x98\x80 \xe2\x82";
+  const char bytes[] =
+      "a\"b\\c\n\x01 \xc3\xa4 \xff \xc0\x80 \xed\xa0\x80 \xf0\x9f\x98\x80 \xe2\x82";
   text.json(bytes);
   EXPECT_STREQ(text.data(), "a\\\"b\\\\c\\n\\u0001 \xc3\xa4 ? ?? ??? \xf0\x9f\x98\x80 ??");
 }
@@ -71,8 +72,10 @@ const char* refusal(const std::string& bytes) {
 }
 
 TEST(Spec, ReadsWhatTheServerWrites) {
-  const int fd = memory_file(pairs({"kind", "host", "id", "abc", "nonce", "0123", "arg", "sh", "env", "A=1", "arg", "-c", "arg", "",
-                                    "cwd", "/", "tty", "1", "rows", "50", "log_max", "536870912"}));
+  const int fd =
+      memory_file(pairs({"kind", "host", "id",   "abc", "nonce",   "0123",     "arg", "sh",
+                         "env",  "A=1",  "arg",  "-c",  "arg",     "",         "cwd", "/",
+                         "tty",  "1",    "rows", "50",  "log_max", "536870912"}));
   Spec spec;
   const char* why = "";
   ASSERT_TRUE(spec.read(fd, &why)) << why;
@@ -95,8 +98,11 @@ TEST(Spec, RefusesWhatItDoesNotUnderstand) {
   EXPECT_STREQ(refusal(pairs({"kind", "host", "shell", "yes"})), "unknown key in the spec");
   EXPECT_STREQ(refusal(pairs({"kind", "vm"})), "unknown kind in the spec");
   EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd", "/"})), "no command or folder in the spec");
-  EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd", "/", "arg", "x", "id", "a"})), "no id or nonce in the spec");
-  EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd", "/", "arg", "x", "id", std::string(64, 'a'), "nonce", "n"})), "no id or nonce in the spec");
+  EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd", "/", "arg", "x", "id", "a"})),
+               "no id or nonce in the spec");
+  EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd", "/", "arg", "x", "id", std::string(64, 'a'),
+                              "nonce", "n"})),
+               "no id or nonce in the spec");
 }
 
 // --- the log ----------------------------------------------------------------
@@ -203,7 +209,8 @@ TEST_F(LogWriterTest, WhatCannotBeWrittenIsCountedAndNotedWhenWritingWorksAgain)
   LogWriter log;
   log.open(folder(), 0, "n", 1);
   log.append(LogStream::out, "before\n", 7);
-  struct sigaction ignore {}, old {};
+  struct sigaction ignore {
+  }, old{};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGXFSZ, &ignore, &old);
   rlimit before{};
@@ -251,77 +258,85 @@ void count(void* context, pid_t, int) { ++*static_cast<int*>(context); }
 
 TEST(Tree, TwoHundredProcessesOfTheirOwnSessionsThatIgnoreEverythingAreKilled) {
   EXPECT_EQ(as_shim([] {
-    const int proc = ::open("/proc", O_PATH);
-    for (int i = 0; i < 200; ++i)
-      if (::fork() == 0) {
-        ::setsid();
-        for (int s : {SIGTERM, SIGHUP, SIGINT}) ::signal(s, SIG_IGN);
-        if (::fork() == 0) ::setsid();
-        for (;;) ::pause();
-      }
-    int reaped = 0;
-    pid_t left = 0;
-    if (kill_below(proc, ::getpid(), 10'000, count, &reaped, &left) != TreeEnd::gone) return 1;
-    if (::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD) return 2;
-    return reaped >= 200 ? 0 : 3;
-  }), 0);
+              const int proc = ::open("/proc", O_PATH);
+              for (int i = 0; i < 200; ++i)
+                if (::fork() == 0) {
+                  ::setsid();
+                  for (int s : {SIGTERM, SIGHUP, SIGINT}) ::signal(s, SIG_IGN);
+                  if (::fork() == 0) ::setsid();
+                  for (;;) ::pause();
+                }
+              int reaped = 0;
+              pid_t left = 0;
+              if (kill_below(proc, ::getpid(), 10'000, count, &reaped, &left) != TreeEnd::gone)
+                return 1;
+              if (::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD) return 2;
+              return reaped >= 200 ? 0 : 3;
+            }),
+            0);
 }
 
 TEST(Tree, AChainOfForksThatRunsAwayIsCaught) {
-  EXPECT_EQ(as_shim([] {
-    const int proc = ::open("/proc", O_PATH);
-    if (::fork() == 0)
-      for (;;) {  // each lives a moment and leaves one child behind
-        if (::fork() != 0) {
-          ::usleep(300);
-          ::_exit(0);
-        }
-        ::setsid();
-      }
-    ::usleep(5000);
-    int reaped = 0;
-    pid_t left = 0;
-    return kill_below(proc, ::getpid(), 10'000, count, &reaped, &left) == TreeEnd::gone ? 0 : 1;
-  }), 0);
+  EXPECT_EQ(
+      as_shim([] {
+        const int proc = ::open("/proc", O_PATH);
+        if (::fork() == 0)
+          for (;;) {  // each lives a moment and leaves one child behind
+            if (::fork() != 0) {
+              ::usleep(300);
+              ::_exit(0);
+            }
+            ::setsid();
+          }
+        ::usleep(5000);
+        int reaped = 0;
+        pid_t left = 0;
+        return kill_below(proc, ::getpid(), 10'000, count, &reaped, &left) == TreeEnd::gone ? 0 : 1;
+      }),
+      0);
 }
 
 TEST(Tree, OneThatForksAsFastAsItCanIsCaught) {
-  EXPECT_EQ(as_shim([] {
-    const int proc = ::open("/proc", O_PATH);
-    for (int i = 0; i < 8; ++i)
-      if (::fork() == 0)
-        for (;;) {
-          if (::fork() == 0) {
-            ::usleep(2000);
-            ::_exit(0);
-          }
-          while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-          }
-          ::usleep(200);
-        }
-    ::usleep(20000);
-    int reaped = 0;
-    pid_t left = 0;
-    return kill_below(proc, ::getpid(), 10'000, count, &reaped, &left) == TreeEnd::gone ? 0 : 1;
-  }), 0);
+  EXPECT_EQ(
+      as_shim([] {
+        const int proc = ::open("/proc", O_PATH);
+        for (int i = 0; i < 8; ++i)
+          if (::fork() == 0)
+            for (;;) {
+              if (::fork() == 0) {
+                ::usleep(2000);
+                ::_exit(0);
+              }
+              while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+              }
+              ::usleep(200);
+            }
+        ::usleep(20000);
+        int reaped = 0;
+        pid_t left = 0;
+        return kill_below(proc, ::getpid(), 10'000, count, &reaped, &left) == TreeEnd::gone ? 0 : 1;
+      }),
+      0);
 }
 
 TEST(Tree, ASignalReachesAllBelowAndNotTheRoot) {
   EXPECT_EQ(as_shim([] {
-    const int proc = ::open("/proc", O_PATH);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      if (::fork() == 0) ::pause();
-      for (;;) ::pause();
-    }
-    ::usleep(20000);
-    if (!has_children(proc, child)) return 1;
-    if (signal_below(proc, child, SIGUSR1, nullptr) != 1) return 2;  // its default is the end
-    ::usleep(20000);
-    const bool alive = ::waitpid(child, nullptr, WNOHANG) == 0;
-    ::kill(child, SIGKILL);
-    return alive ? 0 : 3;
-  }), 0);
+              const int proc = ::open("/proc", O_PATH);
+              const pid_t child = ::fork();
+              if (child == 0) {
+                if (::fork() == 0) ::pause();
+                for (;;) ::pause();
+              }
+              ::usleep(20000);
+              if (!has_children(proc, child)) return 1;
+              if (signal_below(proc, child, SIGUSR1, nullptr) != 1)
+                return 2;  // its default is the end
+              ::usleep(20000);
+              const bool alive = ::waitpid(child, nullptr, WNOHANG) == 0;
+              ::kill(child, SIGKILL);
+              return alive ? 0 : 3;
+            }),
+            0);
 }
 
 // --- clients -------------------------------------------------------------------
@@ -350,7 +365,8 @@ TEST(Client, AReaderThatDoesNotReadIsToldAndDropped) {
   EXPECT_FALSE(client.is_open());
   int frames = 0;
   FrameHeader last{};
-  for (std::size_t at = 0; at < all.size(); at += sizeof last + last.length, ++frames) std::memcpy(&last, all.data() + at, sizeof last);
+  for (std::size_t at = 0; at < all.size(); at += sizeof last + last.length, ++frames)
+    std::memcpy(&last, all.data() + at, sizeof last);
   EXPECT_EQ(frames, sent);  // all but the one that did not fit, and `lost`
   EXPECT_EQ(last.type, static_cast<std::uint8_t>(Frame::lost));
   ::close(ends[1]);
@@ -378,8 +394,12 @@ TEST(RuncText, OnlyCommandsThatCannotRunAre126Or127) {
   EXPECT_EQ(code_of_runc_text("exec: \"/etc/plain\": permission denied"), 126);
   EXPECT_EQ(code_of_runc_text("exec /bin/bad: exec format error"), 126);
   EXPECT_EQ(code_of_runc_text("exec /bin/script: no such file or directory"), 127);
-  EXPECT_EQ(code_of_runc_text("error mounting \"/x\" to rootfs at \"/y\": stat /x: no such file or directory"), 125);
-  EXPECT_EQ(code_of_runc_text("chdir to cwd (\"/nowhere\") set in config.json failed: no such file or directory"), 125);
+  EXPECT_EQ(code_of_runc_text(
+                "error mounting \"/x\" to rootfs at \"/y\": stat /x: no such file or directory"),
+            125);
+  EXPECT_EQ(code_of_runc_text(
+                "chdir to cwd (\"/nowhere\") set in config.json failed: no such file or directory"),
+            125);
 }
 
 }  // namespace

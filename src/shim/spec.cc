@@ -13,9 +13,10 @@ namespace locald::shim {
 namespace {
 
 const char* const kKeys[] = {
-    kKeyKind, kKeyId,  kKeyNonce, kKeyInstance, kKeyLog,  kKeyLogMax,  kKeyTty,    kKeyRows,      kKeyColumns, kKeyStdin,
-    kKeyHold, kKeyArg, kKeyEnv,   kKeyCwd,      kKeyUmask, kKeyRlimit, kKeyRunc,   kKeyRuncRoot,  kKeyRunDir,  kKeyUserns, kKeyStopSignal,
-    kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper, kKeyWork, kKeyTarget, kKeyTimeout,
+    kKeyKind,   kKeyId,        kKeyNonce, kKeyInstance, kKeyLog,    kKeyLogMax, kKeyTty,
+    kKeyRows,   kKeyColumns,   kKeyStdin, kKeyHold,     kKeyArg,    kKeyEnv,    kKeyCwd,
+    kKeyUmask,  kKeyRlimit,    kKeyRunc,  kKeyRuncRoot, kKeyRunDir, kKeyUserns, kKeyStopSignal,
+    kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper,    kKeyWork,   kKeyTarget, kKeyTimeout,
 };
 
 bool known(const char* key) {
@@ -50,11 +51,15 @@ bool Spec::read(int fd, const char** why) {
   if (name == nullptr) return *why = "no kind in the spec", false;
   if (std::strcmp(name, "host") == 0) {
     kind = Kind::host;
-    if (first(kKeyArg) == nullptr || first(kKeyCwd) == nullptr) return *why = "no command or folder in the spec", false;
+    if (first(kKeyArg) == nullptr || first(kKeyCwd) == nullptr)
+      return *why = "no command or folder in the spec", false;
   } else if (std::strcmp(name, "container") == 0 || std::strcmp(name, "exec") == 0) {
     kind = name[0] == 'c' ? Kind::container : Kind::exec;
-    for (const char* key : {kKeyRunc, kKeyRuncRoot, kKeyRunDir, kind == Kind::exec ? kKeyTarget : kKeyBundle})
-      if (first(key) == nullptr) return *why = "runc, its root, the folder, the bundle or the target is missing in the spec", false;
+    for (const char* key :
+         {kKeyRunc, kKeyRuncRoot, kKeyRunDir, kind == Kind::exec ? kKeyTarget : kKeyBundle})
+      if (first(key) == nullptr)
+        return *why = "runc, its root, the folder, the bundle or the target is missing in the spec",
+               false;
   } else {
     return *why = "unknown kind in the spec", false;
   }
@@ -81,7 +86,8 @@ void Spec::release() {
 const char* Spec::first(const char* key) const { return next(key, nullptr); }
 
 const char* Spec::next(const char* key, const char* value) const {
-  std::size_t at = value == nullptr ? 0 : static_cast<std::size_t>(value - text_) + std::strlen(value) + 1;
+  std::size_t at =
+      value == nullptr ? 0 : static_cast<std::size_t>(value - text_) + std::strlen(value) + 1;
   while (at < size_) {
     const char* k = text_ + at;
     const char* v = k + std::strlen(k) + 1;

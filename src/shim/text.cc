@@ -3,7 +3,8 @@
 namespace locald::shim {
 namespace {
 
-/// Length of the well-formed UTF-8 sequence at `text`, 0 if there is none (RFC 3629, table of section 4).
+/// Length of the well-formed UTF-8 sequence at `text`, 0 if there is none (RFC 3629, table of
+/// section 4).
 std::size_t utf8_length(const unsigned char* text, std::size_t n) {
   auto tail = [&](std::size_t i) { return i < n && (text[i] & 0xc0) == 0x80; };
   if (text[0] < 0x80) return 1;
@@ -37,7 +38,8 @@ Text& Text::json(const char* text, std::size_t n) {
       const char hex[] = "0123456789abcdef";
       const char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
       add(escape, 6), ++i;
-    } else if (const std::size_t length = utf8_length(reinterpret_cast<const unsigned char*>(text) + i, n - i)) {
+    } else if (const std::size_t length =
+                   utf8_length(reinterpret_cast<const unsigned char*>(text) + i, n - i)) {
       add(text + i, length), i += length;
     } else {
       add("?", 1), ++i;

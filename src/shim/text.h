@@ -23,7 +23,8 @@ class Text {
   Text& number(std::int64_t value) {
     char digits[21];
     std::size_t at = sizeof digits;
-    std::uint64_t left = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+    std::uint64_t left =
+        value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
     do digits[--at] = static_cast<char>('0' + left % 10);
     while ((left /= 10) != 0);
     if (value < 0) digits[--at] = '-';

@@ -1,9 +1,9 @@
 #include "shim/tree.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <dirent.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,9 +16,11 @@
 namespace locald::shim {
 namespace {
 
-constexpr int kDepthMax = 64;  // each level costs a descriptor; what lies deeper comes up when its parents are dead
+constexpr int kDepthMax =
+    64;  // each level costs a descriptor; what lies deeper comes up when its parents are dead
 
-/// Calls `visit(pid)` for each child of `parent`. False: /proc shows no lists of children (kernel option).
+/// Calls `visit(pid)` for each child of `parent`. False: /proc shows no lists of children (kernel
+/// option).
 template <typename Visit>
 bool each_child(int proc, pid_t parent, const Visit& visit) {
   TextOf<64> path;
@@ -127,7 +129,8 @@ int signal_below(int proc, pid_t root, int number, pid_t* refused) {
 
 bool has_children(int proc, pid_t root) {
   bool any = false;
-  if (!each_child(proc, root, [&](pid_t) { any = true; })) each_child_slowly(proc, root, [&](pid_t) { any = true; });
+  if (!each_child(proc, root, [&](pid_t) { any = true; }))
+    each_child_slowly(proc, root, [&](pid_t) { any = true; });
   return any;
 }
 
@@ -162,7 +165,9 @@ TreeEnd kill_below(int proc, pid_t self, int limit_ms, Reaped reaped, void* cont
 }
 
 TreeEnd kill_namespace(int limit_ms, Reaped reaped, void* context) {
-  if (::getpid() != 1) return TreeEnd::refused;  // outside of a namespace of ours kill(-1) would reach everything of the user
+  if (::getpid() != 1)
+    return TreeEnd::refused;  // outside of a namespace of ours kill(-1) would reach everything of
+                              // the user
   const std::int64_t deadline = monotonic_ms() + limit_ms;
   while (reap(reaped, context)) {
     ::kill(-1, SIGKILL);

@@ -10,7 +10,8 @@ using Reaped = void (*)(void* context, pid_t pid, int status);
 /// found through /proc/PID/task/TID/children. `proc` is a descriptor of the /proc
 /// that shows `root` under that number. A pid is signalled by pidfd, and only when its parent is
 /// still the one it was found under, or the caller (whose orphans come to it).
-/// @return how many were signalled; `refused` (if not null) is set to a pid that may not be (EPERM).
+/// @return how many were signalled; `refused` (if not null) is set to a pid that may not be
+/// (EPERM).
 int signal_below(int proc, pid_t root, int number, pid_t* refused);
 
 /// True if `root` has a child.
