@@ -5,7 +5,7 @@ become an image of two layers. What must come out is said by `Model` below: the 
 peers disagree (docs/architecture.md, "layers"). The model itself is checked against the peers' recorded trees, so that it
 cannot quietly agree with a fault of ours: every case in which it differs from the peer must be of a kind listed in PEER_DIFFERS.
 
-The recordings are taken from LOCALD_LAYER_CASES (a folder or the .tar.zst), or from ../shared/fixtures beside the clone.
+The recordings are taken from LOCALD_LAYER_CASES (a folder or the .tar.zst), or from a folder of shared fixtures beside the clone, where there is one.
 """
 import hashlib
 import io
