@@ -1,0 +1,1 @@
+export S_APP="from .profile"

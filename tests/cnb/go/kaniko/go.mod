@@ -1,0 +1,3 @@
+module github.com/osscontainertools/kaniko
+
+go 1.24
