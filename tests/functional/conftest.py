@@ -16,7 +16,8 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from support import PATH, ROOT, Identity, Locald, Project, free_port, port_open, wait_until  # noqa: E402
+from cnb_support import cnb, cnb_registry, oracle  # noqa: E402, F401
+from support import ROOT, Identity, Locald, Project, real_registry  # noqa: E402
 
 USER = "locald-test"
 
@@ -174,27 +175,11 @@ def busybox(images, scratch):
 @pytest.fixture(scope="session")
 def registry(images, scratch):
     """HOST:PORT of a real registry (Debian's docker-registry) on loopback with library/{redis:7,postgres:15,nginx:1,python:3,busybox:1}."""
-    for tool in ("docker-registry", "skopeo"):
-        if not shutil.which(tool, path=PATH):
-            pytest.fail(f"{tool} is missing: scripts/deps --test")
-    folder, port = scratch / "registry", free_port()
-    folder.mkdir()
-    (folder / "config.yml").write_text(f"""version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}
-http: {{addr: 127.0.0.1:{port}}}
-""")
-    log = open(folder / "log", "w")
-    server = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=log, stderr=log)
-    try:
-        wait_until(lambda: port_open(port), "docker-registry listens")
+    with real_registry(scratch / "registry") as registry:
         for layout in sorted(images.iterdir()):
             if layout.name in ("redis", "postgres", "nginx", "python", "busybox"):
                 tag = re.search(r'"org.opencontainers.image.ref.name": "([^"]+)"', (layout / "index.json").read_text())[1]
                 p = subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:{tag}",
-                                    f"docker://127.0.0.1:{port}/library/{layout.name}:{tag}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                    f"docker://{registry}/library/{layout.name}:{tag}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 assert p.returncode == 0, p.stdout
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+        yield registry

@@ -46,6 +46,28 @@ def port_open(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+@contextlib.contextmanager
+def real_registry(folder):
+    """HOST:PORT of Debian's docker-registry on loopback, its files in `folder`, a new one."""
+    for tool in ("docker-registry", "skopeo"):
+        assert shutil.which(tool, path=PATH), f"{tool} is missing: scripts/deps --test"
+    port = free_port()
+    folder.mkdir()
+    (folder / "config.yml").write_text(f"""version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}
+http: {{addr: 127.0.0.1:{port}}}
+""")
+    with open(folder / "log", "w") as log:
+        server = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: port_open(port), "docker-registry listens")
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def http_get(port, path="/"):
     """(status, body) or None when nobody answers."""
     c = http.client.HTTPConnection("127.0.0.1", port, timeout=5)

@@ -49,7 +49,7 @@ func (builder) Build(context libcnb.BuildContext) (libcnb.BuildResult, error) {
 	result.Layers = append(result.Layers, newInfo(text, logger), helper)
 	result.Labels = append(result.Labels, libcnb.Label{Key: "test.libpak-info", Value: fmt.Sprint(len(text))})
 	result.Processes = append(result.Processes, libcnb.Process{
-		Type: "info", Command: "sh", Arguments: []string{"-c", `echo "$INFO_FILE: $(cat "$INFO_FILE") ($INFO_BY)"`}, Direct: true, Default: true,
+		Type: "show", Command: "sh", Arguments: []string{"-c", `echo "$INFO_FILE: $(cat "$INFO_FILE") ($INFO_BY)"`}, Direct: true, Default: true,
 	})
 	return result, nil
 }
