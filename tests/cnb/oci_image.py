@@ -1,5 +1,7 @@
 """Images in OCI layouts, as the tests look at them: read, compared, unpacked, made sparse. No root needed but for unpack()."""
+import gzip
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -114,6 +116,38 @@ def make_sparse(layout):
     for blob in (image.layout / "blobs/sha256").iterdir():
         if blob.name not in keep:
             blob.unlink()
+
+
+def derive(image, target, change=None, files=None, tag="1"):
+    """`oci:TARGET:TAG`, another image in a new folder: change(config) edits the configuration, files {path: text} are one layer more."""
+    target = pathlib.Path(target)
+    blobs = target / "blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def put(data, media_type):
+        name = hashlib.sha256(data).hexdigest()
+        (blobs / name).write_bytes(data)
+        return {"mediaType": media_type, "digest": "sha256:" + name, "size": len(data)}
+    manifest, config = json.loads(json.dumps(image.manifest)), json.loads(json.dumps(image.config))
+    for layer in manifest["layers"]:
+        shutil.copyfile(image.blob(layer["digest"]), blobs / layer["digest"][7:])
+    if files:
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as tar:
+            for path, text in files.items():
+                info = tarfile.TarInfo(path)
+                info.size = len(text.encode())
+                tar.addfile(info, io.BytesIO(text.encode()))
+        config["rootfs"]["diff_ids"].append("sha256:" + hashlib.sha256(data.getvalue()).hexdigest())
+        config.setdefault("history", []).append({"created_by": "a test"})
+        manifest["layers"].append(put(gzip.compress(data.getvalue(), mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip"))
+    if change:
+        change(config)
+    manifest["config"] = put(json.dumps(config).encode(), manifest["config"]["mediaType"])
+    descriptor = put(json.dumps(manifest).encode(), manifest.get("mediaType", "application/vnd.oci.image.manifest.v1+json"))
+    (target / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (target / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [{**descriptor, "annotations": {"org.opencontainers.image.ref.name": tag}}]}))
+    return f"oci:{target}:{tag}"
 
 
 def copy_sparse(image, target):

@@ -24,6 +24,7 @@ class Cnb:
     def __init__(self, out):
         self.out = out
         self.builder, self.builder_old = f"oci:{out}/builder:1", f"oci:{out}/builder-old:1"
+        self.builder_with_extension = f"oci:{out}/builder:extensions"
         self.run, self.run_next, self.run_named = (f"oci:{out}/run:{tag}" for tag in ("1", "2", "named"))
         self.buildpackage = f"oci:{out}/buildpackage:1"  # test/extra, which no builder has; also as two files and a folder:
         self.buildpackage_file, self.buildpack_archive, self.buildpack_folder = out / "buildpackage.cnb", out / "buildpack.tgz", out / "buildpacks/extra"

@@ -50,6 +50,26 @@ def test_the_builders_say_which_lifecycle_and_apis_they_have(cnb):
         assert len({layer["mediaType"] for layer in image.manifest["layers"]}) == 2
 
 
+def test_a_builder_with_an_image_extension_says_so(cnb):
+    plain, extended = (oci_image.Image.of(r).labels for r in (cnb.builder, cnb.builder_with_extension))
+    assert plain["io.buildpacks.buildpack.order-extensions"] == "null"
+    assert extended["io.buildpacks.buildpack.order-extensions"] == [{"group": [{"id": "test/tool", "version": "1.0.0"}]}]
+
+
+def test_a_derived_image_has_other_labels_and_one_more_layer(cnb, oracle, tmp_path):
+    def older(config):
+        label = json.loads(config["config"]["Labels"]["io.buildpacks.builder.metadata"])
+        label["lifecycle"]["apis"]["platform"]["supported"] = ["0.6", "0.7"]
+        config["config"]["Labels"]["io.buildpacks.builder.metadata"] = json.dumps(label)
+    base = oci_image.Image.of(cnb.builder)
+    derived = oci_image.Image.of(oci_image.derive(base, tmp_path / "derived", older, {"cnb/order.toml": '[[order]]\n[[order.group]]\nid = "test/extra"\n'}))
+    assert derived.diff_ids[:-1] == base.diff_ids and derived.layer_with("cnb/order.toml") == len(base.diff_ids)
+    old = Oracle(oracle.folder, f"oci:{tmp_path}/derived:1", cnb.run)
+    assert old.platform_api == "0.7" and "test/extra" in (old.builder_root / "cnb/order.toml").read_text()
+    made = old.build(APPS / "procfile", name="derived", platform_api="0.15")
+    assert made.failed == "detector", made
+
+
 def test_the_two_releases_of_the_run_image_differ_in_the_top_layer(cnb):
     one, two, named = (oci_image.Image.of(r) for r in (cnb.run, cnb.run_next, cnb.run_named))
     assert one.diff_ids[:-1] == two.diff_ids[:-1] and one.diff_ids[-1] != two.diff_ids[-1]
