@@ -138,6 +138,7 @@ def test_a_node_app_answers_and_its_modules_are_reused(oracle, build):
     second = build("node")
     assert "modules made" in first.log("builder") and "modules reused" in second.log("builder")
     assert second.image.digest == first.image.digest
+    assert 0.01 < first.buildpack_seconds < next(p.seconds for p in first.phases if p.name == "builder")
     assert second.restored["test_node/modules/node_modules/left/index.js"][0] == "f" and "test_node/node" not in second.restored
 
 
