@@ -97,12 +97,27 @@ struct Handler {
     text.append(part.data(), part.size());
     return add(take());
   }
-  bool on_number_part(string_view, error_code&) { return true; }
-  bool on_int64(std::int64_t value, string_view, error_code&) { return add(value); }
+  bool on_number_part(string_view part, error_code&) {
+    text.append(part.data(), part.size());
+    return true;
+  }
+  bool on_int64(std::int64_t value, string_view part, error_code&) {
+    text.append(part.data(), part.size());
+    const bool minus = take().starts_with('-');
+    if (value == 0 && minus) return add(-0.0);  // an integer has no such zero
+    return add(value);
+  }
   bool on_uint64(std::uint64_t value, string_view, error_code&) {
+    text.clear();
     return add(static_cast<double>(value));
   }
-  bool on_double(double value, string_view, error_code&) { return add(value); }
+  bool on_double(double value, string_view part, error_code&) {
+    // Boost.JSON 1.81 rounds twice: its 6.626e-34 is not the nearest double.
+    text.append(part.data(), part.size());
+    const std::string digits = take();
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return add(value);
+  }
   bool on_bool(bool value, error_code&) { return add(value); }
   bool on_null(error_code&) { return add(nullptr); }
   bool on_comment_part(string_view, error_code&) { return true; }

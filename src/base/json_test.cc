@@ -2,16 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace locald {
 namespace {
 
 TEST(Json, PrintsWhatItParsed) {
-  for (const char* text : {"null", "true", "-7", "9007199254740993", "1.5", R"("a\"\\\n\u0001é")",
-                           "[]", "{}", R"({"a":[1,{"b":null}],"c":"d"})"}) {
+  for (const char* text : {"null", "true", "-7", "0", "-0", "9007199254740993", "1.5",
+                           R"("a\"\\\n\u0001é")", "[]", "{}", R"({"a":[1,{"b":null}],"c":"d"})"}) {
     auto value = Json::parse(text);
     ASSERT_TRUE(value) << text << ": " << value.error().message();
     EXPECT_EQ(value->dump(), text);
   }
+}
+
+TEST(Json, ReadsTheNearestDouble) {
+  for (const char* text : {"6.626e-34", "1.7976931348623157e+308", "5e-324", "0.1", "-0.3",
+                           "123456789012345680000", "9007199254740993.5"})
+    EXPECT_EQ(Json::parse(text)->as_double(), std::strtod(text, nullptr)) << text;
+  EXPECT_EQ(Json::parse("[-0,6.626e-34,7,-0.5]")->dump(), "[-0,6.626e-34,7,-0.5]");
 }
 
 TEST(Json, RefusesWhatTwoReadersCouldUnderstandInTwoWays) {
