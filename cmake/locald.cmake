@@ -17,6 +17,8 @@ add_compile_options(
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-maybe-uninitialized  # GCC 12 sees ghosts in std::optional and std::variant
                       -Wno-free-nonheap-object)  # and where TRY unpacks a Result that holds a std::map
+else()
+  add_compile_options(-Wno-deprecated-declarations)  # Clang 19 reports what GCC 12's std::stable_sort calls
 endif()
 if(LOCALD_SANITIZE)
   add_compile_options(-fsanitize=${LOCALD_SANITIZE} -fno-omit-frame-pointer -g1)
