@@ -193,9 +193,7 @@ ServiceGraph make_graph(const ProjectSpec& spec) {
 
 void check_project(const ProjectSpec& spec, Problems& problems) {
   Checker(spec, problems).run();
-  std::stable_sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) {
-    return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
-  });
+  sort_by_place(problems);
 }
 
 }  // namespace locald::server

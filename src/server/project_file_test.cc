@@ -133,6 +133,15 @@ TEST(TomlFront, BrokenTomlNamesItsLine) {
   EXPECT_EQ(only_problem("[services.a]\ncommand = \n").substr(0, 11), "2: not TOML");
 }
 
+TEST(TomlFront, ATextMadeToKillTheParserIsAProblem) {
+  std::string key = "a";
+  for (int i = 0; i < 200000; ++i) key += ".a";
+  EXPECT_EQ(only_problem(key + " = 1"), "1: not TOML: tables and arrays nest more than 64 deep");
+  EXPECT_EQ(only_problem("[[ ["),
+            "1: not TOML: Error while parsing key: expected bare key starting character or string "
+            "delimiter, saw '['");
+}
+
 TEST(ProjectCheck, ACycleIsShownAsAPath) {
   EXPECT_EQ(only_problem("[services.c]\ncommand='x'\ndepends_on=['a']\n[services.a]\ncommand='x'"
                          "\ndepends_on=['b']\n[services.b]\ncommand='x'\ndepends_on=['c']\n"),

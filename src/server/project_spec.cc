@@ -4,18 +4,6 @@
 
 namespace locald::server {
 
-std::string describe(const Problems& problems) {
-  std::string out;
-  for (const Problem& p : problems) {
-    if (!out.empty()) out += '\n';
-    out += p.file;
-    if (p.at.line != 0) out += ':' + std::to_string(p.at.line) + ':' + std::to_string(p.at.column);
-    out += ": " + p.message;
-    if (!p.hint.empty()) out += " (" + p.hint + ")";
-  }
-  return out;
-}
-
 std::string_view to_string(ServiceKind kind) noexcept {
   switch (kind) {
     case ServiceKind::exec:

@@ -6,27 +6,16 @@
 #include <utility>
 #include <vector>
 
+#include "base/text_problem.h"
+
 /// A project as a front end read it: plain values that remember where they
 /// stood. Nothing past the front ends knows TOML, and nothing here has been
 /// looked up yet: a Text still holds its `${…}` (resolve.h turns it into text).
 namespace locald::server {
 
-struct SourcePos {
-  unsigned line = 0, column = 0;  ///< 1-based; 0: unknown
-};
-
-/// Something wrong in a file of the user's. All of them are collected and
-/// reported at once, in the order of the file.
-struct Problem {
-  std::string file;
-  SourcePos at;
-  std::string message;
-  std::string hint;  ///< what to do; may be empty
-};
-using Problems = std::vector<Problem>;
-
-/// "locald.toml:3:1: message (hint)", one a line.
-std::string describe(const Problems& problems);
+using locald::SourcePos;
+using Problem = TextProblem;
+using Problems = TextProblems;
 
 struct Text {
   std::string raw;  ///< `${…}` not yet replaced
