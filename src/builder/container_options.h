@@ -57,6 +57,7 @@ struct ContainerOptions {
   std::string user;                        ///< "", "name", "uid", "name:group", "uid:gid"
   std::string workdir;                     ///< absolute; "" = the image's
   std::vector<VolumeMount> mounts;
+  bool init = false;  ///< a reaper of ours is PID 1, the command its child
   bool tty = false;
   unsigned short rows = 24, columns = 80;
   bool read_only = false;   ///< the root file system

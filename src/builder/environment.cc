@@ -72,6 +72,7 @@ Result<void> Environment::open() {
   if (host_.id_map == IdMapKind::subuid) host_.id_count = TRY(parse_range(map_id_)).second + 1;
   host_.recursive_read_only = has_mount_setattr();
   host_.masked_paths = thermal_paths();
+  host_.init_program = options_.init_program;
   images_ = std::make_unique<oci::ImageStore>(TRY(oci::ImageStore::open(options_.paths.images())));
   layers_ = std::make_unique<oci::LayerStore>(
       TRY(oci::LayerStore::open(options_.paths.layers(), layer_map(host_.id_map), map_id_)));
@@ -116,8 +117,7 @@ Result<std::function<std::optional<std::uint32_t>(std::uint32_t)>> Environment::
   const IdMapKind kind = TRY(host()).id_map;
   if (kind == IdMapKind::root) return Map([](std::uint32_t id) { return std::optional(id); });
   const std::uint32_t own = ::getuid();
-  if (kind == IdMapKind::single)
-    return Map([own](std::uint32_t id) { return id == 0 ? std::optional(own) : std::nullopt; });
+  if (kind == IdMapKind::single) return Map([own](std::uint32_t) { return std::optional(own); });
   const auto [first, count] = TRY(parse_range(name));
   return Map([own, first, count](std::uint32_t id) -> std::optional<std::uint32_t> {
     if (id == 0) return own;

@@ -30,6 +30,7 @@ class Environment {
   struct Options {
     Paths paths;
     std::string server_binary;                         ///< of the worker
+    std::string init_program = {};                     ///< locald-shim: /dev/init of containers
     runtime::UserNamespace* user_namespace = nullptr;  ///< borrowed; null: none, we are root
     RunJob run_job = {};                               ///< instead of a worker: for tests
   };
@@ -48,7 +49,8 @@ class Environment {
   Result<std::string> take_map_notice();
   /// "root", "100000:65536", "single".
   Result<std::string> map_id();
-  /// The host's number of the container's `id`; nullopt where it has none.
+  /// The host's number of the container's `id`; nullopt where it has none. With a single id that
+  /// is everybody's (runtime/container_init.h).
   Result<std::function<std::optional<std::uint32_t>(std::uint32_t)>> host_ids();
 
   /// Runs `job` in a worker, with what every job needs (folders, id map) added.

@@ -1,5 +1,7 @@
 #include "builder/seccomp_profile.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
@@ -110,7 +112,7 @@ oci::spec::SeccompRule equal(const char* call, std::int64_t value) {
 
 }  // namespace
 
-oci::spec::Seccomp default_seccomp(const std::vector<std::string>& capabilities) {
+oci::spec::Seccomp default_seccomp(const std::vector<std::string>& capabilities, bool nesting) {
   oci::spec::Seccomp filter;
   filter.default_action = kErrno;
   filter.default_errno_ret = EPERM;
@@ -151,6 +153,7 @@ oci::spec::Seccomp default_seccomp(const std::vector<std::string>& capabilities)
     // Its flags are behind a pointer: "not there" makes C libraries take clone instead.
     filter.syscalls.push_back({.names = {"clone3"}, .action = kErrno, .errno_ret = ENOSYS});
   }
+  if (nesting) filter.syscalls.push_back(equal("unshare", CLONE_NEWUSER));
   for (const int family : {1 /*UNIX*/, 2 /*INET*/, 10 /*INET6*/, 16 /*NETLINK*/, 17 /*PACKET*/})
     filter.syscalls.push_back(equal("socket", family));
   // PER_LINUX, PER_LINUX32, both with UNAME26, and the question what it is.
@@ -160,8 +163,8 @@ oci::spec::Seccomp default_seccomp(const std::vector<std::string>& capabilities)
 }
 
 Result<std::optional<oci::spec::Seccomp>> choose_seccomp(
-    const std::string& profile, const std::vector<std::string>& capabilities) {
-  if (profile.empty()) return std::optional(default_seccomp(capabilities));
+    const std::string& profile, const std::vector<std::string>& capabilities, bool nesting) {
+  if (profile.empty()) return std::optional(default_seccomp(capabilities, nesting));
   if (profile == "unconfined") return std::optional<oci::spec::Seccomp>();
   const std::string where = "seccomp profile " + profile;
   const std::string text = TRY(read_file(profile, 1u << 20).context(where));

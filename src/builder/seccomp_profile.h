@@ -19,12 +19,14 @@ namespace locald::builder {
 ///
 /// @param capabilities  The bounding set: some calls go with a capability
 ///                      (mount with CAP_SYS_ADMIN), as in Docker's profile.
-oci::spec::Seccomp default_seccomp(const std::vector<std::string>& capabilities);
+/// @param nesting       The helper is to make a user namespace: unshare(2) with exactly that flag.
+oci::spec::Seccomp default_seccomp(const std::vector<std::string>& capabilities,
+                                   bool nesting = false);
 
 /// What `profile` means: "" the built-in one, "unconfined" none (nullopt), else the file of that
 /// name: a runtime-spec `linux.seccomp` object. Docker's own format (`archMap`, `includes`) is
 /// refused.
 Result<std::optional<oci::spec::Seccomp>> choose_seccomp(
-    const std::string& profile, const std::vector<std::string>& capabilities);
+    const std::string& profile, const std::vector<std::string>& capabilities, bool nesting = false);
 
 }  // namespace locald::builder

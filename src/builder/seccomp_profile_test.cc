@@ -43,6 +43,22 @@ TEST(Seccomp, DeniesByAbsenceWhatContainersBreakOutWith) {
     EXPECT_TRUE(allows(filter, call)) << call;
 }
 
+TEST(Seccomp, LetsTheHelperMakeAUserNamespaceAndNothingElse) {
+  const auto rule_of = [](const oci::spec::Seccomp& filter) {
+    return std::find_if(filter.syscalls.begin(), filter.syscalls.end(), [](const auto& rule) {
+      return rule.names == std::vector<std::string>{"unshare"};
+    });
+  };
+  const auto without = default_seccomp({"CAP_SETFCAP"});
+  EXPECT_EQ(rule_of(without), without.syscalls.end());
+  const auto filter = default_seccomp({"CAP_SETFCAP"}, /*nesting=*/true);
+  ASSERT_NE(rule_of(filter), filter.syscalls.end());
+  EXPECT_EQ(rule_of(filter)->args,
+            (std::vector<oci::spec::SeccompArg>{{.index = 0, .value = 0x10000000}}));
+  EXPECT_FALSE(allows(filter, "unshare"));
+  EXPECT_FALSE(allows(filter, "setns"));
+}
+
 TEST(Seccomp, LetsSocketsInByFamilyAndCloneWithoutNamespaces) {
   const auto filter = default_seccomp({});
   std::set<std::int64_t> families;

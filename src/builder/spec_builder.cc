@@ -8,11 +8,13 @@
 #include "base/strings.h"
 #include "builder/capabilities.h"
 #include "builder/seccomp_profile.h"
+#include "runtime/container_init.h"
 
 namespace locald::builder {
 namespace {
 
 using oci::spec::Mount;
+using runtime::ContainerInit;
 using runtime::IdMapKind;
 
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -193,6 +195,19 @@ std::vector<std::string> masked_paths(const HostFacts& host) {
   return paths;
 }
 
+/// What stands in front of the command; nullopt: nothing.
+std::optional<ContainerInit> helper(const SpecInput& in, const ResolvedUser& user) {
+  ContainerInit init;
+  if (in.host.id_map == IdMapKind::single && (user.uid != 0 || user.gid != 0)) {
+    init.map = ContainerInit::Ids{user.uid, user.gid};
+    // The user's own filter, or none, is the user's own affair.
+    init.seal = in.options.seccomp_profile.empty();
+  }
+  if (!init.map && !in.options.init) return std::nullopt;
+  init.exec = !in.options.init;
+  return init;
+}
+
 }  // namespace
 
 Result<ResolvedUser> container_user(const oci::ImageConfig& image, const ContainerOptions& options,
@@ -201,12 +216,6 @@ Result<ResolvedUser> container_user(const oci::ImageConfig& image, const Contain
   ResolvedUser user = TRY(resolve_user(by_option ? options.user : image.user, facts.users)
                               .context(by_option ? "user" : "the image's USER"));
   if (host.id_map == IdMapKind::single) {
-    if (user.uid != 0 || user.gid != 0)
-      return Error(Errc::unsupported,
-                   std::string(by_option ? "user" : "the image's USER") + ": runs as " +
-                       std::to_string(user.uid) + ":" + std::to_string(user.gid) +
-                       ", but only id 0 exists here: you have no subordinate ids")
-          .with_hint("`locald doctor` gives the command that adds them; or set user = \"0\"");
     user.additional_gids.clear();  // setgroups(2) is denied under such a map
     return user;
   }
@@ -256,13 +265,25 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
       .uid = built.user.uid, .gid = built.user.gid, .additional_gids = built.user.additional_gids};
   process.capabilities =
       TRY(container_capabilities(options.cap_add, options.cap_drop, built.user.uid));
+  const std::optional<ContainerInit> init = helper(in, built.user);
+  const bool nested = init && init->map;
+  if (nested) {
+    process.user = {};
+    const std::vector<std::string> needed = {"CAP_SETFCAP"};
+    process.capabilities = oci::spec::Capabilities{.bounding = needed,
+                                                   .effective = needed,
+                                                   .inheritable = {},
+                                                   .permitted = needed,
+                                                   .ambient = {}};
+  }
   process.no_new_privileges = options.no_new_privileges;
   process.oom_score_adj = 0;
 
   oci::spec::Linux part;
   for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"})
     part.namespaces.push_back({.type = type});
-  part.seccomp = TRY(choose_seccomp(options.seccomp_profile, process.capabilities->bounding));
+  part.seccomp =
+      TRY(choose_seccomp(options.seccomp_profile, process.capabilities->bounding, nested));
   part.masked_paths = masked_paths(in.host);
   part.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   if (in.host.id_map == IdMapKind::root) part.resources = TRY(resources(options.limits));
@@ -278,6 +299,20 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
                        [&](const ReadyMount& m) { return is_below(path, m.target); });
   };
   std::erase_if(spec.mounts, [&](const Mount& m) { return covered(m.destination); });
+  if (init) {
+    if (in.host.init_program.empty())
+      return Error(Errc::failed, "the program that becomes /dev/init is not known");
+    if (covered(runtime::kContainerInitPath))
+      return Error(Errc::invalid_input,
+                   "something is mounted at /dev/init, where this container "
+                   "has locald's own init")
+          .with_hint("choose another target for that mount");
+    spec.mounts.push_back(user_mount(
+        {.source = in.host.init_program, .target = runtime::kContainerInitPath, .read_only = true},
+        in.host));
+    const std::vector<std::string> words = init->words();
+    process.args.insert(process.args.begin(), words.begin(), words.end());
+  }
   for (const ReadyMount& file : in.own_files)
     if (!covered(file.target)) spec.mounts.push_back(user_mount(file, in.host));
   std::vector<ReadyMount> sorted = in.mounts;

@@ -30,6 +30,7 @@ struct HostFacts {
   std::uint64_t id_count = UINT64_MAX;  ///< ids 0 … n-1 exist in the containers' user namespace
   bool recursive_read_only = true;      ///< mount_setattr(2): the runtime's "rro" and its like work
   std::vector<std::string> masked_paths;  ///< found on this host, besides Docker's fixed set
+  std::string init_program = {};          ///< absolute path of what becomes /dev/init in containers
 };
 
 /// All that the spec is made of. Borrowed for the call.
@@ -46,7 +47,8 @@ struct SpecInput {
 
 struct BuiltSpec {
   oci::RuntimeSpec spec;
-  ResolvedUser user;
+  ResolvedUser
+      user;  ///< who the command is; with a single id the spec's own user is 0 all the same
   int stop_signal = 0;  ///< that options or image ask for; 0: neither does
   std::vector<std::string> notices;
 };
@@ -57,12 +59,17 @@ struct BuiltSpec {
 /// Nothing of the image becomes an option of ours: labels, annotations, hooks
 /// and devices are not looked at (robustness A27, §2.3 rule 13).
 ///
+/// Where the user namespace has a single id and the command is to be another user than
+/// 0:0, the runtime starts our helper instead, with what it needs to nest the command
+/// (runtime/container_init.h): CAP_SETFCAP and one form of unshare(2), both of
+/// which it takes away again. Files then all appear to belong to that user.
+///
 /// @return Errc::invalid_input: no command, a WORKDIR under /proc …;
 ///         Errc::not_found: unknown user; Errc::unsupported: limits without
-///         cgroups, ids that this user's map does not have. With hints.
+///         cgroups, ids that the subordinate range does not have. With hints.
 Result<BuiltSpec> build_spec(const SpecInput& input);
 
-/// Who the container runs as: options before image. Errors as build_spec's.
+/// Who the container's command is: options before image. Errors as build_spec's.
 Result<ResolvedUser> container_user(const oci::ImageConfig& image, const ContainerOptions& options,
                                     const ImageFacts& facts, const HostFacts& host);
 

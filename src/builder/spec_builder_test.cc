@@ -137,15 +137,104 @@ TEST(SpecBuilder, TakesTheUserOfTheOptionsBeforeTheImages) {
   EXPECT_EQ(c.build().error().code(), Errc::not_found);
 }
 
+const HostFacts kSingleId = {.id_map = IdMapKind::single,
+                             .id_count = 1,
+                             .recursive_read_only = true,
+                             .masked_paths = {},
+                             .init_program = "/usr/libexec/locald/locald-shim"};
+
+/// The rules for unshare(2).
+std::vector<oci::spec::SeccompRule> unshare_rules(const BuiltSpec& built) {
+  std::vector<oci::spec::SeccompRule> rules;
+  for (const auto& rule : built.spec.linux_->seccomp->syscalls)
+    if (std::count(rule.names.begin(), rule.names.end(), "unshare") != 0) rules.push_back(rule);
+  return rules;
+}
+
+TEST(SpecBuilder, MakesTheSpecOfAnotherUserInASingleIdByOurHelper) {
+  Case c;
+  c.host = kSingleId;
+  c.image.user = "redis";
+  expect_golden("rootless-single", c.build().value());
+}
+
+TEST(SpecBuilder, NestsAnotherUserWhereThereIsASingleId) {
+  using Words = std::vector<std::string>;
+  Case c;
+  c.host = kSingleId;
+  const BuiltSpec root = c.build().value();
+  EXPECT_TRUE(root.spec.process->user.additional_gids.empty());
+  EXPECT_EQ(root.spec.process->args[0], "docker-entrypoint.sh");
+  EXPECT_TRUE(unshare_rules(root).empty());
+
+  c.options.user = "1001:1000";
+  c.options.cap_add = {"NET_ADMIN"};
+  const BuiltSpec built = c.build().value();
+  const oci::spec::Process& process = *built.spec.process;
+  EXPECT_EQ(process.args, (Words{"/dev/init", "--map", "1001:1000", "--seal", "--exec", "--",
+                                 "docker-entrypoint.sh", "redis-server"}));
+  EXPECT_EQ(process.user, oci::spec::User{});
+  EXPECT_EQ(built.user.uid, 1001u);
+  const Words needed = {"CAP_SETFCAP"};
+  EXPECT_EQ(*process.capabilities, (oci::spec::Capabilities{.bounding = needed,
+                                                            .effective = needed,
+                                                            .inheritable = {},
+                                                            .permitted = needed,
+                                                            .ambient = {}}));
+  EXPECT_TRUE(process.no_new_privileges);
+  const auto rules = unshare_rules(built);
+  ASSERT_EQ(rules.size(), 1u);
+  EXPECT_EQ(rules[0].names, Words{"unshare"});
+  ASSERT_EQ(rules[0].args.size(), 1u);
+  EXPECT_EQ(rules[0].args[0].index, 0u);
+  EXPECT_EQ(rules[0].args[0].value, 0x10000000) << "CLONE_NEWUSER and nothing else";
+  EXPECT_EQ(rules[0].args[0].op, "SCMP_CMP_EQ");
+
+  c.options.user = "redis";
+  EXPECT_TRUE(has_env(c.build().value(), "HOME=/data")) << "the user's own, not root's";
+  c.options.seccomp_profile = "unconfined";
+  EXPECT_EQ(c.build().value().spec.process->args[3], "--exec") << "no filter, so no seal either";
+  c.options.user = "0:5";
+  EXPECT_EQ(c.build().value().spec.process->args[2], "0:5") << "this group is not there either";
+}
+
+TEST(SpecBuilder, PutsTheReaperInFrontWhereItIsAskedFor) {
+  using Words = std::vector<std::string>;
+  Case c;
+  c.options.init = true;
+  EXPECT_EQ(c.build().error().code(), Errc::failed) << "no path of the helper";
+  c.host.init_program = "/usr/libexec/locald/locald-shim";
+  c.image.user = "redis";
+  const BuiltSpec built = c.build().value();
+  EXPECT_EQ(built.spec.process->args,
+            (Words{"/dev/init", "--", "docker-entrypoint.sh", "redis-server"}));
+  EXPECT_EQ(built.spec.process->user.uid, 999u);
+  EXPECT_TRUE(unshare_rules(built).empty());
+  const auto& mounts = built.spec.mounts;
+  const auto at = [&](const std::string& place) {
+    return std::find_if(mounts.begin(), mounts.end(),
+                        [&](const auto& m) { return m.destination == place; });
+  };
+  ASSERT_NE(at("/dev/init"), mounts.end());
+  EXPECT_LT(at("/dev"), at("/dev/init"));
+  EXPECT_EQ(at("/dev/init")->source, "/usr/libexec/locald/locald-shim");
+  EXPECT_EQ(at("/dev/init")->options.back(), "rro");
+
+  c.host = kSingleId;
+  EXPECT_EQ(c.build().value().spec.process->args,
+            (Words{"/dev/init", "--map", "999:998", "--seal", "--", "docker-entrypoint.sh",
+                   "redis-server"}))
+      << "PID 1 stays, so it is nested itself";
+  c.mounts = {{.source = "/srv/x", .target = "/dev/init"}};
+  EXPECT_EQ(c.build().error().code(), Errc::invalid_input);
+  c.options.init = false;
+  c.options.user = "0";
+  EXPECT_TRUE(c.build());
+}
+
 TEST(SpecBuilder, RefusesIdsThatTheMapDoesNotHave) {
   Case c;
-  c.host = {
-      .id_map = IdMapKind::single, .id_count = 1, .recursive_read_only = true, .masked_paths = {}};
-  EXPECT_TRUE(c.build());
-  EXPECT_TRUE(c.build().value().spec.process->user.additional_gids.empty());
   c.image.user = "redis";
-  EXPECT_EQ(c.build().error().code(), Errc::unsupported);
-  EXPECT_NE(c.build().error().hint().find("locald doctor"), std::string::npos);
   c.host = {.id_map = IdMapKind::subuid,
             .id_count = 65537,
             .recursive_read_only = true,

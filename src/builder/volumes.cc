@@ -206,7 +206,7 @@ std::optional<std::string> bind_warning(
   if (::stat(bind.path.c_str(), &st) != 0) return std::nullopt;
   const auto uid = host_id(user.uid);
   bool writable = false;
-  if (user.uid == 0) {
+  if (user.uid == 0 || uid == ::getuid()) {
     writable = ::access(bind.path.c_str(), W_OK) == 0;
   } else if (uid == st.st_uid) {
     writable = (st.st_mode & S_IWUSR) != 0;

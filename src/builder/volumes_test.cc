@@ -116,6 +116,8 @@ TEST_F(Volumes, WarnOfABindThatTheUserCannotWrite) {
             std::string::npos)
       << *warning;
   EXPECT_FALSE(bind_warning(bind, "/data", ResolvedUser{}, subuids));
+  const auto single_id = [](std::uint32_t) { return std::optional(::getuid()); };
+  EXPECT_FALSE(bind_warning(bind, "/data", redis, single_id)) << "everybody is who we are";
   ASSERT_EQ(::chmod(bind.path.c_str(), 0777), 0);
   EXPECT_FALSE(bind_warning(bind, "/data", redis, subuids));
 }

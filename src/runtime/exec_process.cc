@@ -9,6 +9,7 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "runtime/container_init.h"
 #include "runtime/process_runtime_impl.h"
 #include "runtime/shim_launch.h"
 
@@ -33,6 +34,44 @@ Result<std::uint32_t> number(const std::string& text) {
   if (!value || *value > std::numeric_limits<std::uint32_t>::max() - 1)
     return Error(Errc::invalid_input, "user " + text + ": not an id of 32 bits");
   return static_cast<std::uint32_t>(*value);
+}
+
+/// "0 1000 1": the map of /proc/PID/uid_map has one id.
+bool is_single_id(const std::string& map) {
+  std::vector<std::string> words = split(map, ' ');
+  std::erase_if(words, [](const std::string& word) { return trim(word).empty(); });
+  return words.size() == 3 && trim(words[2]) == "1";
+}
+
+/// The user of `process` in a container with a single id: 0 as it is, others by the helper, if the
+/// container has it.
+Result<void> nest(const ExecTarget& target, bool user_asked, oci::spec::Process& process) {
+  std::optional<ContainerInit> init = ContainerInit::of(target.config);
+  if (!init) init.emplace();
+  const bool helped = init->map.has_value();
+  init->exec = true;
+  if (user_asked) {
+    oci::spec::User& user = process.user;
+    user.additional_gids.clear();  // setgroups(2) is denied under such a map
+    if (user.uid == 0 && user.gid == 0) {
+      init->map.reset();
+      if (helped) process.capabilities.emplace();
+    } else if (helped) {
+      init->map = ContainerInit::Ids{user.uid, user.gid};
+      user.uid = user.gid = 0;
+    } else {
+      return Error(Errc::unsupported,
+                   "user " + std::to_string(user.uid) + ":" + std::to_string(user.gid) +
+                       ": only id 0 exists in this container: you have no subordinate ids")
+          .with_hint(
+              "`locald doctor` gives the command that adds them; or give the service a `user` "
+              "other than 0: its container then has others too");
+    }
+  }
+  if (!init->map && !init->seal) return {};
+  const std::vector<std::string> words = init->words();
+  process.args.insert(process.args.begin(), words.begin(), words.end());
+  return {};
 }
 
 /// The first line of a passwd or group file whose field `field` is `value`.
@@ -119,6 +158,7 @@ Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec
     process.user = TRY(parse_user(command.user, read_beneath(root.get(), "etc/passwd"),
                                   read_beneath(root.get(), "etc/group")));
   }
+  if (target.single_id) TRY(nest(target, !command.user.empty(), process));
   return process;
 }
 
@@ -134,6 +174,9 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) cons
   target.pid = handle->pid();
   target.shim_pidfd = TRY(sys::pidfd_open(record->shim_pid));
   target.in_user_namespace = TRY(options.user_namespace()) >= 0;
+  if (target.in_user_namespace)
+    target.single_id =
+        is_single_id(TRY(read_file("/proc/" + std::to_string(record->shim_pid) + "/uid_map")));
   target.config =
       TRY(oci::RuntimeSpec::parse(TRY(read_file(options.paths.bundle(id) + "/config.json")))
               .context(record->name));

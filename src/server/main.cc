@@ -92,7 +92,7 @@ class Server {
     user_namespace_ = std::make_unique<runtime::UserNamespace>(shim);
     const auto userns = [ns = user_namespace_.get()] { return ns->fd(); };
     environment_ = std::make_unique<builder::Environment>(builder::Environment::Options{
-        paths_, TRY(find_own_program("locald-server")), user_namespace_.get(), {}});
+        paths_, TRY(find_own_program("locald-server")), shim, user_namespace_.get(), {}});
     runtime_ = std::make_unique<runtime::ProcessRuntime>(
         runtime::ProcessRuntime::Options{paths_, shim, find_runtime(config.runtime), userns});
     launcher_ = std::make_unique<RuntimeLauncher>(

@@ -195,12 +195,17 @@ pid_t host_number(int proc, int pidfd) {
   return static_cast<pid_t>(parse_number(line));
 }
 
-bool is_runc_init(int own_proc, pid_t pid) {
+NeverRan who_ended(int own_proc, pid_t pid) {
   TextOf<32> path;
   path.number(pid).add("/comm");
   char comm[32] = {};
-  return read_start(own_proc, path.data(), comm, sizeof comm - 1) > 0 &&
-         std::strncmp(comm, "runc:[2:INIT]", 13) == 0;
+  if (read_start(own_proc, path.data(), comm, sizeof comm - 1) <= 0) return NeverRan::no;
+  const auto is = [&](const char* name) {
+    return std::strncmp(comm, name, std::strlen(name)) == 0;
+  };
+  return is("runc:[2:INIT]") ? NeverRan::runc_init
+         : is(kInitNeverRan) ? NeverRan::our_init
+                             : NeverRan::no;
 }
 
 int code_of_runc_text(const char* text) {

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "shim/execute.h"
 #include "shim/kernel.h"
 #include "shim/process.h"
 #include "shim/protocol.h"
@@ -32,41 +33,6 @@ void apply_limit(const char* text) {
   if (wanted.rlim_cur > now.rlim_max) wanted.rlim_cur = now.rlim_max;
   wanted.rlim_max = now.rlim_max;
   (void)::syscall(SYS_prlimit64, 0, resource, &wanted, nullptr);
-}
-
-/// As execvp(3), in the PATH of `env`, but without a shell for files that the kernel does not know.
-int exec_in_path(char* const* argv, char* const* env) {
-  if (std::strchr(argv[0], '/') != nullptr) {
-    ::execve(argv[0], argv, env);
-    return errno;
-  }
-  const char* path = "/usr/local/bin:/usr/bin:/bin";
-  for (char* const* e = env; *e != nullptr; ++e)
-    if (std::strncmp(*e, "PATH=", 5) == 0) path = *e + 5;
-  int seen = ENOENT;
-  static char file[4096];
-  const std::size_t name = std::strlen(argv[0]);
-  if (name == 0) return ENOENT;
-  while (true) {
-    const char* colon = std::strchr(path, ':');
-    const std::size_t n =
-        colon == nullptr ? std::strlen(path) : static_cast<std::size_t>(colon - path);
-    if (n + name + 2 <= sizeof file) {
-      std::memcpy(file, path, n);
-      std::size_t at = n;
-      if (at > 0) file[at++] = '/';
-      std::memcpy(file + at, argv[0], name + 1);
-      ::execve(file, argv, env);
-      if (errno == EACCES)
-        seen = EACCES;
-      else if (errno != ENOENT && errno != ENOTDIR)
-        return errno;
-      else if (::access(file, F_OK) == 0)
-        return ENOENT + 1000;  // it is there: its interpreter is not
-    }
-    if (colon == nullptr) return seen;
-    path = colon + 1;
-  }
 }
 
 struct Outcome {
@@ -96,10 +62,7 @@ void become(const Spec& spec, const int child[3], pid_t parent, char* const* arg
     out->error = errno;
     out->step = Outcome::Step::enter;
   } else {
-    out->error = exec_in_path(argv, env);
-    if (std::strchr(argv[0], '/') != nullptr && out->error == ENOENT &&
-        ::access(argv[0], F_OK) == 0)
-      out->error = ENOENT + 1000;
+    out->error = execute(argv, env);
     out->step = Outcome::Step::execute;
   }
   ::_exit(127);
@@ -126,16 +89,8 @@ pid_t spawn_host(const Spec& spec, const int child[3], Text& why, int* code) {
         .add(spec.first(kKeyCwd))
         .add(": ")
         .add(error_text(error));
-  } else if (error == ENOENT + 1000) {
-    *code = 126;
-    why.add(argv[0]).add(": the interpreter that its first line names does not exist");
-  } else if (error == ENOENT || error == ENOTDIR) {
-    *code = 127;
-    why.add(argv[0]).add(std::strchr(argv[0], '/') != nullptr ? ": no such file"
-                                                              : ": command not found in PATH");
   } else {
-    *code = 126;
-    why.add(argv[0]).add(": cannot be executed: ").add(error_text(error));
+    *code = explain_exec(error, argv[0], why);
   }
   return -1;  // the zombie is reaped with all other children
 }

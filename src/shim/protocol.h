@@ -24,6 +24,7 @@ namespace locald::shim {
 inline constexpr char kModeRun[] = "run";      ///< an instance: kind "host", "container" or "exec"
 inline constexpr char kModeProbe[] = "probe";  ///< one exec health probe: kind "host" or "exec"
 inline constexpr char kModeHolder[] = "holder";  ///< makes a user namespace
+inline constexpr char kModeInit[] = "init";      ///< inside a container, see below
 
 // Descriptors of `run` and `probe`.
 inline constexpr int kShimSpec = 3;
@@ -38,6 +39,17 @@ inline constexpr int kShimJoin =
 // that it may), writes one byte 'U', waits until the other side closes, ends. On failure the byte
 // is 'E', then an int32 errno, then the name of the step.
 inline constexpr int kHolderSocket = 3;
+
+// `init [--map UID:GID] [--seal] [--exec] -- CMD [ARG…]` (init.h): the reaper of a container, and
+// other users than 0 where the container's user namespace holds a single id. The shim's own file is
+// in the container as kInitPath; called by that name, the mode's word falls away.
+inline constexpr char kInitPath[] = "/dev/init";
+inline constexpr char kInitMap[] = "--map";    ///< a user namespace in which the caller is UID:GID
+inline constexpr char kInitSeal[] = "--seal";  ///< no further one: unshare(2) is refused
+inline constexpr char kInitExec[] = "--exec";  ///< no fork: becomes CMD
+/// The name (PR_SET_NAME) of an init that ends because CMD was never executed: what it wrote last
+/// is the reason, its exit code 125, 126 or 127.
+inline constexpr char kInitNeverRan[] = "init:never-ran";
 
 // `probe`: on kShimControl comes one ProbeReply and then the first bytes of the output.
 // When the server closes its end, all is killed.

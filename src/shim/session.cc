@@ -234,7 +234,7 @@ void Session::trim() {
 
 void Session::reaped(void* self, pid_t pid, int status) {
   auto* s = static_cast<Session*>(self);
-  if (pid == s->main_pid_ && !s->main_over_) s->main_ended(status, false);
+  if (pid == s->main_pid_ && !s->main_over_) s->main_ended(status, NeverRan::no);
   if (pid == s->runc_pid) s->runc_pid = 0;
 }
 
@@ -256,25 +256,27 @@ void Session::children_ended() {
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0)
       break;
     const bool is_main = info.si_pid == main_pid_ && !main_over_;
-    const bool never_executed = is_main && spec.kind != Spec::Kind::host &&
-                                info.si_code == CLD_EXITED && is_runc_init(own_proc, info.si_pid);
+    const NeverRan never_ran =
+        is_main && spec.kind != Spec::Kind::host && info.si_code == CLD_EXITED
+            ? who_ended(own_proc, info.si_pid)
+            : NeverRan::no;
     int status = 0;
     if (::waitpid(info.si_pid, &status, __WALL) < 0) break;
-    if (is_main) main_ended(status, never_executed);
+    if (is_main) main_ended(status, never_ran);
   }
   if (main_over_ && state_ == State::running) end_tree();
   if (state_ == State::ending && !has_children(own_proc, ::getpid())) kill_all();
 }
 
-void Session::main_ended(int status, bool never_executed) {
+void Session::main_ended(int status, NeverRan never_ran) {
   main_over_ = true;
   exit_.ended_ns = wall_ns();
   exit_.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   exit_.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   if (main_pidfd_ >= 0) ::close(main_pidfd_);
   main_pidfd_ = -1;
-  if (!never_executed) return;
-  // What runc's init wrote is the reason; nobody else can have written.
+  if (never_ran == NeverRan::no) return;
+  // What that init wrote is the reason; nobody else can have written.
   if (early_used_ == 0) {
     int fd = spec.tty ? out_ : err_;
     const ssize_t n = fd < 0 ? -1 : ::read(fd, early_, sizeof early_ - 1);
@@ -286,7 +288,7 @@ void Session::main_ended(int status, bool never_executed) {
   never_ran_ = true;
   reason.clear();
   reason.add(early_used_ > 0 ? early_ : "the command was not executed");
-  exit_.code = code_of_runc_text(early_);
+  if (never_ran == NeverRan::runc_init) exit_.code = code_of_runc_text(early_);
 }
 
 /// The main process has ended: what of its tree is left?

@@ -14,6 +14,9 @@
 
 namespace locald::shim {
 
+/// Of a main process of runc's that has exited: who of those before the command ended instead.
+enum class NeverRan { no, runc_init, our_init };
+
 /// The life of one instance, in one thread and one poll(2) loop:
 ///
 ///     starting --runs--> running --main process ends--> (rest of the tree ends) --> draining -->
@@ -70,7 +73,7 @@ class Session {
   void trim();
 
   void children_ended();
-  void main_ended(int status, bool never_executed);
+  void main_ended(int status, NeverRan never_ran);
   void begin_stop(int signal, std::uint32_t timeout_ms);
   void kill_all();
   void end_tree();
@@ -113,8 +116,8 @@ void runc_ended(Session& s, int status);
 void unmount_rootfs(const Session& s);
 /// The host's number of the process behind `pidfd`; 0 if unknown.
 pid_t host_number(int proc, int pidfd);
-/// True if the zombie `pid` is still runc's init: its execve never happened.
-bool is_runc_init(int own_proc, pid_t pid);
+/// What the zombie `pid` was: its name is still that of the one whose execve never happened.
+NeverRan who_ended(int own_proc, pid_t pid);
 /// 126 or 127 where `text` says that a command cannot be executed or does not exist, else 125.
 int code_of_runc_text(const char* text);
 

@@ -1,7 +1,7 @@
 // Makes a bundle as the server does, and says as JSON what came of it:
 //
 //     make_bundle HOME IMAGE|rootfs:DIR BUNDLE [OPTION…] [-- CMD…]
-//       --key K --user U --workdir D --volume V… --env K=V… --tty --repeat N
+//       --key K --user U --workdir D --volume V… --env K=V… --tty --init --repeat N
 //
 // HOME is a LOCALD_HOME. With --repeat N the bundle is made N times more (and
 // removed again), and "warm_us" has the times. It is its own worker.
@@ -51,10 +51,13 @@ Result<Json> run(int argc, char** argv) {
       },
       ::getuid()));
   TRY(paths.create());
+  const std::string shim = TRY(find_own_program("locald-shim"));
   std::optional<runtime::UserNamespace> userns;
-  if (::getuid() != 0) userns.emplace(TRY(find_own_program("locald-shim")));
-  builder::Environment environment(
-      {.paths = paths, .server_binary = self(), .user_namespace = userns ? &*userns : nullptr});
+  if (::getuid() != 0) userns.emplace(shim);
+  builder::Environment environment({.paths = paths,
+                                    .server_binary = self(),
+                                    .init_program = shim,
+                                    .user_namespace = userns ? &*userns : nullptr});
 
   builder::SourceRequest request;
   request.base_dir = "/";
@@ -68,8 +71,8 @@ Result<Json> run(int argc, char** argv) {
       request.options.command = std::vector<std::string>(argv + i + 1, argv + argc);
       break;
     }
-    if (option == "--tty") {
-      request.options.tty = true;
+    if (option == "--tty" || option == "--init") {
+      (option == "--tty" ? request.options.tty : request.options.init) = true;
       continue;
     }
     if (i + 1 == argc) return Error(Errc::invalid_input, option + ": a value is missing");

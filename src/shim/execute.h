@@ -1,0 +1,17 @@
+#pragma once
+#include "shim/text.h"
+
+namespace locald::shim {
+
+/// No errno: the file is there, the interpreter that it names is not.
+inline constexpr int kNoInterpreter = 1000 + 2;
+
+/// As execvp(3), in the PATH of `env`, but without a shell for files that the kernel does not know.
+/// Comes back only where that failed: errno or kNoInterpreter. Allocates nothing.
+int execute(char* const* argv, char* const* env);
+
+/// Adds why `name` was not executed to `why`.
+/// @return 127 where it is not there, else 126; a missing interpreter is 126, as shells tell it.
+int explain_exec(int error, const char* name, Text& why);
+
+}  // namespace locald::shim
