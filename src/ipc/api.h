@@ -59,7 +59,7 @@
 ///                                                                 with `hold`)
 /// attach           {project, service}                             {socket, nonce, tty}
 /// container/run    {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty,
-/// stdin, rm, detach, pull, network, rows, columns, name|null}
+/// stdin, rm, init, detach, pull, network, rows, columns, name|null}
 ///                                                                 stream; {id, socket, nonce};
 ///                                                                 detached: when it runs, or {id,
 ///                                                                 exit_code, reason} where it

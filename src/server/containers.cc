@@ -108,6 +108,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     for (const auto& [name, value] : body["env"].as_object()) options.env[name] = value.as_string();
     options.user = TRY(body.get_string_or("user", ""));
     options.workdir = TRY(body.get_string_or("workdir", ""));
+    options.init = body["init"].as_bool();
     options.tty = body["tty"].as_bool();
     options.rows = static_cast<unsigned short>(body["rows"].as_int(24));
     options.columns = static_cast<unsigned short>(body["columns"].as_int(80));

@@ -100,6 +100,7 @@ struct ServiceSpec {
   std::uint64_t memory = 0;  ///< bytes; 0: no limit
   double cpus = 0;           ///< 0: no limit
   int pids = 0;              ///< 0: no limit
+  bool init = false;
 
   /// The port that others reach it on; 0 where it has none, or it is automatic and not chosen yet.
   int any_port() const noexcept { return port != 0 ? port : container_port; }

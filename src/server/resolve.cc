@@ -242,6 +242,7 @@ class Resolver {
     out.memory = spec.memory;
     out.cpus = spec.cpus;
     out.pids = spec.pids;
+    out.init = spec.init;
     volumes(spec, out);
     return out;
   }

@@ -147,6 +147,7 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   out.env = config.env;
   out.user = config.user;
   out.workdir = config.cwd;
+  out.init = config.init;
   out.tty = config.tty;
   if (config.stop_signal != 0) out.stop_signal = std::to_string(config.stop_signal);
   for (const std::string& name : request.hosts) out.extra_hosts[name] = "127.0.0.1";

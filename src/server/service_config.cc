@@ -84,30 +84,34 @@ Json ServiceConfig::to_json() const {
                                    {"timeout", health.timeout.count()},
                                    {"start_period", health.start_period.count()},
                                    {"retries", health.retries}});
-  return Json::object({{"name", name},
-                       {"kind", static_cast<int>(kind)},
-                       {"argv", argv},
-                       {"cwd", cwd},
-                       {"env", json_of(env)},
-                       {"unset", unset},
-                       {"port", port},
-                       {"auto_port", auto_port},
-                       {"depends_on", depends},
-                       {"health", check},
-                       {"restart", Json::object({{"mode", static_cast<int>(restart.mode)},
-                                                 {"max", restart.max},
-                                                 {"window", restart.window.count()}})},
-                       {"stop_signal", stop_signal},
-                       {"stop_timeout", stop_timeout.count()},
-                       {"tty", tty},
-                       {"image", image},
-                       {"pull", static_cast<int>(pull)},
-                       {"entrypoint", entrypoint},
-                       {"volumes", mounts},
-                       {"user", user},
-                       {"memory", memory},
-                       {"cpus", cpus},
-                       {"pids", pids}});
+  Json out = Json::object({{"name", name},
+                           {"kind", static_cast<int>(kind)},
+                           {"argv", argv},
+                           {"cwd", cwd},
+                           {"env", json_of(env)},
+                           {"unset", unset},
+                           {"port", port},
+                           {"auto_port", auto_port},
+                           {"depends_on", depends},
+                           {"health", check},
+                           {"restart", Json::object({{"mode", static_cast<int>(restart.mode)},
+                                                     {"max", restart.max},
+                                                     {"window", restart.window.count()}})},
+                           {"stop_signal", stop_signal},
+                           {"stop_timeout", stop_timeout.count()},
+                           {"tty", tty},
+                           {"image", image},
+                           {"pull", static_cast<int>(pull)},
+                           {"entrypoint", entrypoint},
+                           {"volumes", mounts},
+                           {"user", user},
+                           {"memory", memory},
+                           {"cpus", cpus},
+                           {"pids", pids}});
+  // Only where it is so: the text names a container's writable folder, and says the same as before
+  // of all that do not have it.
+  if (init) out.set("init", true);
+  return out;
 }
 
 Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
@@ -150,6 +154,7 @@ Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   out.memory = static_cast<std::uint64_t>(json["memory"].as_int());
   out.cpus = json["cpus"].as_double();
   out.pids = static_cast<int>(json["pids"].as_int());
+  out.init = json["init"].as_bool();
   return out;
 }
 

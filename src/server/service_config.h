@@ -77,6 +77,7 @@ struct ServiceConfig {
   std::uint64_t memory = 0;
   double cpus = 0;
   int pids = 0;
+  bool init = false;
 
   Json to_json() const;
   static Result<ServiceConfig> from_json(const Json& json);

@@ -464,17 +464,16 @@ void read_service(const std::string& name, const toml::table& table, Sink& sink,
        }},
       {"pids", [&](const toml::node& v,
                    const std::string& at) { read_int(v, at, sink, 1, 4194304, out.pids); }},
+      {"init",
+       [&](const toml::node& v, const std::string& at) { read_bool(v, at, sink, out.init); }},
   };
   static constexpr std::string_view kCnbKeys[] = {"path", "builder", "run_image", "process"};
   for (const std::string_view key : kCnbKeys)
     refused.push_back({key, "is for type = \"cnb\", which is not supported yet"});
-  if (out.kind == ServiceKind::container) {
+  if (out.kind == ServiceKind::container)
     fields.insert(fields.end(), container.begin(), container.end());
-    refused.push_back({"init", "is not supported yet"});
-  } else {
+  else
     for (const Field& f : container) refused.push_back({f.name, "is for type = \"container\""});
-    refused.push_back({"init", "is for type = \"container\", and not supported yet"});
-  }
   read_table(table, title, sink, fields, refused);
 
   if (out.kind == ServiceKind::exec && !table.contains("command"))
