@@ -171,8 +171,8 @@ TEST(SpecBuilder, NestsAnotherUserWhereThereIsASingleId) {
   c.options.cap_add = {"NET_ADMIN"};
   const BuiltSpec built = c.build().value();
   const oci::spec::Process& process = *built.spec.process;
-  EXPECT_EQ(process.args, (Words{"/dev/init", "--map", "1001:1000", "--seal", "--exec", "--",
-                                 "docker-entrypoint.sh", "redis-server"}));
+  EXPECT_EQ(process.args, (Words{"/dev/init", "--map", "1001:1000", "--seal", "--exec", "--report",
+                                 "--", "docker-entrypoint.sh", "redis-server"}));
   EXPECT_EQ(process.user, oci::spec::User{});
   EXPECT_EQ(built.user.uid, 1001u);
   const Words needed = {"CAP_SETFCAP"};
@@ -207,7 +207,7 @@ TEST(SpecBuilder, PutsTheReaperInFrontWhereItIsAskedFor) {
   c.image.user = "redis";
   const BuiltSpec built = c.build().value();
   EXPECT_EQ(built.spec.process->args,
-            (Words{"/dev/init", "--", "docker-entrypoint.sh", "redis-server"}));
+            (Words{"/dev/init", "--report", "--", "docker-entrypoint.sh", "redis-server"}));
   EXPECT_EQ(built.spec.process->user.uid, 999u);
   EXPECT_TRUE(unshare_rules(built).empty());
   const auto& mounts = built.spec.mounts;
@@ -222,8 +222,8 @@ TEST(SpecBuilder, PutsTheReaperInFrontWhereItIsAskedFor) {
 
   c.host = kSingleId;
   EXPECT_EQ(c.build().value().spec.process->args,
-            (Words{"/dev/init", "--map", "999:998", "--seal", "--", "docker-entrypoint.sh",
-                   "redis-server"}))
+            (Words{"/dev/init", "--map", "999:998", "--seal", "--report", "--",
+                   "docker-entrypoint.sh", "redis-server"}))
       << "PID 1 stays, so it is nested itself";
   c.mounts = {{.source = "/srv/x", .target = "/dev/init"}};
   EXPECT_EQ(c.build().error().code(), Errc::invalid_input);

@@ -17,7 +17,7 @@ std::vector<std::string> ContainerInit::words() const {
                  {shim::kInitMap, std::to_string(map->uid) + ":" + std::to_string(map->gid)});
   if (seal) words.emplace_back(shim::kInitSeal);
   if (exec) words.emplace_back(shim::kInitExec);
-  words.emplace_back("--");
+  words.insert(words.end(), {shim::kInitReport, "--"});
   return words;
 }
 

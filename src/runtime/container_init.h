@@ -10,7 +10,7 @@ namespace locald::runtime {
 
 /// Our helper in front of a container's command (shim/init.h has what it does):
 ///
-///     /dev/init [--map UID:GID] [--seal] [--exec] -- CMD [ARG…]
+///     /dev/init [--map UID:GID] [--seal] [--exec] --report -- CMD [ARG…]
 ///
 /// Who runs where the user namespace has a single id: the runtime starts the
 /// helper as 0:0, the id that is mapped; the helper makes a user namespace of

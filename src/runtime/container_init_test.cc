@@ -27,7 +27,7 @@ TEST(ContainerInit, IsReadBackFromTheWordsItWrites) {
     EXPECT_EQ(ContainerInit::of(config_of(args)), init);
   }
   EXPECT_EQ((ContainerInit{.map = ContainerInit::Ids{1001, 1000}, .seal = true}.words()),
-            (Words{"/dev/init", "--map", "1001:1000", "--seal", "--"}));
+            (Words{"/dev/init", "--map", "1001:1000", "--seal", "--report", "--"}));
 }
 
 TEST(ContainerInit, IsNotSeenInACommandOfTheUsersOwn) {

@@ -44,8 +44,8 @@ bool is_single_id(const std::string& map) {
 }
 
 /// The user of `process` in a container with a single id: 0 as it is, others by the helper, if the
-/// container has it.
-Result<void> nest(const ExecTarget& target, bool user_asked, oci::spec::Process& process) {
+/// container has it. True if that stands in front of the command now.
+Result<bool> nest(const ExecTarget& target, bool user_asked, oci::spec::Process& process) {
   std::optional<ContainerInit> init = ContainerInit::of(target.config);
   if (!init) init.emplace();
   const bool helped = init->map.has_value();
@@ -68,10 +68,10 @@ Result<void> nest(const ExecTarget& target, bool user_asked, oci::spec::Process&
               "other than 0: its container then has others too");
     }
   }
-  if (!init->map && !init->seal) return {};
+  if (!init->map && !init->seal) return false;
   const std::vector<std::string> words = init->words();
   process.args.insert(process.args.begin(), words.begin(), words.end());
-  return {};
+  return true;
 }
 
 /// The first line of a passwd or group file whose field `field` is `value`.
@@ -134,12 +134,13 @@ Result<oci::spec::User> parse_user(const std::string& user, const std::string& p
   return result;
 }
 
-Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec& command) {
+Result<ExecProcess> exec_process(const ExecTarget& target, const ExecSpec& command) {
   if (command.argv.empty() || command.argv[0].empty())
     return Error(Errc::invalid_input, "no command");
   if (!target.config.process)
     return Error(Errc::corrupt, target.id + ": its config.json says no process");
-  oci::spec::Process process = *target.config.process;
+  ExecProcess made{.process = *target.config.process};
+  oci::spec::Process& process = made.process;
   process.args = command.argv;
   for (const std::string& pair : command.env) {
     const std::string name = pair.substr(0, pair.find('=') + 1);
@@ -158,8 +159,8 @@ Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec
     process.user = TRY(parse_user(command.user, read_beneath(root.get(), "etc/passwd"),
                                   read_beneath(root.get(), "etc/group")));
   }
-  if (target.single_id) TRY(nest(target, !command.user.empty(), process));
-  return process;
+  if (target.single_id) made.init = TRY(nest(target, !command.user.empty(), process));
+  return made;
 }
 
 Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) const {

@@ -18,6 +18,11 @@ struct ExecTarget {
   oci::RuntimeSpec config;
 };
 
+struct ExecProcess {
+  oci::spec::Process process;
+  bool init = false;  ///< its command begins with our helper, which reports (shim/protocol.h)
+};
+
 /// What `runc exec --process` gets: the container's own process with another command,
 /// more environment and, if asked for, another user and folder. The user is looked up in
 /// the container's present /etc/passwd and /etc/group, opened beneath its root.
@@ -26,7 +31,7 @@ struct ExecTarget {
 /// user that it asks for or else the same; as 0:0 it is not, and has no capabilities.
 /// @return Errc::not_found for an unknown user; Errc::unsupported for one that a container
 ///         with a single id does not have.
-Result<oci::spec::Process> exec_process(const ExecTarget& target, const ExecSpec& command);
+Result<ExecProcess> exec_process(const ExecTarget& target, const ExecSpec& command);
 
 /// "name", "uid", "uid:gid", "name:group" against the texts of passwd and group. Digits are a
 /// number, never a name. Pure.

@@ -31,17 +31,18 @@ ExecSpec as(const std::string& user) {
 
 TEST(ExecProcess, IsNestedAsTheContainersCommandIs) {
   const ExecTarget target = single_id({"/dev/init", "--map", "1001:1000", "--seal", "--", "web"});
-  auto process = exec_process(target, as("")).value();
+  const auto [process, init] = exec_process(target, as("")).value();
+  EXPECT_TRUE(init);
   EXPECT_EQ(process.args,
-            (Words{"/dev/init", "--map", "1001:1000", "--seal", "--exec", "--", "id"}));
+            (Words{"/dev/init", "--map", "1001:1000", "--seal", "--exec", "--report", "--", "id"}));
   EXPECT_EQ(process.user.uid, 0u);
   EXPECT_EQ(process.capabilities->effective, Words{"CAP_SETFCAP"});
 }
 
 TEST(ExecProcess, IsNestedAsTheUserThatIsAskedFor) {
   const ExecTarget target = single_id({"/dev/init", "--map", "1001:1000", "--", "web"});
-  auto process = exec_process(target, as("33:44")).value();
-  EXPECT_EQ(process.args, (Words{"/dev/init", "--map", "33:44", "--exec", "--", "id"}));
+  auto process = exec_process(target, as("33:44")).value().process;
+  EXPECT_EQ(process.args, (Words{"/dev/init", "--map", "33:44", "--exec", "--report", "--", "id"}));
   EXPECT_EQ(process.user, oci::spec::User{}) << "setgroups(2) is denied, so no groups either";
   EXPECT_EQ(process.capabilities->permitted, Words{"CAP_SETFCAP"});
 }
@@ -49,11 +50,13 @@ TEST(ExecProcess, IsNestedAsTheUserThatIsAskedFor) {
 TEST(ExecProcess, AsRootIsNotNestedAndGetsNothingThatTheHelperNeeds) {
   auto process =
       exec_process(single_id({"/dev/init", "--map", "1001:1000", "--seal", "--", "web"}), as("0:0"))
-          .value();
-  EXPECT_EQ(process.args, (Words{"/dev/init", "--seal", "--exec", "--", "id"}));
+          .value()
+          .process;
+  EXPECT_EQ(process.args, (Words{"/dev/init", "--seal", "--exec", "--report", "--", "id"}));
   EXPECT_EQ(*process.capabilities, oci::spec::Capabilities{});
-  process =
-      exec_process(single_id({"/dev/init", "--map", "1001:1000", "--", "web"}), as("0:0")).value();
+  process = exec_process(single_id({"/dev/init", "--map", "1001:1000", "--", "web"}), as("0:0"))
+                .value()
+                .process;
   EXPECT_EQ(process.args, Words{"id"});
 }
 
@@ -63,15 +66,16 @@ TEST(ExecProcess, RefusesOtherUsersWhereTheContainerHasOneIdAndNoHelper) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code(), Errc::unsupported);
     EXPECT_NE(refused.error().hint().find("locald doctor"), std::string::npos);
-    EXPECT_EQ(exec_process(single_id(args), as(""))->args, Words{"id"});
-    EXPECT_TRUE(exec_process(single_id(args), as("0:0"))->user.additional_gids.empty());
+    EXPECT_EQ(exec_process(single_id(args), as(""))->process.args, Words{"id"});
+    EXPECT_FALSE(exec_process(single_id(args), as(""))->init);
+    EXPECT_TRUE(exec_process(single_id(args), as("0:0"))->process.user.additional_gids.empty());
   }
 }
 
 TEST(ExecProcess, HasTheUserAndGroupsAsTheyAreWithAllIds) {
   ExecTarget target = single_id({"/dev/init", "--", "web"});
   target.single_id = false;
-  auto process = exec_process(target, as("33:44")).value();
+  auto process = exec_process(target, as("33:44")).value().process;
   EXPECT_EQ(process.args, Words{"id"});
   EXPECT_EQ(process.user.uid, 33u);
   EXPECT_EQ(process.user.additional_gids, std::vector<std::uint32_t>{44});

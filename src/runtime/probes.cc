@@ -78,7 +78,7 @@ Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe(const std::string& tar
                                                           const std::stop_token& stop) {
   TRY(impl_->check_runc());
   const ExecTarget target = TRY(impl_->exec_target(target_instance));
-  oci::spec::Process process = TRY(exec_process(target, command));
+  auto [process, init] = TRY(exec_process(target, command));
   process.terminal = false;
   process.console_size.reset();
   ShimSpec spec;
@@ -87,6 +87,7 @@ Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe(const std::string& tar
       .set(shim::kKeyRuncRoot, impl_->options.paths.runc_root())
       .set(shim::kKeyRunDir, impl_->options.paths.instance(target_instance))
       .set(shim::kKeyTarget, target_instance)
+      .flag(shim::kKeyReport, init)
       .flag(shim::kKeyUserns, target.in_user_namespace);
   return run_probe(impl_->options.shim, std::move(spec), process.to_json().dump(),
                    target.shim_pidfd.get(), timeout, stop);

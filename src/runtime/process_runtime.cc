@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/cgroups.h"
+#include "runtime/container_init.h"
 #include "runtime/exec_process.h"
 #include "runtime/orphans.h"
 #include "runtime/process_runtime_impl.h"
@@ -124,6 +125,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
         .set(shim::kKeyRuncRoot, paths.runc_root())
         .set(shim::kKeyRunDir, paths.instance(instance.id))
         .set(shim::kKeyBundle, bundle.dir)
+        .flag(shim::kKeyReport, ContainerInit::of(config).has_value())
         .flag(shim::kKeyUserns, userns >= 0);
     if (bundle.stop_signal != 0)
       spec.set(shim::kKeyStopSignal, static_cast<std::uint64_t>(bundle.stop_signal));
@@ -154,7 +156,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
   TRY(impl_->check_runc());
   const Paths& paths = impl_->options.paths;
   const ExecTarget target = TRY(impl_->exec_target(target_instance));
-  oci::spec::Process process = TRY(exec_process(target, command));
+  auto made = TRY(exec_process(target, command));
+  oci::spec::Process& process = made.process;
   process.terminal = instance.tty;
   process.console_size.reset();
   if (instance.tty) process.console_size = oci::spec::ConsoleSize{instance.rows, instance.columns};
@@ -168,6 +171,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
         .set(shim::kKeyRuncRoot, paths.runc_root())
         .set(shim::kKeyRunDir, folder)
         .set(shim::kKeyTarget, target_instance)
+        .flag(shim::kKeyReport, made.init)
         .flag(shim::kKeyUserns, target.in_user_namespace);
     return launch_shim({.instance = instance,
                         .kind = "exec",

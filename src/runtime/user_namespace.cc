@@ -186,9 +186,10 @@ Result<void> UserNamespace::make() {
   std::string notice;
   if (!fd) {
     // Without the full map one id still goes far: a container whose all users are one.
-    notice = fd.error().message() +
-             ". Containers run with a single user id until then: images that change to another "
-             "user fail.";
+    notice =
+        fd.error().message() +
+        ". Containers run with a single user id until then: one that starts as root and changes "
+        "to another user fails; with user = \"NAME\" (-u NAME) it is that user from the start.";
     if (!fd.error().hint().empty()) notice += " Fix: " + fd.error().hint();
     map = IdMap{};
     Error first = fd.error();

@@ -78,7 +78,7 @@ bool last_runc_error(int folder, Text& text) {
 
 }  // namespace
 
-pid_t spawn_runc(const char* const* argv, const int child[3]) {
+pid_t spawn_runc(const char* const* argv, const int child[3], int report) {
   static const char* const env[] = {
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
   static volatile int failed;
@@ -91,6 +91,10 @@ pid_t spawn_runc(const char* const* argv, const int child[3]) {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::umask(022);
     for (int i = 0; i < 3; ++i) ::dup2(child[i], i);
+    if (report == kInitReportFd)
+      ::fcntl(report, F_SETFD, 0);
+    else if (report >= 0)
+      ::dup2(report, kInitReportFd);
     if (::chdir("/") == 0)
       ::execve(argv[0], const_cast<char* const*>(argv), const_cast<char* const*>(env));
     failed = errno;
@@ -139,13 +143,23 @@ void start_container(Session& s, int child[3]) {
                         log.data(), "--log-format", "json"})
     word(w);
   for (const char* w : {exec ? "exec" : "run", "--detach", "--pid-file", pid_file.data()}) word(w);
+  int report[2] = {-1, -1};
+  if (spec.flag(kKeyReport)) {
+    if (::pipe2(report, O_CLOEXEC | O_NONBLOCK) != 0) {
+      s.reason.add("no pipe could be made: ").add(error_text(errno));
+      return s.fail(125, s.reason.data());
+    }
+    s.report = report[0];
+    word("--preserve-fds"), word("1");
+  }
   if (spec.tty) word("--console-socket"), word(console.data());
   if (exec)
     word("--process"), word(process.data()), word(spec.first(kKeyTarget));
   else
     word("--bundle"), word(spec.first(kKeyBundle)), word(spec.id);
   word(nullptr);
-  s.runc_pid = spawn_runc(argv, child);
+  s.runc_pid = spawn_runc(argv, child, report[1]);
+  if (report[1] >= 0) ::close(report[1]);
   if (s.runc_pid < 0) {
     s.runc_pid = 0;
     s.reason.add(spec.first(kKeyRunc)).add(": cannot be executed: ").add(error_text(errno));
@@ -195,17 +209,12 @@ pid_t host_number(int proc, int pidfd) {
   return static_cast<pid_t>(parse_number(line));
 }
 
-NeverRan who_ended(int own_proc, pid_t pid) {
+bool is_runc_init(int own_proc, pid_t pid) {
   TextOf<32> path;
   path.number(pid).add("/comm");
   char comm[32] = {};
-  if (read_start(own_proc, path.data(), comm, sizeof comm - 1) <= 0) return NeverRan::no;
-  const auto is = [&](const char* name) {
-    return std::strncmp(comm, name, std::strlen(name)) == 0;
-  };
-  return is("runc:[2:INIT]") ? NeverRan::runc_init
-         : is(kInitNeverRan) ? NeverRan::our_init
-                             : NeverRan::no;
+  return read_start(own_proc, path.data(), comm, sizeof comm - 1) > 0 &&
+         std::strncmp(comm, "runc:[2:INIT]", 13) == 0;
 }
 
 int code_of_runc_text(const char* text) {

@@ -149,17 +149,17 @@ int tend(pid_t child) {
   }
 }
 
-int never_ran(int code, Text& why) {
+int never_ran(const InitRequest& request, int code, Text& why) {
+  if (request.report && write_all(kInitReportFd, why.data(), why.size())) return code;
   why.add("\n", 1);
-  (void)!::write(2, why.data(), why.size());
-  ::prctl(PR_SET_NAME, kInitNeverRan);
+  write_all(2, why.data(), why.size());
   return code;
 }
 
-int not_executed(int error, const char* name, Text& why) {
-  const int code = explain_exec(error, name, why);
+int not_executed(const InitRequest& request, int error, Text& why) {
+  const int code = explain_exec(error, request.argv[0], why);
   // As the runtime tells it of a command that it starts itself.
-  return never_ran(error == kNoInterpreter ? 127 : code, why);
+  return never_ran(request, error == kNoInterpreter ? 127 : code, why);
 }
 
 }  // namespace
@@ -176,6 +176,8 @@ bool read_init(char** words, InitRequest* request, Text& why) {
       request->exec = true;
     } else if (std::strcmp(word, kInitSeal) == 0) {
       request->seal = true;
+    } else if (std::strcmp(word, kInitReport) == 0) {
+      request->report = ::fcntl(kInitReportFd, F_SETFD, FD_CLOEXEC) == 0;
     } else if (std::strcmp(word, kInitMap) == 0 && words[1] != nullptr) {
       request->map = true;
       if (!read_ids(*++words, request)) return why.add(*words).add(" is not UID:GID"), false;
@@ -221,7 +223,7 @@ bool seal(Text& why) {
 int init_mode(char** words) {
   InitRequest request;
   TextOf<600> why;
-  if (!read_init(words, &request, why)) return never_ran(125, why);
+  if (!read_init(words, &request, why)) return never_ran(request, 125, why);
   struct sigaction before {};
   Signals mask = 0;
   if (!request.exec) {
@@ -232,16 +234,18 @@ int init_mode(char** words) {
     ends.sa_flags = SA_NOCLDSTOP;
     ::sigaction(SIGCHLD, &ends, &before);
   }
-  if (request.map && !nest(request.uid, request.gid, why)) return never_ran(125, why);
-  if (request.seal && !seal(why)) return never_ran(125, why);
-  if (request.exec) return not_executed(execute(request.argv, environ), request.argv[0], why);
+  if (request.map && !nest(request.uid, request.gid, why)) return never_ran(request, 125, why);
+  if (request.seal && !seal(why)) return never_ran(request, 125, why);
+  if (request.exec) return not_executed(request, execute(request.argv, environ), why);
   int error = 0;
   const pid_t child = start(request.argv, release_terminal(), mask, before, &error);
   if (child < 0) {
     why.add("no process could be made: ").add(error_text(errno));
-    return never_ran(125, why);
+    return never_ran(request, 125, why);
   }
-  return error == 0 ? tend(child) : not_executed(error, request.argv[0], why);
+  if (error != 0) return not_executed(request, error, why);
+  if (request.report) ::close(kInitReportFd);
+  return tend(child);
 }
 
 }  // namespace locald::shim

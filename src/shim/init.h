@@ -24,6 +24,7 @@ struct InitRequest {
   std::uint32_t uid = 0, gid = 0;  ///< inside, with `map`
   bool seal = false;
   bool exec = false;
+  bool report = false;
   char** argv = nullptr;  ///< the command, null at the end
 };
 
@@ -42,7 +43,7 @@ bool nest(std::uint32_t uid, std::uint32_t gid, Text& why);
 bool seal(Text& why);
 
 /// The mode. Ends with the command's own exit code or 128 + signal; 125 our failure, 126 the
-/// command cannot be executed, 127 it is not there, each with one line on stderr.
+/// command cannot be executed, 127 it is not there, each with one sentence (kInitReport).
 ///
 /// Every signal goes to the command alone, not to its group (whose members get the terminal's by
 /// themselves): real-time ones too, and those sent with a value keep it. SIGCHLD is ours.

@@ -29,6 +29,7 @@ struct Probe {
   int status = 0;
   char output[kProbeOutput];
   int have = 0;
+  int report[2] = {-1, -1};  // as Session's
 };
 
 Probe probe;
@@ -70,15 +71,20 @@ int start_probe(const int child[3], Text& why) {
   if (::unshare(CLONE_NEWNS) == 0) ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr);
   TextOf<48> file;
   file.add("/proc/").number(::getpid()).add("/fd/").number(kShimFolder);
+  const bool reports =
+      probe.spec.flag(kKeyReport) && ::pipe2(probe.report, O_CLOEXEC | O_NONBLOCK) == 0;
   const char* argv[] = {probe.spec.first(kKeyRunc),
                         "--root",
                         probe.spec.first(kKeyRuncRoot),
                         "exec",
                         "--process",
                         file.data(),
+                        "--preserve-fds",
+                        reports ? "1" : "0",
                         probe.spec.first(kKeyTarget),
                         nullptr};
-  probe.main = spawn_runc(argv, child);
+  probe.main = spawn_runc(argv, child, probe.report[1]);
+  if (reports) ::close(probe.report[1]);
   if (probe.main < 0) why.add(argv[0]).add(": cannot be executed: ").add(error_text(errno));
   return code;
 }
@@ -138,7 +144,9 @@ int start_probe(const int child[3], Text& why) {
   } else {
     const int status = probe.status;
     const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    reply(exit_code, false, probe.output, probe.have);
+    const ssize_t why_not = ::read(probe.report[0], probe.output, sizeof probe.output);
+    if (why_not > 0) probe.have = static_cast<int>(why_not);
+    reply(exit_code, why_not > 0, probe.output, probe.have);
   }
   ::_exit(0);
 }

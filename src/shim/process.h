@@ -13,7 +13,8 @@ namespace locald::shim {
 pid_t spawn_host(const Spec& spec, const int child[3], Text& why, int* code);
 
 /// Starts runc with `argv` and the given stdio, an environment of PATH alone and the folder /.
-pid_t spawn_runc(const char* const* argv, const int child[3]);
+/// @param report  Becomes kInitReportFd; -1: none.
+pid_t spawn_runc(const char* const* argv, const int child[3], int report);
 
 /// What `run` and `probe` begin with: close-on-exec for all, /proc of the host, the spec.
 /// False with a sentence in `why`.

@@ -40,16 +40,18 @@ inline constexpr int kShimJoin =
 // is 'E', then an int32 errno, then the name of the step.
 inline constexpr int kHolderSocket = 3;
 
-// `init [--map UID:GID] [--seal] [--exec] -- CMD [ARG…]` (init.h): the reaper of a container, and
-// other users than 0 where the container's user namespace holds a single id. The shim's own file is
-// in the container as kInitPath; called by that name, the mode's word falls away.
+// `init [--map UID:GID] [--seal] [--exec] [--report] -- CMD [ARG…]` (init.h): the reaper of a
+// container, and other users than 0 where the container's user namespace holds a single id. The
+// shim's own file is in the container as kInitPath; called by that name, the mode's word falls
+// away.
 inline constexpr char kInitPath[] = "/dev/init";
 inline constexpr char kInitMap[] = "--map";    ///< a user namespace in which the caller is UID:GID
 inline constexpr char kInitSeal[] = "--seal";  ///< no further one: unshare(2) is refused
 inline constexpr char kInitExec[] = "--exec";  ///< no fork: becomes CMD
-/// The name (PR_SET_NAME) of an init that ends because CMD was never executed: what it wrote last
-/// is the reason, its exit code 125, 126 or 127.
-inline constexpr char kInitNeverRan[] = "init:never-ran";
+/// kInitReportFd is a pipe: closed by the execve of CMD, or one sentence comes of why there was
+/// none. Without it that sentence goes to stderr. Key "report": the shim makes the pipe.
+inline constexpr char kInitReport[] = "--report";
+inline constexpr int kInitReportFd = 3;
 
 // `probe`: on kShimControl comes one ProbeReply and then the first bytes of the output.
 // When the server closes its end, all is killed.
@@ -96,6 +98,8 @@ inline constexpr char kKeyLowerBase[] = "lower_base";
 inline constexpr char kKeyLower[] = "lower";  ///< repeats, topmost first
 inline constexpr char kKeyUpper[] = "upper";
 inline constexpr char kKeyWork[] = "work";
+inline constexpr char kKeyReport[] =
+    "report";  ///< "1": the process begins with kInitPath and its kInitReport
 inline constexpr char kKeyTarget[] =
     "target";  ///< exec: runc's id; the process is dir/process.json
 

@@ -163,10 +163,27 @@ void Session::set_main(pid_t pid) {
   host_pid_ = spec.kind == Spec::Kind::host ? pid : host_number(proc, main_pidfd_);
   started_ns_ = wall_ns();
   state_ = State::running;
+  if (report < 0) command_runs();
+}
+
+void Session::command_runs() {
   const FrameStatus now = status();
   broadcast(Frame::started, &now, sizeof now);
   if (stopping_ && stop_signal_ != 0 && main_pidfd_ >= 0)
     pidfd_signal(main_pidfd_, stop_signal_);  // asked for meanwhile
+}
+
+/// Closed by the execve of the command, or one sentence of why there was none.
+void Session::read_report() {
+  char text[600];
+  const ssize_t n = ::read(report, text, sizeof text);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  ::close(report);
+  report = -1;
+  if (n <= 0) return command_runs();
+  never_ran_ = true;
+  reason.clear();
+  reason.add(text, static_cast<std::size_t>(n));
 }
 
 void Session::fail(int code, const char* text) {
@@ -234,7 +251,7 @@ void Session::trim() {
 
 void Session::reaped(void* self, pid_t pid, int status) {
   auto* s = static_cast<Session*>(self);
-  if (pid == s->main_pid_ && !s->main_over_) s->main_ended(status, NeverRan::no);
+  if (pid == s->main_pid_ && !s->main_over_) s->main_ended(status, false);
   if (pid == s->runc_pid) s->runc_pid = 0;
 }
 
@@ -256,27 +273,26 @@ void Session::children_ended() {
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0)
       break;
     const bool is_main = info.si_pid == main_pid_ && !main_over_;
-    const NeverRan never_ran =
-        is_main && spec.kind != Spec::Kind::host && info.si_code == CLD_EXITED
-            ? who_ended(own_proc, info.si_pid)
-            : NeverRan::no;
+    const bool never_executed = is_main && spec.kind != Spec::Kind::host &&
+                                info.si_code == CLD_EXITED && is_runc_init(own_proc, info.si_pid);
     int status = 0;
     if (::waitpid(info.si_pid, &status, __WALL) < 0) break;
-    if (is_main) main_ended(status, never_ran);
+    if (is_main) main_ended(status, never_executed);
   }
   if (main_over_ && state_ == State::running) end_tree();
   if (state_ == State::ending && !has_children(own_proc, ::getpid())) kill_all();
 }
 
-void Session::main_ended(int status, NeverRan never_ran) {
+void Session::main_ended(int status, bool never_executed) {
+  if (report >= 0) read_report();
   main_over_ = true;
   exit_.ended_ns = wall_ns();
   exit_.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   exit_.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   if (main_pidfd_ >= 0) ::close(main_pidfd_);
   main_pidfd_ = -1;
-  if (never_ran == NeverRan::no) return;
-  // What that init wrote is the reason; nobody else can have written.
+  if (!never_executed) return;
+  // What runc's init wrote is the reason; nobody else can have written.
   if (early_used_ == 0) {
     int fd = spec.tty ? out_ : err_;
     const ssize_t n = fd < 0 ? -1 : ::read(fd, early_, sizeof early_ - 1);
@@ -288,7 +304,7 @@ void Session::main_ended(int status, NeverRan never_ran) {
   never_ran_ = true;
   reason.clear();
   reason.add(early_used_ > 0 ? early_ : "the command was not executed");
-  if (never_ran == NeverRan::runc_init) exit_.code = code_of_runc_text(early_);
+  exit_.code = code_of_runc_text(early_);
 }
 
 /// The main process has ended: what of its tree is left?
@@ -358,7 +374,8 @@ void Session::begin_stop(int signal, std::uint32_t timeout_ms) {
   }
   stop_signal_ = signal != 0 ? signal : spec.stop_signal;
   deadline_ms_ = monotonic_ms() + timeout_ms;
-  if (main_pidfd_ >= 0) pidfd_signal(main_pidfd_, stop_signal_);
+  // Before the command runs nobody would hear it; command_runs() sends it then.
+  if (main_pidfd_ >= 0 && report < 0) pidfd_signal(main_pidfd_, stop_signal_);
 }
 
 // --- clients --------------------------------------------------------------
@@ -485,7 +502,7 @@ void Session::accept_console() {
 
 void Session::loop() {
   while (state_ != State::done) {
-    pollfd fds[6 + kClients];
+    pollfd fds[7 + kClients];
     int n = 0;
     auto watch = [&](int fd, short events) {
       fds[n] = {fd, events, 0};
@@ -498,6 +515,7 @@ void Session::loop() {
     const int at_err = watch(hold ? -1 : err_, POLLIN);
     const int at_in = watch(stdin_full_ ? in_ : -1, POLLOUT);
     const int at_console = watch(console_listener, POLLIN);
+    const int at_report = watch(main_pid_ != 0 ? report : -1, POLLIN);
     const int first_client = n;
     for (const Client& client : clients_) {
       short events = client.pending() ? POLLOUT : 0;
@@ -531,6 +549,7 @@ void Session::loop() {
     bool more = false;
     if (fds[at_out].revents != 0 && out_ >= 0) more |= read_output(out_, LogStream::out);
     if (fds[at_err].revents != 0 && err_ >= 0) more |= read_output(err_, LogStream::err);
+    if (fds[at_report].revents != 0 && report >= 0) read_report();
     if (fds[at_signals].revents != 0) children_ended();
     if (fds[at_listener].revents != 0) accept_client();
     if (trim_at_ms_ != 0 && now >= trim_at_ms_) trim();

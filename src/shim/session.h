@@ -14,9 +14,6 @@
 
 namespace locald::shim {
 
-/// Of a main process of runc's that has exited: who of those before the command ended instead.
-enum class NeverRan { no, runc_init, our_init };
-
 /// The life of one instance, in one thread and one poll(2) loop:
 ///
 ///     starting --runs--> running --main process ends--> (rest of the tree ends) --> draining -->
@@ -48,11 +45,12 @@ class Session {
 
   // For the starters (host.cc, container.cc).
   bool make_stdio(int child[3]);  ///< pipes and /dev/null; false: fail() was called
-  void set_main(pid_t pid);       ///< `pid` (our numbers) is our child and runs
+  void set_main(pid_t pid);       ///< `pid` (our numbers) is our child and runs, or is our init
   TextOf<1024> reason;
   int master = -1;     ///< of the terminal
   pid_t runc_pid = 0;  ///< while runc works
   int console_listener = -1;
+  int report = -1;  ///< until our init has executed the command or said why not (kInitReport)
   bool rootfs_mounted = false;
   char rootfs_path[4096] = {};
 
@@ -72,8 +70,10 @@ class Session {
   bool output_waits() const;
   void trim();
 
+  void command_runs();
+  void read_report();
   void children_ended();
-  void main_ended(int status, NeverRan never_ran);
+  void main_ended(int status, bool never_executed);
   void begin_stop(int signal, std::uint32_t timeout_ms);
   void kill_all();
   void end_tree();
@@ -116,8 +116,8 @@ void runc_ended(Session& s, int status);
 void unmount_rootfs(const Session& s);
 /// The host's number of the process behind `pidfd`; 0 if unknown.
 pid_t host_number(int proc, int pidfd);
-/// What the zombie `pid` was: its name is still that of the one whose execve never happened.
-NeverRan who_ended(int own_proc, pid_t pid);
+/// True if the zombie `pid` is still runc's init: its execve never happened.
+bool is_runc_init(int own_proc, pid_t pid);
 /// 126 or 127 where `text` says that a command cannot be executed or does not exist, else 125.
 int code_of_runc_text(const char* text);
 

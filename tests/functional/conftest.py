@@ -4,6 +4,8 @@
     LOCALD_BUILD=build/release …                    another build (default: build/dev)
     LOCALD_TEST_DIR=/var/tmp …                      where homes are made (default: /dev/shm)
 """
+import gzip
+import json
 import os
 import pathlib
 import pwd
@@ -17,14 +19,22 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cnb_support import cnb, cnb_registry, oracle  # noqa: E402, F401
-from support import ROOT, Identity, Locald, Project, real_registry  # noqa: E402
+from images_by_hand import image, tar, write_layout  # noqa: E402
+from support import PATH, ROOT, Identity, Locald, Project, free_port, port_open, real_registry, wait_until  # noqa: E402
 
 USER = "locald-test"
+NOSUB = "locald-nosub"  # has no subordinate ids: its containers have a single one
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "single_id(only=False): also (or only) as a user without subordinate ids")
 
 
 def pytest_generate_tests(metafunc):
     if "identity" in metafunc.fixturenames:
         names = ["root", USER] if os.geteuid() == 0 else [pwd.getpwuid(os.geteuid()).pw_name]
+        if single := metafunc.definition.get_closest_marker("single_id"):
+            names = ([] if single.kwargs.get("only") else names) + [NOSUB]
         metafunc.parametrize("identity", names, indirect=True, scope="session")
 
 
@@ -54,8 +64,10 @@ def make_user(name, subids):
 
 @pytest.fixture(scope="session")
 def identity(request):
-    if request.param != "root" and os.geteuid() == 0:
-        make_user(request.param, subids=True)
+    if request.param in (USER, NOSUB) and os.geteuid() == 0:
+        make_user(request.param, subids=request.param == USER)
+    elif request.param == NOSUB and pwd.getpwuid(os.geteuid()).pw_name != NOSUB:
+        pytest.skip("making a user without subordinate ids needs root; the run as root does this case")
     return Identity(request.param)
 
 
@@ -170,6 +182,31 @@ def busybox(images, scratch):
         shutil.copytree(images / "busybox", target)
         (scratch / "images").chmod(0o755)
     return f"oci:{target}:1"
+
+
+@pytest.fixture(scope="session")
+def busybox_layer(images):
+    """The tar of the small image's only layer."""
+    index = json.loads((images / "busybox/index.json").read_text())
+    blob = lambda d: (images / "busybox/blobs" / d.replace(":", "/")).read_bytes()  # noqa: E731
+    manifest = json.loads(blob(index["manifests"][0]["digest"]))
+    return gzip.decompress(blob(manifest["layers"][0]["digest"]))
+
+
+@pytest.fixture
+def make_image(busybox_layer, scratch, request):
+    """make_image(entry, …, config={…}): oci:… of the small image with one more layer."""
+    made = []
+
+    def make(*entries, config=None):
+        folder = scratch / f"image-{request.node.name.replace('[', '-').strip(']')}-{len(made)}"
+        blobs, manifest = image([busybox_layer, tar(*entries)], config or {"Cmd": ["/bin/sh"]})
+        write_layout(folder, "1", blobs, manifest)
+        made.append(folder)
+        return f"oci:{folder}:1"
+    yield make
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,7 @@ def tree(pid):
 
 
 class Identity:
-    """Who runs locald: root, or an unprivileged user with subordinate ids."""
+    """Who runs locald: root, or an unprivileged user, with subordinate ids or without."""
 
     def __init__(self, name):
         self.name = name
@@ -133,7 +133,12 @@ class Identity:
         """The host's id for a container's id."""
         if self.root:
             return inner
-        return self.uid if inner == 0 else self.subuid() + inner - 1
+        return self.uid if inner == 0 or self.single else self.subuid() + inner - 1
+
+    @property
+    def single(self):
+        """Every user of its containers is its own id."""
+        return not self.root and self.subuid() is None
 
     def __repr__(self):
         return self.name

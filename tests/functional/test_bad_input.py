@@ -305,9 +305,9 @@ def test_without_newuidmap(locald, busybox):
 def test_without_a_subordinate_range(make_locald, identity, busybox):
     if not identity.root:
         pytest.skip("making a user without subordinate ids needs root; the run as root does this case")
-    from conftest import make_user
-    make_user("locald-nosub", subids=False)
-    degraded(make_locald(who=Identity("locald-nosub")), busybox, "usermod --add-subuids", "/etc/subuid")
+    from conftest import NOSUB, make_user
+    make_user(NOSUB, subids=False)
+    degraded(make_locald(who=Identity(NOSUB)), busybox, "usermod --add-subuids", "/etc/subuid")
 
 
 def test_a_command_that_does_not_exist_or_cannot_be_executed(project, busybox, neighbour):

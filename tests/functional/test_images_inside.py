@@ -1,5 +1,4 @@
 """What an image's own tree may do to its container: mount points, users, volumes, working folders; the caller's rules of robustness §2.3."""
-import gzip
 import json
 import os
 import pathlib
@@ -12,31 +11,6 @@ from images_by_hand import file, image, tar, write_layout
 from support import ROOT
 
 SCHEMA = pathlib.Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
-
-
-@pytest.fixture(scope="session")
-def busybox_layer(images):
-    """The tar of the small image's only layer."""
-    index = json.loads((images / "busybox/index.json").read_text())
-    blob = lambda d: (images / "busybox/blobs" / d.replace(":", "/")).read_bytes()  # noqa: E731
-    manifest = json.loads(blob(index["manifests"][0]["digest"]))
-    return gzip.decompress(blob(manifest["layers"][0]["digest"]))
-
-
-@pytest.fixture
-def make_image(busybox_layer, scratch, request):
-    """make_image(entry, …, config={…}): oci:… of the small image with one more layer."""
-    made = []
-
-    def make(*entries, config=None):
-        folder = scratch / f"image-{request.node.name.replace('[', '-').strip(']')}-{len(made)}"
-        blobs, manifest = image([busybox_layer, tar(*entries)], config or {"Cmd": ["/bin/sh"]})
-        write_layout(folder, "1", blobs, manifest)
-        made.append(folder)
-        return f"oci:{folder}:1"
-    yield make
-    for folder in made:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
