@@ -4,6 +4,7 @@
 
 #include "base/spawn.h"
 #include "runtime/cgroups.h"
+#include "runtime/container_init.h"
 #include "runtime/runtime_fixture.h"
 #include "shim/protocol.h"
 
@@ -21,6 +22,7 @@ struct BusyboxSource {
   bool userns = false;
   std::string cwd = "/";
   int stop_signal = 0;
+  std::string init = {};  ///< the helper's file; empty: none
 
   Result<ContainerBundle> prepare(const std::string& destination, int) {
     const std::string base = home + "/layers";
@@ -77,6 +79,13 @@ struct BusyboxSource {
         R"(],"linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"},{"type":"uts"},{"type":"cgroup"}]}})";
     auto spec = TRY(oci::RuntimeSpec::parse(text));
     spec.process->args = args;
+    if (!init.empty()) {
+      spec.mounts.push_back({.destination = kContainerInitPath,
+                             .source = init,
+                             .options = {"rbind", "rprivate", "rro"}});
+      const auto words = ContainerInit{}.words();
+      spec.process->args.insert(spec.process->args.begin(), words.begin(), words.end());
+    }
     auto bundle = TRY(ContainerBundle::create(destination, std::move(rootfs), std::move(spec)));
     bundle.stop_signal = stop_signal;
     return bundle;
@@ -93,6 +102,17 @@ class ContainerTest : public RuntimeTest {
       GTEST_SKIP() << "needs /bin/busybox, static (package busybox-static)";
     if (auto fd = userns_->fd(); !fd)
       GTEST_SKIP() << "needs a user namespace: " << fd.error().text();
+  }
+
+  /// The same with our helper as PID 1.
+  BusyboxSource with_init(std::vector<std::string> args) {
+    BusyboxSource from = source(std::move(args));
+    from.init = shim_;
+    return from;
+  }
+  bool shim_is_static() {
+    const auto program = read_file(shim_, 64u << 20);
+    return program && program->substr(0, 4096).find("ld-linux") == std::string::npos;
   }
 
   BusyboxSource source(std::vector<std::string> args) {
@@ -172,6 +192,49 @@ TEST_F(ContainerTest, ACommandThatIsNotThereIs127AndOneThatCannotRunIs126) {
     EXPECT_EQ(e.code, c.code) << c.args[0] << ": " << e.reason;
     EXPECT_TRUE(e.never_ran) << c.args[0] << ": " << e.reason;
     EXPECT_FALSE(e.reason.empty());
+  }
+}
+
+TEST_F(ContainerTest, WithInitItHasStartedOnceItsCommandRunsAndFailsAsWithout) {
+  if (!shim_is_static()) GTEST_SKIP() << "needs a static shim: this preset's is none";
+  const struct {
+    std::vector<std::string> args;
+    int code;
+  } cases[] = {{{"no-such"}, 127}, {{"/no/such"}, 127},  {{"/etc/plain"}, 126},
+               {{"/etc"}, 126},    {{"badscript"}, 127}, {{"badelf"}, 126}};
+  for (const auto& c : cases) {
+    InstanceSpec spec = instance("init");
+    auto w = container(spec, with_init(c.args));
+    ASSERT_TRUE(w && wait_exit(*w));
+    EXPECT_TRUE(w->exit->never_ran) << c.args[0];
+    EXPECT_EQ(w->exit->code, c.code) << c.args[0];
+    EXPECT_EQ(w->exit->reason.find(c.args[0]), 0u) << w->exit->reason;
+    EXPECT_EQ(w->pid, 0) << "it never was started";
+    EXPECT_EQ(log_text(spec.log_dir), "") << "the reason says it";
+    clean(*w);
+    (void)remove_tree(spec.log_dir);
+  }
+  for (const auto& [script, code] : {std::pair("exit 42", 42), std::pair("kill -TERM $$", 143)}) {
+    auto w = container(instance("init"), with_init({"sh", "-c", script}));
+    ASSERT_TRUE(w && wait_exit(*w));
+    EXPECT_NE(w->pid, 0);
+    EXPECT_FALSE(w->exit->never_ran);
+    EXPECT_EQ(w->exit->code, code);
+    clean(*w);
+  }
+}
+
+TEST_F(ContainerTest, AStopBeforeTheCommandOfInitRunsReachesItOnce) {
+  if (!shim_is_static()) GTEST_SKIP() << "needs a static shim: this preset's is none";
+  for (int n = 0; n < 5; ++n) {
+    auto w = container(instance("init"), with_init({"sleep", "1000"}));
+    ASSERT_TRUE(w);
+    const auto before = std::chrono::steady_clock::now();
+    ASSERT_TRUE(w->handle->stop(SIGTERM, seconds(8)));
+    ASSERT_TRUE(wait_exit(*w, seconds(10)));
+    EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(4));
+    EXPECT_EQ(w->exit->code, 143);
+    clean(*w);
   }
 }
 

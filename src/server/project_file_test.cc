@@ -11,6 +11,7 @@
 #include "server/interpolation.h"
 #include "server/project_check.h"
 #include "server/resolve.h"
+#include "server/runtime_launcher.h"
 #include "server/toml_front.h"
 #include "server/units.h"
 
@@ -67,6 +68,7 @@ user = "postgres"
 memory = "512m"
 cpus = 1.5
 pids = 512
+init = true
 tty = false
 health = { tcp = true }
 )");
@@ -91,6 +93,7 @@ health = { tcp = true }
   EXPECT_EQ(db.memory, 512u << 20);
   EXPECT_EQ(db.cpus, 1.5);
   EXPECT_EQ(db.pull, PullPolicy::never);
+  EXPECT_TRUE(db.init);
   EXPECT_EQ(spec.dir, "/p");
 }
 
@@ -127,6 +130,10 @@ TEST(TomlFront, WhatIsNotActedOnYetIsRefusedByName) {
       std::string::npos);
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nimage = 'y'\n"),
             "3: `image` is for type = \"container\"");
+  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\ninit = true\n"),
+            "3: `init` is for type = \"container\"");
+  EXPECT_EQ(only_problem("[services.a]\ntype = 'container'\nimage = 'y'\ninit = 1\n"),
+            "4: `init` must be true or false, not a number");
 }
 
 TEST(TomlFront, BrokenTomlNamesItsLine) {
@@ -381,6 +388,22 @@ TEST_F(ResolveTest, AConfigurationSurvivesJson) {
   const auto text = c.to_json().dump();
   EXPECT_EQ(ServiceConfig::from_json(Json::parse(text).value()).value().to_json().dump(), text);
   EXPECT_EQ(redacted(c).dump().find("secret"), std::string::npos);
+}
+
+TEST_F(ResolveTest, InitIsInTheConfigurationOnlyWhereItIsAskedFor) {
+  const std::string file = "[services.a]\ntype='container'\nimage='i'\n";
+  const ServiceConfig without = run(file).services.at("a"),
+                      with = run(file + "init=true\n").services.at("a");
+  EXPECT_EQ(without.to_json().dump(), run(file + "init=false\n").services.at("a").to_json().dump());
+  EXPECT_EQ(without.to_json().dump().find("init"), std::string::npos)
+      << "the writable folders of earlier versions keep their names";
+  EXPECT_NE(without.to_json().dump(), with.to_json().dump());
+  EXPECT_TRUE(ServiceConfig::from_json(with.to_json()).value().init);
+  LaunchRequest request;
+  request.config = std::make_shared<ServiceConfig>(with);
+  EXPECT_TRUE(container_options(request)->init);
+  request.config = std::make_shared<ServiceConfig>(without);
+  EXPECT_FALSE(container_options(request)->init);
 }
 
 TEST(ProjectName, ComesFromTheFileTheFolderOrTheUser) {
