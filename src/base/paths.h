@@ -17,10 +17,13 @@ namespace locald {
 ///     |-- facts/<manifest digest>    what the server needs to know of an image's tree (users,
 ///     mount points)
 ///     |-- containers/<instance key>/ upper/ and work/: writable part of one service's container
-///     `-- volumes/<project>/<name>/
+///     |-- volumes/<project>/<name>/
+///     `-- cnb/<app>/                 an app of buildpacks: its inside is drawn in
+///     builder/cnb/app_store.h
 ///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder
 ///     |-- services/<project>/<service>/log/   segments, see base/log_format.h
+///     |-- builds/<app>/<number>/     what the phases of a build said: segments too
 ///     `-- server.log
 ///     RUN    $XDG_RUNTIME_DIR/locald 0700   (root: /run/locald; LOCALD_HOME/run)
 ///     |-- server.sock, server.lock
@@ -66,6 +69,9 @@ class Paths {
   std::string volume(std::string_view project, std::string_view name) const {
     return volumes() + "/" + std::string(project) + "/" + std::string(name);
   }
+  std::string cnb() const { return data_ + "/cnb"; }
+  std::string cnb_app(std::string_view app) const { return cnb() + "/" + std::string(app); }
+  std::string builds(std::string_view app) const { return state_ + "/builds/" + std::string(app); }
   std::string projects_file() const { return state_ + "/projects.json"; }
   std::string service_log(std::string_view project, std::string_view service) const {
     return state_ + "/services/" + std::string(project) + "/" + std::string(service) + "/log";

@@ -35,6 +35,7 @@ class Assembler {
     host_ = TRY(a_.environment.host());
     plan_ = TRY(MountPlan::make(a_.options, a_.image));
     for (PlannedMount& mount : plan_.mounts) {
+      if (mount.kind == VolumeMount::Kind::own) mount.is_file = TRY(is_file(mount.source));
       if (mount.kind != VolumeMount::Kind::bind) continue;
       const BindSource bind = TRY(check_bind(mount.source, a_.environment.paths()));
       mount.source = bind.path;
@@ -57,6 +58,12 @@ class Assembler {
 
   void phase(const char* name, const std::string& item = {}) const {
     if (context_.progress) context_.progress({.phase = name, .item = item});
+  }
+
+  static Result<bool> is_file(const std::string& path) {
+    struct stat st {};
+    if (::stat(path.c_str(), &st) != 0) return Error::from_errno(errno, "mount " + path);
+    return !S_ISDIR(st.st_mode);
   }
 
   /// The writable folder: what is there stays, unless it lies above another image.

@@ -13,9 +13,14 @@ namespace locald::builder {
 
 /// Something mounted into a container, as the user asked for it.
 struct VolumeMount {
-  enum class Kind : std::uint8_t { named, bind, tmpfs };
+  enum class Kind : std::uint8_t {
+    named,
+    bind,
+    tmpfs,
+    own,  ///< a folder or file of locald's own: never from what a user wrote, so not checked
+  };
   Kind kind = Kind::named;
-  std::string source;  ///< named: the volume's name; bind: absolute path; tmpfs: ""
+  std::string source;  ///< named: the volume's name; bind, own: absolute path; tmpfs: ""
   std::string target;  ///< absolute, in the container, normalised
   bool read_only = false;
   std::uint64_t tmpfs_bytes = 0;  ///< 0: half of the memory, the kernel's own default

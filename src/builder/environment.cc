@@ -80,6 +80,16 @@ Result<void> Environment::open() {
   return {};
 }
 
+Result<runtime::ProcessRuntime*> Environment::runtime() const {
+  if (options_.runtime == nullptr) return Error(Errc::unsupported, "nothing can be run from here");
+  return options_.runtime;
+}
+
+void Environment::in_background(std::string name,
+                                std::function<void(const std::stop_token&)> work) const {
+  if (options_.background) options_.background(std::move(name), std::move(work));
+}
+
 Result<oci::ImageStore*> Environment::images() {
   const std::lock_guard lock(mutex_);
   TRY(open());

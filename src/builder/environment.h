@@ -15,6 +15,7 @@
 #include "builder/spec_builder.h"
 #include "oci/image_store.h"
 #include "oci/layer_store.h"
+#include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
 #include "runtime/worker.h"
 
@@ -33,10 +34,18 @@ class Environment {
     std::string init_program = {};                     ///< locald-shim: /dev/init of containers
     runtime::UserNamespace* user_namespace = nullptr;  ///< borrowed; null: none, we are root
     RunJob run_job = {};                               ///< instead of a worker: for tests
+    /// Borrowed; what the phases of a build run by. Null: nothing can be built.
+    runtime::ProcessRuntime* runtime = nullptr;
+    /// Runs work nobody waits for, later and on another thread. Empty: it is left undone.
+    std::function<void(std::string name, std::function<void(const std::stop_token&)>)> background =
+        {};
   };
   explicit Environment(Options options);
 
   const Paths& paths() const noexcept { return options_.paths; }
+  /// @return Errc::unsupported where nothing can be run.
+  Result<runtime::ProcessRuntime*> runtime() const;
+  void in_background(std::string name, std::function<void(const std::stop_token&)> work) const;
 
   /// The stores, opened at first use (and the user namespace made, whose map names the layers).
   Result<oci::ImageStore*> images();

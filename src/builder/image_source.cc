@@ -67,19 +67,6 @@ Result<oci::StoredImage> find_complete(Environment& environment,
   return image;
 }
 
-/// The digest beneath each container that has a writable folder, running or kept.
-Result<std::vector<std::string>> stamps_of_containers(const Paths& paths) {
-  std::vector<std::string> stamps;
-  const auto dir = sys::open(paths.containers(), O_RDONLY | O_DIRECTORY);
-  if (!dir) return stamps;
-  TRY(list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
-    const auto stamp = read_file(paths.container(key) + "/" + std::string(kImageStamp), 4096);
-    if (stamp && !stamp->empty() && !key.starts_with('.')) stamps.push_back(*stamp);
-    return {};
-  }));
-  return stamps;
-}
-
 }  // namespace
 
 Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
@@ -103,6 +90,23 @@ Result<PulledImage> pull_image(Environment& environment, const oci::ImageReferen
   return pulled;
 }
 
+Result<std::vector<std::string>> image_lowers(Environment& environment,
+                                              const std::vector<oci::Digest>& diff_ids) {
+  const oci::LayerStore* layers = TRY(environment.layers());
+  std::vector<std::string> lowers;
+  const auto keys = oci::layer_keys(diff_ids);
+  for (auto layer = keys.rbegin(); layer != keys.rend(); ++layer) {
+    std::string path = TRY(layers->short_path(*layer));
+    // The same layer twice is one: the kernel refuses it (ELOOP), and the upper one hides all of
+    // the lower.
+    if (std::find(lowers.begin(), lowers.end(), path) == lowers.end())
+      lowers.push_back(std::move(path));
+  }
+  if (lowers.empty())
+    return Error(Errc::invalid_input, "the image has no layers, so there is nothing to run");
+  return lowers;
+}
+
 Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageReference& reference,
                                    oci::PullPolicy policy, const std::string& dir,
                                    const PrepareContext& context) {
@@ -117,9 +121,10 @@ Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageRef
 }
 
 Result<oci::ImageStore::Removed> remove_image(Environment& environment, const std::string& text,
+                                              const std::vector<oci::Digest>& also_used,
                                               const std::stop_token& stop) {
   oci::ImageStore* images = TRY(environment.images());
-  const std::vector<std::string> in_use = TRY(stamps_of_containers(environment.paths()));
+  const std::vector<std::string> in_use = container_stamps(environment.paths());
   const std::vector<oci::StoredImage> present = TRY(images->list());
   const auto names_of = [&](const std::string& digest) {
     return std::count_if(present.begin(), present.end(),
@@ -140,10 +145,11 @@ Result<oci::ImageStore::Removed> remove_image(Environment& environment, const st
   // A container may stand on an image whose name has moved on: which layers those are nobody
   // knows any more, so none is removed while there is one.
   const bool all_known = std::all_of(in_use.begin(), in_use.end(), [&](const std::string& digest) {
-    return names_of(digest) > 0;
+    return digest.starts_with("cnb:") || names_of(digest) > 0;
   });
   Json::Array unused;
-  for (const oci::Digest& layer : removed.unused_layers) unused.push_back(layer.str());
+  for (const oci::Digest& layer : removed.unused_layers)
+    if (std::find(also_used.begin(), also_used.end(), layer) == also_used.end()) unused.push_back(layer.str());
   if (!unused.empty() && all_known)
     TRY(environment.run(
         Json::object({{"op", "remove_layers"}, {"diff_ids", Json(std::move(unused))}}), {}, stop));
@@ -186,27 +192,14 @@ Result<runtime::ContainerBundle> ImageSource::prepare(const std::string& destina
                                         ", this host is " + oci::Platform::host().str())
         .with_hint("take an image for this platform");
 
-  const oci::LayerStore* layers = TRY(environment_.layers());
-  std::vector<std::string> lowers;
-  const auto keys = oci::layer_keys(image.diff_ids);
-  for (auto layer = keys.rbegin(); layer != keys.rend(); ++layer) {
-    std::string path = TRY(layers->short_path(*layer).context(where));
-    // The same layer twice is one: the kernel refuses it (ELOOP), and the upper one hides all of
-    // the lower.
-    if (std::find(lowers.begin(), lowers.end(), path) == lowers.end())
-      lowers.push_back(std::move(path));
-  }
-  if (lowers.empty())
-    return Error(Errc::invalid_input,
-                 where + ": the image has no layers, so there is nothing to run");
-
+  std::vector<std::string> lowers = TRY(image_lowers(environment_, image.diff_ids).context(where));
   runtime::ContainerBundle bundle =
       TRY(assemble({.environment = environment_,
                     .options = options_,
                     .container_key = container_key_,
                     .stamp = image.manifest_digest.str(),
                     .lowers = std::move(lowers),
-                    .lower_base = layers->dir(),
+                    .lower_base = TRY(environment_.layers())->dir(),
                     .image = image.config,
                     .facts_file = environment_.paths().facts() + "/" + image.manifest_digest.hex()},
                    destination, context)

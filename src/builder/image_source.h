@@ -58,6 +58,12 @@ struct PulledImage {
 Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
                                oci::PullPolicy policy, const PrepareContext& context);
 
+/// An image's layers as lower folders (runtime::Rootfs::lowers, LayerStore::dir() being their base).
+/// @param diff_ids  Base first, as in the image's configuration.
+/// @return Errc::not_found: a layer is not there; Errc::invalid_input: the image has none.
+Result<std::vector<std::string>> image_lowers(Environment& environment,
+                                              const std::vector<oci::Digest>& diff_ids);
+
 /// Writes the image's file system, flat, into the new or empty folder `dir` (`image unpack`),
 /// pulling it where needed.
 struct UnpackedImage {
@@ -72,7 +78,9 @@ Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageRef
 /// Removes an image's name, the blobs nothing names any more, and their layers.
 /// @return Errc::invalid_input while a container, running or kept, stands on it and this is its
 /// last name.
+/// @param also_used  diffIDs of layers that others than images need.
 Result<oci::ImageStore::Removed> remove_image(Environment& environment, const std::string& text,
+                                              const std::vector<oci::Digest>& also_used,
                                               const std::stop_token& stop);
 
 }  // namespace locald::builder

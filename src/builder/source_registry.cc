@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "builder/cnb_source.h"
 #include "builder/image_source.h"
 #include "builder/rootfs_source.h"
 
@@ -38,6 +39,17 @@ Source rootfs(Environment& environment, SourceRequest request) {
                                      std::move(request.container_key)));
 }
 
+/// `app` is AppSpec's JSON; `process` a type; `build` "no" where the newest build is to be run.
+Source cnb_app(Environment& environment, SourceRequest request) {
+  const Json app = TRY(Json::parse(TRY(setting(request, "app"))));
+  CnbSource::Settings settings{.app = TRY(cnb::AppSpec::from_json(app)),
+                               .process = request.settings["process"],
+                               .build = request.settings["build"] != "no"};
+  return std::unique_ptr<BundleSource>(
+      std::make_unique<CnbSource>(environment, std::move(settings), std::move(request.options),
+                                  std::move(request.container_key)));
+}
+
 struct Kind {
   const char* name;
   Source (*make)(Environment&, SourceRequest);
@@ -47,6 +59,7 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"image", image},
     {"rootfs", rootfs},
+    {"cnb", cnb_app},
 };
 
 }  // namespace

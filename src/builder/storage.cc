@@ -13,6 +13,7 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "builder/assembly.h"
 #include "builder/volumes.h"
 
 namespace locald::builder {
@@ -50,6 +51,18 @@ Result<void> find_trash(const std::string& folder, Json::Array& paths) {
 
 }  // namespace
 
+std::vector<std::string> container_stamps(const Paths& paths) {
+  std::vector<std::string> stamps;
+  const auto dir = sys::open(paths.containers(), O_RDONLY | O_DIRECTORY);
+  if (!dir) return stamps;
+  (void)list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
+    const auto stamp = read_file(paths.container(key) + "/" + std::string(kImageStamp), 4096);
+    if (stamp && !stamp->empty() && !key.starts_with('.')) stamps.push_back(*stamp);
+    return {};
+  });
+  return stamps;
+}
+
 Result<void> discard_container(Environment& environment, const std::string& container_key) {
   return discard(environment.paths().containers(),
                  [&](const std::string& name) { return name == container_key; })
@@ -62,6 +75,7 @@ Result<void> sweep_discarded(Environment& environment, const std::stop_token& st
   const std::lock_guard lock(*mutex);
   Json::Array paths;
   TRY(find_trash(environment.paths().containers(), paths));
+  TRY(find_trash(environment.paths().cnb(), paths));
   std::vector<std::string> projects;
   const std::string volumes = environment.paths().volumes();
   if (exists(volumes)) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "builder/environment.h"
@@ -10,6 +11,9 @@ namespace locald::builder {
 /// Removing what containers leave on disk. Its owners are mapped ids, so a worker
 /// does it; it is renamed out of the way first, so that the name is free at once and
 /// a removal that was cut short is finished by the next one.
+
+/// What is beneath each container that has a writable folder, running or kept (Assembly::stamp).
+std::vector<std::string> container_stamps(const Paths& paths);
 
 /// A container's writable folder; one that is not there is fine.
 Result<void> remove_container(Environment& environment, const std::string& container_key,

@@ -6,6 +6,7 @@ std::span<const Verb* const> all_verbs() {
   static constexpr const Verb* kVerbs[] = {
       &kUp,           &kDown,          &kStart,     &kStop,         &kRestart,     &kStatus,
       &kLogs,         &kExec,          &kAttach,    &kContainerRun, &kContainerLs, &kContainerRm,
+      &kBuild,
       &kImagePull,    &kImageLs,       &kImageRm,   &kImageUnpack,  &kConfigCheck, &kDoctor,
       &kProjectLs,    &kProjectForget, &kServerRun, &kServerStart,  &kServerStop,  &kServerRestart,
       &kServerStatus, &kVersion};

@@ -40,6 +40,7 @@ Api::Api(World world) : world_(std::move(world)) {
       {"container/run", to(world_.containers, &Containers::run)},
       {"container/ls", to(world_.containers, &Containers::list)},
       {"container/rm", to(world_.containers, &Containers::remove)},
+      {"build", to(world_.builds, &Builds::build)},
       {"image/pull", to(world_.images, &Images::pull)},
       {"image/ls", to(world_.images, &Images::list)},
       {"image/rm", to(world_.images, &Images::remove)},

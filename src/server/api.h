@@ -8,6 +8,7 @@
 #include "base/job_pool.h"
 #include "base/paths.h"
 #include "runtime/user_namespace.h"
+#include "server/builds.h"
 #include "server/containers.h"
 #include "server/http_server.h"
 #include "server/images.h"
@@ -28,6 +29,7 @@ class Api {
     Sessions& sessions;
     Containers& containers;
     Images& images;
+    Builds& builds;
     RuntimeLauncher& launcher;
     runtime::UserNamespace& user_namespace;
     std::string runtime_name;   ///< as configured: "runc"

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "builder/cnb/housekeeping.h"
 #include "builder/image_source.h"
 
 namespace locald::server {
@@ -81,7 +82,8 @@ void Images::remove(const Json& body, const ReplyPtr& reply) {
         Json removed = Json::array();
         std::uint64_t freed = 0;
         for (const std::string& text : TRY(body.get_strings("images"))) {
-          const auto gone = TRY(builder::remove_image(environment, text, context.stop));
+          const auto gone = TRY(builder::remove_image(
+              environment, text, builder::cnb::layers_in_use(environment), context.stop));
           for (const std::string& name : gone.names) removed.push(name);
           freed += gone.freed_bytes;
         }

@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cnb_support import cnb, cnb_registry, oracle  # noqa: E402, F401
 from images_by_hand import image, tar, write_layout  # noqa: E402
-from support import PATH, ROOT, Identity, Locald, Project, free_port, port_open, real_registry, wait_until  # noqa: E402
+from support import ROOT, Identity, Locald, Project, real_registry  # noqa: E402
 
 USER = "locald-test"
 NOSUB = "locald-nosub"  # has no subordinate ids: its containers have a single one

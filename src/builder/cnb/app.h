@@ -1,0 +1,53 @@
+#pragma once
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace locald::builder::cnb {
+
+/// What is to be built, in the words of the project file or the command line. Plain
+/// values: paths are absolute, `${…}` is replaced. Two that are equal build the same.
+struct AppSpec {
+  std::string project;  ///< "" for a folder that belongs to none
+  std::string path;     ///< the source's folder, absolute
+  std::string builder;  ///< an image; "" = what project.toml says
+  std::string run_image;       ///< "" = the builder's
+  std::string base_dir;        ///< where relative paths in `builder` and `run_image` start
+  std::string pull = "missing";
+  std::map<std::string, std::string> env;       ///< for buildpacks
+  std::map<std::string, std::string> bindings;  ///< name -> folder, absolute
+  std::optional<bool> host_ca;  ///< the host's certificates as a binding; absent: where it has own ones
+  std::string host_ca_file;     ///< which; "" = the system's
+  std::map<std::string, std::string> proxies;  ///< HTTP_PROXY and its like, of whoever builds
+  std::string exec_env;         ///< CNB_EXEC_ENV; "" = the lifecycle's default, production
+  std::vector<std::string> live;  ///< folders below `path` whose changes need no build ("src")
+  bool strict = false;            ///< all five real phases
+  std::chrono::milliseconds timeout{3'600'000};  ///< of a whole build
+
+  /// Names the app's folder on disk: its project, folder and builder, readable and hashed. What
+  /// differs in the process it runs alone is one app.
+  std::string key() const;
+
+  Json to_json() const;
+  static Result<AppSpec> from_json(const Json& json);
+  friend bool operator==(const AppSpec&, const AppSpec&) = default;
+};
+
+/// A process type of a built app. Spec: CNB platform.md#metadatatoml-toml.
+struct Process {
+  std::string type;
+  std::vector<std::string> command;  ///< always given
+  std::vector<std::string> args;     ///< replaced by what the user gives
+  bool has_args = false;             ///< `args` stands there, be it empty
+  bool direct = true;                ///< false: by a shell
+  std::string buildpack_id;
+  std::string working_dir;
+  std::vector<std::string> exec_env;
+};
+
+}  // namespace locald::builder::cnb

@@ -1,0 +1,199 @@
+#include "builder/cnb/app_builder.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "builder/cnb/app_store.h"
+#include "builder/cnb/build_inputs.h"
+#include "builder/cnb/build_session.h"
+#include "builder/cnb/housekeeping.h"
+#include "builder/cnb/hybrid_build.h"
+#include "builder/cnb/runnable.h"
+#include "builder/cnb/source_index.h"
+#include "builder/cnb/strict_build.h"
+#include "builder/storage.h"
+#include "oci/digest.h"
+
+namespace locald::builder::cnb {
+namespace {
+
+/// What differs between two scans, for people: "src/a.js and 3 more changed".
+std::string difference(const SourceIndex& before, const SourceIndex& now,
+                       const std::vector<std::string>& live) {
+  std::map<std::string_view, const SourceEntry*> old;
+  for (const SourceEntry& entry : before.entries) old.emplace(entry.path, &entry);
+  std::vector<std::string> changed;
+  for (const SourceEntry& entry : now.entries) {
+    const auto found = old.find(entry.path);
+    if (found == old.end() || !found->second->same_content(entry)) changed.push_back(entry.path);
+    if (found != old.end()) old.erase(found);
+  }
+  for (const auto& [path, entry] : old) changed.emplace_back(path);
+  std::erase_if(changed, [&](const std::string& path) {
+    return std::any_of(live.begin(), live.end(), [&](const std::string& folder) {
+      return path == folder || path.starts_with(folder + "/");
+    });
+  });
+  if (changed.empty()) return {};
+  return changed[0] +
+         (changed.size() > 1 ? " and " + std::to_string(changed.size() - 1) + " more" : "") +
+         " changed";
+}
+
+class Ensuring {
+ public:
+  Ensuring(Environment& environment, const AppSpec& app, const PrepareContext& context, bool again,
+           BuildFailure* failure)
+      : environment_(environment),
+        context_(context),
+        again_(again),
+        failure_(failure),
+        app_(app),
+        store_(environment.paths(), app.key()) {}
+
+  Result<BuildResult> run() {
+    map_id_ = TRY(environment_.map_id());
+    TRY(store_.touch(app_));
+    inputs_ = TRY(resolve_inputs(environment_, app_, context_));
+    TRY(scan());
+    if (auto present = found()) return std::move(*present);
+    const auto mutex = environment_.lock_for("cnb/" + store_.app());
+    if (!mutex->try_lock()) {
+      if (context_.progress) context_.progress({.phase = "wait", .item = "another build"});
+      mutex->lock();
+    }
+    const std::lock_guard lock(*mutex, std::adopt_lock);
+    if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
+    if (auto present = found()) return std::move(*present);
+    if (auto rebased = rebase()) return std::move(*rebased);
+    return build();
+  }
+
+ private:
+  Result<void> scan() {
+    const auto mutex = environment_.lock_for("cnb-scan/" + store_.app());
+    const std::lock_guard lock(*mutex);
+    const auto known = SourceIndex::load(store_.source_index());
+    source_ = TRY(scan_source(app_.path, inputs_->filter, known ? &*known : nullptr,
+                              context_.stop));
+    if (known) reason_ = difference(*known, source_, app_.live);
+    // Also where nothing was read: files that were too young to be trusted are old enough now.
+    TRY(source_.save(store_.source_index()));
+    set_fingerprint();
+    return {};
+  }
+
+  void set_fingerprint() {
+    fingerprint_ =
+        oci::Digest::of(inputs_->fingerprint + source_.digest(app_.live).str()).hex();
+  }
+
+  BuildResult result(Generation generation, bool built) const {
+    return {std::move(generation), built, built ? reason_ : "", inputs_->notices};
+  }
+
+  /// The newest generation, if it is what a build would make.
+  std::optional<BuildResult> found() {
+    const auto newest = store_.current(map_id_);
+    if (!newest || again_ || newest->fingerprint != fingerprint_ ||
+        newest->run_image_digest != inputs_->run.manifest_digest.str() ||
+        (app_.strict && !newest->strict()) || !runnable(environment_, store_, *newest))
+      return std::nullopt;
+    return result(*newest, false);
+  }
+
+  /// Nothing but the run image has changed, and it may be exchanged: CNB platform.md#rebaser.
+  std::optional<Result<BuildResult>> rebase() {
+    const auto newest = store_.newest_hybrid(map_id_);
+    if (!newest || again_ || app_.strict || newest->fingerprint != fingerprint_ ||
+        newest->run_image_digest == inputs_->run.manifest_digest.str())
+      return std::nullopt;
+    auto rebased = rebase_generation(environment_, store_, *inputs_, *newest, context_);
+    if (!rebased) return std::nullopt;  // so it is built
+    reason_ = "the run image changed";
+    return finish(std::move(*rebased));
+  }
+
+  Result<BuildResult> build() {
+    const auto newest = store_.current(map_id_);
+    if (!newest)
+      reason_ = "first build";
+    else if (again_)
+      reason_ = "asked for";
+    else if (reason_.empty())
+      reason_ = newest->fingerprint == fingerprint_ ? "asked for another way" : "its settings changed";
+    TRY(discard(environment_, store_.build()));
+    BuildSession session(environment_, store_, *inputs_, context_, store_.next_number());
+    auto made = app_.strict ? strict_build(session, source_)
+                                   : hybrid_build(session, source_);
+    if (!made) {
+      if (failure_ != nullptr) failure_->details = session.failure();
+      (void)discard(environment_, store_.build());
+      later(std::nullopt);
+      return explain(session, std::move(made).error());
+    }
+    set_fingerprint();  // of what was copied in the end
+    made->times = session.times();
+    return finish(std::move(*made));
+  }
+
+  Result<BuildResult> finish(Generation generation) {
+    generation.fingerprint = fingerprint_;
+    generation.map_id = map_id_;
+    TRY(make_dirs(store_.generation(generation.number)));
+    TRY(store_.commit(generation));
+    (void)discard(environment_, store_.build());
+    later(generation.number);
+    return result(std::move(generation), true);
+  }
+
+  void later(std::optional<std::uint64_t> number) {
+    environment_.in_background(
+        "after the build of " + store_.app(),
+        [&environment = environment_, store = store_, inputs = *inputs_, source = source_,
+         number](const std::stop_token& stop) {
+          after_build(environment, store, inputs, source, number, stop);
+        });
+  }
+
+  static Error explain(const BuildSession& session, Error error) {
+    const std::string text = session.failure_text();
+    if (error.code() == Errc::cancelled || text.empty()) return error;
+    Error whole(error.code(), error.message() + "\n" + text);
+    return error.hint().empty() ? whole : std::move(whole).with_hint(error.hint());
+  }
+
+  Environment& environment_;
+  const PrepareContext& context_;
+  bool again_;
+  BuildFailure* failure_;
+  const AppSpec& app_;
+  AppStore store_;
+  std::optional<BuildInputs> inputs_;
+  SourceIndex source_;
+  std::string map_id_, fingerprint_, reason_;
+};
+
+}  // namespace
+
+Result<BuildResult> ensure_built(Environment& environment, const AppSpec& app,
+                                 const PrepareContext& context, bool again,
+                                 BuildFailure* failure) {
+  return Ensuring(environment, app, context, again, failure).run().context("build " + app.path);
+}
+
+Result<Generation> last_generation(Environment& environment, const AppSpec& app) {
+  const AppStore store(environment.paths(), app.key());
+  auto newest = store.current(TRY(environment.map_id()));
+  if (!newest || !runnable(environment, store, *newest))
+    return Error(Errc::not_found, app.path + " has not been built")
+        .with_hint("build it: locald build");
+  return std::move(*newest);
+}
+
+}  // namespace locald::builder::cnb

@@ -1,0 +1,144 @@
+#include "builder/cnb/build_inputs.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/strings.h"
+#include "builder/cnb/lifecycle_files.h"
+#include "builder/image_source.h"
+#include "oci/digest.h"
+#include "oci/platform.h"
+
+namespace locald::builder::cnb {
+namespace {
+
+/// Changes with anything that makes the same inputs give another result.
+constexpr int kRecipe = 1;
+
+class Resolver {
+ public:
+  Resolver(Environment& environment, const AppSpec& app, const PrepareContext& context)
+      : environment_(environment), context_(context), app_(app) {}
+
+  Result<BuildInputs> run() {
+    TRY(check_folder());
+    const auto builder = TRY(reference_of_builder());
+    oci::StoredImage builder_image = TRY(pull(builder).context("builder"));
+    const BuilderInfo info =
+        TRY(BuilderInfo::from_image(builder.familiar(), builder_image.config));
+    auto [run_names, run_image] = TRY(find_run_image(info, builder));
+    BuildInputs inputs{.app = app_,
+                       .builder_name = builder.familiar(),
+                       .builder = std::move(builder_image),
+                       .info = info,
+                       .run_names = std::move(run_names),
+                       .run = std::move(run_image)};
+    TRY(find_settings(inputs));
+    inputs.notices = std::move(notices_);
+    inputs.fingerprint = fingerprint(inputs);
+    return inputs;
+  }
+
+ private:
+  Result<void> check_folder() const {
+    struct stat st {};
+    if (::stat(app_.path.c_str(), &st) != 0)
+      return Error::from_errno(errno, "the app's folder " + app_.path)
+          .with_hint("correct `path`");
+    if (!S_ISDIR(st.st_mode))
+      return Error(Errc::invalid_input, app_.path + " is no folder")
+          .with_hint("`path` names the folder of the app's source");
+    return {};
+  }
+
+  Result<oci::StoredImage> pull(const oci::ImageReference& reference) {
+    PulledImage pulled = TRY(pull_image(environment_, reference,
+                                        TRY(oci::parse_pull_policy(app_.pull)), context_));
+    notices_.insert(notices_.end(), pulled.notices.begin(), pulled.notices.end());
+    if (oci::platform_score(pulled.image.config.platform, oci::Platform::host()) == 0)
+      return Error(Errc::unsupported,
+                   reference.familiar() + " is for " + pulled.image.config.platform.str() +
+                       ", this host is " + oci::Platform::host().str())
+          .with_hint("take an image for this platform");
+    return std::move(pulled.image);
+  }
+
+  Result<oci::ImageReference> reference_of_builder() const {
+    if (!app_.builder.empty())
+      return oci::ImageReference::parse(app_.builder, app_.base_dir).context("builder");
+    return Error(Errc::invalid_input, "no builder is named")
+        .with_hint(
+            "name one: builder = \"paketobuildpacks/builder-jammy-base\" in the service, or in "
+            "project.toml");
+  }
+
+  /// The first that is to be had, and what the app's image shall say that it stands on.
+  Result<std::pair<RunImage, oci::StoredImage>> find_run_image(const BuilderInfo& info,
+                                                               const oci::ImageReference& builder) {
+    const auto names = TRY(run_image_candidates(info, builder, app_.run_image));
+    std::string tried;
+    for (const std::string& name : names) {
+      const auto reference =
+          TRY(oci::ImageReference::parse(name, app_.base_dir).context("run image"));
+      auto image = pull(reference);
+      if (image)
+        return std::pair(app_.run_image.empty() ? info.run_images.front()
+                                                : RunImage{reference.familiar(), {}},
+                         std::move(*image));
+      if (image.error().code() == Errc::cancelled || names.size() == 1)
+        return std::move(image).error().with_context("run image").with_hint(
+            "another one can be named: run_image = \"…\"");
+      tried += "\n  " + image.error().message();
+    }
+    return Error(Errc::not_found, "run image: none of those that the builder names is to be had:" +
+                                      tried)
+        .with_hint("another one can be named: run_image = \"…\"");
+  }
+
+  Result<void> find_settings(BuildInputs& inputs) {
+    inputs.env = app_.env;
+    for (const auto& [name, folder] : app_.bindings)
+      inputs.bindings.push_back(TRY(read_binding(name, folder)));
+    bindings_of_user_ = inputs.bindings.size();
+    if (auto host = TRY(host_ca_binding(app_))) inputs.bindings.push_back(std::move(*host));
+    return {};
+  }
+
+  std::string fingerprint(const BuildInputs& inputs) const {
+    Json env = Json::object(), bindings = Json::object();
+    for (const auto& [name, value] : inputs.env) env.set(name, value);
+    // Certificates of the host decide whether a build can download, not what it makes.
+    for (std::size_t i = 0; i < bindings_of_user_; ++i) {
+      Json files = Json::object();
+      for (const auto& [name, content] : inputs.bindings[i].files) files.set(name, content);
+      bindings.set(inputs.bindings[i].name, std::move(files));
+    }
+    const Json all = Json::object({{"recipe", kRecipe},
+                                   {"builder", inputs.builder.manifest_digest.str()},
+                                   {"platform_api", inputs.info.platform_api.str()},
+                                   {"order", inputs.order_toml},
+                                   {"extra", inputs.extra_lowers},
+                                   {"env", std::move(env)},
+                                   {"bindings", std::move(bindings)},
+                                   {"exec_env", inputs.app.exec_env},
+                                   {"project", inputs.project}});
+    return oci::Digest::of(all.dump()).hex();
+  }
+
+  Environment& environment_;
+  const PrepareContext& context_;
+  const AppSpec& app_;
+  std::vector<std::string> notices_;
+  std::size_t bindings_of_user_ = 0;
+};
+
+}  // namespace
+
+Result<BuildInputs> resolve_inputs(Environment& environment, const AppSpec& app,
+                                   const PrepareContext& context) {
+  return Resolver(environment, app, context).run();
+}
+
+}  // namespace locald::builder::cnb

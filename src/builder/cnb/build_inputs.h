@@ -1,0 +1,43 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "builder/bundle_source.h"
+#include "builder/cnb/app.h"
+#include "builder/cnb/builder_info.h"
+#include "builder/cnb/path_filter.h"
+#include "builder/cnb/platform_dir.h"
+#include "builder/environment.h"
+#include "oci/image_store.h"
+
+namespace locald::builder::cnb {
+
+/// All that goes into a build but the source itself, looked up: images are present with their layers,
+/// project.toml is read, bindings are read.
+struct BuildInputs {
+  AppSpec app;
+  std::string builder_name;  ///< as people write it
+  oci::StoredImage builder;
+  BuilderInfo info;
+  RunImage run_names;  ///< what the app's image says it stands on
+  oci::StoredImage run;
+  PathFilter filter = PathFilter::exclude({});
+  std::string order_toml = {};                 ///< "" = the builder's own order
+  std::vector<std::string> extra_lowers = {};  ///< buildpacks that are added to the builder, topmost first
+  std::map<std::string, std::string> env = {};
+  std::vector<Binding> bindings = {};
+  Json project = {};  ///< `source` of the project's metadata; null where there is none
+  std::vector<std::string> notices = {};
+  std::string fingerprint = {};  ///< of all of this but the run image and the host's certificates
+};
+
+/// Looks everything up, pulling images where they are missing (or `app.pull` says so).
+/// @return what pull_image and the readers return; Errc::unsupported also for a builder of another
+///         architecture; Errc::invalid_input for what is wrong in project.toml, with its lines.
+Result<BuildInputs> resolve_inputs(Environment& environment, const AppSpec& app,
+                                   const PrepareContext& context);
+
+}  // namespace locald::builder::cnb

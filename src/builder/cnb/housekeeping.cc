@@ -1,0 +1,185 @@
+#include "builder/cnb/housekeeping.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "builder/storage.h"
+#include "oci/image_config.h"
+
+namespace locald::builder::cnb {
+namespace {
+
+constexpr std::size_t kKeptLogs = 5;         // builds whose log is kept
+constexpr std::size_t kKeptGenerations = 2;  // besides those that containers stand on
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (dir)
+    (void)list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
+      names.push_back(name);
+      return {};
+    });
+  return names;
+}
+
+/// The numbers of the app's generations that containers, running or kept, stand on.
+std::set<std::uint64_t> used_generations(const Environment& environment, const std::string& app) {
+  std::set<std::uint64_t> used;
+  const std::string prefix = "cnb:" + app + ":";
+  for (const std::string& stamp : container_stamps(environment.paths()))
+    if (stamp.starts_with(prefix))
+      if (const auto number = parse_u64(std::string_view(stamp).substr(prefix.size())))
+        used.insert(*number);
+  return used;
+}
+
+/// Generations, trees and spare copies that nobody will ask for.
+Result<void> remove_old(Environment& environment, const AppStore& store) {
+  const std::set<std::uint64_t> used = used_generations(environment, store.app());
+  std::set<std::string> folders, trees, cached;
+  std::size_t kept = 0;
+  bool hybrid = false;
+  for (const Generation& g : store.generations()) {
+    const bool newest_hybrid = !g.strict() && !std::exchange(hybrid, hybrid || !g.strict());
+    if (kept >= kKeptGenerations && !used.contains(g.number) && !newest_hybrid) continue;
+    ++kept;
+    folders.insert(std::to_string(g.number));
+    if (g.root != 0) folders.insert(std::to_string(g.root));
+    for (const GenerationBuildpack& b : g.buildpacks)
+      for (const GenerationLayer& layer : b.layers) {
+        trees.insert(layer.tree);
+        if (newest_hybrid && layer.cache) cached.insert(layer.tree);
+      }
+  }
+  for (const std::string& name : names_in(store.dir() + "/g"))
+    if (!folders.contains(name)) TRY(discard(environment, store.dir() + "/g/" + name));
+  for (const std::string& name : names_in(store.trees()))
+    if (!trees.contains(name)) TRY(discard(environment, store.tree(name)));
+  for (const std::string& name : names_in(store.spare() + "/t"))
+    if (!cached.contains(name)) TRY(discard(environment, store.spare_tree(name)));
+  return {};
+}
+
+void remove_old_logs(const Environment& environment, const AppStore& store) {
+  const std::string folder = environment.paths().builds(store.app());
+  std::vector<std::uint64_t> numbers;
+  for (const std::string& name : names_in(folder))
+    if (const auto number = parse_u64(name)) numbers.push_back(*number);
+  std::sort(numbers.rbegin(), numbers.rend());
+  for (std::size_t i = kKeptLogs; i < numbers.size(); ++i)
+    (void)remove_tree(folder + "/" + std::to_string(numbers[i]));
+}
+
+/// The copies that the next build will take instead of making them.
+Result<void> make_spares(Environment& environment, const AppStore& store,
+                         const BuildInputs& inputs, const std::stop_token& stop) {
+  Json::Array trees;
+  if (const auto newest = store.newest_hybrid(TRY(environment.map_id())))
+    for (const GenerationBuildpack& b : newest->buildpacks)
+      for (const GenerationLayer& layer : b.layers)
+        if (layer.cache && !layer.tree.empty()) trees.push_back(layer.tree);
+  const bool single = TRY(environment.host()).id_map == runtime::IdMapKind::single;
+  TRY(make_dirs(store.spare()));
+  TRY(make_dirs(store.trees()));
+  TRY(environment.run(Json::object({{"op", "cnb_spare"},
+                                    {"top", store.dir()},
+                                    {"source", inputs.app.path},
+                                    {"want", "source.index"},
+                                    {"spare", "spare/workspace"},
+                                    {"have", "spare/workspace.index"},
+                                    {"trees", Json(std::move(trees))},
+                                    {"uid", single ? 0 : inputs.info.uid},
+                                    {"gid", single ? 0 : inputs.info.gid}}),
+                      {}, stop));
+  return {};
+}
+
+Result<void> sync(const AppStore& store, std::uint64_t number) {
+  const UniqueFd dir = TRY(sys::open(store.dir(), O_RDONLY | O_DIRECTORY));
+  if (::syncfs(dir.get()) != 0) return Error::from_errno(errno, "syncfs");
+  return store.mark_synced(number);
+}
+
+}  // namespace
+
+Result<void> discard(const Environment& environment, const std::string& path) {
+  const std::string away = environment.paths().cnb() + "/.trash-" + random_hex(8);
+  if (::rename(path.c_str(), away.c_str()) != 0 && errno != ENOENT)
+    return Error::from_errno(errno, "remove " + path);
+  return {};
+}
+
+void after_build(Environment& environment, const AppStore& store, const BuildInputs& inputs,
+                 const SourceIndex&, std::optional<std::uint64_t> number,
+                 const std::stop_token& stop) {
+  const auto mutex = environment.lock_for("cnb/" + store.app());
+  const std::lock_guard lock(*mutex);
+  const auto work = [&]() -> Result<void> {
+    if (stop.stop_requested()) return {};
+    if (!inputs.app.strict) TRY(make_spares(environment, store, inputs, stop));
+    if (number) TRY(sync(store, *number));
+    TRY(remove_old(environment, store));
+    remove_old_logs(environment, store);
+    return sweep_discarded(environment, stop);
+  };
+  if (auto done = work(); !done && !stop.stop_requested())
+    std::fprintf(stderr, "after the build of %s: %s\n", store.app().c_str(),
+                 done.error().text().c_str());
+}
+
+Result<std::vector<CacheEntry>> list_caches(Environment& environment, const std::stop_token& stop) {
+  std::vector<CacheEntry> out;
+  for (const std::string& app : AppStore::list(environment.paths())) {
+    const AppStore store(environment.paths(), app);
+    CacheEntry entry{.app = app, .record = store.record()};
+    entry.generations = store.generations().size();
+    entry.in_use = !used_generations(environment, app).empty();
+    const Json used = TRY(environment.run(
+        Json::object({{"op", "cnb_usage"}, {"path", store.dir()}}), {}, stop));
+    entry.bytes = static_cast<std::uint64_t>(used["bytes"].as_int());
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+Result<void> remove_cache(Environment& environment, const std::string& app,
+                          const std::stop_token& stop) {
+  const AppStore store(environment.paths(), app);
+  const auto mutex = environment.lock_for("cnb/" + app);
+  const std::lock_guard lock(*mutex);
+  const auto known = AppStore::list(environment.paths());
+  if (std::find(known.begin(), known.end(), app) == known.end()) {
+    Error error(Errc::not_found, "there is no app \"" + app + "\"");
+    if (const auto near = did_you_mean(app, known))
+      return std::move(error).with_hint("did you mean \"" + *near + "\"?");
+    return std::move(error).with_hint("see them: locald cache ls");
+  }
+  if (!used_generations(environment, app).empty())
+    return Error(Errc::invalid_input, "the app " + app + " is used by a container")
+        .with_hint("end what uses it first: locald down");
+  TRY(discard(environment, store.dir()));
+  TRY(remove_tree(environment.paths().builds(app)));
+  return sweep_discarded(environment, stop);
+}
+
+std::vector<oci::Digest> layers_in_use(const Environment& environment) {
+  std::vector<oci::Digest> out;
+  for (const std::string& app : AppStore::list(environment.paths()))
+    for (const Generation& g : AppStore(environment.paths(), app).generations())
+      if (const auto config = oci::ImageConfig::parse(g.base_config.dump()))
+        out.insert(out.end(), config->diff_ids.begin(), config->diff_ids.end());
+  return out;
+}
+
+}  // namespace locald::builder::cnb

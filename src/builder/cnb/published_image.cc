@@ -1,0 +1,150 @@
+#include "builder/cnb/published_image.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "oci/manifest.h"
+#include "oci/media_type.h"
+#include "oci/reference.h"
+
+namespace locald::builder::cnb {
+namespace {
+
+constexpr const char* kLifecycleLabel = "io.buildpacks.lifecycle.metadata";
+constexpr const char* kBuildLabel = "io.buildpacks.build.metadata";
+constexpr const char* kProjectLabel = "io.buildpacks.project.metadata";
+constexpr std::size_t kDigestSize = 71;  // "sha256:" and 64 digits
+
+Result<Json> label_of(const oci::ImageConfig& config, const char* name) {
+  const auto found = config.labels.find(name);
+  if (found == config.labels.end())
+    return Error(Errc::invalid_input, std::string("the app's image has no label ") + name);
+  return Json::parse(found->second).context(name);
+}
+
+std::string pure_layer_type(const std::string& type) {
+  if (type == oci::kDockerLayerGzip) return std::string(oci::kOciLayerGzip);
+  if (type == oci::kDockerLayer) return std::string(oci::kOciLayer);
+  return type;
+}
+
+/// In the bytes themselves, so that nothing else of the document changes and its digest is
+/// what a lifecycle that knows the reference would have made.
+void replace_reference(std::string& config, const std::string& reference) {
+  constexpr std::string_view start = R"(\"reference\":\"/layout/)";
+  for (std::size_t at = config.find(start); at != std::string::npos;
+       at = config.find(start, at + 1)) {
+    const std::size_t from = at + start.size() - std::string_view("/layout/").size();
+    const std::size_t end = config.find("\\\"", from);
+    if (end == std::string::npos || end - from <= kDigestSize) return;
+    config.replace(from, end - from, reference);
+  }
+}
+
+std::vector<std::string> kept_blobs_of(const oci::StoredImage& image) {
+  std::vector<std::string> kept = {image.manifest_digest.hex(), image.config_digest.hex()};
+  const auto metadata = label_of(image.config, kLifecycleLabel);
+  const std::string sbom = metadata ? (*metadata)["sbom"]["sha"].as_string() : "";
+  for (std::size_t i = 0; i < image.diff_ids.size() && i < image.manifest.layers.size(); ++i)
+    if (image.diff_ids[i].str() == sbom) kept.push_back(image.manifest.layers[i].digest.hex());
+  return kept;
+}
+
+Process process_of(const Json& json) {
+  Process p;
+  p.type = json["type"].as_string();
+  if (json["command"].is_string())
+    p.command = {json["command"].as_string()};
+  else
+    p.command = json["command"].as_strings();
+  p.args = json["args"].as_strings();
+  p.has_args = json["args"].is_array();
+  p.direct = json["direct"].as_bool();
+  p.buildpack_id = json["buildpackID"].as_string();
+  p.working_dir = json["working-dir"].as_string();
+  p.exec_env = json["exec-env"].as_strings();
+  return p;
+}
+
+}  // namespace
+
+std::string published_reference(const std::string& image, const std::string& digest) {
+  const auto reference = oci::ImageReference::parse(image);
+  if (!reference || !reference->is_registry()) return image + "@" + digest;
+  const std::string registry =
+      reference->registry == "docker.io" ? "index.docker.io" : reference->registry;
+  return registry + "/" + reference->repository + "@" + digest;
+}
+
+Result<ImportedImage> import_layout_image(Environment& environment, const std::string& folder,
+                                          const std::string& name,
+                                          const std::string& run_reference,
+                                          const PrepareContext& context) {
+  const auto reference = TRY(oci::ImageReference::parse("oci:" + folder + ":latest"));
+  const auto own_name = TRY(oci::ImageReference::parse(name));
+  oci::ImageStore& images = *TRY(environment.images());
+  // A worker reads them: they belong to the build user.
+  TRY(environment.run(
+      Json::object({{"op", "pull"}, {"image", reference.name()}, {"policy", "always"}}), {},
+      context.stop));
+  const oci::StoredImage exported = TRY(images.find(reference));
+
+  std::string config =
+      TRY(images.layout().read_document(exported.config_digest, oci::kMaxManifestBytes));
+  replace_reference(config, run_reference);
+  oci::ImageManifest manifest = exported.manifest;
+  manifest.media_type = oci::kOciManifest;
+  manifest.annotations.clear();
+  manifest.config = {std::string(oci::kOciConfig), oci::Digest::of(config), config.size()};
+  for (oci::Descriptor& layer : manifest.layers) {
+    layer.media_type = pure_layer_type(layer.media_type);
+    layer.annotations.clear();
+  }
+  const std::string document = manifest.to_json().dump();
+  const oci::Descriptor described{std::string(oci::kOciManifest), oci::Digest::of(document),
+                                  document.size()};
+  const UniqueFd lease = TRY(images.layout().lease());
+  TRY(images.layout().add_document(manifest.config, config));
+  TRY(images.layout().add_document(described, document));
+  TRY(images.tag(described.digest, own_name));
+  TRY(images.layout().change_index([&](std::vector<oci::Descriptor>& entries) -> Result<void> {
+    std::erase_if(entries, [&](const oci::Descriptor& entry) {
+      return entry.annotation(oci::kRefName) == reference.name();
+    });
+    return {};
+  }));
+  return ImportedImage{TRY(images.find(own_name)), kept_blobs_of(exported)};
+}
+
+Result<void> read_published(const oci::ImageConfig& config, Generation& into) {
+  const Json build = TRY(label_of(config, kBuildLabel));
+  const Json lifecycle = TRY(label_of(config, kLifecycleLabel));
+  into.processes.clear();
+  for (const Json& process : build["processes"].as_array())
+    into.processes.push_back(process_of(process));
+  into.default_process = build["buildpack-default-process-type"].as_string();
+  into.buildpacks.clear();
+  for (const Json& element : build["buildpacks"].as_array()) {
+    GenerationBuildpack buildpack{.id = element["id"].as_string(),
+                                  .version = element["version"].as_string(),
+                                  .homepage = element["homepage"].as_string()};
+    for (const Json& known : lifecycle["buildpacks"].as_array()) {
+      if (known["key"].as_string() != buildpack.id) continue;
+      for (const auto& [name, layer] : known["layers"].as_object())
+        buildpack.layers.push_back({.name = name,
+                                    .launch = layer["launch"].as_bool(),
+                                    .build = layer["build"].as_bool(),
+                                    .cache = layer["cache"].as_bool(),
+                                    .data = layer["data"]});
+      buildpack.store = known["store"]["metadata"];
+    }
+    into.buildpacks.push_back(std::move(buildpack));
+  }
+  into.launch_sbom = !lifecycle["sbom"]["sha"].as_string().empty();
+  if (const auto project = label_of(config, kProjectLabel); project)
+    into.project = (*project)["source"];
+  return {};
+}
+
+}  // namespace locald::builder::cnb

@@ -1,0 +1,39 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "builder/bundle_source.h"
+#include "builder/cnb/generation.h"
+#include "builder/environment.h"
+#include "oci/image_config.h"
+#include "oci/image_store.h"
+
+/// Images of apps as the real exporter writes them into a layout folder, on their way into our store.
+namespace locald::builder::cnb {
+
+struct ImportedImage {
+  oci::StoredImage image;  ///< as it stands in the store
+  /// Names of blobs that the layout folder must keep for the next build to compare with: the
+  /// documents and the SBOM layer.
+  std::vector<std::string> kept_blobs;
+};
+
+/// Takes the image of the layout `folder` into the image store under `name`: layers that are missing
+/// there are read and applied; the label io.buildpacks.lifecycle.metadata gets `run_reference`
+/// (NAME@DIGEST) for the path in a container that exporters write there; the manifest
+/// has OCI media types throughout, where exporters mix Docker's in.
+Result<ImportedImage> import_layout_image(Environment& environment, const std::string& folder,
+                                          const std::string& name,
+                                          const std::string& run_reference,
+                                          const PrepareContext& context);
+
+/// What the labels of an app's image say of buildpacks, layers and processes, into `into`.
+/// @return Errc::invalid_input where they are no such labels.
+Result<void> read_published(const oci::ImageConfig& config, Generation& into);
+
+/// "REPOSITORY@DIGEST" as a lifecycle that speaks to registries would write it for `image`: with
+/// index.docker.io for Docker Hub.
+std::string published_reference(const std::string& image, const std::string& digest);
+
+}  // namespace locald::builder::cnb

@@ -1,0 +1,107 @@
+#include "builder/cnb/runnable.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fs_at.h"
+#include "builder/image_source.h"
+#include "oci/layer_store.h"
+#include "oci/manifest.h"
+#include "runtime/processes.h"
+
+namespace locald::builder::cnb {
+namespace {
+
+/// Sets `name`, where it stands already, or at the end.
+void set_variable(std::vector<std::string>& env, const std::string& name,
+                  const std::string& value) {
+  for (std::string& pair : env)
+    if (pair.starts_with(name + "=")) {
+      pair = name + "=" + value;
+      return;
+    }
+  env.push_back(name + "=" + value);
+}
+
+std::string variable(const std::vector<std::string>& env, const std::string& name) {
+  for (const std::string& pair : env)
+    if (pair.starts_with(name + "=")) return pair.substr(name.size() + 1);
+  return {};
+}
+
+}  // namespace
+
+Result<Json> config_document(const oci::ImageStore& images, const oci::StoredImage& image) {
+  return oci::parse_image_json(
+      TRY(images.layout().read_document(image.config_digest, oci::kMaxManifestBytes)));
+}
+
+oci::ImageConfig app_config(const oci::ImageConfig& run, const Generation& generation) {
+  oci::ImageConfig config = run;
+  set_variable(config.env, "CNB_LAYERS_DIR", "/layers");
+  set_variable(config.env, "CNB_APP_DIR", "/workspace");
+  set_variable(config.env, "CNB_PLATFORM_API", generation.platform_api);
+  set_variable(config.env, "CNB_DEPRECATION_MODE", "quiet");
+  set_variable(config.env, "PATH",
+               "/cnb/process:/cnb/lifecycle:" + variable(run.env, "PATH"));
+  config.working_dir = "/workspace";
+  config.cmd.clear();
+  config.entrypoint = {generation.default_process.empty()
+                           ? "/cnb/lifecycle/launcher"
+                           : "/cnb/process/" + generation.default_process};
+  return config;
+}
+
+Result<Runnable> runnable(Environment& environment, const AppStore& store,
+                          const Generation& generation) {
+  const oci::ImageConfig base = TRY(oci::ImageConfig::parse(generation.base_config.dump()));
+  Runnable out;
+  const auto add = [&](const std::string& path) -> Result<void> {
+    if (!exists(store.dir() + "/" + path))
+      return Error(Errc::not_found, "a part of the built app is gone: " + path);
+    out.lowers.push_back(store.lower(path));
+    return {};
+  };
+  if (generation.strict()) {
+    out.config = base;
+  } else {
+    TRY(add("g/" + std::to_string(generation.root) + "/root"));
+    for (const GenerationBuildpack& buildpack : generation.buildpacks)
+      for (const GenerationLayer& layer : buildpack.layers)
+        if (layer.launch) TRY(add("t/" + layer.tree));
+    out.config = app_config(base, generation);
+  }
+  const std::vector<std::string> below = TRY(image_lowers(environment, base.diff_ids));
+  out.lowers.insert(out.lowers.end(), below.begin(), below.end());
+  out.facts_file = store.facts(generation.number);
+  out.stamp = "cnb:" + store.app() + ":" + std::to_string(generation.number);
+  return out;
+}
+
+Result<Generation> rebase_generation(Environment& environment, const AppStore& store,
+                                     const BuildInputs& inputs, const Generation& from,
+                                     const PrepareContext&) {
+  const oci::ImageConfig before = TRY(oci::ImageConfig::parse(from.base_config.dump()));
+  const oci::ImageConfig& now = inputs.run.config;
+  const auto label = [](const oci::ImageConfig& config, const char* name) {
+    const auto found = config.labels.find(name);
+    return found == config.labels.end() ? std::string() : found->second;
+  };
+  if (label(now, "io.buildpacks.rebasable") == "false" || before.platform != now.platform)
+    return Error(Errc::unsupported, "the run image may not be exchanged");
+  for (const char* name : {"io.buildpacks.base.id", "io.buildpacks.base.distro.name",
+                           "io.buildpacks.base.distro.version"})
+    if (label(before, name) != label(now, name))
+      return Error(Errc::unsupported, "the run image is of another kind");
+  Generation g = from;
+  g.number = store.next_number();
+  g.built_at = now_text();
+  g.boot_id = runtime::boot_id();
+  g.run_image = inputs.run_names.image;
+  g.run_image_digest = inputs.run.manifest_digest.str();
+  g.base_config = TRY(config_document(*TRY(environment.images()), inputs.run));
+  g.times = {};
+  return g;
+}
+
+}  // namespace locald::builder::cnb

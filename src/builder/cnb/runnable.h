@@ -1,0 +1,42 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "builder/cnb/app_store.h"
+#include "builder/cnb/build_inputs.h"
+#include "builder/cnb/generation.h"
+#include "builder/environment.h"
+#include "oci/image_config.h"
+#include "oci/image_store.h"
+
+namespace locald::builder::cnb {
+
+/// What a start needs of a generation: the folders beneath the container, and the image's
+/// configuration. Of launch layers alone: the launcher would apply whatever else it found.
+struct Runnable {
+  std::vector<std::string> lowers;  ///< topmost first; LayerStore::dir() is their base
+  oci::ImageConfig config;
+  std::string facts_file;
+  std::string stamp;  ///< names the generation, in all the world of this user
+};
+
+/// @return Errc::not_found where a part of it is gone: build it anew.
+Result<Runnable> runnable(Environment& environment, const AppStore& store,
+                          const Generation& generation);
+
+/// The configuration document of a stored image, as it was received.
+Result<Json> config_document(const oci::ImageStore& images, const oci::StoredImage& image);
+
+/// The configuration of an app's image upon the run image's.
+/// Spec: CNB platform.md#exporter; the order of variables is the real exporter's.
+oci::ImageConfig app_config(const oci::ImageConfig& run, const Generation& generation);
+
+/// The same app upon the run image of `inputs`: a new generation of the same folders.
+/// @return Errc::unsupported where the run image is of another platform or says that it must not be
+///         exchanged. Spec: CNB platform.md#rebaser.
+Result<Generation> rebase_generation(Environment& environment, const AppStore& store,
+                                     const BuildInputs& inputs, const Generation& from,
+                                     const PrepareContext& context);
+
+}  // namespace locald::builder::cnb

@@ -1,0 +1,64 @@
+#include "builder/cnb/unchanged.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/fs_at.h"
+#include "base/sys.h"
+
+namespace locald::builder::cnb {
+namespace {
+
+constexpr const char* kMarkFile = "build/mark";
+/// What slewing (NTP) moves in the longest build stays below it; a step does not.
+constexpr std::int64_t kClockSlack = 500'000'000;
+
+std::int64_t ns(const timespec& t) { return t.tv_sec * 1'000'000'000LL + t.tv_nsec; }
+
+std::int64_t clock_offset() {
+  timespec real{}, boot{};
+  ::clock_gettime(CLOCK_REALTIME, &real);
+  ::clock_gettime(CLOCK_BOOTTIME, &boot);
+  return ns(real) - ns(boot);
+}
+
+/// Errc::already_exists stands for "changed": it ends the walk.
+Result<void> look(int dir, const std::string& name, std::int64_t stamp_ns) {
+  struct stat st {};
+  if (::fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+    return Error::from_errno(errno, name);
+  if (ns(st.st_ctim) > stamp_ns) return Error(Errc::already_exists, name);
+  if (!S_ISDIR(st.st_mode)) return {};
+  const UniqueFd inner = TRY(sys::openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  return list_dir(inner.get(), [&](const std::string& below, unsigned char) {
+    return look(inner.get(), below, stamp_ns);
+  });
+}
+
+}  // namespace
+
+Result<ChangeMark> mark_now(const AppFolder& app) {
+  TRY(app.own_file(kMarkFile, ""));
+  const UniqueFd dir = TRY(app.dir(parent_of(kMarkFile)));
+  struct stat st {};
+  if (::fstatat(dir.get(), name_of(kMarkFile).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+    return Error::from_errno(errno, kMarkFile);
+  return ChangeMark{ns(st.st_ctim), clock_offset()};
+}
+
+Result<bool> unchanged_since(const ChangeMark& mark, const AppFolder& app,
+                             const std::string& path) {
+  if (std::llabs(clock_offset() - mark.clock_ns) > kClockSlack) return false;
+  const UniqueFd dir = TRY(app.dir(parent_of(path)));
+  auto walked = look(dir.get(), name_of(path), mark.stamp_ns);
+  if (walked) return true;
+  if (walked.error().code() == Errc::already_exists) return false;
+  return std::move(walked).error().with_context(path);
+}
+
+}  // namespace locald::builder::cnb

@@ -1,0 +1,100 @@
+#include "builder/cnb/worker_jobs.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <set>
+#include <utility>
+
+#include "base/fs_at.h"
+#include "builder/cnb/app_folder.h"
+#include "builder/cnb/commit_job.h"
+#include "builder/cnb/restore_job.h"
+#include "builder/cnb/source_index.h"
+#include "builder/cnb/staging.h"
+#include "builder/tree_copy.h"
+
+namespace locald::builder::cnb {
+namespace {
+
+using Progress = std::function<void(Json)>;
+
+/// Copies the source into the spare folder, or what has changed of it, and gives the folder to the
+/// build.
+Result<Json> stage(const Json& job, const AppFolder& app) {
+  const std::string top = app.path() + "/";
+  const std::string want_file = top + TRY(job.get_string("want"));
+  const std::string have_file = top + TRY(job.get_string("have"));
+  const std::string spare = TRY(job.get_string("spare"));
+  const std::string workspace = TRY(job.get_string_or("workspace", ""));
+  auto want = SourceIndex::load(want_file);
+  if (!want) return Error(Errc::corrupt, want_file + " cannot be read");
+  const auto have = SourceIndex::load(have_file);
+  // Until the copy is whole again, nothing says that it is one.
+  if (::unlink(have_file.c_str()) != 0 && errno != ENOENT)
+    return Error::from_errno(errno, "remove " + have_file);
+  if (!have) {
+    TRY(app.remove(spare));
+    TRY(app.own_dir(spare));
+  }
+  Staged staged = TRY(stage_source(TRY(job.get_string("source")), *want, have ? &*have : nullptr,
+                                   top + spare, app.uid(), app.gid()));
+  const bool moves = !workspace.empty() && staged.changed.empty();
+  if (moves) {
+    TRY(app.remove(workspace));
+    TRY(app.move(spare, workspace));
+  } else {
+    const std::set<std::string> changed(staged.changed.begin(), staged.changed.end());
+    std::erase_if(want->entries, [&](const SourceEntry& entry) {
+      return changed.contains(entry.path);
+    });
+    TRY(want->save(have_file));
+  }
+  return Json::object(
+      {{"changed", staged.changed}, {"copied", staged.copied}, {"bytes", staged.bytes}});
+}
+
+Result<Json> begin(const Json& job, const Progress&) {
+  const AppFolder app = TRY(AppFolder::open(job));
+  for (const std::string& path : job["folders"].as_strings())
+    TRY(app.own_dir(path, name_of(path) == "tmp" ? 01777 : 0755));
+  for (const Json& file : job["files"].as_array())
+    TRY(app.own_file(TRY(file.get_string("path")), file["text"].as_string()));
+  for (const auto& [folder, names] : job["sparse"].as_object())
+    TRY(app.thin_out(folder, names.as_strings()));
+  return stage(job, app);
+}
+
+/// Copies for the next build: of the source, and of cached layers. What cannot be copied is not; the
+/// build will do it.
+Result<Json> spare(const Json& job, const Progress&) {
+  const AppFolder app = TRY(AppFolder::open(job));
+  TRY(app.root_dir("spare/t"));
+  const std::vector<std::string> trees = job["trees"].as_strings();
+  TRY(app.thin_out("spare/t", trees));
+  const UniqueFd from = TRY(app.dir("t")), to = TRY(app.dir("spare/t"));
+  for (const std::string& tree : trees) {
+    if (app.has("spare/t/" + tree) || !app.has("t/" + tree)) continue;
+    const std::string part = "." + tree;
+    TRY(app.remove("spare/t/" + part));
+    TRY(copy_tree(from.get(), tree, to.get(), part));
+    TRY(app.move("spare/t/" + part, "spare/t/" + tree));
+  }
+  return stage(job, app);
+}
+
+}  // namespace
+
+runtime::WorkerHandler find_worker_job(const std::string& op) {
+  static const std::pair<const char*, Result<Json> (*)(const Json&, const Progress&)> table[] = {
+      {"cnb_begin", begin},
+      {"cnb_restore", restore_job},
+      {"cnb_commit", commit_job},
+      {"cnb_spare", spare}};
+  for (const auto& [name, handler] : table)
+    if (op == name) return handler;
+  return {};
+}
+
+}  // namespace locald::builder::cnb

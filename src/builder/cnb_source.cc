@@ -1,0 +1,75 @@
+#include "builder/cnb_source.h"
+
+#include <utility>
+
+#include "base/strings.h"
+#include "builder/assembly.h"
+#include "builder/cnb/app_builder.h"
+#include "builder/cnb/app_store.h"
+#include "builder/cnb/runnable.h"
+
+namespace locald::builder {
+namespace {
+
+/// The command of a process type. Spec: CNB platform.md#launcher.
+Result<std::string> entrypoint_of(const cnb::Generation& generation, const std::string& asked_for) {
+  const std::string& type = asked_for.empty() ? generation.default_process : asked_for;
+  if (!type.empty() && generation.find_process(type) != nullptr) return "/cnb/process/" + type;
+  std::vector<std::string> types;
+  for (const cnb::Process& process : generation.processes) types.push_back(process.type);
+  Error error(Errc::not_found, asked_for.empty()
+                                   ? "the app has no default process type"
+                                   : "the app has no process type \"" + asked_for + "\"");
+  if (types.empty())
+    return std::move(error).with_hint(
+        "its buildpacks made none; a Procfile names some, where the builder has a buildpack for it");
+  return std::move(error).with_hint("set `process` to one of: " + join(types, ", "));
+}
+
+}  // namespace
+
+CnbSource::CnbSource(Environment& environment, Settings settings, ContainerOptions options,
+                     std::string container_key)
+    : environment_(environment),
+      settings_(std::move(settings)),
+      options_(std::move(options)),
+      container_key_(std::move(container_key)) {}
+
+Result<runtime::ContainerBundle> CnbSource::prepare(const std::string& destination,
+                                                    const PrepareContext& context) {
+  std::vector<std::string> notices;
+  cnb::Generation generation;
+  if (settings_.build) {
+    cnb::BuildResult built = TRY(cnb::ensure_built(environment_, settings_.app, context));
+    generation = std::move(built.generation);
+    notices = std::move(built.notices);
+  } else {
+    generation = TRY(cnb::last_generation(environment_, settings_.app));
+  }
+  const cnb::AppStore store(environment_.paths(), settings_.app.key());
+  const cnb::Runnable app = TRY(cnb::runnable(environment_, store, generation));
+  ContainerOptions options = options_;
+  if (!options.entrypoint)
+    options.entrypoint =
+        std::vector{TRY(entrypoint_of(generation, settings_.process).context(settings_.app.path))};
+  for (const std::string& folder : settings_.app.live)
+    options.mounts.push_back({.kind = VolumeMount::Kind::bind,
+                              .source = settings_.app.path + "/" + folder,
+                              .target = "/workspace/" + folder,
+                              .read_only = true});
+  runtime::ContainerBundle bundle = TRY(assemble({.environment = environment_,
+                                                  .options = options,
+                                                  .container_key = container_key_,
+                                                  .stamp = app.stamp,
+                                                  .lowers = app.lowers,
+                                                  .lower_base = TRY(environment_.layers())->dir(),
+                                                  .image = app.config,
+                                                  .facts_file = app.facts_file},
+                                                 destination, context)
+                                            .context(settings_.app.path));
+  bundle.notices.insert(bundle.notices.begin(), notices.begin(), notices.end());
+  fingerprint_ = app.stamp;
+  return bundle;
+}
+
+}  // namespace locald::builder
