@@ -61,6 +61,7 @@ class Toml {
   struct ParseOptions {
     std::size_t max_bytes = 1u << 20;  ///< refused before parsing: the parser is not linear
     int max_depth = 64;                ///< tables and arrays within each other
+    TextProblem* problem = nullptr;    ///< gets an error in parts, for who collects them
   };
   /// Parses a whole document; the value is a table.
   /// @param file  What messages call the text; it is not opened.
@@ -102,6 +103,8 @@ class Toml {
   /// Where the value stands; of a table its header, or its key where it has none. The
   /// document itself and values of our own making stand nowhere.
   SourcePos at() const noexcept { return at_; }
+  /// Where its key stands; what is no member stands nowhere.
+  SourcePos key_at() const noexcept { return key_at_; }
   /// The file given to parse(); "" for values of our own making.
   const std::string& file() const noexcept;
   /// Errc::invalid_input with the place in front: "FILE:LINE:COLUMN: MESSAGE".
@@ -168,7 +171,7 @@ class Toml {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, DateTime, Array, Table>
       value_;
   std::shared_ptr<const std::string> file_;
-  SourcePos at_;
+  SourcePos at_, key_at_;
 };
 
 }  // namespace locald

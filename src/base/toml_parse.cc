@@ -128,8 +128,10 @@ std::optional<TextProblem> toml_obstacle(std::string_view text, int max_depth) {
 /// From toml++'s tree to ours.
 class TomlReader {
  public:
-  TomlReader(const std::string& file, int max_depth)
-      : file_(std::make_shared<const std::string>(file)), max_depth_(max_depth) {}
+  TomlReader(const std::string& file, const Toml::ParseOptions& options)
+      : file_(std::make_shared<const std::string>(file)),
+        max_depth_(options.max_depth),
+        problem_(options.problem) {}
 
   Result<Toml> read(const toml::node& node, SourcePos at, int depth) {
     Toml out = nothing(at);
@@ -160,7 +162,11 @@ class TomlReader {
     return out;
   }
 
-  Error error(SourcePos at, std::string_view message) const { return nothing(at).error(message); }
+  Error error(SourcePos at, std::string message) const {
+    Error out = nothing(at).error(message);
+    if (problem_ != nullptr) *problem_ = {*file_, at, std::move(message), {}};
+    return out;
+  }
   Error too_deep(SourcePos at) const {
     return error(at, "tables and arrays nest more than " + std::to_string(max_depth_) + " deep");
   }
@@ -186,19 +192,21 @@ class TomlReader {
     for (const auto& [key_at, member] : order) {
       const auto& [key, node] = member;
       const SourcePos at = pos_of(node->source());
-      members.emplace_back(std::string(key->str()),
-                           TRY(read(*node, at.line != 0 ? at : key_at, depth + 1)));
+      Toml value = TRY(read(*node, at.line != 0 ? at : key_at, depth + 1));
+      value.key_at_ = key_at;
+      members.emplace_back(std::string(key->str()), std::move(value));
     }
     return members;
   }
 
   std::shared_ptr<const std::string> file_;
   int max_depth_;
+  TextProblem* problem_;
 };
 
 Result<Toml> Toml::parse(std::string_view text, const std::string& file,
                          const ParseOptions& options) {
-  TomlReader reader(file, options.max_depth);
+  TomlReader reader(file, options);
   if (text.size() > options.max_bytes)
     return reader.error({}, "TOML of more than " + human_bytes(options.max_bytes));
   if (const auto obstacle = toml_obstacle(text, options.max_depth))

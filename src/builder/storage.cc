@@ -56,11 +56,17 @@ std::vector<std::string> container_stamps(const Paths& paths) {
   const auto dir = sys::open(paths.containers(), O_RDONLY | O_DIRECTORY);
   if (!dir) return stamps;
   (void)list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
-    const auto stamp = read_file(paths.container(key) + "/" + std::string(kImageStamp), 4096);
-    if (stamp && !stamp->empty() && !key.starts_with('.')) stamps.push_back(*stamp);
+    if (key.starts_with('.')) return {};
+    if (std::string stamp = container_stamp(paths, key); !stamp.empty())
+      stamps.push_back(std::move(stamp));
     return {};
   });
   return stamps;
+}
+
+std::string container_stamp(const Paths& paths, const std::string& container_key) {
+  return read_file(paths.container(container_key) + "/" + std::string(kImageStamp), 4096)
+      .value_or("");
 }
 
 Result<void> discard_container(Environment& environment, const std::string& container_key) {

@@ -15,6 +15,9 @@ namespace locald::builder {
 /// What is beneath each container that has a writable folder, running or kept (Assembly::stamp).
 std::vector<std::string> container_stamps(const Paths& paths);
 
+/// What is beneath the container `container_key`; "" where it has no writable folder.
+std::string container_stamp(const Paths& paths, const std::string& container_key);
+
 /// A container's writable folder; one that is not there is fine.
 Result<void> remove_container(Environment& environment, const std::string& container_key,
                               const std::stop_token& stop);

@@ -40,7 +40,13 @@ Api::Api(World world) : world_(std::move(world)) {
       {"container/run", to(world_.containers, &Containers::run)},
       {"container/ls", to(world_.containers, &Containers::list)},
       {"container/rm", to(world_.containers, &Containers::remove)},
-      {"build", to(world_.builds, &Builds::build)},
+      {"build",
+       [&b = world_.builds, &p = world_.projects](const Json& body, const ReplyPtr& reply) {
+         b.build(p, body, reply);
+       }},
+      {"cache/ls", to(world_.builds, &Builds::list_caches)},
+      {"cache/rm", to(world_.builds, &Builds::remove_caches)},
+      {"cache/prune", to(world_.builds, &Builds::prune_caches)},
       {"image/pull", to(world_.images, &Images::pull)},
       {"image/ls", to(world_.images, &Images::list)},
       {"image/rm", to(world_.images, &Images::remove)},
@@ -61,7 +67,9 @@ void Api::handle(const Request& request, const ReplyPtr& reply) {
   it->second(request.body, reply);
 }
 
-std::size_t Api::jobs() const { return world_.jobs.unfinished() + world_.launcher.unfinished(); }
+std::size_t Api::jobs() const {
+  return world_.jobs.unfinished() + world_.launcher.unfinished() + world_.builds.unfinished();
+}
 
 void Api::version(const Json&, const ReplyPtr& reply) {
   reply->result(Json::object(

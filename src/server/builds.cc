@@ -1,20 +1,23 @@
 #include "server/builds.h"
 
+#include <algorithm>
+#include <map>
 #include <utility>
+#include <vector>
 
+#include "builder/cnb/app_builder.h"
 #include "builder/cnb/app_store.h"
 #include "builder/cnb/housekeeping.h"
+#include "server/projects.h"
 
 namespace locald::server {
 namespace {
 
 using builder::cnb::AppSpec;
 
-/// What a build came to.
-struct Outcome {
-  Result<builder::cnb::BuildResult> result;
-  builder::cnb::BuildFailure failure;
-};
+Json progress_json(const builder::PrepareProgress& p) {
+  return Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}});
+}
 
 Json processes_json(const builder::cnb::Generation& generation) {
   Json out = Json::array();
@@ -52,35 +55,155 @@ Json outcome_json(const AppSpec& app, const builder::cnb::BuildResult& built) {
                        {"notices", built.notices}});
 }
 
+/// An app, and the services that it was asked for by; none for a folder.
+struct Wanted {
+  AppSpec app;
+  std::vector<std::string> services;
+};
+
+Result<std::vector<Wanted>> wanted_apps(Projects& projects, const Json& body) {
+  std::vector<Wanted> out;
+  if (body.contains("app")) {
+    out.push_back({TRY(AppSpec::from_json(body["app"])), {}});
+  } else {
+    for (auto& [service, app] : TRY(projects.apps(body))) {
+      const auto same = std::find_if(out.begin(), out.end(),
+                                     [&, &app = app](const Wanted& w) { return w.app == app; });
+      if (same == out.end())
+        out.push_back({std::move(app), {service}});
+      else
+        same->services.push_back(service);
+    }
+  }
+  for (Wanted& wanted : out) {
+    if (body["strict"].as_bool()) wanted.app.strict = true;
+    if (!body["pull"].as_string().empty()) wanted.app.pull = body["pull"].as_string();
+  }
+  return out;
+}
+
+/// What all builds of one request came to.
+struct Outcomes {
+  Json apps = Json::array();
+  Result<void> result;
+  Json failure;  ///< BuildFailure::details
+};
+
+Json cache_json(const builder::cnb::CacheEntry& c) {
+  const AppSpec spec = c.record ? c.record->spec : AppSpec();
+  return Json::object({{"app", c.app},
+                       {"project", spec.project.empty() ? Json() : Json(spec.project)},
+                       {"path", spec.path.empty() ? Json() : Json(spec.path)},
+                       {"builder", spec.builder.empty() ? Json() : Json(spec.builder)},
+                       {"bytes", c.bytes},
+                       {"generations", c.generations},
+                       {"last_used", c.record ? Json(c.record->last_used) : Json()},
+                       {"in_use", c.in_use}});
+}
+
+void answer(const ReplyPtr& reply, Result<Json> result) {
+  if (result)
+    reply->result(std::move(*result));
+  else
+    reply->error(result.error());
+}
+
 }  // namespace
 
-void Builds::build(const Json& body, const ReplyPtr& reply) {
-  const auto parsed = AppSpec::from_json(body["app"]);
-  if (!parsed) return reply->error(parsed.error());
-  auto job = world_.jobs.run<std::shared_ptr<Outcome>>(
-      "build " + parsed->path,
-      [this, reply, app = *parsed, again = body["again"].as_bool()](const std::stop_token& stop) {
+JobPool::Job Builds::ensure(const AppSpec& app, std::function<void(const Json&)> progress,
+                            std::function<void(Result<Json> content)> done) {
+  return jobs_.run<Result<Json>>(
+      "build " + app.path,
+      [this, app, progress = std::move(progress)](const std::stop_token& stop) -> Result<Json> {
         builder::PrepareContext context;
         context.stop = stop;
-        context.progress = [this, reply](const builder::PrepareProgress& p) {
-          world_.loop.post(
-              [reply, event = Json::object({{"event", "progress"},
-                                            {"phase", p.phase},
-                                            {"item", p.item},
-                                            {"done", p.done},
-                                            {"total", p.total}})] { reply->event(event); });
+        context.progress = [this, &progress](const builder::PrepareProgress& p) {
+          world_.loop.post([progress, event = progress_json(p)] { progress(event); });
         };
-        builder::cnb::BuildFailure failure;
-        auto result =
-            builder::cnb::ensure_built(world_.environment, app, context, again, &failure);
-        return std::make_shared<Outcome>(Outcome{std::move(result), std::move(failure)});
+        const auto built = TRY(builder::cnb::ensure_built(world_.environment, app, context));
+        return Json::object({{"app", app.key()},
+                             {"generation", built.generation.number},
+                             {"built_at", built.generation.built_at}});
       },
-      [reply, app = *parsed](const std::shared_ptr<Outcome>& outcome) {
-        if (outcome->result) return reply->result(outcome_json(app, *outcome->result));
-        if (outcome->failure.details.is_null()) return reply->error(outcome->result.error());
-        reply->error(outcome->result.error(), {{"build", outcome->failure.details}});
+      std::move(done));
+}
+
+void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) {
+  auto wanted = wanted_apps(projects, body);
+  if (!wanted) return reply->error(wanted.error());
+  auto job = jobs_.run<std::shared_ptr<Outcomes>>(
+      "build",
+      [this, reply, wanted = std::move(*wanted),
+       again = body["again"].as_bool()](const std::stop_token& stop) {
+        auto outcomes = std::make_shared<Outcomes>();
+        for (const Wanted& w : wanted) {
+          builder::PrepareContext context;
+          context.stop = stop;
+          const std::string service = w.services.empty() ? std::string() : w.services.front();
+          context.progress = [this, reply, service](const builder::PrepareProgress& p) {
+            Json event = Json::object({{"event", "progress"}, {"service", service}});
+            for (const auto& [key, value] : progress_json(p).as_object()) event.set(key, value);
+            world_.loop.post([reply, event = std::move(event)] { reply->event(event); });
+          };
+          builder::cnb::BuildFailure failure;
+          const auto built =
+              builder::cnb::ensure_built(world_.environment, w.app, context, again, &failure);
+          if (!built) {
+            outcomes->result = built.error();
+            outcomes->failure = std::move(failure.details);
+            break;
+          }
+          Json app = outcome_json(w.app, *built);
+          app.set("services", w.services);
+          outcomes->apps.push(std::move(app));
+        }
+        return outcomes;
+      },
+      [reply](const std::shared_ptr<Outcomes>& outcomes) {
+        if (outcomes->result) return reply->result(Json::object({{"apps", outcomes->apps}}));
+        if (outcomes->failure.is_null()) return reply->error(outcomes->result.error());
+        reply->error(outcomes->result.error(), {{"build", outcomes->failure}});
       });
   reply->on_hangup([job]() mutable { job.cancel(); });
+}
+
+void Builds::list_caches(const Json&, const ReplyPtr& reply) {
+  jobs_.run<Result<Json>>(
+      "list caches",
+      [&environment = world_.environment](const std::stop_token& stop) -> Result<Json> {
+        Json list = Json::array();
+        for (const auto& cache : TRY(builder::cnb::list_caches(environment, stop)))
+          list.push(cache_json(cache));
+        return Json::object({{"caches", std::move(list)}});
+      },
+      [reply](Result<Json> result) { answer(reply, std::move(result)); });
+}
+
+void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
+  auto apps = body.get_strings("apps");
+  if (!apps) return reply->error(apps.error());
+  jobs_.run<Result<Json>>(
+      "remove caches",
+      [&environment = world_.environment,
+       apps = std::move(*apps)](const std::stop_token& stop) -> Result<Json> {
+        for (const std::string& app : apps)
+          TRY(builder::cnb::remove_cache(environment, app, stop));
+        return Json::object({{"removed", apps}});
+      },
+      [reply](Result<Json> result) { answer(reply, std::move(result)); });
+}
+
+void Builds::prune_caches(const Json& body, const ReplyPtr& reply) {
+  const std::chrono::milliseconds unused(body["unused_ms"].as_int());
+  jobs_.run<Result<Json>>(
+      "prune caches",
+      [&environment = world_.environment, unused](const std::stop_token& stop) -> Result<Json> {
+        Json removed = Json::array();
+        for (const auto& cache : TRY(builder::cnb::prune_caches(environment, unused, stop)))
+          removed.push(cache_json(cache));
+        return Json::object({{"removed", std::move(removed)}});
+      },
+      [reply](Result<Json> result) { answer(reply, std::move(result)); });
 }
 
 }  // namespace locald::server

@@ -6,30 +6,39 @@
 #include "base/event_loop.h"
 #include "base/job_pool.h"
 #include "builder/cnb/app.h"
-#include "builder/cnb/app_builder.h"
 #include "builder/environment.h"
 #include "server/reply.h"
 
 namespace locald::server {
 
-/// Requests about apps that are built with buildpacks: builds, and what they keep. Each
-/// is a job. Loop thread only.
+class Projects;
+
+/// Builds of apps with buildpacks, and what they keep: on their own, for requests and for services
+/// that run. Loop thread only.
 class Builds {
  public:
   struct World {
     EventLoop& loop;
     builder::Environment& environment;
-    JobPool& jobs;
   };
-  explicit Builds(World world) : world_(world) {}
+  explicit Builds(World world) : world_(world), jobs_(world.loop, kAtOnce) {}
 
-  /// ipc/api.h: `build`.
-  void build(const Json& body, const ReplyPtr& reply);
-  void caches(const Json& body, const ReplyPtr& reply);
+  /// For services that run (BuildApp of app_builds.h).
+  JobPool::Job ensure(const builder::cnb::AppSpec& app, std::function<void(const Json&)> progress,
+                      std::function<void(Result<Json> content)> done);
+
+  // ipc/api.h: `build`, `cache/ls`, `cache/rm`, `cache/prune`.
+  void build(Projects& projects, const Json& body, const ReplyPtr& reply);
+  void list_caches(const Json& body, const ReplyPtr& reply);
   void remove_caches(const Json& body, const ReplyPtr& reply);
+  void prune_caches(const Json& body, const ReplyPtr& reply);
+
+  std::size_t unfinished() const { return jobs_.unfinished(); }
 
  private:
+  static constexpr std::size_t kAtOnce = 4;
   World world_;
+  JobPool jobs_;
 };
 
 }  // namespace locald::server

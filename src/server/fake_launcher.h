@@ -86,6 +86,12 @@ class FakeLauncher final : public Launcher {
     return {};
   }
 
+  std::map<std::string, Json> contents;  ///< service -> what content() says
+  Json content(const LaunchRequest& request) const override {
+    const auto found = contents.find(request.config->name);
+    return found == contents.end() ? Json() : found->second;
+  }
+
   void clean(const std::string& instance, const std::string&,
              std::function<void(Result<void>)> done) override {
     for (const auto& p : processes)

@@ -42,6 +42,10 @@ class Launcher {
   /// Starts it; on error nothing is left.
   virtual JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) = 0;
 
+  /// What a running service was made of, for its status: of an app, which of its builds
+  /// ({app, generation, built_at}); null for other kinds. Microseconds.
+  virtual Json content(const LaunchRequest& request) const = 0;
+
   /// Removes what an ended instance leaves (ProcessRuntime::clean).
   virtual void clean(const std::string& instance, const std::string& nonce,
                      std::function<void(Result<void>)> done) = 0;

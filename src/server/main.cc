@@ -92,3 +92,240 @@ class Server {
 
     user_namespace_ = std::make_unique<runtime::UserNamespace>(shim);
     const auto userns = [ns = user_namespace_.get()] { return ns->fd(); };
+    runtime_ = std::make_unique<runtime::ProcessRuntime>(
+        runtime::ProcessRuntime::Options{paths_, shim, find_runtime(config.runtime), userns});
+    environment_ = std::make_unique<builder::Environment>(builder::Environment::Options{
+        .paths = paths_,
+        .server_binary = TRY(find_own_program("locald-server")),
+        .init_program = shim,
+        .user_namespace = user_namespace_.get(),
+        .runtime = runtime_.get(),
+        .background = [this](std::string name, std::function<void(const std::stop_token&)> work) {
+          jobs_.run<int>(
+              std::move(name),
+              [work = std::move(work)](const std::stop_token& stop) { return work(stop), 0; },
+              [](int) {});
+        }});
+    launcher_ = std::make_unique<RuntimeLauncher>(
+        RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_, *user_namespace_});
+    std::string notice;
+    auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
+    if (!notice.empty()) log(std::exchange(notice, {}));
+    builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
+    projects_ = std::make_unique<Projects>(
+        Projects::World{loop_, *launcher_, paths_, jobs_,
+                        [this](const builder::cnb::AppSpec& app,
+                               std::function<void(const Json&)> progress,
+                               std::function<void(Result<Json>)> done) {
+                          return builds_->ensure(app, std::move(progress), std::move(done));
+                        },
+                        [this](const std::string& project, const std::vector<std::string>& services,
+                               bool volumes, const std::stop_token& stop) {
+                          return remove_data(*environment_, project, services, volumes, stop);
+                        },
+                        [this](const std::string& project, std::function<void()> done) {
+                          sessions_->end(project, std::move(done));
+                        }},
+        std::move(registry));
+    sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
+    containers_ = std::make_unique<Containers>(
+        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_,
+                              [this] { return launcher_->id_map_notice(); }},
+                             notice)));
+    if (!notice.empty()) log(notice);
+    images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
+    api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_,
+                                            *containers_, *images_, *builds_, *launcher_, *user_namespace_,
+                                            config.runtime, [this] { end(); }});
+    TRY(watch_signals());
+    TRY(adopt());
+
+    const UniqueFd run_dir = TRY(sys::open(paths_.run(), O_RDONLY | O_DIRECTORY));
+    http_ = std::make_unique<HttpServer>(
+        loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
+        std::string(ipc::kBuild),
+        [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
+    if (ready_) (void)!::write(ready_.get(), "1", 1);
+    ready_.reset();
+    loop_.run();
+    log("locald-server ends; services go on");
+    return 0;
+  }
+
+ private:
+  /// Signals are blocked in every thread and read here. Children get a fresh mask (base/spawn.h).
+  Result<void> watch_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, s);
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+    signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_) return Error::from_errno(errno, "signalfd");
+    signal_watch_ = loop_.watch_readable(signals_.get(), [this] {
+      signalfd_siginfo info{};
+      bool stop = false, child = false;
+      while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+        stop = stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+        child = child || info.ssi_signo == SIGCHLD;
+      }
+      // Not at once: where many end, or start through a process in between, one look does for all
+      // of them.
+      if (child && !reaping_) {
+        reaping_ = true;
+        reap_timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
+          reaping_ = false;
+          runtime::reap_orphans();
+        });
+      }
+      if (stop) end();
+    });
+    return {};
+  }
+
+  /// Takes over what earlier servers left, before the first request is answered.
+  Result<void> adopt() {
+    for (const std::string& problem : projects_->restore()) log(problem);
+    std::vector<runtime::ProcessRuntime::Found> found = TRY(runtime_->find_instances());
+    std::size_t live = 0;
+    std::map<std::string, std::set<std::string>> adopted;
+    // The newest life of a service first: an older one can only be a remainder.
+    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+      const auto life = [](const auto& f) {
+        const auto meta = Json::parse(f.meta);
+        return meta ? (*meta)["life"].as_int() : 0;
+      };
+      return life(a) > life(b);
+    });
+    for (auto& f : found) {
+      const auto parsed = Json::parse(f.meta);
+      const Json meta = parsed ? *parsed : Json();
+      if (f.live != nullptr) {
+        ++live;
+        (void)user_namespace_->adopt(f.live->shim_pid());
+      }
+      const std::string& project_name = meta["project"].as_string();
+      const std::string& service = meta["service"].as_string();
+      if (meta["container"].as_bool()) {
+        containers_->adopt(meta, f.id, f.nonce, std::move(f.live), f.exit);
+        continue;
+      }
+      if (meta["exec"].as_bool()) {
+        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
+        continue;
+      }
+      Project* project = projects_->find(project_name);
+      const Supervisor::Unit* unit =
+          project != nullptr ? project->supervisor().find(service) : nullptr;
+      if (unit == nullptr || adopted[project_name].contains(service)) {
+        log(fmt::format("instance {} of {}/{} belongs to nothing that is up: removed", f.id,
+                        project_name, service));
+        if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
+        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
+        continue;
+      }
+      adopted[project_name].insert(service);
+      const auto number = static_cast<std::uint64_t>(meta["life"].as_int());
+      const int restarts = static_cast<int>(meta["restarts"].as_int());
+      if (f.live != nullptr) {
+        launcher_->remember(f.live->shim_pid(), f.id, project_name + "/" + service);
+        project->supervisor().adopt(service, std::move(f.live), unit->config, number, restarts);
+      } else {
+        project->supervisor().adopt_ended(service, f.id, f.nonce, f.exit, number, restarts);
+      }
+    }
+    projects_->settle(adopted);
+    containers_->settle();
+    if (!found.empty()) log(fmt::format("adopted {} running of {} instances", live, found.size()));
+    return {};
+  }
+
+  void end() {
+    if (std::exchange(ending_, true)) return;
+    if (http_ == nullptr) return loop_.stop();
+    // The socket goes first: who comes now starts another server, which waits for our lock.
+    http_->close([this] { loop_.stop(); });
+  }
+
+  static Result<void> remove_data(builder::Environment& environment, const std::string& project,
+                                  const std::vector<std::string>& services, bool volumes,
+                                  const std::stop_token& stop);
+
+  Paths paths_;
+  UniqueFd ready_;
+  EventLoop loop_;
+  UniqueFd lock_, signals_;
+  std::unique_ptr<runtime::UserNamespace> user_namespace_;
+  std::unique_ptr<builder::Environment> environment_;
+  std::unique_ptr<runtime::ProcessRuntime> runtime_;
+  JobPool jobs_;
+  std::unique_ptr<RuntimeLauncher> launcher_;
+  std::unique_ptr<Projects> projects_;
+  std::unique_ptr<Sessions> sessions_;
+  std::unique_ptr<Containers> containers_;
+  std::unique_ptr<Images> images_;
+  std::unique_ptr<Builds> builds_;
+  std::unique_ptr<Api> api_;
+  std::unique_ptr<HttpServer> http_;
+  EventLoop::Handle signal_watch_, reap_timer_;
+  bool reaping_ = false;
+  bool ending_ = false;
+};
+
+/// Writable layers of the project's containers (all generations of a service's configuration), and
+/// its volumes.
+Result<void> Server::remove_data(builder::Environment& environment, const std::string& project,
+                                 const std::vector<std::string>& services, bool volumes,
+                                 const std::stop_token& stop) {
+  std::vector<std::string> keys;
+  auto dir = sys::open(environment.paths().containers(), O_RDONLY | O_DIRECTORY);
+  if (dir)
+    TRY(list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
+      // Names hold no dots (container_key).
+      if (key.starts_with(project + ".")) keys.push_back(key);
+      return {};
+    }));
+  for (const std::string& key : keys) TRY(builder::discard_container(environment, key));
+  TRY(builder::sweep_discarded(environment, stop));  // one worker for all
+  (void)services;
+  if (volumes) TRY(builder::remove_volumes(environment, project, stop));
+  return {};
+}
+
+int run_server(UniqueFd ready) {
+  if (ready) ::fcntl(ready.get(), F_SETFD, FD_CLOEXEC);
+  // Few arenas: many short-lived threads must not each keep memory of their own.
+  ::mallopt(M_ARENA_MAX, 2);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::umask(077);
+  if (::chdir("/") != 0) return 1;
+  auto paths = Paths::from_process();
+  if (!paths) {
+    fmt::print(stderr, "locald-server: {}\n", paths.error().text());
+    return 1;
+  }
+  Server server(std::move(*paths), std::move(ready));
+  auto code = server.run();
+  if (!code) {
+    log("cannot go on: " + code.error().text());
+    return 1;
+  }
+  // Jobs under way are cancelled by the destructors; threads that wait for a child end with it.
+  return *code;
+}
+
+}  // namespace
+}  // namespace locald::server
+
+int main(int argc, char** argv) {
+  const std::string_view verb = argc > 1 ? argv[1] : "";
+  if (verb == "worker") return locald::server::worker_main(argc, argv);
+  if (verb == "run" && argc == 2) return locald::server::run_server({});
+  if (verb == "run" && argc == 4 && std::string_view(argv[2]) == "--ready-fd")
+    return locald::server::run_server(locald::UniqueFd(::atoi(argv[3])));
+  if (verb == "--version") {
+    fmt::print("locald-server {} ({})\n", locald::ipc::kVersion, locald::ipc::kBuild);
+    return 0;
+  }
+  fmt::print(stderr, "usage: locald-server run\nPeople use: locald server run\n");
+  return 2;
+}

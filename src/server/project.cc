@@ -60,13 +60,24 @@ std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until 
   return std::nullopt;
 }
 
+/// What a service of kind cnb runs; null for the others.
+Json app_json(const ServiceConfig& config, const Json& content) {
+  if (!config.app) return {};
+  return Json::object({{"name", config.app->key()},
+                       {"path", config.app->path},
+                       {"process", config.process.empty() ? Json() : Json(config.process)},
+                       {"generation", content["generation"]},
+                       {"built_at", content["built_at"]},
+                       {"live", config.app->live}});
+}
+
 }  // namespace
 
 Json status_json(const std::string& name, const Supervisor::Unit& unit,
                  const std::string& probe_failure) {
   const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
   const ServiceState& s = unit.state;
-  const bool web = config.port != 0 && (config.kind == ServiceKind::exec ||
+  const bool web = config.port != 0 && (config.kind != ServiceKind::container ||
                                         config.health.kind == HealthSpec::Kind::http);
   Json reason = s.reason.empty() ? Json() : Json(s.reason);
   if (s.phase == Phase::running && unit.health == Health::starting)
@@ -93,7 +104,8 @@ Json status_json(const std::string& name, const Supervisor::Unit& unit,
                        {"restarts", s.history.restarts},
                        {"started_at", unit.pid == 0 ? Json() : Json(iso_time(unit.started_at))},
                        {"reason", reason},
-                       {"network", "host"}});
+                       {"network", "host"},
+                       {"app", app_json(config, unit.content)}});
 }
 
 Json status_json_stopped(const ServiceSpec& spec) {
@@ -115,14 +127,16 @@ Project::Project(World world, std::string name, std::string dir, std::string fil
           world_.loop, world_.launcher, name_, dir_,
           {[this](const std::string& service) { changed(service); },
            [this](const std::string& service, const Json& progress) {
-             Json event = Json::object({{"event", "progress"}, {"service", service}});
-             for (const auto& [key, value] : progress.as_object()) event.set(key, value);
-             send(event, service);
+             send_progress(service, progress);
            },
            [this](const std::string& service, const std::string& text) { notice(service, text); },
            [this](const std::string& service) {
              if (on_running) on_running(service);
-           }}) {}
+           }}),
+      builds_({world_.build, [this](const std::string& service) { changed(service); },
+               [this](const std::string& service, const Json& progress) {
+                 send_progress(service, progress);
+               }}) {}
 
 Project::~Project() { *alive_ = false; }
 
@@ -135,7 +149,8 @@ std::map<std::string, int> Project::auto_ports() const {
 
 Result<std::set<std::string>> Project::apply(const std::map<std::string, ServiceConfig>& configs,
                                              const std::set<std::string>& selected,
-                                             std::shared_ptr<const UserContext> user) {
+                                             std::shared_ptr<const UserContext> user,
+                                             const std::set<std::string>& renewed) {
   std::set<std::string> vanished, restart, start, await;
   for (const auto& [name, unit] : supervisor_.units())
     if (!configs.contains(name)) vanished.insert(name);
@@ -144,9 +159,10 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
     const bool wanted = selected.contains(name);
     const bool same = unit != nullptr && unit->config->to_json() == config.to_json();
     if (wanted) await.insert(name);
-    if (wanted && unit != nullptr && !same && !unit->state.ended())
+    const bool other = !same || renewed.contains(name);
+    if (wanted && unit != nullptr && other && !unit->state.ended())
       restart.insert(name);
-    else if (wanted && (unit == nullptr || !same || unit->state.phase != Phase::exited ||
+    else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||
                         !(unit->state.exit && unit->state.exit->success())))
       start.insert(name);
     // One that is not asked for keeps what it runs on.
@@ -163,6 +179,10 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
   supervisor_.restart(restart);
   supervisor_.start(start);
   return await;
+}
+
+void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {
+  builds_.start(app, std::move(done));
 }
 
 void Project::start(const std::set<std::string>& services) {
@@ -184,6 +204,7 @@ void Project::restart(const std::set<std::string>& services) {
 void Project::bring_down(bool volumes, bool kill) {
   going_down_ = true;
   remove_volumes_ = remove_volumes_ || volumes;
+  builds_.cancel_all();
   std::set<std::string> all;
   for (const auto& [name, unit] : supervisor_.units()) all.insert(name);
   save_state();
@@ -299,6 +320,12 @@ void Project::send(const Json& event, const std::string& service) {
     if (s.services.empty() || s.services.contains(service)) s.reply->event(event);
 }
 
+void Project::send_progress(const std::string& service, const Json& progress) {
+  Json event = Json::object({{"event", "progress"}, {"service", service}});
+  for (const auto& [key, value] : progress.as_object()) event.set(key, value);
+  send(event, service);
+}
+
 void Project::changed(const std::string& service) {
   if (!service.empty()) dirty_.insert(service);
   if (std::exchange(flush_posted_, true)) return;
@@ -349,6 +376,7 @@ Json Project::status(const std::string& service) const {
   if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
       out["reason"].is_null())
     out.set("reason", it->second.second);
+  if (builds_.under_way(service)) out.set("reason", "is being built anew, and goes on meanwhile");
   return out;
 }
 
@@ -362,7 +390,7 @@ Json Project::status() const {
 
 std::uint64_t Project::next_segment(const std::string& service) const {
   std::uint64_t last = 0;
-  auto dir = sys::open(world_.paths.service_log(name_, service), O_RDONLY | O_DIRECTORY);
+  auto dir = sys::open(world_.paths.service_log(name_, slug(service)), O_RDONLY | O_DIRECTORY);
   if (!dir) return 1;  // never logged
   (void)list_dir(dir->get(), [&](const std::string& file, unsigned char) -> Result<void> {
     if (file.ends_with(".idx"))

@@ -9,6 +9,7 @@
 
 #include "base/event_loop.h"
 #include "base/paths.h"
+#include "server/app_builds.h"
 #include "server/launcher.h"
 #include "server/reply.h"
 #include "server/resolve.h"
@@ -30,6 +31,7 @@ class Project {
     EventLoop& loop;
     Launcher& launcher;
     const Paths& paths;
+    BuildApp build;
     /// Nothing of it runs any more; what it leaves on disk and close() are the receiver's. By post.
     std::function<void(const std::string& name)> quiet;
   };
@@ -50,9 +52,23 @@ class Project {
   /// Makes the project what `configs` says, with `user` for what is (re)started:
   /// changed services are restarted, vanished ones removed, `selected` ones started. Idempotent.
   /// Written down before anything starts. @return the services that `up` has to wait for.
+  /// @param renewed  Those of `selected` that are restarted though nothing in `configs` changed.
   Result<std::set<std::string>> apply(const std::map<std::string, ServiceConfig>& configs,
                                       const std::set<std::string>& selected,
-                                      std::shared_ptr<const UserContext> user);
+                                      std::shared_ptr<const UserContext> user,
+                                      const std::set<std::string>& renewed = {});
+
+  /// Counts the times that somebody set out to change the project: who comes back later sees whether
+  /// the world is still the one that it was.
+  std::uint64_t begin_update() noexcept { return ++update_; }
+  std::uint64_t last_update() const noexcept { return update_; }
+  /// Nobody has stopped it.
+  bool wanted(const std::string& service) const { return !unwanted_.contains(service); }
+
+  /// Builds an app while its services go on. `done` comes once: Errc::cancelled after bring_down().
+  void build(const RunningApp& app, std::function<void(Result<Json> content)> done);
+  /// Expires with this object, for those who come back to it later.
+  std::weak_ptr<const bool> life() const noexcept { return alive_; }
 
   enum class Until { started, ready, quiet };
   struct Outcome {
@@ -115,6 +131,7 @@ class Project {
   void check(const std::string& service);
   void finish(std::uint64_t id);
   void send(const Json& event, const std::string& service);
+  void send_progress(const std::string& service, const Json& progress);
   void check_down();
   Result<void> save_configs() const;
   void save_state();
@@ -124,6 +141,7 @@ class Project {
   World world_;
   std::string name_, dir_, file_;
   Supervisor supervisor_;
+  AppBuilds builds_;
   std::set<std::string> vanished_;  // from the file: removed once quiet
   std::set<std::string> unwanted_;  // stopped by the user
   std::map<std::string, std::pair<int, std::string>>
@@ -131,7 +149,7 @@ class Project {
   std::map<std::uint64_t, Waiting> waits_;
   std::map<Subscription, Subscriber> subscribers_;
   std::vector<ReplyPtr> watchers_;
-  std::uint64_t next_id_ = 1;
+  std::uint64_t next_id_ = 1, update_ = 0;
   std::set<std::string> dirty_;
   bool flush_posted_ = false;
   bool going_down_ = false, remove_volumes_ = false, is_down_ = false;

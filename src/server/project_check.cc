@@ -41,19 +41,32 @@ class Checker {
   }
 
   void service(const ServiceSpec& s) {
-    if (!valid_name(s.name))
+    if (!valid_service_name(s.name))
       add(s.at, fmt::format("\"{}\" cannot be the name of a service", s.name),
-          std::string(kNameRule));
+          s.name.find('/') == std::string::npos
+              ? std::string(kNameRule)
+              : "a service of your own naming can run any process type: "
+                "[services.APP.processes.NAME] with process = \"TYPE\"");
     if (s.container_port != 0 && s.port != 0 && s.container_port != s.port)
       add(s.port_at,
           fmt::format("`port` = {} and `container_port` = {} differ", s.port, s.container_port),
           "on the host's network they are one and the same: write only `container_port`");
+    if (s.kind == ServiceKind::cnb) app(s);
     if (s.kind == ServiceKind::container && s.auto_port)
       add(s.port_at, "`port` = \"auto\" is for host processes",
           "a container has the `container_port` that its image uses");
     for (const Text* text : texts_of(s)) references(s, *text);
     for (const DependencySpec& d : s.depends_on) dependency(s, d);
     health(s);
+  }
+
+  void app(const ServiceSpec& s) {
+    if (s.command.empty()) return;
+    const std::string_view why = "is not used where there is a `command`";
+    if (!s.process.empty() && s.name.find('/') == std::string::npos)
+      add(s.process.at, fmt::format("`process` {}", why), "one of the two must go");
+    if (!s.args.empty())
+      add(s.args.front().at, fmt::format("`args` {}", why), "write them into the `command`");
   }
 
   void references(const ServiceSpec& s, const Text& text) {
@@ -122,7 +135,7 @@ class Checker {
         }
         break;
       case HealthSpec::Kind::notify:
-        if (s.kind == ServiceKind::container)
+        if (s.kind != ServiceKind::exec)
           add(h.at, "`notify` is not supported yet for containers", "use http, tcp, exec or log");
         break;
       case HealthSpec::Kind::exec:
@@ -145,7 +158,7 @@ class Checker {
         add(s.port_at,
             fmt::format("port {} is wanted by two services, {} and {}", s.any_port(),
                         it->second->name, s.name),
-            s.kind == ServiceKind::exec ? "give one another, or port = \"auto\""
+            s.kind != ServiceKind::container ? "give one another, or port = \"auto\""
                                         : "let one listen on another port");
     }
   }
@@ -165,7 +178,9 @@ class Checker {
 }  // namespace
 
 std::vector<const Text*> texts_of(const ServiceSpec& s) {
-  std::vector<const Text*> out{&s.workdir, &s.image, &s.user, &s.health.target};
+  std::vector<const Text*> out{&s.workdir,        &s.image,         &s.user,
+                               &s.health.target,  &s.build.path,    &s.build.builder,
+                               &s.build.run_image, &s.build.exec_env, &s.process};
   const auto add = [&](const std::vector<Text>& texts) {
     for (const Text& t : texts) out.push_back(&t);
   };
@@ -175,7 +190,9 @@ std::vector<const Text*> texts_of(const ServiceSpec& s) {
   add(s.env_file);
   add(s.volumes);
   add(s.tmpfs);
-  for (const auto& [name, text] : s.env) out.push_back(&text);
+  add(s.args);
+  for (const auto* pairs : {&s.env, &s.bindings, &s.build.env, &s.build.bindings})
+    for (const auto& [name, text] : *pairs) out.push_back(&text);
   // A regular expression has its own use for `$`.
   if (s.health.kind == HealthSpec::Kind::log) std::erase(out, &s.health.target);
   return out;

@@ -313,7 +313,7 @@ class ResolveTest : public testing::Test {
     EXPECT_EQ(describe(parsed.problems), "");
     const UserContext user{std::move(env), 022, {}};
     const std::map<std::string, int> ports{{"web", 4000}};
-    return resolve({parsed.spec, user, ports, {dir + "/run"}});
+    return resolve({parsed.spec, "shop", user, ports, {dir + "/run"}});
   }
   std::string dir;
 };

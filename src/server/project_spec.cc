@@ -41,4 +41,16 @@ bool valid_name(std::string_view name) noexcept {
                      [&](char c) { return plain(c) || c == '_' || c == '-'; });
 }
 
+bool valid_service_name(std::string_view name) noexcept {
+  const std::size_t slash = name.find('/');
+  return valid_name(name.substr(0, slash)) &&
+         (slash == std::string_view::npos || valid_name(name.substr(slash + 1)));
+}
+
+std::string slug(std::string_view service) {
+  std::string out(service);
+  std::replace(out.begin(), out.end(), '/', '.');
+  return out;
+}
+
 }  // namespace locald::server

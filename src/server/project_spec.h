@@ -70,8 +70,21 @@ struct RestartSpec {
 enum class PullPolicy : std::uint8_t { missing, always, never };
 std::string_view to_string(PullPolicy policy) noexcept;
 
+/// How the app of a type = "cnb" service is built; the services of one table share it.
+struct BuildSpec {
+  Text path;                                          ///< the source's folder; empty: the project's
+  Text builder, run_image;                            ///< images; empty: what project.toml, the builder say
+  std::vector<std::pair<std::string, Text>> env;      ///< for buildpacks
+  std::vector<std::pair<std::string, Text>> bindings; ///< for buildpacks: name -> folder
+  Text exec_env;
+  std::optional<bool> host_ca;  ///< absent: where the host has certificates of its own
+  bool strict = false;
+  Milliseconds timeout{3'600'000};
+  std::vector<Text> live;  ///< folders of the source that are bound over the built app
+};
+
 struct ServiceSpec {
-  std::string name;
+  std::string name;  ///< of a process type: "TABLE/TYPE"
   SourcePos at;
   ServiceKind kind = ServiceKind::exec;
 
@@ -102,6 +115,12 @@ struct ServiceSpec {
   int pids = 0;              ///< 0: no limit
   bool init = false;
 
+  // type = "cnb", which has the ones above but image, entrypoint and container_port
+  BuildSpec build;
+  Text process;            ///< a process type; empty: the app's default one
+  std::vector<Text> args;  ///< in place of the process type's own
+  std::vector<std::pair<std::string, Text>> bindings;  ///< of the running app: name -> folder
+
   /// The port that others reach it on; 0 where it has none, or it is automatic and not chosen yet.
   int any_port() const noexcept { return port != 0 ? port : container_port; }
   bool has_port() const noexcept { return auto_port || any_port() != 0; }
@@ -119,5 +138,10 @@ struct ProjectSpec {
 
 /// [a-z0-9][a-z0-9_-]{0,62}: names of projects, services and volumes.
 bool valid_name(std::string_view name) noexcept;
+/// The same, or two of them with a slash between: "api/worker".
+bool valid_service_name(std::string_view name) noexcept;
+/// The service's name where no slash may stand, as in file and host names: "api.worker", which no
+/// other service has.
+std::string slug(std::string_view service);
 
 }  // namespace locald::server

@@ -30,7 +30,13 @@ class ProjectTest : public testing::Test {
     (void)remove_tree(home);
   }
   Project::World world() {
-    return {loop, launcher, *paths, [this](const std::string&) { ++quiet; }};
+    return {loop, launcher, *paths,
+            [this](const builder::cnb::AppSpec& app, std::function<void(const Json&)>,
+                   std::function<void(Result<Json>)> done) {
+              builds.push_back({app, std::move(done)});
+              return JobPool::Job();
+            },
+            [this](const std::string&) { ++quiet; }};
   }
   std::unique_ptr<Project> make() {
     return std::make_unique<Project>(world(), "shop", "/shop", "/shop/locald.toml");
@@ -56,6 +62,11 @@ class ProjectTest : public testing::Test {
 
   std::string home;
   std::optional<Paths> paths;
+  struct Build {
+    builder::cnb::AppSpec app;
+    std::function<void(Result<Json>)> done;
+  };
+  std::vector<Build> builds;
   EventLoop loop;
   FakeLauncher launcher{loop};
   std::unique_ptr<Project> project;

@@ -25,6 +25,7 @@ class Projects {
     Launcher& launcher;
     const Paths& paths;
     JobPool& jobs;
+    BuildApp build;
     /// Removes what a project leaves on disk: containers' writable layers and, where told so,
     /// volumes. On a job's thread.
     std::function<Result<void>(const std::string& project, const std::vector<std::string>& services,
@@ -47,6 +48,11 @@ class Projects {
   void config_check(const Json& body, const ReplyPtr& reply);
   void forget(const Json& body, const ReplyPtr& reply);
   void list(const Json& body, const ReplyPtr& reply);
+
+  /// The apps of the services that a request names (`services`; none: all), as they stand in the file
+  /// now: `project`, and `env` for what it refers to.
+  /// @return Errc::invalid_input for one that is no app, or where there is none.
+  Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> apps(const Json& body);
 
   /// The project meant by a request that is up. @return Errc::not_found with the way to bring it
   /// up.
@@ -71,8 +77,11 @@ class Projects {
   void make_ready(Project& project);
   void on_quiet(const std::string& name);
   void remove_what_is_left(const std::string& name);
-  void answer_when(Project& project, const std::set<std::string>& services, Project::Until until,
-                   const Json& body, const ReplyPtr& reply);
+  struct Wait;
+  void answer_when(Project& project, const Wait& wait);
+  using GoOn = std::function<Result<void>(Project&, const RunningApp&, const Json& content)>;
+  void build_and_answer(Project& project, const std::vector<RunningApp>& apps, GoOn go_on,
+                        Wait wait);
   Result<std::set<std::string>> services_of(Project& project, const Json& body);
   Result<std::map<std::string, int>> choose_ports(const ProjectSpec& spec,
                                                   const Project* present) const;

@@ -84,10 +84,15 @@ class Resolver {
     return {};
   }
 
-  std::vector<std::string> command(const CommandSpec& spec, const char* shell) {
+  std::vector<std::string> command(const ServiceSpec& service, const CommandSpec& spec) {
     std::vector<std::string> argv;
     if (spec.empty()) return argv;
-    if (spec.shell) argv = {shell, "-c"};
+    if (service.kind == ServiceKind::cnb) {
+      // As the launcher wants it: a single word is for its shell. Spec: CNB platform.md#launcher.
+      if (!spec.shell) argv = {"--"};
+    } else if (spec.shell) {
+      argv = {service.kind == ServiceKind::exec ? "sh" : "/bin/sh", "-c"};
+    }
     for (const Text& word : spec.words) argv.push_back(text(word));
     return argv;
   }
@@ -118,7 +123,7 @@ class Resolver {
       std::erase(out.unset, name);
       out.env[name] = text(value);
     }
-    if (spec.kind == ServiceKind::exec && out.port != 0)
+    if (spec.kind != ServiceKind::container && out.port != 0)
       out.env.emplace("PORT", std::to_string(out.port));
   }
 
@@ -133,8 +138,12 @@ class Resolver {
     c.host = "localhost";  // a service that was told so may have chosen either address
     c.port = out.port;
     if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
-    if (h.kind == HealthSpec::Kind::exec)
-      c.argv = command(h.command, spec.kind == ServiceKind::exec ? "sh" : "/bin/sh");
+    if (h.kind == HealthSpec::Kind::exec) {
+      c.argv = command(spec, h.command);
+      // In the app's own environment, which the launcher makes.
+      if (spec.kind == ServiceKind::cnb)
+        c.argv.insert(c.argv.begin(), std::string(builder::cnb::kLauncher));
+    }
     const std::string target =
         h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp ? text(h.target) : "";
     if (h.kind == HealthSpec::Kind::tcp && !target.empty()) address(target, h.target.at, c, 0);
@@ -206,6 +215,50 @@ class Resolver {
     for (const Text& t : spec.tmpfs) keep(t, parse_tmpfs(text(t)));
   }
 
+  /// name -> folder.
+  std::map<std::string, std::string> bindings(
+      const std::vector<std::pair<std::string, Text>>& folders) {
+    std::map<std::string, std::string> out;
+    for (const auto& [name, folder] : folders) {
+      out[name] = tidy_path(in_project(text(folder)));
+      if (auto fine = check_bind(out[name], in_.guarded); !fine)
+        problem(folder.at, std::move(fine).error().with_context("binding " + name));
+    }
+    return out;
+  }
+
+  void app(const ServiceSpec& spec, ServiceConfig& out) {
+    const BuildSpec& build = spec.build;
+    builder::cnb::AppSpec app;
+    app.project = in_.project;
+    app.path = tidy_path(in_project(text(build.path)));
+    app.builder = text(build.builder);
+    app.run_image = text(build.run_image);
+    app.base_dir = in_.spec.dir;
+    app.pull = to_string(spec.pull);
+    for (const auto& [name, value] : build.env) app.env[name] = text(value);
+    app.bindings = bindings(build.bindings);
+    app.host_ca = build.host_ca;
+    app.exec_env = text(build.exec_env);
+    app.strict = build.strict;
+    app.timeout = build.timeout;
+    for (const Text& folder : build.live) {
+      const std::string path = app.path + "/" + folder.raw;
+      struct stat st {};
+      if (::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+        app.live.push_back(folder.raw);
+      else
+        problem(folder.at, Error(Errc::invalid_input,
+                                 fmt::format("`sync`: {} is no folder", path))
+                               .with_hint("a single file would stay the old one when an editor "
+                                          "replaces it: name a folder"));
+    }
+    out.bindings = bindings(spec.bindings);
+    out.process = text(spec.process);
+    for (const Text& word : spec.args) out.args.push_back(text(word));
+    out.app = std::move(app);
+  }
+
   ServiceConfig service(const ServiceSpec& spec) {
     ServiceConfig out;
     out.name = spec.name;
@@ -227,17 +280,21 @@ class Resolver {
     out.stop_signal = spec.stop_signal;
     out.stop_timeout = spec.stop_timeout;
     out.tty = spec.tty;
+    out.argv = command(spec, spec.command);
     if (spec.kind == ServiceKind::exec) {
-      out.argv = command(spec.command, "sh");
       out.cwd = in_project(text(spec.workdir));
       return out;
     }
-    out.argv = command(spec.command, "/bin/sh");
-    out.cwd = text(spec.workdir);
-    out.image = text(spec.image);
-    if (out.image.empty()) problem(spec.image.at, Error(Errc::invalid_input, "`image` is empty"));
     out.pull = spec.pull;
-    out.entrypoint = command(spec.entrypoint, "/bin/sh");
+    if (spec.kind == ServiceKind::cnb) {
+      app(spec, out);
+    } else {
+      out.cwd = text(spec.workdir);
+      out.image = text(spec.image);
+      if (out.image.empty())
+        problem(spec.image.at, Error(Errc::invalid_input, "`image` is empty"));
+      out.entrypoint = command(spec, spec.entrypoint);
+    }
     out.user = text(spec.user);
     out.memory = spec.memory;
     out.cpus = spec.cpus;
@@ -285,6 +342,8 @@ Result<std::string> project_name(const ProjectSpec& spec, const std::string& ove
 Json redacted(const ServiceConfig& config) {
   ServiceConfig shown = config;
   for (auto& [name, value] : shown.env) value = "…";
+  if (shown.app)
+    for (auto& [name, value] : shown.app->env) value = "…";
   return shown.to_json();
 }
 

@@ -10,6 +10,7 @@ namespace locald::server {
 
 struct ResolveInput {
   const ProjectSpec& spec;
+  std::string project;  ///< its name
   const UserContext& user;
   /// Port of each service with port = "auto".
   const std::map<std::string, int>& auto_ports;

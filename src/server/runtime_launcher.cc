@@ -8,7 +8,8 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "builder/source_registry.h"
+#include "builder/cnb/generation.h"
+#include "builder/storage.h"
 #include "server/log_prober.h"
 #include "server/notify_prober.h"
 #include "server/ports.h"
@@ -58,6 +59,22 @@ int parent_of(int pid) {
   const std::size_t paren = stat.rfind(')');
   if (paren == std::string::npos || paren + 4 >= stat.size()) return 0;
   return std::atoi(stat.c_str() + paren + 4);
+}
+
+/// What an app has besides: its own command, and service bindings. Spec: servicebinding.io,
+/// workload projection.
+void app_options(const ServiceConfig& config, builder::ContainerOptions& out) {
+  if (!config.argv.empty())
+    out.entrypoint = std::vector{std::string(builder::cnb::kLauncher)};
+  else if (!config.args.empty())
+    out.command = config.args;
+  if (config.bindings.empty()) return;
+  out.env.emplace("SERVICE_BINDING_ROOT", "/bindings");
+  for (const auto& [name, folder] : config.bindings)
+    out.mounts.push_back({.kind = builder::VolumeMount::Kind::bind,
+                          .source = folder,
+                          .target = "/bindings/" + name,
+                          .read_only = true});
 }
 
 /// Runs a command of the service's on a job.
@@ -132,7 +149,7 @@ runtime::HostProcess host_process(const ServiceConfig& config, const UserContext
 }
 
 std::string container_key(const std::string& project, const ServiceConfig& config) {
-  return fmt::format("{}.{}.{}", project, config.name,
+  return fmt::format("{}.{}.{}", project, slug(config.name),
                      fnv_hex(config.to_json().dump()).substr(0, 8));
 }
 
@@ -140,17 +157,18 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   const ServiceConfig& config = *request.config;
   builder::ContainerOptions out;
   out.project = request.project;
-  out.hostname = config.name;
-  out.volume_key = config.name;
+  out.hostname = slug(config.name);
+  out.volume_key = slug(config.name);
   if (!config.entrypoint.empty()) out.entrypoint = config.entrypoint;
   if (!config.argv.empty()) out.command = config.argv;
   out.env = config.env;
+  if (config.app) app_options(config, out);
   out.user = config.user;
   out.workdir = config.cwd;
   out.init = config.init;
   out.tty = config.tty;
   if (config.stop_signal != 0) out.stop_signal = std::to_string(config.stop_signal);
-  for (const std::string& name : request.hosts) out.extra_hosts[name] = "127.0.0.1";
+  for (const std::string& name : request.hosts) out.extra_hosts[slug(name)] = "127.0.0.1";
   if (config.memory != 0) out.limits.memory_bytes = config.memory;
   if (config.cpus != 0) out.limits.cpus = config.cpus;
   if (config.pids != 0) out.limits.pids = config.pids;
@@ -181,6 +199,37 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
     out.mounts.push_back(std::move(mount));
   }
   return out;
+}
+
+/// The only place that knows what kinds of containers there are.
+Result<builder::SourceRequest> source_request(const LaunchRequest& request) {
+  const ServiceConfig& config = *request.config;
+  builder::SourceRequest out;
+  out.base_dir = request.dir;
+  out.options = TRY(container_options(request));
+  out.container_key = container_key(request.project, config);
+  if (config.app) {
+    out.kind = "cnb";
+    out.settings = {{"app", app_of(config, *request.user).to_json().dump()},
+                    {"process", config.process},
+                    // One that has crashed is started again as it was.
+                    {"build", request.restarts > 0 ? "no" : "yes"}};
+  } else {
+    out.kind = "image";
+    out.settings = {{"image", config.image}, {"pull", std::string(to_string(config.pull))}};
+  }
+  return out;
+}
+
+builder::cnb::AppSpec app_of(const ServiceConfig& config, const UserContext& user) {
+  builder::cnb::AppSpec app = *config.app;
+  for (const char* name : {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
+                           "no_proxy"})
+    if (const auto found = user.env.find(name); found != user.env.end() && !found->second.empty())
+      app.proxies[name] = found->second;
+  if (const auto found = user.env.find("SSL_CERT_FILE"); found != user.env.end())
+    app.host_ca_file = found->second;
+  return app;
 }
 
 RuntimeLauncher::RuntimeLauncher(World world)
@@ -239,7 +288,7 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
                                 {"life", request.life},
                                 {"restarts", request.restarts}})
                       .dump();
-  instance.log_dir = world_.paths.service_log(request.project, config.name);
+  instance.log_dir = world_.paths.service_log(request.project, slug(config.name));
   instance.tty = config.tty;
   if (config.kind == ServiceKind::exec) {
     struct stat st {};
@@ -251,14 +300,8 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
       process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
     return world_.runtime.run_host(instance, process);
   }
-  builder::SourceRequest source_request;
-  source_request.kind = "image";
-  source_request.settings = {{"image", config.image},
-                             {"pull", std::string(to_string(config.pull))}};
-  source_request.base_dir = request.dir;
-  source_request.options = TRY(container_options(request));
-  source_request.container_key = container_key(request.project, config);
-  const auto source = TRY(builder::make_source(world_.environment, std::move(source_request)));
+  const auto source =
+      TRY(builder::make_source(world_.environment, TRY(source_request(request))));
   builder::PrepareContext context;
   context.progress = [&progress](const builder::PrepareProgress& p) {
     progress(
@@ -301,6 +344,17 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
       [shared](Started started) { shared->done(std::move(started)); });
 }
 
+Json RuntimeLauncher::content(const LaunchRequest& request) const {
+  const ServiceConfig& config = *request.config;
+  if (!config.app) return {};
+  const auto stamp = builder::cnb::GenerationStamp::parse(
+      builder::container_stamp(world_.paths, container_key(request.project, config)));
+  if (!stamp) return {};
+  return Json::object({{"app", stamp->app},
+                       {"generation", stamp->number},
+                       {"built_at", stamp->built_at}});
+}
+
 void RuntimeLauncher::clean(const std::string& instance, const std::string& nonce,
                             std::function<void(Result<void>)> done) {
   {
@@ -325,7 +379,7 @@ std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& reques
       return std::make_unique<ExecProber>(probes_, world_.runtime, request);
     case HealthSpec::Kind::log:
       return std::make_unique<LogProber>(
-          world_.loop, world_.paths.service_log(request.project, request.config->name),
+          world_.loop, world_.paths.service_log(request.project, slug(request.config->name)),
           request.nonce, request.config->health.pattern);
     case HealthSpec::Kind::notify: {
       UniqueFd& socket = notify_sockets_[request.instance];

@@ -9,6 +9,7 @@
 #include "base/unique_fd.h"
 #include "builder/container_options.h"
 #include "builder/environment.h"
+#include "builder/source_registry.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
 #include "server/launcher.h"
@@ -29,6 +30,7 @@ class RuntimeLauncher final : public Launcher {
   explicit RuntimeLauncher(World world);
 
   JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override;
+  Json content(const LaunchRequest& request) const override;
   void clean(const std::string& instance, const std::string& nonce,
              std::function<void(Result<void>)> done) override;
   std::unique_ptr<Prober> make_prober(const LaunchRequest& request) override;
@@ -63,6 +65,11 @@ runtime::HostProcess host_process(const ServiceConfig& config, const UserContext
 
 /// What the file says of a container, in the words of the builder room.
 Result<builder::ContainerOptions> container_options(const LaunchRequest& request);
+/// Where the container of a service comes from.
+Result<builder::SourceRequest> source_request(const LaunchRequest& request);
+/// The service's app with what its build takes of the world of whoever runs it: proxies and the
+/// place of certificates.
+builder::cnb::AppSpec app_of(const ServiceConfig& config, const UserContext& user);
 /// Names the writable folder of a service's container: a new one after a change of its
 /// configuration.
 std::string container_key(const std::string& project, const ServiceConfig& config);

@@ -111,6 +111,12 @@ Json ServiceConfig::to_json() const {
   // Only where it is so: the text names a container's writable folder, and says the same as before
   // of all that do not have it.
   if (init) out.set("init", true);
+  if (app) {
+    out.set("app", app->to_json());
+    out.set("process", process);
+    out.set("args", args);
+    out.set("bindings", json_of(bindings));
+  }
   return out;
 }
 
@@ -155,6 +161,12 @@ Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   out.cpus = json["cpus"].as_double();
   out.pids = static_cast<int>(json["pids"].as_int());
   out.init = json["init"].as_bool();
+  if (json.contains("app")) {
+    out.app = TRY(builder::cnb::AppSpec::from_json(json["app"]));
+    out.process = json["process"].as_string();
+    out.args = json["args"].as_strings();
+    out.bindings = map_of(json["bindings"]);
+  }
   return out;
 }
 
@@ -190,16 +202,7 @@ Result<VolumeConfig> parse_volume(const std::string& text, const std::string& di
         if (dir.empty()) return bad("the path must be absolute");
         source = dir + "/" + source;
       }
-      // Text alone: symlinks are looked at when the bind is made.
-      std::vector<std::string> kept;
-      for (const std::string& part : split(source, '/')) {
-        if (part.empty() || part == ".") continue;
-        if (part == ".." && !kept.empty())
-          kept.pop_back();
-        else if (part != "..")
-          kept.push_back(part);
-      }
-      out.source = "/" + join(kept, "/");
+      out.source = tidy_path(source);
     } else {
       if (!valid_name(source))
         return bad(fmt::format("\"{}\" is neither a path (./{}) nor the name of a volume", source,
@@ -212,6 +215,18 @@ Result<VolumeConfig> parse_volume(const std::string& text, const std::string& di
   for (const std::string& part : split(out.target, '/'))
     if (part == "..") return bad("the place in the container must not hold ..");
   return out;
+}
+
+std::string tidy_path(const std::string& absolute) {
+  std::vector<std::string> kept;
+  for (const std::string& part : split(absolute, '/')) {
+    if (part.empty() || part == ".") continue;
+    if (part == ".." && !kept.empty())
+      kept.pop_back();
+    else if (part != "..")
+      kept.push_back(part);
+  }
+  return "/" + join(kept, "/");
 }
 
 Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded) {

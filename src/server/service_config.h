@@ -1,11 +1,13 @@
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
+#include "builder/cnb/app.h"
 #include "server/project_spec.h"
 
 /// What a service is once everything has been looked up: plain text, absolute
@@ -56,7 +58,7 @@ struct DependencyConfig {
 struct ServiceConfig {
   std::string name;
   ServiceKind kind = ServiceKind::exec;
-  std::vector<std::string> argv;           ///< container: empty = the image's
+  std::vector<std::string> argv;           ///< container: empty = the image's; cnb: the launcher's words
   std::string cwd;                         ///< container: empty = the image's
   std::map<std::string, std::string> env;  ///< what the file adds
   std::vector<std::string> unset;          ///< names taken away (an env file's bare NAME)
@@ -79,6 +81,12 @@ struct ServiceConfig {
   int pids = 0;
   bool init = false;
 
+  // kind cnb
+  std::optional<builder::cnb::AppSpec> app;  ///< proxies and certificates are the user's, at the build
+  std::string process;                       ///< empty = the app's default
+  std::vector<std::string> args;
+  std::map<std::string, std::string> bindings;  ///< of the running app: name -> folder
+
   Json to_json() const;
   static Result<ServiceConfig> from_json(const Json& json);
 };
@@ -87,6 +95,8 @@ struct ServiceConfig {
 /// `home`.
 Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
                                   const std::string& home);
+/// Without ".", ".." and doubled slashes, as text: symlinks are looked at when it is used.
+std::string tidy_path(const std::string& absolute);
 /// A bind's source is there, and neither lies in, holds nor is one of `guarded`: our own folders.
 /// @return Errc::not_found, Errc::denied.
 Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded);

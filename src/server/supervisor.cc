@@ -339,6 +339,7 @@ void Supervisor::listen(const std::string& service, Unit& unit) {
     Unit* u = present();
     if (u == nullptr) return;
     u->pid = pid;
+    u->content = launcher_.content(request(*u));
     u->started_at = u->handle->started_at();
     if (u->started_at.time_since_epoch().count() == 0)
       u->started_at = std::chrono::system_clock::now();
@@ -367,6 +368,7 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
                     : std::chrono::duration_cast<Milliseconds>(now - unit.running_since);
   unit.handle.reset();
   unit.pid = unit.shim_pid = 0;
+  unit.content = {};
   unit.dropped_bytes = status.dropped_bytes;
   unit.active.reset();
   const std::string instance = unit.instance, nonce = unit.nonce;

@@ -38,6 +38,7 @@ class Supervisor {
 
     /// What it runs on now, if it runs: config may be newer already.
     std::shared_ptr<const ServiceConfig> active;
+    Json content;  ///< Launcher::content() of that
 
    private:
     friend class Supervisor;

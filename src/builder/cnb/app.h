@@ -3,12 +3,17 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
 
 namespace locald::builder::cnb {
+
+/// Where every app has the program that starts its processes in their environment.
+/// Spec: CNB platform.md#launcher.
+inline constexpr std::string_view kLauncher = "/cnb/lifecycle/launcher";
 
 /// What is to be built, in the words of the project file or the command line. Plain
 /// values: paths are absolute, `${…}` is replaced. Two that are equal build the same.

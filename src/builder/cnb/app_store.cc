@@ -132,4 +132,11 @@ std::vector<std::string> AppStore::list(const Paths& paths) {
   return out;
 }
 
+std::chrono::system_clock::time_point time_of(const std::string& text) {
+  struct tm parts {};
+  const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (end == nullptr || *end != '\0') return {};
+  return std::chrono::system_clock::from_time_t(::timegm(&parts));
+}
+
 }  // namespace locald::builder::cnb

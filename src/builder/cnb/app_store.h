@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -51,6 +52,7 @@ class AppStore {
   std::string spare_tree(std::string_view id) const { return spare() + "/t/" + std::string(id); }
   std::string build() const { return dir_ + "/build"; }
   std::string strict() const { return dir_ + "/strict"; }
+  GenerationStamp stamp(const Generation& g) const { return {app_, g.number, g.built_at}; }
   /// How lower folders are written, relative to the layers' folder (Assembly::lower_base).
   std::string lower(std::string_view path_in_app) const {
     return "../cnb/" + app_ + "/" + std::string(path_in_app);
@@ -89,5 +91,7 @@ class AppStore {
 
 /// RFC 3339, UTC, seconds.
 std::string now_text();
+/// The time that such a text says; the epoch for one that is none.
+std::chrono::system_clock::time_point time_of(const std::string& text);
 
 }  // namespace locald::builder::cnb

@@ -24,7 +24,7 @@ struct BuildInputs {
   BuilderInfo info;
   RunImage run_names;  ///< what the app's image says it stands on
   oci::StoredImage run;
-  PathFilter filter = PathFilter::exclude({});
+  PathFilter filter = PathFilter().without(never_sent());
   std::string order_toml = {};                 ///< "" = the builder's own order
   std::vector<std::string> extra_lowers = {};  ///< buildpacks that are added to the builder, topmost first
   std::map<std::string, std::string> env = {};

@@ -13,7 +13,8 @@ constexpr std::size_t kMaxOutput = 4096;   // bytes of what a buildpack says in 
 constexpr std::size_t kMaxLine = 500;      // bytes of a line in the tail
 constexpr std::string_view kBar = "======== ";
 
-constexpr std::array<std::string_view, 20> kChatter = {
+constexpr std::array<std::string_view, 22> kChatter = {
+    "Running build for buildpack ", "Finished running build for buildpack ",
     "Starting ",           "Parsing inputs...",       "Ensuring privileges...",
     "Executing command...", "Timer: ",                "Looking up buildpack",
     "Finding plan",        "Creating plan directory", "Preparing paths",

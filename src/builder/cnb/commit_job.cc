@@ -26,7 +26,7 @@ namespace locald::builder::cnb {
 namespace {
 
 constexpr std::size_t kMaxToml = 4u << 20;
-constexpr const char* kLauncher = "cnb/lifecycle/launcher";
+constexpr const char* kLauncherFile = "cnb/lifecycle/launcher";  // of the builder
 constexpr const char* kSbomEndings[] = {"sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"};
 
 class Commit {
@@ -179,7 +179,7 @@ class Commit {
     if (g.processes.empty()) return {};
     const UniqueFd processes = TRY(app_.root_dir(root_ + "/cnb/process"));
     for (const Process& process : g.processes)
-      if (::symlinkat("/cnb/lifecycle/launcher", processes.get(), process.type.c_str()) != 0)
+      if (::symlinkat(kLauncher.data(), processes.get(), process.type.c_str()) != 0)
         return Error::from_errno(errno, "make the process type " + process.type);
     return {};
   }
@@ -194,7 +194,7 @@ class Commit {
                                               job_["id_map"].as_string() != "root"));
     TRY(app_.root_dir(root_ + "/cnb"));
     const UniqueFd to = TRY(app_.root_dir(root_ + "/cnb/lifecycle"));
-    TRY(copy_out(view.root(), kLauncher, to.get(), "launcher", 0755));
+    TRY(copy_out(view.root(), kLauncherFile, to.get(), "launcher", 0755));
     for (const char* ending : kSbomEndings) {
       const std::string from = "cnb/lifecycle/launcher." + std::string(ending);
       const auto there = open_in_root(view.root(), from, O_PATH);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/strings.h"
+
 namespace locald::builder::cnb {
 namespace {
 
@@ -168,6 +170,25 @@ Result<Generation> Generation::from_json(const Json& json) {
   g.project = json["project"];
   g.times = BuildTimes::from_json(json["times"]);
   return g;
+}
+
+namespace {
+constexpr std::string_view kStampKind = "cnb:";
+}
+
+std::string GenerationStamp::str() const {
+  return std::string(kStampKind) + app + ":" + std::to_string(number) + "@" + built_at;
+}
+
+std::optional<GenerationStamp> GenerationStamp::parse(std::string_view text) {
+  if (!text.starts_with(kStampKind)) return std::nullopt;
+  text.remove_prefix(kStampKind.size());
+  const std::size_t colon = text.find(':'), at = text.find('@');
+  if (at == std::string_view::npos || colon > at) return std::nullopt;
+  const auto number = parse_u64(text.substr(colon + 1, at - colon - 1));
+  if (!number) return std::nullopt;
+  return GenerationStamp{std::string(text.substr(0, colon)), *number,
+                         std::string(text.substr(at + 1))};
 }
 
 }  // namespace locald::builder::cnb

@@ -1,7 +1,9 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -79,6 +81,19 @@ struct Generation {
   Json to_json() const;
   /// @return Errc::unsupported: of another format; Errc::invalid_input.
   static Result<Generation> from_json(const Json& json);
+};
+
+/// What names a generation beneath a container (Assembly::stamp): "cnb:APP:NUMBER@BUILT_AT". Numbers
+/// begin anew where an app's folder was removed; the time tells them apart.
+struct GenerationStamp {
+  std::string app;
+  std::uint64_t number = 0;
+  std::string built_at;
+
+  std::string str() const;
+  /// @return nullopt for anything else.
+  static std::optional<GenerationStamp> parse(std::string_view text);
+  friend bool operator==(const GenerationStamp&, const GenerationStamp&) = default;
 };
 
 }  // namespace locald::builder::cnb

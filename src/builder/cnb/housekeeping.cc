@@ -36,11 +36,9 @@ std::vector<std::string> names_in(const std::string& folder) {
 /// The numbers of the app's generations that containers, running or kept, stand on.
 std::set<std::uint64_t> used_generations(const Environment& environment, const std::string& app) {
   std::set<std::uint64_t> used;
-  const std::string prefix = "cnb:" + app + ":";
-  for (const std::string& stamp : container_stamps(environment.paths()))
-    if (stamp.starts_with(prefix))
-      if (const auto number = parse_u64(std::string_view(stamp).substr(prefix.size())))
-        used.insert(*number);
+  for (const std::string& text : container_stamps(environment.paths()))
+    if (const auto stamp = GenerationStamp::parse(text); stamp && stamp->app == app)
+      used.insert(stamp->number);
   return used;
 }
 
@@ -171,6 +169,20 @@ Result<void> remove_cache(Environment& environment, const std::string& app,
   TRY(discard(environment, store.dir()));
   TRY(remove_tree(environment.paths().builds(app)));
   return sweep_discarded(environment, stop);
+}
+
+Result<std::vector<CacheEntry>> prune_caches(Environment& environment,
+                                             std::chrono::milliseconds unused,
+                                             const std::stop_token& stop) {
+  std::vector<CacheEntry> removed;
+  const auto latest = std::chrono::system_clock::now() - unused;
+  for (CacheEntry& cache : TRY(list_caches(environment, stop))) {
+    const bool old = !cache.record || time_of(cache.record->last_used) <= latest;
+    if (cache.in_use || (!old && exists(cache.record->spec.path))) continue;
+    TRY(remove_cache(environment, cache.app, stop));
+    removed.push_back(std::move(cache));
+  }
+  return removed;
 }
 
 std::vector<oci::Digest> layers_in_use(const Environment& environment) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <stop_token>
@@ -40,6 +41,12 @@ Result<std::vector<CacheEntry>> list_caches(Environment& environment, const std:
 /// @return Errc::invalid_input while a container stands on it; Errc::not_found.
 Result<void> remove_cache(Environment& environment, const std::string& app,
                           const std::stop_token& stop);
+
+/// Removes the apps that no container stands on and whose source is gone, or that nobody has asked
+/// for during `unused`. @return what they were.
+Result<std::vector<CacheEntry>> prune_caches(Environment& environment,
+                                             std::chrono::milliseconds unused,
+                                             const std::stop_token& stop);
 
 /// The diffIDs that the generations of all apps stand on: what must stay in the layer store.
 std::vector<oci::Digest> layers_in_use(const Environment& environment);

@@ -47,7 +47,7 @@ oci::ImageConfig app_config(const oci::ImageConfig& run, const Generation& gener
   config.working_dir = "/workspace";
   config.cmd.clear();
   config.entrypoint = {generation.default_process.empty()
-                           ? "/cnb/lifecycle/launcher"
+                           ? std::string(kLauncher)
                            : "/cnb/process/" + generation.default_process};
   return config;
 }
@@ -74,7 +74,7 @@ Result<Runnable> runnable(Environment& environment, const AppStore& store,
   const std::vector<std::string> below = TRY(image_lowers(environment, base.diff_ids));
   out.lowers.insert(out.lowers.end(), below.begin(), below.end());
   out.facts_file = store.facts(generation.number);
-  out.stamp = "cnb:" + store.app() + ":" + std::to_string(generation.number);
+  out.stamp = store.stamp(generation).str();
   return out;
 }
 

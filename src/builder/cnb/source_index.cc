@@ -80,7 +80,7 @@ class Scanner {
       // The folder itself: where it is kept, or where something in it is.
       const std::size_t before = index_.entries.size();
       if (kept) TRY(add_folder(path, st));
-      if (!filter_.enters(path)) return {};
+      if (!filter_.may_hold(path)) return {};
       TRY(check_owner_may(st, 0500, path, "folder"));
       auto inner = sys::openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       if (!inner) return unreadable(std::move(inner).error(), path);

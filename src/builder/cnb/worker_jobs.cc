@@ -1,6 +1,7 @@
 #include "builder/cnb/worker_jobs.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "base/fs_at.h"
+#include "base/sys.h"
 #include "builder/cnb/app_folder.h"
 #include "builder/cnb/commit_job.h"
 #include "builder/cnb/restore_job.h"
@@ -84,6 +86,29 @@ Result<Json> spare(const Json& job, const Progress&) {
   return stage(job, app);
 }
 
+/// What a tree takes on disk, in bytes; an inode with several names counts once.
+Result<void> add_usage(int parent, const std::string& name, std::set<ino_t>& seen,
+                       std::uint64_t& bytes) {
+  struct stat st {};
+  if (::fstatat(parent, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT ? Result<void>() : Error::from_errno(errno, name);
+  if (!S_ISDIR(st.st_mode) && st.st_nlink > 1 && !seen.insert(st.st_ino).second) return {};
+  bytes += static_cast<std::uint64_t>(st.st_blocks) * 512;
+  if (!S_ISDIR(st.st_mode)) return {};
+  const auto dir = sys::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return dir.error().code() == Errc::not_found ? Result<void>() : dir.error();
+  return list_dir(dir->get(), [&](const std::string& inner, unsigned char) {
+    return add_usage(dir->get(), inner, seen, bytes);
+  });
+}
+
+Result<Json> usage(const Json& job, const Progress&) {
+  std::set<ino_t> seen;
+  std::uint64_t bytes = 0;
+  TRY(add_usage(AT_FDCWD, TRY(job.get_string("path")), seen, bytes));
+  return Json::object({{"bytes", bytes}});
+}
+
 }  // namespace
 
 runtime::WorkerHandler find_worker_job(const std::string& op) {
@@ -91,7 +116,8 @@ runtime::WorkerHandler find_worker_job(const std::string& op) {
       {"cnb_begin", begin},
       {"cnb_restore", restore_job},
       {"cnb_commit", commit_job},
-      {"cnb_spare", spare}};
+      {"cnb_spare", spare},
+      {"cnb_usage", usage}};
   for (const auto& [name, handler] : table)
     if (op == name) return handler;
   return {};

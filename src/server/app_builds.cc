@@ -1,0 +1,65 @@
+#include "server/app_builds.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/runtime_launcher.h"
+
+namespace locald::server {
+
+std::vector<RunningApp> running_apps(const Supervisor& supervisor,
+                                     const std::map<std::string, ServiceConfig>& configs,
+                                     const std::set<std::string>& services,
+                                     const UserContext& user) {
+  std::vector<RunningApp> out;
+  for (const std::string& name : services) {
+    const auto config = configs.find(name);
+    const Supervisor::Unit* unit = supervisor.find(name);
+    if (config == configs.end() || !config->second.app || unit == nullptr || unit->pid == 0)
+      continue;
+    builder::cnb::AppSpec app = app_of(config->second, user);
+    const auto same = std::find_if(out.begin(), out.end(),
+                                   [&](const RunningApp& other) { return other.app == app; });
+    if (same == out.end())
+      out.push_back({std::move(app), {name}});
+    else
+      same->services.insert(name);
+  }
+  return out;
+}
+
+AppBuilds::~AppBuilds() {
+  *alive_ = false;
+  cancel_all();
+}
+
+void AppBuilds::start(const RunningApp& app, std::function<void(Result<Json> content)> done) {
+  const std::uint64_t id = next_++;
+  builds_[id].services = app.services;
+  for (const std::string& service : app.services) world_.changed(service);
+  builds_[id].job = world_.build(
+      app.app,
+      [this, alive = alive_, service = *app.services.begin()](const Json& progress) {
+        if (*alive) world_.progress(service, progress);
+      },
+      [this, alive = alive_, id, services = app.services,
+       done = std::move(done)](Result<Json> content) {
+        if (*alive) {
+          builds_.erase(id);
+          for (const std::string& service : services) world_.changed(service);
+        }
+        done(std::move(content));
+      });
+}
+
+bool AppBuilds::under_way(const std::string& service) const {
+  return std::any_of(builds_.begin(), builds_.end(), [&](const auto& entry) {
+    return entry.second.services.contains(service);
+  });
+}
+
+void AppBuilds::cancel_all() {
+  for (auto& [id, build] : builds_) build.job.cancel();
+}
+
+}  // namespace locald::server

@@ -1,0 +1,65 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/job_pool.h"
+#include "builder/cnb/app.h"
+#include "server/service_config.h"
+#include "server/supervisor.h"
+
+namespace locald::server {
+
+/// Makes sure that an app is built. `progress` ({phase, item, done, total}) and `done`, once, come on
+/// the loop; a build is named as Launcher::content() names it.
+using BuildApp = std::function<JobPool::Job(const builder::cnb::AppSpec& app,
+                                            std::function<void(const Json&)> progress,
+                                            std::function<void(Result<Json> content)> done)>;
+
+/// An app, and those of a project's services that run it.
+struct RunningApp {
+  builder::cnb::AppSpec app;
+  std::set<std::string> services;
+};
+
+/// The apps of those of `services` that have a process now, each once.
+/// @param configs  What is to be run next.
+std::vector<RunningApp> running_apps(const Supervisor& supervisor,
+                                     const std::map<std::string, ServiceConfig>& configs,
+                                     const std::set<std::string>& services,
+                                     const UserContext& user);
+
+/// Builds of a project's apps while their services run: those go on, and if a build fails, nothing
+/// has happened to them. Loop thread only.
+class AppBuilds {
+ public:
+  struct World {
+    BuildApp build;
+    std::function<void(const std::string& service)> changed;  ///< its build has begun or ended
+    std::function<void(const std::string& service, const Json& progress)> progress;
+  };
+  explicit AppBuilds(World world) : world_(std::move(world)) {}
+  ~AppBuilds();  ///< cancels all; their `done` is still called
+  AppBuilds(const AppBuilds&) = delete;
+  AppBuilds& operator=(const AppBuilds&) = delete;
+
+  /// @param done  Once, also after cancel_all() and after the end of this object.
+  void start(const RunningApp& app, std::function<void(Result<Json> content)> done);
+  bool under_way(const std::string& service) const;
+  void cancel_all();
+
+ private:
+  struct Build {
+    std::set<std::string> services;
+    JobPool::Job job;
+  };
+  World world_;
+  std::map<std::uint64_t, Build> builds_;
+  std::uint64_t next_ = 1;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace locald::server

@@ -1,0 +1,18 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "server/key_reader.h"
+
+/// The keys of a service whose values have a form of their own.
+namespace locald::server {
+
+/// ["db"] or { db = "healthy" }.
+void read_depends(const Toml& node, const std::string& where, Sink& sink,
+                  std::vector<DependencySpec>& out);
+/// "on-failure" or { policy, max, window }.
+void read_restart(const Toml& node, const std::string& where, Sink& sink, RestartSpec& out);
+/// "/healthz" or { http | tcp | exec | log | notify, interval, … }.
+void read_health(const Toml& node, const std::string& where, Sink& sink, HealthSpec& out);
+
+}  // namespace locald::server
