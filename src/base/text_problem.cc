@@ -5,13 +5,20 @@
 
 namespace locald {
 
+std::string place(const std::string& file, SourcePos at) {
+  std::string out = file;
+  if (at.line != 0) {
+    if (!out.empty()) out += ':';
+    out += std::to_string(at.line) + ':' + std::to_string(at.column);
+  }
+  return out.empty() ? out : out + ": ";
+}
+
 std::string describe(const TextProblems& problems) {
   std::string out;
   for (const TextProblem& p : problems) {
     if (!out.empty()) out += '\n';
-    out += p.file;
-    if (p.at.line != 0) out += ':' + std::to_string(p.at.line) + ':' + std::to_string(p.at.column);
-    out += ": " + p.message;
+    out += place(p.file, p.at) + p.message;
     if (!p.hint.empty()) out += " (" + p.hint + ")";
   }
   return out;

@@ -10,6 +10,9 @@ struct SourcePos {
   friend bool operator==(const SourcePos&, const SourcePos&) = default;
 };
 
+/// What a message about a place begins with: "FILE:LINE:COLUMN: ", without what is not known.
+std::string place(const std::string& file, SourcePos at);
+
 /// Something wrong in a file of the user's: readers collect all of them and
 /// report at once, in the order of the file, instead of stopping at the first.
 struct TextProblem {

@@ -25,13 +25,7 @@ std::string_view Toml::kind() const noexcept {
 const std::string& Toml::file() const noexcept { return file_ ? *file_ : kEmptyString; }
 
 Error Toml::error(std::string_view message) const {
-  std::string text = file();
-  if (at_.line != 0) {
-    if (!text.empty()) text += ':';
-    text += std::to_string(at_.line) + ':' + std::to_string(at_.column);
-  }
-  if (!text.empty()) text += ": ";
-  return {Errc::invalid_input, text.append(message)};
+  return {Errc::invalid_input, place(file(), at_).append(message)};
 }
 
 const std::string& Toml::as_string() const noexcept {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -61,7 +62,6 @@ class Toml {
   struct ParseOptions {
     std::size_t max_bytes = 1u << 20;  ///< refused before parsing: the parser is not linear
     int max_depth = 64;                ///< tables and arrays within each other
-    TextProblem* problem = nullptr;    ///< gets an error in parts, for who collects them
   };
   /// Parses a whole document; the value is a table.
   /// @param file  What messages call the text; it is not opened.
@@ -71,6 +71,10 @@ class Toml {
   static Result<Toml> parse(std::string_view text, const std::string& file) {
     return parse(text, file, ParseOptions{});
   }
+  /// The same for who collects problems.
+  /// @return what is wrong, `out` then being a nothing; nullopt when all is well.
+  static std::optional<TextProblem> parse_to(Toml& out, std::string_view text,
+                                             const std::string& file, const ParseOptions& options);
 
   /// The document's text, laid out as Go's BurntSushi/toml v1 encoder lays it out, so
   /// that files are the same byte for byte whether the CNB lifecycle wrote them or we

@@ -1,6 +1,10 @@
 #include "base/toml.h"
 
-#include "base/toml_plusplus.h"  // before toml++ itself
+#define TOML_EXCEPTIONS 0   // errors are values here
+#define TOML_HEADER_ONLY 1  // the shared library is built with exceptions
+/// 3.3.0 asserts what a text can make untrue ("[[ [") right before it looks itself and reports an
+/// error: without this a debug build ends there.
+#define TOML_ASSERT(expr) static_assert(true)
 
 #include <toml++/impl/preprocessor.h>
 // Blank or not: for most characters outside of ASCII the function there ends at "unreachable", also
@@ -16,6 +20,8 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -28,6 +34,10 @@ namespace {
 
 SourcePos pos_of(const toml::source_region& region) {
   return {static_cast<unsigned>(region.begin.line), static_cast<unsigned>(region.begin.column)};
+}
+
+std::string too_deep(int max_depth) {
+  return "tables and arrays nest more than " + std::to_string(max_depth) + " deep";
 }
 
 /// The end of the string that begins at text[i]; the text's end where it is not closed.
@@ -77,8 +87,13 @@ std::string date_time_text(const toml::date_time& value) {
   return text + out.data();
 }
 
-}  // namespace
-
+/// To be asked before toml++ reads a text from outside, for it stumbles over some:
+///  - tables and arrays that nest more than about `max_depth` deep (a dot outside of strings counts
+///    as a level, be it a decimal point). toml++ limits brackets within values, but not the parts
+///    of a dotted key, and frees its tree by recursion: a megabyte of "a.a.a.…" takes the stack;
+///  - characters outside of ASCII where neither a string nor a comment is, which TOML does not
+///    allow, and about which toml++ asks a function that has no answer for most of them.
+/// @return what it stumbles over, with its place; `file` is left empty. Linear in the text.
 std::optional<TextProblem> toml_obstacle(std::string_view text, int max_depth) {
   const auto problem = [&](std::size_t offset, std::string message) {
     const std::string_view before = text.substr(0, offset);
@@ -118,31 +133,32 @@ std::optional<TextProblem> toml_obstacle(std::string_view text, int max_depth) {
     } else if (c == ',' || (c == '\n' && dots.size() == 1)) {
       forget_key();
     }
-    if (depth > limit)
-      return problem(i - 1,
-                     "tables and arrays nest more than " + std::to_string(max_depth) + " deep");
+    if (depth > limit) return problem(i - 1, too_deep(max_depth));
   }
   return std::nullopt;
 }
 
+}  // namespace
+
 /// From toml++'s tree to ours.
 class TomlReader {
  public:
-  TomlReader(const std::string& file, const Toml::ParseOptions& options)
-      : file_(std::make_shared<const std::string>(file)),
-        max_depth_(options.max_depth),
-        problem_(options.problem) {}
+  TomlReader(const std::string& file, int max_depth)
+      : file_(std::make_shared<const std::string>(file)), max_depth_(max_depth) {}
 
-  Result<Toml> read(const toml::node& node, SourcePos at, int depth) {
-    Toml out = nothing(at);
-    if (depth > max_depth_) return too_deep(at);
-    if (const auto* table = node.as_table()) {
-      out.value_ = TRY(read_table(*table, depth));
+  Toml read(const toml::node& node, SourcePos at, int depth) {
+    Toml out;
+    out.file_ = file_;
+    out.at_ = at;
+    if (depth > max_depth_) {
+      if (!too_deep_) too_deep_ = at;
+    } else if (const auto* table = node.as_table()) {
+      out.value_ = read_table(*table, depth);
     } else if (const auto* array = node.as_array()) {
       Toml::Array items;
       items.reserve(array->size());
       for (const toml::node& item : *array)
-        items.push_back(TRY(read(item, pos_of(item.source()), depth + 1)));
+        items.push_back(read(item, pos_of(item.source()), depth + 1));
       out.value_ = std::move(items);
     } else if (const auto* text = node.as_string()) {
       out.value_ = text->get();
@@ -162,24 +178,11 @@ class TomlReader {
     return out;
   }
 
-  Error error(SourcePos at, std::string message) const {
-    Error out = nothing(at).error(message);
-    if (problem_ != nullptr) *problem_ = {*file_, at, std::move(message), {}};
-    return out;
-  }
-  Error too_deep(SourcePos at) const {
-    return error(at, "tables and arrays nest more than " + std::to_string(max_depth_) + " deep");
-  }
+  /// Where the first thing stands that nests too deep, and was left out.
+  std::optional<SourcePos> too_deep() const noexcept { return too_deep_; }
 
  private:
-  Toml nothing(SourcePos at) const {
-    Toml out;
-    out.file_ = file_;
-    out.at_ = at;
-    return out;
-  }
-
-  Result<Toml::Table> read_table(const toml::table& table, int depth) {
+  Toml::Table read_table(const toml::table& table, int depth) {
     // toml++ sorts by name; the keys' places give back the order of the file.
     std::vector<std::pair<SourcePos, std::pair<const toml::key*, const toml::node*>>> order;
     order.reserve(table.size());
@@ -192,7 +195,7 @@ class TomlReader {
     for (const auto& [key_at, member] : order) {
       const auto& [key, node] = member;
       const SourcePos at = pos_of(node->source());
-      Toml value = TRY(read(*node, at.line != 0 ? at : key_at, depth + 1));
+      Toml value = read(*node, at.line != 0 ? at : key_at, depth + 1);
       value.key_at_ = key_at;
       members.emplace_back(std::string(key->str()), std::move(value));
     }
@@ -201,21 +204,35 @@ class TomlReader {
 
   std::shared_ptr<const std::string> file_;
   int max_depth_;
-  TextProblem* problem_;
+  std::optional<SourcePos> too_deep_;
 };
+
+std::optional<TextProblem> Toml::parse_to(Toml& out, std::string_view text, const std::string& file,
+                                          const ParseOptions& options) {
+  out = Toml();
+  if (text.size() > options.max_bytes)
+    return TextProblem{file, {}, "TOML of more than " + human_bytes(options.max_bytes), {}};
+  if (auto obstacle = toml_obstacle(text, options.max_depth))
+    return TextProblem{file, obstacle->at, "not TOML: " + obstacle->message, {}};
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed)
+    return TextProblem{file,
+                       pos_of(parsed.error().source()),
+                       "not TOML: " + std::string(parsed.error().description()),
+                       {}};
+  TomlReader reader(file, options.max_depth);
+  out = reader.read(parsed.table(), {}, 0);
+  if (!reader.too_deep()) return std::nullopt;
+  out = Toml();
+  return TextProblem{file, *reader.too_deep(), too_deep(options.max_depth), {}};
+}
 
 Result<Toml> Toml::parse(std::string_view text, const std::string& file,
                          const ParseOptions& options) {
-  TomlReader reader(file, options);
-  if (text.size() > options.max_bytes)
-    return reader.error({}, "TOML of more than " + human_bytes(options.max_bytes));
-  if (const auto obstacle = toml_obstacle(text, options.max_depth))
-    return reader.error(obstacle->at, "not TOML: " + obstacle->message);
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed)
-    return reader.error(pos_of(parsed.error().source()),
-                        "not TOML: " + std::string(parsed.error().description()));
-  return reader.read(parsed.table(), {}, 0);
+  Toml out;
+  if (const auto problem = parse_to(out, text, file, options))
+    return Error(Errc::invalid_input, describe({*problem}));
+  return out;
 }
 
 }  // namespace locald

@@ -49,14 +49,13 @@ ParsedProject parse_project_toml(std::string_view text, const std::string& file)
   out.spec.file = file;
   out.spec.dir = file.substr(0, file.rfind('/'));
   if (out.spec.dir.empty()) out.spec.dir = "/";
-  TextProblem why;
-  const auto root = Toml::parse(text, file, {.problem = &why});
-  if (!root) {
-    out.problems.push_back(std::move(why));
+  Toml root;
+  if (auto problem = Toml::parse_to(root, text, file, {})) {
+    out.problems.push_back(std::move(*problem));
     return out;
   }
   Sink sink{file, out.problems};
-  read_project(*root, sink, out.spec);
+  read_project(root, sink, out.spec);
   sort_by_place(out.problems);
   return out;
 }
