@@ -22,7 +22,8 @@ Result<std::string> entrypoint_of(const cnb::Generation& generation, const std::
                                    : "the app has no process type \"" + asked_for + "\"");
   if (types.empty())
     return std::move(error).with_hint(
-        "its buildpacks made none; a Procfile names some, where the builder has a buildpack for it");
+        "its buildpacks made none; a Procfile names some, where the builder has a buildpack for "
+        "it");
   return std::move(error).with_hint("set `process` to one of: " + join(types, ", "));
 }
 

@@ -29,7 +29,8 @@ class CnbSource final : public BundleSource {
 
   /// Without a command in the options it is the process type's, with one it takes the place of
   /// its `args`.
-  /// @return Errc::not_found also for a process type that the app does not have, naming those it has.
+  /// @return Errc::not_found also for a process type that the app does not have, naming those it
+  /// has.
   Result<runtime::ContainerBundle> prepare(const std::string& destination,
                                            const PrepareContext& context) override;
   /// Names the generation, once prepare() has found it.

@@ -40,10 +40,8 @@ Api::Api(World world) : world_(std::move(world)) {
       {"container/run", to(world_.containers, &Containers::run)},
       {"container/ls", to(world_.containers, &Containers::list)},
       {"container/rm", to(world_.containers, &Containers::remove)},
-      {"build",
-       [&b = world_.builds, &p = world_.projects](const Json& body, const ReplyPtr& reply) {
-         b.build(p, body, reply);
-       }},
+      {"build", [&b = world_.builds, &p = world_.projects](
+                    const Json& body, const ReplyPtr& reply) { b.build(p, body, reply); }},
       {"cache/ls", to(world_.builds, &Builds::list_caches)},
       {"cache/rm", to(world_.builds, &Builds::remove_caches)},
       {"cache/prune", to(world_.builds, &Builds::prune_caches)},

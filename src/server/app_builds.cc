@@ -53,9 +53,8 @@ void AppBuilds::start(const RunningApp& app, std::function<void(Result<Json> con
 }
 
 bool AppBuilds::under_way(const std::string& service) const {
-  return std::any_of(builds_.begin(), builds_.end(), [&](const auto& entry) {
-    return entry.second.services.contains(service);
-  });
+  return std::any_of(builds_.begin(), builds_.end(),
+                     [&](const auto& entry) { return entry.second.services.contains(service); });
 }
 
 void AppBuilds::cancel_all() {

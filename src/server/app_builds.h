@@ -13,8 +13,8 @@
 
 namespace locald::server {
 
-/// Makes sure that an app is built. `progress` ({phase, item, done, total}) and `done`, once, come on
-/// the loop; a build is named as Launcher::content() names it.
+/// Makes sure that an app is built. `progress` ({phase, item, done, total}) and `done`, once, come
+/// on the loop; a build is named as Launcher::content() names it.
 using BuildApp = std::function<JobPool::Job(const builder::cnb::AppSpec& app,
                                             std::function<void(const Json&)> progress,
                                             std::function<void(Result<Json> content)> done)>;

@@ -13,7 +13,8 @@ void read_bindings(const Toml& node, const std::string& where, Sink& sink,
     Text folder;
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
         name.find('\0') != std::string::npos)
-      sink.add(value.key_at(), fmt::format("{}: \"{}\" cannot be the name of a binding", where, name));
+      sink.add(value.key_at(),
+               fmt::format("{}: \"{}\" cannot be the name of a binding", where, name));
     else if (read_text(value, fmt::format("{}: {}", where, name), sink, folder))
       out.emplace_back(name, std::move(folder));
   }
@@ -21,24 +22,20 @@ void read_bindings(const Toml& node, const std::string& where, Sink& sink,
 
 void read_build(const Toml& node, const std::string& where, Sink& sink, BuildSpec& out) {
   if (!node.is_table()) return sink.expected(node, where, "a table like { env = { … } }");
-  read_table(node, "`build`", sink,
-             {{"env",
-               [&](const Toml& v, const std::string& at) {
-                 read_variables(v, at, sink, out.env);
-               }},
-              {"bindings",
-               [&](const Toml& v, const std::string& at) {
-                 read_bindings(v, at, sink, out.bindings);
-               }},
-              {"host_ca",
-               [&](const Toml& v, const std::string& at) {
-                 bool on = false;
-                 read_bool(v, at, sink, on);
-                 out.host_ca = on;
-               }},
-              text_field("exec_env", sink, out.exec_env),
-              bool_field("strict", sink, out.strict),
-              duration_field("timeout", sink, out.timeout)});
+  read_table(
+      node, "`build`", sink,
+      {{"env", [&](const Toml& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
+       {"bindings",
+        [&](const Toml& v, const std::string& at) { read_bindings(v, at, sink, out.bindings); }},
+       {"host_ca",
+        [&](const Toml& v, const std::string& at) {
+          bool on = false;
+          read_bool(v, at, sink, on);
+          out.host_ca = on;
+        }},
+       text_field("exec_env", sink, out.exec_env),
+       bool_field("strict", sink, out.strict),
+       duration_field("timeout", sink, out.timeout)});
   if (out.timeout.count() <= 0)
     sink.add(node.at(), "`timeout` of a build must be more than nothing");
 }
@@ -55,13 +52,15 @@ void read_sync(const Toml& node, const std::string& where, Sink& sink, std::vect
     const auto parts = split(folder, '/');
     const bool plain = folder.find_first_of("*?[\\!") == std::string::npos;
     bool names = !folder.empty() && folder != "**";
-    for (const std::string& part : parts) names = names && !part.empty() && part != "." && part != "..";
+    for (const std::string& part : parts)
+      names = names && !part.empty() && part != "." && part != "..";
     if (!plain || !names) {
-      sink.add(text.at, fmt::format("{}: \"{}\" does not name a folder of the app", where, text.raw),
-               folder.empty() || folder == "**" || folder == "."
-                   ? "the app's whole folder would hide what buildpacks put there; name those below "
-                     "it: \"src/**\""
-                   : "a folder with all that is in it: \"src/**\"");
+      sink.add(
+          text.at, fmt::format("{}: \"{}\" does not name a folder of the app", where, text.raw),
+          folder.empty() || folder == "**" || folder == "."
+              ? "the app's whole folder would hide what buildpacks put there; name those below "
+                "it: \"src/**\""
+              : "a folder with all that is in it: \"src/**\"");
       continue;
     }
     text.raw = folder;
@@ -73,22 +72,22 @@ void read_sync(const Toml& node, const std::string& where, Sink& sink, std::vect
 
 std::vector<Field> build_fields(Sink& sink, ServiceSpec& out) {
   BuildSpec& build = out.build;
-  return {text_field("path", sink, build.path),
-          text_field("builder", sink, build.builder),
-          text_field("run_image", sink, build.run_image),
-          {"build",
-           [&sink, &build](const Toml& v, const std::string& at) { read_build(v, at, sink, build); }},
-          {"dev", [&sink, &build](const Toml& v, const std::string& at) {
-             if (!v.is_table())
-               return sink.expected(v, at, "a table like { sync = [\"src/**\"] }");
-             read_table(v, "`dev`", sink,
-                        {{"sync", [&](const Toml& sync, const std::string& where) {
-                            read_sync(sync, where, sink, build.live);
-                          }}});
-           }},
-          {"bindings", [&sink, &out](const Toml& v, const std::string& at) {
-             read_bindings(v, at, sink, out.bindings);
-           }}};
+  return {
+      text_field("path", sink, build.path),
+      text_field("builder", sink, build.builder),
+      text_field("run_image", sink, build.run_image),
+      {"build",
+       [&sink, &build](const Toml& v, const std::string& at) { read_build(v, at, sink, build); }},
+      {"dev",
+       [&sink, &build](const Toml& v, const std::string& at) {
+         if (!v.is_table()) return sink.expected(v, at, "a table like { sync = [\"src/**\"] }");
+         read_table(v, "`dev`", sink, {{"sync", [&](const Toml& sync, const std::string& where) {
+                                          read_sync(sync, where, sink, build.live);
+                                        }}});
+       }},
+      {"bindings", [&sink, &out](const Toml& v, const std::string& at) {
+         read_bindings(v, at, sink, out.bindings);
+       }}};
 }
 
 }  // namespace locald::server

@@ -186,8 +186,7 @@ void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
       "remove caches",
       [&environment = world_.environment,
        apps = std::move(*apps)](const std::stop_token& stop) -> Result<Json> {
-        for (const std::string& app : apps)
-          TRY(builder::cnb::remove_cache(environment, app, stop));
+        for (const std::string& app : apps) TRY(builder::cnb::remove_cache(environment, app, stop));
         return Json::object({{"removed", apps}});
       },
       [reply](Result<Json> result) { answer(reply, std::move(result)); });

@@ -159,9 +159,8 @@ int read_word(const Toml& node, const std::string& where, Sink& sink,
 }
 
 Field text_field(std::string_view name, Sink& sink, Text& out) {
-  return {name, [&sink, &out](const Toml& v, const std::string& at) {
-            read_text(v, at, sink, out);
-          }};
+  return {name,
+          [&sink, &out](const Toml& v, const std::string& at) { read_text(v, at, sink, out); }};
 }
 Field texts_field(std::string_view name, Sink& sink, std::vector<Text>& out, bool one_is_fine) {
   return {name, [&sink, &out, one_is_fine](const Toml& v, const std::string& at) {
@@ -169,19 +168,16 @@ Field texts_field(std::string_view name, Sink& sink, std::vector<Text>& out, boo
           }};
 }
 Field command_field(std::string_view name, Sink& sink, CommandSpec& out) {
-  return {name, [&sink, &out](const Toml& v, const std::string& at) {
-            read_command(v, at, sink, out);
-          }};
+  return {name,
+          [&sink, &out](const Toml& v, const std::string& at) { read_command(v, at, sink, out); }};
 }
 Field bool_field(std::string_view name, Sink& sink, bool& out) {
-  return {name, [&sink, &out](const Toml& v, const std::string& at) {
-            read_bool(v, at, sink, out);
-          }};
+  return {name,
+          [&sink, &out](const Toml& v, const std::string& at) { read_bool(v, at, sink, out); }};
 }
 Field duration_field(std::string_view name, Sink& sink, Milliseconds& out) {
-  return {name, [&sink, &out](const Toml& v, const std::string& at) {
-            read_duration(v, at, sink, out);
-          }};
+  return {name,
+          [&sink, &out](const Toml& v, const std::string& at) { read_duration(v, at, sink, out); }};
 }
 
 }  // namespace locald::server

@@ -113,19 +113,19 @@ class Server {
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
     projects_ = std::make_unique<Projects>(
-        Projects::World{loop_, *launcher_, paths_, jobs_,
-                        [this](const builder::cnb::AppSpec& app,
-                               std::function<void(const Json&)> progress,
-                               std::function<void(Result<Json>)> done) {
-                          return builds_->ensure(app, std::move(progress), std::move(done));
-                        },
-                        [this](const std::string& project, const std::vector<std::string>& services,
-                               bool volumes, const std::stop_token& stop) {
-                          return remove_data(*environment_, project, services, volumes, stop);
-                        },
-                        [this](const std::string& project, std::function<void()> done) {
-                          sessions_->end(project, std::move(done));
-                        }},
+        Projects::World{
+            loop_, *launcher_, paths_, jobs_,
+            [this](const builder::cnb::AppSpec& app, std::function<void(const Json&)> progress,
+                   std::function<void(Result<Json>)> done) {
+              return builds_->ensure(app, std::move(progress), std::move(done));
+            },
+            [this](const std::string& project, const std::vector<std::string>& services,
+                   bool volumes, const std::stop_token& stop) {
+              return remove_data(*environment_, project, services, volumes, stop);
+            },
+            [this](const std::string& project, std::function<void()> done) {
+              sessions_->end(project, std::move(done));
+            }},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(
@@ -135,8 +135,8 @@ class Server {
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
     api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_,
-                                            *containers_, *images_, *builds_, *launcher_, *user_namespace_,
-                                            config.runtime, [this] { end(); }});
+                                            *containers_, *images_, *builds_, *launcher_,
+                                            *user_namespace_, config.runtime, [this] { end(); }});
     TRY(watch_signals());
     TRY(adopt());
 

@@ -58,8 +58,8 @@ class Project {
                                       std::shared_ptr<const UserContext> user,
                                       const std::set<std::string>& renewed = {});
 
-  /// Counts the times that somebody set out to change the project: who comes back later sees whether
-  /// the world is still the one that it was.
+  /// Counts the times that somebody set out to change the project: who comes back later sees
+  /// whether the world is still the one that it was.
   std::uint64_t begin_update() noexcept { return ++update_; }
   std::uint64_t last_update() const noexcept { return update_; }
   /// Nobody has stopped it.

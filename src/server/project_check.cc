@@ -159,7 +159,7 @@ class Checker {
             fmt::format("port {} is wanted by two services, {} and {}", s.any_port(),
                         it->second->name, s.name),
             s.kind != ServiceKind::container ? "give one another, or port = \"auto\""
-                                        : "let one listen on another port");
+                                             : "let one listen on another port");
     }
   }
 
@@ -178,8 +178,8 @@ class Checker {
 }  // namespace
 
 std::vector<const Text*> texts_of(const ServiceSpec& s) {
-  std::vector<const Text*> out{&s.workdir,        &s.image,         &s.user,
-                               &s.health.target,  &s.build.path,    &s.build.builder,
+  std::vector<const Text*> out{&s.workdir,         &s.image,          &s.user,
+                               &s.health.target,   &s.build.path,     &s.build.builder,
                                &s.build.run_image, &s.build.exec_env, &s.process};
   const auto add = [&](const std::vector<Text>& texts) {
     for (const Text& t : texts) out.push_back(&t);

@@ -97,6 +97,110 @@ health = { tcp = true }
   EXPECT_EQ(spec.dir, "/p");
 }
 
+TEST(TomlFront, ReadsAnAppWithItsProcessTypes) {
+  const ProjectSpec spec = spec_of(R"(
+[services.db]
+command = "db"
+port = 5432
+health = { tcp = true }
+[services.api]
+type = "cnb"
+path = "api"
+builder = "oci:builder:1"
+run_image = "oci:run:1"
+pull = "always"
+port = "auto"
+health = "/healthz"
+env = { A = "1", B = "app" }
+depends_on = ["db"]
+restart = "always"
+args = ["--verbose"]
+build = { env = { BP_NODE_VERSION = 22 }, bindings = { ca = "./certs" }, strict = true, timeout = "10m", host_ca = false, exec_env = "test" }
+bindings = { mail = "./mail" }
+dev = { sync = ["src/**", "./static/", "a/b"] }
+[services.api.processes.worker]
+env = { B = "worker", C = "2" }
+args = ["-n", "2"]
+depends_on = { api = "started" }
+health = { exec = "true" }
+[services.api.processes.migrate]
+process = "release"
+once = true
+)");
+  ASSERT_EQ(spec.services.size(), 4u);
+  const ServiceSpec& api = *spec.find("api");
+  EXPECT_EQ(api.kind, ServiceKind::cnb);
+  EXPECT_EQ(api.build.path.raw, "api");
+  EXPECT_EQ(api.build.builder.raw, "oci:builder:1");
+  EXPECT_EQ(api.build.run_image.raw, "oci:run:1");
+  EXPECT_EQ(api.build.env.at(0).second.raw, "22");
+  EXPECT_EQ(api.build.bindings.at(0).second.raw, "./certs");
+  EXPECT_TRUE(api.build.strict);
+  EXPECT_EQ(api.build.host_ca, false);
+  EXPECT_EQ(api.build.exec_env.raw, "test");
+  EXPECT_EQ(api.build.timeout, Milliseconds(600'000));
+  ASSERT_EQ(api.build.live.size(), 3u);
+  EXPECT_EQ(api.build.live[0].raw, "src");
+  EXPECT_EQ(api.build.live[1].raw, "static");
+  EXPECT_EQ(api.build.live[2].raw, "a/b");
+  EXPECT_TRUE(api.init);
+  EXPECT_TRUE(api.auto_port);
+  // A process type is the same app, with its own port, health and arguments.
+  const ServiceSpec& worker = *spec.find("api/worker");
+  EXPECT_EQ(worker.process.raw, "worker");
+  EXPECT_EQ(worker.build.builder.raw, "oci:builder:1");
+  EXPECT_FALSE(worker.has_port());
+  EXPECT_EQ(worker.health.kind, HealthSpec::Kind::exec);
+  EXPECT_EQ(worker.args.at(1).raw, "2");
+  EXPECT_EQ(worker.restart.mode, RestartMode::always);
+  std::map<std::string, std::string> env;
+  for (const auto& [name, text] : worker.env) env[name] = text.raw;
+  EXPECT_EQ(env, (std::map<std::string, std::string>{{"A", "1"}, {"B", "worker"}, {"C", "2"}}));
+  ASSERT_EQ(worker.depends_on.size(), 3u);
+  EXPECT_EQ(worker.depends_on[0].service, "db");
+  EXPECT_EQ(worker.depends_on[1].service, "api");
+  EXPECT_EQ(worker.depends_on[2].service, "api/migrate");
+  EXPECT_EQ(worker.depends_on[2].condition, DependsCondition::completed);
+  // What runs once is over before the others start.
+  EXPECT_EQ(spec.find("api/migrate")->process.raw, "release");
+  EXPECT_EQ(spec.find("api/migrate")->restart.mode, RestartMode::no);
+  EXPECT_EQ(spec.find("api/migrate")->depends_on.size(), 1u);
+  EXPECT_EQ(api.depends_on.back().service, "api/migrate");
+}
+
+TEST(TomlFront, AnAppSaysWhatItCannotHave) {
+  const std::string app = "[services.a]\ntype = 'cnb'\nbuilder = 'b'\n";
+  EXPECT_EQ(only_problem(app + "image = 'x'\n"),
+            "4: `image` is for type = \"container\": an app's image is built");
+  EXPECT_EQ(only_problem(app + "container_port = 80\n"),
+            "4: `container_port` is for type = \"container\": say `port`, and the app gets it as "
+            "PORT");
+  EXPECT_EQ(only_problem(app + "workdir = 'x'\n"), "4: `workdir` is for type = \"container\"");
+  EXPECT_EQ(only_problem(app + "process = 'web'\ncommand = 'x'\n"),
+            "4: `process` is not used where there is a `command` (one of the two must go)");
+  EXPECT_EQ(
+      only_problem(app + "dev = { sync = ['**'] }\n"),
+      "4: `sync`: \"**\" does not name a folder of the app (the app's whole folder would hide "
+      "what buildpacks put there; name those below it: \"src/**\")");
+  EXPECT_EQ(only_problem(app + "dev = { sync = ['../x'] }\n"),
+            "4: `sync`: \"../x\" does not name a folder of the app (a folder with all that is in "
+            "it: \"src/**\")");
+  EXPECT_NE(only_problem(app + "dev = { sync = ['src/*.js'] }\n").find("does not name a folder"),
+            std::string::npos);
+  EXPECT_EQ(only_problem(app + "build = { enw = {} }\n"),
+            "4: unknown key `enw` in `build` (did you mean `env`?)");
+  EXPECT_EQ(only_problem(app + "build = { bindings = { 'a/b' = '.' } }\n"),
+            "4: `bindings`: \"a/b\" cannot be the name of a binding");
+  EXPECT_EQ(
+      only_problem(app + "processes = ['Web']\n"),
+      "4: \"a/Web\" cannot be the name of a service (a service of your own naming can run any "
+      "process type: [services.APP.processes.NAME] with process = \"TYPE\")");
+  EXPECT_EQ(only_problem(app + "[services.a.processes.w]\nbuilder = 'x'\n"),
+            "5: `builder` is the app's: it stands in [services.a]");
+  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nprocesses = ['w']\n"),
+            "3: `processes` is for type = \"cnb\"");
+}
+
 TEST(TomlFront, AnUnknownKeyIsNamedWithItsLineAndTheOneThatWasMeant) {
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nworkdri = 'y'\n"),
             "3: unknown key `workdri` in [services.a] (did you mean `workdir`?)");
@@ -120,18 +224,13 @@ TEST(TomlFront, AllProblemsAreFoundAtOnceInTheOrderOfTheFile) {
 }
 
 TEST(TomlFront, WhatIsNotActedOnYetIsRefusedByName) {
-  EXPECT_EQ(only_problem("[services.a]\ntype = 'cnb'\npath = '.'\n"),
-            "2: `type` = \"cnb\" is not supported yet (this version runs type = \"exec\" and type "
-            "= \"container\")");
-  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nbuild = { }\n"),
-            "3: `build` is not supported yet");
   EXPECT_NE(
       only_problem("[services.a]\ncommand = 'x'\nnetwork = 'none'\n").find("not supported yet"),
       std::string::npos);
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nimage = 'y'\n"),
             "3: `image` is for type = \"container\"");
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\ninit = true\n"),
-            "3: `init` is for type = \"container\"");
+            "3: `init` is for type = \"container\" and \"cnb\"");
   EXPECT_EQ(only_problem("[services.a]\ntype = 'container'\nimage = 'y'\ninit = 1\n"),
             "4: `init` must be true or false, not a number");
 }

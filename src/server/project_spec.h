@@ -72,10 +72,10 @@ std::string_view to_string(PullPolicy policy) noexcept;
 
 /// How the app of a type = "cnb" service is built; the services of one table share it.
 struct BuildSpec {
-  Text path;                                          ///< the source's folder; empty: the project's
-  Text builder, run_image;                            ///< images; empty: what project.toml, the builder say
-  std::vector<std::pair<std::string, Text>> env;      ///< for buildpacks
-  std::vector<std::pair<std::string, Text>> bindings; ///< for buildpacks: name -> folder
+  Text path;                ///< the source's folder; empty: the project's
+  Text builder, run_image;  ///< images; empty: what project.toml, the builder say
+  std::vector<std::pair<std::string, Text>> env;       ///< for buildpacks
+  std::vector<std::pair<std::string, Text>> bindings;  ///< for buildpacks: name -> folder
   Text exec_env;
   std::optional<bool> host_ca;  ///< absent: where the host has certificates of its own
   bool strict = false;

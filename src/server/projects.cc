@@ -162,8 +162,9 @@ Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> Projects::app
   if (known.empty())
     return Error(Errc::invalid_input,
                  fmt::format("no service of {} is built with buildpacks", loaded.spec.file))
-        .with_hint("one that is has type = \"cnb\"; a folder can be built without a project: locald "
-                   "build ./FOLDER --builder IMAGE");
+        .with_hint(
+            "one that is has type = \"cnb\"; a folder can be built without a project: locald "
+            "build ./FOLDER --builder IMAGE");
   auto wanted = TRY(body.get_strings("services"));
   if (wanted.empty()) wanted = known;
   std::vector<std::pair<std::string, builder::cnb::AppSpec>> out;
@@ -220,8 +221,7 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
     }
     for (const auto& [service, text] : resolved.notices)
       reply->event(Json::object({{"event", "notice"}, {"service", service}, {"text", text}}));
-    const auto apps =
-        running_apps(project->supervisor(), resolved.services, selected, *user);
+    const auto apps = running_apps(project->supervisor(), resolved.services, selected, *user);
     std::set<std::string> now = selected;
     for (const RunningApp& app : apps)
       for (const std::string& service : app.services) now.erase(service);
@@ -232,8 +232,8 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
     }
     await->insert(selected.begin(), selected.end());
     const auto take = [configs = std::move(resolved.services), user,
-                       update = project->begin_update()](
-                          Project& p, const RunningApp& app, const Json& content) -> Result<void> {
+                       update = project->begin_update()](Project& p, const RunningApp& app,
+                                                         const Json& content) -> Result<void> {
       if (p.last_update() != update) return {};  // a later `up` builds, and takes, what is newer
       std::set<std::string> present, renewed;
       for (const std::string& service : app.services) {
@@ -284,9 +284,8 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
         taken = go_on(*p, app, *content);
       if (!taken)
         for (const std::string& service : app.services)
-          waiting.failed[service] = taken.error().code() == Errc::cancelled
-                                        ? "was stopped"
-                                        : taken.error().text();
+          waiting.failed[service] =
+              taken.error().code() == Errc::cancelled ? "was stopped" : taken.error().text();
       if (--building->left != 0) return;
       if (p == nullptr)
         return waiting.reply->error(
@@ -325,10 +324,10 @@ void Projects::answer_when(Project& project, const Wait& wait) {
                  }
                  if (p != nullptr) p->unsubscribe(subscription);
                  wait.reply->result(Json::object({{"project", name},
-                                             {"services", std::move(list)},
-                                             {"failed", std::move(failed)},
-                                             {"reasons", std::move(reasons)},
-                                             {"timed_out", !outcome.pending.empty()}}));
+                                                  {"services", std::move(list)},
+                                                  {"failed", std::move(failed)},
+                                                  {"reasons", std::move(reasons)},
+                                                  {"timed_out", !outcome.pending.empty()}}));
                });
 }
 

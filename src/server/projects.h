@@ -49,8 +49,8 @@ class Projects {
   void forget(const Json& body, const ReplyPtr& reply);
   void list(const Json& body, const ReplyPtr& reply);
 
-  /// The apps of the services that a request names (`services`; none: all), as they stand in the file
-  /// now: `project`, and `env` for what it refers to.
+  /// The apps of the services that a request names (`services`; none: all), as they stand in the
+  /// file now: `project`, and `env` for what it refers to.
   /// @return Errc::invalid_input for one that is no app, or where there is none.
   Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> apps(const Json& body);
 

@@ -248,8 +248,7 @@ class Resolver {
       if (::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
         app.live.push_back(folder.raw);
       else
-        problem(folder.at, Error(Errc::invalid_input,
-                                 fmt::format("`sync`: {} is no folder", path))
+        problem(folder.at, Error(Errc::invalid_input, fmt::format("`sync`: {} is no folder", path))
                                .with_hint("a single file would stay the old one when an editor "
                                           "replaces it: name a folder"));
     }
@@ -291,8 +290,7 @@ class Resolver {
     } else {
       out.cwd = text(spec.workdir);
       out.image = text(spec.image);
-      if (out.image.empty())
-        problem(spec.image.at, Error(Errc::invalid_input, "`image` is empty"));
+      if (out.image.empty()) problem(spec.image.at, Error(Errc::invalid_input, "`image` is empty"));
       out.entrypoint = command(spec, spec.entrypoint);
     }
     out.user = text(spec.user);

@@ -223,8 +223,8 @@ Result<builder::SourceRequest> source_request(const LaunchRequest& request) {
 
 builder::cnb::AppSpec app_of(const ServiceConfig& config, const UserContext& user) {
   builder::cnb::AppSpec app = *config.app;
-  for (const char* name : {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
-                           "no_proxy"})
+  for (const char* name :
+       {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"})
     if (const auto found = user.env.find(name); found != user.env.end() && !found->second.empty())
       app.proxies[name] = found->second;
   if (const auto found = user.env.find("SSL_CERT_FILE"); found != user.env.end())
@@ -300,8 +300,7 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
       process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
     return world_.runtime.run_host(instance, process);
   }
-  const auto source =
-      TRY(builder::make_source(world_.environment, TRY(source_request(request))));
+  const auto source = TRY(builder::make_source(world_.environment, TRY(source_request(request))));
   builder::PrepareContext context;
   context.progress = [&progress](const builder::PrepareProgress& p) {
     progress(
@@ -350,9 +349,8 @@ Json RuntimeLauncher::content(const LaunchRequest& request) const {
   const auto stamp = builder::cnb::GenerationStamp::parse(
       builder::container_stamp(world_.paths, container_key(request.project, config)));
   if (!stamp) return {};
-  return Json::object({{"app", stamp->app},
-                       {"generation", stamp->number},
-                       {"built_at", stamp->built_at}});
+  return Json::object(
+      {{"app", stamp->app}, {"generation", stamp->number}, {"built_at", stamp->built_at}});
 }
 
 void RuntimeLauncher::clean(const std::string& instance, const std::string& nonce,

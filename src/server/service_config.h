@@ -58,8 +58,8 @@ struct DependencyConfig {
 struct ServiceConfig {
   std::string name;
   ServiceKind kind = ServiceKind::exec;
-  std::vector<std::string> argv;           ///< container: empty = the image's; cnb: the launcher's words
-  std::string cwd;                         ///< container: empty = the image's
+  std::vector<std::string> argv;  ///< container: empty = the image's; cnb: the launcher's words
+  std::string cwd;                ///< container: empty = the image's
   std::map<std::string, std::string> env;  ///< what the file adds
   std::vector<std::string> unset;          ///< names taken away (an env file's bare NAME)
   int port = 0;                            ///< 0: none
@@ -82,8 +82,9 @@ struct ServiceConfig {
   bool init = false;
 
   // kind cnb
-  std::optional<builder::cnb::AppSpec> app;  ///< proxies and certificates are the user's, at the build
-  std::string process;                       ///< empty = the app's default
+  std::optional<builder::cnb::AppSpec>
+      app;              ///< proxies and certificates are the user's, at the build
+  std::string process;  ///< empty = the app's default
   std::vector<std::string> args;
   std::map<std::string, std::string> bindings;  ///< of the running app: name -> folder
 

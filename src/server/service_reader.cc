@@ -30,8 +30,7 @@ Fields common_fields(Sink& sink, ServiceSpec& out) {
          else
            read_int(v, at, sink, 1, 65535, out.port);
        }},
-      {"env",
-       [&](const Toml& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
+      {"env", [&](const Toml& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
       texts_field("env_file", sink, out.env_file, /*one_is_fine=*/true),
       {"depends_on",
        [&](const Toml& v, const std::string& at) { read_depends(v, at, sink, out.depends_on); }},
@@ -75,8 +74,7 @@ Fields container_fields(Sink& sink, ServiceSpec& out) {
       texts_field("volumes", sink, out.volumes),
       texts_field("tmpfs", sink, out.tmpfs, /*one_is_fine=*/true),
       text_field("user", sink, out.user),
-      {"memory",
-       [&](const Toml& v, const std::string& at) { read_size(v, at, sink, out.memory); }},
+      {"memory", [&](const Toml& v, const std::string& at) { read_size(v, at, sink, out.memory); }},
       {"cpus",
        [&](const Toml& v, const std::string& at) {
          if (!v.is_number() || !(v.as_double() > 0) || v.as_double() > 100000)
@@ -106,7 +104,8 @@ Fields process_fields(Sink& sink, ServiceSpec& out) {
 void refuse(std::vector<Refused>& refused, const Fields& known, const Fields& others,
             const std::string& message) {
   for (const Field& field : others)
-    if (std::none_of(known.begin(), known.end(), [&](const Field& f) { return f.name == field.name; }))
+    if (std::none_of(known.begin(), known.end(),
+                     [&](const Field& f) { return f.name == field.name; }))
       refused.push_back({field.name, message});
 }
 
@@ -189,18 +188,19 @@ void read_service(const std::string& name, const Toml& table, Sink& sink,
   append(app, process_fields(sink, out));
   app.push_back({"processes", [&](const Toml& v, const std::string&) { processes = &v; }});
 
-  std::vector<Refused> refused{{"ports",
-                                is_app ? "is not needed: the network is the host's, so say `port`"
-                                       : "is not needed: the network is the host's, so say "
-                                         "`container_port`, the port the container listens on"}};
+  std::vector<Refused> refused{
+      {"ports", is_app ? "is not needed: the network is the host's, so say `port`"
+                       : "is not needed: the network is the host's, so say "
+                         "`container_port`, the port the container listens on"}};
   if (out.kind == ServiceKind::exec) fields.push_back(text_field("workdir", sink, out.workdir));
   if (out.kind != ServiceKind::exec) append(fields, inside);
   if (out.kind == ServiceKind::container) append(fields, image);
   if (is_app) append(fields, app);
   if (is_app) {
     refused.push_back({"image", "is for type = \"container\": an app's image is built"});
-    refused.push_back({"container_port", "is for type = \"container\": say `port`, and the app "
-                                         "gets it as PORT"});
+    refused.push_back({"container_port",
+                       "is for type = \"container\": say `port`, and the app "
+                       "gets it as PORT"});
     refuse(refused, fields, image, "is for type = \"container\"");
   }
   refuse(refused, fields, inside, "is for type = \"container\" and \"cnb\"");

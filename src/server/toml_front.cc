@@ -19,9 +19,8 @@ void read_services(const Toml& node, const std::string& where, Sink& sink,
     else
       sink.expected(service, fmt::format("`services.{}`", name), "a table");
   }
-  std::stable_sort(out.begin(), out.end(), [](const ServiceSpec& a, const ServiceSpec& b) {
-    return a.name < b.name;
-  });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const ServiceSpec& a, const ServiceSpec& b) { return a.name < b.name; });
 }
 
 void read_project(const Toml& root, Sink& sink, ProjectSpec& spec) {

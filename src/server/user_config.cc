@@ -18,11 +18,11 @@ Result<UserConfig> load_user_config(const std::string& path) {
   const Toml file = TRY(Toml::parse(*text, path));
   Problems problems;
   Sink sink{path, problems};
-  read_table(file, "the file", sink,
-             {{"runtime", [&](const Toml& v, const std::string& at) {
-                 Text word;
-                 if (read_text(v, at, sink, word)) config.runtime = word.raw;
-               }}});
+  read_table(file, "the file", sink, {{"runtime", [&](const Toml& v, const std::string& at) {
+                                         Text word;
+                                         if (read_text(v, at, sink, word))
+                                           config.runtime = word.raw;
+                                       }}});
   if (!problems.empty()) return Error(Errc::invalid_input, describe(problems));
   return config;
 }

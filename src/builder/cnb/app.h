@@ -18,18 +18,19 @@ inline constexpr std::string_view kLauncher = "/cnb/lifecycle/launcher";
 /// What is to be built, in the words of the project file or the command line. Plain
 /// values: paths are absolute, `${…}` is replaced. Two that are equal build the same.
 struct AppSpec {
-  std::string project;  ///< "" for a folder that belongs to none
-  std::string path;     ///< the source's folder, absolute
-  std::string builder;  ///< an image; "" = what project.toml says
-  std::string run_image;       ///< "" = the builder's
-  std::string base_dir;        ///< where relative paths in `builder` and `run_image` start
+  std::string project;    ///< "" for a folder that belongs to none
+  std::string path;       ///< the source's folder, absolute
+  std::string builder;    ///< an image; "" = what project.toml says
+  std::string run_image;  ///< "" = the builder's
+  std::string base_dir;   ///< where relative paths in `builder` and `run_image` start
   std::string pull = "missing";
   std::map<std::string, std::string> env;       ///< for buildpacks
   std::map<std::string, std::string> bindings;  ///< name -> folder, absolute
-  std::optional<bool> host_ca;  ///< the host's certificates as a binding; absent: where it has own ones
-  std::string host_ca_file;     ///< which; "" = the system's
+  std::optional<bool>
+      host_ca;  ///< the host's certificates as a binding; absent: where it has own ones
+  std::string host_ca_file;                    ///< which; "" = the system's
   std::map<std::string, std::string> proxies;  ///< HTTP_PROXY and its like, of whoever builds
-  std::string exec_env;         ///< CNB_EXEC_ENV; "" = the lifecycle's default, production
+  std::string exec_env;           ///< CNB_EXEC_ENV; "" = the lifecycle's default, production
   std::vector<std::string> live;  ///< folders below `path` whose changes need no build ("src")
   bool strict = false;            ///< all five real phases
   std::chrono::milliseconds timeout{3'600'000};  ///< of a whole build

@@ -79,8 +79,8 @@ class Ensuring {
     const auto mutex = environment_.lock_for("cnb-scan/" + store_.app());
     const std::lock_guard lock(*mutex);
     const auto known = SourceIndex::load(store_.source_index());
-    source_ = TRY(scan_source(app_.path, inputs_->filter, known ? &*known : nullptr,
-                              context_.stop));
+    source_ =
+        TRY(scan_source(app_.path, inputs_->filter, known ? &*known : nullptr, context_.stop));
     if (known) reason_ = difference(*known, source_, app_.live);
     // Also where nothing was read: files that were too young to be trusted are old enough now.
     TRY(source_.save(store_.source_index()));
@@ -89,8 +89,7 @@ class Ensuring {
   }
 
   void set_fingerprint() {
-    fingerprint_ =
-        oci::Digest::of(inputs_->fingerprint + source_.digest(app_.live).str()).hex();
+    fingerprint_ = oci::Digest::of(inputs_->fingerprint + source_.digest(app_.live).str()).hex();
   }
 
   BuildResult result(Generation generation, bool built) const {
@@ -126,11 +125,11 @@ class Ensuring {
     else if (again_)
       reason_ = "asked for";
     else if (reason_.empty())
-      reason_ = newest->fingerprint == fingerprint_ ? "asked for another way" : "its settings changed";
+      reason_ =
+          newest->fingerprint == fingerprint_ ? "asked for another way" : "its settings changed";
     TRY(discard(environment_, store_.build()));
     BuildSession session(environment_, store_, *inputs_, context_, store_.next_number());
-    auto made = app_.strict ? strict_build(session, source_)
-                                   : hybrid_build(session, source_);
+    auto made = app_.strict ? strict_build(session, source_) : hybrid_build(session, source_);
     if (!made) {
       if (failure_ != nullptr) failure_->details = session.failure();
       (void)discard(environment_, store_.build());
@@ -153,12 +152,11 @@ class Ensuring {
   }
 
   void later(std::optional<std::uint64_t> number) {
-    environment_.in_background(
-        "after the build of " + store_.app(),
-        [&environment = environment_, store = store_, inputs = *inputs_, source = source_,
-         number](const std::stop_token& stop) {
-          after_build(environment, store, inputs, source, number, stop);
-        });
+    environment_.in_background("after the build of " + store_.app(),
+                               [&environment = environment_, store = store_, inputs = *inputs_,
+                                source = source_, number](const std::stop_token& stop) {
+                                 after_build(environment, store, inputs, source, number, stop);
+                               });
   }
 
   static Error explain(const BuildSession& session, Error error) {
@@ -182,8 +180,7 @@ class Ensuring {
 }  // namespace
 
 Result<BuildResult> ensure_built(Environment& environment, const AppSpec& app,
-                                 const PrepareContext& context, bool again,
-                                 BuildFailure* failure) {
+                                 const PrepareContext& context, bool again, BuildFailure* failure) {
   return Ensuring(environment, app, context, again, failure).run().context("build " + app.path);
 }
 

@@ -13,8 +13,8 @@ namespace locald::builder::cnb {
 
 struct BuildResult {
   Generation generation;
-  bool built = false;      ///< false: nothing had changed, and nothing ran
-  std::string reason;      ///< why it was built: "src/a.js changed", "first build"
+  bool built = false;  ///< false: nothing had changed, and nothing ran
+  std::string reason;  ///< why it was built: "src/a.js changed", "first build"
   std::vector<std::string> notices;
 };
 

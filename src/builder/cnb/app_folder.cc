@@ -82,8 +82,8 @@ Result<void> AppFolder::own_file(const std::string& path, const std::string& tex
 
 Result<std::string> AppFolder::read_file(const std::string& path, std::size_t max_bytes) const {
   const UniqueFd at = TRY(dir(parent_of(path)));
-  const UniqueFd file = TRY(
-      sys::openat(at.get(), name_of(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).context(path));
+  const UniqueFd file =
+      TRY(sys::openat(at.get(), name_of(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).context(path));
   struct stat st {};
   if (::fstat(file.get(), &st) != 0) return Error::from_errno(errno, path);
   if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is no regular file");

@@ -21,18 +21,19 @@ namespace locald::builder::cnb {
 ///     |-- g/<number>/          a generation
 ///     |   |-- generation.json  the commit record, written last
 ///     |   |-- facts            what a start must know of its tree (ImageFacts)
-///     |   |-- root/            workspace/, layers/config/…, layers/sbom/launch/…, cnb/…: the topmost of
-///     |   |                    the folders beneath the app's containers
-///     |   `-- sbom-cache/      what a build said of its cache layers
+///     |   |-- root/            workspace/, layers/config/…, layers/sbom/launch/…, cnb/…: the
+///     topmost of |   |                    the folders beneath the app's containers |   `--
+///     sbom-cache/      what a build said of its cache layers
 ///     |-- t/<tree>/            layers/<buildpack>/<layer>/: one layer's content, of one or more
-///     |                        generations; beneath their containers too where it is a launch layer
+///     |                        generations; beneath their containers too where it is a launch
+///     layer
 ///     |-- spare/               copies that the next build takes: the source (workspace/ with
 ///     |                        workspace.index) and layers to be restored (t/<tree>/)
 ///     |-- build/               a build under way; what a crash leaves of it is removed by the next
 ///     `-- strict/              cache/ and layout/ of the real exporter
 ///
-/// Nothing below g/ and t/ is written to once it is committed. Owners are those of the build and run
-/// users, so workers make and remove it; the server reads app.json, generation.json and facts.
+/// Nothing below g/ and t/ is written to once it is committed. Owners are those of the build and
+/// run users, so workers make and remove it; the server reads app.json, generation.json and facts.
 /// Thread-compatible; who changes anything holds the app's lock (Environment::lock_for).
 class AppStore {
  public:

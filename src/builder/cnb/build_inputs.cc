@@ -26,8 +26,7 @@ class Resolver {
     TRY(check_folder());
     const auto builder = TRY(reference_of_builder());
     oci::StoredImage builder_image = TRY(pull(builder).context("builder"));
-    const BuilderInfo info =
-        TRY(BuilderInfo::from_image(builder.familiar(), builder_image.config));
+    const BuilderInfo info = TRY(BuilderInfo::from_image(builder.familiar(), builder_image.config));
     auto [run_names, run_image] = TRY(find_run_image(info, builder));
     BuildInputs inputs{.app = app_,
                        .builder_name = builder.familiar(),
@@ -45,8 +44,7 @@ class Resolver {
   Result<void> check_folder() const {
     struct stat st {};
     if (::stat(app_.path.c_str(), &st) != 0)
-      return Error::from_errno(errno, "the app's folder " + app_.path)
-          .with_hint("correct `path`");
+      return Error::from_errno(errno, "the app's folder " + app_.path).with_hint("correct `path`");
     if (!S_ISDIR(st.st_mode))
       return Error(Errc::invalid_input, app_.path + " is no folder")
           .with_hint("`path` names the folder of the app's source");
@@ -54,13 +52,13 @@ class Resolver {
   }
 
   Result<oci::StoredImage> pull(const oci::ImageReference& reference) {
-    PulledImage pulled = TRY(pull_image(environment_, reference,
-                                        TRY(oci::parse_pull_policy(app_.pull)), context_));
+    PulledImage pulled =
+        TRY(pull_image(environment_, reference, TRY(oci::parse_pull_policy(app_.pull)), context_));
     notices_.insert(notices_.end(), pulled.notices.begin(), pulled.notices.end());
     if (oci::platform_score(pulled.image.config.platform, oci::Platform::host()) == 0)
-      return Error(Errc::unsupported,
-                   reference.familiar() + " is for " + pulled.image.config.platform.str() +
-                       ", this host is " + oci::Platform::host().str())
+      return Error(Errc::unsupported, reference.familiar() + " is for " +
+                                          pulled.image.config.platform.str() + ", this host is " +
+                                          oci::Platform::host().str())
           .with_hint("take an image for this platform");
     return std::move(pulled.image);
   }
@@ -84,16 +82,18 @@ class Resolver {
           TRY(oci::ImageReference::parse(name, app_.base_dir).context("run image"));
       auto image = pull(reference);
       if (image)
-        return std::pair(app_.run_image.empty() ? info.run_images.front()
-                                                : RunImage{reference.familiar(), {}},
-                         std::move(*image));
+        return std::pair(
+            app_.run_image.empty() ? info.run_images.front() : RunImage{reference.familiar(), {}},
+            std::move(*image));
       if (image.error().code() == Errc::cancelled || names.size() == 1)
-        return std::move(image).error().with_context("run image").with_hint(
-            "another one can be named: run_image = \"…\"");
+        return std::move(image)
+            .error()
+            .with_context("run image")
+            .with_hint("another one can be named: run_image = \"…\"");
       tried += "\n  " + image.error().message();
     }
-    return Error(Errc::not_found, "run image: none of those that the builder names is to be had:" +
-                                      tried)
+    return Error(Errc::not_found,
+                 "run image: none of those that the builder names is to be had:" + tried)
         .with_hint("another one can be named: run_image = \"…\"");
   }
 

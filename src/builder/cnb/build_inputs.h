@@ -15,8 +15,8 @@
 
 namespace locald::builder::cnb {
 
-/// All that goes into a build but the source itself, looked up: images are present with their layers,
-/// project.toml is read, bindings are read.
+/// All that goes into a build but the source itself, looked up: images are present with their
+/// layers, project.toml is read, bindings are read.
 struct BuildInputs {
   AppSpec app;
   std::string builder_name;  ///< as people write it
@@ -25,8 +25,9 @@ struct BuildInputs {
   RunImage run_names;  ///< what the app's image says it stands on
   oci::StoredImage run;
   PathFilter filter = PathFilter().without(never_sent());
-  std::string order_toml = {};                 ///< "" = the builder's own order
-  std::vector<std::string> extra_lowers = {};  ///< buildpacks that are added to the builder, topmost first
+  std::string order_toml = {};  ///< "" = the builder's own order
+  std::vector<std::string> extra_lowers =
+      {};  ///< buildpacks that are added to the builder, topmost first
   std::map<std::string, std::string> env = {};
   std::vector<Binding> bindings = {};
   Json project = {};  ///< `source` of the project's metadata; null where there is none

@@ -9,19 +9,32 @@ namespace locald::builder::cnb {
 namespace {
 
 constexpr std::size_t kTailLines = 20;
-constexpr std::size_t kMaxOutput = 4096;   // bytes of what a buildpack says in detection
-constexpr std::size_t kMaxLine = 500;      // bytes of a line in the tail
+constexpr std::size_t kMaxOutput = 4096;  // bytes of what a buildpack says in detection
+constexpr std::size_t kMaxLine = 500;     // bytes of a line in the tail
 constexpr std::string_view kBar = "======== ";
 
-constexpr std::array<std::string_view, 22> kChatter = {
-    "Running build for buildpack ", "Finished running build for buildpack ",
-    "Starting ",           "Parsing inputs...",       "Ensuring privileges...",
-    "Executing command...", "Timer: ",                "Looking up buildpack",
-    "Finding plan",        "Creating plan directory", "Preparing paths",
-    "Running build command", "Processing layers",     "Updating environment",
-    "Reading output files", "Updating buildpack processes", "Updating process list",
-    "Copying SBOM files",  "Creating SBOM files",     "Listing processes",
-    "No system buildpacks found", "Checking for match against descriptor"};
+constexpr std::array<std::string_view, 22> kChatter = {"Running build for buildpack ",
+                                                       "Finished running build for buildpack ",
+                                                       "Starting ",
+                                                       "Parsing inputs...",
+                                                       "Ensuring privileges...",
+                                                       "Executing command...",
+                                                       "Timer: ",
+                                                       "Looking up buildpack",
+                                                       "Finding plan",
+                                                       "Creating plan directory",
+                                                       "Preparing paths",
+                                                       "Running build command",
+                                                       "Processing layers",
+                                                       "Updating environment",
+                                                       "Reading output files",
+                                                       "Updating buildpack processes",
+                                                       "Updating process list",
+                                                       "Copying SBOM files",
+                                                       "Creating SBOM files",
+                                                       "Listing processes",
+                                                       "No system buildpacks found",
+                                                       "Checking for match against descriptor"};
 
 /// What stands between `before` and `after`; "" where the text has another form.
 std::string_view between(std::string_view text, std::string_view before, std::string_view after) {

@@ -19,13 +19,12 @@ constexpr int kStageTries = 5;
 
 /// What may pass a company's proxy; nothing else of the user's environment enters a phase.
 std::map<std::string, std::string> phase_environment(const BuildInputs& inputs) {
-  std::map<std::string, std::string> env = {
-      {"CNB_PLATFORM_API", inputs.info.platform_api.str()},
-      {"CNB_EXPERIMENTAL_MODE", "warn"},  // of -layout
-      {"CNB_NO_COLOR", "true"},
-      // No cloud's login helper is to be run, or waited for.
-      {"CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AMAZON", "true"},
-      {"CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AZURE", "true"}};
+  std::map<std::string, std::string> env = {{"CNB_PLATFORM_API", inputs.info.platform_api.str()},
+                                            {"CNB_EXPERIMENTAL_MODE", "warn"},  // of -layout
+                                            {"CNB_NO_COLOR", "true"},
+                                            // No cloud's login helper is to be run, or waited for.
+                                            {"CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AMAZON", "true"},
+                                            {"CNB_REGISTRY_AUTH_KEYCHAIN_SKIP_AZURE", "true"}};
   if (!inputs.app.exec_env.empty()) env["CNB_EXEC_ENV"] = inputs.app.exec_env;
   env.insert(inputs.app.proxies.begin(), inputs.app.proxies.end());
   return env;
@@ -110,13 +109,13 @@ Result<void> BuildSession::make_runner(std::vector<VolumeMount> mounts) {
   mount(folder("platform"), "/platform", /*read_only=*/true);
   mount(folder("tmp"), "/tmp");
   std::vector<std::string> lowers = inputs_.extra_lowers;
-  const std::vector<std::string> builder = TRY(image_lowers(environment_, inputs_.builder.diff_ids));
+  const std::vector<std::string> builder =
+      TRY(image_lowers(environment_, inputs_.builder.diff_ids));
   lowers.insert(lowers.end(), builder.begin(), builder.end());
   // Facts belong to one stack of folders: with buildpacks added it is another one each time.
-  const std::string facts =
-      inputs_.extra_lowers.empty()
-          ? environment_.paths().facts() + "/" + inputs_.builder.manifest_digest.hex()
-          : std::string();
+  const std::string facts = inputs_.extra_lowers.empty() ? environment_.paths().facts() + "/" +
+                                                               inputs_.builder.manifest_digest.hex()
+                                                         : std::string();
   runner_.emplace(PhaseRunner::Options{.environment = environment_,
                                        .app = store_.app(),
                                        .lowers = std::move(lowers),
@@ -138,9 +137,8 @@ Result<void> BuildSession::run(Phase phase, const std::vector<std::string>& argu
   failed_ = phase;
   log_.begin(phase);
   tell(std::string(to_string(phase)));
-  auto took = runner_->run(phase, arguments, [this](const PhaseLine& line) {
-    log_.line(line.time_ns, line.text);
-  });
+  auto took = runner_->run(phase, arguments,
+                           [this](const PhaseLine& line) { log_.line(line.time_ns, line.text); });
   if (!took) return std::move(took).error();
   failed_.reset();
   times_.phases.emplace_back(std::string(to_string(phase)), took->count());

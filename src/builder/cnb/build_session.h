@@ -19,8 +19,9 @@
 namespace locald::builder::cnb {
 
 /// One build under way: its folder (AppStore::build), its phases, what they said and how
-/// long they took. Both ways to build (strict_build.h, hybrid_build.h) are sequences of calls on it.
-/// Blocking; one thread. Destroying it leaves the folder: whoever holds the app's lock removes it.
+/// long they took. Both ways to build (strict_build.h, hybrid_build.h) are sequences of calls on
+/// it. Blocking; one thread. Destroying it leaves the folder: whoever holds the app's lock removes
+/// it.
 ///
 ///     build/workspace   the staged source     -> /workspace
 ///     build/layers                            -> /layers
@@ -38,8 +39,8 @@ class BuildSession {
     std::vector<VolumeMount> mounts;
     std::map<std::string, std::vector<std::string>> sparse;  ///< folder -> names that stay
   };
-  /// Makes the build's folders, and copies the source. `source` is scanned anew where it changes under
-  /// our hands, and is afterwards what was copied.
+  /// Makes the build's folders, and copies the source. `source` is scanned anew where it changes
+  /// under our hands, and is afterwards what was copied.
   Result<void> begin(SourceIndex& source, Extra extra);
 
   /// Runs a phase; on failure the session's failure() says all that is known.

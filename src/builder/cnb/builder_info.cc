@@ -44,8 +44,7 @@ Result<ApiVersion> negotiate(const std::string& name, const std::string& lifecyc
   theirs.insert(theirs.end(), old.begin(), old.end());
   for (const ApiVersion& ours : platform_apis())
     if (std::find(theirs.begin(), theirs.end(), ours.str()) != theirs.end()) return ours;
-  const std::string range =
-      platform_apis().back().str() + " to " + platform_apis().front().str();
+  const std::string range = platform_apis().back().str() + " to " + platform_apis().front().str();
   return Error(Errc::unsupported, "the builder " + name + " has lifecycle " + lifecycle +
                                       " with Platform API " + join(theirs, ", ") +
                                       "; locald speaks " + range)
@@ -63,9 +62,7 @@ Result<ApiVersion> ApiVersion::parse(std::string_view text) {
   return ApiVersion{static_cast<unsigned>(*major), static_cast<unsigned>(*minor)};
 }
 
-std::string ApiVersion::str() const {
-  return std::to_string(major) + "." + std::to_string(minor);
-}
+std::string ApiVersion::str() const { return std::to_string(major) + "." + std::to_string(minor); }
 
 const std::vector<ApiVersion>& platform_apis() {
   static const std::vector<ApiVersion> versions = {{0, 15}, {0, 14}, {0, 13}, {0, 12}};
@@ -97,8 +94,7 @@ Result<BuilderInfo> BuilderInfo::from_image(const std::string& name,
   }
   const Json& lifecycle = metadata["lifecycle"];
   info.lifecycle_version = lifecycle["version"].as_string();
-  info.platform_api =
-      TRY(negotiate(name, info.lifecycle_version, lifecycle["apis"]["platform"]));
+  info.platform_api = TRY(negotiate(name, info.lifecycle_version, lifecycle["apis"]["platform"]));
   const auto add = [&](const Json& image) {
     if (const std::string& ref = image["image"].as_string(); !ref.empty())
       info.run_images.push_back({ref, image["mirrors"].as_strings()});
@@ -106,8 +102,7 @@ Result<BuilderInfo> BuilderInfo::from_image(const std::string& name,
   for (const Json& image : metadata["images"].as_array()) add(image);
   if (info.run_images.empty()) add(metadata["stack"]["runImage"]);  // pack before 0.30
   for (const Json& buildpack : metadata["buildpacks"].as_array())
-    info.buildpacks.push_back(
-        {buildpack["id"].as_string(), buildpack["version"].as_string()});
+    info.buildpacks.push_back({buildpack["id"].as_string(), buildpack["version"].as_string()});
   return info;
 }
 

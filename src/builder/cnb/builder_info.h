@@ -45,7 +45,8 @@ struct BuilderInfo {
 
   /// @param name  Of the image, for messages.
   /// @return Errc::invalid_input: no builder, a broken one, a root build user;
-  ///         Errc::unsupported: no Platform API in common (the lifecycle's code 11), image extensions.
+  ///         Errc::unsupported: no Platform API in common (the lifecycle's code 11), image
+  ///         extensions.
   static Result<BuilderInfo> from_image(const std::string& name, const oci::ImageConfig& config);
 
   /// The version of the buildpack `id` that the builder holds; "" where it has none or several.

@@ -30,8 +30,9 @@ TEST(BuilderInfo, ReadsWhoBuildsWithWhatUponWhat) {
 
 TEST(BuilderInfo, TakesTheNewestApiThatBothSpeak) {
   EXPECT_EQ(BuilderInfo::from_image("b", builder()).value().platform_api.str(), "0.13");
-  EXPECT_EQ(BuilderInfo::from_image("b", builder(R"(["0.14","0.15","0.16"])")).value().platform_api.str(),
-            "0.15");
+  EXPECT_EQ(
+      BuilderInfo::from_image("b", builder(R"(["0.14","0.15","0.16"])")).value().platform_api.str(),
+      "0.15");
   const auto old = BuilderInfo::from_image("b", builder(R"(["0.10","0.11"])"));
   EXPECT_EQ(old.error().code(), Errc::unsupported);
   EXPECT_NE(old.error().message().find("0.6"), std::string::npos) << "names theirs";

@@ -51,8 +51,8 @@ class Commit {
   }
 
   Result<Json> all() {
-    const BuildMetadata metadata =
-        TRY(parse_build_metadata(TRY(app_.read_file("build/layers/config/metadata.toml", kMaxToml))));
+    const BuildMetadata metadata = TRY(
+        parse_build_metadata(TRY(app_.read_file("build/layers/config/metadata.toml", kMaxToml))));
     TRY(app_.root_dir(generation_));
     TRY(app_.root_dir(root_));
     Generation g;
@@ -93,8 +93,9 @@ class Commit {
     }
     for (const std::string& name : names) {
       const std::string what = element.id + ":" + name;
-      const LayerToml toml = TRY(parse_layer_toml(
-          TRY(app_.read_file(path + "/" + name + ".toml", kMaxToml)), what + ": " + name + ".toml"));
+      const LayerToml toml =
+          TRY(parse_layer_toml(TRY(app_.read_file(path + "/" + name + ".toml", kMaxToml)),
+                               what + ": " + name + ".toml"));
       if (!toml.launch && !toml.cache) continue;  // for this build alone
       if (files.contains(name))
         return Error(Errc::invalid_input, "layer " + what + " is no folder");
@@ -186,12 +187,12 @@ class Commit {
 
   /// The launcher, and what the builder says of it (its SBOMs).
   Result<void> from_builder() {
-    const TreeView view = TRY(TreeView::mount({.lowers = job_["lowers"].as_strings(),
-                                               .lower_base = job_["lower_base"].as_string(),
-                                               .upper = {},
-                                               .work = {}},
-                                              job_["scratch"].as_string(),
-                                              job_["id_map"].as_string() != "root"));
+    const TreeView view =
+        TRY(TreeView::mount({.lowers = job_["lowers"].as_strings(),
+                             .lower_base = job_["lower_base"].as_string(),
+                             .upper = {},
+                             .work = {}},
+                            job_["scratch"].as_string(), job_["id_map"].as_string() != "root"));
     TRY(app_.root_dir(root_ + "/cnb"));
     const UniqueFd to = TRY(app_.root_dir(root_ + "/cnb/lifecycle"));
     TRY(copy_out(view.root(), kLauncherFile, to.get(), "launcher", 0755));
@@ -213,7 +214,8 @@ class Commit {
                                mode_t mode) {
     const auto in = open_in_root(root, from, O_RDONLY | O_NONBLOCK);
     if (!in)
-      return Error(Errc::invalid_input, "the builder has no /" + from + ": " + in.error().message());
+      return Error(Errc::invalid_input,
+                   "the builder has no /" + from + ": " + in.error().message());
     struct stat st {};
     if (::fstat(in->get(), &st) != 0 || !S_ISREG(st.st_mode))
       return Error(Errc::invalid_input, "the builder's /" + from + " is no file");

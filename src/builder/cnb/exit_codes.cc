@@ -70,13 +70,12 @@ std::string_view to_string(Phase phase) noexcept {
 }
 
 Error explain_exit(Phase phase, int code) {
-  const std::string where = std::string(to_string(phase)) + " ended with code " +
-                            std::to_string(code);
+  const std::string where =
+      std::string(to_string(phase)) + " ended with code " + std::to_string(code);
   for (const Meaning& meaning : kMeanings)
     if (meaning.code == code) {
       Error error(meaning.errc, std::string(meaning.what) + " (" + where + ")");
-      return *meaning.hint == '\0' ? std::move(error)
-                                   : std::move(error).with_hint(meaning.hint);
+      return *meaning.hint == '\0' ? std::move(error) : std::move(error).with_hint(meaning.hint);
     }
   return Error(Errc::failed, where);
 }

@@ -15,8 +15,7 @@ Json pairs_to_json(const std::vector<std::pair<std::string, std::string>>& pairs
 
 Json times_to_json(const std::vector<std::pair<std::string, std::int64_t>>& times) {
   Json::Array out;
-  for (const auto& [name, ms] : times)
-    out.push_back(Json::object({{"name", name}, {"ms", ms}}));
+  for (const auto& [name, ms] : times) out.push_back(Json::object({{"name", name}, {"ms", ms}}));
   return Json(std::move(out));
 }
 
@@ -157,7 +156,8 @@ Result<Generation> Generation::from_json(const Json& json) {
   g.base_config = json["base_config"];
   g.root = static_cast<std::uint64_t>(TRY(json.get_int("root")));
   g.image_digest = TRY(json.get_string("image_digest"));
-  for (const Json& b : json["buildpacks"].as_array()) g.buildpacks.push_back(buildpack_from_json(b));
+  for (const Json& b : json["buildpacks"].as_array())
+    g.buildpacks.push_back(buildpack_from_json(b));
   for (const Json& p : json["processes"].as_array()) g.processes.push_back(process_from_json(p));
   g.default_process = TRY(json.get_string("default_process"));
   for (const Json& pair : json["labels"].as_array())

@@ -61,8 +61,8 @@ struct Generation {
   /// Set for a build by the real exporter: the manifest of the app's image in the image store. Then
   /// there are no trees.
   std::string image_digest;
-  std::uint64_t root = 0;  ///< the number of the generation whose root/ this one stands on: a rebase
-                           ///< shares it; 0 for a build by the real exporter
+  std::uint64_t root = 0;  ///< the number of the generation whose root/ this one stands on: a
+                           ///< rebase shares it; 0 for a build by the real exporter
 
   std::vector<GenerationBuildpack> buildpacks;  ///< in the order of the group
   std::vector<Process> processes;               ///< by type
@@ -83,8 +83,8 @@ struct Generation {
   static Result<Generation> from_json(const Json& json);
 };
 
-/// What names a generation beneath a container (Assembly::stamp): "cnb:APP:NUMBER@BUILT_AT". Numbers
-/// begin anew where an app's folder was removed; the time tells them apart.
+/// What names a generation beneath a container (Assembly::stamp): "cnb:APP:NUMBER@BUILT_AT".
+/// Numbers begin anew where an app's folder was removed; the time tells them apart.
 struct GenerationStamp {
   std::string app;
   std::uint64_t number = 0;

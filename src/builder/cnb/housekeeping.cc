@@ -80,8 +80,8 @@ void remove_old_logs(const Environment& environment, const AppStore& store) {
 }
 
 /// The copies that the next build will take instead of making them.
-Result<void> make_spares(Environment& environment, const AppStore& store,
-                         const BuildInputs& inputs, const std::stop_token& stop) {
+Result<void> make_spares(Environment& environment, const AppStore& store, const BuildInputs& inputs,
+                         const std::stop_token& stop) {
   Json::Array trees;
   if (const auto newest = store.newest_hybrid(TRY(environment.map_id())))
     for (const GenerationBuildpack& b : newest->buildpacks)
@@ -143,8 +143,8 @@ Result<std::vector<CacheEntry>> list_caches(Environment& environment, const std:
     CacheEntry entry{.app = app, .record = store.record()};
     entry.generations = store.generations().size();
     entry.in_use = !used_generations(environment, app).empty();
-    const Json used = TRY(environment.run(
-        Json::object({{"op", "cnb_usage"}, {"path", store.dir()}}), {}, stop));
+    const Json used =
+        TRY(environment.run(Json::object({{"op", "cnb_usage"}, {"path", store.dir()}}), {}, stop));
     entry.bytes = static_cast<std::uint64_t>(used["bytes"].as_int());
     out.push_back(std::move(entry));
   }

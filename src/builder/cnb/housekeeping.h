@@ -22,17 +22,17 @@ void after_build(Environment& environment, const AppStore& store, const BuildInp
                  const SourceIndex& source, std::optional<std::uint64_t> number,
                  const std::stop_token& stop);
 
-/// Moves the file or folder `path` below Paths::cnb() out of the way; sweep_discarded() does the rest.
-/// What is not there is fine.
+/// Moves the file or folder `path` below Paths::cnb() out of the way; sweep_discarded() does the
+/// rest. What is not there is fine.
 Result<void> discard(const Environment& environment, const std::string& path);
 
 /// What one app has on disk.
 struct CacheEntry {
   std::string app;
   std::optional<AppStore::Record> record;
-  std::uint64_t bytes = 0;   ///< of all of it, hard links and shared blocks counted once each
+  std::uint64_t bytes = 0;  ///< of all of it, hard links and shared blocks counted once each
   std::size_t generations = 0;
-  bool in_use = false;       ///< a container, running or kept, stands on it
+  bool in_use = false;  ///< a container, running or kept, stands on it
 };
 /// All apps. Walks their trees by a worker: a job.
 Result<std::vector<CacheEntry>> list_caches(Environment& environment, const std::stop_token& stop);

@@ -47,7 +47,8 @@ Result<Generation> hybrid_build(BuildSession& session, SourceIndex& source) {
   const auto before = session.store().newest_hybrid(TRY(environment.map_id()));
   Json restore = job_for(session, "cnb_restore");
   restore.set("before", before ? before->to_json() : Json());
-  const Json restored = TRY(environment.run(std::move(restore), {}, context.stop).context("restore"));
+  const Json restored =
+      TRY(environment.run(std::move(restore), {}, context.stop).context("restore"));
   session.note_time("restore", since);
 
   TRY(session.run(Phase::build, common));
@@ -61,7 +62,8 @@ Result<Generation> hybrid_build(BuildSession& session, SourceIndex& source) {
   commit.set("restored", restored);
   commit.set("lowers", TRY(image_lowers(environment, inputs.builder.diff_ids)));
   commit.set("lower_base", TRY(environment.layers())->dir());
-  const Json committed = TRY(environment.run(std::move(commit), {}, context.stop).context("export"));
+  const Json committed =
+      TRY(environment.run(std::move(commit), {}, context.stop).context("export"));
   TRY(take_commit(committed, g));
   g.root = g.number;
   g.base_config = TRY(config_document(*TRY(environment.images()), inputs.run));

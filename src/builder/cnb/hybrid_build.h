@@ -15,7 +15,8 @@ namespace locald::builder::cnb {
 ///     export    layers are renamed to where they are run from; one that the build left as it was
 ///               stays where it is, and its copy is the next build's
 ///
-/// What comes out equals the real exporter's image (tests/cnb/README.md): layers, labels, configuration.
+/// What comes out equals the real exporter's image (tests/cnb/README.md): layers, labels,
+/// configuration.
 Result<Generation> hybrid_build(BuildSession& session, SourceIndex& source);
 
 }  // namespace locald::builder::cnb

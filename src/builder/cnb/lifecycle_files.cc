@@ -72,10 +72,9 @@ std::string analyzed_toml(const std::string& run_image, const oci::ImageConfig& 
   const std::string name = label(config, kDistroName), version = label(config, kDistroVersion);
   if (!name.empty() && !version.empty())
     target.set("distro", Toml::table({{"name", name}, {"version", version}}));
-  return text_of(Toml::table(
-      {{"run-image", Toml::table({{"reference", run_image},
-                                  {"image", run_image},
-                                  {"target", std::move(target)}})}}));
+  return text_of(Toml::table({{"run-image", Toml::table({{"reference", run_image},
+                                                         {"image", run_image},
+                                                         {"target", std::move(target)}})}}));
 }
 
 std::string project_metadata_toml(const Json& source) {

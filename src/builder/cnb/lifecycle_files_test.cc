@@ -46,7 +46,8 @@ TEST(LifecycleFiles, ReadsWhatTheBuilderLeaves) {
 
 [[slices]]
   paths = ["static/**", "x"]
-)").value();
+)")
+                              .value();
   EXPECT_EQ(m.default_process, "web");
   EXPECT_EQ(m.buildpacks[0].api, "0.10");
   EXPECT_EQ(m.processes[0].command, (std::vector<std::string>{"bash", "web.sh"}));

@@ -73,13 +73,12 @@ class Running {
     EventLoop::Handle output =
         loop_.watch_readable(reader_.fd(), [this] { problem_ = tell_output(); });
     handle_.listen(loop_, {.started = [](int) {},
-                           .exited = [this](const runtime::ExitStatus& exit) {
-                             exit_ = exit;
-                             loop_.stop();
-                           }});
-    const std::stop_callback cancelled(options.stop, [this] {
-      loop_.post([this] { end(); });
-    });
+                           .exited =
+                               [this](const runtime::ExitStatus& exit) {
+                                 exit_ = exit;
+                                 loop_.stop();
+                               }});
+    const std::stop_callback cancelled(options.stop, [this] { loop_.post([this] { end(); }); });
     EventLoop::Handle late = loop_.after(options.deadline - Clock::now(), [this] {
       timed_out_ = true;
       end();
@@ -135,9 +134,9 @@ Result<std::chrono::milliseconds> PhaseRunner::run(
   context.stop = options_.stop;
 
   const auto work = [&]() -> Result<runtime::ExitStatus> {
-    LogReader reader =
-        TRY(LogReader::open({{.dir = options_.log_dir, .from = LogReader::end_of(options_.log_dir)}},
-                            {.follow = true}));
+    LogReader reader = TRY(
+        LogReader::open({{.dir = options_.log_dir, .from = LogReader::end_of(options_.log_dir)}},
+                        {.follow = true}));
     const auto handle = TRY(runtime.run_container(instance, source, context));
     return Running(*handle, std::move(reader), on_line).finish(options_);
   };

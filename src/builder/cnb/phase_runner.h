@@ -31,18 +31,18 @@ class PhaseRunner {
  public:
   struct Options {
     Environment& environment;
-    std::string app;                   ///< names instances and containers
-    std::vector<std::string> lowers;   ///< the builder's layers, what is added to it on top
+    std::string app;                  ///< names instances and containers
+    std::vector<std::string> lowers;  ///< the builder's layers, what is added to it on top
     std::string lower_base;
-    oci::ImageConfig image;            ///< the builder's
+    oci::ImageConfig image;  ///< the builder's
     std::string facts_file;
-    std::uint32_t uid = 0, gid = 0;    ///< who builds
+    std::uint32_t uid = 0, gid = 0;  ///< who builds
     std::map<std::string, std::string> env;
-    std::vector<VolumeMount> mounts;   ///< of Kind::own
-    std::string log_dir;               ///< all that the phases write, one after the other
+    std::vector<VolumeMount> mounts;  ///< of Kind::own
+    std::string log_dir;              ///< all that the phases write, one after the other
     std::stop_token stop;
     std::chrono::steady_clock::time_point deadline;
-    std::chrono::milliseconds limit;   ///< what the deadline was made of, for the message
+    std::chrono::milliseconds limit;  ///< what the deadline was made of, for the message
   };
   explicit PhaseRunner(Options options) : options_(std::move(options)) {}
 

@@ -46,8 +46,7 @@ Result<UniqueFd> make_folder(const std::string& path) {
 }
 
 Result<void> put(int dir, const std::string& name, const std::string& content) {
-  const UniqueFd file =
-      TRY(sys::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
+  const UniqueFd file = TRY(sys::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
   if (::fchmod(file.get(), 0644) != 0) return Error::from_errno(errno, "chmod " + name);
   return sys::write_all(file.get(), content);
 }
@@ -74,8 +73,7 @@ Result<Binding> read_binding(const std::string& name, const std::string& folder)
   const auto type = binding.files.find("type");
   if (type == binding.files.end() || trim(type->second).empty())
     return Error(Errc::invalid_input, where + ": " + folder + " has no file `type`")
-        .with_hint("write what it is for: echo ca-certificates > " +
-                   shell_quote(folder + "/type"));
+        .with_hint("write what it is for: echo ca-certificates > " + shell_quote(folder + "/type"));
   return binding;
 }
 

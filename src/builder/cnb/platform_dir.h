@@ -21,8 +21,8 @@ struct Binding {
 /// @return Errc::not_found; Errc::invalid_input: no `type`, a bad name, a file of over 1 MiB.
 Result<Binding> read_binding(const std::string& name, const std::string& folder);
 
-/// The host's certificates as a binding of type "ca-certificates", so that buildpacks reach what the
-/// host reaches behind a company's proxy.
+/// The host's certificates as a binding of type "ca-certificates", so that buildpacks reach what
+/// the host reaches behind a company's proxy.
 /// @return nullopt where `app` says no, or says nothing and the host has no certificates of its own
 ///         but those of its distribution.
 Result<std::optional<Binding>> host_ca_binding(const AppSpec& app);

@@ -28,8 +28,8 @@ TEST(PlatformDir, ReadsABindingAsASecretIsMounted) {
   ASSERT_EQ(::symlink("..data/password", (f / "b/password").c_str()), 0);
   ASSERT_EQ(::mkdir((f / "b/folder").c_str(), 0755), 0);
   const Binding binding = read_binding("db", f / "b").value();
-  EXPECT_EQ(binding.files, (std::map<std::string, std::string>{{"password", "p"},
-                                                               {"type", "postgresql\n"}}));
+  EXPECT_EQ(binding.files,
+            (std::map<std::string, std::string>{{"password", "p"}, {"type", "postgresql\n"}}));
 }
 
 TEST(PlatformDir, SaysWhatIsWrongWithABinding) {

@@ -78,8 +78,7 @@ std::string published_reference(const std::string& image, const std::string& dig
 }
 
 Result<ImportedImage> import_layout_image(Environment& environment, const std::string& folder,
-                                          const std::string& name,
-                                          const std::string& run_reference,
+                                          const std::string& name, const std::string& run_reference,
                                           const PrepareContext& context) {
   const auto reference = TRY(oci::ImageReference::parse("oci:" + folder + ":latest"));
   const auto own_name = TRY(oci::ImageReference::parse(name));

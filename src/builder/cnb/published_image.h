@@ -9,7 +9,8 @@
 #include "oci/image_config.h"
 #include "oci/image_store.h"
 
-/// Images of apps as the real exporter writes them into a layout folder, on their way into our store.
+/// Images of apps as the real exporter writes them into a layout folder, on their way into our
+/// store.
 namespace locald::builder::cnb {
 
 struct ImportedImage {
@@ -19,13 +20,12 @@ struct ImportedImage {
   std::vector<std::string> kept_blobs;
 };
 
-/// Takes the image of the layout `folder` into the image store under `name`: layers that are missing
-/// there are read and applied; the label io.buildpacks.lifecycle.metadata gets `run_reference`
-/// (NAME@DIGEST) for the path in a container that exporters write there; the manifest
-/// has OCI media types throughout, where exporters mix Docker's in.
+/// Takes the image of the layout `folder` into the image store under `name`: layers that are
+/// missing there are read and applied; the label io.buildpacks.lifecycle.metadata gets
+/// `run_reference` (NAME@DIGEST) for the path in a container that exporters write there; the
+/// manifest has OCI media types throughout, where exporters mix Docker's in.
 Result<ImportedImage> import_layout_image(Environment& environment, const std::string& folder,
-                                          const std::string& name,
-                                          const std::string& run_reference,
+                                          const std::string& name, const std::string& run_reference,
                                           const PrepareContext& context);
 
 /// What the labels of an app's image say of buildpacks, layers and processes, into `into`.

@@ -96,9 +96,8 @@ Result<Json> restore_job(const Json& job, const std::function<void(Json)>&) {
     TRY(restore_sboms(app, "g/" + std::to_string(before.root) + "/root/layers/sbom/launch", group));
   }
   const ChangeMark mark = TRY(mark_now(app));
-  return Json::object({{"layers", std::move(contents)},
-                       {"stamp_ns", mark.stamp_ns},
-                       {"clock_ns", mark.clock_ns}});
+  return Json::object(
+      {{"layers", std::move(contents)}, {"stamp_ns", mark.stamp_ns}, {"clock_ns", mark.clock_ns}});
 }
 
 }  // namespace locald::builder::cnb

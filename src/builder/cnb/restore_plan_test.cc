@@ -33,11 +33,10 @@ TEST(RestorePlan, FollowsTheTableOfLayerTypes) {
     restored[l.name] = l.tree;
   }
   // Content for what is cached, metadata alone for the image's, nothing for launch and build.
-  EXPECT_EQ(restored, (std::map<std::string, std::string>{{"l", ""},
-                                                          {"lc", "tree-lc"},
-                                                          {"lbc", "tree-lbc"},
-                                                          {"c", "tree-c"},
-                                                          {"bc", "tree-bc"}}));
+  EXPECT_EQ(
+      restored,
+      (std::map<std::string, std::string>{
+          {"l", ""}, {"lc", "tree-lc"}, {"lbc", "tree-lbc"}, {"c", "tree-c"}, {"bc", "tree-bc"}}));
 }
 
 TEST(RestorePlan, WritesMetadataAsTheLifecycleDoes) {

@@ -42,8 +42,7 @@ oci::ImageConfig app_config(const oci::ImageConfig& run, const Generation& gener
   set_variable(config.env, "CNB_APP_DIR", "/workspace");
   set_variable(config.env, "CNB_PLATFORM_API", generation.platform_api);
   set_variable(config.env, "CNB_DEPRECATION_MODE", "quiet");
-  set_variable(config.env, "PATH",
-               "/cnb/process:/cnb/lifecycle:" + variable(run.env, "PATH"));
+  set_variable(config.env, "PATH", "/cnb/process:/cnb/lifecycle:" + variable(run.env, "PATH"));
   config.working_dir = "/workspace";
   config.cmd.clear();
   config.entrypoint = {generation.default_process.empty()

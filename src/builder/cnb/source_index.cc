@@ -61,8 +61,8 @@ class Scanner {
   Result<void> walk(int dir, const std::string& prefix, int depth) {
     if (stop_.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (depth > kMaxDepth)
-      return Error(Errc::invalid_input, prefix + ": folders nested more than " +
-                                            std::to_string(kMaxDepth) + " deep");
+      return Error(Errc::invalid_input,
+                   prefix + ": folders nested more than " + std::to_string(kMaxDepth) + " deep");
     return list_dir(dir, [&](const std::string& name, unsigned char) -> Result<void> {
       return visit(dir, name, prefix + name, depth);
     });
@@ -150,8 +150,8 @@ class Scanner {
     oci::Sha256 sha;
     std::array<std::byte, 262144> buffer;
     while (true) {
-      const std::size_t n = TRY(sys::read_some(file->get(), buffer.data(), buffer.size())
-                                    .context(entry.path));
+      const std::size_t n =
+          TRY(sys::read_some(file->get(), buffer.data(), buffer.size()).context(entry.path));
       if (n == 0) break;
       if (stop_.stop_requested()) return Error(Errc::cancelled, "cancelled");
       sha.update({buffer.data(), n});

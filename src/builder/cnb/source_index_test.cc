@@ -148,7 +148,9 @@ TEST_F(SourceScan, SurvivesBeingWrittenDown) {
 TEST_F(SourceScan, IsCancelled) {
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_EQ(scan_source(source_.path(), PathFilter::exclude({}), nullptr, stop.get_token()).error().code(),
+  EXPECT_EQ(scan_source(source_.path(), PathFilter::exclude({}), nullptr, stop.get_token())
+                .error()
+                .code(),
             Errc::cancelled);
 }
 

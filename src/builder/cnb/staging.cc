@@ -46,8 +46,8 @@ class Way {
     names_.resize(same);
     open_.resize(same + 1);
     for (std::size_t i = same; i < names.size(); ++i) {
-      open_.push_back(TRY(
-          sys::openat(open_.back().get(), names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
+      open_.push_back(
+          TRY(sys::openat(open_.back().get(), names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
       names_.push_back(names[i]);
     }
     return open_.back().get();
@@ -109,7 +109,8 @@ class Stager {
     const int dir = TRY(target_.folder(parent_of(entry.path)));
     const std::string name = name_of(entry.path);
     if (entry.kind == Kind::folder) {
-      if (!there && ::mkdirat(dir, name.c_str(), 0700) != 0) return Error::from_errno(errno, "mkdir");
+      if (!there && ::mkdirat(dir, name.c_str(), 0700) != 0)
+        return Error::from_errno(errno, "mkdir");
       touched_.insert(entry.path);
       if (::fchownat(dir, name.c_str(), uid_, gid_, AT_SYMLINK_NOFOLLOW) != 0)
         return Error::from_errno(errno, "chown");

@@ -67,8 +67,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   const std::string kept_file = session.store().strict() + "/kept.json";
   extra.sparse[layout + kAppFolder + "/blobs/sha256"] = read_kept(kept_file);
   extra.files["build/layers/run.toml"] = run_toml({inputs.run_names});
-  if (!inputs.order_toml.empty())
-    extra.files["build/layers/order.toml"] = inputs.order_toml;
+  if (!inputs.order_toml.empty()) extra.files["build/layers/order.toml"] = inputs.order_toml;
   if (const std::string text = project_metadata_toml(inputs.project); !text.empty())
     extra.files["build/layers/project-metadata.toml"] = text;
   extra.mounts = {{.kind = VolumeMount::Kind::own, .source = top + layout, .target = "/layout"},
@@ -87,19 +86,27 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   const Words by_layout = {"-layout", "-layout-dir", "/layout"}, cached = {"-cache-dir", "/cache"};
   const Words ids = {"-uid", std::to_string(inputs.info.uid), "-gid",
                      std::to_string(inputs.info.gid)};
-  TRY(session.run(Phase::analyze, words({log, layers, by_layout, {"-run-image", kRunName}, names, ids,
-                                         {kAppName}})));
+  TRY(session.run(
+      Phase::analyze,
+      words({log, layers, by_layout, {"-run-image", kRunName}, names, ids, {kAppName}})));
   TRY(session.run(Phase::detect, words({log, app, layers, platform, names})));
   TRY(session.run(Phase::restore, words({log, layers, cached, by_layout, ids})));
   TRY(session.run(Phase::build, words({log, app, layers, platform})));
-  TRY(session.run(Phase::export_, words({log, app, layers, cached, by_layout, names,
+  TRY(session.run(Phase::export_, words({log,
+                                         app,
+                                         layers,
+                                         cached,
+                                         by_layout,
+                                         names,
                                          {"-report", "/layers/report.toml"},
                                          {"-project-metadata", "/layers/project-metadata.toml"},
-                                         ids, {kAppName}})));
+                                         ids,
+                                         {kAppName}})));
 
   const auto since = std::chrono::steady_clock::now();
   session.tell("commit");
-  const std::string run = published_reference(inputs.run_names.image, inputs.run.manifest_digest.str());
+  const std::string run =
+      published_reference(inputs.run_names.image, inputs.run.manifest_digest.str());
   const ImportedImage imported =
       TRY(import_layout_image(environment, top + layout + kAppFolder,
                               strict_image_name(session.store().app()), run, session.context()));

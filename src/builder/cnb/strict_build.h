@@ -5,9 +5,9 @@
 
 namespace locald::builder::cnb {
 
-/// All five phases of the builder's own lifecycle, as separate containers, by `-layout`: no registry,
-/// no network but what buildpacks want. Its image goes into the image store, under the app's own name,
-/// and is run like any other. The slower way, and the measure of the faster one.
+/// All five phases of the builder's own lifecycle, as separate containers, by `-layout`: no
+/// registry, no network but what buildpacks want. Its image goes into the image store, under the
+/// app's own name, and is run like any other. The slower way, and the measure of the faster one.
 ///
 /// The run image and the previous image are given to the lifecycle sparse (without layers): it
 /// would inflate each it finds. The previous image's SBOM layer alone must be there, or the

@@ -32,7 +32,9 @@ class TestFolder {
     std::ofstream(file) << text;
     ::chmod(file.c_str(), mode);
   }
-  std::string read(const std::string& name) const { return read_file(path_ + "/" + name).value_or("(none)"); }
+  std::string read(const std::string& name) const {
+    return read_file(path_ + "/" + name).value_or("(none)");
+  }
   struct stat stat(const std::string& name) const {
     struct stat st {};
     EXPECT_EQ(::lstat((path_ + "/" + name).c_str(), &st), 0) << name;

@@ -48,9 +48,8 @@ Result<Json> stage(const Json& job, const AppFolder& app) {
     TRY(app.move(spare, workspace));
   } else {
     const std::set<std::string> changed(staged.changed.begin(), staged.changed.end());
-    std::erase_if(want->entries, [&](const SourceEntry& entry) {
-      return changed.contains(entry.path);
-    });
+    std::erase_if(want->entries,
+                  [&](const SourceEntry& entry) { return changed.contains(entry.path); });
     TRY(want->save(have_file));
   }
   return Json::object(
@@ -68,8 +67,8 @@ Result<Json> begin(const Json& job, const Progress&) {
   return stage(job, app);
 }
 
-/// Copies for the next build: of the source, and of cached layers. What cannot be copied is not; the
-/// build will do it.
+/// Copies for the next build: of the source, and of cached layers. What cannot be copied is not;
+/// the build will do it.
 Result<Json> spare(const Json& job, const Progress&) {
   const AppFolder app = TRY(AppFolder::open(job));
   TRY(app.root_dir("spare/t"));

@@ -10,7 +10,8 @@ namespace locald::builder::cnb {
 /// are relative to it; `uid` and `gid` are ids as the worker sees them.
 ///
 /// op           its members besides top, uid, gid                      result
-/// cnb_begin    source (absolute), want, have, spare, workspace: stages the       {changed:[], copied, bytes}:
+/// cnb_begin    source (absolute), want, have, spare, workspace: stages the       {changed:[],
+/// copied, bytes}:
 ///              source (staging.h) into `spare`, where `have` says     with `changed` nothing is
 ///              what is there; moves it to `workspace`.                moved: scan and call again
 ///              folders:[], files:[{path, text}], sparse:{folder:
