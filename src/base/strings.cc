@@ -142,4 +142,16 @@ std::string shell_quote(std::string_view word) {
   return out + "'";
 }
 
+std::string tidy_path(const std::string& absolute) {
+  std::vector<std::string> kept;
+  for (const std::string& part : split(absolute, '/')) {
+    if (part.empty() || part == ".") continue;
+    if (part == ".." && !kept.empty())
+      kept.pop_back();
+    else if (part != "..")
+      kept.push_back(part);
+  }
+  return "/" + join(kept, "/");
+}
+
 }  // namespace locald

@@ -30,4 +30,7 @@ std::string human_bytes(std::uint64_t bytes);
 /// Quotes for a POSIX shell where needed: what a person may paste.
 std::string shell_quote(std::string_view word);
 
+/// Without ".", ".." and doubled slashes, as text: symlinks are looked at when it is used.
+std::string tidy_path(const std::string& absolute);
+
 }  // namespace locald

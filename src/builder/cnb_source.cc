@@ -40,12 +40,14 @@ Result<runtime::ContainerBundle> CnbSource::prepare(const std::string& destinati
                                                     const PrepareContext& context) {
   std::vector<std::string> notices;
   cnb::Generation generation;
-  if (settings_.build) {
+  auto last = settings_.build ? Result<cnb::Generation>(Error(Errc::not_found, "to be built"))
+                              : cnb::last_generation(environment_, settings_.app);
+  if (last) {
+    generation = std::move(*last);
+  } else {
     cnb::BuildResult built = TRY(cnb::ensure_built(environment_, settings_.app, context));
     generation = std::move(built.generation);
     notices = std::move(built.notices);
-  } else {
-    generation = TRY(cnb::last_generation(environment_, settings_.app));
   }
   const cnb::AppStore store(environment_.paths(), settings_.app.key());
   const cnb::Runnable app = TRY(cnb::runnable(environment_, store, generation));

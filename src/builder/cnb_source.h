@@ -22,7 +22,7 @@ class CnbSource final : public BundleSource {
   struct Settings {
     cnb::AppSpec app;
     std::string process;  ///< a type; "" = the app's default
-    bool build = true;    ///< false: the newest generation, whatever the source says
+    bool build = true;  ///< false: the newest generation, whatever the source says, if there is one
   };
   CnbSource(Environment& environment, Settings settings, ContainerOptions options,
             std::string container_key);

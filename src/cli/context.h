@@ -36,6 +36,10 @@ Result<Json> environment_options(const std::vector<std::string>& options);
 /// An image as the server needs it: paths of oci:DIR:TAG and the like made absolute.
 Result<std::string> image_name(const std::string& reference);
 
+/// Whose builds are meant: {"path"} for ".", "./api", "/src/api", else services of the project with
+/// what their file may refer to (api.h).
+Result<Json> build_request(Context& context, const std::vector<std::string>& arguments);
+
 /// {"NOFILE": [soft, hard], …}, null for infinity; and the umask, unchanged.
 Json resource_limits();
 unsigned umask_of_process();

@@ -98,8 +98,9 @@ std::string table(const std::vector<std::string>& headings,
                   const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const std::string& heading : headings) widths.push_back(columns_of(heading));
+  for (const auto& row : rows) widths.resize(std::max(widths.size(), row.size()));
   for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i)
+    for (std::size_t i = 0; i < row.size(); ++i)
       widths[i] = std::max(widths[i], columns_of(row[i]));
   std::string text;
   const auto print = [&](const std::vector<std::string>& row) {
@@ -111,7 +112,7 @@ std::string table(const std::vector<std::string>& headings,
     while (line.ends_with(' ')) line.pop_back();
     text += line + "\n";
   };
-  print(headings);
+  if (!headings.empty()) print(headings);
   for (const auto& row : rows) print(row);
   return text;
 }

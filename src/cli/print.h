@@ -30,7 +30,7 @@ Colour service_colour(std::size_t n);
 /// "running" is green, "failed" red …
 Colour state_colour(std::string_view state, std::string_view health);
 
-/// Columns under headings, two blanks apart; escape sequences take no room.
+/// Columns under headings (none: no line of them), two blanks apart; escape sequences take no room.
 std::string table(const std::vector<std::string>& headings,
                   const std::vector<std::vector<std::string>>& rows);
 

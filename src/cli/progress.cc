@@ -28,7 +28,14 @@ std::string phase_text(const std::string& phase) {
   if (phase == "resolve") return "resolving";
   if (phase == "pull") return "pulling";
   if (phase == "extract") return "unpacking";
+  if (phase == "wait") return "waiting for";
+  if (phase == "stage") return "copying the source";
+  if (phase == "analyze") return "analyzing";
+  if (phase == "detect") return "detecting";
+  if (phase == "restore") return "restoring";
   if (phase == "build") return "building";
+  if (phase == "export") return "exporting";
+  if (phase == "commit") return "storing the result";
   if (phase == "volume" || phase == "look" || phase == "layer done" || phase == "finished")
     return "";
   return phase;
@@ -80,8 +87,16 @@ Progress::Amount Progress::sum(const Row& row, Amount Item::*part) {
   return all;
 }
 
+bool Progress::is_build(const std::string& phase) {
+  for (const char* known : {"wait", "stage", "analyze", "detect", "restore", "build", "export",
+                            "commit", "built"})
+    if (phase == known) return true;
+  return false;
+}
+
 /// What the row's layers are at: fetching as long as one is, then unpacking.
 std::string Progress::work(const Row& row) {
+  if (is_build(row.phase)) return phase_text(row.phase) + (row.step.empty() ? "" : " " + row.step);
   const Amount fetched = sum(row, &Item::fetched), applied = sum(row, &Item::applied);
   if (fetched.done < fetched.total) return "pulling";
   if (applied.total > 0) return "unpacking";
@@ -92,6 +107,12 @@ void Progress::progress(const Json& event) {
   const std::string name = event["service"].as_string();
   Row& r = row(name);
   r.phase = event["phase"].as_string();
+  r.step.clear();
+  if (is_build(r.phase)) {
+    r.step = event["item"].as_string();
+    r.items.clear();
+    return plain(name, r, work(r));
+  }
   // What follows a blank is a remark ("3f2a… second attempt").
   const std::string& said = event["item"].as_string();
   Item& item = r.items[said.substr(0, said.find(' '))];
@@ -110,9 +131,11 @@ void Progress::state(const Json& service) {
   r.state = service["state"].as_string();
   r.health = service["health"].as_string();
   r.detail = state_text(service);
+  r.detail.resize(std::min(r.detail.size(), r.detail.find('\n')));
   if (r.state == "running" && service["url"].is_string())
     r.detail += "  " + service["url"].as_string();
-  if (r.state != "preparing") {
+  // One that is being built anew runs meanwhile.
+  if (r.state != "preparing" && !(r.state == "running" && is_build(r.phase))) {
     r.phase.clear();
     r.items.clear();
   }

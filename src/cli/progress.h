@@ -37,13 +37,14 @@ class Progress {
     bool done = false;
   };
   struct Row {
-    std::string phase, state, health, detail;
+    std::string phase, step, state, health, detail;
     std::map<std::string, Item> items;
     std::string last;            // where there is no terminal: the state that was printed last
     std::set<std::string> said;  // where there is no terminal: lines that were printed, each once
   };
   static Amount sum(const Row& row, Amount Item::*part);
   static std::string work(const Row& row);
+  static bool is_build(const std::string& phase);
   Row& row(const std::string& name);
   void progress(const Json& event);
   void state(const Json& service);

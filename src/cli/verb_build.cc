@@ -1,3 +1,8 @@
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/strings.h"
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -6,37 +11,152 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run(Context& context, const Args& args) {
-  std::string path = args.arguments().empty() ? "." : args.argument(0);
-  if (!path.starts_with('/')) path = TRY(working_dir()) + "/" + path;
-  while (path.ends_with("/.")) path.resize(path.size() - 2);
-  Json app = Json::object({{"path", path}, {"base_dir", TRY(working_dir())}});
+std::string seconds(std::int64_t ms) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f s", static_cast<double>(ms) / 1000);
+  return text;
+}
+
+/// The process that a type starts, in words.
+std::string command_text(const Json& process) {
+  std::vector<std::string> words = process["command"].as_strings();
+  for (const std::string& word : process["args"].as_strings()) words.push_back(word);
+  // A shell's command is one text already.
+  if (!process["direct"].as_bool() && words.size() == 1) return words[0];
+  for (std::string& word : words) word = shell_quote(word);
+  return join(words, " ");
+}
+
+/// `heading` before the first of `rows`, which are in columns.
+std::string section(const std::string& heading, std::vector<std::vector<std::string>> rows) {
+  std::string text;
+  for (const std::string& line : split(table({}, rows), '\n'))
+    if (!line.empty())
+      text += "  " + (text.empty() ? heading : "") +
+              std::string(12 - (text.empty() ? heading.size() : 0), ' ') + line + "\n";
+  return text;
+}
+
+std::string summary(const Json& app, bool colour) {
+  std::string name = join(app["services"].as_strings(), ", ");
+  if (name.empty()) name = app["path"].as_string();
+  const Json& times = app["times"];
+  std::string text = paint(Colour::bold, name, colour) + ": ";
+  if (app["built"].as_bool())
+    text += "built in " + seconds(times["total_ms"].as_int()) + ", " +
+            app["reason"].as_string() + "\n";
+  else
+    text += "nothing has changed since " + app["built_at"].as_string() + "\n";
+  text += section("builder", {{app["builder"].as_string(),
+                               "lifecycle " + app["lifecycle"].as_string() + ", platform API " +
+                                   app["platform_api"].as_string()}});
+  text += section("run image", {{app["run_image"].as_string()}});
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& buildpack : app["buildpacks"].as_array()) {
+    const std::string& id = buildpack["id"].as_string();
+    const std::string& version = buildpack["version"].as_string();
+    std::string took;
+    for (const Json& time : times["buildpacks"].as_array())
+      if (time["name"].as_string() == id + "@" + version) took = seconds(time["ms"].as_int());
+    rows.push_back({id, version, took});
+  }
+  text += section("buildpacks", std::move(rows));
+  rows.clear();
+  for (const Json& process : app["processes"].as_array())
+    rows.push_back({process["type"].as_string() + (process["default"].as_bool() ? " (default)" : ""),
+                    command_text(process)});
+  text += section("processes", std::move(rows));
+  if (app["built"].as_bool()) {
+    std::vector<std::string> phases;
+    for (const Json& time : times["phases"].as_array())
+      phases.push_back(time["name"].as_string() + " " + seconds(time["ms"].as_int()));
+    text += section("phases", {{join(phases, ", ")}});
+  }
+  return text;
+}
+
+bool is_path(const std::string& text) { return text.starts_with('.') || text.starts_with('/'); }
+
+Result<Json> app_of_folder(const Args& args, const std::string& path) {
+  Json app = Json::object({{"path", path},
+                           {"base_dir", TRY(working_dir())},
+                           {"env", TRY(environment_options(args.values("env")))}});
   if (const auto builder = args.value("builder")) app.set("builder", TRY(image_name(*builder)));
   if (const auto image = args.value("run-image")) app.set("run_image", TRY(image_name(*image)));
-  app.set("strict", args.has("strict"));
-  app.set("env", TRY(environment_options(args.values("env"))));
+  return app;
+}
+
+Result<int> run(Context& context, const Args& args) {
+  const bool of_folder = !args.arguments().empty() && is_path(args.argument(0));
+  if (of_folder && args.arguments().size() > 1)
+    return usage_error("one folder at a time", "or services: locald build api worker");
+  for (const char* option : {"builder", "run-image", "env"})
+    if (!of_folder && args.has(option))
+      return usage_error("--" + std::string(option) + " is for a folder",
+                         "a service says it in locald.toml; a folder is written ./FOLDER");
+  Json request = TRY(build_request(context, args.arguments()));
+  if (of_folder) request.set("app", TRY(app_of_folder(args, request["path"].as_string())));
+  request.set("strict", args.has("strict"));
+  request.set("again", args.has("again"));
+  request.set("pull", args.has("pull") ? "always" : "");
   auto client = TRY(context.connect());
+  auto call = TRY(client.start("build", request));
   Progress progress;
-  const Json reply = TRY(client.call(
-      "build", Json::object({{"app", std::move(app)}, {"again", args.has("again")}}),
-      [&](const Json& event) { progress.event(event); }));
+  const auto reply = call.finish([&](const Json& event) { progress.event(event); });
   progress.finish();
-  return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  if (!reply) {
+    if (args.has("json") && !call.error_object().is_null())
+      (void)out(Json::object({{"error", call.error_object()}}).dump(/*pretty=*/true) + "\n");
+    return reply.error();
+  }
+  if (args.has("json")) return out(reply->dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  std::string text;
+  for (const Json& app : (*reply)["apps"].as_array()) {
+    for (const std::string& line : app["notices"].as_strings()) notice(line);
+    text += (text.empty() ? "" : "\n") + summary(app, has_colour(STDOUT_FILENO));
+  }
+  return out(text) ? 0 : 1;
 }
 
 }  // namespace
 
+Result<Json> build_request(Context& context, const std::vector<std::string>& arguments) {
+  if (!arguments.empty() && is_path(arguments.front()))
+    return Json::object({{"path", tidy_path(arguments.front().starts_with('/')
+                                                ? arguments.front()
+                                                : TRY(working_dir()) + "/" + arguments.front())}});
+  Json request = TRY(context.project_request());
+  request.set("services", Json(arguments));
+  request.set("env", environment());
+  request.set("umask", umask_of_process());
+  return request;
+}
+
 const Verb kBuild{
     .name = "build",
-    .usage = "[OPTION…] [PATH]",
-    .summary = "build an app with Cloud Native Buildpacks",
-    .details = "",
-    .options = {{'B', "builder", "IMAGE", "the builder"},
-                {0, "run-image", "IMAGE", "the run image"},
-                {0, "strict", nullptr, "all five phases of the builder's lifecycle"},
-                {0, "again", nullptr, "also where nothing has changed"},
-                {'e', "env", "NAME=VALUE", "for buildpacks"}},
-    .max_arguments = 1,
+    .usage = "[OPTION…] [SERVICE…|./FOLDER]",
+    .summary = "build apps with Cloud Native Buildpacks",
+    .details =
+        "Builds the named services of type = \"cnb\", or all of them, or a folder that need not be "
+        "part of a project\n"
+        "(written ./FOLDER or /FOLDER). What is there already is built only where something has "
+        "changed. `up` builds\n"
+        "by itself; services that run go on as they are until then. Ctrl-C ends the build.\n"
+        "Without --builder a folder's project.toml names the builder. The log: locald logs --build.\n\n"
+        "examples:\n"
+        "  locald build\n"
+        "  locald build --again api\n"
+        "  locald build ./api --builder paketobuildpacks/builder-jammy-base -e BP_NODE_VERSION=22\n"
+        "  locald build --json api | jq '.apps[0].times'\n",
+    .options = {{'B', "builder", "IMAGE", "of a folder: an image, oci:DIR:TAG too"},
+                {0, "run-image", "IMAGE", "of a folder: instead of the builder's"},
+                {'e', "env", "NAME=VALUE", "of a folder: a variable for buildpacks; NAME alone: from "
+                                           "here"},
+                {0, "again", nullptr, "build also where nothing has changed"},
+                {0, "strict", nullptr,
+                 "by all five phases of the builder's own lifecycle, its exporter too"},
+                {0, "pull", nullptr, "look for newer images of builder and run image"},
+                {0, "json", nullptr, "as JSON, an error too"}},
     .run = run,
 };
 

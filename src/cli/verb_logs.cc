@@ -14,6 +14,44 @@
 namespace locald::cli {
 namespace {
 
+struct Logs {
+  std::vector<std::string> names;
+  std::vector<LogReader::Source> sources;
+};
+
+// Both connections are gone before we follow: a reader of files needs no server.
+
+Result<Logs> logs_of_services(Context& context, const Args& args) {
+  Json request = TRY(context.project_request());
+  request.set("services", Json(args.arguments()));
+  auto client = TRY(context.connect());
+  const Json reply = TRY(client.call("logs", request));
+  Logs logs;
+  for (const Json& service : reply["services"].as_array()) {
+    logs.names.push_back(service["name"].as_string());
+    const auto first = args.has("all") ? 0 : service["first_segment"].as_int();
+    logs.sources.push_back(
+        {.dir = service["dir"].as_string(), .from = {static_cast<std::uint64_t>(first), 0}});
+  }
+  return logs;
+}
+
+Result<Logs> logs_of_builds(Context& context, const Args& args) {
+  Json request = TRY(build_request(context, args.arguments()));
+  request.set("all", args.has("all"));
+  auto client = TRY(context.connect());
+  const Json reply = TRY(client.call("build/logs", request));
+  Logs logs;
+  const auto& list = reply["logs"].as_array();
+  for (auto log = list.rbegin(); log != list.rend(); ++log) {  // oldest first
+    logs.names.push_back((*log)["name"].as_string());
+    logs.sources.push_back({.dir = (*log)["dir"].as_string(), .from = {0, 0}});
+  }
+  if (logs.sources.empty())
+    return Error(Errc::not_found, "no build of it has left a log").with_hint("locald build");
+  return logs;
+}
+
 Result<int> run(Context& context, const Args& args) {
   LogReader::Options options{.follow = args.has("follow")};
   if (const auto tail = args.value("tail"); tail && *tail != "all") {
@@ -29,23 +67,10 @@ Result<int> run(Context& context, const Args& args) {
       return usage_error(ns.error().message(), "10m, 2026-01-31T10:00:00Z, or seconds since 1970");
     options.since_ns = *ns;
   }
-  Json request = TRY(context.project_request());
-  request.set("services", Json(args.arguments()));
-  std::vector<LogReader::Source> sources;
-  std::vector<std::string> names;
-  {
-    // Gone before we follow: a reader of files needs no server.
-    auto client = TRY(context.connect());
-    const Json reply = TRY(client.call("logs", request));
-    for (const Json& service : reply["services"].as_array()) {
-      names.push_back(service["name"].as_string());
-      const auto first = args.has("all") ? 0 : service["first_segment"].as_int();
-      sources.push_back(
-          {.dir = service["dir"].as_string(), .from = {static_cast<std::uint64_t>(first), 0}});
-    }
-  }
+  Logs logs = TRY(args.has("build") ? logs_of_builds(context, args) : logs_of_services(context, args));
+  auto& [names, sources] = logs;
   LogPrinter printer({.names = names,
-                      .prefix = args.arguments().size() != 1,
+                      .prefix = args.arguments().size() != 1 && names.size() > 1,
                       .timestamps = args.has("timestamps"),
                       .json = args.has("json")});
   auto reader = TRY(LogReader::open(std::move(sources), options));
@@ -73,6 +98,7 @@ const Verb kLogs{
         "examples:\n"
         "  locald logs -f                 all services, live\n"
         "  locald logs --tail 100 web     the last hundred lines of one\n"
+        "  locald logs --build api        all that the last build of one wrote\n"
         "  locald logs --since 10m --timestamps web db\n"
         "  locald logs --json | jq -r 'select(.stream == \"stderr\").line'\n",
     .options = {{'f', "follow", nullptr, "go on with what comes"},
@@ -82,7 +108,9 @@ const Verb kLogs{
                 {'t', "timestamps", nullptr, "begin each line with its time (UTC)"},
                 {0, "json", nullptr,
                  "one JSON object a line: service, time, stream, line, instance"},
-                {'a', "all", nullptr, "what is kept of earlier runs too"}},
+                {'a', "all", nullptr, "what is kept of earlier runs, or builds, too"},
+                {'b', "build", nullptr,
+                 "of the last build instead; a folder that is no service is ./FOLDER"}},
     .run = run,
 };
 

@@ -5,9 +5,8 @@ namespace locald::cli {
 std::span<const Verb* const> all_verbs() {
   static constexpr const Verb* kVerbs[] = {
       &kUp,           &kDown,          &kStart,     &kStop,         &kRestart,     &kStatus,
-      &kLogs,         &kExec,          &kAttach,    &kContainerRun, &kContainerLs, &kContainerRm,
-      &kBuild,
-      &kImagePull,    &kImageLs,       &kImageRm,   &kImageUnpack,  &kConfigCheck, &kDoctor,
+      &kLogs,         &kExec,          &kAttach,    &kBuild, &kContainerRun, &kContainerLs, &kContainerRm,
+      &kImagePull,    &kImageLs,       &kImageRm,   &kImageUnpack, &kCacheLs, &kCacheRm, &kCachePrune, &kConfigCheck, &kDoctor,
       &kProjectLs,    &kProjectForget, &kServerRun, &kServerStart,  &kServerStop,  &kServerRestart,
       &kServerStatus, &kVersion};
   return kVerbs;

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <string_view>
 
+// The table is laid out by hand.
+// clang-format off
 /// What the CLI and the server say to each other: HTTP/1.1 over the unix socket
 /// RUN/server.sock (0600; the server compares the peer's uid and namespaces with
 /// its own). Every request is `POST /v1/NAME` with one JSON object as its body.
@@ -26,59 +28,72 @@
 /// folder from which locald.toml is looked for upward (-C), the file itself (-f), the name that
 /// overrides the file's (-p, LOCALD_PROJECT).
 ///
-/// NAME             body                                           reply
-/// version          {}                                             {version, build, pid, jobs}
-/// server/stop      {all: bool}                                    stream; {services_left: N}; the
-/// process ends after the reply server/status    {} {pid, version, build, uptime_s, projects,
-/// services, jobs, paths{data,state,run}, id_map} up               {project, services:[], env:{},
-/// umask, rlimits:{name:[soft,hard]}, wait: bool, timeout_ms|null}
-///                                                                 stream; {project,
-///                                                                 services:[…status…],
-///                                                                 failed:[names]}
-///                  `result` comes when every service has started or failed (wait: is healthy)
-/// down             {project, volumes: bool}                       stream; {}
-/// start|stop|restart {project, services:[…], timeout_ms|null}     stream; {services:[…]}
-/// kill             {project}                                      {}: a second Ctrl-C: everything
-/// is killed at once status           {project} | {all: true}                        {project,
-/// services:[…]} | {projects:[{project, dir, services}]}
-///                                                                 each service as design §8 (field
-///                                                                 `network` too)
-/// watch            {project}                                      stream of state events, first
-/// the present ones; ends when
-///                                                                 the project is down (result {}).
-///                                                                 No polling.
-/// logs             {project, services:[]}                         {services:[{name, dir,
-/// first_segment}]}: the CLI reads the
-///                                                                 segments itself
-///                                                                 (base/log_format.h);
-///                                                                 first_segment: of the present
-///                                                                 run
-/// exec             {project, service, argv, env:{}, user, cwd, tty, stdin, rows, columns}
-///                                                                 {socket, nonce}: attach there
-///                                                                 (base/attach_protocol.h, started
-///                                                                 with `hold`)
-/// attach           {project, service}                             {socket, nonce, tty}
-/// container/run    {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty,
-/// stdin, rm, init, detach, pull, network, rows, columns, name|null}
-///                                                                 stream; {id, socket, nonce};
-///                                                                 detached: when it runs, or {id,
-///                                                                 exit_code, reason} where it
-///                                                                 never did
-/// container/ls     {}                                             {containers:[{id, image, state,
-/// pid, started_at, exit_code, …}]} container/rm     {ids:[], force} {removed:[…]} image/pull
-/// {image, policy}                                stream; {name, digest, size}; hanging up cancels
-/// image/ls         {}                                             {images:[{name, digest, size,
-/// created, layers}]} image/rm         {images:[…]}                                   {removed:[…],
-/// freed_bytes} image/unpack     {image, dir}                                   stream; {digest,
-/// entries, warnings:[]}; hanging up cancels config/check     {project} {project, services:[names],
-/// file} or the error, which has
-///                                                                 every problem with its line in
-///                                                                 `problems:[{file,line,column,message,hint}]`
-/// doctor           {}                                             {checks:[{name, status:
-/// ok|warn|fail, message, hint}]} project/forget   {name} {} project/ls       {} {projects:[{name,
-/// dir, running}]}
+/// `world` is {"env": {}, "umask": N, "rlimits": {NAME: [SOFT, HARD]}} of whoever asks; "progress" is a
+/// stream of progress events before the result.
+///
+///     version         {}                       -> {version, build, pid, jobs}
+///     server/status   {}                       -> {pid, version, build, uptime_s, projects, services,
+///                                                 containers, jobs, paths{data,state,run}, id_map}
+///     server/stop     {all: bool}              -> stream; {services_left: N}; then the process ends
+///     doctor          {}                       -> {checks:[{name, status: ok|warn|fail, message, hint}]}
+///
+///     up              {project, services:[], world…, wait: bool, timeout_ms|null}
+///                         -> stream; {project, services:[…status…], failed:[names], reasons:{}};
+///                            `result` comes when every service has started or failed (wait: is
+///                            healthy). Apps that run are built first, and go on meanwhile.
+///     down            {project, volumes: bool} -> stream; {}
+///     start|stop|restart  {project, services:[…], timeout_ms|null}  -> stream; as `up`
+///     kill            {project}                -> {}: a second Ctrl-C: everything is killed at once
+///     status          {project} | {all: true}  -> {project, services:[…]} |
+///                                                 {projects:[{project, dir, services}]};
+///                         each service as design §8, with `network`, and for kind cnb `app`
+///                         {name, path, process, generation, built_at, live:[folders]}
+///     watch           {project}                -> stream of state events, first the present ones;
+///                                                 {} when the project is down. No polling.
+///     logs            {project, services:[]}   -> {services:[{name, dir, first_segment}]}: the CLI
+///                         reads the segments itself (base/log_format.h); first_segment: of the
+///                         present run
+///     config/check    {project}                -> {project, services:[names], file}, or the error,
+///                         with every problem in `problems:[{file, line, column, message, hint}]`
+///     project/ls      {}                       -> {projects:[{name, dir, running}]}
+///     project/forget  {name}                   -> {}
+///
+///     exec            {project, service, argv, env:{}, user, cwd, tty, stdin, rows, columns}
+///                         -> {socket, nonce}: attach there (base/attach_protocol.h, with `hold`)
+///     attach          {project, service}       -> {socket, nonce, tty}
+///     container/run   {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty,
+///                      stdin, rm, init, detach, pull, network, rows, columns, name|null}
+///                         -> stream; {id, socket, nonce}; detached: when it runs, or
+///                            {id, exit_code, reason} where it never did
+///     container/ls    {}                       -> {containers:[{id, image, state, pid, started_at,
+///                                                 exit_code, …}]}
+///     container/rm    {ids:[], force}          -> {removed:[…]}
+///
+///     image/pull      {image, policy}          -> stream; {name, digest, size}; hanging up cancels
+///     image/ls        {}                       -> {images:[{name, digest, size, created, layers}]}
+///     image/rm        {images:[…]}             -> {removed:[…], freed_bytes}
+///     image/unpack    {image, dir}             -> stream; {digest, entries, warnings:[]}; hanging up
+///                                                 cancels
+///
+///     build           {project, services:[], world…} | {app: AppSpec (builder/cnb/app.h)}, and
+///                     {again: bool, strict: bool, pull: ""|"always"}
+///                         -> stream; {apps:[{app, path, services, built: bool, reason|null,
+///                            generation, built_at, strict, builder, builder_digest, run_image,
+///                            run_image_digest, platform_api, lifecycle, buildpacks:[{id, version}],
+///                            processes:[{type, default, command, args, direct, buildpack}],
+///                            times{phases:[{name, ms}], buildpacks:[{name, ms}], total_ms},
+///                            notices}]}, or the error, with `build` {phase, exit_code, buildpack,
+///                            detect:[{group, buildpack, result, note, output}], tail:[lines], log}
+///                            where a phase failed; hanging up cancels
+///     build/logs      {project, services:[], world…} | {path}, and {all: bool}
+///                                              -> {logs:[{name, dir}]}, newest first
+///     cache/ls        {}                       -> {caches:[{app, project, path, builder, bytes,
+///                                                 generations, last_used, in_use}]}
+///     cache/rm        {apps:[…]}               -> {removed:[…]}
+///     cache/prune     {unused_ms}              -> {removed:[…as cache/ls…]}
 ///
 /// Environments go one way only: they are in no reply.
+// clang-format on
 namespace locald::ipc {
 
 inline constexpr std::string_view kVersionHeader = "Locald-Version";

@@ -72,6 +72,7 @@ struct Call::State {
   std::string body;       // not yet taken: the rest of a line, or the whole document
   std::size_t taken = 0;  // bytes of `body` that were handed out
   bool ended = false;     // the connection is at its end, or the reply complete
+  Json error;             // what the server answered with
 
   bool is_stream() const {
     return reply.header("content-type").starts_with("application/x-ndjson");
@@ -124,7 +125,10 @@ Result<Call::Item> Call::poll() {
       if (!parsed || !parsed->is_object())
         return Error(Errc::corrupt, "the server's reply is no JSON object (HTTP status " +
                                         std::to_string(state_->reply.status()) + ")");
-      if (parsed->contains("error")) return error_from_json((*parsed)["error"]);
+      if (parsed->contains("error")) {
+        state_->error = (*parsed)["error"];
+        return error_from_json(state_->error);
+      }
       if (parsed->contains("result")) return Item{Kind::result, (*parsed)["result"]};
       if (parsed->contains("event")) return Item{Kind::event, std::move(parsed).value()};
       return Error(Errc::corrupt, "the server's reply is neither result nor error");
@@ -135,6 +139,8 @@ Result<Call::Item> Call::poll() {
     }
   }
 }
+
+const Json& Call::error_object() const noexcept { return state_->error; }
 
 Result<Call::Item> Call::next() {
   while (true) {

@@ -41,6 +41,9 @@ class Call {
   Result<Item> poll();
   /// Waits for the next event or the result.
   Result<Item> next();
+  /// The "error" object that the server answered with, for those who know its further members; null
+  /// before that, and where the error is not the server's.
+  const Json& error_object() const noexcept;
   /// Waits for the result; events go to `on_event`.
   Result<Json> finish(const std::function<void(const Json&)>& on_event = {});
 

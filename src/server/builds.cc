@@ -141,8 +141,9 @@ void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) 
           context.stop = stop;
           const std::string service = w.services.empty() ? std::string() : w.services.front();
           context.progress = [this, reply, service](const builder::PrepareProgress& p) {
-            Json event = Json::object({{"event", "progress"}, {"service", service}});
-            for (const auto& [key, value] : progress_json(p).as_object()) event.set(key, value);
+            Json event = progress_json(p);
+            event.set("event", "progress");
+            event.set("service", service);
             world_.loop.post([reply, event = std::move(event)] { reply->event(event); });
           };
           builder::cnb::BuildFailure failure;
@@ -165,6 +166,31 @@ void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) 
         reply->error(outcomes->result.error(), {{"build", outcomes->failure}});
       });
   reply->on_hangup([job]() mutable { job.cancel(); });
+}
+
+void Builds::logs(Projects& projects, const Json& body, const ReplyPtr& reply) {
+  const auto find = [&]() -> Result<Json> {
+    const Paths& paths = world_.environment.paths();
+    std::map<std::string, std::string> names;  // app -> what it is called
+    if (const std::string path = TRY(body.get_string_or("path", "")); !path.empty()) {
+      for (const std::string& app : builder::cnb::AppStore::list(paths))
+        if (const auto record = builder::cnb::AppStore(paths, app).record();
+            record && record->spec.path == path)
+          names[app] = path;
+    } else {
+      for (const auto& [service, app] : TRY(projects.apps(body))) names.emplace(app.key(), service);
+    }
+    Json logs = Json::array();
+    for (const auto& [app, name] : names) {
+      const auto builds = builder::cnb::logged_builds(paths, app);
+      for (const std::string& dir : builds) {
+        logs.push(Json::object({{"name", name}, {"dir", dir}}));
+        if (!body["all"].as_bool()) break;
+      }
+    }
+    return Json::object({{"logs", std::move(logs)}});
+  };
+  answer(reply, find());
 }
 
 void Builds::list_caches(const Json&, const ReplyPtr& reply) {

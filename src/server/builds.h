@@ -27,8 +27,9 @@ class Builds {
   JobPool::Job ensure(const builder::cnb::AppSpec& app, std::function<void(const Json&)> progress,
                       std::function<void(Result<Json> content)> done);
 
-  // ipc/api.h: `build`, `cache/ls`, `cache/rm`, `cache/prune`.
+  // ipc/api.h: `build`, `build/logs`, `cache/ls`, `cache/rm`, `cache/prune`.
   void build(Projects& projects, const Json& body, const ReplyPtr& reply);
+  void logs(Projects& projects, const Json& body, const ReplyPtr& reply);
   void list_caches(const Json& body, const ReplyPtr& reply);
   void remove_caches(const Json& body, const ReplyPtr& reply);
   void prune_caches(const Json& body, const ReplyPtr& reply);

@@ -217,18 +217,6 @@ Result<VolumeConfig> parse_volume(const std::string& text, const std::string& di
   return out;
 }
 
-std::string tidy_path(const std::string& absolute) {
-  std::vector<std::string> kept;
-  for (const std::string& part : split(absolute, '/')) {
-    if (part.empty() || part == ".") continue;
-    if (part == ".." && !kept.empty())
-      kept.pop_back();
-    else if (part != "..")
-      kept.push_back(part);
-  }
-  return "/" + join(kept, "/");
-}
-
 Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded) {
   if (!exists(source))
     return Error(Errc::not_found, fmt::format("{} does not exist", source))

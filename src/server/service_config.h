@@ -96,8 +96,6 @@ struct ServiceConfig {
 /// `home`.
 Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
                                   const std::string& home);
-/// Without ".", ".." and doubled slashes, as text: symlinks are looked at when it is used.
-std::string tidy_path(const std::string& absolute);
 /// A bind's source is there, and neither lies in, holds nor is one of `guarded`: our own folders.
 /// @return Errc::not_found, Errc::denied.
 Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded);

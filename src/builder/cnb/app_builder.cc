@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/fs_at.h"
@@ -22,6 +23,12 @@
 namespace locald::builder::cnb {
 namespace {
 
+/// "a and 3 more"; "" for none.
+std::string some_of(const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  return names[0] + (names.size() > 1 ? " and " + std::to_string(names.size() - 1) + " more" : "");
+}
+
 /// What differs between two scans, for people: "src/a.js and 3 more changed".
 std::string difference(const SourceIndex& before, const SourceIndex& now,
                        const std::vector<std::string>& live) {
@@ -39,10 +46,28 @@ std::string difference(const SourceIndex& before, const SourceIndex& now,
       return path == folder || path.starts_with(folder + "/");
     });
   });
-  if (changed.empty()) return {};
-  return changed[0] +
-         (changed.size() > 1 ? " and " + std::to_string(changed.size() - 1) + " more" : "") +
-         " changed";
+  return changed.empty() ? std::string() : some_of(changed) + " changed";
+}
+
+std::string seconds(std::int64_t ms) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f s", static_cast<double>(ms) / 1000);
+  return text;
+}
+
+/// "in 1.20 s, src/a.js changed (detect 0.08 s, acme/node@1.2 0.90 s, commit 0.02 s)".
+std::string in_words(const BuildTimes& times, const std::string& reason) {
+  std::vector<std::string> parts;
+  for (const auto& [name, ms] : times.phases) {
+    if (name != to_string(Phase::build)) {
+      parts.push_back(name + " " + seconds(ms));
+      continue;
+    }
+    for (const auto& [buildpack, own] : times.buildpacks)
+      parts.push_back(buildpack + " " + seconds(own));
+  }
+  return "in " + seconds(times.total) + ", " + reason +
+         (parts.empty() ? "" : " (" + join(parts, ", ") + ")");
 }
 
 class Ensuring {
@@ -63,18 +88,25 @@ class Ensuring {
     TRY(scan());
     if (auto present = found()) return std::move(*present);
     const auto mutex = environment_.lock_for("cnb/" + store_.app());
-    if (!mutex->try_lock()) {
-      if (context_.progress) context_.progress({.phase = "wait", .item = "another build"});
-      mutex->lock();
-    }
+    TRY(wait_for(*mutex));
     const std::lock_guard lock(*mutex, std::adopt_lock);
-    if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (auto present = found()) return std::move(*present);
     if (auto rebased = rebase()) return std::move(*rebased);
     return build();
   }
 
  private:
+  /// Until nobody else builds the app; whoever waits may be called off.
+  Result<void> wait_for(std::mutex& mutex) const {
+    constexpr std::chrono::milliseconds kLook{5};
+    for (bool told = false; !mutex.try_lock(); told = true) {
+      if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
+      if (!told && context_.progress) context_.progress({.phase = "wait", .item = "another build"});
+      std::this_thread::sleep_for(kLook);
+    }
+    return {};
+  }
+
   Result<void> scan() {
     const auto mutex = environment_.lock_for("cnb-scan/" + store_.app());
     const std::lock_guard lock(*mutex);
@@ -93,7 +125,15 @@ class Ensuring {
   }
 
   BuildResult result(Generation generation, bool built) const {
-    return {std::move(generation), built, built ? reason_ : "", inputs_->notices};
+    std::vector<std::string> notices = inputs_->notices;
+    if (const std::string& hidden = some_of(generation.hidden); !hidden.empty())
+      notices.push_back(
+          "buildpacks wrote " + hidden +
+          ", which the live source hides: leave that folder out of `sync`, or have it "
+          "written elsewhere");
+    if (const std::string& left = some_of(source_.skipped); built && !left.empty())
+      notices.push_back(left + " was not sent to the build: no file, folder or symlink");
+    return {std::move(generation), built, built ? reason_ : "", std::move(notices)};
   }
 
   /// The newest generation, if it is what a build would make.
@@ -144,6 +184,8 @@ class Ensuring {
   Result<BuildResult> finish(Generation generation) {
     generation.fingerprint = fingerprint_;
     generation.map_id = map_id_;
+    if (context_.progress)
+      context_.progress({.phase = "built", .item = in_words(generation.times, reason_)});
     TRY(make_dirs(store_.generation(generation.number)));
     TRY(store_.commit(generation));
     (void)discard(environment_, store_.build());
@@ -162,8 +204,9 @@ class Ensuring {
   static Error explain(const BuildSession& session, Error error) {
     const std::string text = session.failure_text();
     if (error.code() == Errc::cancelled || text.empty()) return error;
-    Error whole(error.code(), error.message() + "\n" + text);
-    return error.hint().empty() ? whole : std::move(whole).with_hint(error.hint());
+    return Error(error.code(), error.message() + "\n" + text)
+        .with_hint((error.hint().empty() ? "" : error.hint() + "; ") +
+                   "all that was written: locald logs --build");
   }
 
   Environment& environment_;

@@ -145,6 +145,19 @@ Result<void> BuildSession::run(Phase phase, const std::vector<std::string>& argu
   return {};
 }
 
+Result<std::vector<std::string>> BuildSession::hidden_by_live() const {
+  if (inputs_.app.live.empty()) return std::vector<std::string>();
+  const Json found = TRY(environment_.run(Json::object({{"op", "cnb_written"},
+                                                        {"top", store_.dir()},
+                                                        {"workspace", "build/workspace"},
+                                                        {"want", "source.index"},
+                                                        {"folders", inputs_.app.live},
+                                                        {"uid", 0},
+                                                        {"gid", 0}}),
+                                          {}, context_.stop));
+  return found["paths"].as_strings();
+}
+
 Generation BuildSession::new_generation() const {
   Generation g;
   g.number = number_;

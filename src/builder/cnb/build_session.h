@@ -46,6 +46,9 @@ class BuildSession {
   /// Runs a phase; on failure the session's failure() says all that is known.
   Result<void> run(Phase phase, const std::vector<std::string>& arguments);
 
+  /// What buildpacks wrote into the app's live folders: nobody will see it.
+  Result<std::vector<std::string>> hidden_by_live() const;
+
   /// Notes how long something took that is a phase of ours instead of the lifecycle's.
   void note_time(const std::string& name, std::chrono::steady_clock::time_point since);
   void tell(const std::string& phase, const std::string& item = {}) const;

@@ -75,8 +75,11 @@ class Commit {
     std::set<std::string> names;  // of layers, in order
     std::set<std::string> with_content, files;
     const UniqueFd dir = TRY(app_.dir(path));
-    TRY(list_dir(dir.get(), [&](const std::string& name, unsigned char type) -> Result<void> {
-      if (type == DT_DIR) {
+    TRY(list_dir(dir.get(), [&](const std::string& name, unsigned char) -> Result<void> {
+      struct stat st {};
+      if (::fstatat(dir.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return Error::from_errno(errno, path + "/" + name);
+      if (S_ISDIR(st.st_mode)) {
         with_content.insert(name);
         return {};
       }

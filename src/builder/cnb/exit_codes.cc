@@ -30,7 +30,7 @@ constexpr Meaning kMeanings[] = {
     {32, Errc::failed, "the analysis failed", ""},
     {42, Errc::failed, "the cached layers could not be restored",
      "remove this app's cache and build anew: locald cache rm"},
-    {51, Errc::failed, "a buildpack failed to build the app", "its last words are below"},
+    {51, Errc::failed, "a buildpack failed to build the app", ""},
     {52, Errc::failed, "the build failed", ""},
     {62, Errc::failed, "the image could not be made of what the buildpacks left", ""},
 };

@@ -132,6 +132,7 @@ Json Generation::to_json() const {
                        {"exec_env", exec_env},
                        {"launch_sbom", launch_sbom},
                        {"cache_sbom", cache_sbom},
+                       {"hidden", hidden},
                        {"project", project},
                        {"times", times.to_json()}});
 }
@@ -167,6 +168,7 @@ Result<Generation> Generation::from_json(const Json& json) {
   g.exec_env = TRY(json.get_string("exec_env"));
   g.launch_sbom = TRY(json.get_bool("launch_sbom"));
   g.cache_sbom = TRY(json.get_bool("cache_sbom"));
+  g.hidden = json["hidden"].as_strings();
   g.project = json["project"];
   g.times = BuildTimes::from_json(json["times"]);
   return g;

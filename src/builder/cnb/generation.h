@@ -72,7 +72,9 @@ struct Generation {
   std::string exec_env;
   bool launch_sbom = false;  ///< root/layers/sbom/launch is there
   bool cache_sbom = false;   ///< sbom-cache is there
-  Json project;              ///< io.buildpacks.project.metadata
+  /// What buildpacks wrote into folders whose live source hides it.
+  std::vector<std::string> hidden;
+  Json project;  ///< io.buildpacks.project.metadata
   BuildTimes times;
 
   bool strict() const noexcept { return !image_digest.empty(); }

@@ -70,13 +70,8 @@ Result<void> remove_old(Environment& environment, const AppStore& store) {
 }
 
 void remove_old_logs(const Environment& environment, const AppStore& store) {
-  const std::string folder = environment.paths().builds(store.app());
-  std::vector<std::uint64_t> numbers;
-  for (const std::string& name : names_in(folder))
-    if (const auto number = parse_u64(name)) numbers.push_back(*number);
-  std::sort(numbers.rbegin(), numbers.rend());
-  for (std::size_t i = kKeptLogs; i < numbers.size(); ++i)
-    (void)remove_tree(folder + "/" + std::to_string(numbers[i]));
+  const auto builds = logged_builds(environment.paths(), store.app());
+  for (std::size_t i = kKeptLogs; i < builds.size(); ++i) (void)remove_tree(builds[i]);
 }
 
 /// The copies that the next build will take instead of making them.
@@ -116,6 +111,17 @@ Result<void> discard(const Environment& environment, const std::string& path) {
   if (::rename(path.c_str(), away.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno(errno, "remove " + path);
   return {};
+}
+
+std::vector<std::string> logged_builds(const Paths& paths, const std::string& app) {
+  std::vector<std::uint64_t> numbers;
+  for (const std::string& name : names_in(paths.builds(app)))
+    if (const auto number = parse_u64(name)) numbers.push_back(*number);
+  std::sort(numbers.rbegin(), numbers.rend());
+  std::vector<std::string> folders;
+  for (const std::uint64_t number : numbers)
+    folders.push_back(paths.builds(app) + "/" + std::to_string(number));
+  return folders;
 }
 
 void after_build(Environment& environment, const AppStore& store, const BuildInputs& inputs,

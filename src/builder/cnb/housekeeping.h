@@ -26,6 +26,9 @@ void after_build(Environment& environment, const AppStore& store, const BuildInp
 /// rest. What is not there is fine.
 Result<void> discard(const Environment& environment, const std::string& path);
 
+/// The folders of the logs that are kept of the app's builds (base/log_format.h), newest first.
+std::vector<std::string> logged_builds(const Paths& paths, const std::string& app);
+
 /// What one app has on disk.
 struct CacheEntry {
   std::string app;

@@ -52,10 +52,12 @@ Result<Generation> hybrid_build(BuildSession& session, SourceIndex& source) {
   session.note_time("restore", since);
 
   TRY(session.run(Phase::build, common));
+  std::vector<std::string> hidden = TRY(session.hidden_by_live());
 
   since = Clock::now();
   session.tell("commit");
   Generation g = session.new_generation();
+  g.hidden = std::move(hidden);
   Json commit = job_for(session, "cnb_commit");
   commit.set("number", g.number);
   commit.set("before", before ? before->to_json() : Json());

@@ -92,6 +92,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   TRY(session.run(Phase::detect, words({log, app, layers, platform, names})));
   TRY(session.run(Phase::restore, words({log, layers, cached, by_layout, ids})));
   TRY(session.run(Phase::build, words({log, app, layers, platform})));
+  std::vector<std::string> hidden = TRY(session.hidden_by_live());
   TRY(session.run(Phase::export_, words({log,
                                          app,
                                          layers,
@@ -112,6 +113,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
                               strict_image_name(session.store().app()), run, session.context()));
   TRY(write_file_atomic(kept_file, Json(imported.kept_blobs).dump()));
   Generation g = session.new_generation();
+  g.hidden = std::move(hidden);
   g.image_digest = imported.image.manifest_digest.str();
   g.base_config = TRY(config_document(images, imported.image));
   TRY(read_published(imported.image.config, g));

@@ -85,6 +85,37 @@ Result<Json> spare(const Json& job, const Progress&) {
   return stage(job, app);
 }
 
+/// Adds what stands at and below `path` to `paths`, unless `known` has it.
+Result<void> add_unknown(int parent, const std::string& path,
+                         const std::set<std::string_view>& known, Json& paths) {
+  if (!known.contains(path)) {
+    paths.push(path);
+    return {};  // what is in it is no news either
+  }
+  const auto dir = sys::openat(parent, name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return {};  // no folder
+  return list_dir(dir->get(), [&](const std::string& name, unsigned char) {
+    return add_unknown(dir->get(), path + "/" + name, known, paths);
+  });
+}
+
+Result<Json> written(const Json& job, const Progress&) {
+  const AppFolder app = TRY(AppFolder::open(job));
+  const std::string want_file = app.path() + "/" + TRY(job.get_string("want"));
+  const auto want = SourceIndex::load(want_file);
+  if (!want) return Error(Errc::corrupt, want_file + " cannot be read");
+  std::set<std::string_view> known;
+  for (const SourceEntry& entry : want->entries) known.insert(entry.path);
+  const std::string workspace = TRY(job.get_string("workspace"));
+  Json paths = Json::array();
+  for (const std::string& folder : job["folders"].as_strings()) {
+    const std::string above = parent_of(folder);
+    const auto dir = app.dir(workspace + (above.empty() ? "" : "/" + above));
+    if (dir) TRY(add_unknown(dir->get(), folder, known, paths));
+  }
+  return Json::object({{"paths", std::move(paths)}});
+}
+
 /// What a tree takes on disk, in bytes; an inode with several names counts once.
 Result<void> add_usage(int parent, const std::string& name, std::set<ino_t>& seen,
                        std::uint64_t& bytes) {
@@ -112,11 +143,8 @@ Result<Json> usage(const Json& job, const Progress&) {
 
 runtime::WorkerHandler find_worker_job(const std::string& op) {
   static const std::pair<const char*, Result<Json> (*)(const Json&, const Progress&)> table[] = {
-      {"cnb_begin", begin},
-      {"cnb_restore", restore_job},
-      {"cnb_commit", commit_job},
-      {"cnb_spare", spare},
-      {"cnb_usage", usage}};
+      {"cnb_begin", begin},     {"cnb_restore", restore_job}, {"cnb_commit", commit_job},
+      {"cnb_written", written}, {"cnb_spare", spare},         {"cnb_usage", usage}};
   for (const auto& [name, handler] : table)
     if (op == name) return handler;
   return {};

@@ -9,18 +9,20 @@ namespace locald::builder::cnb {
 /// what they touch belongs to the build user. `top` is the app's folder, absolute, and other paths
 /// are relative to it; `uid` and `gid` are ids as the worker sees them.
 ///
-/// op           its members besides top, uid, gid                      result
-/// cnb_begin    source (absolute), want, have, spare, workspace: stages the       {changed:[],
-/// copied, bytes}:
-///              source (staging.h) into `spare`, where `have` says     with `changed` nothing is
-///              what is there; moves it to `workspace`.                moved: scan and call again
-///              folders:[], files:[{path, text}], sparse:{folder:
-///              [names that stay]}
-///
-/// cnb_restore  before: Generation or null                             restore_job.h
-/// cnb_commit   number, before, restored, lowers                       commit_job.h
-/// cnb_spare    source, want, have, spare, trees:[]: copies into       {changed:[], copied, bytes}
-///              spare/ what the next build will ask for
+///     cnb_begin    source (absolute), want, have, spare, workspace, folders:[], files:[{path,
+///     text}],
+///                  sparse:{folder: [names that stay]}
+///                  -> {changed:[], copied, bytes}
+///                  Makes what the build wants made; stages the source (staging.h) into `spare`,
+///                  where `have` says what is there, and moves it to `workspace`. With `changed`
+///                  nothing is moved: scan and call again.
+///     cnb_restore  before: Generation or null      -> restore_job.h
+///     cnb_commit   number, before, restored, lowers, lower_base  -> commit_job.h
+///     cnb_written  workspace, want, folders:[]     -> {paths:[]}
+///                  What stands below `folders` of the workspace and is not of the source.
+///     cnb_spare    source, want, have, spare, trees:[]           -> as cnb_begin
+///                  Copies into spare/ what the next build will ask for.
+///     cnb_usage    path (absolute; no top)         -> {bytes}
 ///
 /// @return an empty handler for an op that is not in the table.
 runtime::WorkerHandler find_worker_job(const std::string& op);
