@@ -32,12 +32,12 @@ int execute(char* const* argv, char* const* env) {
       if (at > 0) file[at++] = '/';
       std::memcpy(file + at, argv[0], name + 1);
       ::execve(file, argv, env);
-      if (errno == EACCES)
-        seen = EACCES;
-      else if (errno != ENOENT && errno != ENOTDIR)
-        return errno;
-      else if (::access(file, F_OK) == 0)
-        return kNoInterpreter;
+      const int error = errno;
+      if (error != EACCES && error != ENOENT && error != ENOTDIR) return error;
+      // A folder that may not be entered hides nothing that the command could be.
+      const bool there = ::access(file, F_OK) == 0;
+      if (there && error != EACCES) return kNoInterpreter;
+      if (there) seen = EACCES;
     }
     if (colon == nullptr) return seen;
     path = colon + 1;

@@ -177,7 +177,7 @@ bool read_init(char** words, InitRequest* request, Text& why) {
     } else if (std::strcmp(word, kInitSeal) == 0) {
       request->seal = true;
     } else if (std::strcmp(word, kInitReport) == 0) {
-      request->report = ::fcntl(kInitReportFd, F_SETFD, FD_CLOEXEC) == 0;
+      request->report = true;
     } else if (std::strcmp(word, kInitMap) == 0 && words[1] != nullptr) {
       request->map = true;
       if (!read_ids(*++words, request)) return why.add(*words).add(" is not UID:GID"), false;
@@ -224,6 +224,7 @@ int init_mode(char** words) {
   InitRequest request;
   TextOf<600> why;
   if (!read_init(words, &request, why)) return never_ran(request, 125, why);
+  if (request.report) ::fcntl(kInitReportFd, F_SETFD, FD_CLOEXEC);
   struct sigaction before {};
   Signals mask = 0;
   if (!request.exec) {

@@ -143,14 +143,14 @@ std::string refusal(Words words) {
 }
 
 TEST(Init, ReadsItsWordsUpToTheCommand) {
-  Words words = {"--map", "1001:1000", "--seal", "--exec", "--", "sh", "--", "--map"};
+  Words words = {"--map", "1001:1000", "--seal", "--exec", "--report", "--", "sh", "--", "--map"};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   InitRequest request;
   TextOf<200> why;
   ASSERT_TRUE(read_init(argv.data(), &request, why)) << why.data();
-  EXPECT_TRUE(request.map && request.seal && request.exec);
+  EXPECT_TRUE(request.map && request.seal && request.exec && request.report);
   EXPECT_EQ(request.uid, 1001u);
   EXPECT_EQ(request.gid, 1000u);
   EXPECT_STREQ(request.argv[0], "sh");
@@ -219,6 +219,13 @@ TEST(Init, SaysInOneSentenceWhyACommandWasNeverExecuted) {
       EXPECT_EQ(reporting.seen, "");
       EXPECT_EQ(reporting.report(), c.command + c.text);
     }
+  const std::string search = ::getenv("PATH");
+  ASSERT_EQ(::chmod(dir, 0), 0);
+  ::setenv("PATH", (std::string(dir) + ":/bin").c_str(), 1);
+  Running hidden({"--", "plain"});
+  EXPECT_EQ(hidden.code(), ::geteuid() == 0 ? 126 : 127) << "root enters every folder";
+  ::setenv("PATH", search.c_str(), 1);
+  ASSERT_EQ(::chmod(dir, 0700), 0);
   Running unknown({"--what"});
   EXPECT_EQ(unknown.code(), 125);
   EXPECT_EQ(unknown.seen, "--what: unknown to init\n");
