@@ -1,4 +1,5 @@
 #include "cli/context.h"
+#include "cli/foreground.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
@@ -30,6 +31,7 @@ Result<int> run_on_services(Context& context, const Args& args, const std::strin
     request.set("timeout_ms", *ms);
   }
   const Json reply = TRY(call_with_progress(context, name, request));
+  if (name != "stop") return report_up(reply);
   for (const Json& service : reply["services"].as_array())
     if (service["state"].as_string() == "failed" || service["state"].as_string() == "crash-loop")
       return 1;

@@ -49,7 +49,7 @@ def test_an_app_is_built_and_answers(app):
     p = app(WEB)
     first = p("up", "--wait")
     assert built(first) == 1 and "test/node@1.0.0" in first.err and "detect" in first.err
-    assert answer(p).startswith("<web> production 1002:1000 /x")
+    assert answer(p).startswith("left web production 1002:1000 /x")
     status = p.service("api")
     assert status["kind"] == "cnb" and status["url"] == f"http://127.0.0.1:{status['port']}"
     assert status["app"]["generation"] == 1 and status["app"]["live"] == [] and status["app"]["path"] == str(p.dir / "app")
@@ -89,7 +89,7 @@ def test_a_failed_build_leaves_the_service_as_it_is(app):
     assert "locald logs --build" in r.err
     now = p.service("api")
     assert now["pid"] == before["pid"] and now["health"] == "healthy" and now["app"]["generation"] == 1
-    assert answer(p).startswith("<web>")
+    assert answer(p).startswith("left web")
     # Restarted by hand it is still wanted anew; a crash brings back what ran.
     assert p("restart", "api", check=False).rc == 1
     assert p.service("api")["pid"] == before["pid"]
@@ -113,10 +113,12 @@ def test_a_crashed_app_is_started_again_as_it_was_built(app):
 
 
 def test_process_types_are_services_and_what_runs_once_comes_first(app):
-    p = app(WEB + """
+    scripts = {"start": "node server.js", "worker": "node worker.js", "release": "node server.js --release"}
+    worker = "console.log('worker', process.argv.slice(2), process.env.WHO, process.env.PORT); setInterval(() => {}, 1000)"
+    p = app(files={"package.json": json.dumps({"scripts": scripts}), "worker.js": worker}, more=WEB + """
 env = { WHO = "app" }
 [services.api.processes.worker]
-args = ["-e", "console.log('worker', process.env.WHO, process.env.PORT); setInterval(() => {}, 1000)"]
+args = ["one", "two"]
 env = { WHO = "worker" }
 [services.api.processes.migrate]
 process = "release"
@@ -128,9 +130,9 @@ once = true
     assert status["api/migrate"]["state"] == "exited" and status["api/migrate"]["exit_code"] == 0
     assert "released" in p.logs("api/migrate")
     # The launcher's environment has the port of a buildpack's default: it was given none.
-    p.logs_with("api/worker", "worker worker 8080")
+    p.logs_with("api/worker", "worker [ 'one', 'two' ] worker 8080")
     assert status["api/worker"]["app"]["process"] == "worker" and status["api/worker"]["port"] is None
-    assert status["api"]["pid"] and answer(p).startswith("<web>")
+    assert status["api"]["pid"] and answer(p).startswith("left web")
     # In the hosts file there are no slashes.
     assert "api.worker" in p("exec", "api", "--", "cat", "/etc/hosts").out
     p("stop", "api/worker")
@@ -148,11 +150,11 @@ process = "worker"
 command = "echo shell $NODE_ENV; exec sleep 1000"
 """)
     p("up", "--wait")
-    assert p("exec", "api", "--", "node", "-p", "require('left')('exec') + ' ' + process.env.NODE_ENV").out == "<exec> production\n"
+    assert p("exec", "api", "--", "node", "-p", "require('left')('exec') + ' ' + process.env.NODE_ENV").out == "left exec production\n"
     assert p("exec", "api", "--", "pwd").out == "/workspace\n"
     assert p("exec", "api", "--", "sh", "-c", "exit 7", check=False).rc == 7
     assert p.service("api/worker")["health"] == "healthy"
-    p.logs_with("api/worker", "<direct>")
+    p.logs_with("api/worker", "left direct")
     p.logs_with("api/shell", "shell production")
     p("down")
 

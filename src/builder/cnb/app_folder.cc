@@ -72,7 +72,8 @@ Result<UniqueFd> AppFolder::make_dir(const std::string& path, uid_t uid, gid_t g
 }
 
 Result<void> AppFolder::own_file(const std::string& path, const std::string& text) const {
-  const UniqueFd at = TRY(own_dir(parent_of(path)));
+  auto there = dir(parent_of(path));
+  const UniqueFd at = there ? std::move(*there) : TRY(own_dir(parent_of(path)));
   TRY(remove_tree(at.get(), name_of(path)));
   const UniqueFd file =
       TRY(sys::openat(at.get(), name_of(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));

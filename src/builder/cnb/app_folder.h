@@ -30,7 +30,8 @@ class AppFolder {
     return make_dir(path, uid_, gid_, mode);
   }
   Result<UniqueFd> root_dir(const std::string& path) const { return make_dir(path, 0, 0, 0755); }
-  /// A new file of the build user's, 0644, instead of whatever is there.
+  /// A new file of the build user's, 0644, instead of whatever is there; so are folders on the way
+  /// that are missing.
   Result<void> own_file(const std::string& path, const std::string& text) const;
   Result<std::string> read_file(const std::string& path, std::size_t max_bytes) const;
 

@@ -192,7 +192,7 @@ Json BuildSession::failure() const {
        {"exit_code", code < 0 ? Json() : Json(code)},
        {"buildpack", failed_ == Phase::build && !ran.empty() ? Json(ran.back().first) : Json()},
        {"detect", log_.detected_json()},
-       {"tail", log_.tail()},
+       {"tail", failed_ ? Json(log_.tail()) : Json::array()},
        {"log", log_dir_}});
 }
 

@@ -70,6 +70,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   if (!inputs.order_toml.empty()) extra.files["build/layers/order.toml"] = inputs.order_toml;
   if (const std::string text = project_metadata_toml(inputs.project); !text.empty())
     extra.files["build/layers/project-metadata.toml"] = text;
+  TRY(make_dirs(session.store().strict()));  // ours; what is in it is the build user's
   extra.mounts = {{.kind = VolumeMount::Kind::own, .source = top + layout, .target = "/layout"},
                   {.kind = VolumeMount::Kind::own, .source = top + cache, .target = "/cache"}};
   TRY(session.begin(source, std::move(extra)));
