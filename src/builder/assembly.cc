@@ -242,8 +242,6 @@ class Assembler {
                                       .own_files = std::move(own),
                                       .fallback_hostname = hostname}));
     TRY(warn_of_binds(built));
-    if (std::string notice = TRY(a_.environment.take_map_notice()); !notice.empty())
-      built.notices.push_back(std::move(notice));
     if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     runtime::ContainerBundle bundle = TRY(runtime::ContainerBundle::create(
         destination_,

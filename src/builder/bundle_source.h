@@ -20,7 +20,9 @@ struct PrepareProgress {
 struct PrepareContext {
   std::map<std::string, std::string> env;  ///< of the service; wins over the image's
   std::function<void(const PrepareProgress&)>
-      progress;          ///< called on the thread that prepares; may be empty
+      progress;  ///< called on the thread that prepares; may be empty
+  std::function<void(const std::string& text)>
+      notice;            ///< what the user should hear; on the same thread; may be empty
   std::stop_token stop;  ///< asks to give up: Errc::cancelled, nothing half-done
 };
 

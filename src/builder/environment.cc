@@ -108,13 +108,6 @@ Result<HostFacts> Environment::host() {
   return host_;
 }
 
-Result<std::string> Environment::take_map_notice() {
-  const std::lock_guard lock(mutex_);
-  TRY(open());
-  if (std::exchange(told_, true) || options_.user_namespace == nullptr) return std::string();
-  return options_.user_namespace->notice();
-}
-
 Result<std::string> Environment::map_id() {
   const std::lock_guard lock(mutex_);
   TRY(open());

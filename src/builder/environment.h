@@ -53,9 +53,6 @@ class Environment {
 
   /// The id map and what else a spec depends on; asked once.
   Result<HostFacts> host();
-  /// What the user should hear once about the map (why it is a single id); empty from the second
-  /// call on.
-  Result<std::string> take_map_notice();
   /// "root", "100000:65536", "single".
   Result<std::string> map_id();
   /// The host's number of the container's `id`; nullopt where it has none. With a single id that
@@ -77,7 +74,7 @@ class Environment {
   Options options_;
   runtime::Worker worker_;
   std::mutex mutex_;
-  bool opened_ = false, told_ = false;
+  bool opened_ = false;
   std::string map_id_;
   HostFacts host_;
   std::unique_ptr<oci::ImageStore> images_;

@@ -13,6 +13,11 @@ namespace {
 
 constexpr char kBusybox[] = "/bin/busybox";
 
+/// What a source is given, as far as this room looks at it.
+struct Context {
+  std::function<void(const std::string&)> notice = {};
+};
+
 /// A bundle of one layer: busybox under its own names.
 struct BusyboxSource {
   std::string home;
@@ -24,7 +29,7 @@ struct BusyboxSource {
   int stop_signal = 0;
   std::string init = {};  ///< the helper's file; empty: none
 
-  Result<ContainerBundle> prepare(const std::string& destination, int) {
+  Result<ContainerBundle> prepare(const std::string& destination, const Context&) {
     const std::string base = home + "/layers";
     if (!exists(base)) {
       for (const char* dir :
@@ -120,7 +125,7 @@ class ContainerTest : public RuntimeTest {
   }
   std::unique_ptr<Watched> container(InstanceSpec spec, BusyboxSource from) {
     from.upper = "upper-" + spec.id;
-    auto handle = runtime_->run_container(spec, from, 0);
+    auto handle = runtime_->run_container(spec, from, Context());
     if (!handle) {
       ADD_FAILURE() << handle.error().text();
       return nullptr;
@@ -447,15 +452,17 @@ TEST_F(ContainerTest, AStartThatFailsSaysWhyAndLeavesNothing) {
   BusyboxSource from = source({"true"});
   InstanceSpec spec = instance("broken");
   auto broken = [&](const std::string& dest, int) -> Result<ContainerBundle> {
-    auto bundle = TRY(from.prepare(dest, 0));
+    auto bundle = TRY(from.prepare(dest, Context()));
     bundle.rootfs.lowers = {"l/none"};
     return bundle;
   };
   struct Source {
     decltype(broken)& make;
-    Result<ContainerBundle> prepare(const std::string& dest, int c) { return make(dest, c); }
+    Result<ContainerBundle> prepare(const std::string& dest, const Context&) {
+      return make(dest, 0);
+    }
   } source{broken};
-  auto handle = runtime_->run_container(spec, source, 0);
+  auto handle = runtime_->run_container(spec, source, Context());
   ASSERT_TRUE(handle) << handle.error().text();
   auto w = watch(spec, std::move(*handle));
   ASSERT_TRUE(wait_exit(*w));

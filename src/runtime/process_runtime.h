@@ -72,12 +72,15 @@ class ProcessRuntime {
   Result<std::unique_ptr<ServiceHandle>> run_host(const InstanceSpec& instance,
                                                   const HostProcess& process);
 
-  /// Prepares the bundle and starts the container. `Source` is a
-  /// builder::BundleSource (a template, since this room stands below that one).
+  /// Prepares the bundle and starts the container; what the bundle says for the user goes to
+  /// `context.notice`. `Source` is a builder::BundleSource (a template, since this room stands
+  /// below that one).
   template <typename Source, typename Context>
   Result<std::unique_ptr<ServiceHandle>> run_container(const InstanceSpec& instance, Source& source,
                                                        const Context& context) {
     ContainerBundle bundle = TRY(source.prepare(bundle_dir(instance), context));
+    if (context.notice)
+      for (const std::string& text : bundle.notices) context.notice(text);
     return start_container(instance, std::move(bundle));
   }
 

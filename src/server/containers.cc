@@ -168,10 +168,12 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
                                               {"done", p.done},
                                               {"total", p.total}})] { reply->event(event); });
           };
-          if (const std::string text = world_.notice(); !text.empty())
+          context.notice = [this, reply](const std::string& text) {
             world_.loop.post([reply, text] {
               reply->event(Json::object({{"event", "notice"}, {"text", text}}));
             });
+          };
+          if (const std::string text = world_.notice(); !text.empty()) context.notice(text);
           return world_.runtime.run_container(instance, *made, context);
         },
         [this, id, reply, detach = body["detach"].as_bool()](Started started) {

@@ -307,6 +307,7 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
         Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}}));
   };
   context.stop = stop;
+  context.notice = notice;
   if (const std::string text = id_map_notice(); !text.empty()) notice(text);
   return world_.runtime.run_container(instance, *source, context);
 }

@@ -187,13 +187,10 @@ def test_live_source_needs_no_build_and_the_status_says_so(app):
 
 
 def test_what_live_source_hides_is_told(app):
-    script = """[_]
-schema-version = "0.2"
-"""
-    p = app(WEB + 'dev = { sync = ["static/**"] }', name="slices", files={".test-slices": "static/*", "Procfile": "web: sleep 1000", "project.toml": script})
-    (p.dir / "locald.toml").write_text((p.dir / "locald.toml").read_text().replace(WEB, ""))
-    r = p("up", "-d")
-    assert "the live source hides" not in r.err
+    scripts = {"start": "node server.js", "build": "echo bundle > public/bundle.js; echo other > other.js"}
+    p = app(WEB + 'dev = { sync = ["public/**"] }', files={"package.json": json.dumps({"scripts": scripts})})
+    assert "buildpacks wrote public/bundle.js, which the live source hides" in p("up", "--wait").err
+    assert p("exec", "api", "--", "ls", "public", "other.js").out.split() == ["other.js", "public:", "style.css"]
     p("down")
 
 
