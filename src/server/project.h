@@ -67,8 +67,8 @@ class Project {
 
   /// Builds an app while its services go on. `done` comes once: Errc::cancelled after bring_down().
   void build(const RunningApp& app, std::function<void(Result<Json> content)> done);
-  /// Expires with this object, for those who come back to it later.
-  std::weak_ptr<const bool> life() const noexcept { return alive_; }
+  /// False once this object is gone, for those who come back to it later.
+  std::shared_ptr<const bool> life() const noexcept { return alive_; }
 
   enum class Until { started, ready, quiet };
   struct Outcome {

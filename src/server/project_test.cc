@@ -210,5 +210,78 @@ TEST_F(ProjectTest, StatusHasEveryFieldAndNullWhereOneDoesNotApply) {
   EXPECT_TRUE(project->status("a")["pid"].is_null());
 }
 
+/// A service of kind cnb.
+ServiceConfig app_config(const std::string& name, const std::string& path = "/shop/app") {
+  ServiceConfig c;
+  c.name = name;
+  c.kind = ServiceKind::cnb;
+  c.app.emplace();
+  c.app->path = path;
+  return c;
+}
+
+TEST_F(ProjectTest, ServicesOfOneAppAreBuiltOnceWhileTheyRun) {
+  const auto user = std::make_shared<UserContext>();
+  const std::map<std::string, ServiceConfig> configs{{"api", app_config("api")},
+                                                     {"api/worker", app_config("api/worker")},
+                                                     {"other", app_config("other", "/shop/other")},
+                                                     {"stopped", app_config("stopped")},
+                                                     {"web", config("web")}};
+  up({configs.at("api"), configs.at("api/worker"), configs.at("other"), configs.at("web")});
+  const auto apps = running_apps(project->supervisor(), configs,
+                                 {"api", "api/worker", "other", "stopped", "web"}, *user);
+  ASSERT_EQ(apps.size(), 2u);
+  EXPECT_EQ(apps[0].services, (std::set<std::string>{"api", "api/worker"}));
+  EXPECT_EQ(apps[1].app.path, "/shop/other");
+
+  std::optional<Result<Json>> built;
+  project->build(apps[0], [&](Result<Json> content) { built = std::move(content); });
+  ASSERT_EQ(builds.size(), 1u);
+  EXPECT_NE(project->status("api/worker")["reason"].as_string().find("built anew"),
+            std::string::npos);
+  EXPECT_EQ(phase("api"), Phase::running);
+  builds[0].done(Json::object({{"generation", 2}}));
+  ASSERT_TRUE(built.has_value());
+  EXPECT_TRUE(project->status("api/worker")["reason"].is_null());
+}
+
+TEST_F(ProjectTest, WhatHasAnotherBuildIsRestartedThoughItsConfigurationIsTheSame) {
+  launcher.contents["api"] = Json::object({{"generation", 1}});
+  up({app_config("api"), config("web")});
+  EXPECT_EQ(project->status("api")["app"]["generation"].as_int(), 1);
+  EXPECT_TRUE(project->status("web")["app"].is_null());
+  EXPECT_TRUE(project->apply({{"api", app_config("api")}, {"web", config("web")}}, {"api", "web"},
+                             std::make_shared<UserContext>(), {"api"}));
+  run_for(loop, Milliseconds(30));
+  EXPECT_EQ(launcher.launches("api"), 2);
+  EXPECT_EQ(launcher.launches("web"), 1);
+}
+
+TEST_F(ProjectTest, ABuildThatEndsAfterTheProjectIsToldToWhoAskedAllTheSame) {
+  up({app_config("api")});
+  int told = 0;
+  project->build({*app_config("api").app, {"api"}}, [&](const Result<Json>&) { ++told; });
+  const auto life = project->life();
+  project.reset();
+  EXPECT_FALSE(*life);
+  builds[0].done(Error(Errc::cancelled, "cancelled"));
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(ProjectTest, AppsComeBackFromTheRunFolder) {
+  ServiceConfig api = app_config("api");
+  api.app->builder = "b:1";
+  api.app->live = {"src"};
+  api.app->env = {{"A", "1"}};
+  api.process = "web";
+  api.args = {"x", "y"};
+  api.bindings = {{"mail", "/mail"}};
+  EXPECT_EQ(ServiceConfig::from_json(api.to_json()).value().to_json(), api.to_json());
+  up({api});
+  project = Project::restore(world(), "shop").value();
+  EXPECT_EQ(project->supervisor().find("api")->config->to_json(), api.to_json());
+  EXPECT_EQ(redacted(api)["app"]["env"]["A"].as_string(), "…");
+}
+
 }  // namespace
 }  // namespace locald::server

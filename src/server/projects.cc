@@ -273,7 +273,7 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
   for (const RunningApp& app : apps)
     project.build(app, [this, building, app, go_on, name = project.name(),
                         life = project.life()](Result<Json> content) {
-      Project* p = life.expired() ? nullptr : find(name);
+      Project* p = *life ? find(name) : nullptr;
       Wait& waiting = building->wait;
       Result<void> taken;
       if (!content)

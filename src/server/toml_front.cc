@@ -47,7 +47,8 @@ ParsedProject parse_project_toml(std::string_view text, const std::string& file)
   ParsedProject out;
   out.spec.file = file;
   out.spec.dir = file.substr(0, file.rfind('/'));
-  if (out.spec.dir.empty()) out.spec.dir = "/";
+  if (out.spec.dir.empty())
+    out.spec.dir.push_back('/');  // not = "/": GCC 12 sees an overlap (PR 105651)
   Toml root;
   if (auto problem = Toml::parse_to(root, text, file, {})) {
     out.problems.push_back(std::move(*problem));

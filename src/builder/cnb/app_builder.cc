@@ -1,5 +1,7 @@
 #include "builder/cnb/app_builder.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -110,12 +112,10 @@ class Ensuring {
   Result<void> scan() {
     const auto mutex = environment_.lock_for("cnb-scan/" + store_.app());
     const std::lock_guard lock(*mutex);
-    const auto known = SourceIndex::load(store_.source_index());
+    known_ = SourceIndex::load(store_.source_index());
     source_ =
-        TRY(scan_source(app_.path, inputs_->filter, known ? &*known : nullptr, context_.stop));
-    if (known) reason_ = difference(*known, source_, app_.live);
-    // Also where nothing was read: files that were too young to be trusted are old enough now.
-    TRY(source_.save(store_.source_index()));
+        TRY(scan_source(app_.path, inputs_->filter, known_ ? &*known_ : nullptr, context_.stop));
+    if (!source_.as_known) TRY(source_.save(store_.source_index()));
     set_fingerprint();
     return {};
   }
@@ -164,7 +164,11 @@ class Ensuring {
       reason_ = "first build";
     else if (again_)
       reason_ = "asked for";
-    else if (reason_.empty())
+    else if (known_)
+      reason_ = difference(*known_, source_, app_.live);
+    if (reason_.empty() && read_file(store_.failed()).value_or("") == fingerprint_)
+      reason_ = "the build before failed";
+    if (reason_.empty())
       reason_ =
           newest->fingerprint == fingerprint_ ? "asked for another way" : "its settings changed";
     TRY(discard(environment_, store_.build()));
@@ -173,6 +177,7 @@ class Ensuring {
     if (!made) {
       if (failure_ != nullptr) failure_->details = session.failure();
       (void)discard(environment_, store_.build());
+      (void)write_file_atomic(store_.failed(), fingerprint_);
       later(std::nullopt);
       return explain(session, std::move(made).error());
     }
@@ -188,6 +193,7 @@ class Ensuring {
       context_.progress({.phase = "built", .item = in_words(generation.times, reason_)});
     TRY(make_dirs(store_.generation(generation.number)));
     TRY(store_.commit(generation));
+    (void)::unlink(store_.failed().c_str());
     (void)discard(environment_, store_.build());
     later(generation.number);
     return result(std::move(generation), true);
@@ -216,6 +222,7 @@ class Ensuring {
   const AppSpec& app_;
   AppStore store_;
   std::optional<BuildInputs> inputs_;
+  std::optional<SourceIndex> known_;  // the scan before
   SourceIndex source_;
   std::string map_id_, fingerprint_, reason_;
 };

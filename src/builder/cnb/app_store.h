@@ -17,6 +17,7 @@ namespace locald::builder::cnb {
 ///
 ///     DATA/cnb/<app>/
 ///     |-- app.json             what it is made of, and when it was last asked for
+///     |-- failed               the fingerprint of a build that failed, until one succeeds
 ///     |-- source.index         the last scan of the source (SourceIndex): the stat cache
 ///     |-- g/<number>/          a generation
 ///     |   |-- generation.json  the commit record, written last
@@ -41,6 +42,7 @@ class AppStore {
 
   const std::string& app() const noexcept { return app_; }
   const std::string& dir() const noexcept { return dir_; }
+  std::string failed() const { return dir_ + "/failed"; }
   std::string source_index() const { return dir_ + "/source.index"; }
   std::string generation(std::uint64_t number) const {
     return dir_ + "/g/" + std::to_string(number);

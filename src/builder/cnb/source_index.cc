@@ -53,6 +53,7 @@ class Scanner {
     std::sort(index_.entries.begin(), index_.entries.end(),
               [](const SourceEntry& a, const SourceEntry& b) { return a.path < b.path; });
     std::sort(index_.skipped.begin(), index_.skipped.end());
+    index_.as_known = !differs_ && index_.entries.size() == known_.size();
     return std::move(index_);
   }
 
@@ -94,7 +95,9 @@ class Scanner {
       return {};
     }
     SourceEntry entry = entry_of(path, st);
-    if (const SourceEntry* before = trusted(entry); before != nullptr)
+    const SourceEntry* before = trusted(entry);
+    differs_ = differs_ || before == nullptr;
+    if (before != nullptr)
       entry.hash = before->hash;
     else if (entry.kind == SourceEntry::Kind::file)
       TRY(read_file_entry(dir, name, entry));
@@ -121,6 +124,8 @@ class Scanner {
     SourceEntry entry = entry_of(path, st);
     entry.mtime_ns = entry.ctime_ns = 0;  // those of a folder say nothing of what is sent
     entry.inode = 0;
+    const auto before = known_.find(entry.path);
+    differs_ = differs_ || before == known_.end() || !before->second->same_content(entry);
     return add(std::move(entry));
   }
 
@@ -189,6 +194,7 @@ class Scanner {
   const std::stop_token& stop_;
   std::unordered_map<std::string_view, const SourceEntry*> known_;
   std::int64_t trusted_before_ns_ = 0;
+  bool differs_ = false;
   SourceIndex index_;
 };
 

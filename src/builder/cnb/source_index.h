@@ -38,6 +38,7 @@ struct SourceIndex {
   std::int64_t taken_ns = 0;         ///< CLOCK_REALTIME before the scan looked at the first file
   std::vector<std::string> skipped;  ///< sockets, FIFOs and devices: named, not sent
   std::uint64_t read_bytes = 0;      ///< that the scan had to read
+  bool as_known = false;  ///< all is as the earlier scan has it, which need not be replaced
 
   std::uint64_t bytes() const;  ///< of all files
   /// Of path, kind, mode and content of every entry that lies in none of the folders `without`.

@@ -54,6 +54,21 @@ TEST_F(SourceScan, ReadsNothingThatIsAsItWas) {
   EXPECT_EQ(second.digest(), first.digest());
 }
 
+TEST_F(SourceScan, SaysWhetherTheScanBeforeIsStillRight) {
+  source_.write("a", "aaaa");
+  source_.write("d/b", "bb");
+  let_settle();
+  const SourceIndex first = scan();
+  EXPECT_FALSE(first.as_known);
+  EXPECT_TRUE(scan(&first).as_known);
+  ASSERT_EQ(::chmod((source_ / "d").c_str(), 0700), 0);
+  EXPECT_FALSE(scan(&first).as_known) << "a folder's mode";
+  ASSERT_EQ(::chmod((source_ / "d").c_str(), first.entries[1].mode), 0);
+  EXPECT_TRUE(scan(&first).as_known);
+  ASSERT_EQ(::unlink((source_ / "a").c_str()), 0);
+  EXPECT_FALSE(scan(&first).as_known) << "a file that has gone";
+}
+
 TEST_F(SourceScan, SeesAChangeOfTheSameSizeAndTime) {
   source_.write("a", "one");
   const struct stat before = source_.stat("a");
