@@ -42,10 +42,8 @@ Api::Api(World world) : world_(std::move(world)) {
       {"container/rm", to(world_.containers, &Containers::remove)},
       {"build", [&b = world_.builds, &p = world_.projects](
                     const Json& body, const ReplyPtr& reply) { b.build(p, body, reply); }},
-      {"build/logs",
-       [&b = world_.builds, &p = world_.projects](const Json& body, const ReplyPtr& reply) {
-         b.logs(p, body, reply);
-       }},
+      {"build/logs", [&b = world_.builds, &p = world_.projects](
+                         const Json& body, const ReplyPtr& reply) { b.logs(p, body, reply); }},
       {"cache/ls", to(world_.builds, &Builds::list_caches)},
       {"cache/rm", to(world_.builds, &Builds::remove_caches)},
       {"cache/prune", to(world_.builds, &Builds::prune_caches)},

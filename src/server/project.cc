@@ -1,7 +1,6 @@
 #include "server/project.h"
 
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -11,20 +10,12 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
-#include "server/endpoint.h"
-#include "server/units.h"
+#include "server/service_status.h"
 
 namespace locald::server {
 namespace {
 
 constexpr int kFormat = 1;
-
-std::string iso_time(std::chrono::system_clock::time_point when) {
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                     fmt::gmtime(static_cast<std::time_t>(ms / 1000)), ms % 1000);
-}
 
 /// Nullopt: still to be waited for; else why it failed, "" for well.
 std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until until,
@@ -60,63 +51,7 @@ std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until 
   return std::nullopt;
 }
 
-/// What a service of kind cnb runs; null for the others.
-Json app_json(const ServiceConfig& config, const Json& content) {
-  if (!config.app) return {};
-  return Json::object({{"name", config.app->key()},
-                       {"path", config.app->path},
-                       {"process", config.process.empty() ? Json() : Json(config.process)},
-                       {"generation", content["generation"]},
-                       {"built_at", content["built_at"]},
-                       {"live", config.app->live}});
-}
-
 }  // namespace
-
-Json status_json(const std::string& name, const Supervisor::Unit& unit,
-                 const std::string& probe_failure) {
-  const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-  const ServiceState& s = unit.state;
-  const bool web = config.port != 0 && (config.kind != ServiceKind::container ||
-                                        config.health.kind == HealthSpec::Kind::http);
-  Json reason = s.reason.empty() ? Json() : Json(s.reason);
-  if (s.phase == Phase::running && unit.health == Health::starting)
-    reason = "waits for its health check" +
-             (probe_failure.empty() ? std::string() : ": " + probe_failure);
-  if (s.phase == Phase::running && unit.health == Health::unhealthy)
-    reason =
-        "the health check fails" + (probe_failure.empty() ? std::string() : ": " + probe_failure);
-  Json exit_code, signal;
-  if (s.exit && s.exit->code && !s.exit->signal) exit_code = *s.exit->code;
-  if (s.exit && s.exit->signal) signal = signal_name(*s.exit->signal);
-  Endpoint endpoint;
-  endpoint.port = static_cast<std::uint16_t>(config.port);
-  return Json::object({{"name", name},
-                       {"kind", to_string(config.kind)},
-                       {"state", to_string(s.phase)},
-                       {"health", to_string(unit.health)},
-                       {"pid", unit.pid == 0 ? Json() : Json(unit.pid)},
-                       {"shim_pid", unit.shim_pid == 0 ? Json() : Json(unit.shim_pid)},
-                       {"port", config.port == 0 ? Json() : Json(config.port)},
-                       {"url", web ? Json(endpoint.url()) : Json()},
-                       {"exit_code", exit_code},
-                       {"signal", signal},
-                       {"restarts", s.history.restarts},
-                       {"started_at", unit.pid == 0 ? Json() : Json(iso_time(unit.started_at))},
-                       {"reason", reason},
-                       {"network", "host"},
-                       {"app", app_json(config, unit.content)}});
-}
-
-Json status_json_stopped(const ServiceSpec& spec) {
-  Supervisor::Unit unit;
-  auto config = std::make_shared<ServiceConfig>();
-  config->kind = spec.kind;
-  config->port = spec.any_port();
-  config->health.kind = spec.health.kind;
-  unit.config = std::move(config);
-  return status_json(spec.name, unit, {});
-}
 
 Project::Project(World world, std::string name, std::string dir, std::string file)
     : world_(std::move(world)),

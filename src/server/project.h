@@ -158,10 +158,4 @@ class Project {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-/// One service as `status` shows it (design §8); a field that does not apply is null.
-Json status_json(const std::string& name, const Supervisor::Unit& unit,
-                 const std::string& probe_failure);
-/// The same for one that was never brought up.
-Json status_json_stopped(const ServiceSpec& spec);
-
 }  // namespace locald::server
