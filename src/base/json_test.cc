@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <cstring>
 
 namespace locald {
 namespace {
@@ -21,6 +23,23 @@ TEST(Json, ReadsTheNearestDouble) {
                            "123456789012345680000", "9007199254740993.5"})
     EXPECT_EQ(Json::parse(text)->as_double(), std::strtod(text, nullptr)) << text;
   EXPECT_EQ(Json::parse("[-0,6.626e-34,7,-0.5]")->dump(), "[-0,6.626e-34,7,-0.5]");
+}
+
+TEST(Json, ReadsEveryNumberToTheLastBit) {
+  std::uint64_t x = 88172645463325252u;
+  for (int i = 0; i < 50'000; ++i) {
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    double number = 0;
+    std::memcpy(&number, &x, sizeof number);
+    if (!std::isfinite(number)) continue;
+    const auto again = Json::parse(Json(number).dump());
+    ASSERT_TRUE(again);
+    ASSERT_EQ(again->as_double(), number) << Json(number).dump();
+  }
+  EXPECT_EQ(Json::parse("123456789012345680000.0")->as_double(), 123456789012345680000.0);
+  EXPECT_EQ(Json::parse("[0.1, -1.5e-7]")->as_array()[1].as_double(), -1.5e-7);
 }
 
 TEST(Json, RefusesWhatTwoReadersCouldUnderstandInTwoWays) {
