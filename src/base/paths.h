@@ -19,7 +19,7 @@ namespace locald {
 ///     |-- containers/<instance key>/ upper/ and work/: writable part of one service's container
 ///     |-- volumes/<project>/<name>/
 ///     `-- cnb/<app>/                 an app of buildpacks: its inside is drawn in
-///     builder/cnb/app_store.h
+///     builder/cnb/app_store.h; cnb/.lifecycle/<builder's digest>.json: what its exporter says of itself
 ///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder
 ///     |-- services/<project>/<service>/log/   segments, see base/log_format.h
@@ -70,6 +70,7 @@ class Paths {
     return volumes() + "/" + std::string(project) + "/" + std::string(name);
   }
   std::string cnb() const { return data_ + "/cnb"; }
+  std::string lifecycle_facts() const { return cnb() + "/.lifecycle"; }
   std::string cnb_app(std::string_view app) const { return cnb() + "/" + std::string(app); }
   std::string builds(std::string_view app) const { return state_ + "/builds/" + std::string(app); }
   std::string projects_file() const { return state_ + "/projects.json"; }

@@ -39,6 +39,24 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
+std::size_t utf8_sequence(std::string_view text, char32_t& rune) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (text.empty()) return 0;
+  const unsigned first = byte(0);
+  rune = first;
+  if (first < 0x80) return 1;
+  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
+  rune = first & (0xffu >> (size + 1));
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+    rune = rune << 6 | (byte(i) & 0x3fu);
+  }
+  const bool overlong = (size == 3 && rune < 0x800) || (size == 4 && rune < 0x10000);
+  if (overlong || rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000)) return 0;
+  return size;
+}
+
 std::string join(const std::vector<std::string>& parts, std::string_view separator) {
   std::string out;
   for (std::size_t i = 0; i < parts.size(); ++i) {

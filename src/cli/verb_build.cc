@@ -99,6 +99,8 @@ Result<int> run(Context& context, const Args& args) {
   request.set("strict", args.has("strict"));
   request.set("again", args.has("again"));
   request.set("pull", args.has("pull") ? "always" : "");
+  if (const auto output = args.value("output")) request.set("output", TRY(image_name(*output)));
+  request.set("tags", args.values("tag"));
   auto client = TRY(context.connect());
   auto call = TRY(client.start("build", request));
   Progress progress;
@@ -155,6 +157,9 @@ const Verb kBuild{
                 {0, "again", nullptr, "build also where nothing has changed"},
                 {0, "strict", nullptr,
                  "by all five phases of the builder's own lifecycle, its exporter too"},
+                {'o', "output", "DEST",
+                 "write the image to oci:DIR[:TAG] or oci-archive:FILE[:TAG]"},
+                {'t', "tag", "NAME", "put the image into locald's store under NAME; may come again"},
                 {0, "pull", nullptr, "look for newer images of builder and run image"},
                 {0, "json", nullptr, "as JSON, an error too"}},
     .run = run,

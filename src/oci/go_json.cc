@@ -4,34 +4,15 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdint>
 #include <cstdlib>
 #include <vector>
+
+#include "base/strings.h"
 
 namespace locald::oci {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
-
-/// Bytes of the UTF-8 sequence at the start of `text`; 0 where there is none. `rune` gets it.
-std::size_t decode(std::string_view text, std::uint32_t& rune) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) {
-    rune = first;
-    return 1;
-  }
-  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
-  rune = first & (0xffu >> (size + 1));
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-    rune = rune << 6 | (byte(i) & 0x3fu);
-  }
-  const bool overlong = (size == 3 && rune < 0x800) || (size == 4 && rune < 0x10000);
-  if (overlong || rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000)) return 0;
-  return size;
-}
 
 void print_control(std::string& out, char c) {
   switch (c) {
@@ -127,8 +108,8 @@ void print(std::string& out, const Json& value) {
 std::string go_string(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {
-    std::uint32_t rune = 0;
-    const std::size_t size = decode(text, rune);
+    char32_t rune = 0;
+    const std::size_t size = utf8_sequence(text, rune);
     if (size == 0) {
       out += "\\ufffd";
       text.remove_prefix(1);

@@ -27,4 +27,12 @@ bool is_layer_type(std::string_view media_type) noexcept {
   return false;
 }
 
+std::string oci_layer_type(std::string_view media_type) {
+  if (media_type == kDockerLayer) return std::string(kOciLayer);
+  if (media_type == kDockerLayerGzip) return std::string(kOciLayerGzip);
+  if (media_type == "application/vnd.docker.image.rootfs.diff.tar.zstd")
+    return std::string(kOciLayerZstd);
+  return std::string(media_type);
+}
+
 }  // namespace locald::oci

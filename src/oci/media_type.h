@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 #include <string_view>
 
 namespace locald::oci {
@@ -28,5 +29,8 @@ bool is_config_type(std::string_view media_type) noexcept;
 /// A file system layer that we can apply: tar, gzip or zstd, OCI's or Docker's,
 /// the non-distributable ones too.
 bool is_layer_type(std::string_view media_type) noexcept;
+
+/// OCI's name of a layer's type, where it has Docker's.
+std::string oci_layer_type(std::string_view media_type);
 
 }  // namespace locald::oci

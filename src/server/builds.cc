@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "builder/cnb/app_builder.h"
 #include "builder/cnb/app_store.h"
+#include "builder/cnb/export.h"
 #include "builder/cnb/housekeeping.h"
+#include "oci/image_export.h"
+#include "oci/reference.h"
 #include "server/projects.h"
 
 namespace locald::server {
@@ -17,6 +21,49 @@ using builder::cnb::AppSpec;
 
 Json progress_json(const builder::PrepareProgress& p) {
   return Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}});
+}
+
+/// Where the image is to go, besides the app's own generations.
+struct ImageWanted {
+  std::vector<oci::ImageReference> tags;
+  std::optional<oci::ImageReference> output;
+  bool any() const { return output || !tags.empty(); }
+};
+
+Result<ImageWanted> image_wanted(const Json& body) {
+  ImageWanted out;
+  for (const std::string& tag : TRY(body.get_strings("tags"))) {
+    auto name = TRY(oci::ImageReference::parse(tag).context("--tag"));
+    if (!name.is_registry() || name.digest)
+      return Error(Errc::invalid_input, "--tag " + tag + ": a name as Docker writes it is wanted")
+          .with_hint("to a folder or a file: --output " + tag);
+    out.tags.push_back(std::move(name));
+  }
+  if (const std::string text = TRY(body.get_string_or("output", "")); !text.empty()) {
+    out.output = TRY(oci::ImageReference::parse(text).context("--output"));
+    if (out.output->transport != oci::Transport::oci &&
+        out.output->transport != oci::Transport::oci_archive)
+      return Error(Errc::invalid_input,
+                   "--output " + text + ": oci:DIR[:TAG] or oci-archive:FILE[:TAG] is wanted")
+          .with_hint("into locald's image store: --tag NAME; to a registry: locald image push NAME");
+  }
+  return out;
+}
+
+/// The image of what was built, and where it is wanted.
+Result<oci::StoredImage> make_image(builder::Environment& environment, const AppSpec& app,
+                                    builder::cnb::BuildResult& built, const ImageWanted& wanted,
+                                    const builder::PrepareContext& context) {
+  const builder::cnb::AppStore store(environment.paths(), app.key());
+  oci::StoredImage image = TRY(builder::cnb::export_generation(
+      environment, store, built.generation, wanted.tags, context, &built.notices));
+  if (wanted.output)
+    TRY(oci::export_image(TRY(environment.images())->layout(), image, *wanted.output,
+                          {.stop = context.stop,
+                           .progress = [&](std::uint64_t done, std::uint64_t total) {
+                             context.progress({.phase = "write", .done = done, .total = total});
+                           }}));
+  return image;
 }
 
 Json processes_json(const builder::cnb::Generation& generation) {
@@ -31,7 +78,8 @@ Json processes_json(const builder::cnb::Generation& generation) {
   return out;
 }
 
-Json outcome_json(const AppSpec& app, const builder::cnb::BuildResult& built) {
+Json outcome_json(const AppSpec& app, const builder::cnb::BuildResult& built,
+                  const std::optional<oci::StoredImage>& image) {
   const builder::cnb::Generation& g = built.generation;
   Json buildpacks = Json::array();
   for (const auto& b : g.buildpacks)
@@ -52,6 +100,11 @@ Json outcome_json(const AppSpec& app, const builder::cnb::BuildResult& built) {
                        {"buildpacks", std::move(buildpacks)},
                        {"processes", processes_json(g)},
                        {"times", g.times.to_json()},
+                       {"image", image ? Json::object({{"name", image->name},
+                                                       {"digest", image->manifest_digest.str()},
+                                                       {"id", image->config_digest.str()},
+                                                       {"size", image->size_bytes}})
+                                       : Json()},
                        {"notices", built.notices}});
 }
 
@@ -131,9 +184,14 @@ JobPool::Job Builds::ensure(const AppSpec& app, std::function<void(const Json&)>
 void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) {
   auto wanted = wanted_apps(projects, body);
   if (!wanted) return reply->error(wanted.error());
+  auto images = image_wanted(body);
+  if (!images) return reply->error(images.error());
+  if (images->any() && wanted->size() != 1)
+    return reply->error(Error(Errc::invalid_input, "an image of one app at a time")
+                            .with_hint("name the service: locald build api --output …"));
   auto job = jobs_.run<std::shared_ptr<Outcomes>>(
       "build",
-      [this, reply, wanted = std::move(*wanted),
+      [this, reply, wanted = std::move(*wanted), images = std::move(*images),
        again = body["again"].as_bool()](const std::stop_token& stop) {
         auto outcomes = std::make_shared<Outcomes>();
         for (const Wanted& w : wanted) {
@@ -147,14 +205,23 @@ void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) 
             world_.loop.post([reply, event = std::move(event)] { reply->event(event); });
           };
           builder::cnb::BuildFailure failure;
-          const auto built =
+          auto built =
               builder::cnb::ensure_built(world_.environment, w.app, context, again, &failure);
           if (!built) {
             outcomes->result = built.error();
             outcomes->failure = std::move(failure.details);
             break;
           }
-          Json app = outcome_json(w.app, *built);
+          std::optional<oci::StoredImage> image;
+          if (images.any()) {
+            auto made = make_image(world_.environment, w.app, *built, images, context);
+            if (!made) {
+              outcomes->result = made.error();
+              break;
+            }
+            image = std::move(*made);
+          }
+          Json app = outcome_json(w.app, *built, image);
           app.set("services", w.services);
           outcomes->apps.push(std::move(app));
         }

@@ -13,6 +13,7 @@
 
 namespace locald::builder::cnb {
 
+// clang-format off
 /// One app on disk:
 ///
 ///     DATA/cnb/<app>/
@@ -22,17 +23,18 @@ namespace locald::builder::cnb {
 ///     |-- g/<number>/          a generation
 ///     |   |-- generation.json  the commit record, written last
 ///     |   |-- facts            what a start must know of its tree (ImageFacts)
-///     |   |-- root/            workspace/, layers/config/…, layers/sbom/launch/…, cnb/…: the
-///     topmost of |   |                    the folders beneath the app's containers |   `--
-///     sbom-cache/      what a build said of its cache layers
+///     |   |-- root/            workspace/, layers/config/…, layers/sbom/launch/…, cnb/…: the topmost
+///     |   |                    of the folders beneath the app's containers
+///     |   `-- sbom-cache/      what a build said of its cache layers
 ///     |-- t/<tree>/            layers/<buildpack>/<layer>/: one layer's content, of one or more
-///     |                        generations; beneath their containers too where it is a launch
-///     layer
+///     |                        generations; beneath their containers too where it is a launch layer
 ///     |-- spare/               copies that the next build takes: the source (workspace/ with
 ///     |                        workspace.index) and layers to be restored (t/<tree>/)
+///     |-- packed.json          of which layers an export knows digests (export.h)
 ///     |-- build/               a build under way; what a crash leaves of it is removed by the next
 ///     `-- strict/              cache/ and layout/ of the real exporter
 ///
+// clang-format on
 /// Nothing below g/ and t/ is written to once it is committed. Owners are those of the build and
 /// run users, so workers make and remove it; the server reads app.json, generation.json and facts.
 /// Thread-compatible; who changes anything holds the app's lock (Environment::lock_for).
@@ -55,6 +57,7 @@ class AppStore {
   std::string spare_tree(std::string_view id) const { return spare() + "/t/" + std::string(id); }
   std::string build() const { return dir_ + "/build"; }
   std::string strict() const { return dir_ + "/strict"; }
+  std::string packed() const { return dir_ + "/packed.json"; }
   GenerationStamp stamp(const Generation& g) const { return {app_, g.number, g.built_at}; }
   /// How lower folders are written, relative to the layers' folder (Assembly::lower_base).
   std::string lower(std::string_view path_in_app) const {

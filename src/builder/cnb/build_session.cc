@@ -167,6 +167,7 @@ Generation BuildSession::new_generation() const {
   g.builder_digest = inputs_.builder.manifest_digest.str();
   g.run_image = inputs_.run_names.image;
   g.run_image_digest = inputs_.run.manifest_digest.str();
+  g.run_mirrors = inputs_.run_names.mirrors;
   g.platform_api = inputs_.info.platform_api.str();
   g.lifecycle_version = inputs_.info.lifecycle_version;
   g.uid = inputs_.info.uid;

@@ -68,7 +68,10 @@ class Commit {
 
   /// What one buildpack left.
   Result<GenerationBuildpack> buildpack(const GroupElement& element) {
-    GenerationBuildpack out{element.id, element.version, element.api, element.homepage, {}, {}};
+    GenerationBuildpack out{.id = element.id,
+                            .version = element.version,
+                            .api = element.api,
+                            .homepage = element.homepage};
     const std::string folder = escape_id(element.id);
     const std::string path = "build/layers/" + folder;
     if (!app_.has(path)) return out;
@@ -90,6 +93,7 @@ class Commit {
       return {};
     }));
     if (files.contains("store.toml")) {
+      out.has_store = true;
       const Toml store = TRY(Toml::parse(TRY(app_.read_file(path + "/store.toml", kMaxToml)),
                                          element.id + ": store.toml"));
       out.store = TRY(store["metadata"].to_json().context(element.id + ": store.toml"));

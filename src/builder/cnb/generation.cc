@@ -63,7 +63,8 @@ Json buildpack_to_json(const GenerationBuildpack& b) {
                        {"api", b.api},
                        {"homepage", b.homepage},
                        {"layers", Json(std::move(layers))},
-                       {"store", b.store}});
+                       {"store", b.store},
+                       {"has_store", b.has_store}});
 }
 
 GenerationBuildpack buildpack_from_json(const Json& json) {
@@ -73,6 +74,7 @@ GenerationBuildpack buildpack_from_json(const Json& json) {
   b.api = json["api"].as_string();
   b.homepage = json["homepage"].as_string();
   b.store = json["store"];
+  b.has_store = json["has_store"].as_bool();
   for (const Json& l : json["layers"].as_array())
     b.layers.push_back({.name = l["name"].as_string(),
                         .launch = l["launch"].as_bool(),
@@ -117,6 +119,7 @@ Json Generation::to_json() const {
                        {"builder_digest", builder_digest},
                        {"run_image", run_image},
                        {"run_image_digest", run_image_digest},
+                       {"run_mirrors", run_mirrors},
                        {"platform_api", platform_api},
                        {"lifecycle_version", lifecycle_version},
                        {"uid", uid},
@@ -150,6 +153,7 @@ Result<Generation> Generation::from_json(const Json& json) {
   g.builder_digest = TRY(json.get_string("builder_digest"));
   g.run_image = TRY(json.get_string("run_image"));
   g.run_image_digest = TRY(json.get_string("run_image_digest"));
+  g.run_mirrors = json["run_mirrors"].as_strings();
   g.platform_api = TRY(json.get_string("platform_api"));
   g.lifecycle_version = TRY(json.get_string("lifecycle_version"));
   g.uid = static_cast<std::uint32_t>(TRY(json.get_int("uid")));

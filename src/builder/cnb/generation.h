@@ -26,6 +26,7 @@ struct GenerationBuildpack {
   std::string id, version, api, homepage;
   std::vector<GenerationLayer> layers;  ///< by name
   Json store;                           ///< `metadata` of store.toml; null where there is none
+  bool has_store = false;               ///< there is a store.toml, be it without `metadata`
 };
 
 /// How long the parts of a build took.
@@ -51,6 +52,7 @@ struct Generation {
 
   std::string builder, builder_digest;      ///< name and manifest
   std::string run_image, run_image_digest;  ///< name as the user would write it, and manifest
+  std::vector<std::string> run_mirrors;     ///< other names of it, as the builder gives them
   std::string platform_api, lifecycle_version;
   std::uint32_t uid = 0, gid = 0;  ///< who built
 

@@ -23,12 +23,6 @@ Result<Json> label_of(const oci::ImageConfig& config, const char* name) {
   return Json::parse(found->second).context(name);
 }
 
-std::string pure_layer_type(const std::string& type) {
-  if (type == oci::kDockerLayerGzip) return std::string(oci::kOciLayerGzip);
-  if (type == oci::kDockerLayer) return std::string(oci::kOciLayer);
-  return type;
-}
-
 /// In the bytes themselves, so that nothing else of the document changes and its digest is
 /// what a lifecycle that knows the reference would have made.
 void replace_reference(std::string& config, const std::string& reference) {
@@ -69,6 +63,8 @@ Process process_of(const Json& json) {
 
 }  // namespace
 
+std::string app_image_name(const std::string& app) { return "locald.local/" + app + ":latest"; }
+
 std::string published_reference(const std::string& image, const std::string& digest) {
   const auto reference = oci::ImageReference::parse(image);
   if (!reference || !reference->is_registry()) return image + "@" + digest;
@@ -97,7 +93,7 @@ Result<ImportedImage> import_layout_image(Environment& environment, const std::s
   manifest.annotations.clear();
   manifest.config = {std::string(oci::kOciConfig), oci::Digest::of(config), config.size()};
   for (oci::Descriptor& layer : manifest.layers) {
-    layer.media_type = pure_layer_type(layer.media_type);
+    layer.media_type = oci::oci_layer_type(layer.media_type);
     layer.annotations.clear();
   }
   const std::string document = manifest.to_json().dump();
@@ -137,6 +133,7 @@ Result<void> read_published(const oci::ImageConfig& config, Generation& into) {
                                     .cache = layer["cache"].as_bool(),
                                     .data = layer["data"]});
       buildpack.store = known["store"]["metadata"];
+      buildpack.has_store = known["store"].is_object();
     }
     into.buildpacks.push_back(std::move(buildpack));
   }

@@ -13,6 +13,9 @@
 /// store.
 namespace locald::builder::cnb {
 
+/// The name in the image store of the image that was last made of an app.
+std::string app_image_name(const std::string& app);
+
 struct ImportedImage {
   oci::StoredImage image;  ///< as it stands in the store
   /// Names of blobs that the layout folder must keep for the next build to compare with: the

@@ -98,6 +98,7 @@ Result<Generation> rebase_generation(Environment& environment, const AppStore& s
   g.boot_id = runtime::boot_id();
   g.run_image = inputs.run_names.image;
   g.run_image_digest = inputs.run.manifest_digest.str();
+  g.run_mirrors = inputs.run_names.mirrors;
   g.base_config = TRY(config_document(*TRY(environment.images()), inputs.run));
   g.times = {};
   return g;

@@ -51,7 +51,7 @@ std::vector<std::string> read_kept(const std::string& file) {
 
 }  // namespace
 
-std::string strict_image_name(const std::string& app) { return "locald.local/" + app + ":latest"; }
+std::string strict_image_name(const std::string& app) { return app_image_name(app); }
 
 Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   const BuildInputs& inputs = session.inputs();

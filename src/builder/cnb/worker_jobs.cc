@@ -12,6 +12,8 @@
 #include "base/sys.h"
 #include "builder/cnb/app_folder.h"
 #include "builder/cnb/commit_job.h"
+#include "builder/cnb/export_job.h"
+#include "builder/cnb/launcher_facts.h"
 #include "builder/cnb/restore_job.h"
 #include "builder/cnb/source_index.h"
 #include "builder/cnb/staging.h"
@@ -56,12 +58,22 @@ Result<Json> stage(const Json& job, const AppFolder& app) {
       {{"changed", staged.changed}, {"copied", staged.copied}, {"bytes", staged.bytes}});
 }
 
-Result<Json> begin(const Json& job, const Progress&) {
-  const AppFolder app = TRY(AppFolder::open(job));
+Result<void> make_files(const Json& job, const AppFolder& app) {
   for (const std::string& path : job["folders"].as_strings())
     TRY(app.own_dir(path, name_of(path) == "tmp" ? 01777 : 0755));
   for (const Json& file : job["files"].as_array())
     TRY(app.own_file(TRY(file.get_string("path")), file["text"].as_string()));
+  return {};
+}
+
+Result<Json> files(const Json& job, const Progress&) {
+  TRY(make_files(job, TRY(AppFolder::open(job))));
+  return Json::object();
+}
+
+Result<Json> begin(const Json& job, const Progress&) {
+  const AppFolder app = TRY(AppFolder::open(job));
+  TRY(make_files(job, app));
   for (const auto& [folder, names] : job["sparse"].as_object())
     TRY(app.thin_out(folder, names.as_strings()));
   return stage(job, app);
@@ -143,8 +155,9 @@ Result<Json> usage(const Json& job, const Progress&) {
 
 runtime::WorkerHandler find_worker_job(const std::string& op) {
   static const std::pair<const char*, Result<Json> (*)(const Json&, const Progress&)> table[] = {
-      {"cnb_begin", begin},     {"cnb_restore", restore_job}, {"cnb_commit", commit_job},
-      {"cnb_written", written}, {"cnb_spare", spare},         {"cnb_usage", usage}};
+      {"cnb_begin", begin},       {"cnb_files", files},     {"cnb_restore", restore_job},
+      {"cnb_commit", commit_job}, {"cnb_written", written}, {"cnb_spare", spare},
+      {"cnb_export", export_job}, {"cnb_usage", usage},     {"cnb_layout_config", layout_config_job}};
   for (const auto& [name, handler] : table)
     if (op == name) return handler;
   return {};

@@ -5,26 +5,30 @@
 
 namespace locald::builder::cnb {
 
+// clang-format off
 /// The jobs of builds that run in a worker (builder/worker_jobs.h, which finds them here), since
 /// what they touch belongs to the build user. `top` is the app's folder, absolute, and other paths
 /// are relative to it; `uid` and `gid` are ids as the worker sees them.
 ///
-///     cnb_begin    source (absolute), want, have, spare, workspace, folders:[], files:[{path,
-///     text}],
-///                  sparse:{folder: [names that stay]}
+///     cnb_begin    source (absolute), want, have, spare, workspace, folders:[],
+///                  files:[{path, text}], sparse:{folder: [names that stay]}
 ///                  -> {changed:[], copied, bytes}
 ///                  Makes what the build wants made; stages the source (staging.h) into `spare`,
 ///                  where `have` says what is there, and moves it to `workspace`. With `changed`
 ///                  nothing is moved: scan and call again.
-///     cnb_restore  before: Generation or null      -> restore_job.h
+///     cnb_files    folders:[], files:[{path, text}]              -> {}
+///     cnb_restore  before: Generation or null                    -> restore_job.h
 ///     cnb_commit   number, before, restored, lowers, lower_base  -> commit_job.h
-///     cnb_written  workspace, want, folders:[]     -> {paths:[]}
+///     cnb_written  workspace, want, folders:[]                   -> {paths:[]}
 ///                  What stands below `folders` of the workspace and is not of the source.
 ///     cnb_spare    source, want, have, spare, trees:[]           -> as cnb_begin
 ///                  Copies into spare/ what the next build will ask for.
-///     cnb_usage    path (absolute; no top)         -> {bytes}
+///     cnb_export   generation, known, owner                      -> export_job.h
+///     cnb_layout_config  folder                                  -> launcher_facts.h
+///     cnb_usage    path (absolute; no top)                       -> {bytes}
 ///
 /// @return an empty handler for an op that is not in the table.
+// clang-format on
 runtime::WorkerHandler find_worker_job(const std::string& op);
 
 }  // namespace locald::builder::cnb

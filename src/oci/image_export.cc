@@ -1,0 +1,277 @@
+#include "oci/image_export.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "oci/byte_sink.h"
+#include "oci/manifest.h"
+#include "oci/media_type.h"
+#include "oci/tar_writer.h"
+
+namespace locald::oci {
+namespace {
+
+constexpr const char* kDefaultName = "latest";
+constexpr const char* kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
+constexpr std::size_t kMaxIndex = 16u << 20;
+
+/// The files of an image, each as the store has it: documents first.
+std::vector<Descriptor> blobs_of(const StoredImage& image, std::uint64_t manifest_bytes) {
+  std::vector<Descriptor> out = {{image.manifest.media_type, image.manifest_digest, manifest_bytes},
+                                 image.manifest.config};
+  std::set<Digest> seen = {image.manifest_digest, image.manifest.config.digest};
+  for (const Descriptor& layer : image.manifest.layers)
+    if (seen.insert(layer.digest).second) out.push_back(layer);
+  return out;
+}
+
+Json index_entry(const StoredImage& image, std::uint64_t manifest_bytes, const std::string& name) {
+  return Descriptor{image.manifest.media_type,
+                    image.manifest_digest,
+                    manifest_bytes,
+                    {{kRefName, name}},
+                    image.config.platform}
+      .to_json();
+}
+
+Json index_document(Json::Array entries) {
+  return Json::object(
+      {{"schemaVersion", 2}, {"mediaType", kOciIndex}, {"manifests", Json(std::move(entries))}});
+}
+
+class FileSink final : public ByteSink {
+ public:
+  explicit FileSink(int fd) : fd_(fd) {}
+  Result<void> write(std::span<const std::byte> chunk) override {
+    return sys::write_all(fd_, {reinterpret_cast<const char*>(chunk.data()), chunk.size()});
+  }
+
+ private:
+  int fd_;
+};
+
+class ImageExport {
+ public:
+  ImageExport(const ImageLayout& store, const StoredImage& image, const ImageReference& target,
+              const ExportOptions& options)
+      : store_(store),
+        image_(image),
+        path_(target.path),
+        name_(target.tag.empty() ? kDefaultName : target.tag),
+        options_(options) {}
+
+  Result<void> begin() {
+    manifest_bytes_ = TRY(store_.read_document(image_.manifest_digest, kMaxManifestBytes)).size();
+    blobs_ = blobs_of(image_, manifest_bytes_);
+    for (const Descriptor& blob : blobs_) total_ += blob.size_bytes;
+    return {};
+  }
+
+  Result<void> to_layout() {
+    struct stat st {};
+    if (::stat(path_.c_str(), &st) != 0) {
+      if (errno != ENOENT) return Error::from_errno(errno, "look at " + path_);
+      return to_new_layout();
+    }
+    if (!S_ISDIR(st.st_mode)) return Error(Errc::invalid_input, path_ + " is no folder");
+    const UniqueFd dir = TRY(sys::open(path_, O_RDONLY | O_DIRECTORY));
+    while (::flock(dir.get(), LOCK_EX) != 0)
+      if (errno != EINTR) return Error::from_errno(errno, "lock " + path_);
+    bool empty = true;
+    TRY(list_dir(dir.get(), [&](const std::string&, unsigned char) -> Result<void> {
+      empty = false;
+      return {};
+    }));
+    if (!empty) TRY(ImageLayout::open(path_));
+    std::vector<std::string> added;
+    auto done = fill(dir.get(), empty, added);
+    if (!done)
+      for (auto name = added.rbegin(); name != added.rend(); ++name)
+        if (::unlinkat(dir.get(), name->c_str(), 0) != 0)
+          (void)::unlinkat(dir.get(), name->c_str(), AT_REMOVEDIR);
+    return done;
+  }
+
+  Result<void> to_archive() {
+    const std::string part = path_ + ".part-" + random_hex(4);
+    const UniqueFd file =
+        TRY(sys::open(part, O_WRONLY | O_CREAT | O_EXCL, 0644).context("write " + path_));
+    auto work = [&]() -> Result<void> {
+      FileSink sink(file.get());
+      TRY(write_archive(sink));
+      if (::fchmod(file.get(), 0644) != 0 || ::fsync(file.get()) != 0)
+        return Error::from_errno(errno, "write " + path_);
+      if (::rename(part.c_str(), path_.c_str()) != 0)
+        return Error::from_errno(errno, "rename to " + path_);
+      return {};
+    };
+    auto done = work();
+    if (!done) (void)::unlink(part.c_str());
+    return done;
+  }
+
+ private:
+  /// Beside it, and renamed when it is whole.
+  Result<void> to_new_layout() {
+    const std::string part = path_ + ".part-" + random_hex(4);
+    if (::mkdir(part.c_str(), 0755) != 0) return Error::from_errno(errno, "make " + path_);
+    auto work = [&]() -> Result<void> {
+      const UniqueFd dir = TRY(sys::open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      if (::fchmod(dir.get(), 0755) != 0) return Error::from_errno(errno, "chmod " + part);
+      std::vector<std::string> added;
+      TRY(fill(dir.get(), /*empty=*/true, added));
+      if (::renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0)
+        return {};
+      // Not every file system can promise not to replace: at most an empty folder is.
+      if (errno == EINVAL && ::rename(part.c_str(), path_.c_str()) == 0) return {};
+      return Error::from_errno(errno, "rename to " + path_);
+    };
+    auto done = work();
+    if (!done) (void)remove_tree(part);
+    return done;
+  }
+
+  /// @param added  Gets what is new in it, in order.
+  Result<void> fill(int dir, bool empty, std::vector<std::string>& added) {
+    for (const char* folder : {"blobs", "blobs/sha256"}) {
+      if (::mkdirat(dir, folder, 0755) == 0) {
+        added.emplace_back(folder);
+        (void)::fchmodat(dir, folder, 0755, 0);  // whatever our umask is
+      } else if (errno != EEXIST) {
+        return Error::from_errno(errno, "make " + path_ + "/" + folder);
+      }
+    }
+    const UniqueFd blobs = TRY(sys::openat(dir, "blobs/sha256", O_RDONLY | O_DIRECTORY));
+    for (const Descriptor& blob : blobs_) {
+      struct stat st {};
+      const bool there =
+          ::fstatat(blobs.get(), blob.digest.hex().c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+          S_ISREG(st.st_mode) && static_cast<std::uint64_t>(st.st_size) == blob.size_bytes;
+      if (there) {
+        tell(blob.size_bytes);
+        continue;
+      }
+      TRY(copy_blob(blobs.get(), blob));
+      added.push_back("blobs/sha256/" + blob.digest.hex());
+    }
+    TRY(sync_dir(blobs.get()));
+    if (empty) {
+      added.emplace_back("oci-layout");
+      TRY(write_file_atomic(dir, "oci-layout", kLayoutFile, 0644));
+    }
+    Json::Array entries;
+    Json document;
+    if (!empty) {
+      const UniqueFd index = TRY(sys::openat(dir, "index.json", O_RDONLY | O_NONBLOCK));
+      document = TRY(
+          parse_image_json(TRY(read_all(index.get(), kMaxIndex))).context(path_ + "/index.json"));
+      for (const Json& entry : document["manifests"].as_array())
+        if (entry["annotations"][kRefName].as_string() != name_) entries.push_back(entry);
+    }
+    entries.push_back(index_entry(image_, manifest_bytes_, name_));
+    if (document.is_object())
+      document.set("manifests", Json(std::move(entries)));  // what else it says stays
+    else
+      document = index_document(std::move(entries));
+    return write_file_atomic(dir, "index.json", document.dump(), 0644, Durability::synced);
+  }
+
+  Result<void> copy_blob(int folder, const Descriptor& blob) {
+    const std::string part = "part-" + random_hex(8);
+    const UniqueFd file =
+        TRY(sys::openat(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
+    auto work = [&]() -> Result<void> {
+      FileSink sink(file.get());
+      TRY(stream(blob, [&](std::span<const std::byte> chunk) { return sink.write(chunk); }));
+      if (::fchmod(file.get(), 0644) != 0 || ::fsync(file.get()) != 0)
+        return Error::from_errno(errno, "write " + path_);
+      if (::renameat(folder, part.c_str(), folder, blob.digest.hex().c_str()) != 0)
+        return Error::from_errno(errno, "rename in " + path_);
+      return {};
+    };
+    auto done = work();
+    if (!done) (void)::unlinkat(folder, part.c_str(), 0);
+    return done;
+  }
+
+  Result<void> write_archive(ByteSink& sink) {
+    TarWriter tar(sink);
+    const auto document = [&](const std::string& name, const std::string& text) -> Result<void> {
+      TRY(tar.entry({.name = name, .mode = 0644, .size = text.size()}));
+      return tar.write(std::as_bytes(std::span(text)));
+    };
+    TRY(document("oci-layout", kLayoutFile));
+    TRY(document("index.json",
+                 index_document({index_entry(image_, manifest_bytes_, name_)}).dump()));
+    for (const char* folder : {"blobs/", "blobs/sha256/"})
+      TRY(tar.entry({.type = TarHeader::Type::folder, .name = folder, .mode = 0755}));
+    for (const Descriptor& blob : blobs_) {
+      TRY(tar.entry(
+          {.name = "blobs/sha256/" + blob.digest.hex(), .mode = 0644, .size = blob.size_bytes}));
+      TRY(stream(blob, [&](std::span<const std::byte> chunk) { return tar.write(chunk); }));
+    }
+    return tar.finish();
+  }
+
+  template <typename Take>
+  Result<void> stream(const Descriptor& blob, Take take) {
+    const auto source = TRY(store_.open_verified(blob).context("the image's blob"));
+    for (auto chunk = TRY(source->read()); !chunk.empty(); chunk = TRY(source->read())) {
+      if (options_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
+      TRY(take(chunk));
+      tell(chunk.size());
+    }
+    return {};
+  }
+
+  void tell(std::uint64_t bytes) {
+    done_ += bytes;
+    if (options_.progress) options_.progress(done_, total_);
+  }
+
+  const ImageLayout& store_;
+  const StoredImage& image_;
+  std::string path_, name_;
+  const ExportOptions& options_;
+  std::uint64_t manifest_bytes_ = 0;
+  std::vector<Descriptor> blobs_;
+  std::uint64_t done_ = 0, total_ = 0;
+};
+
+}  // namespace
+
+Result<void> export_image(const ImageLayout& store, const StoredImage& image,
+                          const ImageReference& target, const ExportOptions& options) {
+  if (target.transport != Transport::oci && target.transport != Transport::oci_archive)
+    return Error(Errc::invalid_input,
+                 "an image is exported to oci:DIR[:NAME] or oci-archive:FILE[:NAME]")
+        .with_hint("to a registry: locald image push");
+  if (!target.path.starts_with('/'))
+    return Error(Errc::invalid_input, target.path + " is not absolute");
+  ImageExport work(store, image, target, options);
+  const auto run = [&]() -> Result<void> {
+    TRY(work.begin());
+    return target.transport == Transport::oci ? work.to_layout() : work.to_archive();
+  };
+  auto done = run();
+  if (!done && done.error().code() == Errc::no_space)
+    return std::move(done)
+        .context("export to " + target.path)
+        .hint("make room there, or export to another disk; nothing was left behind");
+  return std::move(done).context("export to " + target.path);
+}
+
+}  // namespace locald::oci
