@@ -33,7 +33,8 @@ std::vector<std::uint64_t> numbers_in(const std::string& folder) {
 std::optional<Generation> read_generation(const std::string& folder) {
   const auto text = read_file(folder + kRecord, kMaxRecord);
   if (!text) return std::nullopt;
-  const auto json = Json::parse(*text);
+  // Keys of buildpacks' metadata may differ in case only.
+  const auto json = Json::parse(*text, {.reject_duplicates = false});
   if (!json) return std::nullopt;
   auto generation = Generation::from_json(*json);
   if (!generation) return std::nullopt;

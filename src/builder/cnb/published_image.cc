@@ -20,7 +20,8 @@ Result<Json> label_of(const oci::ImageConfig& config, const char* name) {
   const auto found = config.labels.find(name);
   if (found == config.labels.end())
     return Error(Errc::invalid_input, std::string("the app's image has no label ") + name);
-  return Json::parse(found->second).context(name);
+  // Keys of buildpacks' metadata may differ in case only.
+  return Json::parse(found->second, {.reject_duplicates = false}).context(name);
 }
 
 /// In the bytes themselves, so that nothing else of the document changes and its digest is

@@ -44,7 +44,8 @@ Result<void> look(int dir, const std::string& name, std::int64_t stamp_ns) {
 
 Result<ChangeMark> mark_now(const AppFolder& app) {
   TRY(app.own_file(kMarkFile, ""));
-  const UniqueFd dir = TRY(app.dir(parent_of(kMarkFile)));
+  // The folder stays root's: without an id of the build user's the server could not rename it away.
+  const UniqueFd dir = TRY(app.root_dir(parent_of(kMarkFile)));
   struct stat st {};
   if (::fstatat(dir.get(), name_of(kMarkFile).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
     return Error::from_errno(errno, kMarkFile);
