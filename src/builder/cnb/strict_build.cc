@@ -62,6 +62,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
 
   BuildSession::Extra extra;
   extra.folders = {layout, cache};
+  TRY(make_dirs(session.store().strict()));  // the server's: it writes there too
   TRY(add_sparse(images.layout(), inputs.run, layout + kRunFolder, extra));
   // The previous image stays as the exporter left it, but for its layers.
   const std::string kept_file = session.store().strict() + "/kept.json";
