@@ -80,7 +80,7 @@ void HttpClient::give_back(std::unique_ptr<Handle> handle) {
   idle_.push_back(std::move(handle));
 }
 
-std::unique_ptr<HttpStream> HttpClient::get(Request request) {
+std::unique_ptr<HttpStream> HttpClient::send(Request request) {
   return std::unique_ptr<HttpStream>(new HttpStream(*this, std::move(request)));
 }
 
@@ -96,6 +96,8 @@ Result<void> HttpStream::start() {
   CURL* easy = handle_->easy;
   for (const std::string& header : request_.headers)
     handle_->headers = curl_slist_append(handle_->headers, header.c_str());
+  // Not every registry answers to it, and each would be waited for a second.
+  handle_->headers = curl_slist_append(handle_->headers, "Expect:");
   curl_easy_setopt(easy, CURLOPT_URL, request_.url.str().c_str());
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, handle_->headers);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "locald/0.1");
@@ -111,6 +113,7 @@ Result<void> HttpStream::start() {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &HttpStream::on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
+  set_method();
   // What is on this machine needs no proxy and must not be shown to one.
   if (classify_host(request_.url.host) == HostClass::loopback)
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -123,6 +126,42 @@ Result<void> HttpStream::start() {
   while (!headers_done_ && !finished_) TRY(advance());
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status_);
   return {};
+}
+
+void HttpStream::set_method() {
+  using Method = HttpClient::Method;
+  CURL* easy = handle_->easy;
+  if (request_.method == Method::get) return;
+  if (request_.method == Method::head) {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    return;
+  }
+  curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+                   request_.method == Method::put     ? "PUT"
+                   : request_.method == Method::patch ? "PATCH"
+                                                      : "POST");
+  curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request_.body_bytes));
+  curl_easy_setopt(easy, CURLOPT_READFUNCTION, &HttpStream::on_send);
+  curl_easy_setopt(easy, CURLOPT_READDATA, this);
+  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kReceiveBytes);
+}
+
+std::size_t HttpStream::on_send(char* to, std::size_t size, std::size_t count, void* self_ptr) {
+  auto* self = static_cast<HttpStream*>(self_ptr);
+  if (self->outgoing_.empty() && self->request_.body != nullptr) {
+    auto chunk = self->request_.body->read();
+    if (!chunk) {
+      self->broken_ = std::move(chunk).error();
+      return CURL_READFUNC_ABORT;
+    }
+    self->outgoing_ = *chunk;
+  }
+  const std::size_t bytes = std::min(size * count, self->outgoing_.size());
+  std::memcpy(to, self->outgoing_.data(), bytes);
+  self->outgoing_ = self->outgoing_.subspan(bytes);
+  self->window_bytes_ += bytes;
+  return bytes;
 }
 
 std::string HttpStream::header(const std::string& name) const {
@@ -180,6 +219,7 @@ Result<void> HttpStream::advance() {
     if (message->msg != CURLMSG_DONE) continue;
     finished_ = true;
     if (message->data.result == CURLE_OK) continue;
+    if (message->data.result == CURLE_ABORTED_BY_CALLBACK && broken_) return Error(*broken_);
     Error error = failure(static_cast<int>(message->data.result));
     if (!headers_done_) return error;
     broken_ = std::move(error);

@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,7 +19,7 @@ namespace locald::oci {
 
 class HttpStream;
 
-/// GETs by libcurl, one at a time a stream, with keep-alive between them.
+/// Requests by libcurl, one at a time a stream, with keep-alive between them.
 /// Follows no redirect, stores no cookie, sends no credentials but the header it
 /// is given. Thread-safe; every stream belongs to one thread. Outlives its streams.
 class HttpClient {
@@ -34,12 +35,18 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
+  enum class Method : std::uint8_t { get, head, post, put, patch };
   struct Request {
     Url url;
     std::vector<std::string> headers;  ///< "Name: value"
+    Method method = Method::get;
+    /// Of post, put and patch: `body_bytes` are read from it while the answer is waited for. Null: an
+    /// empty body.
+    std::unique_ptr<ByteSource> body = nullptr;
+    std::uint64_t body_bytes = 0;
   };
-  /// Starts the request; HttpStream::start() waits for the answer.
-  std::unique_ptr<HttpStream> get(Request request);
+  /// Starts the request; HttpStream::start() sends the body and waits for the answer.
+  std::unique_ptr<HttpStream> send(Request request);
 
   const Options& options() const noexcept { return options_; }
 
@@ -85,6 +92,8 @@ class HttpStream final : public ByteSource {
   Error failure(int curl_code);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
+  static std::size_t on_send(char* to, std::size_t size, std::size_t count, void* self);
+  void set_method();
 
   HttpClient& client_;
   HttpClient::Request request_;
@@ -92,6 +101,7 @@ class HttpStream final : public ByteSource {
   long status_ = 0;
   std::map<std::string, std::string> headers_;
   std::size_t header_bytes_ = 0;
+  std::span<const std::byte> outgoing_;  // of the body, lent by its source
   std::vector<std::byte> incoming_;
   std::vector<std::byte> given_;  // what the last read() lent out
   std::optional<Error> broken_;   // told after the bytes that came before it
