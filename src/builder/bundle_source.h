@@ -3,6 +3,7 @@
 #include <map>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "runtime/container_bundle.h"
@@ -24,6 +25,7 @@ struct PrepareContext {
   std::function<void(const std::string& text)>
       notice;            ///< what the user should hear; on the same thread; may be empty
   std::stop_token stop;  ///< asks to give up: Errc::cancelled, nothing half-done
+  std::vector<std::string> login_files = {};  ///< the user's, for registries (oci/login_file.h)
 };
 
 /// Produces a bundle from something: an image, a folder, an app built with

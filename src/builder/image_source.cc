@@ -8,6 +8,7 @@
 #include "base/fs_at.h"
 #include "base/sys.h"
 #include "builder/assembly.h"
+#include "oci/login_file.h"
 #include "oci/platform.h"
 
 namespace locald::builder {
@@ -67,7 +68,46 @@ Result<oci::StoredImage> find_complete(Environment& environment,
   return image;
 }
 
+/// What the worker may say to the registry: read here, as the user, and told to nobody else.
+void add_login(Json& job, const oci::ImageReference& reference, const PrepareContext& context) {
+  if (!reference.is_registry()) return;
+  const oci::FoundLogin found =
+      oci::find_login(context.login_files, reference.registry, reference.repository);
+  if (found.login)
+    job.set("login", Json::object(
+                         {{"user", found.login->user}, {"password", found.login->password}}));
+  job.set("login_hint", found.hint);
+}
+
 }  // namespace
+
+Result<PushedImage> push_image(Environment& environment, const oci::StoredImage& image,
+                               const oci::ImageReference& target, const PrepareContext& context) {
+  Json job = Json::object({{"op", "push"},
+                           {"image", image.manifest_digest.str()},
+                           {"name", image.name},
+                           {"target", target.name()}});
+  add_login(job, target, context);
+  const Json result = TRY(environment.run(
+      std::move(job),
+      [&context](const Json& progress) {
+        if (!context.progress) return;
+        const std::string& note = progress["note"].as_string();
+        const std::string& item = progress["item"].as_string();
+        context.progress({.phase = progress["phase"].as_string() == "waiting" ? "wait" : "push",
+                          .item = item + (item.empty() || note.empty() ? "" : " ") + note,
+                          .done = static_cast<std::uint64_t>(progress["done"].as_int()),
+                          .total = static_cast<std::uint64_t>(progress["total"].as_int())});
+      },
+      context.stop));
+  const auto count = [&](const char* name) {
+    return static_cast<unsigned>(result[name].as_int());
+  };
+  return PushedImage{.uploaded = count("uploaded"),
+                     .mounted = count("mounted"),
+                     .there_before = count("there_before"),
+                     .uploaded_bytes = static_cast<std::uint64_t>(result["bytes"].as_int())};
+}
 
 Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
                                oci::PullPolicy policy, const PrepareContext& context) {
@@ -81,9 +121,10 @@ Result<PulledImage> pull_image(Environment& environment, const oci::ImageReferen
   // Two services of one image: the second finds it all there.
   const auto mutex = environment.lock_for("image/" + reference.name());
   const std::lock_guard lock(*mutex);
-  const Json result = TRY(environment.run(
-      Json::object({{"op", "pull"}, {"image", reference.name()}, {"policy", policy_name(policy)}}),
-      forward(context), context.stop));
+  Json job =
+      Json::object({{"op", "pull"}, {"image", reference.name()}, {"policy", policy_name(policy)}});
+  add_login(job, reference, context);
+  const Json result = TRY(environment.run(std::move(job), forward(context), context.stop));
   PulledImage pulled{.image = TRY(find_complete(environment, reference)),
                      .contacted = result["contacted"].as_bool()};
   pulled.notices = notices_of(result);
@@ -110,11 +151,12 @@ Result<std::vector<std::string>> image_lowers(Environment& environment,
 Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageReference& reference,
                                    oci::PullPolicy policy, const std::string& dir,
                                    const PrepareContext& context) {
-  const Json result = TRY(environment.run(Json::object({{"op", "unpack"},
-                                                        {"image", reference.name()},
-                                                        {"policy", policy_name(policy)},
-                                                        {"dir", dir}}),
-                                          forward(context), context.stop));
+  Json job = Json::object({{"op", "unpack"},
+                           {"image", reference.name()},
+                           {"policy", policy_name(policy)},
+                           {"dir", dir}});
+  add_login(job, reference, context);
+  const Json result = TRY(environment.run(std::move(job), forward(context), context.stop));
   return UnpackedImage{.digest = result["digest"].as_string(),
                        .entries = static_cast<std::uint64_t>(result["entries"].as_int()),
                        .warnings = notices_of(result)};

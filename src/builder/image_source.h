@@ -58,6 +58,14 @@ struct PulledImage {
 Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
                                oci::PullPolicy policy, const PrepareContext& context);
 
+/// Puts a stored image into a registry (oci/registry_push.h), with the login of whoever asks.
+struct PushedImage {
+  unsigned uploaded = 0, mounted = 0, there_before = 0;  ///< blobs
+  std::uint64_t uploaded_bytes = 0;
+};
+Result<PushedImage> push_image(Environment& environment, const oci::StoredImage& image,
+                               const oci::ImageReference& target, const PrepareContext& context);
+
 /// An image's layers as lower folders (runtime::Rootfs::lowers, LayerStore::dir() being their base).
 /// @param diff_ids  Base first, as in the image's configuration.
 /// @return Errc::not_found: a layer is not there; Errc::invalid_input: the image has none.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "base/fs_at.h"
@@ -17,6 +18,7 @@
 #include "oci/image_store.h"
 #include "oci/layer_store.h"
 #include "oci/pull.h"
+#include "oci/registry_push.h"
 
 namespace locald::builder {
 namespace {
@@ -41,6 +43,12 @@ Result<TreeView> view(const Json& job) {
   return TreeView::mount(rootfs(job), job["scratch"].as_string(), id_map(job) != oci::IdMap::root);
 }
 
+std::optional<oci::Credentials> login(const Json& job) {
+  const Json& login = job["login"];
+  if (!login.is_object()) return std::nullopt;
+  return oci::Credentials{login["user"].as_string(), login["password"].as_string()};
+}
+
 struct Pulling {
   oci::ImageReference reference;
   oci::ImageStore images;
@@ -56,6 +64,8 @@ Result<Pulling> pulling(const Json& job, const Progress& progress) {
             .options = {}};
   p.options.policy = TRY(oci::parse_pull_policy(TRY(job.get_string("policy"))));
   p.options.apply.id_map = id_map(job);
+  p.options.credentials = [known = login(job)](const std::string&) { return known; };
+  p.options.login_hint = job["login_hint"].as_string();
   p.options.progress = [progress](const oci::PullProgress& now) {
     progress(Json::object({{"phase", oci::to_string(now.phase)},
                            {"item", now.layer},
@@ -85,6 +95,31 @@ Result<Json> unpack(const Json& job, const Progress& progress) {
                        {"entries", result.entries},
                        {"devices", result.skipped_devices},
                        {"warnings", result.warnings}});
+}
+
+Result<Json> push(const Json& job, const Progress& progress) {
+  const auto target = TRY(oci::ImageReference::parse(TRY(job.get_string("target"))));
+  const oci::ImageStore images = TRY(oci::ImageStore::open(job["images"].as_string()));
+  oci::StoredImage image = TRY(images.find(TRY(job.get_string("image"))));
+  image.name = job["name"].as_string();
+  // What is pushed stays until it is there.
+  const UniqueFd lease = TRY(images.layout().lease());
+  const oci::PushResult result = TRY(oci::push(
+      images.layout(), image, target,
+      {.login = login(job),
+       .login_hint = job["login_hint"].as_string(),
+       .elsewhere = TRY(oci::blobs_elsewhere(images, target.registry)),
+       .progress = [progress](const oci::PushProgress& now) {
+         progress(Json::object({{"phase", oci::to_string(now.phase)},
+                                {"item", now.layer},
+                                {"done", now.done},
+                                {"total", now.total},
+                                {"note", now.note}}));
+       }}));
+  return Json::object({{"uploaded", result.uploaded},
+                       {"mounted", result.mounted},
+                       {"there_before", result.there_before},
+                       {"bytes", result.uploaded_bytes}});
 }
 
 /// A new writable folder stands for the root of the tree: it gets that one's owner and mode.
@@ -146,6 +181,7 @@ runtime::WorkerHandler find_worker_job(const std::string& op) {
   static const std::pair<const char*, Result<Json> (*)(const Json&, const Progress&)> table[] = {
       {"pull", pull},
       {"unpack", unpack},
+      {"push", push},
       {"facts", facts},
       {"volume", volume},
       {"remove_trees", remove_trees},

@@ -52,6 +52,21 @@ Json environment() {
   return Json(std::move(env));
 }
 
+Json login_files() {
+  Json files = Json::array();
+  const auto add = [&](const char* variable, const char* below) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && *value == '/') files.push(std::string(value) + below);
+    return value != nullptr && *value != '\0';
+  };
+  if (add("REGISTRY_AUTH_FILE", "")) return files;
+  add("XDG_RUNTIME_DIR", "/containers/auth.json");
+  if (!add("XDG_CONFIG_HOME", "/containers/auth.json"))
+    add("HOME", "/.config/containers/auth.json");
+  if (!add("DOCKER_CONFIG", "/config.json")) add("HOME", "/.docker/config.json");
+  return files;
+}
+
 Result<Json> environment_options(const std::vector<std::string>& options) {
   Json env = Json::object();
   for (const std::string& option : options) {

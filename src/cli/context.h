@@ -40,6 +40,10 @@ Result<std::string> image_name(const std::string& reference);
 /// what their file may refer to (api.h).
 Result<Json> build_request(Context& context, const std::vector<std::string>& arguments);
 
+/// Where this user's logins for registries are, as Podman, Skopeo and Docker keep them; the server
+/// reads them when it needs one. They may not exist.
+Json login_files();
+
 /// {"NOFILE": [soft, hard], …}, null for infinity; and the umask, unchanged.
 Json resource_limits();
 unsigned umask_of_process();

@@ -36,6 +36,8 @@ std::string phase_text(const std::string& phase) {
   if (phase == "build") return "building";
   if (phase == "export") return "exporting";
   if (phase == "commit") return "storing the result";
+  if (phase == "write") return "writing";
+  if (phase == "push") return "pushing";
   if (phase == "volume" || phase == "look" || phase == "layer done" || phase == "finished")
     return "";
   return phase;
@@ -98,7 +100,8 @@ bool Progress::is_build(const std::string& phase) {
 std::string Progress::work(const Row& row) {
   if (is_build(row.phase)) return phase_text(row.phase) + (row.step.empty() ? "" : " " + row.step);
   const Amount fetched = sum(row, &Item::fetched), applied = sum(row, &Item::applied);
-  if (fetched.done < fetched.total) return "pulling";
+  const bool goes_out = row.phase == "push" || row.phase == "write";
+  if (fetched.done < fetched.total) return goes_out ? phase_text(row.phase) : "pulling";
   if (applied.total > 0) return "unpacking";
   return phase_text(row.phase);
 }
@@ -118,7 +121,7 @@ void Progress::progress(const Json& event) {
   Item& item = r.items[said.substr(0, said.find(' '))];
   const Amount amount{static_cast<std::uint64_t>(event["done"].as_int()),
                       static_cast<std::uint64_t>(event["total"].as_int())};
-  if (r.phase == "pull") item.fetched = amount;
+  if (r.phase == "pull" || r.phase == "push" || r.phase == "write") item.fetched = amount;
   if (r.phase == "extract") item.applied = amount;
   if (r.phase == "layer done") item.done = true;
   if (r.phase == "finished") r.items.clear();
@@ -168,7 +171,7 @@ std::string Progress::text(const std::string& name, const Row& r, std::size_t wi
   const std::string what = work(r);
   if (what.empty()) return line;
   line += paint(Colour::yellow, what, colour_);
-  const Amount amount = sum(r, what == "pulling" ? &Item::fetched : &Item::applied);
+  const Amount amount = sum(r, what == "unpacking" ? &Item::applied : &Item::fetched);
   if (amount.total > 0 && !r.items.empty())
     line += "  " + bar(amount.done, amount.total, 24) + "  " + human_bytes(amount.done) + " of " +
             human_bytes(amount.total);

@@ -101,6 +101,8 @@ Result<int> run(Context& context, const Args& args) {
   request.set("pull", args.has("pull") ? "always" : "");
   if (const auto output = args.value("output")) request.set("output", TRY(image_name(*output)));
   request.set("tags", args.values("tag"));
+  request.set("login_files", login_files());
+  request.set("login_files", login_files());
   auto client = TRY(context.connect());
   auto call = TRY(client.start("build", request));
   Progress progress;

@@ -6,7 +6,8 @@ std::span<const Verb* const> all_verbs() {
   static constexpr const Verb* kVerbs[] = {
       &kUp,           &kDown,          &kStart,     &kStop,         &kRestart,     &kStatus,
       &kLogs,         &kExec,          &kAttach,    &kBuild, &kContainerRun, &kContainerLs, &kContainerRm,
-      &kImagePull,    &kImageLs,       &kImageRm,   &kImageUnpack, &kCacheLs, &kCacheRm, &kCachePrune, &kConfigCheck, &kDoctor,
+      &kImagePull,    &kImageLs,       &kImageRm,   &kImageUnpack, &kImageExport, &kImagePush, &kImageRebase,
+      &kCacheLs, &kCacheRm, &kCachePrune, &kConfigCheck, &kDoctor,
       &kProjectLs,    &kProjectForget, &kServerRun, &kServerStart,  &kServerStop,  &kServerRestart,
       &kServerStatus, &kVersion};
   return kVerbs;

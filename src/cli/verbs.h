@@ -11,6 +11,7 @@ extern const Verb kUp, kDown, kStart, kStop, kRestart, kStatus, kLogs, kExec, kA
 extern const Verb kBuild, kCacheLs, kCacheRm, kCachePrune;
 extern const Verb kContainerRun, kContainerLs, kContainerRm;
 extern const Verb kImagePull, kImageLs, kImageRm, kImageUnpack;
+extern const Verb kImageExport, kImagePush, kImageRebase;
 extern const Verb kConfigCheck, kDoctor;
 extern const Verb kServerRun, kServerStart, kServerStop, kServerRestart, kServerStatus;
 extern const Verb kProjectLs, kProjectForget, kVersion;

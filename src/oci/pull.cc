@@ -290,6 +290,7 @@ Result<PullResult> pull_image(const ImageReference& reference, ImageStore& store
   client.note = [&early](const std::string& note) { early.tell(Phase::waiting, "", 0, 0, note); };
   if (options.credentials && reference.is_registry())
     client.login = options.credentials(reference.registry);
+  client.login_hint = options.login_hint;
   LazyOrigin origin(reference, client, options.policy != PullPolicy::never);
 
   const UniqueFd lease = TRY(store.layout().lease());

@@ -50,6 +50,7 @@ struct PullOptions {
   std::stop_token stop;
   /// The login for a registry ("docker.io", "localhost:5000"), if the user has one.
   std::function<std::optional<Credentials>(const std::string& registry)> credentials;
+  std::string login_hint = {};  ///< what to tell a user without one (RegistrySession::Options)
   unsigned parallel_layers = 3;
 };
 

@@ -51,6 +51,9 @@ Api::Api(World world) : world_(std::move(world)) {
       {"image/ls", to(world_.images, &Images::list)},
       {"image/rm", to(world_.images, &Images::remove)},
       {"image/unpack", to(world_.images, &Images::unpack)},
+      {"image/export", to(world_.images, &Images::export_to)},
+      {"image/push", to(world_.images, &Images::push)},
+      {"image/rebase", to(world_.images, &Images::rebase)},
   };
 }
 

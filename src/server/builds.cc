@@ -192,11 +192,13 @@ void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) 
   auto job = jobs_.run<std::shared_ptr<Outcomes>>(
       "build",
       [this, reply, wanted = std::move(*wanted), images = std::move(*images),
-       again = body["again"].as_bool()](const std::stop_token& stop) {
+       again = body["again"].as_bool(),
+       login_files = body["login_files"].as_strings()](const std::stop_token& stop) {
         auto outcomes = std::make_shared<Outcomes>();
         for (const Wanted& w : wanted) {
           builder::PrepareContext context;
           context.stop = stop;
+          context.login_files = login_files;
           const std::string service = w.services.empty() ? std::string() : w.services.front();
           context.progress = [this, reply, service](const builder::PrepareProgress& p) {
             Json event = progress_json(p);

@@ -21,10 +21,14 @@ class Images {
   void list(const Json& body, const ReplyPtr& reply);
   void remove(const Json& body, const ReplyPtr& reply);
   void unpack(const Json& body, const ReplyPtr& reply);
+  void export_to(const Json& body, const ReplyPtr& reply);
+  void push(const Json& body, const ReplyPtr& reply);
+  void rebase(const Json& body, const ReplyPtr& reply);
 
  private:
-  /// Runs `work` with progress going to the client; hanging up cancels.
-  void run(const std::string& name, const ReplyPtr& reply,
+  /// Runs `work` with progress going to the client; hanging up cancels. `login_files` of the body
+  /// are read on behalf of who asks.
+  void run(const std::string& name, const Json& body, const ReplyPtr& reply,
            std::function<Result<Json>(builder::Environment&, const builder::PrepareContext&)> work);
   World world_;
 };

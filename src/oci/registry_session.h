@@ -1,0 +1,96 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "oci/byte_source.h"
+#include "oci/credentials.h"
+#include "oci/http.h"
+#include "oci/reference.h"
+#include "oci/url.h"
+
+namespace locald::oci {
+
+/// Talks to one registry about one repository: where it is, who we are to it, what is worth
+/// another try. What is said is RegistryClient's and RegistryPush's.
+///
+/// https always; plain http to loopback alone, where http is tried first.
+/// Anonymous, with a bearer token or a login; what goes where on redirects and
+/// to token services: oci/url.h. 429 and 5xx are tried again (5 times, Retry-After up to a minute).
+/// Thread-safe.
+class RegistrySession {
+ public:
+  struct Options {
+    std::stop_token stop;
+    std::optional<Credentials> login;
+    std::string login_hint;  ///< why there is no login ("… keeps it in a helper"); may be empty
+    std::function<void(const std::string&)>
+        note;  ///< "waiting 3 s: the registry is busy (429)"; any thread
+    std::chrono::milliseconds stall{60'000};
+    std::chrono::milliseconds first_pause{250};  ///< before the second try; doubled each time
+  };
+  /// @param scopes  What tokens are asked for: "repository:team/app:pull,push", …
+  RegistrySession(ImageReference reference, Options options, std::vector<std::string> scopes);
+
+  using Method = HttpClient::Method;
+  struct Wanted {
+    std::string target;  ///< on the registry: "/v2/…"
+    std::string what;    ///< for people: "the blob sha256:… of team/app"
+    Method method = Method::get;
+    std::vector<std::string> headers = {};
+    std::optional<Url> url = std::nullopt;  ///< instead of `target`: where the registry sent us
+    /// Makes the body, for each try anew.
+    std::function<Result<std::unique_ptr<ByteSource>>()> body = {};
+    std::uint64_t body_bytes = 0;
+    /// The answers that are given back; others are errors. Default: 200 and 206.
+    std::vector<long> good = {200, 206};
+    int tries = 5;
+  };
+  /// An answer of `good`, after tokens, redirects and retries. Answers to post, put and patch redirect
+  /// by 307 and 308 alone.
+  /// @param transient  After an error: may the same go well when it is done again? May be null.
+  /// @return Errc::denied, not_found, timed_out, cancelled, failed, …; the body's own error
+  Result<std::unique_ptr<HttpStream>> open(const Wanted& wanted, bool* transient = nullptr);
+
+  /// `location`, where `answer` to a request for `asked` sends us (an upload's session).
+  /// @return Errc::denied where oci/url.h says so.
+  Result<Url> resolve(const Wanted& asked, const std::string& location);
+
+  /// Sleeps, and says why. @return Errc::cancelled.
+  Result<void> wait(std::chrono::milliseconds time, const std::string& why);
+
+  const ImageReference& reference() const noexcept { return reference_; }
+  const Options& options() const noexcept { return options_; }
+
+ private:
+  Result<void> find_base();
+  Result<std::string> new_authorization(const std::string& challenge_header);
+  Result<std::string> fetch_token(const std::string& realm, const std::string& service);
+  Error refusal(HttpStream& answer, const Wanted& wanted) const;
+  std::string login_advice() const;
+
+  ImageReference reference_;
+  Options options_;
+  std::vector<std::string> scopes_;
+  HttpClient http_;
+  std::mutex mutex_;                   // of all below
+  std::optional<Url> base_;            // "https://host:port/"
+  std::string authorization_;          // the header's value; sent to base_'s origin alone
+  unsigned authorization_number_ = 0;  // counts them, so that threads do not renew one another's
+};
+
+/// Seconds or an HTTP date as in Retry-After, from `now`; at most a minute, nullopt if unreadable.
+std::optional<std::chrono::seconds> parse_retry_after(const std::string& value,
+                                                      std::int64_t now_unix);
+
+/// What may stand in a header and in a terminal.
+std::string printable(std::string_view text, std::size_t max);
+
+}  // namespace locald::oci
