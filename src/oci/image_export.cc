@@ -170,7 +170,7 @@ class ImageExport {
     TRY(sync_dir(blobs.get()));
     if (empty) {
       added.emplace_back("oci-layout");
-      TRY(write_file_atomic(dir, "oci-layout", kLayoutFile, 0644));
+      TRY(write_document(dir, "oci-layout", kLayoutFile));
     }
     Json::Array entries;
     Json document;
@@ -186,7 +186,15 @@ class ImageExport {
       document.set("manifests", Json(std::move(entries)));  // what else it says stays
     else
       document = index_document(std::move(entries));
-    return write_file_atomic(dir, "index.json", document.dump(), 0644, Durability::synced);
+    if (empty) added.emplace_back("index.json");
+    return write_document(dir, "index.json", document.dump());
+  }
+
+  static Result<void> write_document(int dir, const char* name, const std::string& text) {
+    TRY(write_file_atomic(dir, name, text, 0644, Durability::synced));
+    if (::fchmodat(dir, name, 0644, 0) != 0)  // whatever our umask is
+      return Error::from_errno(errno, std::string("chmod ") + name);
+    return {};
   }
 
   Result<void> copy_blob(int folder, const Descriptor& blob) {
