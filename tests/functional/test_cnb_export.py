@@ -1,5 +1,6 @@
 """Images out: what locald exports of an app is, byte for byte, what the real exporter makes of the same build; it leaves by layouts,
 archives and registries, and others can use it."""
+import base64
 import gzip
 import hashlib
 import io
@@ -9,12 +10,14 @@ import pathlib
 import shutil
 import subprocess
 import tarfile
+import urllib.request
 
 import oci_image
 import pytest
 from cnb_support import APPS, app_of, copy_app
+from support import free_port, port_open, wait_until
 
-LABEL = "io.buildpacks.lifecycle.metadata"
+PASSWORD = "pa55word-of-a-test"
 
 
 class Stored:
@@ -326,3 +329,324 @@ def test_the_image_has_the_id_of_the_one_that_the_real_exporter_publishes(cases,
     theirs = published.image.blob(published.image.manifest["config"]["digest"]).read_text()
     same(ours.text, theirs)
     assert ours.id == published.image.manifest["config"]["digest"]
+
+
+# ---- what leaves the store, and who can use it
+
+def skopeo(*args):
+    p = subprocess.run(["skopeo", "--insecure-policy", *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert p.returncode == 0, p.stderr
+    return p.stdout
+
+
+def inspect(reference, *more):
+    """(digest, configuration) as skopeo reads them."""
+    told = json.loads(skopeo("inspect", *more, reference))
+    return told["Digest"], skopeo("inspect", "--raw", "--config", *more, reference)
+
+
+def tree(folder):
+    return sorted(str(p.relative_to(folder)) for p in pathlib.Path(folder).rglob("*"))
+
+
+@pytest.fixture
+def app(locald, cnb, own):
+    """The procfile app, built and named test/app."""
+    place = own(APPS / "procfile")
+    image = build(locald, place, cnb.builder, cnb.run)
+    image.place = place
+    return image
+
+
+def test_output_goes_to_layouts_and_archives(locald, cnb, own):
+    place = own(APPS / "procfile")
+    r = locald("build", place, "-B", cnb.builder, "--run-image", cnb.run, "--output", "oci:out:first", timeout=200).json()
+    user = locald.home / "user"
+    assert inspect(f"oci:{user}/out:first")[0] == r["image"]["digest"]
+    # An unchanged app is not built again for it; the layout is added to.
+    (place / "Procfile").write_text("web: echo other\n")
+    r2 = locald("build", place, "-B", cnb.builder, "--run-image", cnb.run, "-o", "oci:./out:second", "--tag", "test/app", timeout=200).json()
+    r3 = locald("build", place, "-B", cnb.builder, "--run-image", cnb.run, "-o", "oci-archive:app.tar:v1", timeout=200).json()
+    assert not r3["built"] and r3["image"]["digest"] == r2["image"]["digest"] != r["image"]["digest"]
+    assert inspect(f"oci:{user}/out:first")[0] == r["image"]["digest"]
+    assert inspect(f"oci:{user}/out:second")[0] == inspect(f"oci-archive:{user}/app.tar:v1")[0] == r2["image"]["digest"]
+    assert {"blobs", "index.json", "oci-layout"} == set(os.listdir(user / "out"))
+    assert sorted(os.listdir(user)) == ["app.tar", "out", "procfile"]
+    names = [i["name"] for i in locald("image", "ls", "--json").json()["images"]]
+    assert "docker.io/test/app:latest" in names
+
+
+def test_output_elsewhere_is_refused_before_anything_is_built(locald, cnb, own):
+    place = own(APPS / "procfile")
+    for option, words in (("--output=docker-archive:x", "oci:DIR[:TAG]"), ("--output=registry.example/x", "oci:DIR[:TAG]"), ("--tag=oci:x:1", "--output oci:x:1"),
+                          ("--tag=UPPER", "lower case")):
+        r = locald("build", place, "-B", cnb.builder, "--run-image", cnb.run, option, check=False)
+        assert r.rc == 1 and words in r.err, r
+    assert not (locald.home / "data/cnb").exists()
+
+
+def test_any_stored_image_can_be_exported(locald, busybox):
+    """One that no buildpack has seen, by name and by id; bytes as they came."""
+    locald("image", "pull", busybox)
+    image = locald("image", "ls", "--json").json()["images"][0]
+    user = locald.home / "user"
+    locald("image", "export", busybox, "oci:out:a")
+    assert locald("image", "export", image["id"], "oci-archive:x.tar:b").out == f"oci-archive:{user}/x.tar:b@{image['digest']}\n"
+    assert inspect(f"oci:{user}/out:a") == inspect(f"oci-archive:{user}/x.tar:b") == inspect(busybox)
+    r = locald("image", "export", "no/such:1", "oci:out:c", check=False)
+    assert r.rc == 1 and "not in the store" in r.err
+    (user / "full").mkdir()
+    (user / "full/mine").write_text("x")
+    locald.identity.own(user / "full")
+    r = locald("image", "export", busybox, "oci:full:c", check=False)
+    assert r.rc == 1 and tree(user / "full") == ["mine"]
+
+
+def test_a_full_disk_leaves_nothing(locald, app):
+    if os.geteuid() != 0:
+        pytest.skip("to mount a small file system needs root")
+    small = locald.home / "user/small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=777", "tmpfs", small], check=True)
+    try:
+        for target in ("oci:small/out:1", "oci-archive:small/out.tar"):
+            r = locald("image", "export", "test/app", target, check=False)
+            assert r.rc == 1 and "no space" in r.err.lower() and tree(small) == [], r
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_cancelled_export_leaves_nothing(locald, app):
+    """Ctrl-C in the middle: what the pipe at its end cannot take holds it up."""
+    user = locald.home / "user"
+    os.mkfifo(user / "x")  # an export that meets it is refused, and takes nothing away
+    locald.identity.own(user)
+    r = locald("image", "export", "test/app", "oci:x:1", check=False)
+    assert r.rc == 1 and sorted(os.listdir(user)) == ["procfile", "x"]
+
+
+def test_podman_runs_the_image_unchanged(locald, app, scratch):
+    """`podman load`, `podman run`: the id is the one that locald says, the default process answers, another too."""
+    if os.geteuid() != 0:
+        pytest.skip("podman runs as root here")
+    if not shutil.which("podman"):
+        pytest.skip("needs podman (apt-get install podman)")
+    if not locald.identity.root:
+        pytest.skip("the image is the same; podman runs it once")
+    user = locald.home / "user"
+    locald("image", "export", "test/app", "oci-archive:app.tar:app")
+    podman = ["podman", "--root", scratch / "podman", "--runroot", scratch / "podman-run", "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
+
+    def run(*args):
+        p = subprocess.run([*map(str, podman), *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=100)
+        assert p.returncode == 0, p.stderr
+        return p.stdout
+    try:
+        run("load", "-q", "-i", user / "app.tar")
+        image, = json.loads(run("images", "--format", "json"))
+        assert "sha256:" + image["Id"] == app.id
+        limits = ["--network=host", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
+        assert run("run", "--rm", *limits, "-e", "PORT=81", image["Id"]) == "web 1002:1000 in /workspace on 81\n"
+        assert run("run", "--rm", *limits, "--entrypoint", "/cnb/process/worker", image["Id"]).startswith("worker quoted")
+        assert run("run", "--rm", *limits, "--entrypoint", "launcher", image["Id"], "--", "id", "-un").strip() == "cnbrun"
+    finally:
+        subprocess.run([*map(str, podman), "system", "reset", "--force"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_umoci_unpacks_it_and_runc_runs_it(locald, app, scratch):
+    if os.geteuid() != 0 or not locald.identity.root:
+        pytest.skip("unpacking with owners needs root")
+    user, bundle = locald.home / "user", scratch / "bundle"
+    locald("image", "export", "test/app", "oci:out:v1")
+    subprocess.run(["umoci", "unpack", "--image", f"{user}/out:v1", bundle], check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"]["terminal"] = False
+    config["process"].pop("rlimits", None)
+    config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "network"]
+    config["linux"].pop("resources", None)
+    (bundle / "config.json").write_text(json.dumps(config))
+    p = subprocess.run(["runc", "--root", bundle / "runc", "run", "-b", bundle, "from-umoci"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    shutil.rmtree(bundle)
+    assert p.stdout.startswith("web 1002:1000 in /workspace"), p.stdout
+
+
+def test_locald_runs_what_it_has_exported(locald, app):
+    """The image as a container's: layers are applied from the store, nobody is asked."""
+    assert locald("container", "run", "--rm", "-e", "PORT=7", "test/app").out.replace("\r", "") == "web 1002:1000 in /workspace on 7\n"
+    r = locald("container", "run", "--rm", "--entrypoint", "/cnb/lifecycle/launcher", "test/app", "--", "id", "-u")
+    assert r.out.strip() == "1002"
+
+
+def test_what_has_not_changed_is_not_packed_again(locald, cnb, own):
+    """Of the second generation's layers only the app's is new; the memory of the digests is no more than that."""
+    place = own(APPS / "node")
+    blobs = locald.home / "data/images/blobs/sha256"
+    first = build(locald, place, cnb.builder, cnb.run)
+    times = {p.name: p.stat().st_mtime_ns for p in blobs.iterdir()}
+    (place / "public/style.css").write_text("body { color: blue }\n")
+    second = build(locald, place, cnb.builder, cnb.run)
+    assert len([x for x in second.layers if x not in first.layers]) == 1
+    assert {name: t for name, t in times.items() if name in second.text or name in json.dumps(second.manifest)}.items() <= {
+        p.name: p.stat().st_mtime_ns for p in blobs.iterdir()}.items()
+    # A damaged memory costs time alone.
+    packed, = (locald.home / "data/cnb").glob("*/packed.json")
+    packed.write_text("{")
+    assert build(locald, place, cnb.builder, cnb.run).id == second.id
+    # And a blob that is gone is made again, the same.
+    locald("image", "rm", "test/app", f"locald.local/{packed.parent.name}")
+    again = build(locald, place, cnb.builder, cnb.run)
+    assert (again.id, again.digest) == (second.id, second.digest)
+
+
+# ---- registries
+
+def test_an_image_is_pushed_and_pulled_back(locald, make_locald, app, cnb_registry):
+    name = f"{cnb_registry}/pushed/{locald.identity.name}:v1"
+    r = locald("image", "push", "test/app", name)
+    assert r.out == f"{name}@{app.digest}\n"
+    assert inspect(f"docker://{name}", "--tls-verify=false") == (app.digest, app.text)
+    again = locald("image", "push", "test/app", name, "--json").json()
+    assert (again["uploaded"], again["there_before"]) == (0, len(app.layers) + 1)
+    other = make_locald()
+    other("image", "pull", name)
+    assert Stored(other, app.digest).text == app.text
+    assert other("container", "run", "--rm", name).out.startswith("web 1002:1000")
+    copied = locald.home / "user/copied"
+    skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{name}", f"oci:{copied}:x")
+    assert oci_image.Image(copied).digest == app.digest
+
+
+def test_the_run_images_layers_are_mounted_and_not_sent(locald, cnb, cnb_registry, own):
+    name = f"{cnb_registry}/mounted/{locald.identity.name}:v1"
+    locald("build", own(APPS / "procfile"), "-B", cnb.builder, "--run-image", f"{cnb_registry}/cnb/run:1", "--tag", name, timeout=200)
+    told = locald("image", "push", name, "--json").json()
+    run_layers = len(oci_image.Image.of(cnb.run).diff_ids)
+    assert told["mounted"] == run_layers and told["uploaded_bytes"] < 8e6, told
+    assert inspect(f"docker://{name}", "--tls-verify=false")[0] == told["digest"]
+
+
+@pytest.fixture
+def guarded_registry(tmp_path):
+    """HOST:PORT of a registry that wants user:PASSWORD."""
+    crypt = pytest.importorskip("crypt")
+    (tmp_path / "htpasswd").write_text("user:" + crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)) + "\n")
+    port = free_port()
+    (tmp_path / "config.yml").write_text(f"""version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {tmp_path}/data}}}}
+http: {{addr: 127.0.0.1:{port}}}
+auth: {{htpasswd: {{realm: test, path: {tmp_path}/htpasswd}}}}
+""")
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen(["docker-registry", "serve", tmp_path / "config.yml"], stdout=log, stderr=log)
+    wait_until(lambda: port_open(port), "docker-registry listens")
+    yield f"127.0.0.1:{port}"
+    server.terminate()
+    server.wait()
+
+
+def test_logins_of_podman_and_docker_are_read_and_go_nowhere_else(locald, make_locald, app, guarded_registry):
+    name = f"{guarded_registry}/team/app:1"
+    r = locald("image", "push", "test/app", name, check=False)
+    assert r.rc == 1 and f"podman login {guarded_registry}" in r.err, r
+    user = locald.home / "user"
+    (user / ".docker").mkdir()
+    config = user / ".docker/config.json"
+    config.write_text(json.dumps({"auths": {guarded_registry: {}}, "credsStore": "desktop"}))
+    locald.identity.own(user)
+    r = locald("image", "push", "test/app", name, check=False)
+    assert r.rc == 1 and "docker-credential-desktop" in r.err, r
+    login = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+    config.write_text(json.dumps({"auths": {f"https://{guarded_registry}/v2/": {"auth": login}}}))
+    locald("image", "push", "test/app", name)
+    assert inspect(f"docker://{name}", "--tls-verify=false", f"--creds=user:{PASSWORD}")[0] == app.digest
+
+    other = make_locald()
+    (other.home / "user/containers").mkdir()
+    (other.home / "user/containers/auth.json").write_text(json.dumps({"auths": {f"{guarded_registry}/team": {"auth": login}}}))
+    other.identity.own(other.home / "user")
+    r = other("image", "pull", name, check=False)
+    assert r.rc == 1, r
+    other("image", "pull", name, env={"XDG_RUNTIME_DIR": str(other.home / "user")})
+    for who in (locald, other):
+        for folder, _, files in os.walk(who.home):
+            for f in files:
+                path = pathlib.Path(folder) / f
+                if path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 20 and "user" not in path.relative_to(who.home).parts[0]:
+                    assert PASSWORD.encode() not in path.read_bytes() and login.encode() not in path.read_bytes(), path
+
+
+# ---- rebase
+
+@pytest.fixture
+def rebaser(oracle, cnb, cnb_registry):
+    """rebaser(NAME, *options): the lifecycle's own, upon images in the registry. (exit code, what it said)"""
+    def run(name, *options):
+        work = oracle.folder / "state/rebaser"
+        environment = {"CNB_PLATFORM_API": oracle.platform_api, "CNB_NO_COLOR": "true", "HOME": "/home/cnb"}
+        argv = oracle._container(work, [oracle.builder_root], ["/cnb/lifecycle/rebaser", "-uid", str(oracle.uid), "-gid", str(oracle.gid), "-report", "/tmp/report.toml", *options, name],
+                                 (oracle.uid, oracle.gid), "/tmp", environment, network=True)
+        p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100)
+        return p.returncode, p.stdout
+    return run
+
+
+def published_config(name):
+    """The configuration's text of an image in the registry. By hand: the rebaser leaves a manifest of Docker's type with layers of OCI's, which skopeo refuses."""
+    host, _, rest = name.partition("/")
+    repository, _, tag = rest.rpartition(":")
+    accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    with urllib.request.urlopen(urllib.request.Request(f"http://{host}/v2/{repository}/manifests/{tag}", headers={"Accept": accept})) as r:
+        manifest = json.load(r)
+    with urllib.request.urlopen(f"http://{host}/v2/{repository}/blobs/{manifest['config']['digest']}") as r:
+        return r.read().decode()
+
+
+@pytest.mark.parametrize("case", ["procfile", "store", "odd-everything", "odd-slices", "sbom"])
+def test_a_rebased_image_has_the_id_of_the_real_rebasers(cases, cnb, cnb_registry, locald, own, rebaser, case):
+    """The run image's name comes to mean its next release; both rebase the same pushed image."""
+    app, builder = cases[case]
+    run = f"{cnb_registry}/rebase/run-{locald.identity.name}-{case}:1"
+    name = f"{cnb_registry}/rebase/app-{locald.identity.name}-{case}:1"
+    skopeo("copy", "-q", "--dest-tls-verify=false", cnb.run, f"docker://{run}")
+    before = build(locald, own(app), builder, run, tag=name)
+    locald("image", "push", name)
+    r = locald("image", "rebase", name)
+    assert "nothing to do" in r.err and r.out == f"{name}@{before.digest}\n", r
+    skopeo("copy", "-q", "--dest-tls-verify=false", cnb.run_next, f"docker://{run}")
+    told = locald("image", "rebase", name, "--json").json()
+    ours = Stored(locald, told["digest"])
+    code, said = rebaser(name)
+    assert code == 0, said
+    same(ours.text, published_config(name))
+    assert told["changed"] and ours.layers[-1] == before.layers[-1] and ours.layers != before.layers
+    # What was rebased twice, too.
+    skopeo("copy", "-q", "--dest-tls-verify=false", cnb.run, f"docker://{run}")
+    ours = Stored(locald, locald("image", "rebase", name, "--json").json()["digest"])
+    assert rebaser(name)[0] == 0
+    same(ours.text, published_config(name))
+    locald("image", "push", name)
+    assert inspect(f"docker://{name}", "--tls-verify=false")[0] == ours.digest
+
+
+@pytest.mark.parametrize("run, words", [("run:named", "none of its names"), ("run:2", "none of its names")])
+def test_a_rebase_upon_another_run_image_wants_force(cnb, cnb_registry, locald, own, rebaser, run, words):
+    base = f"{cnb_registry}/cnb/run:1"
+    name = f"{cnb_registry}/rebase/forced-{locald.identity.name}-{run.replace(':', '-')}:1"
+    other = f"{cnb_registry}/cnb/{run}"
+    before = build(locald, own(APPS / "procfile"), cnb.builder, base, tag=name)
+    locald("image", "push", name)
+    r = locald("image", "rebase", name, "--run-image", other, check=False)
+    code, said = rebaser(name, "-run-image", other)
+    assert (r.rc, code) == (1, 72) and words in r.err and "--force" in r.err, (r, said)
+    assert locald("image", "ls", "--json").out.count(before.digest) >= 1
+    told = locald("image", "rebase", name, "--run-image", other, "--force", "--json")
+    assert words in told.err
+    assert rebaser(name, "-run-image", other, "-force")[0] == 0
+    same(Stored(locald, told.json()["digest"]).text, published_config(name))
+
+
+def test_what_is_no_app_cannot_be_rebased(locald, busybox):
+    locald("image", "pull", busybox)
+    r = locald("image", "rebase", busybox, check=False)
+    assert r.rc == 1 and "not made by buildpacks" in r.err
