@@ -19,8 +19,9 @@ namespace locald {
 ///     |-- containers/<instance key>/ upper/ and work/: writable part of one service's container
 ///     |-- volumes/<project>/<name>/
 ///     `-- cnb/<app>/                 an app of buildpacks: its inside is drawn in
-///     builder/cnb/app_store.h; cnb/.lifecycle/<builder's digest>.json: what its exporter says of itself
-///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
+///     builder/cnb/app_store.h; cnb/.lifecycle/<builder's digest>.json: what its exporter says of
+///     itself STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state;
+///     LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder
 ///     |-- services/<project>/<service>/log/   segments, see base/log_format.h
 ///     |-- builds/<app>/<number>/     what the phases of a build said: segments too

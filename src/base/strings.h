@@ -8,8 +8,8 @@
 namespace locald {
 
 std::vector<std::string> split(std::string_view text, char separator);  ///< keeps empty parts
-/// The length of the UTF-8 sequence that `text` begins with, and its character in `rune`; 0 where there
-/// is none (an empty text, a lone byte, an overlong form, a surrogate).
+/// The length of the UTF-8 sequence that `text` begins with, and its character in `rune`; 0 where
+/// there is none (an empty text, a lone byte, an overlong form, a surrogate).
 std::size_t utf8_sequence(std::string_view text, char32_t& rune) noexcept;
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string_view trim(std::string_view text);  ///< blanks, tabs, CR and LF at both ends

@@ -74,8 +74,8 @@ void add_login(Json& job, const oci::ImageReference& reference, const PrepareCon
   const oci::FoundLogin found =
       oci::find_login(context.login_files, reference.registry, reference.repository);
   if (found.login)
-    job.set("login", Json::object(
-                         {{"user", found.login->user}, {"password", found.login->password}}));
+    job.set("login",
+            Json::object({{"user", found.login->user}, {"password", found.login->password}}));
   job.set("login_hint", found.hint);
 }
 
@@ -100,9 +100,7 @@ Result<PushedImage> push_image(Environment& environment, const oci::StoredImage&
                           .total = static_cast<std::uint64_t>(progress["total"].as_int())});
       },
       context.stop));
-  const auto count = [&](const char* name) {
-    return static_cast<unsigned>(result[name].as_int());
-  };
+  const auto count = [&](const char* name) { return static_cast<unsigned>(result[name].as_int()); };
   return PushedImage{.uploaded = count("uploaded"),
                      .mounted = count("mounted"),
                      .there_before = count("there_before"),
@@ -191,7 +189,8 @@ Result<oci::ImageStore::Removed> remove_image(Environment& environment, const st
   });
   Json::Array unused;
   for (const oci::Digest& layer : removed.unused_layers)
-    if (std::find(also_used.begin(), also_used.end(), layer) == also_used.end()) unused.push_back(layer.str());
+    if (std::find(also_used.begin(), also_used.end(), layer) == also_used.end())
+      unused.push_back(layer.str());
   if (!unused.empty() && all_known)
     TRY(environment.run(
         Json::object({{"op", "remove_layers"}, {"diff_ids", Json(std::move(unused))}}), {}, stop));

@@ -66,7 +66,8 @@ struct PushedImage {
 Result<PushedImage> push_image(Environment& environment, const oci::StoredImage& image,
                                const oci::ImageReference& target, const PrepareContext& context);
 
-/// An image's layers as lower folders (runtime::Rootfs::lowers, LayerStore::dir() being their base).
+/// An image's layers as lower folders (runtime::Rootfs::lowers, LayerStore::dir() being their
+/// base).
 /// @param diff_ids  Base first, as in the image's configuration.
 /// @return Errc::not_found: a layer is not there; Errc::invalid_input: the image has none.
 Result<std::vector<std::string>> image_lowers(Environment& environment,

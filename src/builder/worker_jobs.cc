@@ -104,18 +104,18 @@ Result<Json> push(const Json& job, const Progress& progress) {
   image.name = job["name"].as_string();
   // What is pushed stays until it is there.
   const UniqueFd lease = TRY(images.layout().lease());
-  const oci::PushResult result = TRY(oci::push(
-      images.layout(), image, target,
-      {.login = login(job),
-       .login_hint = job["login_hint"].as_string(),
-       .elsewhere = TRY(oci::blobs_elsewhere(images, target.registry)),
-       .progress = [progress](const oci::PushProgress& now) {
-         progress(Json::object({{"phase", oci::to_string(now.phase)},
-                                {"item", now.layer},
-                                {"done", now.done},
-                                {"total", now.total},
-                                {"note", now.note}}));
-       }}));
+  const oci::PushResult result =
+      TRY(oci::push(images.layout(), image, target,
+                    {.login = login(job),
+                     .login_hint = job["login_hint"].as_string(),
+                     .elsewhere = TRY(oci::blobs_elsewhere(images, target.registry)),
+                     .progress = [progress](const oci::PushProgress& now) {
+                       progress(Json::object({{"phase", oci::to_string(now.phase)},
+                                              {"item", now.layer},
+                                              {"done", now.done},
+                                              {"total", now.total},
+                                              {"note", now.note}}));
+                     }}));
   return Json::object({{"uploaded", result.uploaded},
                        {"mounted", result.mounted},
                        {"there_before", result.there_before},

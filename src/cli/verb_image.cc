@@ -25,12 +25,11 @@ Result<int> run_pull(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   for (const std::string& image : args.arguments()) {
     Progress progress;
-    const Json reply = TRY(client.call(
-        "image/pull",
-        Json::object({{"image", TRY(image_name(image))},
-                      {"policy", policy},
-                      {"login_files", login_files()}}),
-        [&](const Json& event) { progress.event(event); }));
+    const Json reply = TRY(client.call("image/pull",
+                                       Json::object({{"image", TRY(image_name(image))},
+                                                     {"policy", policy},
+                                                     {"login_files", login_files()}}),
+                                       [&](const Json& event) { progress.event(event); }));
     progress.finish();
     if (!out(reply["name"].as_string() + "@" + reply["digest"].as_string() + "\n")) return 1;
   }

@@ -105,9 +105,11 @@ const Verb kImageRebase{
     .usage = "[OPTION…] IMAGE",
     .summary = "exchange the run image below an app's image, without building",
     .details =
-        "IMAGE, built with Cloud Native Buildpacks, afterwards means the new one: the layers of its "
+        "IMAGE, built with Cloud Native Buildpacks, afterwards means the new one: the layers of "
+        "its "
         "run image are\n"
-        "those that the run image's name means today, its own are as they were. It is refused where "
+        "those that the run image's name means today, its own are as they were. It is refused "
+        "where "
         "another system\n"
         "or distribution would come below it, or another run image than the app was built for.\n\n"
         "examples:\n"

@@ -32,14 +32,14 @@ constexpr Member kHealth[] = {{"Test", Kind::texts},
                               {"StartPeriod", Kind::number},
                               {"Retries", Kind::number}};
 
-/// The member that Go's decoder takes for `name`.
+/// The member that Go's decoder takes for `name`: the last one, whatever its case.
 const Json& member(const Json& object, std::string_view name) {
   static const Json null;
-  if (object.contains(name)) return object[name];
   const std::string lower = to_lower(name);
+  const Json* found = &null;
   for (const auto& [key, value] : object.as_object())
-    if (to_lower(key) == lower) return value;
-  return null;
+    if (to_lower(key) == lower) found = &value;
+  return *found;
 }
 
 Error wrong(std::string_view name) {

@@ -40,8 +40,8 @@ class HttpClient {
     Url url;
     std::vector<std::string> headers;  ///< "Name: value"
     Method method = Method::get;
-    /// Of post, put and patch: `body_bytes` are read from it while the answer is waited for. Null: an
-    /// empty body.
+    /// Of post, put and patch: `body_bytes` are read from it while the answer is waited for. Null:
+    /// an empty body.
     std::unique_ptr<ByteSource> body = nullptr;
     std::uint64_t body_bytes = 0;
   };

@@ -151,7 +151,8 @@ TEST(ImageExport, ADamagedBlobLeavesNothingBehind) {
   world.dir.make("empty");
   ASSERT_TRUE(write_file_atomic(world.dir / "a.tar", "old"));
   const auto before = test::snapshot(world.dir.path(), true);
-  for (const char* target : {"oci:%new", "oci:%there", "oci:%empty", "oci-archive:%a.tar", "oci-archive:%b.tar"}) {
+  for (const char* target :
+       {"oci:%new", "oci:%there", "oci:%empty", "oci-archive:%a.tar", "oci-archive:%b.tar"}) {
     std::string text = target;
     text.replace(text.find('%'), 1, world.dir.path() + "/");
     const auto done = world.out(text);
@@ -171,9 +172,10 @@ TEST(ImageExport, ADamagedBlobLeavesNothingBehind) {
 TEST(ImageExport, CanBeCancelled) {
   World world;
   std::stop_source stop;
-  const auto cancelled = world.out("oci:" + world.dir / "new:1",
-                                   {.stop = stop.get_token(),
-                                    .progress = [&](std::uint64_t, std::uint64_t) { stop.request_stop(); }});
+  const auto cancelled =
+      world.out("oci:" + world.dir / "new:1",
+                {.stop = stop.get_token(),
+                 .progress = [&](std::uint64_t, std::uint64_t) { stop.request_stop(); }});
   ASSERT_FALSE(cancelled);
   EXPECT_EQ(cancelled.error().code(), Errc::cancelled);
   EXPECT_FALSE(exists(world.dir / "new"));
@@ -224,7 +226,8 @@ TEST(LayerWriter, AFullDiskLeavesNothingBehind) {
     const auto writer = *LayerWriter::into(layout, {});
     const std::string content = noise(4'000'000);
     Result<void> written;
-    for (int i = 0; i < 10 && written; ++i) written = writer->write(std::as_bytes(std::span(content)));
+    for (int i = 0; i < 10 && written; ++i)
+      written = writer->write(std::as_bytes(std::span(content)));
     if (written) written = Error(std::move(*writer).finish().error());
     EXPECT_EQ(written.error().code(), Errc::no_space) << written.error().text();
   }

@@ -93,13 +93,13 @@ FoundLogin parse_login_file(std::string_view text, const std::string& file,
   const Json& entry = entry_for((*document)["auths"], registry + "/" + repository);
   if (auto login = login_of(entry)) return {std::move(login), {}};
   if (!entry["identitytoken"].as_string().empty())
-    return {std::nullopt,
-            file + " has an identity token for " + registry + ", which locald cannot use" + advice(registry)};
+    return {std::nullopt, file + " has an identity token for " + registry +
+                              ", which locald cannot use" + advice(registry)};
   std::string helper = entry_for((*document)["credHelpers"], registry).as_string();
   if (helper.empty() && entry.is_object()) helper = (*document)["credsStore"].as_string();
   if (!helper.empty() && usable(helper))
-    return {std::nullopt, file + " keeps the login for " + registry + " with docker-credential-" + helper +
-                              ", which locald does not run" + advice(registry)};
+    return {std::nullopt, file + " keeps the login for " + registry + " with docker-credential-" +
+                              helper + ", which locald does not run" + advice(registry)};
   return {};
 }
 

@@ -14,10 +14,11 @@ struct FoundLogin {
   std::string hint;  ///< where there is none: why, and what to do about it; may be empty
 };
 
-/// Reads one such file: ~/.docker/config.json, or containers/auth.json of Podman and Skopeo, both the
-/// same JSON. Of their entries "auths" are read: those for the repository itself, for a part of its path, for
-/// the registry. Programs that keep logins elsewhere ("credHelpers", "credsStore") are not run, but
-/// named in the hint; so are identity tokens. Never fails: what cannot be read holds no login.
+/// Reads one such file: ~/.docker/config.json, or containers/auth.json of Podman and Skopeo, both
+/// the same JSON. Of their entries "auths" are read: those for the repository itself, for a part of
+/// its path, for the registry. Programs that keep logins elsewhere ("credHelpers", "credsStore")
+/// are not run, but named in the hint; so are identity tokens. Never fails: what cannot be read
+/// holds no login.
 /// @param file        What the hint calls it.
 /// @param registry    As in ImageReference: "docker.io", "localhost:5000".
 FoundLogin parse_login_file(std::string_view text, const std::string& file,

@@ -21,12 +21,17 @@ TEST(LoginFile, ReadsADockerLogin) {
 }
 
 TEST(LoginFile, KnowsARegistryByAllItsSpellings) {
-  for (const char* key : {"reg.example:5000", "https://reg.example:5000", "http://reg.example:5000/",
-                          "https://reg.example:5000/v1/", "https://reg.example:5000/v2/"})
+  for (const char* key :
+       {"reg.example:5000", "https://reg.example:5000", "http://reg.example:5000/",
+        "https://reg.example:5000/v1/", "https://reg.example:5000/v2/"})
     EXPECT_TRUE(find(std::string(R"({"auths":{")") + key + R"(":{"auth":"dTpw"}}})").login) << key;
-  for (const char* key : {"https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"})
-    EXPECT_TRUE(find(std::string(R"({"auths":{")") + key + R"(":{"auth":"dTpw"}}})", "docker.io").login) << key;
-  for (const char* key : {"reg.example", "reg.example:500", "example:5000", "https://evil/reg.example:5000"})
+  for (const char* key :
+       {"https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"})
+    EXPECT_TRUE(
+        find(std::string(R"({"auths":{")") + key + R"(":{"auth":"dTpw"}}})", "docker.io").login)
+        << key;
+  for (const char* key :
+       {"reg.example", "reg.example:500", "example:5000", "https://evil/reg.example:5000"})
     EXPECT_FALSE(find(std::string(R"({"auths":{")") + key + R"(":{"auth":"dTpw"}}})").login) << key;
 }
 
@@ -53,9 +58,9 @@ TEST(LoginFile, WhatCannotBeReadHoldsNoLogin) {
   for (const char* text :
        {"", "[]", "{", R"({"auths":[]})", R"({"auths":{"reg.example:5000":null}})",
         R"({"auths":{"reg.example:5000":{"auth":"%%%"}}})",
-        R"({"auths":{"reg.example:5000":{"auth":"dXNlcg=="}}})",          // no colon
-        R"({"auths":{"reg.example:5000":{"auth":"OnBhc3M="}}})",          // no user
-        R"({"auths":{"reg.example:5000":{"auth":"dTpwCnE="}}})",          // a line break in it
+        R"({"auths":{"reg.example:5000":{"auth":"dXNlcg=="}}})",  // no colon
+        R"({"auths":{"reg.example:5000":{"auth":"OnBhc3M="}}})",  // no user
+        R"({"auths":{"reg.example:5000":{"auth":"dTpwCnE="}}})",  // a line break in it
         R"({"auths":{"reg.example:5000":{"auth":7}}})"})
     EXPECT_FALSE(find(text).login) << text;
 }
@@ -63,8 +68,10 @@ TEST(LoginFile, WhatCannotBeReadHoldsNoLogin) {
 TEST(LoginFile, TheFirstFileWithALoginCounts) {
   const test::TempDir dir;
   ASSERT_TRUE(write_file_atomic(dir / "a", R"({"credHelpers":{"r.example":"x"}})"));
-  ASSERT_TRUE(write_file_atomic(dir / "b", R"({"auths":{"r.example":{"username":"u","password":"p"}}})"));
-  EXPECT_EQ(find_login({dir / "none", dir / "a", dir / "b"}, "r.example", "a").login->password, "p");
+  ASSERT_TRUE(
+      write_file_atomic(dir / "b", R"({"auths":{"r.example":{"username":"u","password":"p"}}})"));
+  EXPECT_EQ(find_login({dir / "none", dir / "a", dir / "b"}, "r.example", "a").login->password,
+            "p");
   EXPECT_NE(find_login({dir / "none", dir / "a"}, "r.example", "a").hint, "");
   EXPECT_EQ(find_login({dir / "none"}, "r.example", "a").hint, "");
 }

@@ -30,11 +30,9 @@ class BlobDownload final : public ByteSource {
   Result<void> open() {
     const std::uint64_t position = offset_;
     const std::string& repository = session_.reference().repository;
-    RegistrySession::Wanted wanted{
-        .target = "/v2/" + repository + "/blobs/" + blob_.digest.str(),
-        .what = "the blob " + blob_.digest.str() + " of " + repository};
-    if (position != 0)
-      wanted.headers.push_back("Range: bytes=" + std::to_string(position) + "-");
+    RegistrySession::Wanted wanted{.target = "/v2/" + repository + "/blobs/" + blob_.digest.str(),
+                                   .what = "the blob " + blob_.digest.str() + " of " + repository};
+    if (position != 0) wanted.headers.push_back("Range: bytes=" + std::to_string(position) + "-");
     stream_ = TRY(session_.open(wanted));
     skip_ = 0;
     std::uint64_t announced = blob_.size_bytes - position;
@@ -89,7 +87,7 @@ class BlobDownload final : public ByteSource {
       }
       last_break_ = got;
       TRY(session_.wait(session_.options().first_pause * (1 << std::min(fruitless_, 4)),
-                       "the download broke at " + human_bytes(got)));
+                        "the download broke at " + human_bytes(got)));
       stream_.reset();
       TRY(open());
     }
@@ -118,15 +116,13 @@ Result<FetchedDocument> RegistryClient::manifest(const std::string& tag_or_diges
       {.target = "/v2/" + session_.reference().repository + "/manifests/" + tag_or_digest,
        .what = what,
        .headers = {"Accept: " + accept}}));
-  std::string bytes = TRY(answer->body(kMaxManifestBytes)
-                              .context("manifest of " + what));
+  std::string bytes = TRY(answer->body(kMaxManifestBytes).context("manifest of " + what));
   Digest digest = Digest::of(bytes);
   // The digest that was asked for decides; without one, the registry's own word must hold.
   const bool by_digest = tag_or_digest.find(':') != std::string::npos;
   const std::string promised = by_digest ? tag_or_digest : answer->header("docker-content-digest");
   if (!promised.empty() && promised.substr(0, 7) == "sha256:" && promised != digest.str())
-    return Error(Errc::corrupt, host() +
-                                    " sent another manifest than it promised: want " +
+    return Error(Errc::corrupt, host() + " sent another manifest than it promised: want " +
                                     printable(promised, 80) + ", got " + digest.str())
         .with_hint("nothing was stored; try again, and tell the registry's owner if it stays so");
   return FetchedDocument{std::move(bytes), answer->header("content-type"), std::move(digest)};

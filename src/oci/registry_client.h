@@ -18,8 +18,8 @@ struct FetchedDocument {
   Digest digest;  ///< of `bytes`: computed here, and checked against whatever was promised
 };
 
-/// Reads one repository of one registry, by the OCI distribution-spec (pull). Broken downloads go on
-/// where they broke. Thread-safe.
+/// Reads one repository of one registry, by the OCI distribution-spec (pull). Broken downloads go
+/// on where they broke. Thread-safe.
 class RegistryClient {
  public:
   using Options = RegistrySession::Options;

@@ -120,7 +120,8 @@ class Push {
         TRY(store_.read_document(image_.manifest_digest, kMaxManifestBytes));
     for (const Descriptor& blob : blobs_)
       if (!store_.has_blob(blob))
-        return Error(Errc::not_found, "the image's blob " + blob.digest.str() + " is not in the store")
+        return Error(Errc::not_found,
+                     "the image's blob " + blob.digest.str() + " is not in the store")
             .with_hint("locald image pull " + image_.name);
     // The first alone, so that one thread finds out how to log in.
     TRY(send(blobs_[0]));
@@ -164,7 +165,8 @@ class Push {
     if (!options_.progress) return;
     const std::lock_guard guard(tell_mutex_);
     const auto now = std::chrono::steady_clock::now();
-    if (progress.phase == Phase::uploading && progress.done != 0 && now - told_ < kTellEvery) return;
+    if (progress.phase == Phase::uploading && progress.done != 0 && now - told_ < kTellEvery)
+      return;
     told_ = now;
     progress.blobs_done = blobs_done_;
     progress.blobs_total = static_cast<unsigned>(blobs_.size());
@@ -228,11 +230,11 @@ class Push {
     std::size_t asked = 0;
     for (const std::string& from : known->second) {
       if (from == target_.repository || asked++ == kMaxMounts) continue;
-      const Wanted wanted{.target = base_ + "blobs/uploads/?mount=" + blob.digest.str() +
-                                    "&from=" + from,
-                          .what = what(blob),
-                          .method = Method::post,
-                          .good = {201, 202}};
+      const Wanted wanted{
+          .target = base_ + "blobs/uploads/?mount=" + blob.digest.str() + "&from=" + from,
+          .what = what(blob),
+          .method = Method::post,
+          .good = {201, 202}};
       const auto answer = session_.open(wanted);
       // Whoever may not read there sends the bytes.
       if (!answer && answer.error().code() == Errc::denied) continue;
@@ -258,16 +260,15 @@ class Push {
     tell({.layer = blob.digest.short_hex(), .total = blob.size_bytes});
     bool transient = false;
     // In one piece, once; a login that ran out meanwhile costs a second time.
-    const auto whole =
-        session_.open({.what = what(blob),
-                       .method = Method::put,
-                       .headers = {kBytes},
-                       .url = with_digest(*at, blob),
-                       .body = whole_body(blob),
-                       .body_bytes = blob.size_bytes,
-                       .good = {201, 204, kTooLarge},
-                       .tries = 1},
-                      &transient);
+    const auto whole = session_.open({.what = what(blob),
+                                      .method = Method::put,
+                                      .headers = {kBytes},
+                                      .url = with_digest(*at, blob),
+                                      .body = whole_body(blob),
+                                      .body_bytes = blob.size_bytes,
+                                      .good = {201, 204, kTooLarge},
+                                      .tries = 1},
+                                     &transient);
     if (whole && (*whole)->status() != kTooLarge)
       return check_answer(**whole, blob.digest, what(blob));
     if (!whole && !transient) return whole.error();
@@ -361,8 +362,8 @@ class Push {
   }
   Body part_body(const Descriptor& blob, std::uint64_t from, std::uint64_t to) {
     return [this, &blob, from, to]() -> Result<std::unique_ptr<ByteSource>> {
-      return std::unique_ptr<ByteSource>(std::make_unique<PartSource>(
-          TRY(store_.open_blob(blob.digest)), from, to, told(blob)));
+      return std::unique_ptr<ByteSource>(
+          std::make_unique<PartSource>(TRY(store_.open_blob(blob.digest)), from, to, told(blob)));
     };
   }
 
@@ -383,22 +384,22 @@ class Push {
     const std::string said = answer.header("docker-content-digest");
     (void)answer.some_body(kMaxAnswer);
     if (said.empty() || said == digest.str()) return {};
-    return Error(Errc::corrupt, target_.registry + " took other bytes for " + what + ": " +
-                                    printable(said, 80));
+    return Error(Errc::corrupt,
+                 target_.registry + " took other bytes for " + what + ": " + printable(said, 80));
   }
 
   Result<void> put_manifest(const std::string& manifest) {
     const std::string what = target_.familiar();
-    const auto answer = TRY(session_.open(
-        {.target = base_ + "manifests/" + target_.tag,
-         .what = what,
-         .method = Method::put,
-         .headers = {"Content-Type: " + image_.manifest.media_type},
-         .body = [&]() -> Result<std::unique_ptr<ByteSource>> {
-           return std::unique_ptr<ByteSource>(std::make_unique<TextSource>(manifest));
-         },
-         .body_bytes = manifest.size(),
-         .good = {200, 201, 202}}));
+    const auto answer = TRY(
+        session_.open({.target = base_ + "manifests/" + target_.tag,
+                       .what = what,
+                       .method = Method::put,
+                       .headers = {"Content-Type: " + image_.manifest.media_type},
+                       .body = [&]() -> Result<std::unique_ptr<ByteSource>> {
+                         return std::unique_ptr<ByteSource>(std::make_unique<TextSource>(manifest));
+                       },
+                       .body_bytes = manifest.size(),
+                       .good = {200, 201, 202}}));
     return check_answer(*answer, image_.manifest_digest, what);
   }
 
@@ -443,9 +444,8 @@ std::string_view to_string(PushProgress::Phase phase) noexcept {
 Result<PushResult> push(const ImageLayout& store, const StoredImage& image,
                         const ImageReference& target, const PushOptions& options) {
   if (!target.is_registry() || target.digest || target.tag.empty())
-    return Error(Errc::invalid_input,
-                 "an image is pushed to a registry's name with a tag, which " + target.name() +
-                     " is not");
+    return Error(Errc::invalid_input, "an image is pushed to a registry's name with a tag, which " +
+                                          target.name() + " is not");
   return Push(store, image, target, options).run().context("push " + target.familiar());
 }
 

@@ -53,10 +53,9 @@ struct PushResult {
 /// visible there before all is there.
 ///
 /// A blob that another repository of the registry has is mounted, not sent. One is sent in one
-/// request; where that breaks, it goes on in pieces from what the registry has got. Each is verified
-/// on its way out: a damaged one is never published. What was uploaded when a push ends early is found
-/// again by the next.
-/// Spec: OCI distribution-spec v1.1, "Push".
+/// request; where that breaks, it goes on in pieces from what the registry has got. Each is
+/// verified on its way out: a damaged one is never published. What was uploaded when a push ends
+/// early is found again by the next. Spec: OCI distribution-spec v1.1, "Push".
 ///
 /// @param target  A registry's name with a tag.
 /// @return Errc::denied (with the way to log in), corrupt: a blob of the store is damaged, or the

@@ -44,16 +44,16 @@ class Registry {
 
   std::string host;
   // Set before the first request:
-  std::string token;             // wanted as a bearer
-  int break_puts = 0;            // of whole blobs, after some bytes
+  std::string token;   // wanted as a bearer
+  int break_puts = 0;  // of whole blobs, after some bytes
   int break_patches = 0;
   bool small_puts_only = false;  // 413
   bool forget_uploads = false;   // a session that broke is gone
   std::string lie;               // as the digest of what was taken
   int manifest_answers_500 = 0;
 
-  std::map<std::string, std::string> blobs;                      // "repository@digest" -> content
-  std::map<std::string, std::string> manifests;                  // "repository:tag"
+  std::map<std::string, std::string> blobs;      // "repository@digest" -> content
+  std::map<std::string, std::string> manifests;  // "repository:tag"
   std::vector<Request> requests;
 
   int count(const std::string& method, const std::string& part) const {
@@ -99,7 +99,8 @@ class Registry {
       r.method = words[0];
       r.path = words[1];
       const std::size_t length = parse_u64(header(r.head, "Content-Length")).value_or(0);
-      const bool whole = r.method == "PUT" && r.path.find("/uploads/") != std::string::npos && length > 0;
+      const bool whole =
+          r.method == "PUT" && r.path.find("/uploads/") != std::string::npos && length > 0;
       if (whole && break_puts > 0) {
         --break_puts;
         while (in.size() < length / 2 && more()) {
@@ -138,22 +139,24 @@ class Registry {
     if (r.path.starts_with("/token?")) return answer(200, "", R"({"token":")" + token + "\"}");
     if (r.path == "/v2/") return answer(token.empty() ? 200 : 401);
     if (!token.empty() && header(r.head, "Authorization") != "Bearer " + token)
-      return answer(401, "WWW-Authenticate: Bearer realm=\"http://" + host + "/token\",service=\"s\"\r\n");
+      return answer(
+          401, "WWW-Authenticate: Bearer realm=\"http://" + host + "/token\",service=\"s\"\r\n");
     const std::size_t blobs_at = r.path.find("/blobs/"), manifests_at = r.path.find("/manifests/");
     if (manifests_at != std::string::npos) {
       if (manifest_answers_500 > 0) {
         --manifest_answers_500;
         return answer(500);
       }
-      manifests[r.path.substr(4, manifests_at - 4) + ":" + r.path.substr(manifests_at + 11)] = r.body;
+      manifests[r.path.substr(4, manifests_at - 4) + ":" + r.path.substr(manifests_at + 11)] =
+          r.body;
       return answer(201, "Docker-Content-Digest: " + Digest::of(r.body).str() + "\r\n");
     }
     const std::string repository = r.path.substr(4, blobs_at - 4);
     const auto query = [&](const std::string& name) {
       const std::size_t at = r.path.find(name + "=");
-      return at == std::string::npos ? std::string()
-                                     : r.path.substr(at + name.size() + 1,
-                                                     r.path.find('&', at) - at - name.size() - 1);
+      return at == std::string::npos
+                 ? std::string()
+                 : r.path.substr(at + name.size() + 1, r.path.find('&', at) - at - name.size() - 1);
     };
     if (r.method == "HEAD")
       return answer(blobs.contains(repository + "@" + r.path.substr(blobs_at + 7)) ? 200 : 404);
@@ -165,13 +168,14 @@ class Registry {
       const std::string session = "s" + std::to_string(++sessions_);
       uploads_[session] = "";
       // Relative, and with a query of its own, as some have it.
-      return answer(202, "Location: /v2/" + repository + "/blobs/uploads/" + session + "?state=x\r\n");
+      return answer(202,
+                    "Location: /v2/" + repository + "/blobs/uploads/" + session + "?state=x\r\n");
     }
     const std::string session = session_of(r.path);
     if (!uploads_.contains(session)) return answer(404);
     std::string& content = uploads_[session];
-    const std::string place =
-        "Location: http://" + host + "/v2/" + repository + "/blobs/uploads/" + session + "?state=y\r\n";
+    const std::string place = "Location: http://" + host + "/v2/" + repository + "/blobs/uploads/" +
+                              session + "?state=y\r\n";
     const auto range = [&] {
       return "Range: 0-" + std::to_string(content.empty() ? 0 : content.size() - 1) + "\r\n";
     };
@@ -242,7 +246,8 @@ TEST(RegistryPush, SendsWhatIsMissingAndThenTheManifest) {
   EXPECT_EQ(pushed->uploaded, 3u);
   EXPECT_TRUE(world.arrived(registry));
   EXPECT_EQ(registry.requests.back().method, "PUT");
-  EXPECT_NE(registry.requests.back().head.find("Content-Type: application/vnd.oci.image.manifest.v1+json"),
+  EXPECT_NE(registry.requests.back().head.find(
+                "Content-Type: application/vnd.oci.image.manifest.v1+json"),
             std::string::npos);
   ASSERT_FALSE(told.empty());
   EXPECT_EQ(told.back().phase, PushProgress::Phase::finished);
@@ -260,11 +265,11 @@ TEST(RegistryPush, MountsFromARepositoryThatHasIt) {
   World world;
   Registry registry;
   const Digest layer = world.image->manifest.layers[0].digest;
-  registry.blobs["library/base@" + layer.str()] = *world.store.layout().read_document(layer, 1u << 20);
+  registry.blobs["library/base@" + layer.str()] =
+      *world.store.layout().read_document(layer, 1u << 20);
   const auto pushed = world.push(
-      registry,
-      {.elsewhere = {{layer, {"wrong/place", "library/base"}},
-                     {world.image->manifest.layers[1].digest, {"wrong/place"}}}});
+      registry, {.elsewhere = {{layer, {"wrong/place", "library/base"}},
+                               {world.image->manifest.layers[1].digest, {"wrong/place"}}}});
   ASSERT_TRUE(pushed) << pushed.error().text();
   EXPECT_EQ(pushed->mounted, 1u);
   EXPECT_EQ(pushed->uploaded, 2u);
@@ -287,7 +292,8 @@ TEST(RegistryPush, AsksForATokenThatMayPushAndMount) {
   const auto request = std::find_if(registry.requests.begin(), registry.requests.end(),
                                     [](const auto& r) { return r.path.starts_with("/token?"); });
   EXPECT_EQ(request->path,
-            "/token?scope=repository%3Ateam%2Fapp%3Apull%2Cpush&scope=repository%3Alibrary%2Fbase%3Apull&service=s");
+            "/token?scope=repository%3Ateam%2Fapp%3Apull%2Cpush&scope=repository%3Alibrary%2Fbase%"
+            "3Apull&service=s");
 }
 
 TEST(RegistryPush, AnUploadThatBrokeGoesOnInPieces) {
@@ -384,9 +390,12 @@ TEST(RegistryPush, CanBeCancelled) {
 
 TEST(RegistryPush, WantsATag) {
   World world;
-  for (const char* name : {"oci:/tmp/x:1", "127.0.0.1:1/a@sha256:0000000000000000000000000000000000000000000000000000000000000000"})
-    EXPECT_EQ(push(world.store.layout(), *world.image, *ImageReference::parse(name), {}).error().code(),
-              Errc::invalid_input);
+  for (const char* name :
+       {"oci:/tmp/x:1",
+        "127.0.0.1:1/a@sha256:0000000000000000000000000000000000000000000000000000000000000000"})
+    EXPECT_EQ(
+        push(world.store.layout(), *world.image, *ImageReference::parse(name), {}).error().code(),
+        Errc::invalid_input);
 }
 
 TEST(RegistryPush, KnowsFromTheStoresNamesWhereBlobsAre) {

@@ -189,8 +189,7 @@ Result<std::string> RegistrySession::new_authorization(const std::string& challe
     if (challenge.scheme == "basic" && options_.login)
       return "Basic " + base64(options_.login->user + ":" + options_.login->password);
   }
-  return Error(Errc::denied, reference_.registry + " wants a login")
-      .with_hint(login_advice());
+  return Error(Errc::denied, reference_.registry + " wants a login").with_hint(login_advice());
 }
 
 Error RegistrySession::refusal(HttpStream& answer, const Wanted& wanted) const {
@@ -270,8 +269,8 @@ Result<std::unique_ptr<HttpStream>> RegistrySession::open(const Wanted& wanted, 
       const std::string why = started ? reference_.registry + " answered " + std::to_string(status)
                                       : started.error().message();
       answer.reset();
-      TRY(wait(pause, why + ", try " + std::to_string(++tries) + " of " +
-                          std::to_string(wanted.tries)));
+      TRY(wait(pause,
+               why + ", try " + std::to_string(++tries) + " of " + std::to_string(wanted.tries)));
       // From the start: a redirect's target may have been what failed, or be out of date.
       url = start_url();
       redirects = 0;

@@ -53,8 +53,8 @@ class RegistrySession {
     std::vector<long> good = {200, 206};
     int tries = 5;
   };
-  /// An answer of `good`, after tokens, redirects and retries. Answers to post, put and patch redirect
-  /// by 307 and 308 alone.
+  /// An answer of `good`, after tokens, redirects and retries. Answers to post, put and patch
+  /// redirect by 307 and 308 alone.
   /// @param transient  After an error: may the same go well when it is done again? May be null.
   /// @return Errc::denied, not_found, timed_out, cancelled, failed, …; the body's own error
   Result<std::unique_ptr<HttpStream>> open(const Wanted& wanted, bool* transient = nullptr);

@@ -45,7 +45,8 @@ Result<ImageWanted> image_wanted(const Json& body) {
         out.output->transport != oci::Transport::oci_archive)
       return Error(Errc::invalid_input,
                    "--output " + text + ": oci:DIR[:TAG] or oci-archive:FILE[:TAG] is wanted")
-          .with_hint("into locald's image store: --tag NAME; to a registry: locald image push NAME");
+          .with_hint(
+              "into locald's image store: --tag NAME; to a registry: locald image push NAME");
   }
   return out;
 }
@@ -58,11 +59,11 @@ Result<oci::StoredImage> make_image(builder::Environment& environment, const App
   oci::StoredImage image = TRY(builder::cnb::export_generation(
       environment, store, built.generation, wanted.tags, context, &built.notices));
   if (wanted.output)
-    TRY(oci::export_image(TRY(environment.images())->layout(), image, *wanted.output,
-                          {.stop = context.stop,
-                           .progress = [&](std::uint64_t done, std::uint64_t total) {
-                             context.progress({.phase = "write", .done = done, .total = total});
-                           }}));
+    TRY(oci::export_image(
+        TRY(environment.images())->layout(), image, *wanted.output,
+        {.stop = context.stop, .progress = [&](std::uint64_t done, std::uint64_t total) {
+           context.progress({.phase = "write", .done = done, .total = total});
+         }}));
   return image;
 }
 

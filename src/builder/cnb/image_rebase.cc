@@ -158,17 +158,17 @@ Result<void> check_rules(const oci::ConfigFile& app, const oci::ConfigFile& base
   if (app.label("io.buildpacks.rebasable") == "false")
     TRY(object(force, notices, "the image is marked as one whose run image must not be exchanged"));
   if (!target_fits(app, base))
-    TRY(object(force, notices,
-               "the image was made for " + target_of(app) + ", the run image is " +
-                   target_of(base)));
+    TRY(object(
+        force, notices,
+        "the image was made for " + target_of(app) + ", the run image is " + target_of(base)));
   return {};
 }
 
 Result<Json> lifecycle_label_of(const oci::ConfigFile& app) {
   const std::string text = app.label(kLifecycle);
   if (text.empty())
-    return Error(Errc::invalid_input, "it was not made by buildpacks: it has no label " +
-                                          std::string(kLifecycle));
+    return Error(Errc::invalid_input,
+                 "it was not made by buildpacks: it has no label " + std::string(kLifecycle));
   return Json::parse(text, {.reject_duplicates = false}).context(kLifecycle);
 }
 
@@ -202,9 +202,9 @@ std::string normalized_lifecycle_label(const Json& label) {
       .raw("process-types", print_sha(label["process-types"]))
       .raw("runImage", print_run_image(std::move(run_image), run));
   if (label["stack"].is_object())
-    out.raw("stack", std::move(GoObject().raw(
-                                   "runImage", print_run_image({}, label["stack"]["runImage"])))
-                         .str());
+    out.raw("stack",
+            std::move(GoObject().raw("runImage", print_run_image({}, label["stack"]["runImage"])))
+                .str());
   return std::move(out).str();
 }
 
@@ -284,8 +284,7 @@ Result<RebasedImage> rebase_image(Environment& environment, const oci::ImageRefe
     const auto top = std::find(app.diff_ids.begin(), app.diff_ids.end(),
                                label["runImage"]["topLayer"].as_string());
     std::vector<oci::Descriptor> layers = run->image.manifest.layers;
-    layers.insert(layers.end(),
-                  image.manifest.layers.begin() + (top - app.diff_ids.begin()) + 1,
+    layers.insert(layers.end(), image.manifest.layers.begin() + (top - app.diff_ids.begin()) + 1,
                   image.manifest.layers.end());
     for (oci::Descriptor& layer : layers) {
       layer.media_type = oci::oci_layer_type(layer.media_type);
