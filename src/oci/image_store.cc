@@ -320,8 +320,10 @@ Result<ImageStore::Removed> ImageStore::collect() {
       TRY(sys::openat(state_->layout.dir_fd(), "ingest", O_RDONLY | O_DIRECTORY));
   TRY(list_dir(ingest.get(), [&](const std::string& name, unsigned char) -> Result<void> {
     struct stat st {};
+    // What a BlobWriter left cannot be resumed: whether it is under way, its lock says.
+    const std::int64_t keep = name.starts_with("new-") ? 0 : kKeepDownloads;
     if (::fstatat(ingest.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-        std::time(nullptr) - st.st_mtime < kKeepDownloads)
+        std::time(nullptr) - st.st_mtime < keep)
       return {};
     if (auto fd = sys::openat(ingest.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
         fd && ::flock(fd->get(), LOCK_EX | LOCK_NB) != 0)
