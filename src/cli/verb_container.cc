@@ -42,6 +42,7 @@ Result<int> run_run(Context& context, const Args& args) {
                                {"network", args.value("network").value_or("host")},
                                {"rows", size.rows},
                                {"columns", size.columns},
+                               {"login_files", login_files()},
                                {"name", text_or_null("name")}});
   auto client = TRY(context.connect());
   Json reply;

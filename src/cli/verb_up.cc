@@ -13,6 +13,7 @@ Result<int> run(Context& context, const Args& args) {
   request.set("env", environment());
   request.set("umask", umask_of_process());
   request.set("rlimits", resource_limits());
+  request.set("login_files", login_files());
   request.set("wait", args.has("wait"));
   request.set("timeout_ms", nullptr);
   if (const auto timeout = args.value("timeout")) {

@@ -28,8 +28,9 @@
 /// folder from which locald.toml is looked for upward (-C), the file itself (-f), the name that
 /// overrides the file's (-p, LOCALD_PROJECT).
 ///
-/// `world` is {"env": {}, "umask": N, "rlimits": {NAME: [SOFT, HARD]}} of whoever asks; "progress" is a
-/// stream of progress events before the result.
+/// `world` is {"env": {}, "umask": N, "rlimits": {NAME: [SOFT, HARD]}, `logins`} of whoever asks;
+/// `logins` is {"login_files": [ABSOLUTE]}, where their logins for registries are: the server reads
+/// them when it needs one.
 ///
 ///     version         {}                       -> {version, build, pid, jobs}
 ///     server/status   {}                       -> {pid, version, build, uptime_s, projects, services,
@@ -62,26 +63,34 @@
 ///                         -> {socket, nonce}: attach there (base/attach_protocol.h, with `hold`)
 ///     attach          {project, service}       -> {socket, nonce, tty}
 ///     container/run   {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty,
-///                      stdin, rm, init, detach, pull, network, rows, columns, name|null}
+///                      stdin, rm, init, detach, pull, network, rows, columns, name|null, logins…}
 ///                         -> stream; {id, socket, nonce}; detached: when it runs, or
 ///                            {id, exit_code, reason} where it never did
 ///     container/ls    {}                       -> {containers:[{id, image, state, pid, started_at,
 ///                                                 exit_code, …}]}
 ///     container/rm    {ids:[], force}          -> {removed:[…]}
 ///
-///     image/pull      {image, policy}          -> stream; {name, digest, size}; hanging up cancels
+///     image/pull      {image, policy, logins…} -> stream; {name, digest, size}; hanging up cancels
 ///     image/ls        {}                       -> {images:[{name, digest, size, created, layers}]}
 ///     image/rm        {images:[…]}             -> {removed:[…], freed_bytes}
 ///     image/unpack    {image, dir}             -> stream; {digest, entries, warnings:[]}; hanging up
 ///                                                 cancels
 ///
+///     image/export    {image, target, cwd}     -> stream; {target, digest, …}
+///     image/push      {image, target|absent, cwd, logins…}
+///                         -> stream; {name, digest, uploaded, uploaded_bytes, mounted, there_before}
+///     image/rebase    {image, run_image|absent, force: bool, policy, cwd, logins…}
+///                         -> stream; {name, digest, changed: bool, run_image, run_image_digest}
+///
 ///     build           {project, services:[], world…} | {app: AppSpec (builder/cnb/app.h)}, and
-///                     {again: bool, strict: bool, pull: ""|"always"}
+///                     {again: bool, strict: bool, pull: ""|"always", output: ""|oci:…, tags:[],
+///                     logins…}
 ///                         -> stream; {apps:[{app, path, services, built: bool, reason|null,
 ///                            generation, built_at, strict, builder, builder_digest, run_image,
 ///                            run_image_digest, platform_api, lifecycle, buildpacks:[{id, version}],
 ///                            processes:[{type, default, command, args, direct, buildpack}],
 ///                            times{phases:[{name, ms}], buildpacks:[{name, ms}], total_ms},
+///                            image{name, digest, id, size}|null (where one was asked for),
 ///                            notices}]}, or the error, with `build` {phase, exit_code, buildpack,
 ///                            detect:[{group, buildpack, result, note, output}], tail:[lines], log}
 ///                            where a phase failed; hanging up cancels

@@ -21,7 +21,7 @@ std::vector<RunningApp> running_apps(const Supervisor& supervisor,
     const auto same = std::find_if(out.begin(), out.end(),
                                    [&](const RunningApp& other) { return other.app == app; });
     if (same == out.end())
-      out.push_back({std::move(app), {name}});
+      out.push_back({std::move(app), {name}, user.login_files});
     else
       same->services.insert(name);
   }
@@ -38,7 +38,7 @@ void AppBuilds::start(const RunningApp& app, std::function<void(Result<Json> con
   builds_[id].services = app.services;
   for (const std::string& service : app.services) world_.changed(service);
   builds_[id].job = world_.build(
-      app.app,
+      app.app, app.login_files,
       [this, alive = alive_, service = *app.services.begin()](const Json& progress) {
         if (*alive) world_.progress(service, progress);
       },

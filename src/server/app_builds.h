@@ -13,16 +13,18 @@
 
 namespace locald::server {
 
-/// Makes sure that an app is built. `progress` ({phase, item, done, total}) and `done`, once, come
-/// on the loop; a build is named as Launcher::content() names it.
-using BuildApp = std::function<JobPool::Job(const builder::cnb::AppSpec& app,
-                                            std::function<void(const Json&)> progress,
-                                            std::function<void(Result<Json> content)> done)>;
+/// Makes sure that an app is built, with these logins for registries. `progress` ({phase, item,
+/// done, total}) and `done`, once, come on the loop; a build is named as Launcher::content() names
+/// it.
+using BuildApp = std::function<JobPool::Job(
+    const builder::cnb::AppSpec& app, const std::vector<std::string>& login_files,
+    std::function<void(const Json&)> progress, std::function<void(Result<Json> content)> done)>;
 
 /// An app, and those of a project's services that run it.
 struct RunningApp {
   builder::cnb::AppSpec app;
   std::set<std::string> services;
+  std::vector<std::string> login_files = {};
 };
 
 /// The apps of those of `services` that have a process now, each once.

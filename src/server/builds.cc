@@ -164,13 +164,16 @@ void answer(const ReplyPtr& reply, Result<Json> result) {
 
 }  // namespace
 
-JobPool::Job Builds::ensure(const AppSpec& app, std::function<void(const Json&)> progress,
+JobPool::Job Builds::ensure(const AppSpec& app, const std::vector<std::string>& login_files,
+                            std::function<void(const Json&)> progress,
                             std::function<void(Result<Json> content)> done) {
   return jobs_.run<Result<Json>>(
       "build " + app.path,
-      [this, app, progress = std::move(progress)](const std::stop_token& stop) -> Result<Json> {
+      [this, app, login_files,
+       progress = std::move(progress)](const std::stop_token& stop) -> Result<Json> {
         builder::PrepareContext context;
         context.stop = stop;
+        context.login_files = login_files;
         context.progress = [this, &progress](const builder::PrepareProgress& p) {
           world_.loop.post([progress, event = progress_json(p)] { progress(event); });
         };

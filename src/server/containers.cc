@@ -155,11 +155,12 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
     auto job = world_.jobs.run<Started>(
         "container run " + image,
-        [this, source = std::move(source), instance,
-         reply](const std::stop_token& stop) -> Started {
+        [this, source = std::move(source), instance, reply,
+         login_files = body["login_files"].as_strings()](const std::stop_token& stop) -> Started {
           const auto made = TRY(builder::make_source(world_.environment, source));
           builder::PrepareContext context;
           context.stop = stop;
+          context.login_files = login_files;
           context.progress = [this, reply](const builder::PrepareProgress& p) {
             world_.loop.post(
                 [reply, event = Json::object({{"event", "progress"},

@@ -115,9 +115,10 @@ class Server {
     projects_ = std::make_unique<Projects>(
         Projects::World{
             loop_, *launcher_, paths_, jobs_,
-            [this](const builder::cnb::AppSpec& app, std::function<void(const Json&)> progress,
+            [this](const builder::cnb::AppSpec& app, const std::vector<std::string>& login_files,
+                   std::function<void(const Json&)> progress,
                    std::function<void(Result<Json>)> done) {
-              return builds_->ensure(app, std::move(progress), std::move(done));
+              return builds_->ensure(app, login_files, std::move(progress), std::move(done));
             },
             [this](const std::string& project, const std::vector<std::string>& services,
                    bool volumes, const std::stop_token& stop) {

@@ -308,6 +308,7 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   };
   context.stop = stop;
   context.notice = notice;
+  context.login_files = request.user->login_files;
   if (const std::string text = id_map_notice(); !text.empty()) notice(text);
   return world_.runtime.run_container(instance, *source, context);
 }

@@ -36,7 +36,10 @@ Json UserContext::to_json() const {
   for (const auto& [name, pair] : rlimits)
     limits.set(name, Json::array({static_cast<std::int64_t>(pair.first),
                                   static_cast<std::int64_t>(pair.second)}));
-  return Json::object({{"env", json_of(env)}, {"umask", umask}, {"rlimits", limits}});
+  return Json::object({{"env", json_of(env)},
+                       {"umask", umask},
+                       {"rlimits", limits},
+                       {"login_files", login_files}});
 }
 
 Result<UserContext> UserContext::from_json(const Json& json) {
@@ -59,6 +62,7 @@ Result<UserContext> UserContext::from_json(const Json& json) {
     out.rlimits[name] = {static_cast<std::uint64_t>(values[0].as_int(-1)),
                          static_cast<std::uint64_t>(values[1].as_int(-1))};
   }
+  out.login_files = json["login_files"].as_strings();
   return out;
 }
 
