@@ -8,6 +8,7 @@
 
 namespace locald {
 
+// clang-format off
 /// The tree on disk, drawn once: nothing else in the program spells these names.
 ///
 ///     DATA   $XDG_DATA_HOME/locald   0700   (root: /var/lib/locald; LOCALD_HOME/data)
@@ -15,13 +16,15 @@ namespace locald {
 ///     |   `-- ingest/                downloads under way, never trusted
 ///     |-- layers/<diffID>/           an extracted layer, overlay form; `l/<short>` short links
 ///     |-- facts/<manifest digest>    what the server needs to know of an image's tree (users,
-///     mount points)
+///     |                              mount points)
 ///     |-- containers/<instance key>/ upper/ and work/: writable part of one service's container
 ///     |-- volumes/<project>/<name>/
-///     `-- cnb/<app>/                 an app of buildpacks: its inside is drawn in
-///     builder/cnb/app_store.h; cnb/.lifecycle/<builder's digest>.json: what its exporter says of
-///     itself STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state;
-///     LOCALD_HOME/state)
+///     |-- cnb/<app>/                 an app of buildpacks: its inside is drawn in
+///     |                              builder/cnb/app_store.h
+///     |-- cnb/.buildpacks/           buildpacks that projects add to builders:
+///     |                              builder/cnb/buildpack_store.h
+///     `-- cnb/.lifecycle/<builder's digest>.json   what its exporter says of itself
+///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder
 ///     |-- services/<project>/<service>/log/   segments, see base/log_format.h
 ///     |-- builds/<app>/<number>/     what the phases of a build said: segments too
@@ -29,13 +32,14 @@ namespace locald {
 ///     RUN    $XDG_RUNTIME_DIR/locald 0700   (root: /run/locald; LOCALD_HOME/run)
 ///     |-- server.sock, server.lock
 ///     |-- projects/<project>.json    0600: what `up` resolved (environments too);
-///     <project>.state.json: what became of it
+///     |                              <project>.state.json: what became of it
 ///     |-- notify/<instance>          socket on which a service says READY=1
 ///     |-- svc/<instance>/            ctl.sock, instance.json, exit.json (one start of one service)
 ///     |-- bundles/<instance>/        config.json, rootfs/ (mount point in the shim's namespace)
 ///     `-- runc/                      runc's --root
 ///
 /// CONFIG  $XDG_CONFIG_HOME/locald/config.toml (LOCALD_HOME/config.toml)
+// clang-format on
 class Paths {
  public:
   using Env = std::function<std::optional<std::string>(const std::string& name)>;
@@ -73,6 +77,7 @@ class Paths {
   std::string cnb() const { return data_ + "/cnb"; }
   std::string lifecycle_facts() const { return cnb() + "/.lifecycle"; }
   std::string cnb_app(std::string_view app) const { return cnb() + "/" + std::string(app); }
+  std::string cnb_buildpacks() const { return cnb() + "/.buildpacks"; }
   std::string builds(std::string_view app) const { return state_ + "/builds/" + std::string(app); }
   std::string projects_file() const { return state_ + "/projects.json"; }
   std::string service_log(std::string_view project, std::string_view service) const {

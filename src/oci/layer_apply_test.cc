@@ -325,12 +325,12 @@ TEST(LayerFlat, WritesThroughSymlinksInsideTheRootOnly) {
 TEST(LayerFlat, RefusesNamesThatLeaveTheRoot) {
   for (const char* name : {"../x", "/../x", "a/../../x", "..", "/..", "./.."}) {
     Flat flat;
-    EXPECT_NE(flat.error(TarBuilder().file(name)).find("leaves the layer"), std::string::npos)
+    EXPECT_NE(flat.error(TarBuilder().file(name)).find("leaves the root"), std::string::npos)
         << name;
     EXPECT_EQ(snapshot(flat.outer().path()).size(), 2u) << name;  // itself and root/
   }
   Flat flat;
-  EXPECT_NE(flat.error(TarBuilder().hardlink("h", "../../etc/passwd")).find("leaves the layer"),
+  EXPECT_NE(flat.error(TarBuilder().hardlink("h", "../../etc/passwd")).find("leaves the root"),
             std::string::npos);
   flat.with(TarBuilder().file("a//./b/../c/./d", "x"));
   EXPECT_EQ(flat.tree().at("a/c/d"), "file 644 x");

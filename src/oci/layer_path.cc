@@ -17,7 +17,7 @@ Result<std::vector<std::string>> clean_path(std::string_view name, const LayerLi
     name.remove_prefix(slash == std::string_view::npos ? name.size() : slash + 1);
     if (part.empty() || part == ".") continue;
     if (part == "..") {
-      if (parts.empty()) return Error(Errc::invalid_input, "the name leaves the layer by \"..\"");
+      if (parts.empty()) return Error(Errc::invalid_input, "the name leaves the root by \"..\"");
       parts.pop_back();
       continue;
     }

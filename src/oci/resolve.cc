@@ -30,7 +30,8 @@ Result<void> check_config(const ImageManifest& manifest, const ImageConfig& conf
                                     std::to_string(config.diff_ids.size()));
   const Platform host = Platform::host();
   const Platform& image = config.platform;
-  if (image.os.empty() && image.architecture.empty()) return {};
+  // Nothing but files that run anywhere, as packages of buildpacks in a script language are.
+  if (image.architecture.empty() && (image.os.empty() || image.os == host.os)) return {};
   if (platform_score(image, host) == 0)
     return Error(Errc::unsupported, "the image is " + image.str() + ", this host is " + host.os +
                                         "/" + host.architecture)

@@ -65,8 +65,10 @@ bool checksum_right(const Block& block) {
   return number(&block[148], 8) == sum;
 }
 
+/// pack writes the members of its packages with absolute names.
 std::string plain(std::string name) {
-  while (name.substr(0, 2) == "./") name.erase(0, 2);
+  while (name.substr(0, 2) == "./" || name.substr(0, 1) == "/")
+    name.erase(0, name[0] == '/' ? 1 : 2);
   while (!name.empty() && name.back() == '/') name.pop_back();
   return name;
 }

@@ -24,7 +24,7 @@ class TarIndex {
   /// 100,000 members.
   static Result<TarIndex> scan(int fd);
 
-  /// The regular file `name` ("./" in front does not matter), links followed
+  /// The regular file `name` ("./" or "/" in front does not matter), links followed
   /// inside the archive. nullptr if there is none.
   const Member* find(const std::string& name) const;
 

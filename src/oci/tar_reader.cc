@@ -85,7 +85,7 @@ struct TarReader::Archive {
   Error failure() {
     if (source_error) return *source_error;
     const char* text = handle != nullptr ? archive_error_string(handle) : nullptr;
-    return {Errc::corrupt, std::string("the layer's tar is damaged: ") +
+    return {Errc::corrupt, std::string("the tar is damaged: ") +
                                (text != nullptr ? text : "unknown error")};
   }
 
@@ -207,7 +207,7 @@ Result<std::optional<TarReader::Block>> TarReader::data() {
     if (code != ARCHIVE_OK) return a.failure();
     if (size == 0) continue;
     if (offset < 0 || static_cast<std::uint64_t>(offset) < a.next_offset)
-      return Error(Errc::corrupt, "the layer's tar is damaged: a sparse file's pieces overlap");
+      return Error(Errc::corrupt, "the tar is damaged: a sparse file's pieces overlap");
     const auto at = static_cast<std::uint64_t>(offset);
     if (at != a.next_offset && ++a.extents > a.limits.max_sparse_extents)
       return Error(

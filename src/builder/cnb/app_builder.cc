@@ -51,6 +51,19 @@ std::string difference(const SourceIndex& before, const SourceIndex& now,
   return changed.empty() ? std::string() : some_of(changed) + " changed";
 }
 
+/// The same of what else a build depends on: "the buildpack ./bp changed".
+std::string difference(const std::map<std::string, std::string>& before,
+                       const std::map<std::string, std::string>& now) {
+  std::vector<std::string> changed;
+  for (const auto& [name, content] : now) {
+    const auto found = before.find(name);
+    if (found == before.end() || found->second != content) changed.push_back(name);
+  }
+  for (const auto& [name, content] : before)
+    if (!now.contains(name)) changed.push_back(name);
+  return changed.empty() ? std::string("its settings changed") : some_of(changed) + " changed";
+}
+
 std::string seconds(std::int64_t ms) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f s", static_cast<double>(ms) / 1000);
@@ -169,8 +182,8 @@ class Ensuring {
     if (reason_.empty() && read_file(store_.failed()).value_or("") == fingerprint_)
       reason_ = "the build before failed";
     if (reason_.empty())
-      reason_ =
-          newest->fingerprint == fingerprint_ ? "asked for another way" : "its settings changed";
+      reason_ = newest->fingerprint == fingerprint_ ? "asked for another way"
+                                                    : difference(newest->parts, inputs_->parts);
     TRY(discard(environment_, store_.build()));
     BuildSession session(environment_, store_, *inputs_, context_, store_.next_number());
     auto made = app_.strict ? strict_build(session, source_) : hybrid_build(session, source_);

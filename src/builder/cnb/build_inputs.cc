@@ -3,10 +3,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/strings.h"
+#include "builder/cnb/added_buildpacks.h"
 #include "builder/cnb/lifecycle_files.h"
+#include "builder/cnb/project_file.h"
 #include "builder/image_source.h"
 #include "oci/digest.h"
 #include "oci/platform.h"
@@ -15,7 +18,7 @@ namespace locald::builder::cnb {
 namespace {
 
 /// Changes with anything that makes the same inputs give another result.
-constexpr int kRecipe = 1;
+constexpr int kRecipe = 2;
 
 class Resolver {
  public:
@@ -24,6 +27,7 @@ class Resolver {
 
   Result<BuildInputs> run() {
     TRY(check_folder());
+    project_ = TRY(read_project_file(app_.path));
     const auto builder = TRY(reference_of_builder());
     oci::StoredImage builder_image = TRY(pull(builder).context("builder"));
     const BuilderInfo info = TRY(BuilderInfo::from_image(builder.familiar(), builder_image.config));
@@ -35,6 +39,8 @@ class Resolver {
                        .run_names = std::move(run_names),
                        .run = std::move(run_image)};
     TRY(find_settings(inputs));
+    note_parts(inputs);
+    if (project_) TRY(apply_project(inputs));
     inputs.notices = std::move(notices_);
     inputs.fingerprint = fingerprint(inputs);
     return inputs;
@@ -66,6 +72,9 @@ class Resolver {
   Result<oci::ImageReference> reference_of_builder() const {
     if (!app_.builder.empty())
       return oci::ImageReference::parse(app_.builder, app_.base_dir).context("builder");
+    if (project_ && !project_->descriptor.builder.empty())
+      return oci::ImageReference::parse(project_->descriptor.builder.text, app_.path)
+          .context(project_->file);
     return Error(Errc::invalid_input, "no builder is named")
         .with_hint(
             "name one: builder = \"paketobuildpacks/builder-jammy-base\" in the service, or in "
@@ -98,7 +107,8 @@ class Resolver {
   }
 
   Result<void> find_settings(BuildInputs& inputs) {
-    inputs.env = app_.env;
+    inputs.env = build_environment(project_ ? project_->descriptor : ProjectDescriptor(),
+                                   app_.exec_env, app_.env);
     for (const auto& [name, folder] : app_.bindings)
       inputs.bindings.push_back(TRY(read_binding(name, folder)));
     bindings_of_user_ = inputs.bindings.size();
@@ -106,7 +116,29 @@ class Resolver {
     return {};
   }
 
-  std::string fingerprint(const BuildInputs& inputs) const {
+  Result<void> apply_project(BuildInputs& inputs) {
+    const ProjectDescriptor& project = project_->descriptor;
+    for (const TextProblem& warning : project.warnings) notices_.push_back(describe({warning}));
+    inputs.filter = source_filter(project);
+    if (auto source = project.source()) {
+      inputs.project = std::move(*source);
+      inputs.parts["the project's version"] = digest_of(inputs.project);
+    }
+    const AddedBuildpacks added =
+        TRY(add_buildpacks(environment_, project, project_->file,
+                           {app_, inputs.builder_name, inputs.builder, inputs.info}, context_));
+    inputs.order_toml = order_toml(added.order);
+    inputs.extra_lowers = added.lowers;
+    for (const auto& [name, content] : added.contents) inputs.parts[name] += content;
+    if (!inputs.order_toml.empty())
+      inputs.parts["the order of the buildpacks"] = oci::Digest::of(inputs.order_toml).hex();
+    notices_.insert(notices_.end(), added.notices.begin(), added.notices.end());
+    return {};
+  }
+
+  static std::string digest_of(const Json& json) { return oci::Digest::of(json.dump()).hex(); }
+
+  void note_parts(BuildInputs& inputs) const {
     Json env = Json::object(), bindings = Json::object();
     for (const auto& [name, value] : inputs.env) env.set(name, value);
     // Certificates of the host decide whether a build can download, not what it makes.
@@ -115,21 +147,25 @@ class Resolver {
       for (const auto& [name, content] : inputs.bindings[i].files) files.set(name, content);
       bindings.set(inputs.bindings[i].name, std::move(files));
     }
-    const Json all = Json::object({{"recipe", kRecipe},
-                                   {"builder", inputs.builder.manifest_digest.str()},
-                                   {"platform_api", inputs.info.platform_api.str()},
-                                   {"order", inputs.order_toml},
-                                   {"extra", inputs.extra_lowers},
-                                   {"env", std::move(env)},
-                                   {"bindings", std::move(bindings)},
-                                   {"exec_env", inputs.app.exec_env},
-                                   {"project", inputs.project}});
-    return oci::Digest::of(all.dump()).hex();
+    // Digests: values may be secrets, and the parts are kept.
+    inputs.parts = {{"the builder", inputs.builder.manifest_digest.str()},
+                    {"the platform API", inputs.info.platform_api.str()},
+                    {"the variables for buildpacks", digest_of(env)},
+                    {"the bindings", digest_of(bindings)},
+                    {"the execution environment", app_.exec_env}};
+  }
+
+  static std::string fingerprint(const BuildInputs& inputs) {
+    // Of two that are alike the one on top is used, so the order of the folders counts.
+    Json all = Json::object({{"recipe", kRecipe}, {"lowers", inputs.extra_lowers}});
+    for (const auto& [name, content] : inputs.parts) all.set(name, content);
+    return digest_of(all);
   }
 
   Environment& environment_;
   const PrepareContext& context_;
   const AppSpec& app_;
+  std::optional<ProjectFile> project_;
   std::vector<std::string> notices_;
   std::size_t bindings_of_user_ = 0;
 };

@@ -25,14 +25,16 @@ struct BuildInputs {
   RunImage run_names;  ///< what the app's image says it stands on
   oci::StoredImage run;
   PathFilter filter = PathFilter().without(never_sent());
-  std::string order_toml = {};  ///< "" = the builder's own order
-  std::vector<std::string> extra_lowers =
-      {};  ///< buildpacks that are added to the builder, topmost first
+  std::string order_toml = {};                 ///< "" = the builder's own order
+  std::vector<std::string> extra_lowers = {};  ///< added to the builder's layers, topmost first
   std::map<std::string, std::string> env = {};
   std::vector<Binding> bindings = {};
   Json project = {};  ///< `source` of the project's metadata; null where there is none
   std::vector<std::string> notices = {};
-  std::string fingerprint = {};  ///< of all of this but the run image and the host's certificates
+  /// What of all this a build depends on, but for the source, the run image and the host's
+  /// certificates: what people call it -> what names its content.
+  std::map<std::string, std::string> parts = {};
+  std::string fingerprint = {};  ///< of the parts
 };
 
 /// Looks everything up, pulling images where they are missing (or `app.pull` says so).

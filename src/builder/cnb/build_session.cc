@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "builder/cnb/platform_dir.h"
 #include "builder/image_source.h"
+#include "oci/digest.h"
 #include "oci/layer_store.h"
 #include "runtime/processes.h"
 
@@ -112,10 +113,13 @@ Result<void> BuildSession::make_runner(std::vector<VolumeMount> mounts) {
   const std::vector<std::string> builder =
       TRY(image_lowers(environment_, inputs_.builder.diff_ids));
   lowers.insert(lowers.end(), builder.begin(), builder.end());
-  // Facts belong to one stack of folders: with buildpacks added it is another one each time.
-  const std::string facts = inputs_.extra_lowers.empty() ? environment_.paths().facts() + "/" +
-                                                               inputs_.builder.manifest_digest.hex()
-                                                         : std::string();
+  // Facts belong to one stack of folders.
+  const std::string stack =
+      inputs_.extra_lowers.empty()
+          ? inputs_.builder.manifest_digest.hex()
+          : oci::Digest::of(inputs_.builder.manifest_digest.str() + join(inputs_.extra_lowers, ":"))
+                .hex();
+  const std::string facts = environment_.paths().facts() + "/" + stack;
   runner_.emplace(PhaseRunner::Options{.environment = environment_,
                                        .app = store_.app(),
                                        .lowers = std::move(lowers),
@@ -174,6 +178,7 @@ Generation BuildSession::new_generation() const {
   g.gid = inputs_.info.gid;
   g.exec_env = inputs_.app.exec_env;
   g.project = inputs_.project;
+  g.parts = inputs_.parts;
   return g;
 }
 

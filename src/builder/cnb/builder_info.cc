@@ -37,11 +37,17 @@ Result<std::uint32_t> build_id(const std::string& name, const oci::ImageConfig& 
   return static_cast<std::uint32_t>(*number);
 }
 
+/// Those that are on their way out first, as in an order by age.
+std::vector<std::string> all_of(const Json& apis) {
+  std::vector<std::string> all = apis["deprecated"].as_strings();
+  const std::vector<std::string> supported = apis["supported"].as_strings();
+  all.insert(all.end(), supported.begin(), supported.end());
+  return all;
+}
+
 Result<ApiVersion> negotiate(const std::string& name, const std::string& lifecycle,
                              const Json& apis) {
-  std::vector<std::string> theirs = apis["supported"].as_strings();
-  const std::vector<std::string> old = apis["deprecated"].as_strings();
-  theirs.insert(theirs.end(), old.begin(), old.end());
+  const std::vector<std::string> theirs = all_of(apis);
   for (const ApiVersion& ours : platform_apis())
     if (std::find(theirs.begin(), theirs.end(), ours.str()) != theirs.end()) return ours;
   const std::string range = platform_apis().back().str() + " to " + platform_apis().front().str();
@@ -95,6 +101,7 @@ Result<BuilderInfo> BuilderInfo::from_image(const std::string& name,
   const Json& lifecycle = metadata["lifecycle"];
   info.lifecycle_version = lifecycle["version"].as_string();
   info.platform_api = TRY(negotiate(name, info.lifecycle_version, lifecycle["apis"]["platform"]));
+  info.buildpack_apis = all_of(lifecycle["apis"]["buildpack"]);
   const auto add = [&](const Json& image) {
     if (const std::string& ref = image["image"].as_string(); !ref.empty())
       info.run_images.push_back({ref, image["mirrors"].as_strings()});

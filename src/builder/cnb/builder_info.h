@@ -34,9 +34,10 @@ struct RunImage {
 /// what its apps run. A value.
 /// Spec: CNB platform.md#build-image and #io.buildpacks.builder.metadata (pack's label).
 struct BuilderInfo {
-  std::uint32_t uid = 0, gid = 0;  ///< CNB_USER_ID and CNB_GROUP_ID; never root
-  std::string lifecycle_version;   ///< "0.21.17"; for people and for the image's label
-  ApiVersion platform_api;         ///< the newest that both sides speak
+  std::uint32_t uid = 0, gid = 0;           ///< CNB_USER_ID and CNB_GROUP_ID; never root
+  std::string lifecycle_version;            ///< "0.21.17"; for people and for the image's label
+  ApiVersion platform_api;                  ///< the newest that both sides speak
+  std::vector<std::string> buildpack_apis;  ///< that the lifecycle knows, as its label has them
   std::vector<RunImage> run_images;
   struct Buildpack {
     std::string id, version;

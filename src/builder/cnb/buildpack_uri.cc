@@ -24,7 +24,7 @@ std::optional<std::string_view> after(std::string_view text, std::string_view pr
 }
 
 bool is_version(std::string_view version) {
-  return !version.empty() && version.size() <= kMaxIdBytes &&
+  return !version.empty() && version.size() <= kMaxIdBytes && version != "." && version != ".." &&
          std::all_of(version.begin(), version.end(), [](char c) {
            return is_alnum(c) || c == '.' || c == '-' || c == '+' || c == '_';
          });
@@ -130,6 +130,12 @@ Result<void> check_buildpack_id(std::string_view id) {
   return {};
 }
 
+Result<void> check_buildpack_version(std::string_view version) {
+  if (is_version(version)) return {};
+  return bad(version.empty() ? "a buildpack's version is empty"
+                             : quoted(version) + " is no version");
+}
+
 Result<BuilderModule> parse_buildpack_id(std::string_view text) {
   BuilderModule out;
   const std::size_t at = text.find('@');
@@ -137,7 +143,7 @@ Result<BuilderModule> parse_buildpack_id(std::string_view text) {
   TRY(check_buildpack_id(out.id));
   if (at != text.npos) {
     out.version = text.substr(at + 1);
-    if (!is_version(out.version)) return bad(quoted(out.version) + " is no version");
+    TRY(check_buildpack_version(out.version));
   }
   return out;
 }

@@ -74,6 +74,10 @@ Result<BuildpackUri> settle(const BareName& name, bool path_exists, bool in_buil
 /// @return Errc::invalid_input with what is wrong.
 Result<void> check_buildpack_id(std::string_view id);
 
+/// The form of a buildpack's version, which becomes a name in paths too: "1.2.3", "1.0.0-rc.1".
+/// @return Errc::invalid_input with what is wrong.
+Result<void> check_buildpack_version(std::string_view version);
+
 /// Splits "ID[@VERSION]" and checks both.
 Result<BuilderModule> parse_buildpack_id(std::string_view text);
 

@@ -112,6 +112,7 @@ Json Generation::to_json() const {
   return Json::object({{"format", kFormat},
                        {"number", number},
                        {"fingerprint", fingerprint},
+                       {"parts", pairs_to_json({parts.begin(), parts.end()})},
                        {"built_at", built_at},
                        {"map_id", map_id},
                        {"boot_id", boot_id},
@@ -146,6 +147,9 @@ Result<Generation> Generation::from_json(const Json& json) {
   Generation g;
   g.number = static_cast<std::uint64_t>(TRY(json.get_int("number")));
   g.fingerprint = TRY(json.get_string("fingerprint"));
+  for (const Json& pair : json["parts"].as_array())
+    if (const auto& items = pair.as_array(); items.size() == 2)
+      g.parts.emplace(items[0].as_string(), items[1].as_string());
   g.built_at = TRY(json.get_string("built_at"));
   g.map_id = TRY(json.get_string("map_id"));
   g.boot_id = TRY(json.get_string("boot_id"));

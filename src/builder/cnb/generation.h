@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,11 +45,12 @@ struct BuildTimes {
 struct Generation {
   static constexpr int kFormat = 1;
 
-  std::uint64_t number = 0;  ///< counts the app's builds
-  std::string fingerprint;   ///< of all that went into it but the run image
-  std::string built_at;      ///< RFC 3339, UTC
-  std::string map_id;        ///< of the owners on disk: under another one it counts as absent
-  std::string boot_id;       ///< not known to have reached the disk: counts in this boot only
+  std::uint64_t number = 0;                  ///< counts the app's builds
+  std::string fingerprint;                   ///< of all that went into it but the run image
+  std::map<std::string, std::string> parts;  ///< of it: BuildInputs::parts; to tell what changed
+  std::string built_at;                      ///< RFC 3339, UTC
+  std::string map_id;   ///< of the owners on disk: under another one it counts as absent
+  std::string boot_id;  ///< not known to have reached the disk: counts in this boot only
 
   std::string builder, builder_digest;      ///< name and manifest
   std::string run_image, run_image_digest;  ///< name as the user would write it, and manifest

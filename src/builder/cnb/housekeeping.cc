@@ -13,14 +13,16 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "builder/cnb/buildpack_store.h"
 #include "builder/storage.h"
 #include "oci/image_config.h"
 
 namespace locald::builder::cnb {
 namespace {
 
-constexpr std::size_t kKeptLogs = 5;         // builds whose log is kept
-constexpr std::size_t kKeptGenerations = 2;  // besides those that containers stand on
+constexpr std::size_t kKeptLogs = 5;                    // builds whose log is kept
+constexpr std::chrono::hours kKeptBuildpacks{24 * 30};  // that projects add, unused
+constexpr std::size_t kKeptGenerations = 2;             // besides those that containers stand on
 
 std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
@@ -135,6 +137,7 @@ void after_build(Environment& environment, const AppStore& store, const BuildInp
     if (number) TRY(sync(store, *number));
     TRY(remove_old(environment, store));
     remove_old_logs(environment, store);
+    TRY(BuildpackStore(environment.paths()).prune(environment, kKeptBuildpacks));
     return sweep_discarded(environment, stop);
   };
   if (auto done = work(); !done && !stop.stop_requested())
@@ -188,6 +191,8 @@ Result<std::vector<CacheEntry>> prune_caches(Environment& environment,
     TRY(remove_cache(environment, cache.app, stop));
     removed.push_back(std::move(cache));
   }
+  TRY(BuildpackStore(environment.paths()).prune(environment, unused));
+  TRY(sweep_discarded(environment, stop));
   return removed;
 }
 

@@ -46,7 +46,8 @@ Result<void> remove_cache(Environment& environment, const std::string& app,
                           const std::stop_token& stop);
 
 /// Removes the apps that no container stands on and whose source is gone, or that nobody has asked
-/// for during `unused`. @return what they were.
+/// for during `unused`; and the added buildpacks (buildpack_store.h) that no build has asked for.
+/// @return what the apps were.
 Result<std::vector<CacheEntry>> prune_caches(Environment& environment,
                                              std::chrono::milliseconds unused,
                                              const std::stop_token& stop);

@@ -424,10 +424,10 @@ class Reader {
 
 std::optional<Json> ProjectDescriptor::source() const {
   if (version.empty() && source_url.empty()) return std::nullopt;
-  Json out = Json::object({{"type", "project"}});
-  if (!version.empty()) out.set("version", Json::object({{"declared", version}}));
-  if (!source_url.empty()) out.set("metadata", Json::object({{"url", source_url}}));
-  return out;
+  // Both are there, be they empty, as in pack's.
+  return Json::object({{"type", "project"},
+                       {"version", Json::object({{"declared", version}})},
+                       {"metadata", Json::object({{"url", source_url}})}});
 }
 
 ParsedDescriptor parse_project_descriptor(std::string_view text, const std::string& file) {

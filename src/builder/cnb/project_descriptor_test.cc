@@ -372,9 +372,10 @@ TEST(ProjectDescriptor, AVariableWithoutAValueIsEmptyAndSaidSo) {
 
 TEST(ProjectDescriptor, GivesASourceWhereOneIsDeclared) {
   EXPECT_EQ(good("[project]\nversion = '1'\n").source()->dump(),
-            R"({"type":"project","version":{"declared":"1"}})");
+            R"({"type":"project","version":{"declared":"1"},"metadata":{"url":""}})")
+      << "both members are there, as in pack's";
   EXPECT_EQ(good("[project]\nsource-url = 'u'\n").source()->dump(),
-            R"({"type":"project","metadata":{"url":"u"}})");
+            R"({"type":"project","version":{"declared":""},"metadata":{"url":"u"}})");
 }
 
 }  // namespace

@@ -38,8 +38,9 @@ std::int64_t now_ns() {
 
 class Scanner {
  public:
-  Scanner(const PathFilter& filter, const SourceIndex* known, const std::stop_token& stop)
-      : filter_(filter), stop_(stop) {
+  Scanner(const PathFilter& filter, const SourceIndex* known, const std::stop_token& stop,
+          const ScanWords& words)
+      : filter_(filter), stop_(stop), words_(words) {
     if (known == nullptr) return;
     trusted_before_ns_ = known->taken_ns - kTickNs;
     known_.reserve(known->entries.size());
@@ -132,8 +133,8 @@ class Scanner {
   Result<void> add(SourceEntry entry) {
     if (index_.entries.size() >= kMaxEntries)
       return Error(Errc::invalid_input,
-                   "more than " + std::to_string(kMaxEntries) + " files in the app's folder")
-          .with_hint("leave out what no buildpack needs: `exclude` in project.toml");
+                   "more than " + std::to_string(kMaxEntries) + " files in " + words_.what)
+          .with_hint(words_.way_out);
     index_.entries.push_back(std::move(entry));
     return {};
   }
@@ -176,22 +177,22 @@ class Scanner {
 
   /// The copy belongs to the build user, who is no root: what the owner may not read it cannot
   /// either, whoever runs locald.
-  static Result<void> check_owner_may(const struct stat& st, mode_t bits, const std::string& path,
-                                      const char* what) {
+  Result<void> check_owner_may(const struct stat& st, mode_t bits, const std::string& path,
+                               const char* what) const {
     if ((st.st_mode & bits) == bits) return {};
     return unreadable(Error(Errc::denied, std::string("the ") + what + " " + path +
                                               " is not readable for its owner"),
                       path);
   }
 
-  static Error unreadable(Error error, const std::string& path) {
+  Error unreadable(Error error, const std::string& path) const {
     if (error.code() != Errc::denied) return error;
-    return std::move(error).with_hint("chmod u+rX " + shell_quote(path) +
-                                      ", or leave it out: `exclude` in project.toml");
+    return std::move(error).with_hint("chmod u+rX " + shell_quote(path) + ", or " + words_.way_out);
   }
 
   const PathFilter& filter_;
   const std::stop_token& stop_;
+  const ScanWords& words_;
   std::unordered_map<std::string_view, const SourceEntry*> known_;
   std::int64_t trusted_before_ns_ = 0;
   bool differs_ = false;
@@ -288,8 +289,11 @@ std::optional<SourceIndex> SourceIndex::load(const std::string& file) {
 }
 
 Result<SourceIndex> scan_source(const std::string& folder, const PathFilter& filter,
-                                const SourceIndex* known, const std::stop_token& stop) {
-  return Scanner(filter, known, stop).run(folder).context("read the app's source " + folder);
+                                const SourceIndex* known, const std::stop_token& stop,
+                                const ScanWords& words) {
+  return Scanner(filter, known, stop, words)
+      .run(folder)
+      .context("read " + words.what + " " + folder);
 }
 
 }  // namespace locald::builder::cnb

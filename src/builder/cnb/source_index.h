@@ -49,6 +49,12 @@ struct SourceIndex {
   Result<void> save(const std::string& file) const;
 };
 
+/// How messages call what is scanned.
+struct ScanWords {
+  std::string what = "the app's source";
+  std::string way_out = "leave it out: `exclude` in project.toml";
+};
+
 /// Scans `folder`. Nothing is changed, no symlink in it is followed; symlinks that lead out of it
 /// are kept as they are.
 /// @param known  An earlier scan of the same folder: files that look as they did then are not read.
@@ -56,6 +62,7 @@ struct SourceIndex {
 ///         the build user, may not read (named, with the way out); Errc::invalid_input: more than a
 ///         million entries, or 256 levels; Errc::cancelled.
 Result<SourceIndex> scan_source(const std::string& folder, const PathFilter& filter,
-                                const SourceIndex* known, const std::stop_token& stop);
+                                const SourceIndex* known, const std::stop_token& stop,
+                                const ScanWords& words = {});
 
 }  // namespace locald::builder::cnb

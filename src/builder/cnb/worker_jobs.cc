@@ -11,6 +11,7 @@
 #include "base/fs_at.h"
 #include "base/sys.h"
 #include "builder/cnb/app_folder.h"
+#include "builder/cnb/buildpack_job.h"
 #include "builder/cnb/commit_job.h"
 #include "builder/cnb/export_job.h"
 #include "builder/cnb/launcher_facts.h"
@@ -155,9 +156,20 @@ Result<Json> usage(const Json& job, const Progress&) {
 
 runtime::WorkerHandler find_worker_job(const std::string& op) {
   static const std::pair<const char*, Result<Json> (*)(const Json&, const Progress&)> table[] = {
-      {"cnb_begin", begin},       {"cnb_files", files},     {"cnb_restore", restore_job},
-      {"cnb_commit", commit_job}, {"cnb_written", written}, {"cnb_spare", spare},
-      {"cnb_export", export_job}, {"cnb_usage", usage},     {"cnb_layout_config", layout_config_job}};
+      {"cnb_begin", begin},
+      {"cnb_files", files},
+      {"cnb_restore", restore_job},
+      {"cnb_commit", commit_job},
+      {"cnb_written", written},
+      {"cnb_spare", spare},
+      {"cnb_export", export_job},
+      {"cnb_layout_config", layout_config_job},
+      {"cnb_usage", usage},
+      {"cnb_buildpack_folder", buildpack_folder_job},
+      {"cnb_buildpack_archive", buildpack_archive_job},
+      {"cnb_buildpack_url", buildpack_url_job},
+      {"cnb_buildpack_script", buildpack_script_job},
+      {"cnb_buildpack_hide", buildpack_hide_job}};
   for (const auto& [name, handler] : table)
     if (op == name) return handler;
   return {};

@@ -26,6 +26,7 @@ namespace locald::builder::cnb {
 ///     cnb_export   generation, known, owner                      -> export_job.h
 ///     cnb_layout_config  folder                                  -> launcher_facts.h
 ///     cnb_usage    path (absolute; no top)                       -> {bytes}
+///     cnb_buildpack_…                                            -> buildpack_job.h
 ///
 /// @return an empty handler for an op that is not in the table.
 // clang-format on

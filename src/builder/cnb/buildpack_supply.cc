@@ -1,0 +1,161 @@
+#include "builder/cnb/buildpack_supply.h"
+
+#include <fcntl.h>
+
+#include <mutex>
+#include <utility>
+
+#include "base/fs_at.h"
+#include "base/sys.h"
+#include "builder/cnb/buildpack_job.h"
+#include "builder/cnb/buildpack_toml.h"
+#include "builder/cnb/path_filter.h"
+#include "builder/cnb/source_index.h"
+
+namespace locald::builder::cnb {
+namespace {
+
+using Entry = BuildpackStore::Entry;
+
+constexpr int kTries = 5;
+
+const PathFilter& folder_filter() {
+  static const PathFilter filter = PathFilter().without({std::string(kNeverSentRepository)});
+  return filter;
+}
+
+const ScanWords& folder_words() {
+  static const ScanWords words{.what = "the buildpack's folder",
+                               .way_out = "keep in that folder what is part of the buildpack"};
+  return words;
+}
+
+/// What names a folder's content, as it is laid out in the store: of modes only who may execute.
+std::string content_of(SourceIndex index) {
+  for (SourceEntry& entry : index.entries)
+    entry.mode = entry.kind == SourceEntry::Kind::folder || (entry.mode & 0111) != 0 ? 0755 : 0644;
+  return index.digest().hex();
+}
+
+}  // namespace
+
+Result<Json> BuildpackSupply::run(Json job) {
+  job.set("store", store_.dir());
+  const auto progress = [this](const Json& now) {
+    if (context_.progress)
+      context_.progress({.phase = "pull",
+                         .item = "buildpack",
+                         .done = static_cast<std::uint64_t>(now["done"].as_int()),
+                         .total = static_cast<std::uint64_t>(now["total"].as_int())});
+  };
+  return environment_.run(std::move(job), progress, context_.stop);
+}
+
+Result<std::string> BuildpackSupply::id_map() {
+  // All that matters of it: whose overlay attributes the trees have.
+  return std::string(TRY(environment_.host()).id_map == runtime::IdMapKind::root ? "root"
+                                                                                 : "subuid");
+}
+
+std::optional<Entry> BuildpackSupply::present(const std::string& key) const {
+  auto entry = store_.find(key);
+  if (entry) store_.touch(key);
+  return entry;
+}
+
+Result<Entry> BuildpackSupply::made(const std::string& key) {
+  auto entry = present(key);
+  if (!entry) return Error(Errc::failed, "the buildpack is gone again from " + store_.dir());
+  return std::move(*entry);
+}
+
+Result<Entry> BuildpackSupply::folder(const std::string& path) {
+  const auto mutex = environment_.lock_for("cnb-buildpack/" + path);
+  const std::lock_guard lock(*mutex);
+  const std::string index_file = store_.index_file(path);
+  TRY(make_dirs(store_.dir() + "/sources"));
+  for (int tries = 1;; ++tries) {
+    const auto known = SourceIndex::load(index_file);
+    const SourceIndex index = TRY(scan_source(path, folder_filter(), known ? &*known : nullptr,
+                                              context_.stop, folder_words()));
+    if (!index.skipped.empty())
+      return Error(Errc::invalid_input, index.skipped[0] +
+                                            " is a socket, a FIFO or a device, which no "
+                                            "buildpack has");
+    TRY(index.save(index_file));
+    const std::string key = buildpack_key("folder", TRY(id_map()), content_of(index));
+    if (auto entry = present(key)) return std::move(*entry);
+    if (context_.progress) context_.progress({.phase = "extract", .item = "buildpack " + path});
+    const Json done = TRY(run(Json::object(
+        {{"op", "cnb_buildpack_folder"}, {"key", key}, {"folder", path}, {"index", index_file}})));
+    if (done["changed"].as_array().empty()) return made(key);
+    if (tries == kTries)
+      return Error(Errc::failed, "it changes faster than it can be copied: " +
+                                     done["changed"].as_array()[0].as_string());
+  }
+}
+
+Result<Entry> BuildpackSupply::archive(const std::string& path) {
+  const auto mutex = environment_.lock_for("cnb-buildpack/" + path);
+  const std::lock_guard lock(*mutex);
+  const UniqueFd fd = TRY(sys::open(path, O_RDONLY | O_NONBLOCK));
+  const std::string stamp = file_stamp(fd.get()), map = TRY(id_map());
+  const Json note = store_.note(path);
+  if (!stamp.empty() && note["stamp"].as_string() == stamp && note["map"].as_string() == map)
+    if (auto entry = present(note["key"].as_string())) return std::move(*entry);
+  if (context_.progress) context_.progress({.phase = "extract", .item = "buildpack " + path});
+  const Json done = TRY(run(Json::object({{"op", "cnb_buildpack_archive"}, {"path", path}})));
+  const std::string key = done["key"].as_string();
+  TRY(store_.write_note(path,
+                        Json::object({{"stamp", done["stamp"]}, {"map", map}, {"key", key}})));
+  return made(key);
+}
+
+Result<Entry> BuildpackSupply::remote(const oci::Url& url) {
+  const std::string source = url.str();
+  const auto mutex = environment_.lock_for("cnb-buildpack/" + source);
+  const std::lock_guard lock(*mutex);
+  const std::string map = TRY(id_map());
+  const Json note = store_.note(source);
+  std::optional<Entry> known;
+  if (note["map"].as_string() == map) known = present(note["key"].as_string());
+  if (known && policy_ != oci::PullPolicy::always) return std::move(*known);
+  if (policy_ == oci::PullPolicy::never)
+    return Error(Errc::not_found,
+                 "it is not there, and pulling is switched off (pull = \"never\")");
+  if (context_.progress) context_.progress({.phase = "pull", .item = source});
+  const Json done = TRY(run(Json::object({{"op", "cnb_buildpack_url"},
+                                          {"url", source},
+                                          {"etag", known ? note["etag"].as_string() : ""}})));
+  if (known && done["not_modified"].as_bool()) return std::move(*known);
+  const std::string key = done["key"].as_string();
+  TRY(store_.write_note(source,
+                        Json::object({{"etag", done["etag"]}, {"map", map}, {"key", key}})));
+  return made(key);
+}
+
+Result<Entry> BuildpackSupply::script(const std::string& id, const std::string& version,
+                                      const InlineScript& script) {
+  const ScriptFiles files =
+      script_files(id, version.empty() ? "0.0.0" : version, script.api, script.shell, script.body);
+  Json json = Json::object({{"buildpack.toml", files.buildpack_toml},
+                            {"bin/detect", files.detect},
+                            {"bin/build", files.build}});
+  const std::string key = buildpack_key("script", TRY(id_map()), json.dump());
+  if (auto entry = present(key)) return std::move(*entry);
+  TRY(run(
+      Json::object({{"op", "cnb_buildpack_script"}, {"key", key}, {"files", std::move(json)}})));
+  return made(key);
+}
+
+Result<Entry> BuildpackSupply::hide(const std::vector<Module>& modules) {
+  Json pairs = Json::array();
+  for (const Module& m : modules) pairs.push(Json::array({m.id, m.version}));
+  const std::string key = buildpack_key("hide", TRY(id_map()), pairs.dump());
+  if (auto entry = present(key)) return std::move(*entry);
+  TRY(run(Json::object(
+      {{"op", "cnb_buildpack_hide"}, {"key", key}, {"buildpacks", std::move(pairs)}})));
+  return made(key);
+}
+
+}  // namespace locald::builder::cnb
