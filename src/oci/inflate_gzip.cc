@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "oci/decompress.h"
 
@@ -21,15 +22,17 @@ class Gzip final : public Codec {
       if (finished_ && !TRY(next_member(in))) return std::size_t{0};
       if (!in_body_) TRY(read_header(in));
       const auto bytes = TRY(in.peek());
-      const auto want = static_cast<std::uint32_t>(std::min<std::size_t>(out.size(), kMaxStep));
-      const auto have = static_cast<std::uint32_t>(std::min<std::size_t>(bytes.size(), kMaxStep));
-      // isal reads only; its interface merely lacks the const.
-      state_->next_in =
-          const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes.data()));
+      const auto want = static_cast<std::uint32_t>(std::min(out.size(), kMaxOutput));
+      const auto have = static_cast<std::uint32_t>(std::min(bytes.size(), kMaxInput));
+      std::copy_n(reinterpret_cast<const std::uint8_t*>(bytes.data()), have, input_.begin());
+      if (have < dirty_) std::fill(input_.begin() + have, input_.begin() + dirty_, std::uint8_t{0});
+      dirty_ = have;
+      state_->next_in = input_.data();
       state_->avail_in = have;
       state_->next_out = reinterpret_cast<std::uint8_t*>(out.data());
       state_->avail_out = want;
       const int code = isal_inflate(state_.get());
+      if (state_->avail_in > have) return bad(code);
       const std::size_t used = have - state_->avail_in;
       in.take(used);
       made = want - state_->avail_out;
@@ -44,7 +47,10 @@ class Gzip final : public Codec {
   }
 
  private:
-  static constexpr std::size_t kMaxStep = 1u << 30;
+  static constexpr std::size_t kMaxInput = 256u << 10, kMaxOutput = 256u << 10;
+  /// isal 2.30 may count damaged data below zero and read on behind it. What it finds there are
+  /// zeros, which are no block, and as symbols not more than two bytes for each that it writes.
+  static constexpr std::size_t kSlack = 1u << 20;
 
   void start() {
     isal_inflate_init(state_.get());
@@ -121,6 +127,8 @@ class Gzip final : public Codec {
   }
 
   std::unique_ptr<inflate_state> state_;
+  std::vector<std::uint8_t> input_ = std::vector<std::uint8_t>(kMaxInput + kSlack);
+  std::size_t dirty_ = 0;  // bytes of input_ that may be no zeros
   std::uint32_t header_crc_ = 0;
   bool in_body_ = false;  // behind the member's header
   bool finished_ = false;
