@@ -309,6 +309,25 @@ TEST_F(PullTest, ArchivesAreReadInPlace) {
   ASSERT_TRUE(oci) << oci.error().text();
   EXPECT_EQ(oci->applied_layers, 2u);
 
+  // As pack writes its packages: absolute names, and no architecture, since it is all scripts.
+  TestImage scripts = image_;
+  scripts.platform.architecture.clear();
+  const std::string index = scripts.manifest();
+  std::vector<std::string> absolute = {
+      member("/blobs/", ""), member("/oci-layout", R"({"imageLayoutVersion":"1.0.0"})"),
+      member(
+          "/index.json",
+          R"({"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" +
+              Digest::of(index).str() + R"(","size":)" + std::to_string(index.size()) + "}]}")};
+  for (const std::string& blob :
+       std::vector<std::string>{scripts.layers[0], scripts.layers[1], scripts.config(), index})
+    absolute.push_back(member("/blobs/sha256/" + Digest::of(blob).hex(), blob));
+  std::ofstream(dir_ + "/pack.cnb", std::ios::binary) << tar(absolute);
+  auto packed =
+      pull(*ImageReference::parse("oci-archive:" + dir_ + "/pack.cnb"), *store_, *layers_, {});
+  ASSERT_TRUE(packed) << packed.error().text();
+  EXPECT_EQ(packed->image.config.platform.architecture, "");
+
   // As `docker save` writes it: the second layer is a link to the first one's file.
   TestImage same = image_;
   same.layers[1] = same.layers[0];

@@ -192,7 +192,14 @@ build = {{ exec_env = "test" }}
     built = project.locald("build", "--json", "api", cwd=home).json()["apps"][0]
     assert ids(built) == ["me/look", "me/testing", "me/all"]
     log = project.locald("logs", "--build", "api", cwd=home).out
-    assert "seen variable TEST" in log and "seen variable STAR" in log and "seen variable PROD" not in log
+    assert built["notices"] == [] and "seen variable TEST" in log and "seen variable STAR" in log and "seen variable PROD" not in log
+
+
+def test_groups_for_other_environments_leave_the_builders_order(project):
+    project.write("app/.test-printenv", "")
+    project.toml('[_]\nschema-version = "0.3"\n' + script("me/testing", "echo testing", more='exec-env = ["test"]'))
+    built = project.build()
+    assert ids(built) == ["test/printenv"] and "is for the execution environment production, so the builder's order stands" in built["notices"][0]
 
 
 def test_the_builder_of_the_file_counts_where_none_is_asked_for(project):
@@ -355,7 +362,7 @@ def web_server(answers):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append((self.path, self.headers.get("If-None-Match")))
-            answer = answers.get(self.path, (404, {}))
+            answer = answers.get(self.path.split("?")[0], (404, {}))
             if isinstance(answer, tuple):
                 self.send_response(answer[0])
                 for k, v in answer[1].items():
@@ -392,9 +399,9 @@ def test_archives_come_from_a_web_server(project):
     answers = {"/bp.tgz": made("one"), "/moved.tgz": (302, {"Location": "/bp.tgz"}), "/loop": (302, {"Location": "/loop"}), "/busy": (503, {}),
                "/away.tgz": (302, {"Location": "http://example.com/bp.tgz"})}
     with web_server(answers) as (url, asked):
-        project.toml(HEAD + f'[[io.buildpacks.group]]\nuri = "{url}/moved.tgz"\n')
+        project.toml(HEAD + f'[[io.buildpacks.group]]\nuri = "{url}/moved.tgz?key=secret"\n')
         assert ids(project.build()) == ["me/web"] and project.seen()["word"] == "one"
-        assert [path for path, _ in asked] == ["/moved.tgz", "/bp.tgz"]
+        assert [path for path, _ in asked] == ["/moved.tgz?key=secret", "/bp.tgz"]
         answers["/bp.tgz"] = made("two")
         assert not project.build()["built"] and len(asked) == 2, "nobody is asked for what is there"
         built = project.build("--pull")

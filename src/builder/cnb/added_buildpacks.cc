@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "builder/cnb/buildpack_supply.h"
 #include "builder/cnb/buildpack_toml.h"
+#include "builder/cnb/download.h"
 #include "builder/image_source.h"
 #include "oci/layer_store.h"
 #include "oci/platform.h"
@@ -25,7 +26,7 @@ constexpr std::string_view kDefaultExecEnv = "production";
 struct Describe {
   std::string operator()(const LocalPath& u) const { return u.path; }
   std::string operator()(const ImageName& u) const { return u.reference.familiar(); }
-  std::string operator()(const RemoteArchive& u) const { return u.url.str(); }
+  std::string operator()(const RemoteArchive& u) const { return without_query(u.url); }
   std::string operator()(const RegistryId& u) const {
     return "urn:cnb:registry:" + u.name_space + "/" + u.name +
            (u.version.empty() ? "" : "@" + u.version);
@@ -59,6 +60,11 @@ class Adder {
   Result<AddedBuildpacks> run(const ProjectDescriptor& project) {
     const auto groups = wanted(project.groups), pre = wanted(project.pre),
                post = wanted(project.post);
+    if (!project.groups.empty() && groups.empty())
+      out_.notices.push_back(
+          file_ + ": no buildpack of the group is for the execution environment " +
+          (build_.app.exec_env.empty() ? std::string(kDefaultExecEnv) : build_.app.exec_env) +
+          ", so the builder's order stands");
     if (groups.empty() && pre.empty() && post.empty()) return std::move(out_);
     builder_ = TRY(ImageModules::of_builder(build_.builder.config)
                        .context("the builder " + build_.builder_name));

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "builder/cnb/buildpack_job.h"
 #include "builder/cnb/buildpack_toml.h"
+#include "builder/cnb/download.h"
 #include "builder/cnb/path_filter.h"
 #include "builder/cnb/source_index.h"
 
@@ -82,9 +83,12 @@ Result<Entry> BuildpackSupply::folder(const std::string& path) {
       return Error(Errc::invalid_input, index.skipped[0] +
                                             " is a socket, a FIFO or a device, which no "
                                             "buildpack has");
-    TRY(index.save(index_file));
+    const bool as_known =
+        known && index.read_bytes == 0 && index.entries.size() == known->entries.size();
     const std::string key = buildpack_key("folder", TRY(id_map()), content_of(index));
-    if (auto entry = present(key)) return std::move(*entry);
+    auto entry = present(key);
+    if (!entry || !as_known) TRY(index.save(index_file));
+    if (entry) return std::move(*entry);
     if (context_.progress) context_.progress({.phase = "extract", .item = "buildpack " + path});
     const Json done = TRY(run(Json::object(
         {{"op", "cnb_buildpack_folder"}, {"key", key}, {"folder", path}, {"index", index_file}})));
@@ -123,7 +127,7 @@ Result<Entry> BuildpackSupply::remote(const oci::Url& url) {
   if (policy_ == oci::PullPolicy::never)
     return Error(Errc::not_found,
                  "it is not there, and pulling is switched off (pull = \"never\")");
-  if (context_.progress) context_.progress({.phase = "pull", .item = source});
+  if (context_.progress) context_.progress({.phase = "pull", .item = without_query(url)});
   const Json done = TRY(run(Json::object({{"op", "cnb_buildpack_url"},
                                           {"url", source},
                                           {"etag", known ? note["etag"].as_string() : ""}})));

@@ -54,7 +54,7 @@ class Downloader {
       if (status == 200) return take(*answer);
       if (!is_redirect(status)) return refused(status, url);
       if (hops == kMaxRedirects)
-        return Error(Errc::failed, what_.url.str() + " redirects more than " +
+        return Error(Errc::failed, without_query(what_.url) + " redirects more than " +
                                        std::to_string(kMaxRedirects) + " times");
       url = TRY(oci::check_redirect(what_.url, url, answer->header("location")));
     }
@@ -82,19 +82,19 @@ class Downloader {
   Error broken(const oci::HttpStream& answer, const Error& error) {
     again_ = answer.transient();
     // Its own hints are about registries.
-    return Error(error.code(), error.message()).with_hint(kHint + what_.url.str());
+    return Error(error.code(), error.message()).with_hint(kHint + without_query(what_.url));
   }
   Error refused(long status, const oci::Url& url) {
     again_ = worth_another_try(status);
     const Errc code = status == 404 || status == 410   ? Errc::not_found
                       : status == 401 || status == 403 ? Errc::denied
                                                        : Errc::failed;
-    return Error(code, url.str() + " answers " + std::to_string(status))
-        .with_hint(kHint + what_.url.str());
+    return Error(code, without_query(url) + " answers " + std::to_string(status))
+        .with_hint(kHint + without_query(what_.url));
   }
   Error too_big() const {
     return Error(Errc::invalid_input,
-                 what_.url.str() + " is larger than " + human_bytes(what_.max_bytes))
+                 without_query(what_.url) + " is larger than " + human_bytes(what_.max_bytes))
         .with_hint("a buildpack of that size is taken from a registry: docker://…");
   }
 
@@ -105,6 +105,11 @@ class Downloader {
 };
 
 }  // namespace
+
+std::string without_query(const oci::Url& url) {
+  const std::string text = url.str();
+  return text.substr(0, text.find('?'));
+}
 
 Result<Downloaded> download(const Download& what, int fd) { return Downloader(what, fd).run(); }
 

@@ -27,4 +27,7 @@ struct Downloaded {
 ///         more than `max_bytes` come.
 Result<Downloaded> download(const Download& what, int fd);
 
+/// How an address is shown: what follows a "?" may be a secret.
+std::string without_query(const oci::Url& url);
+
 }  // namespace locald::builder::cnb
