@@ -30,6 +30,9 @@ std::string random_hex(std::size_t bytes);
 /// "12 B", "3.4 MB": powers of 1000, as registries and disks count.
 std::string human_bytes(std::uint64_t bytes);
 
+/// Valid UTF-8: each byte that belongs to none becomes U+FFFD. For JSON that others read.
+std::string to_utf8(std::string_view bytes);
+
 /// Quotes for a POSIX shell where needed: what a person may paste.
 std::string shell_quote(std::string_view word);
 

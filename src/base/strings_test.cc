@@ -25,6 +25,15 @@ TEST(Strings, ShellQuoteIsSafeToPaste) {
   EXPECT_EQ(shell_quote(""), "''");
 }
 
+TEST(Strings, MakesValidUtf8OfAnyBytes) {
+  EXPECT_EQ(to_utf8("größe €😀"), "größe €😀");
+  EXPECT_EQ(to_utf8("a\xff"
+                    "b\xc3"),
+            "a\xef\xbf\xbd"
+            "b\xef\xbf\xbd");
+  EXPECT_EQ(to_utf8("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // a surrogate
+}
+
 TEST(Strings, SplitKeepsEmptyParts) {
   EXPECT_EQ(split("a::b", ':'), (std::vector<std::string>{"a", "", "b"}));
   EXPECT_EQ(split("", ':'), (std::vector<std::string>{""}));

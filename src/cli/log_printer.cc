@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/strings.h"
 #include "base/sys.h"
 #include "cli/print.h"
 

@@ -143,30 +143,4 @@ std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-std::string to_utf8(std::string_view bytes) {
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size();) {
-    const auto c = static_cast<unsigned char>(bytes[i]);
-    const std::size_t length = c < 0x80                ? 1
-                               : c >= 0xc2 && c < 0xe0 ? 2
-                               : c >= 0xe0 && c < 0xf0 ? 3
-                               : c >= 0xf0 && c < 0xf5 ? 4
-                                                       : 0;
-    bool good = length != 0 && i + length <= bytes.size();
-    std::uint32_t point = length == 1 ? c : length == 0 ? 0 : c & (0x7fu >> length);
-    for (std::size_t k = 1; good && k < length; ++k) {
-      const auto d = static_cast<unsigned char>(bytes[i + k]);
-      good = (d & 0xc0) == 0x80;
-      point = point << 6 | (d & 0x3fu);
-    }
-    // Overlong forms, surrogates and what lies beyond Unicode are no UTF-8 either.
-    constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-    good =
-        good && point >= kLeast[length] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
-    text.append(good ? bytes.substr(i, length) : std::string_view("\xef\xbf\xbd"));
-    i += good ? length : 1;
-  }
-  return text;
-}
-
 }  // namespace locald::cli

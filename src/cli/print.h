@@ -37,8 +37,6 @@ std::string table(const std::vector<std::string>& headings,
 std::string duration_text(std::int64_t seconds);  ///< "3s", "5m", "2h13m", "4d"
 std::string timestamp(std::uint64_t time_ns);     ///< RFC 3339, UTC, microseconds
 std::uint64_t now_ns();                           ///< CLOCK_REALTIME
-/// Valid UTF-8: what is not becomes U+FFFD. For JSON; logs on a terminal stay as they are.
-std::string to_utf8(std::string_view bytes);
 /// Columns that `text` takes: UTF-8 code points, escape sequences left out.
 std::size_t columns_of(std::string_view text);
 /// The first `columns` columns of `text`, escape sequences kept.

@@ -22,15 +22,6 @@ TEST(Print, TimestampsAreUtcWithMicroseconds) {
   EXPECT_EQ(timestamp(1'700'000'000'123'456'789), "2023-11-14T22:13:20.123456Z");
 }
 
-TEST(Print, MakesValidUtf8OfAnyBytes) {
-  EXPECT_EQ(to_utf8("größe €😀"), "größe €😀");
-  EXPECT_EQ(to_utf8("a\xff"
-                    "b\xc3"),
-            "a\xef\xbf\xbd"
-            "b\xef\xbf\xbd");
-  EXPECT_EQ(to_utf8("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // a surrogate
-}
-
 TEST(Print, StatesAreToldInWords) {
   const auto service = [](const std::string& state, Json code, Json signal,
                           const std::string& reason) {

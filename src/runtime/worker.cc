@@ -30,6 +30,9 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxLine =
     64u << 20;  // a job or a reply: two files of 1 MiB, escaped, are the largest we send
 constexpr int kJobFd = 3, kUsernsFd = 4;  // in the worker
+/// Names of files are any bytes, and stand in both.
+constexpr Json::ParseOptions kParsing{
+    .max_bytes = kMaxLine, .max_depth = 64, .reject_duplicates = false, .any_bytes = true};
 
 /// Lines from a socket.
 class LineReader {
@@ -139,9 +142,7 @@ Result<Json> Worker::run(const Json& job, const std::function<void(const Json& p
       return died(op, child.wait(Clock::now() + std::chrono::seconds(10)));
     }
     // Only our own program writes here, yet it has read what strangers wrote.
-    Json reply = TRY(
-        Json::parse(**line, {.max_bytes = kMaxLine, .max_depth = 64, .reject_duplicates = false})
-            .context("the worker's reply"));
+    Json reply = TRY(Json::parse(**line, kParsing).context("the worker's reply"));
     if (reply.contains("progress")) {
       if (progress) progress(reply["progress"]);
       continue;
@@ -166,8 +167,7 @@ int serve_worker_job(int fd,
   Result<Json> result = [&]() -> Result<Json> {
     const auto line = TRY(LineReader(fd).next(Clock::time_point::max()));
     if (!line) return Error(Errc::cancelled, "no job came");
-    const Json job = TRY(
-        Json::parse(*line, {.max_bytes = kMaxLine, .max_depth = 64, .reject_duplicates = false}));
+    const Json job = TRY(Json::parse(*line, kParsing));
     const std::string op = TRY(job.get_string("op"));
     const WorkerHandler handler = find_handler(op);
     if (!handler) return Error(Errc::unsupported, "\"" + op + "\": no such job");

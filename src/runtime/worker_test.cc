@@ -72,6 +72,13 @@ TEST(Worker, CarriesLargeTexts) {
       text);
 }
 
+TEST(Worker, CarriesNamesThatAreNoUtf8) {
+  const std::string name = "caf\xe9 \xff";
+  EXPECT_EQ(
+      worker().run(Json::object({{"op", "echo"}, {"text", name}}), {}, {}).value().as_string(),
+      name);
+}
+
 TEST(Worker, BringsAnErrorWithItsCodeAndHint) {
   const auto r = worker().run(job("fail"), {}, {});
   ASSERT_FALSE(r);

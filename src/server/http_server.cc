@@ -13,6 +13,7 @@
 #include <set>
 #include <utility>
 
+#include "base/strings.h"
 #include "ipc/api.h"
 #include "server/peer_check.h"
 
@@ -34,6 +35,9 @@ Json error_object(const Error& error, const Json::Object& more) {
   for (const auto& [key, value] : more) object.set(key, value);
   return Json::object({{"error", std::move(object)}});
 }
+
+/// JSON is UTF-8, whatever bytes stand in names of files and in what programs wrote.
+std::string text_of(const Json& document) { return to_utf8(document.dump()); }
 
 int http_status(Errc code) {
   switch (code) {
@@ -101,15 +105,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
           "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: "
           "chunked\r\n" +
           server_->common_headers + "\r\n");
-    send_chunk(event.dump() + "\n");
+    send_chunk(text_of(event) + "\n");
   }
   void finish(int status, const Json& document) {
     if (state_ != State::answering) return;
     if (streaming_) {
-      send_chunk(document.dump() + "\n");
+      send_chunk(text_of(document) + "\n");
       send("0\r\n\r\n");
     } else {
-      const std::string body = document.dump();
+      const std::string body = text_of(document);
       send("HTTP/1.1 " + std::to_string(status) + " " +
            std::string(http::obsolete_reason(static_cast<http::status>(status))) +
            "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
