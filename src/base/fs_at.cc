@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/strings.h"
@@ -34,6 +35,8 @@ Result<Dir> open_dir(int dir_fd) {
 bool is_dot(const char* name) {
   return std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
 }
+
+constexpr std::size_t kOpenLevels = 128;  // of remove_tree, two descriptors each
 
 /// One folder on the way down in remove_tree.
 struct Level {
@@ -150,10 +153,25 @@ Result<void> remove_tree(int dir_fd, const std::string& name) {
     return true;
   };
   if (!enter(dir_fd, name)) return std::move(*first);
+  // What lies too deep for as many descriptors is moved up, to be found by another look at the top.
+  bool look_again = false;
+  auto move_up = [&](int parent, const std::string& child) {
+    const int up = levels.front().fd.get();
+    const std::string away = ".removed-" + random_hex(8);
+    if (::renameat(parent, child.c_str(), up, away.c_str()) != 0 &&
+        (errno != EACCES || ::fchmodat(parent, child.c_str(), 0700, 0) != 0 ||
+         ::renameat(parent, child.c_str(), up, away.c_str()) != 0))
+      return note(Error::from_errno(errno, "remove " + child));
+    look_again = true;
+  };
 
   while (!levels.empty()) {
     Level& level = levels.back();
     const dirent* entry = ::readdir(level.dir.get());
+    if (entry == nullptr && levels.size() == 1 && std::exchange(look_again, false)) {
+      ::rewinddir(level.dir.get());
+      continue;
+    }
     if (entry == nullptr) {
       Level done = std::move(levels.back());
       levels.pop_back();
@@ -176,7 +194,10 @@ Result<void> remove_tree(int dir_fd, const std::string& name) {
     }
     if (::unlinkat(here, child.c_str(), AT_REMOVEDIR) == 0) continue;
     if (errno == EACCES) ::fchmod(here, 0700);
-    enter(here, child);
+    if (levels.size() < kOpenLevels)
+      enter(here, child);
+    else
+      move_up(here, child);
   }
   if (first) return std::move(*first).with_context("remove " + name);
   return {};

@@ -41,7 +41,8 @@ Result<void> write_file_atomic(const std::string& path, std::string_view content
                                mode_t mode = 0600, Durability durability = Durability::renamed);
 
 /// Removes `name` in `dir_fd` with all below it; never follows a symlink, never
-/// crosses into another mount, iterative (any depth). Folders without write permission are
+/// crosses into another mount, iterative (any depth, also more than there may be descriptors).
+/// Folders without write permission are
 /// given it first. A missing `name` is fine. Goes on after a failed entry and returns the first
 /// error.
 Result<void> remove_tree(int dir_fd, const std::string& name);

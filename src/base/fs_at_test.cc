@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,6 +78,27 @@ TEST_F(FsAt, RemoveTreeTakesDeepAndLockedFoldersAndNoLinkTargets) {
   EXPECT_FALSE(exists(path_ + "/t"));
   EXPECT_TRUE(exists(path_ + "/keep"));
   EXPECT_TRUE(remove_tree(path_ + "/t"));
+}
+
+TEST_F(FsAt, RemoveTreeNeedsFewDescriptorsForManyLevels) {
+  ASSERT_EQ(::mkdir((path_ + "/t").c_str(), 0700), 0);
+  UniqueFd at = *sys::open(path_ + "/t", O_RDONLY | O_DIRECTORY);
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(write_file_atomic(at.get(), "file", "x"));
+    ASSERT_EQ(::mkdirat(at.get(), "d", 0700), 0);
+    UniqueFd inner = *sys::openat(at.get(), "d", O_RDONLY | O_DIRECTORY);
+    ASSERT_EQ(::fchmod(at.get(), i % 100 == 50 ? 0500 : 0700), 0);
+    at = std::move(inner);
+  }
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 300;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto removed = remove_tree(path_ + "/t");
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(removed) << removed.error().message();
+  EXPECT_FALSE(exists(path_ + "/t"));
 }
 
 TEST_F(FsAt, LockFileHasOneOwner) {
