@@ -91,9 +91,11 @@
 ///                            processes:[{type, default, command, args, direct, buildpack}],
 ///                            times{phases:[{name, ms}], buildpacks:[{name, ms}], total_ms},
 ///                            image{name, digest, id, size}|null (where one was asked for),
-///                            notices}]}, or the error, with `build` {phase, exit_code, buildpack,
-///                            detect:[{group, buildpack, result, note, output}], tail:[lines], log}
-///                            where a phase failed; hanging up cancels
+///                            notices}]}, or the error, with `build` {phase, exit_code|null,
+///                            buildpack|null, detect:[{group, buildpack, result, note, output}],
+///                            tail:[lines], log} where it had begun: `phase` is one of the
+///                            lifecycle's (analyze, detect, restore, build, export) or of ours
+///                            (stage, restore, commit), which have no exit code; hanging up cancels
 ///     build/logs      {project, services:[], world…} | {path}, and {all: bool}
 ///                                              -> {logs:[{name, dir}]}, newest first
 ///     cache/ls        {}                       -> {caches:[{app, project, path, builder, bytes,

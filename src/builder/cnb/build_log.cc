@@ -13,6 +13,8 @@ constexpr std::size_t kMaxOutput = 4096;  // bytes of what a buildpack says in d
 constexpr std::size_t kMaxLine = 500;     // bytes of a line in the tail
 constexpr std::string_view kBar = "======== ";
 
+constexpr std::size_t kMaxText = 64u << 10;  // bytes of a line that are looked at
+
 constexpr std::array<std::string_view, 22> kChatter = {"Running build for buildpack ",
                                                        "Finished running build for buildpack ",
                                                        "Starting ",
@@ -35,6 +37,66 @@ constexpr std::array<std::string_view, 22> kChatter = {"Running build for buildp
                                                        "Listing processes",
                                                        "No system buildpacks found",
                                                        "Checking for match against descriptor"};
+// Of the phases in which no buildpack has a say.
+constexpr std::array<std::string_view, 20> kOwnChatter = {
+    "Adding ",
+    "Added ",
+    "Copying SBOM ",
+    "Found SBOM ",
+    "Found image ",
+    "Layer '",
+    "Layer sha: ",
+    "No project metadata found",
+    "Prepending ",
+    "Processing buildpack directory",
+    "Processing launch layer",
+    "Reading ",
+    "Restoring ",
+    "Retrieving data for ",
+    "Run image info in analyzed metadata is: ",
+    "Reused ",
+    "Reusing ",
+    "Setting ",
+    "Using app image: ",
+    "Warning: Platform requested experimental feature"};
+
+bool is_plain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= ' ' && c != '\x7f' && c > 0) || c == '\t'; });
+}
+
+/// The end of the escape sequence that begins at `at`.
+std::size_t after_escape(std::string_view text, std::size_t at) {
+  const char kind = at + 1 < text.size() ? text[at + 1] : '\0';
+  std::size_t i = at + 2;
+  if (kind == '[') {
+    while (i < text.size() && text[i] >= ' ' && text[i] <= '?') ++i;
+    return i + 1;
+  }
+  if (kind == ']') {
+    while (i < text.size() && text[i] != '\a' && text[i] != '\x1b') ++i;
+    return i + (i < text.size() && text[i] == '\x1b' ? 2 : 1);
+  }
+  return i;
+}
+
+/// A line as a terminal would show it in the end: what a buildpack writes goes into messages and
+/// JSON, so no colours, no other controls, no bytes that are no text.
+std::string plain(std::string_view text) {
+  text = text.substr(0, kMaxText);
+  while (text.ends_with('\r')) text.remove_suffix(1);
+  text.remove_prefix(text.rfind('\r') + 1);  // progress bars; npos + 1 is 0
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    if (text[i] == '\x1b') {
+      i = after_escape(text, i);
+      continue;
+    }
+    const auto c = static_cast<unsigned char>(text[i++]);
+    if ((c >= 0x20 && c != 0x7f) || c == '\t') out += static_cast<char>(c);
+  }
+  return to_utf8(out);
+}
 
 /// What stands between `before` and `after`; "" where the text has another form.
 std::string_view between(std::string_view text, std::string_view before, std::string_view after) {
@@ -51,9 +113,13 @@ void BuildLog::begin(Phase phase) {
   reading_ = Reading::nothing;
   tail_.clear();
   running_.clear();
+  at_work_.clear();
 }
 
-void BuildLog::line(std::uint64_t time_ns, std::string_view text) {
+void BuildLog::line(std::uint64_t time_ns, std::string_view raw) {
+  std::string changed;
+  std::string_view text = raw.substr(0, kMaxText);
+  if (!is_plain(text)) text = changed = plain(text);
   if (phase_ == Phase::detect) detect_line(text);
   if (phase_ == Phase::build) build_line(time_ns, text);
   keep(text);
@@ -62,8 +128,12 @@ void BuildLog::line(std::uint64_t time_ns, std::string_view text) {
 void BuildLog::keep(std::string_view text) {
   for (const std::string_view chatter : kChatter)
     if (text.starts_with(chatter)) return;
+  if (phase_ == Phase::analyze || phase_ == Phase::restore || phase_ == Phase::export_)
+    for (const std::string_view chatter : kOwnChatter)
+      if (text.starts_with(chatter)) return;
   if (trim(text).empty()) return;
-  tail_.emplace_back(text.substr(0, kMaxLine));
+  tail_.push_back(text.size() > kMaxLine ? to_utf8(text.substr(0, kMaxLine)) + "…"
+                                         : std::string(text));
   if (tail_.size() > kTailLines) tail_.pop_front();
 }
 
@@ -71,7 +141,7 @@ void BuildLog::build_line(std::uint64_t time_ns, std::string_view text) {
   constexpr std::string_view begins = "Running build for buildpack ";
   constexpr std::string_view ended = "Finished running build for buildpack ";
   if (text.starts_with(begins)) {
-    running_ = text.substr(begins.size());
+    running_ = at_work_ = text.substr(begins.size());
     running_since_ns_ = time_ns;
     tail_.clear();
     if (on_buildpack_) on_buildpack_(running_);

@@ -44,8 +44,11 @@ class BuildLog {
   std::string detect_table() const;
   Json detected_json() const;
 
+  /// The buildpack whose bin/build runs now, or failed last ("id@version"); "" for none.
+  const std::string& at_work() const noexcept { return at_work_; }
+
   /// The last lines of the present phase: of the buildpack that runs, where one does. The
-  /// lifecycle's own chatter is left out.
+  /// lifecycle's own chatter is left out, and what would not be text on a terminal.
   std::vector<std::string> tail() const { return {tail_.begin(), tail_.end()}; }
 
  private:
@@ -58,7 +61,7 @@ class BuildLog {
   std::function<void(const std::string&)> on_buildpack_;
   Phase phase_ = Phase::analyze;
   std::vector<std::pair<std::string, std::int64_t>> buildpacks_;
-  std::string running_;
+  std::string running_, at_work_;
   std::uint64_t running_since_ns_ = 0;
 
   enum class Reading { nothing, output, results };

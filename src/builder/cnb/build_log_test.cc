@@ -62,6 +62,49 @@ TEST(BuildLog, KeepsTheLastWordsOfTheBuildpackWithoutChatter) {
   EXPECT_EQ(log.tail().back(), "line 99");
 }
 
+TEST(BuildLog, KeepsTextAloneOfWhatATerminalWouldDo) {
+  BuildLog log;
+  log.begin(Phase::build);
+  feed(log, {"Running build for buildpack a@1", "\x1b[31;1mERROR: \x1b[0mit failed",
+             "10 %\r 50 %\r100 % done\r", "\x1b]0;title\x07 of\ta window\x1b]8;;x\x1b\\",
+             std::string("nul \0 bell \a", 11), "latin-1 \xe4 and caf\xc3\xa9", "\x1b[2J\x1b[H",
+             "end\x1b["});
+  EXPECT_EQ(log.tail(), (std::vector<std::string>{"ERROR: it failed", "100 % done", " of\ta window",
+                                                  "nul  bell ",
+                                                  "latin-1 \xef\xbf\xbd and caf\xc3\xa9", "end"}));
+  log.line(0, std::string(499, 'x') + "\xc3\xa9 and more");
+  EXPECT_EQ(log.tail().back(), std::string(499, 'x') + "\xef\xbf\xbd…") << "cut between two bytes";
+}
+
+TEST(BuildLog, AnErrorInColourEndsABuildpackToo) {
+  BuildLog log;
+  log.begin(Phase::build);
+  feed(log, {"Running build for buildpack a@1", "\x1b[31;1mERROR: \x1b[0mfailed to build"});
+  ASSERT_EQ(log.buildpacks().size(), 1u);
+  EXPECT_EQ(log.at_work(), "a@1");
+}
+
+TEST(BuildLog, ABuildpackIsAtWorkUntilAnotherOneIs) {
+  BuildLog log;
+  log.begin(Phase::build);
+  EXPECT_EQ(log.at_work(), "");
+  feed(log, {"Running build for buildpack a@1", "Finished running build for buildpack a@1",
+             "Running build for buildpack b@2", "b says"});
+  EXPECT_EQ(log.at_work(), "b@2");
+  log.begin(Phase::export_);
+  EXPECT_EQ(log.at_work(), "");
+}
+
+TEST(BuildLog, LeavesOutTheExportersChatterButNotABuildpacks) {
+  BuildLog log;
+  log.begin(Phase::build);
+  feed(log, {"Running build for buildpack a@1", "Adding a file"});
+  EXPECT_EQ(log.tail().size(), 1u);
+  log.begin(Phase::export_);
+  feed(log, {"Adding layer 'x'", "Reusing tarball for layer \"y\"", "ERROR: failed to export: no"});
+  EXPECT_EQ(log.tail(), (std::vector<std::string>{"ERROR: failed to export: no"}));
+}
+
 TEST(BuildLog, PassesOverWhatItDoesNotKnow) {
   BuildLog log;
   log.begin(Phase::detect);

@@ -12,6 +12,10 @@ struct Meaning {
   const char* hint;
 };
 
+constexpr const char* kRemoveCache =
+    "if it goes on like this, remove the app's cache and build anew: locald cache ls, locald cache "
+    "rm";
+
 // Only the codes that the phases we run can end with; launch and rebase have their own.
 constexpr Meaning kMeanings[] = {
     {3, Errc::failed, "the lifecycle refused its arguments", ""},
@@ -27,9 +31,8 @@ constexpr Meaning kMeanings[] = {
     {21, Errc::failed, "no group of buildpacks fits this app, and at least one buildpack failed",
      "the table shows which, and what it said"},
     {22, Errc::failed, "the detection failed", ""},
-    {32, Errc::failed, "the analysis failed", ""},
-    {42, Errc::failed, "the cached layers could not be restored",
-     "remove this app's cache and build anew: locald cache rm"},
+    {32, Errc::failed, "the analysis failed", kRemoveCache},
+    {42, Errc::failed, "the cached layers could not be restored", kRemoveCache},
     {51, Errc::failed, "a buildpack failed to build the app", ""},
     {52, Errc::failed, "the build failed", ""},
     {62, Errc::failed, "the image could not be made of what the buildpacks left", ""},
@@ -77,7 +80,8 @@ Error explain_exit(Phase phase, int code) {
       Error error(meaning.errc, std::string(meaning.what) + " (" + where + ")");
       return *meaning.hint == '\0' ? std::move(error) : std::move(error).with_hint(meaning.hint);
     }
-  return Error(Errc::failed, where);
+  Error error(Errc::failed, where);
+  return phase == Phase::restore ? std::move(error).with_hint(kRemoveCache) : std::move(error);
 }
 
 }  // namespace locald::builder::cnb
