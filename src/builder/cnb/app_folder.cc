@@ -71,6 +71,20 @@ Result<UniqueFd> AppFolder::make_dir(const std::string& path, uid_t uid, gid_t g
   return at;
 }
 
+Result<void> AppFolder::clear_way(const std::string& path) const {
+  UniqueFd at = TRY(sys::openat(top(), ".", kFolderFlags));
+  for (const std::string& name : names_of(path)) {
+    struct stat st {};
+    if (::fstatat(at.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) return {};
+      return Error::from_errno(errno, path);
+    }
+    if (!S_ISDIR(st.st_mode)) return remove_tree(at.get(), name).context(path);
+    at = TRY(sys::openat(at.get(), name, kFolderFlags).context(path));
+  }
+  return {};
+}
+
 Result<void> AppFolder::own_file(const std::string& path, const std::string& text) const {
   auto there = dir(parent_of(path));
   const UniqueFd at = there ? std::move(*there) : TRY(own_dir(parent_of(path)));
@@ -83,8 +97,10 @@ Result<void> AppFolder::own_file(const std::string& path, const std::string& tex
 
 Result<std::string> AppFolder::read_file(const std::string& path, std::size_t max_bytes) const {
   const UniqueFd at = TRY(dir(parent_of(path)));
-  const UniqueFd file =
-      TRY(sys::openat(at.get(), name_of(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).context(path));
+  auto opened = sys::openat(at.get(), name_of(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!opened && opened.error().sys_errno() == ELOOP)
+    return Error(Errc::invalid_input, path + " is a symlink, which is not followed");
+  const UniqueFd file = TRY(std::move(opened).context(path));
   struct stat st {};
   if (::fstat(file.get(), &st) != 0) return Error::from_errno(errno, path);
   if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is no regular file");

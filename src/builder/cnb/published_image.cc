@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "builder/cnb/lifecycle_files.h"
 #include "oci/manifest.h"
 #include "oci/media_type.h"
 #include "oci/reference.h"
@@ -37,15 +38,6 @@ void replace_reference(std::string& config, const std::string& reference) {
   }
 }
 
-std::vector<std::string> kept_blobs_of(const oci::StoredImage& image) {
-  std::vector<std::string> kept = {image.manifest_digest.hex(), image.config_digest.hex()};
-  const auto metadata = label_of(image.config, kLifecycleLabel);
-  const std::string sbom = metadata ? (*metadata)["sbom"]["sha"].as_string() : "";
-  for (std::size_t i = 0; i < image.diff_ids.size() && i < image.manifest.layers.size(); ++i)
-    if (image.diff_ids[i].str() == sbom) kept.push_back(image.manifest.layers[i].digest.hex());
-  return kept;
-}
-
 Process process_of(const Json& json) {
   Process p;
   p.type = json["type"].as_string();
@@ -74,9 +66,10 @@ std::string published_reference(const std::string& image, const std::string& dig
   return registry + "/" + reference->repository + "@" + digest;
 }
 
-Result<ImportedImage> import_layout_image(Environment& environment, const std::string& folder,
-                                          const std::string& name, const std::string& run_reference,
-                                          const PrepareContext& context) {
+Result<oci::StoredImage> import_layout_image(Environment& environment, const std::string& folder,
+                                             const std::string& name,
+                                             const std::string& run_reference,
+                                             const PrepareContext& context) {
   const auto reference = TRY(oci::ImageReference::parse("oci:" + folder + ":latest"));
   const auto own_name = TRY(oci::ImageReference::parse(name));
   oci::ImageStore& images = *TRY(environment.images());
@@ -110,7 +103,7 @@ Result<ImportedImage> import_layout_image(Environment& environment, const std::s
     });
     return {};
   }));
-  return ImportedImage{TRY(images.find(own_name)), kept_blobs_of(exported)};
+  return images.find(own_name);
 }
 
 Result<void> read_published(const oci::ImageConfig& config, Generation& into) {
@@ -118,7 +111,8 @@ Result<void> read_published(const oci::ImageConfig& config, Generation& into) {
   const Json lifecycle = TRY(label_of(config, kLifecycleLabel));
   into.processes.clear();
   for (const Json& process : build["processes"].as_array())
-    into.processes.push_back(process_of(process));
+    if (is_process_type(process["type"].as_string()))  // another one cannot be started
+      into.processes.push_back(process_of(process));
   into.default_process = build["buildpack-default-process-type"].as_string();
   into.buildpacks.clear();
   for (const Json& element : build["buildpacks"].as_array()) {

@@ -1,6 +1,5 @@
 #pragma once
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "builder/bundle_source.h"
@@ -16,20 +15,14 @@ namespace locald::builder::cnb {
 /// The name in the image store of the image that was last made of an app.
 std::string app_image_name(const std::string& app);
 
-struct ImportedImage {
-  oci::StoredImage image;  ///< as it stands in the store
-  /// Names of blobs that the layout folder must keep for the next build to compare with: the
-  /// documents and the SBOM layer.
-  std::vector<std::string> kept_blobs;
-};
-
 /// Takes the image of the layout `folder` into the image store under `name`: layers that are
 /// missing there are read and applied; the label io.buildpacks.lifecycle.metadata gets
 /// `run_reference` (NAME@DIGEST) for the path in a container that exporters write there; the
 /// manifest has OCI media types throughout, where exporters mix Docker's in.
-Result<ImportedImage> import_layout_image(Environment& environment, const std::string& folder,
-                                          const std::string& name, const std::string& run_reference,
-                                          const PrepareContext& context);
+Result<oci::StoredImage> import_layout_image(Environment& environment, const std::string& folder,
+                                             const std::string& name,
+                                             const std::string& run_reference,
+                                             const PrepareContext& context);
 
 /// What the labels of an app's image say of buildpacks, layers and processes, into `into`.
 /// @return Errc::invalid_input where they are no such labels.

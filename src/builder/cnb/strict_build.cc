@@ -43,12 +43,6 @@ Result<void> add_sparse(const oci::ImageLayout& store, const oci::StoredImage& i
   return {};
 }
 
-std::vector<std::string> read_kept(const std::string& file) {
-  const auto text = read_file(file);
-  const auto json = text ? Json::parse(*text) : Result<Json>(Json());
-  return json ? json->as_strings() : std::vector<std::string>();
-}
-
 }  // namespace
 
 std::string strict_image_name(const std::string& app) { return app_image_name(app); }
@@ -64,9 +58,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   extra.folders = {layout, cache};
   TRY(make_dirs(session.store().strict()));  // the server's: it writes there too
   TRY(add_sparse(images.layout(), inputs.run, layout + kRunFolder, extra));
-  // The previous image stays as the exporter left it, but for its layers.
-  const std::string kept_file = session.store().strict() + "/kept.json";
-  extra.sparse[layout + kAppFolder + "/blobs/sha256"] = read_kept(kept_file);
+  extra.previous_image = layout + kAppFolder;
   extra.files["build/layers/run.toml"] = run_toml({inputs.run_names});
   if (!inputs.order_toml.empty()) extra.files["build/layers/order.toml"] = inputs.order_toml;
   if (const std::string text = project_metadata_toml(inputs.project); !text.empty())
@@ -110,15 +102,14 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   session.tell("commit");
   const std::string run =
       published_reference(inputs.run_names.image, inputs.run.manifest_digest.str());
-  const ImportedImage imported =
+  const oci::StoredImage image =
       TRY(import_layout_image(environment, top + layout + kAppFolder,
                               strict_image_name(session.store().app()), run, session.context()));
-  TRY(write_file_atomic(kept_file, Json(imported.kept_blobs).dump()));
   Generation g = session.new_generation();
   g.hidden = std::move(hidden);
-  g.image_digest = imported.image.manifest_digest.str();
-  g.base_config = TRY(config_document(images, imported.image));
-  TRY(read_published(imported.image.config, g));
+  g.image_digest = image.manifest_digest.str();
+  g.base_config = TRY(config_document(images, image));
+  TRY(read_published(image.config, g));
   session.note_time("commit", since);
   return g;
 }

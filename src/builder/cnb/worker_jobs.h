@@ -11,11 +11,12 @@ namespace locald::builder::cnb {
 /// are relative to it; `uid` and `gid` are ids as the worker sees them.
 ///
 ///     cnb_begin    source (absolute), want, have, spare, workspace, folders:[],
-///                  files:[{path, text}], sparse:{folder: [names that stay]}
+///                  files:[{path, text}], previous: a layout's folder, or ""
 ///                  -> {changed:[], copied, bytes}
-///                  Makes what the build wants made; stages the source (staging.h) into `spare`,
-///                  where `have` says what is there, and moves it to `workspace`. With `changed`
-///                  nothing is moved: scan and call again.
+///                  Makes what the build wants made, instead of what is in the way; makes the
+///                  previous image fit (previous_image.h); stages the source (staging.h) into
+///                  `spare`, where `have` says what is there, and moves it to `workspace`. With
+///                  `changed` nothing is moved: scan and call again.
 ///     cnb_files    folders:[], files:[{path, text}]              -> {}
 ///     cnb_restore  before: Generation or null                    -> restore_job.h
 ///     cnb_commit   number, before, restored, lowers, lower_base  -> commit_job.h
