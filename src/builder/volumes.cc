@@ -44,6 +44,22 @@ bool is_anonymous_volume(const std::string& name, const std::string& key) {
                          name[key.size() + 1] == '_');
 }
 
+Result<void> check_not_ours(const std::string& path, const Paths& paths,
+                            const std::string& subject) {
+  for (const std::string& ours : {paths.data(), paths.state(), paths.run()}) {
+    const std::string folder = canonical(ours).value_or(ours);
+    const bool inside = is_within(path, folder), around = is_within(folder, path);
+    if (inside || around)
+      return Error(Errc::denied, subject +
+                                     (path == folder ? " is "
+                                      : inside       ? " lies in "
+                                                     : " contains ") +
+                                     folder + ", where locald keeps its own files")
+          .with_hint(around ? "take a folder further down instead" : "take another folder");
+  }
+  return {};
+}
+
 Result<BindSource> check_bind(const std::string& source, const Paths& paths) {
   Result<std::string> real = canonical(source);
   if (!real) {
@@ -55,17 +71,7 @@ Result<BindSource> check_bind(const std::string& source, const Paths& paths) {
   }
   struct stat st {};
   if (::stat(real->c_str(), &st) != 0) return Error::from_errno(errno, "mount " + source);
-  for (const std::string& ours : {paths.data(), paths.state(), paths.run()}) {
-    const std::string folder = canonical(ours).value_or(ours);
-    const bool inside = is_within(*real, folder), around = is_within(folder, *real);
-    if (inside || around)
-      return Error(Errc::denied, "mount " + source + ": it " +
-                                     (*real == folder ? "is"
-                                      : inside        ? "lies in"
-                                                      : "contains") +
-                                     " " + folder + ", where locald keeps its own files")
-          .with_hint(around ? "mount a folder further down instead" : "mount another folder");
-  }
+  TRY(check_not_ours(*real, paths, "mount " + source + ": it"));
   return BindSource{std::move(real).value(), S_ISDIR(st.st_mode)};
 }
 

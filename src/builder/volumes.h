@@ -26,6 +26,10 @@ struct BindSource {
   std::string path;  ///< canonical: no symlinks left
   bool is_folder = false;
 };
+/// @return Errc::denied where `path`, canonical, lies in, contains or is a folder of ours;
+///         `subject` begins the message ("mount /x: it").
+Result<void> check_not_ours(const std::string& path, const Paths& paths,
+                            const std::string& subject);
 Result<BindSource> check_bind(const std::string& source, const Paths& paths);
 
 /// Says aloud, where it is so, that `user` cannot write to the bind: path, uid on the host, and

@@ -1,9 +1,12 @@
 #include "builder/cnb/app_builder.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -20,10 +23,15 @@
 #include "builder/cnb/source_index.h"
 #include "builder/cnb/strict_build.h"
 #include "builder/storage.h"
+#include "builder/volumes.h"
 #include "oci/digest.h"
 
 namespace locald::builder::cnb {
 namespace {
+
+struct FreeText {
+  void operator()(char* text) const noexcept { std::free(text); }
+};
 
 /// "a and 3 more"; "" for none.
 std::string some_of(const std::vector<std::string>& names) {
@@ -97,9 +105,11 @@ class Ensuring {
         store_(environment.paths(), app.key()) {}
 
   Result<BuildResult> run() {
+    TRY(check_place());
     map_id_ = TRY(environment_.map_id());
-    TRY(store_.touch(app_));
     inputs_ = TRY(resolve_inputs(environment_, app_, context_));
+    TRY(mend_folder());
+    TRY(store_.touch(app_));
     TRY(scan());
     if (auto present = found()) return std::move(*present);
     const auto mutex = environment_.lock_for("cnb/" + store_.app());
@@ -111,6 +121,28 @@ class Ensuring {
   }
 
  private:
+  /// A source that holds what is copied of it would grow with every build.
+  Result<void> check_place() const {
+    const std::unique_ptr<char, FreeText> real(::realpath(app_.path.c_str(), nullptr));
+    if (!real) return {};  // resolve_inputs() says what is wrong with it
+    return check_not_ours(real.get(), environment_.paths(), "the app's folder " + app_.path);
+  }
+
+  /// Whoever put something else where our files and folders belong, be it a repair of the disk:
+  /// without this no build could ever end well again.
+  Result<void> mend_folder() const {
+    const auto mend = [&](const std::string& path, mode_t kind) -> Result<void> {
+      struct stat st {};
+      if (::lstat(path.c_str(), &st) != 0 || (st.st_mode & S_IFMT) == kind) return {};
+      return discard(environment_, path);
+    };
+    TRY(mend(store_.dir(), S_IFDIR));
+    for (const char* folder : {"/g", "/t", "/spare", "/spare/t", "/strict"})
+      TRY(mend(store_.dir() + folder, S_IFDIR));
+    for (const char* file : {"/app.json", "/source.index", "/failed"}) TRY(mend(store_.dir() + file, S_IFREG));
+    return {};
+  }
+
   /// Until nobody else builds the app; whoever waits may be called off.
   Result<void> wait_for(std::mutex& mutex) const {
     constexpr std::chrono::milliseconds kLook{5};
@@ -154,8 +186,12 @@ class Ensuring {
     const auto newest = store_.current(map_id_);
     if (!newest || again_ || newest->fingerprint != fingerprint_ ||
         newest->run_image_digest != inputs_->run.manifest_digest.str() ||
-        (app_.strict && !newest->strict()) || !runnable(environment_, store_, *newest))
+        (app_.strict && !newest->strict()))
       return std::nullopt;
+    if (const auto whole = runnable(environment_, store_, *newest); !whole) {
+      broken_ = whole.error().message();
+      return std::nullopt;
+    }
     return result(*newest, false);
   }
 
@@ -172,31 +208,38 @@ class Ensuring {
   }
 
   Result<BuildResult> build() {
-    const auto newest = store_.current(map_id_);
-    if (!newest)
-      reason_ = "first build";
-    else if (again_)
-      reason_ = "asked for";
-    else if (known_)
-      reason_ = difference(*known_, source_, app_.live);
-    if (reason_.empty() && read_file(store_.failed()).value_or("") == fingerprint_)
-      reason_ = "the build before failed";
-    if (reason_.empty())
-      reason_ = newest->fingerprint == fingerprint_ ? "asked for another way"
-                                                    : difference(newest->parts, inputs_->parts);
+    reason_ = why_now();
     TRY(discard(environment_, store_.build()));
     BuildSession session(environment_, store_, *inputs_, context_, store_.next_number());
     auto made = app_.strict ? strict_build(session, source_) : hybrid_build(session, source_);
     if (!made) {
       if (failure_ != nullptr) failure_->details = session.failure();
-      (void)discard(environment_, store_.build());
-      (void)write_file_atomic(store_.failed(), fingerprint_);
-      later(std::nullopt);
+      give_up();
       return explain(session, std::move(made).error());
     }
     set_fingerprint();  // of what was copied in the end
     made->times = session.times();
-    return finish(std::move(*made));
+    auto finished = finish(std::move(*made));
+    if (!finished) give_up();
+    return finished;
+  }
+
+  std::string why_now() const {
+    const auto newest = store_.current(map_id_);
+    if (!newest) return "first build";
+    if (again_) return "asked for";
+    if (!broken_.empty()) return broken_;
+    if (known_)
+      if (std::string files = difference(*known_, source_, app_.live); !files.empty()) return files;
+    if (read_file(store_.failed()).value_or("") == fingerprint_) return "the build before failed";
+    return newest->fingerprint == fingerprint_ ? "asked for another way"
+                                               : difference(newest->parts, inputs_->parts);
+  }
+
+  void give_up() {
+    (void)discard(environment_, store_.build());
+    (void)write_file_atomic(store_.failed(), fingerprint_);
+    later(std::nullopt);
   }
 
   Result<BuildResult> finish(Generation generation) {
@@ -238,6 +281,7 @@ class Ensuring {
   std::optional<SourceIndex> known_;  // the scan before
   SourceIndex source_;
   std::string map_id_, fingerprint_, reason_;
+  std::string broken_;  // what is wrong with the newest generation
 };
 
 }  // namespace
