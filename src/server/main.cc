@@ -23,6 +23,7 @@
 #include "base/paths.h"
 #include "base/spawn.h"
 #include "base/sys.h"
+#include "builder/cnb/housekeeping.h"
 #include "builder/environment.h"
 #include "builder/image_source.h"
 #include "ipc/version.h"
@@ -236,6 +237,9 @@ class Server {
     }
     projects_->settle(adopted);
     containers_->settle();
+    environment_->in_background("clean up after builds", [this](const std::stop_token& stop) {
+      builder::cnb::after_crash(*environment_, stop);
+    });
     if (!found.empty()) log(fmt::format("adopted {} running of {} instances", live, found.size()));
     return {};
   }

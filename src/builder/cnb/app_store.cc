@@ -16,6 +16,8 @@ namespace {
 
 constexpr const char* kRecord = "/generation.json";
 constexpr const char* kAppFile = "/app.json";
+constexpr const char* kBootFile = "/boot";
+constexpr const char* kSynced = "synced";
 constexpr std::size_t kMaxRecord = 64u << 20;
 
 std::vector<std::uint64_t> numbers_in(const std::string& folder) {
@@ -34,7 +36,8 @@ std::optional<Generation> read_generation(const std::string& folder) {
   const auto text = read_file(folder + kRecord, kMaxRecord);
   if (!text) return std::nullopt;
   // Keys of buildpacks' metadata may differ in case only.
-  const auto json = Json::parse(*text, {.reject_duplicates = false});
+  const auto json = Json::parse(
+      *text, {.max_bytes = kMaxRecord, .reject_duplicates = false, .any_bytes = true});
   if (!json) return std::nullopt;
   auto generation = Generation::from_json(*json);
   if (!generation) return std::nullopt;
@@ -96,10 +99,21 @@ Result<void> AppStore::mark_synced(std::uint64_t number) const {
                            Durability::synced);
 }
 
+bool AppStore::spares_count() const {
+  const std::string made = read_file(spare() + kBootFile, 4096).value_or("");
+  return made == kSynced || made == runtime::boot_id();
+}
+
+Result<void> AppStore::mark_spares(Durability durability) const {
+  return write_file_atomic(spare() + kBootFile,
+                           durability == Durability::synced ? kSynced : runtime::boot_id(), 0600,
+                           durability);
+}
+
 std::optional<AppStore::Record> AppStore::record() const {
   const auto text = read_file(dir_ + kAppFile);
   if (!text) return std::nullopt;
-  const auto json = Json::parse(*text);
+  const auto json = Json::parse(*text, {.any_bytes = true});  // the path
   if (!json) return std::nullopt;
   auto spec = AppSpec::from_json((*json)["spec"]);
   if (!spec) return std::nullopt;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fs_at.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "builder/cnb/app.h"
@@ -29,7 +30,8 @@ namespace locald::builder::cnb {
 ///     |-- t/<tree>/            layers/<buildpack>/<layer>/: one layer's content, of one or more
 ///     |                        generations; beneath their containers too where it is a launch layer
 ///     |-- spare/               copies that the next build takes: the source (workspace/ with
-///     |                        workspace.index) and layers to be restored (t/<tree>/)
+///     |                        workspace.index) and layers to be restored (t/<tree>/); `boot`
+///     |                        says whether they have reached the disk
 ///     |-- packed.json          of which layers an export knows digests (export.h)
 ///     |-- build/               a build under way; what a crash leaves of it is removed by the next
 ///     `-- strict/              cache/ and layout/ of the real exporter
@@ -68,6 +70,11 @@ class AppStore {
   std::optional<Generation> current(std::string_view map_id) const;
   /// The newest of those that were not built by the real exporter: what a hybrid build starts from.
   std::optional<Generation> newest_hybrid(std::string_view map_id) const;
+  /// Whether the spare copies can be what they say: made since this boot, or synced. After a power
+  /// cut names may be there whose files' content is not.
+  bool spares_count() const;
+  Result<void> mark_spares(Durability durability) const;
+
   /// All that can be read, newest first, whether they count or not.
   std::vector<Generation> generations() const;
   /// One more than the highest number ever used.

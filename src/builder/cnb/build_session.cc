@@ -5,6 +5,7 @@
 
 #include "base/fs_at.h"
 #include "base/strings.h"
+#include "builder/cnb/housekeeping.h"
 #include "builder/cnb/platform_dir.h"
 #include "builder/image_source.h"
 #include "oci/digest.h"
@@ -45,7 +46,8 @@ BuildSession::BuildSession(Environment& environment, const AppStore& store,
       deadline_(started_ + inputs.app.timeout),
       log_([this](const std::string& buildpack) { tell("build", buildpack); }) {}
 
-void BuildSession::tell(const std::string& phase, const std::string& item) const {
+void BuildSession::tell(const std::string& phase, const std::string& item) {
+  doing_ = phase;
   if (context_.progress) context_.progress({.phase = phase, .item = item});
 }
 
@@ -63,15 +65,15 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
   tell("stage");
   TRY(remove_tree(log_dir_));
   TRY(make_dirs(log_dir_));
+  if (!store_.spares_count()) TRY(discard(environment_, store_.spare()));
   TRY(make_dirs(store_.spare()));
+  TRY(store_.mark_spares(Durability::renamed));
   TRY(make_dirs(store_.build()));
   TRY(write_platform_dir(folder("platform"), inputs_.env, inputs_.bindings));
   Json::Array folders{"build/layers", "build/tmp"}, files;
   for (std::string& path : extra.folders) folders.push_back(std::move(path));
   for (auto& [path, text] : extra.files)
     files.push_back(Json::object({{"path", path}, {"text", std::move(text)}}));
-  Json sparse = Json::object();
-  for (const auto& [path, names] : extra.sparse) sparse.set(path, names);
   Json job = Json::object({{"op", "cnb_begin"},
                            {"top", store_.dir()},
                            {"source", inputs_.app.path},
@@ -81,7 +83,7 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
                            {"workspace", "build/workspace"},
                            {"folders", Json(std::move(folders))},
                            {"files", Json(std::move(files))},
-                           {"sparse", std::move(sparse)},
+                           {"previous", extra.previous_image},
                            {"uid", TRY(disk_id(inputs_.info.uid))},
                            {"gid", TRY(disk_id(inputs_.info.gid))}});
   for (int tries = 1;; ++tries) {
@@ -191,23 +193,23 @@ BuildTimes BuildSession::times() const {
 }
 
 Json BuildSession::failure() const {
-  const int code = runner_ ? runner_->last_code() : -1;
-  const auto& ran = log_.buildpacks();
+  const int code = failed_ && runner_ ? runner_->last_code() : -1;
+  const std::string& buildpack = log_.at_work();
   return Json::object(
-      {{"phase", failed_ ? Json(to_string(*failed_)) : Json()},
+      {{"phase", failed_ ? Json(to_string(*failed_)) : Json(doing_)},
        {"exit_code", code < 0 ? Json() : Json(code)},
-       {"buildpack", failed_ == Phase::build && !ran.empty() ? Json(ran.back().first) : Json()},
+       {"buildpack", failed_ == Phase::build && !buildpack.empty() ? Json(buildpack) : Json()},
        {"detect", log_.detected_json()},
        {"tail", failed_ ? Json(log_.tail()) : Json::array()},
        {"log", log_dir_}});
 }
 
 std::string BuildSession::failure_text() const {
-  if (failed_ == Phase::detect) return log_.detect_table();
   if (!failed_) return {};
+  if (failed_ == Phase::detect && !log_.detected().empty()) return log_.detect_table();
   std::string text;
-  if (failed_ == Phase::build && !log_.buildpacks().empty())
-    text = "the last words of " + log_.buildpacks().back().first + ":";
+  if (!log_.at_work().empty() && !log_.tail().empty())
+    text = "the last words of " + log_.at_work() + ":";
   for (const std::string& line : log_.tail()) text += (text.empty() ? "" : "\n") + ("  " + line);
   return text;
 }

@@ -37,7 +37,7 @@ class BuildSession {
     std::vector<std::string> folders;          ///< one that is there already gets its owner
     std::map<std::string, std::string> files;  ///< path -> content
     std::vector<VolumeMount> mounts;
-    std::map<std::string, std::vector<std::string>> sparse;  ///< folder -> names that stay
+    std::string previous_image;  ///< a layout's folder (previous_image.h); "" for none
   };
   /// Makes the build's folders, and copies the source. `source` is scanned anew where it changes
   /// under our hands, and is afterwards what was copied.
@@ -51,15 +51,15 @@ class BuildSession {
 
   /// Notes how long something took that is a phase of ours instead of the lifecycle's.
   void note_time(const std::string& name, std::chrono::steady_clock::time_point since);
-  void tell(const std::string& phase, const std::string& item = {}) const;
+  void tell(const std::string& phase, const std::string& item = {});
 
   /// What every generation of this session begins as.
   Generation new_generation() const;
   /// All times, once there is nothing more to note.
   BuildTimes times() const;
 
-  /// For people and programs, after an error of run(): {phase, exit_code, buildpack, detect:[…],
-  /// tail:[…], log}.
+  /// For people and programs, after an error: {phase, exit_code, buildpack, detect:[…], tail:[…],
+  /// log}. `phase` is one of ours too ("stage", "restore", "commit"), which has no exit code.
   Json failure() const;
   /// The same as text: the detect table or the last lines; "" where there is nothing to say.
   std::string failure_text() const;
@@ -88,6 +88,7 @@ class BuildSession {
   BuildLog log_;
   BuildTimes times_;
   std::optional<Phase> failed_;
+  std::string doing_;  ///< what tell() said last
 };
 
 }  // namespace locald::builder::cnb

@@ -10,6 +10,7 @@
 namespace locald::builder::cnb {
 namespace {
 
+constexpr std::uint64_t kMaxId = (1u << 31) - 1;  // of a user or group in a container
 constexpr const char* kMetadataLabel = "io.buildpacks.builder.metadata";
 constexpr const char* kExtensionsLabel = "io.buildpacks.buildpack.order-extensions";
 
@@ -32,7 +33,7 @@ Result<std::uint32_t> build_id(const std::string& name, const oci::ImageConfig& 
   const auto text = variable(config, variable_name);
   if (!text) return no_builder(name, std::string(variable_name) + " is not in its environment");
   const auto number = parse_u64(*text);
-  if (!number || *number > UINT32_MAX - 1)
+  if (!number || *number > kMaxId)
     return no_builder(name, std::string(variable_name) + " is \"" + *text + "\", which is no id");
   return static_cast<std::uint32_t>(*number);
 }
@@ -48,6 +49,9 @@ std::vector<std::string> all_of(const Json& apis) {
 Result<ApiVersion> negotiate(const std::string& name, const std::string& lifecycle,
                              const Json& apis) {
   const std::vector<std::string> theirs = all_of(apis);
+  if (theirs.empty())
+    return no_builder(name, std::string("its label ") + kMetadataLabel +
+                                " does not say which Platform API its lifecycle has");
   for (const ApiVersion& ours : platform_apis())
     if (std::find(theirs.begin(), theirs.end(), ours.str()) != theirs.end()) return ours;
   const std::string range = platform_apis().back().str() + " to " + platform_apis().front().str();

@@ -26,6 +26,8 @@ namespace locald::builder::cnb {
 namespace {
 
 constexpr std::size_t kMaxToml = 4u << 20;
+constexpr const char* kMetadata = "build/layers/config/metadata.toml";
+constexpr std::string_view kToml = ".toml";
 constexpr const char* kLauncherFile = "cnb/lifecycle/launcher";  // of the builder
 constexpr const char* kSbomEndings[] = {"sbom.cdx.json", "sbom.spdx.json", "sbom.syft.json"};
 
@@ -51,8 +53,10 @@ class Commit {
   }
 
   Result<Json> all() {
+    TRY(check_folder("build/layers/config"));
     const BuildMetadata metadata = TRY(
-        parse_build_metadata(TRY(app_.read_file("build/layers/config/metadata.toml", kMaxToml))));
+        parse_build_metadata(TRY(app_.read_file(kMetadata, kMaxToml)
+                                     .context("the buildpacks' processes and labels, together"))));
     TRY(app_.root_dir(generation_));
     TRY(app_.root_dir(root_));
     Generation g;
@@ -66,6 +70,21 @@ class Commit {
     return g.to_json();
   }
 
+  static Error fault(const std::string& what) {
+    return Error(Errc::invalid_input, what).with_hint("a buildpack is at fault");
+  }
+
+  /// Buildpacks may write everything below /layers, and so exchange it for something else.
+  Result<void> check_folder(const std::string& path) const {
+    struct stat st {};
+    const auto above = app_.dir(parent_of(path));
+    if (!above || ::fstatat(above->get(), name_of(path).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISDIR(st.st_mode))
+      return fault(path.substr(std::string_view("build").size()) +
+                   (S_ISLNK(st.st_mode) ? " was replaced by a symlink" : " is no folder any more"));
+    return {};
+  }
+
   /// What one buildpack left.
   Result<GenerationBuildpack> buildpack(const GroupElement& element) {
     GenerationBuildpack out{.id = element.id,
@@ -75,6 +94,7 @@ class Commit {
     const std::string folder = escape_id(element.id);
     const std::string path = "build/layers/" + folder;
     if (!app_.has(path)) return out;
+    TRY(check_folder(path));
     std::set<std::string> names;  // of layers, in order
     std::set<std::string> with_content, files;
     const UniqueFd dir = TRY(app_.dir(path));
@@ -82,13 +102,15 @@ class Commit {
       struct stat st {};
       if (::fstatat(dir.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
         return Error::from_errno(errno, path + "/" + name);
+      const bool described = name.ends_with(kToml);
+      if (described && !S_ISREG(st.st_mode)) return fault(element.id + ": " + name + " is no file");
       if (S_ISDIR(st.st_mode)) {
         with_content.insert(name);
         return {};
       }
       files.insert(name);
-      const std::string layer = name.substr(0, name.size() - std::min<std::size_t>(name.size(), 5));
-      if (name.ends_with(".toml") && layer != "launch" && layer != "build" && layer != "store")
+      const std::string layer = name.substr(0, name.size() - (described ? kToml.size() : 0));
+      if (described && layer != "launch" && layer != "build" && layer != "store")
         names.insert(layer);
       return {};
     }));
@@ -104,8 +126,7 @@ class Commit {
           TRY(parse_layer_toml(TRY(app_.read_file(path + "/" + name + ".toml", kMaxToml)),
                                what + ": " + name + ".toml"));
       if (!toml.launch && !toml.cache) continue;  // for this build alone
-      if (files.contains(name))
-        return Error(Errc::invalid_input, "layer " + what + " is no folder");
+      if (files.contains(name)) return fault("layer " + what + " is no folder");
       GenerationLayer layer{.name = name,
                             .launch = toml.launch,
                             .build = toml.build,
@@ -125,8 +146,7 @@ class Commit {
   /// A launch layer that the buildpack left to us: the earlier one's content.
   Result<std::string> used_again(const std::string& id, const GenerationLayer& layer,
                                  const std::string& what) const {
-    if (layer.cache)
-      return Error(Errc::invalid_input, "layer " + what + " is cache=true but has no contents");
+    if (layer.cache) return fault("layer " + what + " is cache=true but has no contents");
     for (const GenerationBuildpack& b : before_.buildpacks)
       for (const GenerationLayer& earlier : b.layers)
         if (b.id == id && earlier.name == layer.name && earlier.launch) return earlier.tree;
@@ -142,6 +162,7 @@ class Commit {
       const std::string tree = restored->second;
       if (TRY(unchanged_since(mark_, app_, path)) && app_.has("t/" + tree)) {
         // Untouched, so it is still the copy that the next build will want.
+        TRY(app_.remove("spare/t/" + tree));  // one that restoring did not want
         TRY(app_.root_dir("spare/t/" + tree + "/layers/" + folder));
         TRY(app_.move(path, "spare/t/" + tree + "/layers/" + folder + "/" + name));
         return tree;
@@ -221,8 +242,8 @@ class Commit {
                                mode_t mode) {
     const auto in = open_in_root(root, from, O_RDONLY | O_NONBLOCK);
     if (!in)
-      return Error(Errc::invalid_input,
-                   "the builder has no /" + from + ": " + in.error().message());
+      return Error(Errc::invalid_input, "the builder has no /" + from + ": " + in.error().message())
+          .with_hint("take a whole builder, as `pack builder create` makes it");
     struct stat st {};
     if (::fstat(in->get(), &st) != 0 || !S_ISREG(st.st_mode))
       return Error(Errc::invalid_input, "the builder's /" + from + " is no file");

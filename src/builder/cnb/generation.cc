@@ -168,6 +168,10 @@ Result<Generation> Generation::from_json(const Json& json) {
   for (const Json& b : json["buildpacks"].as_array())
     g.buildpacks.push_back(buildpack_from_json(b));
   for (const Json& p : json["processes"].as_array()) g.processes.push_back(process_from_json(p));
+  for (const GenerationBuildpack& b : g.buildpacks)
+    for (const GenerationLayer& layer : b.layers)
+      if (layer.tree.find_first_of("/.") != std::string::npos)  // a name of a folder in t/
+        return Error(Errc::corrupt, "\"" + layer.tree + "\" names no tree");
   g.default_process = TRY(json.get_string("default_process"));
   for (const Json& pair : json["labels"].as_array())
     if (const auto& items = pair.as_array(); items.size() == 2)

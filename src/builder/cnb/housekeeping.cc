@@ -14,6 +14,7 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "builder/cnb/buildpack_store.h"
+#include "builder/cnb/phase_runner.h"
 #include "builder/storage.h"
 #include "oci/image_config.h"
 
@@ -62,10 +63,15 @@ Result<void> remove_old(Environment& environment, const AppStore& store) {
         if (newest_hybrid && layer.cache) cached.insert(layer.tree);
       }
   }
+  // What a container stands on stays, and where its record is damaged nobody knows which trees
+  // those are.
+  bool all_known = true;
+  for (const std::uint64_t number : used)
+    all_known = !folders.insert(std::to_string(number)).second && all_known;
   for (const std::string& name : names_in(store.dir() + "/g"))
     if (!folders.contains(name)) TRY(discard(environment, store.dir() + "/g/" + name));
   for (const std::string& name : names_in(store.trees()))
-    if (!trees.contains(name)) TRY(discard(environment, store.tree(name)));
+    if (all_known && !trees.contains(name)) TRY(discard(environment, store.tree(name)));
   for (const std::string& name : names_in(store.spare() + "/t"))
     if (!cached.contains(name)) TRY(discard(environment, store.spare_tree(name)));
   return {};
@@ -103,7 +109,15 @@ Result<void> make_spares(Environment& environment, const AppStore& store, const 
 Result<void> sync(const AppStore& store, std::uint64_t number) {
   const UniqueFd dir = TRY(sys::open(store.dir(), O_RDONLY | O_DIRECTORY));
   if (::syncfs(dir.get()) != 0) return Error::from_errno(errno, "syncfs");
-  return store.mark_synced(number);
+  TRY(store.mark_synced(number));
+  return store.mark_spares(Durability::synced);
+}
+
+/// Writable folders of phases' containers. With the app's lock held: then none is under way.
+Result<void> discard_phases(Environment& environment, const std::string& app) {
+  for (const std::string& key : names_in(environment.paths().containers()))
+    if (key.starts_with(phase_container_prefix(app))) TRY(discard_container(environment, key));
+  return {};
 }
 
 }  // namespace
@@ -131,18 +145,35 @@ void after_build(Environment& environment, const AppStore& store, const BuildInp
                  const std::stop_token& stop) {
   const auto mutex = environment.lock_for("cnb/" + store.app());
   const std::lock_guard lock(*mutex);
+  if (stop.stop_requested()) return;
+  // Each by itself: what cannot be copied must not keep what is old from being removed.
+  const auto report = [&](const Result<void>& done) {
+    if (!done && !stop.stop_requested())
+      std::fprintf(stderr, "after the build of %s: %s\n", store.app().c_str(),
+                   done.error().text().c_str());
+  };
+  if (!inputs.app.strict) report(make_spares(environment, store, inputs, stop));
+  if (number) report(sync(store, *number));
+  report(remove_old(environment, store));
+  remove_old_logs(environment, store);
+  report(BuildpackStore(environment.paths()).prune(environment, kKeptBuildpacks));
+  report(discard_phases(environment, store.app()));
+  report(sweep_discarded(environment, stop));
+}
+
+void after_crash(Environment& environment, const std::stop_token& stop) {
   const auto work = [&]() -> Result<void> {
-    if (stop.stop_requested()) return {};
-    if (!inputs.app.strict) TRY(make_spares(environment, store, inputs, stop));
-    if (number) TRY(sync(store, *number));
-    TRY(remove_old(environment, store));
-    remove_old_logs(environment, store);
-    TRY(BuildpackStore(environment.paths()).prune(environment, kKeptBuildpacks));
+    for (const std::string& app : AppStore::list(environment.paths())) {
+      const auto mutex = environment.lock_for("cnb/" + app);
+      const std::lock_guard lock(*mutex);
+      if (stop.stop_requested()) return {};
+      TRY(discard(environment, AppStore(environment.paths(), app).build()));
+      TRY(discard_phases(environment, app));
+    }
     return sweep_discarded(environment, stop);
   };
-  if (auto done = work(); !done && !stop.stop_requested())
-    std::fprintf(stderr, "after the build of %s: %s\n", store.app().c_str(),
-                 done.error().text().c_str());
+  if (const auto done = work(); !done && !stop.stop_requested())
+    std::fprintf(stderr, "after earlier builds: %s\n", done.error().text().c_str());
 }
 
 Result<std::vector<CacheEntry>> list_caches(Environment& environment, const std::stop_token& stop) {

@@ -22,6 +22,10 @@ void after_build(Environment& environment, const AppStore& store, const BuildInp
                  const SourceIndex& source, std::optional<std::uint64_t> number,
                  const std::stop_token& stop);
 
+/// Removes what builds of an earlier server left that was killed. For a server that starts; waits
+/// for builds that have begun since.
+void after_crash(Environment& environment, const std::stop_token& stop);
+
 /// Moves the file or folder `path` below Paths::cnb() out of the way; sweep_discarded() does the
 /// rest. What is not there is fine.
 Result<void> discard(const Environment& environment, const std::string& path);

@@ -65,7 +65,7 @@ Result<Generation> hybrid_build(BuildSession& session, SourceIndex& source) {
   commit.set("lowers", TRY(image_lowers(environment, inputs.builder.diff_ids)));
   commit.set("lower_base", TRY(environment.layers())->dir());
   const Json committed =
-      TRY(environment.run(std::move(commit), {}, context.stop).context("export"));
+      TRY(environment.run(std::move(commit), {}, context.stop).context("commit"));
   TRY(take_commit(committed, g));
   g.root = g.number;
   g.base_config = TRY(config_document(*TRY(environment.images()), inputs.run));

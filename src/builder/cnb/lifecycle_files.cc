@@ -8,6 +8,8 @@ namespace {
 constexpr const char* kTargetLabel = "io.buildpacks.base.id";
 constexpr const char* kDistroName = "io.buildpacks.base.distro.name";
 constexpr const char* kDistroVersion = "io.buildpacks.base.distro.version";
+constexpr const char* kNotInTypes = "/><:|&\\";
+constexpr std::size_t kMaxName = 255;  // bytes of a file's name
 
 /// A document of our own making: always a table that can be written.
 std::string text_of(const Toml& document) { return document.write().value_or(""); }
@@ -25,13 +27,33 @@ Toml without_empty(std::initializer_list<std::pair<const char*, std::string>> me
   return table;
 }
 
+bool has_controls(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; });
+}
+
+/// Its folder lies in /layers, beside those that are the lifecycle's.
+bool is_buildpack_id(std::string_view id) {
+  return !id.empty() && id != "." && id != ".." && id != "config" && id != "sbom" &&
+         id.size() <= kMaxName && !has_controls(id);
+}
+
 Result<std::vector<GroupElement>> elements(const Toml& document, std::string_view key) {
   std::vector<GroupElement> out;
-  for (const Toml* element : TRY(document.get_tables(key)))
+  for (const Toml* element : TRY(document.get_tables(key))) {
     out.push_back({TRY(element->get_string("id")), TRY(element->get_string_or("version", "")),
                    TRY(element->get_string_or("api", "")),
                    TRY(element->get_string_or("homepage", ""))});
+    if (!is_buildpack_id(out.back().id))
+      return element->error("\"" + out.back().id + "\" cannot be the id of a buildpack");
+  }
   return out;
+}
+
+std::string no_process_type(const std::string& type) {
+  const std::string shown = type.size() > 60 ? type.substr(0, 60) + "…" : type;
+  return "\"" + shown + "\" cannot be a process type (it names a file, and may not hold any of " +
+         kNotInTypes + ")";
 }
 
 Result<Process> process(const Toml& table) {
@@ -47,8 +69,7 @@ Result<Process> process(const Toml& table) {
   p.buildpack_id = TRY(table.get_string_or("buildpack-id", ""));
   p.working_dir = TRY(table.get_string_or("working-dir", ""));
   p.exec_env = TRY(table.get_strings("exec-env"));
-  if (p.type.empty() || p.type.find_first_of("/><:|&\\") != std::string::npos)
-    return table.error("\"" + p.type + "\" cannot be a process type");
+  if (!is_process_type(p.type)) return table.error(no_process_type(p.type));
   return p;
 }
 
@@ -116,6 +137,11 @@ Result<LayerToml> parse_layer_toml(std::string_view text, const std::string& nam
   }
   layer.metadata = document["metadata"];
   return layer;
+}
+
+bool is_process_type(std::string_view type) noexcept {
+  return !type.empty() && type != "." && type != ".." && type.size() <= kMaxName &&
+         type.find_first_of(kNotInTypes) == std::string_view::npos && !has_controls(type);
 }
 
 std::string escape_id(std::string_view id) {

@@ -26,7 +26,7 @@ std::string analyzed_toml(const std::string& run_image, const oci::ImageConfig& 
 /// /layers/project-metadata.toml, and what becomes the label io.buildpacks.project.metadata.
 std::string project_metadata_toml(const Json& source);
 
-/// One of /layers/group.toml.
+/// One of /layers/group.toml. `id` names a folder once it is escaped.
 struct GroupElement {
   std::string id, version, api, homepage;
 };
@@ -49,6 +49,9 @@ struct LayerToml {
 };
 /// @return Errc::invalid_input also for flags outside of [types], as the lifecycle refuses them.
 Result<LayerToml> parse_layer_toml(std::string_view text, const std::string& name);
+
+/// Whether `type` can name a process: it becomes a file in /cnb/process.
+bool is_process_type(std::string_view type) noexcept;
 
 /// The folder of a buildpack in /layers and /cnb/buildpacks: "/" becomes "_".
 std::string escape_id(std::string_view id);

@@ -17,8 +17,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Of what all phases of a build write; the oldest goes first.
+constexpr std::uint64_t kMaxLog = 128u << 20;
+
 /// Between the signal and the kill, for a phase that is to end.
 constexpr std::chrono::seconds kGrace{2};
+
+std::string seconds(std::chrono::milliseconds time) {
+  const std::string whole = std::to_string(time.count() / 1000);
+  const std::string rest = std::to_string(time.count() % 1000 / 100);
+  return whole + (rest == "0" ? "" : "." + rest) + " s";
+}
 
 /// A phase's container is assembled as every other one is.
 class PhaseSource final : public BundleSource {
@@ -90,8 +99,8 @@ class Running {
     if (options.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (timed_out_)
       return Error(Errc::timed_out,
-                   "no end after " + std::to_string(options.limit.count() / 1000) + " s")
-          .with_hint("give the build more time: build = { timeout = \"1h\" }");
+                   "not done when the build's limit of " + seconds(options.limit) + " was over")
+          .with_hint("give the build more time: build = { timeout = \"2h\" }");
     return *exit_;
   }
 
@@ -116,6 +125,10 @@ class Running {
 
 }  // namespace
 
+std::string phase_container_prefix(const std::string& app) {
+  return "build~" + (app.empty() ? app : app + ".");
+}
+
 Result<std::chrono::milliseconds> PhaseRunner::run(
     Phase phase, const std::vector<std::string>& arguments,
     const std::function<void(const PhaseLine&)>& on_line) {
@@ -128,7 +141,8 @@ Result<std::chrono::milliseconds> PhaseRunner::run(
   instance.name = "build/" + options_.app + " " + std::string(binary_of(phase));
   instance.meta = Json::object({{"build", options_.app}}).dump();
   instance.log_dir = options_.log_dir;
-  const std::string key = "build." + options_.app + "." + instance.id;
+  instance.log_max_bytes = kMaxLog;
+  const std::string key = phase_container_prefix(options_.app) + instance.id;
   PhaseSource source(options_, container_options(options_, phase, arguments), key);
   PrepareContext context;
   context.stop = options_.stop;

@@ -15,6 +15,10 @@
 
 namespace locald::builder::cnb {
 
+/// How the writable folders of the phases' containers are named, for all of an app (a project
+/// cannot be called so); "" for all apps.
+std::string phase_container_prefix(const std::string& app);
+
 /// A line that a phase wrote. `text` is valid during the call.
 struct PhaseLine {
   std::uint64_t time_ns;  ///< CLOCK_REALTIME when it was read

@@ -22,12 +22,16 @@ namespace {
 constexpr std::size_t kMaxToml = 4u << 20;
 constexpr std::size_t kMaxSbom = 256u << 20;
 
+bool is_folder(const AppFolder& app, const std::string& path) {
+  return static_cast<bool>(app.dir(path));
+}
+
 /// The content of `layer`, from its spare copy or from the tree itself.
 Result<void> give_content(const AppFolder& app, const RestoredLayer& layer) {
   const std::string inside = "/layers/" + layer.buildpack + "/" + layer.name;
   const std::string target = "build/layers/" + layer.buildpack + "/" + layer.name;
   const std::string spare = "spare/t/" + layer.tree;
-  if (app.has(spare + inside)) {
+  if (is_folder(app, spare + inside)) {
     TRY(app.move(spare + inside, target));
     return app.remove(spare);
   }
@@ -84,9 +88,15 @@ Result<Json> restore_job(const Json& job, const std::function<void(Json)>&) {
       const std::string folder = "build/layers/" + layer.buildpack;
       TRY(app.own_dir(folder));
       if (!layer.tree.empty()) {
-        // A tree that is damaged costs its layer, not the build: it is made anew.
-        if (!app.has("t/" + layer.tree)) continue;
-        TRY(give_content(app, layer));
+        // A tree that is damaged, or that cannot be copied, costs its layer, not the build: it is
+        // made anew.
+        if (!is_folder(app, "t/" + layer.tree + "/layers/" + layer.buildpack + "/" + layer.name))
+          continue;
+        if (auto given = give_content(app, layer); !given) {
+          if (given.error().code() == Errc::no_space) return std::move(given).error();
+          TRY(app.remove(folder + "/" + layer.name));
+          continue;
+        }
         contents.set(layer.buildpack + "/" + layer.name, layer.tree);
       }
       TRY(app.own_file(folder + "/" + layer.name + ".toml", layer.toml));

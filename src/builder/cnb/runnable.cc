@@ -1,9 +1,13 @@
 #include "builder/cnb/runnable.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/fs_at.h"
+#include "builder/cnb/lifecycle_files.h"
 #include "builder/image_source.h"
 #include "oci/layer_store.h"
 #include "oci/manifest.h"
@@ -21,6 +25,13 @@ void set_variable(std::vector<std::string>& env, const std::string& name,
       return;
     }
   env.push_back(name + "=" + value);
+}
+
+/// Something of that kind, for all that may be seen of it.
+bool is_there(const std::string& path, mode_t kind) {
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) != 0) return errno == EACCES;
+  return (st.st_mode & S_IFMT) == kind;
 }
 
 std::string variable(const std::vector<std::string>& env, const std::string& name) {
@@ -55,19 +66,28 @@ Result<Runnable> runnable(Environment& environment, const AppStore& store,
                           const Generation& generation) {
   const oci::ImageConfig base = TRY(oci::ImageConfig::parse(generation.base_config.dump()));
   Runnable out;
-  const auto add = [&](const std::string& path) -> Result<void> {
-    if (!exists(store.dir() + "/" + path))
-      return Error(Errc::not_found, "a part of the built app is gone: " + path);
+  const auto check = [&](const std::string& path, mode_t kind) -> Result<void> {
+    if (!is_there(store.dir() + "/" + path, kind))
+      return Error(Errc::not_found, "a part of the built app is gone: " + path)
+          .with_hint("build it anew: locald build");
+    return {};
+  };
+  const auto add = [&](const std::string& path, const std::string& inner) -> Result<void> {
+    TRY(check(path + inner, S_IFDIR));
     out.lowers.push_back(store.lower(path));
     return {};
   };
   if (generation.strict()) {
     out.config = base;
   } else {
-    TRY(add("g/" + std::to_string(generation.root) + "/root"));
+    const std::string root = "g/" + std::to_string(generation.root) + "/root";
+    TRY(add(root, "/workspace"));
+    TRY(check(root + "/layers/config/metadata.toml", S_IFREG));
+    TRY(check(root + std::string(kLauncher), S_IFREG));
     for (const GenerationBuildpack& buildpack : generation.buildpacks)
       for (const GenerationLayer& layer : buildpack.layers)
-        if (layer.launch) TRY(add("t/" + layer.tree));
+        if (layer.launch)
+          TRY(add("t/" + layer.tree, "/layers/" + escape_id(buildpack.id) + "/" + layer.name));
     out.config = app_config(base, generation);
   }
   const std::vector<std::string> below = TRY(image_lowers(environment, base.diff_ids));

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -23,6 +24,7 @@ namespace {
 constexpr std::string_view kMagic = "locald source index 1\n";
 constexpr std::size_t kMaxEntries = 1'000'000;
 constexpr int kMaxDepth = 256;
+constexpr std::uint64_t kSmall = 1u << 20;  // bytes: up to there holes are not looked for
 constexpr std::size_t kMaxIndexFile = 512u << 20;
 /// A file that was changed within the tick in which the scan looked at it may look unchanged
 /// afterwards (git's "racy" entries). The kernel's coarse clock ticks every 10 ms at the most.
@@ -153,17 +155,52 @@ class Scanner {
     TRY(check_owner_may({.st_mode = entry.mode}, 0400, entry.path, "file"));
     auto file = sys::openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!file) return unreadable(std::move(file).error(), entry.path);
+    struct stat st {};
+    const bool sparse = entry.size > kSmall && ::fstat(file->get(), &st) == 0 &&
+                        static_cast<std::uint64_t>(st.st_blocks) * 512 < entry.size;
     oci::Sha256 sha;
+    TRY((sparse ? hash_extents(file->get(), static_cast<off_t>(entry.size), sha)
+                : hash_range(file->get(), -1, sha))
+            .context(entry.path));
+    entry.hash = std::move(sha).finish().hex();
+    return {};
+  }
+
+  /// From where the file stands, to `end` or (-1) the file's end.
+  Result<void> hash_range(int file, off_t end, oci::Sha256& sha) {
     std::array<std::byte, 262144> buffer;
-    while (true) {
-      const std::size_t n =
-          TRY(sys::read_some(file->get(), buffer.data(), buffer.size()).context(entry.path));
+    off_t left = end < 0 ? std::numeric_limits<off_t>::max() : end - ::lseek(file, 0, SEEK_CUR);
+    while (left > 0) {
+      const std::size_t n = TRY(sys::read_some(
+          file, buffer.data(), std::min(buffer.size(), static_cast<std::size_t>(left))));
       if (n == 0) break;
       if (stop_.stop_requested()) return Error(Errc::cancelled, "cancelled");
       sha.update({buffer.data(), n});
       index_.read_bytes += n;
+      left -= static_cast<off_t>(n);
     }
-    entry.hash = std::move(sha).finish().hex();
+    return {};
+  }
+
+  /// Of a file with holes what is in it, and where: a terabyte of nothing is not read.
+  Result<void> hash_extents(int file, off_t size, oci::Sha256& sha) {
+    const auto place = [&](off_t at) {
+      const std::string text = std::to_string(at) + "\n";
+      sha.update(std::as_bytes(std::span(text)));
+    };
+    for (off_t at = 0; at < size;) {
+      const off_t data = ::lseek(file, at, SEEK_DATA);
+      if (data < 0 && errno == ENXIO) break;
+      if (data < 0) return Error::from_errno(errno, "seek");
+      const off_t hole = ::lseek(file, data, SEEK_HOLE);
+      if (hole < 0) return Error::from_errno(errno, "seek");
+      place(data);
+      place(hole);
+      if (::lseek(file, data, SEEK_SET) < 0) return Error::from_errno(errno, "seek");
+      TRY(hash_range(file, hole, sha));
+      at = hole;
+    }
+    place(size);
     return {};
   }
 

@@ -39,6 +39,8 @@ class Way {
 
   /// The folder `path` ("" is the top).
   Result<int> folder(std::string_view path) {
+    if (path == last_ && !stale_) return open_.back().get();
+    stale_ = true;
     const std::vector<std::string> names =
         path.empty() ? std::vector<std::string>() : split(path, '/');
     std::size_t same = 0;
@@ -50,6 +52,8 @@ class Way {
           TRY(sys::openat(open_.back().get(), names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
       names_.push_back(names[i]);
     }
+    last_ = path;
+    stale_ = false;
     return open_.back().get();
   }
   int top() const { return open_.front().get(); }
@@ -57,6 +61,8 @@ class Way {
  private:
   std::vector<std::string> names_;
   std::vector<UniqueFd> open_;  // one more than names: the top
+  std::string last_;            // where open_ ends, unless a way was not to be had
+  bool stale_ = false;
 };
 
 class Stager {
@@ -81,7 +87,10 @@ class Stager {
     }
     for (const SourceEntry& entry : want.entries) {
       const auto there = present.find(entry.path);
-      if (there != present.end() && there->second->same_content(entry)) continue;
+      if (there != present.end() && there->second->same_content(entry)) {
+        TRY(check_kept(entry).context(entry.path));
+        continue;
+      }
       TRY(make(entry, there != present.end()).context(entry.path));
     }
     return finish();
@@ -91,6 +100,22 @@ class Stager {
   /// Only a folder can change (its mode) and stay.
   static bool keeps_place(const SourceEntry& before, const SourceEntry& now) {
     return before.same_content(now) || (before.kind == Kind::folder && now.kind == Kind::folder);
+  }
+
+  /// The copy is still as it was made, as far as a look at it tells.
+  Result<void> check_kept(const SourceEntry& entry) {
+    struct stat st {};
+    const int dir = TRY(target_.folder(parent_of(entry.path)));
+    const std::string name = name_of(entry.path);
+    if (::fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+      return Error::from_errno(errno, "look at the copy");
+    const bool same =
+        entry.kind == Kind::folder ? S_ISDIR(st.st_mode)
+        : entry.kind == Kind::symlink
+            ? S_ISLNK(st.st_mode)
+            : S_ISREG(st.st_mode) && static_cast<std::uint64_t>(st.st_size) == entry.size;
+    if (!same || st.st_mtim.tv_sec != kNormalTime) return Error(Errc::corrupt, "the copy changed");
+    return {};
   }
 
   Result<void> remove(const SourceEntry& entry) {

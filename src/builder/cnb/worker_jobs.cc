@@ -15,6 +15,7 @@
 #include "builder/cnb/commit_job.h"
 #include "builder/cnb/export_job.h"
 #include "builder/cnb/launcher_facts.h"
+#include "builder/cnb/previous_image.h"
 #include "builder/cnb/restore_job.h"
 #include "builder/cnb/source_index.h"
 #include "builder/cnb/staging.h"
@@ -39,12 +40,19 @@ Result<Json> stage(const Json& job, const AppFolder& app) {
   // Until the copy is whole again, nothing says that it is one.
   if (::unlink(have_file.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno(errno, "remove " + have_file);
-  if (!have) {
+  const std::string source = TRY(job.get_string("source"));
+  const auto copy = [&](const SourceIndex* there) {
+    return stage_source(source, *want, there, top + spare, app.uid(), app.gid());
+  };
+  auto copied = have ? copy(&*have) : Result<Staged>(Error(Errc::not_found, "no copy"));
+  // A copy that is not what its index says is made anew.
+  if (!copied && copied.error().code() != Errc::no_space) {
+    TRY(app.clear_way(spare));
     TRY(app.remove(spare));
     TRY(app.own_dir(spare));
+    copied = copy(nullptr);
   }
-  Staged staged = TRY(stage_source(TRY(job.get_string("source")), *want, have ? &*have : nullptr,
-                                   top + spare, app.uid(), app.gid()));
+  Staged staged = TRY(std::move(copied));
   const bool moves = !workspace.empty() && staged.changed.empty();
   if (moves) {
     TRY(app.remove(workspace));
@@ -60,10 +68,15 @@ Result<Json> stage(const Json& job, const AppFolder& app) {
 }
 
 Result<void> make_files(const Json& job, const AppFolder& app) {
-  for (const std::string& path : job["folders"].as_strings())
+  for (const std::string& path : job["folders"].as_strings()) {
+    TRY(app.clear_way(path));
     TRY(app.own_dir(path, name_of(path) == "tmp" ? 01777 : 0755));
-  for (const Json& file : job["files"].as_array())
-    TRY(app.own_file(TRY(file.get_string("path")), file["text"].as_string()));
+  }
+  for (const Json& file : job["files"].as_array()) {
+    const std::string path = TRY(file.get_string("path"));
+    TRY(app.clear_way(parent_of(path)));
+    TRY(app.own_file(path, file["text"].as_string()));
+  }
   return {};
 }
 
@@ -75,8 +88,10 @@ Result<Json> files(const Json& job, const Progress&) {
 Result<Json> begin(const Json& job, const Progress&) {
   const AppFolder app = TRY(AppFolder::open(job));
   TRY(make_files(job, app));
-  for (const auto& [folder, names] : job["sparse"].as_object())
-    TRY(app.thin_out(folder, names.as_strings()));
+  if (const std::string& previous = job["previous"].as_string(); !previous.empty()) {
+    TRY(app.clear_way(previous));
+    TRY(thin_previous_image(app, previous));
+  }
   return stage(job, app);
 }
 
@@ -92,8 +107,8 @@ Result<Json> spare(const Json& job, const Progress&) {
     if (app.has("spare/t/" + tree) || !app.has("t/" + tree)) continue;
     const std::string part = "." + tree;
     TRY(app.remove("spare/t/" + part));
-    TRY(copy_tree(from.get(), tree, to.get(), part));
-    TRY(app.move("spare/t/" + part, "spare/t/" + tree));
+    if (copy_tree(from.get(), tree, to.get(), part))
+      TRY(app.move("spare/t/" + part, "spare/t/" + tree));
   }
   return stage(job, app);
 }
@@ -139,7 +154,7 @@ Result<void> add_usage(int parent, const std::string& name, std::set<ino_t>& see
   bytes += static_cast<std::uint64_t>(st.st_blocks) * 512;
   if (!S_ISDIR(st.st_mode)) return {};
   const auto dir = sys::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!dir) return dir.error().code() == Errc::not_found ? Result<void>() : dir.error();
+  if (!dir) return {};  // gone, or too deep for as many descriptors: then it is not counted
   return list_dir(dir->get(), [&](const std::string& inner, unsigned char) {
     return add_usage(dir->get(), inner, seen, bytes);
   });
