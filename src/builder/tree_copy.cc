@@ -4,6 +4,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -15,6 +16,7 @@ namespace locald::builder {
 namespace {
 
 constexpr int kMaxDepth = 1024;
+constexpr off_t kSmall = 1 << 20;  // bytes: up to there holes are not looked for
 
 std::string proc_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
@@ -26,8 +28,7 @@ Result<void> copy_xattrs(int from, int to) {
   if (size < 0)
     return errno == ENOTSUP ? Result<void>()
                             : Result<void>(Error::from_errno(errno, "list xattrs"));
-  for (ssize_t at = 0; at < size;
-       at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1) {
+  for (ssize_t at = 0; at < size; at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1) {
     const char* name = names.data() + at;
     if (std::strcmp(name, "security.selinux") == 0) continue;
     std::array<char, 65536> value;
@@ -40,9 +41,55 @@ Result<void> copy_xattrs(int from, int to) {
   return {};
 }
 
+/// One extent of a file, to the same place in `out`.
+Result<void> copy_extent(int in, int out, off_t at, off_t end) {
+  off_t from = at, to = at;
+  while (from < end) {
+    const ssize_t n =
+        ::copy_file_range(in, &from, out, &to, static_cast<std::size_t>(end - from), 0);
+    if (n == 0) return {};  // it has become shorter
+    if (n > 0 || errno == EINTR) continue;
+    if (errno == ENOSPC || errno == EDQUOT) return Error::from_errno(errno, "write");
+    std::array<char, 65536> buffer;
+    const auto wanted = std::min<std::size_t>(buffer.size(), static_cast<std::size_t>(end - from));
+    const ssize_t got = ::pread(in, buffer.data(), wanted, from);
+    if (got == 0) return {};
+    if (got < 0) return Error::from_errno(errno, "read");
+    for (ssize_t written = 0; written < got;) {
+      const ssize_t put =
+          ::pwrite(out, buffer.data() + written, static_cast<std::size_t>(got - written), to);
+      if (put < 0 && errno != EINTR) return Error::from_errno(errno, "write");
+      if (put > 0) written += put, to += put;
+    }
+    from += got;
+  }
+  return {};
+}
+
+/// A file that holds less than its size: what is not in it is not made either.
+Result<void> copy_sparse(int in, int out, off_t size) {
+  for (off_t at = 0; at < size;) {
+    const off_t data = ::lseek(in, at, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) break;
+    if (data < 0) return Error::from_errno(errno, "seek");
+    const off_t hole = ::lseek(in, data, SEEK_HOLE);
+    if (hole < 0) return Error::from_errno(errno, "seek");
+    at = std::min(hole, size);
+    TRY(copy_extent(in, out, data, at));
+  }
+  struct stat now {};
+  if (::fstat(in, &now) != 0 || now.st_size != size)
+    return Error(Errc::failed, "copied another number of bytes than there were");
+  if (::ftruncate(out, size) != 0) return Error::from_errno(errno, "truncate");
+  return {};
+}
+
 }  // namespace
 
 Result<void> copy_bytes(int in, int out, off_t size) {
+  struct stat from {};
+  if (::fstat(in, &from) == 0 && size > kSmall && from.st_blocks * 512 < size)
+    return copy_sparse(in, out, size);
   while (true) {
     const ssize_t n = ::copy_file_range(in, nullptr, out, nullptr, 1u << 30, 0);
     if (n == 0) break;
@@ -73,9 +120,8 @@ Result<void> TreeCopy::folder(int from, const Place& to) {
     return Error(Errc::invalid_input,
                  "folders nested more than " + std::to_string(kMaxDepth) + " deep");
   const UniqueFd dir = TRY(sys::openat(from, ".", O_RDONLY | O_DIRECTORY));
-  return list_dir(dir.get(), [&](const std::string& name, unsigned char) {
-    return entry(from, to, name);
-  });
+  return list_dir(dir.get(),
+                  [&](const std::string& name, unsigned char) { return entry(from, to, name); });
 }
 
 Result<void> TreeCopy::attributes(int from, int to, const struct stat& st) const {
@@ -111,8 +157,7 @@ Result<void> TreeCopy::entry(int from, const Place& to, const std::string& name)
 Result<void> TreeCopy::single(int look, int to, const std::string& name, const struct stat& st) {
   if (S_ISREG(st.st_mode)) {
     const UniqueFd in = TRY(sys::open(proc_path(look), O_RDONLY));
-    const UniqueFd out =
-        TRY(sys::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    const UniqueFd out = TRY(sys::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     TRY(copy_bytes(in.get(), out.get(), st.st_size));
     bytes_ += static_cast<std::uint64_t>(st.st_size);
     return attributes(look, out.get(), st);
@@ -142,7 +187,8 @@ Result<TreeCopy> copy_tree(int from, const std::string& name, int to, const std:
   const UniqueFd source = TRY(sys::openat(from, name, O_PATH | O_DIRECTORY | O_NOFOLLOW));
   struct stat st {};
   if (::fstat(source.get(), &st) != 0) return Error::from_errno(errno, "fstat " + name);
-  if (::mkdirat(to, to_name.c_str(), 0700) != 0) return Error::from_errno(errno, "mkdir " + to_name);
+  if (::mkdirat(to, to_name.c_str(), 0700) != 0)
+    return Error::from_errno(errno, "mkdir " + to_name);
   const auto fill = [&]() -> Result<TreeCopy> {
     const UniqueFd target = TRY(sys::openat(to, to_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     TreeCopy copy;
