@@ -85,8 +85,8 @@ struct TarReader::Archive {
   Error failure() {
     if (source_error) return *source_error;
     const char* text = handle != nullptr ? archive_error_string(handle) : nullptr;
-    return {Errc::corrupt, std::string("the tar is damaged: ") +
-                               (text != nullptr ? text : "unknown error")};
+    return {Errc::corrupt,
+            std::string("the tar is damaged: ") + (text != nullptr ? text : "unknown error")};
   }
 
   Result<void> drain() {

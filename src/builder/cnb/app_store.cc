@@ -36,8 +36,8 @@ std::optional<Generation> read_generation(const std::string& folder) {
   const auto text = read_file(folder + kRecord, kMaxRecord);
   if (!text) return std::nullopt;
   // Keys of buildpacks' metadata may differ in case only.
-  const auto json = Json::parse(
-      *text, {.max_bytes = kMaxRecord, .reject_duplicates = false, .any_bytes = true});
+  const auto json =
+      Json::parse(*text, {.max_bytes = kMaxRecord, .reject_duplicates = false, .any_bytes = true});
   if (!json) return std::nullopt;
   auto generation = Generation::from_json(*json);
   if (!generation) return std::nullopt;

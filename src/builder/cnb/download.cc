@@ -47,7 +47,7 @@ class Downloader {
     for (int hops = 0;; ++hops) {
       oci::HttpClient::Request request{url, {}};
       if (!what_.etag.empty()) request.headers.push_back("If-None-Match: " + what_.etag);
-      const auto answer = http_.get(std::move(request));
+      const auto answer = http_.send(std::move(request));
       if (auto started = answer->start(); !started) return broken(*answer, started.error());
       const long status = answer->status();
       if (status == 304 && !what_.etag.empty()) return Downloaded{true, what_.etag};

@@ -56,14 +56,12 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
 
   BuildSession::Extra extra;
   extra.folders = {layout, cache};
-  TRY(make_dirs(session.store().strict()));  // the server's: it writes there too
   TRY(add_sparse(images.layout(), inputs.run, layout + kRunFolder, extra));
   extra.previous_image = layout + kAppFolder;
   extra.files["build/layers/run.toml"] = run_toml({inputs.run_names});
   if (!inputs.order_toml.empty()) extra.files["build/layers/order.toml"] = inputs.order_toml;
   if (const std::string text = project_metadata_toml(inputs.project); !text.empty())
     extra.files["build/layers/project-metadata.toml"] = text;
-  TRY(make_dirs(session.store().strict()));  // ours; what is in it is the build user's
   extra.mounts = {{.kind = VolumeMount::Kind::own, .source = top + layout, .target = "/layout"},
                   {.kind = VolumeMount::Kind::own, .source = top + cache, .target = "/cache"}};
   TRY(session.begin(source, std::move(extra)));
