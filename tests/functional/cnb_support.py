@@ -12,7 +12,7 @@ import pytest
 from support import ROOT
 
 sys.path.insert(0, str(ROOT / "tests/cnb"))
-from make_apps import app_of, big_node_app, copy_app  # noqa: E402, F401
+from make_apps import APPS, app_of, big_node_app, copy_app  # noqa: E402, F401
 from oracle import Oracle  # noqa: E402
 
 
