@@ -72,6 +72,8 @@ std::string summary(const Json& app, bool colour) {
       phases.push_back(time["name"].as_string() + " " + seconds(time["ms"].as_int()));
     text += section("phases", {{join(phases, ", ")}});
   }
+  if (const Json& image = app["image"]; image.is_object())
+    text += section("image", {{image["name"].as_string(), image["digest"].as_string()}});
   return text;
 }
 
@@ -101,7 +103,6 @@ Result<int> run(Context& context, const Args& args) {
   request.set("pull", args.has("pull") ? "always" : "");
   if (const auto output = args.value("output")) request.set("output", TRY(image_name(*output)));
   request.set("tags", args.values("tag"));
-  request.set("login_files", login_files());
   request.set("login_files", login_files());
   auto client = TRY(context.connect());
   auto call = TRY(client.start("build", request));

@@ -42,12 +42,16 @@ class Stored:
         return self.config["rootfs"]["diff_ids"]
 
 
+def told_of_build(locald, app, builder, run, *more):
+    """What `locald build` says of the one app."""
+    return locald("build", app, "-B", builder, "--run-image", run, "--json", *more, timeout=200).json()["apps"][0]
+
+
 def build(locald, app, builder, run, *more, tag="test/app"):
     """Builds and exports; the image."""
-    r = locald("build", app, "-B", builder, "--run-image", run, "--tag", tag, *more, timeout=200)
-    reply = r.json()
-    assert reply["notices"] == [], r
-    return Stored(locald, reply["image"]["digest"])
+    told = told_of_build(locald, app, builder, run, "--tag", tag, *more)
+    assert told["notices"] == []
+    return Stored(locald, told["image"]["digest"])
 
 
 def explain(ours, theirs):
@@ -360,13 +364,13 @@ def app(locald, cnb, own):
 
 def test_output_goes_to_layouts_and_archives(locald, cnb, own):
     place = own(APPS / "procfile")
-    r = locald("build", place, "-B", cnb.builder, "--run-image", cnb.run, "--output", "oci:out:first", timeout=200).json()
+    r = told_of_build(locald, place, cnb.builder, cnb.run, "--output", "oci:out:first")
     user = locald.home / "user"
     assert inspect(f"oci:{user}/out:first")[0] == r["image"]["digest"]
     # An unchanged app is not built again for it; the layout is added to.
     (place / "Procfile").write_text("web: echo other\n")
-    r2 = locald("build", place, "-B", cnb.builder, "--run-image", cnb.run, "-o", "oci:./out:second", "--tag", "test/app", timeout=200).json()
-    r3 = locald("build", place, "-B", cnb.builder, "--run-image", cnb.run, "-o", "oci-archive:app.tar:v1", timeout=200).json()
+    r2 = told_of_build(locald, place, cnb.builder, cnb.run, "-o", "oci:./out:second", "--tag", "test/app")
+    r3 = told_of_build(locald, place, cnb.builder, cnb.run, "-o", "oci-archive:app.tar:v1")
     assert not r3["built"] and r3["image"]["digest"] == r2["image"]["digest"] != r["image"]["digest"]
     assert inspect(f"oci:{user}/out:first")[0] == r["image"]["digest"]
     assert inspect(f"oci:{user}/out:second")[0] == inspect(f"oci-archive:{user}/app.tar:v1")[0] == r2["image"]["digest"]
