@@ -38,7 +38,8 @@ class TreeCopy {
   Result<void> single(int look, int to, const std::string& name, const struct stat& st);
 
   int top_ = -1;
-  std::map<std::pair<dev_t, ino_t>, std::string> links_;  // where the copy of what has several names is
+  /// Where the copy of what has several names is.
+  std::map<std::pair<dev_t, ino_t>, std::string> links_;
   std::uint64_t count_ = 0, bytes_ = 0;
 };
 

@@ -21,7 +21,8 @@ namespace {
 std::string overview() {
   std::string text =
       "usage: locald [-C DIR] [-f FILE] [-p NAME] VERB …\n\n"
-      "Runs a project's services from one locald.toml: host processes and OCI images, no Docker, "
+      "Runs a project's services from one locald.toml: host processes, OCI images and buildpack "
+      "apps, no Docker, "
       "no root.\n\n"
       "verbs:\n";
   std::size_t width = 0;

@@ -90,8 +90,8 @@ Progress::Amount Progress::sum(const Row& row, Amount Item::*part) {
 }
 
 bool Progress::is_build(const std::string& phase) {
-  for (const char* known : {"wait", "stage", "analyze", "detect", "restore", "build", "export",
-                            "commit", "built"})
+  for (const char* known :
+       {"wait", "stage", "analyze", "detect", "restore", "build", "export", "commit", "built"})
     if (phase == known) return true;
   return false;
 }

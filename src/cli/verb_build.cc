@@ -43,8 +43,8 @@ std::string summary(const Json& app, bool colour) {
   const Json& times = app["times"];
   std::string text = paint(Colour::bold, name, colour) + ": ";
   if (app["built"].as_bool())
-    text += "built in " + seconds(times["total_ms"].as_int()) + ", " +
-            app["reason"].as_string() + "\n";
+    text +=
+        "built in " + seconds(times["total_ms"].as_int()) + ", " + app["reason"].as_string() + "\n";
   else
     text += "nothing has changed since " + app["built_at"].as_string() + "\n";
   text += section("builder", {{app["builder"].as_string(),
@@ -63,8 +63,9 @@ std::string summary(const Json& app, bool colour) {
   text += section("buildpacks", std::move(rows));
   rows.clear();
   for (const Json& process : app["processes"].as_array())
-    rows.push_back({process["type"].as_string() + (process["default"].as_bool() ? " (default)" : ""),
-                    command_text(process)});
+    rows.push_back(
+        {process["type"].as_string() + (process["default"].as_bool() ? " (default)" : ""),
+         command_text(process)});
   text += section("processes", std::move(rows));
   if (app["built"].as_bool()) {
     std::vector<std::string> phases;
@@ -147,7 +148,8 @@ const Verb kBuild{
         "(written ./FOLDER or /FOLDER). What is there already is built only where something has "
         "changed. `up` builds\n"
         "by itself; services that run go on as they are until then. Ctrl-C ends the build.\n"
-        "Without --builder a folder's project.toml names the builder. The log: locald logs --build.\n\n"
+        "Without --builder a folder's project.toml names the builder. The log: locald logs "
+        "--build.\n\n"
         "examples:\n"
         "  locald build\n"
         "  locald build --again api\n"
@@ -155,14 +157,16 @@ const Verb kBuild{
         "  locald build --json api | jq '.apps[0].times'\n",
     .options = {{'B', "builder", "IMAGE", "of a folder: an image, oci:DIR:TAG too"},
                 {0, "run-image", "IMAGE", "of a folder: instead of the builder's"},
-                {'e', "env", "NAME=VALUE", "of a folder: a variable for buildpacks; NAME alone: from "
-                                           "here"},
+                {'e', "env", "NAME=VALUE",
+                 "of a folder: a variable for buildpacks; NAME alone: from "
+                 "here"},
                 {0, "again", nullptr, "build also where nothing has changed"},
                 {0, "strict", nullptr,
                  "by all five phases of the builder's own lifecycle, its exporter too"},
                 {'o', "output", "DEST",
                  "write the image to oci:DIR[:TAG] or oci-archive:FILE[:TAG]"},
-                {'t', "tag", "NAME", "put the image into locald's store under NAME; may come again"},
+                {'t', "tag", "NAME",
+                 "put the image into locald's store under NAME; may come again"},
                 {0, "pull", nullptr, "look for newer images of builder and run image"},
                 {0, "json", nullptr, "as JSON, an error too"}},
     .run = run,

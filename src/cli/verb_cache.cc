@@ -14,18 +14,16 @@ Result<int> run_ls(Context& context, const Args& args) {
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   std::vector<std::vector<std::string>> rows;
   for (const Json& cache : reply["caches"].as_array())
-    rows.push_back({cache["app"].as_string(),
-                    human_bytes(static_cast<std::uint64_t>(cache["bytes"].as_int())),
-                    std::to_string(cache["generations"].as_int()),
-                    cache["in_use"].as_bool() ? "yes" : "no",
-                    cache["last_used"].as_string().substr(0, 10), cache["path"].as_string()});
+    rows.push_back(
+        {cache["app"].as_string(), human_bytes(static_cast<std::uint64_t>(cache["bytes"].as_int())),
+         std::to_string(cache["generations"].as_int()), cache["in_use"].as_bool() ? "yes" : "no",
+         cache["last_used"].as_string().substr(0, 10), cache["path"].as_string()});
   return out(table({"APP", "SIZE", "BUILDS", "IN USE", "LAST USED", "FOLDER"}, rows)) ? 0 : 1;
 }
 
 Result<int> run_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply =
-      TRY(client.call("cache/rm", Json::object({{"apps", Json(args.arguments())}})));
+  const Json reply = TRY(client.call("cache/rm", Json::object({{"apps", Json(args.arguments())}})));
   return out(join(reply["removed"].as_strings(), "\n") + "\n") ? 0 : 1;
 }
 

@@ -67,7 +67,8 @@ Result<int> run(Context& context, const Args& args) {
       return usage_error(ns.error().message(), "10m, 2026-01-31T10:00:00Z, or seconds since 1970");
     options.since_ns = *ns;
   }
-  Logs logs = TRY(args.has("build") ? logs_of_builds(context, args) : logs_of_services(context, args));
+  Logs logs =
+      TRY(args.has("build") ? logs_of_builds(context, args) : logs_of_services(context, args));
   auto& [names, sources] = logs;
   LogPrinter printer({.names = names,
                       .prefix = args.arguments().size() != 1 && names.size() > 1,

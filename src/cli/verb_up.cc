@@ -41,9 +41,10 @@ int report_up(const Json& reply) {
       if (service["name"].as_string() != name) continue;
       ran = !service["started_at"].is_null();
       // One that goes on, though what was wanted failed: its new build.
-      reason = service["state"].as_string() == "running" && service["health"].as_string() != "unhealthy"
-                   ? reply["reasons"][name].as_string()
-                   : state_text(service);
+      reason =
+          service["state"].as_string() == "running" && service["health"].as_string() != "unhealthy"
+              ? reply["reasons"][name].as_string()
+              : state_text(service);
     }
     Error error(Errc::failed, name + ": " + (reason.empty() ? "did not start" : reason));
     print_error(ran ? std::move(error).with_hint("its output: locald logs " + name) : error);

@@ -32,8 +32,7 @@ class ProjectTest : public testing::Test {
   Project::World world() {
     return {loop, launcher, *paths,
             [this](const builder::cnb::AppSpec& app, const std::vector<std::string>&,
-                   std::function<void(const Json&)>,
-                   std::function<void(Result<Json>)> done) {
+                   std::function<void(const Json&)>, std::function<void(Result<Json>)> done) {
               builds.push_back({app, std::move(done)});
               return JobPool::Job();
             },

@@ -36,10 +36,8 @@ Json UserContext::to_json() const {
   for (const auto& [name, pair] : rlimits)
     limits.set(name, Json::array({static_cast<std::int64_t>(pair.first),
                                   static_cast<std::int64_t>(pair.second)}));
-  return Json::object({{"env", json_of(env)},
-                       {"umask", umask},
-                       {"rlimits", limits},
-                       {"login_files", login_files}});
+  return Json::object(
+      {{"env", json_of(env)}, {"umask", umask}, {"rlimits", limits}, {"login_files", login_files}});
 }
 
 Result<UserContext> UserContext::from_json(const Json& json) {

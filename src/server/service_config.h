@@ -21,7 +21,7 @@ struct UserContext {
   std::map<std::string, std::string> env;
   unsigned umask = 022;
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>
-      rlimits;  ///< "NOFILE" -> {soft, hard}; ~0: no limit
+      rlimits;                                ///< "NOFILE" -> {soft, hard}; ~0: no limit
   std::vector<std::string> login_files = {};  ///< for registries (oci/login_file.h)
 
   Json to_json() const;
