@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from support import ROOT
+from support import ROOT, one_at_a_time
 
 sys.path.insert(0, str(ROOT / "tests/cnb"))
 from make_apps import APPS, app_of, big_node_app, copy_app  # noqa: E402, F401
@@ -32,7 +32,8 @@ class Cnb:
 @pytest.fixture(scope="session")
 def cnb(scratch):
     source = ROOT / "build/cnb"
-    p = subprocess.run([ROOT / "scripts/cnb-builder", source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with one_at_a_time():
+        p = subprocess.run([ROOT / "scripts/cnb-builder", source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if p.returncode == 3:
         pytest.skip(p.stdout.strip().splitlines()[-1])
     assert p.returncode == 0, p.stdout
@@ -44,7 +45,8 @@ def cnb(scratch):
 def cnb_registry(cnb, registry):
     """The HOST:PORT of `registry`, which then also has cnb/run:{1,2,named}, cnb/buildpackage:{1,meta} and, made there by pack, cnb/builder:1,
     cnb/builder-old:1 (run image HOST:PORT/cnb/run:1) and cnb/builder:mirrors (run image cnb.run_name, that one as its mirror)."""
-    p = subprocess.run([ROOT / "scripts/cnb-builder", ROOT / "build/cnb", "--push", registry], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with one_at_a_time():
+        p = subprocess.run([ROOT / "scripts/cnb-builder", ROOT / "build/cnb", "--push", registry], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert p.returncode == 0, p.stdout
     return registry
 

@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cnb_support import cnb, cnb_registry, oracle  # noqa: E402, F401
 from images_by_hand import image, tar, write_layout  # noqa: E402
-from support import ROOT, Identity, Locald, Project, real_registry  # noqa: E402
+from support import ROOT, Identity, Locald, Project, one_at_a_time, real_registry  # noqa: E402
 
 USER = "locald-test"
 NOSUB = "locald-nosub"  # has no subordinate ids: its containers have a single one
@@ -65,7 +65,8 @@ def make_user(name, subids):
 @pytest.fixture(scope="session")
 def identity(request):
     if request.param in (USER, NOSUB) and os.geteuid() == 0:
-        make_user(request.param, subids=request.param == USER)
+        with one_at_a_time():
+            make_user(request.param, subids=request.param == USER)
     elif request.param == NOSUB and pwd.getpwuid(os.geteuid()).pw_name != NOSUB:
         pytest.skip("making a user without subordinate ids needs root; the run as root does this case")
     return Identity(request.param)
@@ -169,7 +170,8 @@ def project(locald):
 def images():
     """The folder of scripts/images: {images}/redis, … one OCI layout each."""
     out = ROOT / "build/images"
-    p = subprocess.run([ROOT / "scripts/images", out], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with one_at_a_time():
+        p = subprocess.run([ROOT / "scripts/images", out], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert p.returncode == 0, p.stdout
     return out
 

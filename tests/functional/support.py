@@ -22,6 +22,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+@contextlib.contextmanager
+def one_at_a_time():
+    """Of the processes that the tests are spread over."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build/tests.lock", "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
 def wait_until(predicate, what, deadline=20.0, step=0.02):
     """Calls `predicate` until it returns something true and returns that; AssertionError with `what` after `deadline` seconds."""
     end = time.monotonic() + deadline

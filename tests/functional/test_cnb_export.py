@@ -428,14 +428,16 @@ def test_what_stands_in_the_way_of_an_export_stays(locald, app):
     assert r.rc == 1 and "no folder" in r.err and sorted(os.listdir(user)) == ["procfile", "x"], r
 
 
-def test_podman_runs_the_image_unchanged(locald, app, scratch):
-    """`podman load`, `podman run`: the id is the one that locald says, the default process answers, another too."""
+def test_podman_runs_the_image_unchanged(locald, app, cnb_registry, scratch):
+    """Exported and loaded, pushed and pulled: the id is the one that locald says; `podman run` of it: the default process answers, another too."""
     if os.geteuid() != 0:
         pytest.skip("podman runs as root here")
     if not shutil.which("podman"):
         pytest.skip("needs podman (apt-get install podman)")
     user = locald.home / "user"
+    pushed = f"{cnb_registry}/podman/{locald.identity.name}:v1"
     locald("image", "export", "test/app", "oci-archive:app.tar:app")
+    locald("image", "push", "test/app", pushed)
     podman = ["podman", "--root", scratch / "podman", "--runroot", scratch / "podman-run", "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
 
     def run(*args):
@@ -446,6 +448,8 @@ def test_podman_runs_the_image_unchanged(locald, app, scratch):
         run("load", "-q", "-i", user / "app.tar")
         image, = json.loads(run("images", "--format", "json"))
         assert "sha256:" + image["Id"] == app.id
+        run("rmi", "-f", image["Id"])
+        assert "sha256:" + run("pull", "-q", "--tls-verify=false", pushed).strip() == app.id
         limits = ["--network=host", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
         assert run("run", "--rm", *limits, "-e", "PORT=81", image["Id"]) == "web 1002:1000 in /workspace on 81\n"
         assert run("run", "--rm", *limits, "--entrypoint", "/cnb/process/worker", image["Id"]).startswith("worker quoted")
