@@ -28,6 +28,7 @@ import tomllib
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import oci_image  # noqa: E402
 
+BOX = f"cnb-oracle-{os.getpid()}"  # of containers, whose cgroups are named so too: processes of tests do not meet
 RUN_NAME = "locald.test/cnb/run:1"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PHASES = ("analyzer", "detector", "restorer", "builder", "exporter")
@@ -125,13 +126,13 @@ class Oracle:
             "linux": {"namespaces": namespaces, "maskedPaths": ["/proc/kcore", "/proc/keys"], "readonlyPaths": ["/proc/sys"]}}
         (work / "config.json").write_text(json.dumps(config))
         low = ":".join(os.path.relpath(x, self.folder) for x in lowers)  # relative: the options of a mount are one page
-        script = ('cd "$1"; mount -t overlay overlay -o "lowerdir=$2,upperdir=$3/upper,workdir=$3/work" "$3/rootfs"; exec runc --root "$3/runc" run -b "$3" box')
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh", str(self.folder), low, str(work)]
+        script = ('cd "$1"; mount -t overlay overlay -o "lowerdir=$2,upperdir=$3/upper,workdir=$3/work" "$3/rootfs"; exec runc --root "$3/runc" run -b "$3" "$4"')
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh", str(self.folder), low, str(work), BOX]
 
     @staticmethod
     def _kill(work, p):
         """Ends a container with all that runs in it."""
-        subprocess.run(["runc", "--root", work / "runc", "kill", "--all", "box", "KILL"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(["runc", "--root", work / "runc", "kill", "--all", BOX, "KILL"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         p.communicate()
 
     # ---- builds
@@ -256,7 +257,7 @@ class Oracle:
         argv = self._container(work, lowers, args, user, config["WorkingDir"], {**image.env(), "HOME": home, **(env or {})}, network=network)
         p = subprocess.Popen(argv, **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen})
         p.work = work
-        p.stop = lambda sig=signal.SIGTERM: subprocess.run(["runc", "--root", work / "runc", "kill", "box", str(int(sig))], check=True)
+        p.stop = lambda sig=signal.SIGTERM: subprocess.run(["runc", "--root", work / "runc", "kill", BOX, str(int(sig))], check=True)
         return p
 
     def run(self, build, args=None, process=None, env=None, network=False, timeout=60):
