@@ -131,7 +131,7 @@ def derive(image, target, change=None, files=None, tag="1"):
         return {"mediaType": media_type, "digest": "sha256:" + name, "size": len(data)}
     manifest, config = json.loads(json.dumps(image.manifest)), json.loads(json.dumps(image.config))
     for layer in manifest["layers"]:
-        shutil.copyfile(image.blob(layer["digest"]), blobs / layer["digest"][7:])
+        _link(image.blob(layer["digest"]), blobs / layer["digest"][7:])
     if files:
         data = io.BytesIO()
         with tarfile.open(fileobj=data, mode="w") as tar:
@@ -150,6 +150,13 @@ def derive(image, target, change=None, files=None, tag="1"):
     (target / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     (target / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [{**descriptor, "annotations": {"org.opencontainers.image.ref.name": tag}}]}))
     return f"oci:{target}:{tag}"
+
+
+def _link(source, target):
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def copy_sparse(image, target):

@@ -1,5 +1,6 @@
 """For tests of builds that go wrong: a builder whose only buildpack runs the app's own scripts, one home for many builds, and the proof that
 after each of them nothing is left but whole generations."""
+import contextlib
 import json
 import os
 import pathlib
@@ -28,7 +29,8 @@ default = true
 END
 """
 GOOD = {"build.sh": WEB, "text": "it runs\n"}
-KEEPS = {"app.json", "source.index", "g", "t", "spare", "strict"}  # of an app, while no build is under way
+KEEPS = {"app.json", "failed", "source.index", "packed.json", "g", "t", "spare", "strict"}  # of an app, while no build is under way
+SHARED = (".lifecycle", ".buildpacks")  # of all apps
 
 
 class House:
@@ -37,6 +39,7 @@ class House:
     def __init__(self, locald, cnb, builder):
         self.locald, self.identity, self.cnb, self.builder = locald, locald.identity, cnb, builder
         self.data = locald.home / "data/cnb"
+        self.stays = {}  # what is to run: running()
 
     def app(self, name, files=None, build=None, toml="", copy=None, path="app", builder=None, run_image=None):
         """A project whose service `web` is an app, that builds and runs unless `files` ({path: text or bytes}) or `build` (what its buildpack
@@ -56,20 +59,26 @@ class House:
     def apps(self):
         return [n for n in names(self.data) if not n.startswith(".")]
 
+    def running(self):
+        """What belongs to containers that run: {what: names}."""
+        at, server = self.locald.home, self.locald.server_pid()
+        return {"processes": {p: c for p, c in self.locald.processes().items() if p != server}, "mounts": self.locald.mounts(),
+                "runc": names(at / "run/runc"), "instances": names(at / "run/svc"), "bundles": names(at / "run/bundles")}
+
     def left(self):
         """{what: …} that is there, and is no whole generation, its cache or its log."""
-        found, server = {}, self.locald.server_pid()
-        if rest := {p: c for p, c in self.locald.processes().items() if p != server}:
-            found["processes"] = rest
-        if rest := self.locald.mounts():
-            found["mounts"] = rest
-        for what, folder in (("runc", "run/runc"), ("instances", "run/svc"), ("bundles", "run/bundles")):
-            if rest := names(self.locald.home / folder):
-                found[what] = rest
+        found = {}
+        for what, there in self.running().items():
+            if rest := [x for x in there if x not in self.stays.get(what, ())]:
+                found[what] = {p: there[p] for p in rest} if isinstance(there, dict) else rest
+            if gone := [x for x in self.stays.get(what, ()) if x not in there]:
+                found["gone: " + what] = gone
         if rest := [n for n in names(self.locald.home / "data/containers") if n.startswith((".", "build"))]:
             found["containers"] = rest
-        if rest := [n for n in names(self.data) if n.startswith(".")]:
+        if rest := [n for n in names(self.data) if n.startswith(".") and n not in SHARED]:
             found["trash"] = rest
+        if rest := [n for n in names(self.data / ".buildpacks") if n.startswith(".")]:
+            found["buildpacks"] = rest
         for app in self.apps():
             if rest := set(names(self.data / app)) - KEEPS:
                 found[app] = sorted(rest)
@@ -78,8 +87,11 @@ class House:
                     found[f"{app}/g/{number}"] = "no generation.json"
         return found
 
-    def assert_whole(self, deadline=20):
-        """No phase, no mount, no half generation, nothing of a build but its log; once what goes on in the background has ended."""
+    def assert_whole(self, deadline=20, running=False):
+        """No phase, no mount, no half generation, nothing of a build but its log; once what goes on in the background has ended.
+        running: what runs now is to run at the end of each test, too."""
+        if running:
+            self.stays = self.running()
         end = time.monotonic() + deadline
         while (rest := self.left()) and time.monotonic() < end:
             time.sleep(0.05)
@@ -153,6 +165,22 @@ stop_timeout = "100ms"
         found = [n for n in self.house.apps() if path(n) == str(self.folder)]
         assert len(found) == 1, found
         return self.house.data / found[0]
+
+    @property
+    def service(self):
+        """What the status says of it."""
+        return self("status", "--json").json()["services"][0]
+
+    @contextlib.contextmanager
+    def goes_on(self):
+        """While that runs: the service does, the same process of the same generation, healthy."""
+        def look():
+            s = self.service
+            return s["state"], s["health"], s["pid"], s["app"]["generation"]
+        before = look()
+        assert before[:2] == ("running", "healthy"), before
+        yield
+        assert look() == before
 
     def generations(self):
         return sorted(map(int, names(self.data / "g")))

@@ -1,0 +1,231 @@
+"""Bad input for builds: each ends with a message that says what was tried, what failed and what to do next, and what ran before goes on.
+
+Where the rest of it is: builds in the five real phases without locald (exit codes, a full disk) in test_cnb_builder.py; a changed source that does not build, a crash
+of the app, an unknown process type at a first start, a failed build for people and programs, and live source that is no folder in test_cnb_services.py; each mistake in
+project.toml with its line, and folders, archives and packages that are no buildpacks in test_cnb_project.py; a full disk in an export in test_cnb_export.py; killed
+servers and workers in test_cnb_crash.py.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+from cnb_rough import BUILDPACK, GOOD, WEB, House, house, script_builder, the_house  # noqa: F401
+from oci_image import Image, derive
+from support import Locald, wait_until
+
+HEALTH = 'health = { exec = ["test", "-e", "text"] }'
+single = pytest.mark.single_id
+
+
+@pytest.fixture(scope="module")
+def steady(the_house):
+    """An app that runs, through all of what is wrong."""
+    app = the_house.app("steady", toml=HEALTH)
+    app("up", "--wait")
+    the_house.assert_whole(running=True)
+    yield app
+    the_house.stays = {}
+    app("down")
+
+
+@pytest.fixture
+def wrong(house, steady):
+    """wrong(WORDS…, files=, toml arguments): with that, `up` and `build` end with an error that has all the words, and what runs goes on; put back as it was,
+    nothing is to be built. Returns the error of `build --json`."""
+    def check(*words, files=None, **toml):
+        with steady.goes_on():
+            if toml:
+                steady.toml(HEALTH + "\n" + toml.pop("more", ""), **toml)
+            if files:
+                steady.write(files)
+            up = steady("up", "-d", check=False)
+            assert up.rc == 1, up
+            for word in words:
+                assert word in up.err, f"'{word}' is not said\n{up!r}"
+            r = steady.fails(*words)
+        steady.toml(HEALTH)
+        for name in files or {}:
+            steady.write({name: GOOD.get(name)})
+        with steady.goes_on():
+            assert not steady.build()["built"]
+            assert "built in" not in steady("up", "-d").err
+        return json.loads(r.out)["error"]
+    return check
+
+
+# ---- builders
+
+def config(change):
+    return lambda c: change(c["config"])
+
+
+def metadata(change):
+    def edit(c):
+        label = json.loads(c["Labels"]["io.buildpacks.builder.metadata"])
+        change(label)
+        c["Labels"]["io.buildpacks.builder.metadata"] = json.dumps(label)
+    return config(edit)
+
+
+def env(**variables):
+    return config(lambda c: c.update(Env=[e for e in c["Env"] if e.split("=")[0] not in variables] + [f"{k}={v}" for k, v in variables.items() if v is not None]))
+
+
+def label(name, text):
+    return config(lambda c: c["Labels"].pop(name) if text is None else c["Labels"].update({name: text}))
+
+
+META = "io.buildpacks.builder.metadata"
+# name -> (what is changed in the image, files of one layer more, words of the message)
+BUILDERS = {
+    "no label": (label(META, None), None, ["is no builder: it has no label io.buildpacks.builder.metadata", "hint: a builder is an image made by `pack builder create`"]),
+    "no JSON": (label(META, "{]"), None, ["is no builder: its label io.buildpacks.builder.metadata is damaged", "hint: a builder is"]),
+    "a number": (label(META, "7"), None, ["is no builder: its label io.buildpacks.builder.metadata does not say which Platform API"]),
+    "nested deep": (label(META, "[" * 100_000), None, ["is no builder: its label io.buildpacks.builder.metadata is damaged"]),
+    "no user": (env(CNB_USER_ID=None), None, ["is no builder: CNB_USER_ID is not in its environment"]),
+    "no number": (env(CNB_GROUP_ID="cnb"), None, ['is no builder: CNB_GROUP_ID is "cnb", which is no id']),
+    "a huge user": (env(CNB_USER_ID="99999999999"), None, ['CNB_USER_ID is "99999999999", which is no id']),
+    "root": (env(CNB_USER_ID="0"), None, ["is no builder: its build user is root"]),
+    "no Platform API": (metadata(lambda m: m["lifecycle"]["apis"].pop("platform")), None, ["does not say which Platform API"]),
+    "an old Platform API": (metadata(lambda m: m["lifecycle"]["apis"].update(platform={"deprecated": ["0.3"], "supported": ["0.4"]})), None,
+                            ["has lifecycle 0.21.17 with Platform API 0.3, 0.4; locald speaks 0.12 to 0.15", "hint: take a newer builder"]),
+    "another architecture": (lambda c: c.update(architecture="s390x"), None, ["is for linux/s390x, this host is linux/", "hint: take an image for this platform"]),
+    "another system": (lambda c: c.update(os="windows"), None, ["is for windows/", "this host is linux/"]),
+    "an extension": (label("io.buildpacks.buildpack.order-extensions", '[{"group":[{"id":"a/b","version":"1"}]}]'), None,
+                     ["uses image extensions, which locald does not support", "hint: take a builder without extensions"]),
+    "no lifecycle": (None, {"cnb/.wh.lifecycle": ""}, ["hint: is the image a whole builder, with /cnb/lifecycle/detector in it?"]),
+    "a lifecycle that is text": (None, {"cnb/lifecycle/detector": "words"}, ["detect", "/cnb/lifecycle/detector"]),
+    "a Platform API that it has not": (metadata(lambda m: m["lifecycle"]["apis"].update(platform={"deprecated": [], "supported": ["0.15"]})), None,
+                                       ["the builder's lifecycle does not speak the Platform API asked for (detect ended with code 11)", "hint: the builder's label promises it"]),
+    "a Buildpack API to come": (None, {f"{BUILDPACK}/buildpack.toml": 'api = "0.99"\n[buildpack]\nid = "test/script"\nversion = "1.0.0"\n'},
+                                ["the builder's lifecycle does not speak the Buildpack API of one of its buildpacks (detect ended with code 12)", "test/script", "0.99", "hint: pull the builder anew"]),
+    "an order that is no TOML": (None, {"cnb/order.toml": "[[order"}, ["detect ended with code", "order"]),
+    "an order without groups": (None, {"cnb/order.toml": ""}, ["detect ended with code"]),
+    "an order of what is not there": (None, {"cnb/order.toml": '[[order]]\n[[order.group]]\nid = "test/none"\nversion = "1"\n'}, ["detect ended with code", "test_none/1/buildpack.toml"]),
+    "a buildpack without build": (None, {f"{BUILDPACK}/bin/.wh.build": ""}, ["test/script@1.0.0", "bin/build", "build ended with code"]),
+    "a buildpack that cannot be run": (None, {f"{BUILDPACK}/bin/build": "#!/no/such/shell\n"}, ["test/script@1.0.0", "bin/build", "build ended with code"]),
+}
+
+
+@pytest.fixture(scope="session")
+def builders(cnb, script_builder, scratch):
+    """NAME -> oci:… of one of BUILDERS."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            change, files, _ = BUILDERS[name]
+            base = cnb.builder_old if name == "a Platform API that it has not" else script_builder
+            made[name] = derive(Image.of(base), scratch / ("builder-" + name.replace(" ", "-")), change, files)
+        return made[name]
+    return make
+
+
+@pytest.mark.parametrize("case", BUILDERS)
+def test_a_builder_that_is_none(wrong, builders, case):
+    said = wrong(*BUILDERS[case][2], builder=builders(case))
+    assert said["hint"], said
+
+
+def test_a_builder_that_is_not_there(wrong, cnb, busybox, house):
+    wrong("builder: ", "/nowhere", builder="oci:/nowhere:1")
+    wrong("builder: ", "other", builder=cnb.builder.rpartition(":")[0] + ":other")
+    wrong("builder: ", "127.0.0.1:1", builder="127.0.0.1:1/no/builder:1")
+    wrong("builder: ", builder="UPPER/case:1")
+    wrong("is no builder", "hint: a builder is an image made by", builder=busybox)
+    wrong("is no builder", builder=cnb.run)
+    wrong("uses image extensions", builder=cnb.builder_with_extension)
+    wrong("run image: ", "hint: another one can be named: run_image", run_image="oci:/nowhere:1")
+    wrong("run image: ", "locald.test/cnb/run:1", "hint: another one can be named: run_image", run_image="")
+
+
+def test_a_builder_whose_files_are_damaged(wrong, cnb, script_builder, scratch, identity):
+    """Blobs that are cut, of other content, or away; an index that is none. They are new to this home, so that they must be read."""
+    def copy(name, damage):
+        folder = scratch / f"damaged-{name}-{identity}"
+        made = derive(Image.of(script_builder), folder, files={"cnb/damaged": f"{name} {identity}"})
+        image = Image.of(made)
+        top = image.blob(image.manifest["layers"][-1]["digest"])
+        damage(folder, top, image)
+        return made
+
+    def other(path, data):
+        path.unlink()
+        path.write_bytes(data)
+    wrong("builder: ", builder=copy("cut", lambda f, top, i: other(top, top.read_bytes()[:-10])))
+    wrong("builder: ", "digest", builder=copy("changed", lambda f, top, i: other(top, bytes(len(top.read_bytes())))))
+    wrong("builder: ", builder=copy("away", lambda f, top, i: top.unlink()))
+    wrong("builder: ", builder=copy("no-config", lambda f, top, i: i.blob(i.manifest["config"]["digest"]).unlink()))
+    wrong("builder: ", "index.json", builder=copy("no-index", lambda f, top, i: other(f / "index.json", b"{")))
+    wrong("builder: ", builder=copy("empty-index", lambda f, top, i: other(f / "index.json", b'{"schemaVersion":2,"manifests":[]}')))
+
+
+# ---- buildpacks
+
+@single
+def test_no_group_fits(wrong):
+    said = wrong("no group of buildpacks fits this app (detect ended with code 20)", "test/script@1.0.0", "fail", "not mine, says it",
+                 "hint: the table shows what each buildpack said", "locald logs --build", files={"detect.sh": "echo not mine, says it; exit 100\n"})
+    build = said["build"]
+    assert build["phase"] == "detect" and build["exit_code"] == 20
+    assert [(d["buildpack"], d["result"], d["output"].strip()) for d in build["detect"]] == [("test/script@1.0.0", "fail", "not mine, says it")]
+
+
+@single
+def test_a_buildpack_fails_in_detection(wrong):
+    said = wrong("no group of buildpacks fits this app, and at least one buildpack failed (detect ended with code 21)", "test/script@1.0.0", "it broke", "hint: the table shows which",
+                 files={"detect.sh": "echo it broke >&2; exit 7\n"})
+    assert said["build"]["exit_code"] == 21 and "it broke" in said["build"]["detect"][0]["output"]
+
+
+@single
+def test_a_buildpack_fails_to_build(wrong, steady):
+    lines = "".join(f"echo line {i}\n" for i in range(500))
+    said = wrong("a buildpack failed to build the app (build ended with code 51)", "the last words of test/script@1.0.0:", "line 499", "exit status 3", "locald logs --build",
+                 files={"build.sh": lines + "exit 3\n"})
+    build = said["build"]
+    assert build["phase"] == "build" and build["exit_code"] == 51 and build["buildpack"] == "test/script@1.0.0" and "line 499" in build["tail"]
+    assert 5 <= len(build["tail"]) <= 100 and pathlib.Path(build["log"]).is_dir()
+
+
+ENDS = {
+    "a signal": ("kill -9 $$", ["51", "signal: killed"]),
+    "no end of line": ("printf 'no end'; exit 1", ["no end"]),
+    "bytes and escapes": (r"printf '\033[31mred\033[0m \xff\xfe\000 \r over\n'; exit 1", ["red"]),
+    "a line of a megabyte": ("head -c 1000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 1", ["the end"]),
+    "launch.toml that is none": ('echo "[[processes" >"$CNB_LAYERS_DIR/launch.toml"', ["build ended with code", "launch.toml"]),
+    "a layer's toml that is none": ('mkdir "$CNB_LAYERS_DIR/x"; echo "[types" >"$CNB_LAYERS_DIR/x.toml"', ["build ended with code", "x.toml"]),
+    "launch.toml that is a folder": ('mkdir "$CNB_LAYERS_DIR/launch.toml"', ["launch.toml"]),
+    "two defaults": ('for i in a b; do printf \'[[processes]]\\ntype = "%s"\\ncommand = ["x"]\\ndefault = true\\n\' $i; done >"$CNB_LAYERS_DIR/launch.toml"', ["default process"]),
+    "a label that is none": ('echo "labels = 3" >"$CNB_LAYERS_DIR/launch.toml"', ["launch.toml"]),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_ends_of_buildpacks(wrong, case):
+    script, words = ENDS[case]
+    said = wrong(*words, files={"build.sh": script + "\n"})
+    assert said["hint"] and "\x1b" not in json.dumps(said) and len(said["message"]) < 20_000
+
+
+def test_a_process_type_that_there_is_not(wrong):
+    """At a first start: test_cnb_services.py."""
+    with pytest.raises(AssertionError, match="exit 0"):  # nothing is wrong with the build
+        wrong('the app has no process type "wev"', more='process = "wev"')
+
+
+def test_a_mistake_in_project_toml(wrong):
+    """Each kind: test_cnb_project.py."""
+    wrong("project.toml:2:1: ", files={"project.toml": '[_]\n= "0.2"\n'})
+    wrong("project.toml", "no buildpack", files={"project.toml": '[_]\nschema-version = "0.2"\n[[io.buildpacks.group]]\nid = "test/none"\n'})
+    wrong("project.toml", "schema-version", files={"project.toml": '[_]\nschema-version = "9.9"\n'})
+    wrong("project.toml", files={"project.toml": b"\xff\xfe\0"})
+    wrong("project.toml", files={"project.toml": "a = " + "[" * 100_000})
