@@ -2,33 +2,12 @@
 
 #include <utility>
 
-#include "base/strings.h"
 #include "builder/assembly.h"
 #include "builder/cnb/app_builder.h"
 #include "builder/cnb/app_store.h"
 #include "builder/cnb/runnable.h"
 
 namespace locald::builder {
-namespace {
-
-/// The command of a process type. Spec: CNB platform.md#launcher.
-Result<std::string> entrypoint_of(const cnb::Generation& generation, const std::string& asked_for) {
-  const std::string& type = asked_for.empty() ? generation.default_process : asked_for;
-  if (!type.empty() && generation.find_process(type) != nullptr) return "/cnb/process/" + type;
-  std::vector<std::string> types;
-  for (const cnb::Process& process : generation.processes) types.push_back(process.type);
-  Error error(Errc::not_found, asked_for.empty()
-                                   ? "the app has no default process type"
-                                   : "the app has no process type \"" + asked_for + "\"");
-  if (types.empty())
-    return std::move(error).with_hint(
-        "its buildpacks made none; a Procfile names some, where the builder has a buildpack for "
-        "it");
-  return std::move(error).with_hint("set `process` to one of: " + join(types, ", "));
-}
-
-}  // namespace
-
 CnbSource::CnbSource(Environment& environment, Settings settings, ContainerOptions options,
                      std::string container_key)
     : environment_(environment),
@@ -53,8 +32,10 @@ Result<runtime::ContainerBundle> CnbSource::prepare(const std::string& destinati
   const cnb::Runnable app = TRY(cnb::runnable(environment_, store, generation));
   ContainerOptions options = options_;
   if (!options.entrypoint)
+    // Spec: CNB platform.md#launcher.
     options.entrypoint =
-        std::vector{TRY(entrypoint_of(generation, settings_.process).context(settings_.app.path))};
+        std::vector{"/cnb/process/" +
+                    TRY(generation.choose_process(settings_.process).context(settings_.app.path))};
   for (const std::string& folder : settings_.app.live)
     options.mounts.push_back({.kind = VolumeMount::Kind::bind,
                               .source = settings_.app.path + "/" + folder,

@@ -18,12 +18,12 @@ std::vector<RunningApp> running_apps(const Supervisor& supervisor,
     if (config == configs.end() || !config->second.app || unit == nullptr || unit->pid == 0)
       continue;
     builder::cnb::AppSpec app = app_of(config->second, user);
-    const auto same = std::find_if(out.begin(), out.end(),
-                                   [&](const RunningApp& other) { return other.app == app; });
+    auto same = std::find_if(out.begin(), out.end(),
+                             [&](const RunningApp& other) { return other.app == app; });
     if (same == out.end())
-      out.push_back({std::move(app), {name}, user.login_files});
-    else
-      same->services.insert(name);
+      same = out.insert(out.end(), RunningApp{std::move(app), {}, user.login_files});
+    same->services.insert(name);
+    if (config->second.entrypoint.empty()) same->process_types.insert(config->second.process);
   }
   return out;
 }
@@ -38,7 +38,7 @@ void AppBuilds::start(const RunningApp& app, std::function<void(Result<Json> con
   builds_[id].services = app.services;
   for (const std::string& service : app.services) world_.changed(service);
   builds_[id].job = world_.build(
-      app.app, app.login_files,
+      app,
       [this, alive = alive_, service = *app.services.begin()](const Json& progress) {
         if (*alive) world_.progress(service, progress);
       },

@@ -13,19 +13,20 @@
 
 namespace locald::server {
 
-/// Makes sure that an app is built, with these logins for registries. `progress` ({phase, item,
-/// done, total}) and `done`, once, come on the loop; a build is named as Launcher::content() names
-/// it.
-using BuildApp = std::function<JobPool::Job(
-    const builder::cnb::AppSpec& app, const std::vector<std::string>& login_files,
-    std::function<void(const Json&)> progress, std::function<void(Result<Json> content)> done)>;
-
 /// An app, and those of a project's services that run it.
 struct RunningApp {
   builder::cnb::AppSpec app;
   std::set<std::string> services;
   std::vector<std::string> login_files = {};
+  std::set<std::string> process_types = {};  ///< that they are to run; "" = the app's default
 };
+
+/// Makes sure that an app is built, with these logins for registries, and that it has these process
+/// types. `progress` ({phase, item, done, total}) and `done`, once, come on the loop; a build is
+/// named as Launcher::content() names it.
+using BuildApp =
+    std::function<JobPool::Job(const RunningApp& app, std::function<void(const Json&)> progress,
+                               std::function<void(Result<Json> content)> done)>;
 
 /// The apps of those of `services` that have a process now, each once.
 /// @param configs  What is to be run next.

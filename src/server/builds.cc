@@ -164,21 +164,21 @@ void answer(const ReplyPtr& reply, Result<Json> result) {
 
 }  // namespace
 
-JobPool::Job Builds::ensure(const AppSpec& app, const std::vector<std::string>& login_files,
-                            std::function<void(const Json&)> progress,
+JobPool::Job Builds::ensure(const RunningApp& app, std::function<void(const Json&)> progress,
                             std::function<void(Result<Json> content)> done) {
   return jobs_.run<Result<Json>>(
-      "build " + app.path,
-      [this, app, login_files,
-       progress = std::move(progress)](const std::stop_token& stop) -> Result<Json> {
+      "build " + app.app.path,
+      [this, app, progress = std::move(progress)](const std::stop_token& stop) -> Result<Json> {
         builder::PrepareContext context;
         context.stop = stop;
-        context.login_files = login_files;
+        context.login_files = app.login_files;
         context.progress = [this, &progress](const builder::PrepareProgress& p) {
           world_.loop.post([progress, event = progress_json(p)] { progress(event); });
         };
-        const auto built = TRY(builder::cnb::ensure_built(world_.environment, app, context));
-        return Json::object({{"app", app.key()},
+        const auto built = TRY(builder::cnb::ensure_built(world_.environment, app.app, context));
+        for (const std::string& type : app.process_types)
+          TRY(built.generation.choose_process(type).context(app.app.path));
+        return Json::object({{"app", app.app.key()},
                              {"generation", built.generation.number},
                              {"built_at", built.generation.built_at}});
       },

@@ -5,8 +5,8 @@
 
 #include "base/event_loop.h"
 #include "base/job_pool.h"
-#include "builder/cnb/app.h"
 #include "builder/environment.h"
+#include "server/app_builds.h"
 #include "server/reply.h"
 
 namespace locald::server {
@@ -24,8 +24,7 @@ class Builds {
   explicit Builds(World world) : world_(world), jobs_(world.loop, kAtOnce) {}
 
   /// For services that run (BuildApp of app_builds.h).
-  JobPool::Job ensure(const builder::cnb::AppSpec& app, const std::vector<std::string>& login_files,
-                      std::function<void(const Json&)> progress,
+  JobPool::Job ensure(const RunningApp& app, std::function<void(const Json&)> progress,
                       std::function<void(Result<Json> content)> done);
 
   // ipc/api.h: `build`, `build/logs`, `cache/ls`, `cache/rm`, `cache/prune`.

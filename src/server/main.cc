@@ -114,20 +114,18 @@ class Server {
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
     projects_ = std::make_unique<Projects>(
-        Projects::World{
-            loop_, *launcher_, paths_, jobs_,
-            [this](const builder::cnb::AppSpec& app, const std::vector<std::string>& login_files,
-                   std::function<void(const Json&)> progress,
-                   std::function<void(Result<Json>)> done) {
-              return builds_->ensure(app, login_files, std::move(progress), std::move(done));
-            },
-            [this](const std::string& project, const std::vector<std::string>& services,
-                   bool volumes, const std::stop_token& stop) {
-              return remove_data(*environment_, project, services, volumes, stop);
-            },
-            [this](const std::string& project, std::function<void()> done) {
-              sessions_->end(project, std::move(done));
-            }},
+        Projects::World{loop_, *launcher_, paths_, jobs_,
+                        [this](const RunningApp& app, std::function<void(const Json&)> progress,
+                               std::function<void(Result<Json>)> done) {
+                          return builds_->ensure(app, std::move(progress), std::move(done));
+                        },
+                        [this](const std::string& project, const std::vector<std::string>& services,
+                               bool volumes, const std::stop_token& stop) {
+                          return remove_data(*environment_, project, services, volumes, stop);
+                        },
+                        [this](const std::string& project, std::function<void()> done) {
+                          sessions_->end(project, std::move(done));
+                        }},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(

@@ -31,9 +31,9 @@ class ProjectTest : public testing::Test {
   }
   Project::World world() {
     return {loop, launcher, *paths,
-            [this](const builder::cnb::AppSpec& app, const std::vector<std::string>&,
-                   std::function<void(const Json&)>, std::function<void(Result<Json>)> done) {
-              builds.push_back({app, std::move(done)});
+            [this](const RunningApp& app, std::function<void(const Json&)>,
+                   std::function<void(Result<Json>)> done) {
+              builds.push_back({app.app, std::move(done)});
               return JobPool::Job();
             },
             [this](const std::string&) { ++quiet; }};

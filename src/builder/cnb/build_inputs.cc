@@ -94,11 +94,13 @@ class Resolver {
         return std::pair(
             app_.run_image.empty() ? info.run_images.front() : RunImage{reference.familiar(), {}},
             std::move(*image));
-      if (image.error().code() == Errc::cancelled || names.size() == 1)
-        return std::move(image)
-            .error()
-            .with_context("run image")
-            .with_hint("another one can be named: run_image = \"…\"");
+      if (image.error().code() == Errc::cancelled) return std::move(image).error();
+      if (names.size() == 1) {
+        const Error& error = image.error();
+        return Error(error.code(), "run image: " + error.message())
+            .with_hint((error.hint().empty() ? "" : error.hint() + "; ") +
+                       "another one can be named: run_image = \"…\"");
+      }
       tried += "\n  " + image.error().message();
     }
     return Error(Errc::not_found,

@@ -104,6 +104,21 @@ const Process* Generation::find_process(const std::string& type) const {
   return found == processes.end() ? nullptr : &*found;
 }
 
+Result<std::string> Generation::choose_process(const std::string& asked_for) const {
+  const std::string& type = asked_for.empty() ? default_process : asked_for;
+  if (!type.empty() && find_process(type) != nullptr) return type;
+  std::vector<std::string> types;
+  for (const Process& process : processes) types.push_back(process.type);
+  Error error(Errc::not_found, asked_for.empty()
+                                   ? "the app has no default process type"
+                                   : "the app has no process type \"" + asked_for + "\"");
+  if (types.empty())
+    return std::move(error).with_hint(
+        "its buildpacks made none; a Procfile names some, where the builder has a buildpack for "
+        "it");
+  return std::move(error).with_hint("set `process` to one of: " + join(types, ", "));
+}
+
 Json Generation::to_json() const {
   Json::Array group, types, cut;
   for (const GenerationBuildpack& b : buildpacks) group.push_back(buildpack_to_json(b));

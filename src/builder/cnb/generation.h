@@ -83,6 +83,9 @@ struct Generation {
 
   bool strict() const noexcept { return !image_digest.empty(); }
   const Process* find_process(const std::string& type) const;
+  /// The type that is asked for, "" for the default one.
+  /// @return Errc::not_found: there is none; names those that there are.
+  Result<std::string> choose_process(const std::string& asked_for) const;
 
   Json to_json() const;
   /// @return Errc::unsupported: of another format; Errc::invalid_input.
