@@ -41,19 +41,19 @@ def wrong(house, steady):
     """wrong(WORDS…, files=, toml arguments): with that, `up` and `build` end with an error that has all the words, and what runs goes on; put back as it was,
     nothing is to be built. Returns the error of `build --json`."""
     def check(*words, files=None, **toml):
-        with steady.goes_on():
-            if toml:
-                steady.toml(HEALTH + "\n" + toml.pop("more", ""), **toml)
-            if files:
-                steady.write(files)
-            up = steady("up", "-d", check=False)
-            assert up.rc == 1, up
-            for word in words:
-                assert word in up.err, f"'{word}' is not said\n{up!r}"
-            r = steady.fails(*words)
-        steady.toml(HEALTH)
-        for name in files or {}:
-            steady.write({name: GOOD.get(name)})
+        try:
+            with steady.goes_on():
+                if toml:
+                    steady.toml(HEALTH + "\n" + toml.pop("more", ""), **toml)
+                steady.write(files or {})
+                up = steady("up", "-d", check=False)
+                assert up.rc == 1, up
+                for word in words:
+                    assert word in up.err, f"'{word}' is not said\n{up!r}"
+                r = steady.fails(*words)
+        finally:
+            steady.toml(HEALTH)
+            steady.write({name: GOOD.get(name) for name in files or {}})
         with steady.goes_on():
             assert not steady.build()["built"]
             assert "built in" not in steady("up", "-d").err
@@ -97,8 +97,8 @@ BUILDERS = {
     "no Platform API": (metadata(lambda m: m["lifecycle"]["apis"].pop("platform")), None, ["does not say which Platform API"]),
     "an old Platform API": (metadata(lambda m: m["lifecycle"]["apis"].update(platform={"deprecated": ["0.3"], "supported": ["0.4"]})), None,
                             ["has lifecycle 0.21.17 with Platform API 0.3, 0.4; locald speaks 0.12 to 0.15", "hint: take a newer builder"]),
-    "another architecture": (lambda c: c.update(architecture="s390x"), None, ["is for linux/s390x, this host is linux/", "hint: take an image for this platform"]),
-    "another system": (lambda c: c.update(os="windows"), None, ["is for windows/", "this host is linux/"]),
+    "another architecture": (lambda c: c.update(architecture="s390x"), None, ["builder: ", "the image is linux/s390x, this host is linux/", "hint: choose a tag that is built for"]),
+    "another system": (lambda c: c.update(os="windows"), None, ["the image is windows/", "this host is linux/"]),
     "an extension": (label("io.buildpacks.buildpack.order-extensions", '[{"group":[{"id":"a/b","version":"1"}]}]'), None,
                      ["uses image extensions, which locald does not support", "hint: take a builder without extensions"]),
     "no lifecycle": (None, {"cnb/.wh.lifecycle": ""}, ["hint: is the image a whole builder, with /cnb/lifecycle/detector in it?"]),
@@ -143,8 +143,8 @@ def test_a_builder_that_is_not_there(wrong, cnb, busybox, house):
     wrong("is no builder", "hint: a builder is an image made by", builder=busybox)
     wrong("is no builder", builder=cnb.run)
     wrong("uses image extensions", builder=cnb.builder_with_extension)
-    wrong("run image: ", "hint: another one can be named: run_image", run_image="oci:/nowhere:1")
-    wrong("run image: ", "locald.test/cnb/run:1", "hint: another one can be named: run_image", run_image="")
+    wrong("run image: ", "another one can be named: run_image", run_image="oci:/nowhere:1")
+    wrong("run image: ", "locald.test/cnb/run:1", "hint: check the name, ", "another one can be named: run_image", run_image="")
 
 
 def test_a_builder_whose_files_are_damaged(wrong, cnb, script_builder, scratch, identity):
@@ -161,7 +161,7 @@ def test_a_builder_whose_files_are_damaged(wrong, cnb, script_builder, scratch, 
         path.unlink()
         path.write_bytes(data)
     wrong("builder: ", builder=copy("cut", lambda f, top, i: other(top, top.read_bytes()[:-10])))
-    wrong("builder: ", "digest", builder=copy("changed", lambda f, top, i: other(top, bytes(len(top.read_bytes())))))
+    wrong("builder: ", "the bytes are not what their name promises", builder=copy("changed", lambda f, top, i: other(top, bytes(len(top.read_bytes())))))
     wrong("builder: ", builder=copy("away", lambda f, top, i: top.unlink()))
     wrong("builder: ", builder=copy("no-config", lambda f, top, i: i.blob(i.manifest["config"]["digest"]).unlink()))
     wrong("builder: ", "index.json", builder=copy("no-index", lambda f, top, i: other(f / "index.json", b"{")))
@@ -199,13 +199,13 @@ def test_a_buildpack_fails_to_build(wrong, steady):
 ENDS = {
     "a signal": ("kill -9 $$", ["51", "signal: killed"]),
     "no end of line": ("printf 'no end'; exit 1", ["no end"]),
-    "bytes and escapes": (r"printf '\033[31mred\033[0m \xff\xfe\000 \r over\n'; exit 1", ["red"]),
+    "bytes and escapes": (r"printf '\033[31mred\033[0m \xff\xfe\000\nwas \r now\n'; exit 1", ["red", " now"]),
     "a line of a megabyte": ("head -c 1000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 1", ["the end"]),
-    "launch.toml that is none": ('echo "[[processes" >"$CNB_LAYERS_DIR/launch.toml"', ["build ended with code", "launch.toml"]),
-    "a layer's toml that is none": ('mkdir "$CNB_LAYERS_DIR/x"; echo "[types" >"$CNB_LAYERS_DIR/x.toml"', ["build ended with code", "x.toml"]),
+    "launch.toml that is none": ('echo "[[processes" >"$CNB_LAYERS_DIR/launch.toml"', ["the build failed (build ended with code 52)", "test/script@1.0.0", "failed to decode layer metadata file: toml: line 2"]),
+    "a layer's toml that is none": ('mkdir "$CNB_LAYERS_DIR/x"; echo "[types" >"$CNB_LAYERS_DIR/x.toml"', ["the build failed (build ended with code 52)", "test/script@1.0.0", "failed to decode layer metadata file: toml: line 2"]),
     "launch.toml that is a folder": ('mkdir "$CNB_LAYERS_DIR/launch.toml"', ["launch.toml"]),
     "two defaults": ('for i in a b; do printf \'[[processes]]\\ntype = "%s"\\ncommand = ["x"]\\ndefault = true\\n\' $i; done >"$CNB_LAYERS_DIR/launch.toml"', ["default process"]),
-    "a label that is none": ('echo "labels = 3" >"$CNB_LAYERS_DIR/launch.toml"', ["launch.toml"]),
+    "a label that is none": ('echo "labels = 3" >"$CNB_LAYERS_DIR/launch.toml"', ["test/script@1.0.0", 'toml: line 1 (last key "labels")']),
 }
 
 
@@ -216,16 +216,144 @@ def test_ends_of_buildpacks(wrong, case):
     assert said["hint"] and "\x1b" not in json.dumps(said) and len(said["message"]) < 20_000
 
 
-def test_a_process_type_that_there_is_not(wrong):
+def test_a_process_type_that_there_is_not(steady, house):
     """At a first start: test_cnb_services.py."""
-    with pytest.raises(AssertionError, match="exit 0"):  # nothing is wrong with the build
-        wrong('the app has no process type "wev"', more='process = "wev"')
+    for more, words in (('process = "wev"', ['the app has no process type "wev"', "hint: set `process` to one of: web"]),
+                        ('[services.web.processes.worker]\nprocess = "work"', [])):
+        with steady.goes_on():
+            steady.toml(HEALTH + "\n" + more)
+            up = steady("up", "-d", check=False)
+            assert up.rc == 1, up
+            for word in words:
+                assert word in up.err
+    steady.toml(HEALTH)
+    with steady.goes_on():
+        steady("up", "-d")
 
 
 def test_a_mistake_in_project_toml(wrong):
     """Each kind: test_cnb_project.py."""
-    wrong("project.toml:2:1: ", files={"project.toml": '[_]\n= "0.2"\n'})
-    wrong("project.toml", "no buildpack", files={"project.toml": '[_]\nschema-version = "0.2"\n[[io.buildpacks.group]]\nid = "test/none"\n'})
-    wrong("project.toml", "schema-version", files={"project.toml": '[_]\nschema-version = "9.9"\n'})
-    wrong("project.toml", files={"project.toml": b"\xff\xfe\0"})
-    wrong("project.toml", files={"project.toml": "a = " + "[" * 100_000})
+    head = '[_]\nschema-version = "0.2"\n'
+    wrong("project.toml:2:1: not TOML", files={"project.toml": '[_]\n= "0.2"\n'})
+    wrong("project.toml:3:1: ", "there is no buildpack test/none", files={"project.toml": head + '[[io.buildpacks.group]]\nid = "test/none"\n'})
+    wrong("project.toml:2:18: ", files={"project.toml": '[_]\nschema-version = "9.9"\n'})
+    wrong("project.toml:1:1: ", files={"project.toml": b"\xff\xfe\0"})
+    wrong("project.toml:1:", files={"project.toml": "a = " + "[" * 100_000})
+
+
+# ---- sources
+
+@single
+def test_what_is_no_file_is_left_out_and_said(house, identity, scratch):
+    outside = house.locald.home / "user/secret"
+    outside.write_text("secret")
+    app = house.app("odd", build="""
+echo "seen: $(find . | LC_ALL=C sort | tr '\\n' ' ')"
+for link in out up dir loop self none; do echo "$link: $(readlink $link) $(cat $link 2>&1)"; done""")
+    os.mkfifo(app.folder / "a-fifo")
+    with socket.socket(socket.AF_UNIX) as s, contextlib.chdir(app.folder):
+        s.bind("a-socket")
+    for name, target in (("out", outside), ("up", "../../secret"), ("dir", "/"), ("loop", "loop"), ("self", "."), ("none", "no/such")):
+        (app.folder / name).symlink_to(target)
+    identity.own(app.folder)
+    built = app.build()
+    assert built["built"] and len(built["notices"]) == 1 and "a-fifo and 1 more was not sent to the build" in built["notices"][0]
+    said = app.said()
+    assert f"out: {outside} " in said and "up: ../../secret " in said and "loop: loop " in said and "none: no/such" in said, said
+    assert "secret\n" not in said.replace("../../secret ", "").replace(f"{outside} ", "") and "a-fifo" not in said and "a-socket" not in said
+    assert not app.build()["built"]
+    app.runs()
+
+
+@single
+@pytest.mark.parametrize("what", ["file", "folder", "write-only"])
+def test_what_nobody_may_read(house, identity, what):
+    app = house.app("closed", toml=HEALTH)
+    app("up", "--wait")
+    bad = app.folder / "sub/bad"
+    bad.parent.mkdir()
+    bad.mkdir() if what == "folder" else bad.write_text("x")
+    identity.own(app.folder)
+    bad.chmod(0o200 if what == "write-only" else 0)
+    with app.goes_on():
+        r = app.fails("sub/bad is not readable for its owner", "chmod u+rX", "exclude")
+        assert "sub/bad" in app("up", "-d", check=False).err
+    # As the hint says.
+    app.write({"project.toml": '[_]\nschema-version = "0.2"\n[io.buildpacks]\nexclude = ["sub/bad"]\n'})
+    assert app.build()["built"], r
+    bad.chmod(0o700)
+    app("down")
+
+
+def test_a_folder_that_is_none(house, wrong, steady, tmp_path):
+    wrong("the app's folder", "No such file", "hint: correct `path`", path="/nowhere")
+    wrong("is no folder", path=str(steady.dir / "locald.toml"))
+    wrong("is in locald's own folder", path=str(house.locald.home / "data"))
+    wrong("holds locald's own folder", path="/")
+
+
+def test_names_of_every_kind(house, identity):
+    app = house.app("names", build=r"""echo "seen: $(find names -type f | wc -l)"; cat names/*/*/*/* >/dev/null""")
+    odd = [b"new\nline", b"\xff\xfe", b" ", b"-rf", b"x" * 255, b"\xe2\x80\xae", b"a\\b", b"\x1b[31m", b"*?[", b"$(touch x)"]
+    top = os.fsencode(app.folder) + b"/names/\xff/\n/ "
+    os.makedirs(top)
+    for name in odd:
+        open(top + b"/" + name, "w").close()
+    deep = os.fsencode(app.folder) + b"/deep"
+    os.mkdir(deep)
+    fd = os.open(deep, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir(b"d", dir_fd=fd)
+        inner = os.open(b"d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(fd)
+    if not identity.root:
+        subprocess.run(["chown", "-R", f"{identity.uid}:{identity.gid}", app.folder], check=True)
+    r = app("build", "--json", check=False)
+    if r.rc:  # what is that deep may be refused, if that is said
+        assert "deep" in r.err, r
+        subprocess.run(["rm", "-rf", deep], check=True)
+        r = app("build", "--json")
+    assert f"seen: {len(odd)}" in app.said()
+    app.write({"text": "anew\n"})
+    assert app.build()["reason"] == "text changed"
+    app.runs("anew\n")
+    subprocess.run(["rm", "-rf", app.folder], check=True)
+
+
+def test_a_hundred_thousand_files(house, identity, capsys):
+    app = house.app("many", build="echo seen: $(find many -type f | wc -l)")
+    times = {}
+
+    def timed(name, work):
+        started = time.monotonic()
+        result = work()
+        times[name] = round(time.monotonic() - started, 2)
+        return result
+    for i in range(1000):
+        folder = app.folder / f"many/{i // 100}/{i}"
+        folder.mkdir(parents=True)
+        fd = os.open(folder, os.O_RDONLY)
+        for j in range(100):
+            os.close(os.open(f"file-{j}", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=fd))
+        os.close(fd)
+    identity.own(app.folder)
+    assert timed("first", app.build)["built"] and "seen: 100000" in app.said()
+    app.write({"text": "anew\n"})
+    timed("spare copies", house.assert_whole)
+    assert timed("one file changed", app.build)["reason"] == "text changed"
+    timed("spare copies again", house.assert_whole)
+    assert not timed("no change", app.build)["built"]
+    # Called off while the copy is made.
+    with open(app.folder / "many/1/100/file-1", "w") as f:
+        f.write("x")
+    p = app.popen("build", "--again")
+    wait_until(lambda: (app.data / "build").is_dir(), "the build has begun", step=0.001)
+    p.send_signal(signal.SIGINT)
+    assert timed("called off", lambda: p.wait(timeout=20)) == 130
+    house.assert_whole()
+    shutil.rmtree(app.folder)
+    assert app.house.locald("cache", "prune").out.strip()
+    with capsys.disabled():
+        print(f"\n100 000 files, {identity}: {times}")
