@@ -23,6 +23,7 @@ from support import Locald, wait_until
 
 HEALTH = 'health = { exec = ["test", "-e", "text"] }'
 single = pytest.mark.single_id
+STOPPED = (130, -signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
@@ -288,12 +289,13 @@ def test_what_nobody_may_read(house, identity, what):
 def test_a_folder_that_is_none(house, wrong, steady, tmp_path):
     wrong("the app's folder", "No such file", "hint: correct `path`", path="/nowhere")
     wrong("is no folder", path=str(steady.dir / "locald.toml"))
-    wrong("is in locald's own folder", path=str(house.locald.home / "data"))
-    wrong("holds locald's own folder", path="/")
+    wrong("where locald keeps its own files", "hint: take a folder further down instead", path=str(house.locald.home / "data"))
+    wrong("where locald keeps its own files", path=str(house.locald.home))
+    wrong("locald", path="/")
 
 
 def test_names_of_every_kind(house, identity):
-    app = house.app("names", build=r"""echo "seen: $(find names -type f | wc -l)"; cat names/*/*/*/* >/dev/null""")
+    app = house.app("names", build=r"""echo "seen: $(find names -type f -printf x | wc -c)"; cat names/*/*/*/* >/dev/null""")
     odd = [b"new\nline", b"\xff\xfe", b" ", b"-rf", b"x" * 255, b"\xe2\x80\xae", b"a\\b", b"\x1b[31m", b"*?[", b"$(touch x)"]
     top = os.fsencode(app.folder) + b"/names/\xff/\n/ "
     os.makedirs(top)
@@ -351,9 +353,253 @@ def test_a_hundred_thousand_files(house, identity, capsys):
     p = app.popen("build", "--again")
     wait_until(lambda: (app.data / "build").is_dir(), "the build has begun", step=0.001)
     p.send_signal(signal.SIGINT)
-    assert timed("called off", lambda: p.wait(timeout=20)) == 130
+    assert timed("called off", lambda: p.wait(timeout=20)) in STOPPED
     house.assert_whole()
     shutil.rmtree(app.folder)
     assert app.house.locald("cache", "prune").out.strip()
     with capsys.disabled():
         print(f"\n100 000 files, {identity}: {times}")
+
+
+# ---- timeouts, and builds that are called off
+
+# Ends of itself in no reasonable time; neither do its children, in the group and out of it.
+STUBBORN = """
+trap '' TERM INT HUP
+setsid sh -c "trap '' TERM INT HUP; while :; do sleep 4241; done" &
+(while :; do sleep 4242; done) &
+while :; do sleep 4243; done
+"""
+
+
+def at_work(house):
+    return wait_until(lambda: {"4241", "4242", "4243"} <= {c.split()[-1] for c in house.locald.processes().values() if "sleep" in c}, "the script runs", 20)
+
+
+@single
+@pytest.mark.parametrize("phase", ["detect", "build"])
+@pytest.mark.parametrize("how", ["hybrid", "strict"])
+def test_a_build_that_takes_too_long(house, steady, phase, how):
+    app = house.app("long", {phase + ".sh": STUBBORN}, toml='build = { timeout = "500ms" }')
+    r = app.fails(f"{phase}: not done when the build's limit of 0.5 s was over", "hint: give the build more time: build = { timeout", args=["--strict"] * (how == "strict"))
+    assert r.failure["phase"] == phase and r.seconds < 6, r
+    house.assert_whole()
+    app.write({"detect.sh": None, **GOOD})
+    app.toml('build = { timeout = "1h" }')
+    assert app.build()["reason"] == "first build"
+
+
+CALLED_OFF = {
+    "Ctrl-C": lambda app, p: p.send_signal(signal.SIGINT),
+    "Ctrl-C twice": lambda app, p: [p.send_signal(signal.SIGINT), p.send_signal(signal.SIGINT)],
+    "SIGTERM": lambda app, p: p.terminate(),
+    "kill -9": lambda app, p: p.kill(),
+}
+
+
+@single
+@pytest.mark.parametrize("phase", ["detect", "build"])
+@pytest.mark.parametrize("how", CALLED_OFF)
+def test_a_build_that_is_called_off(house, steady, phase, how):
+    with steady.goes_on():
+        steady.write({phase + ".sh": STUBBORN})
+        p = steady.popen("build", *["--strict"] * (how == "SIGTERM"))
+        at_work(house)
+        CALLED_OFF[how](steady, p)
+        started = time.monotonic()
+        p.communicate(timeout=20)
+        assert p.returncode in (*STOPPED, -signal.SIGTERM, 143, -signal.SIGKILL)
+        house.assert_whole()  # the processes, before all
+        assert time.monotonic() - started < 6
+        steady.write({"detect.sh": "", **GOOD})
+        (steady.folder / "detect.sh").unlink()
+        assert not steady.build()["built"]
+
+
+@single
+@pytest.mark.parametrize("phase", ["detect", "build"])
+def test_a_project_that_goes_down_in_a_build(house, identity, phase):
+    app = house.app("down", toml=HEALTH)
+    app("up", "--wait")
+    app.write({phase + ".sh": STUBBORN})
+    up = app.popen("up", "-d")
+    at_work(house)
+    assert app.service["state"] == "running"
+    app("down", timeout=20)
+    out, err = up.communicate(timeout=20)
+    assert up.returncode == 1 and b"down" in err, err
+    house.assert_whole()
+    app.write({"detect.sh": None} if phase == "detect" else GOOD)
+    app("up", "--wait")
+    assert app.service["app"]["generation"] == 1
+    app("down")
+
+
+def test_two_builds_at_once_and_one_is_called_off(house):
+    app = house.app("two", build="echo from $$; [[ -e go-on ]] || { sleep 4241 & sleep 4242 & sleep 4243; }")
+    first, second = app.popen("build"), None
+    at_work(house)
+    second = app.popen("build", "--json")
+    wait_until(lambda: second.poll() is not None or "another build" in os.read(second.stderr.fileno(), 65536).decode(), "the second waits")
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=20)
+    at_work(house)
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=20)
+    house.assert_whole()
+    app.write({"go-on": ""})
+    both = [app.popen("build", "--json") for _ in range(4)]
+    said = [json.loads(p.communicate(timeout=30)[0])["apps"][0] for p in both]
+    assert sorted(s["built"] for s in said) == [False, False, False, True] and {s["generation"] for s in said} == {1}
+
+
+def test_a_source_that_changes_all_the_time(house):
+    """What was copied is what the generation is of."""
+    app = house.app("restless", build="cat text; cmp one two")
+    stop = False
+
+    def write():
+        for name in ("one", "two"):
+            (app.folder / name).write_text("x" * 100)
+    write()
+    house.identity.own(app.folder)
+    import threading
+
+    def restless():
+        i = 0
+        while not stop:
+            i += 1
+            (app.folder / "moving").write_text("y" * (i % 5000))
+    thread = threading.Thread(target=restless)
+    thread.start()
+    try:
+        r = app("build", "--json", check=False)
+        assert r.rc == 0 or ("the source changes faster than it can be copied: moving" in r.err and "exclude" in r.err), r
+    finally:
+        stop = True
+        thread.join()
+    app.build()
+    assert not app.build()["built"]
+
+
+# ---- caches that are damaged
+
+LAYER = """
+deps=$CNB_LAYERS_DIR/deps
+if [[ -e $CNB_LAYERS_DIR/deps.toml && $(cat $deps/data) == whole ]]; then echo deps reused; else echo deps made; rm -rf $deps; mkdir $deps; echo whole >$deps/data; fi
+printf '[types]\\nlaunch = true\\ncache = true\\n[metadata]\\nx = "y"\\n' >$deps.toml
+""" + WEB.replace("cat /workspace/text", "cat /workspace/text /layers/test_script/deps/data")
+
+
+def write(data):
+    def change(path):
+        mode = os.lstat(path)
+        path.unlink()
+        path.write_bytes(data(path) if callable(data) else data)
+        os.chown(path, mode.st_uid, mode.st_gid)
+        path.chmod(mode.st_mode & 0o7777)
+    return change
+
+
+def cut(path):
+    data = path.read_bytes()
+    write(data[:len(data) // 2])(path)
+
+
+def remove(path):
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def link_to(target):
+    def change(path):
+        remove(path)
+        path.symlink_to(target)
+    return change
+
+
+def empty(path):
+    for inner in path.iterdir():
+        remove(inner)
+
+
+def folder(path):
+    remove(path)
+    path.mkdir()
+
+
+def edit(**values):
+    def change(path):
+        json_ = json.loads(path.read_text())
+        write(json.dumps({**json_, **values}).encode())(path)
+    return change
+
+
+NOISE = bytes(range(256)) * 20
+DEEP = b'{"format":1,"a":' + b"[" * 200_000
+RECORD = "g/1/generation.json"
+# name -> (what of the app's folder, what happens to it)
+DAMAGE = {
+    **{f"{file.rpartition('/')[2]} {how}": (file, change) for file in (RECORD, "source.index", "app.json", "g/1/facts", "spare/workspace.index")
+       for how, change in (("cut", cut), ("empty", write(b"")), ("noise", write(NOISE)), ("away", remove), ("a folder", folder), ("a link", link_to("/etc/passwd")))},
+    **{f"generation.json with {what}": (RECORD, change) for what, change in {
+        "another format": edit(format=99), "no format": edit(format=None), "another number": edit(number=77), "a negative number": edit(number=-1), "no root": edit(root=0), "another root": edit(root=99),
+        "text for numbers": edit(uid="x", root="y"), "no buildpacks": edit(buildpacks=None), "no configuration": edit(base_config=None), "a list for configuration": edit(base_config=[1, 2]),
+        "trees that lead out": lambda p: write(p.read_text().replace('"tree":"', '"tree":"../../').encode())(p), "a huge number": edit(number=2**63), "no processes": edit(processes=[]),
+        "layers that lead out": lambda p: write(p.read_text().replace('"name":"deps"', '"name":"../../../../../user"').encode())(p), "nesting": write(DEEP)}.items()},
+    "trees away": ("t", remove), "trees emptied": ("t", empty), "trees a file": ("t", lambda p: (remove(p), p.write_text("x"))), "trees a link": ("t", link_to("/etc")),
+    "layer away": ("t/*", empty), "root away": ("g/1/root", remove), "root a link": ("g/1/root", link_to("/")), "launcher away": ("g/1/root/cnb/lifecycle/launcher", remove), "launcher a folder": ("g/1/root/cnb/lifecycle/launcher", folder),
+    "workspace away": ("g/1/root/workspace", remove), "metadata away": ("g/1/root/layers/config/metadata.toml", remove),
+    "generations a file": ("g", lambda p: (remove(p), p.write_text("x"))), "generations away": ("g", remove),
+    "spare away": ("spare", remove), "spare a file": ("spare", lambda p: (remove(p), p.write_text("x"))), "spare a link": ("spare", link_to("/etc")), "spare workspace away": ("spare/workspace", remove),
+    "spare workspace a link": ("spare/workspace", link_to("/etc")), "spare file cut": ("spare/workspace/build.sh", cut), "spare file away": ("spare/workspace/build.sh", remove), "spare file a link": ("spare/workspace/build.sh", link_to("/etc/passwd")),
+    "spare file more": ("spare/workspace", lambda p: (p / "more").write_text("x")), "spare file more below": ("spare/workspace/sub", lambda p: (p / "more").write_text("x")), "spare layer emptied": ("spare/t/*", empty), "spare layer a link": ("spare/t/*", link_to("/etc")),
+    "spare boot noise": ("spare/boot", write(NOISE)), "failed a folder": ("failed", lambda p: p.mkdir()), "strict a file": ("strict", lambda p: p.write_text("x")), "build a file": ("build", lambda p: p.write_text("x")), "build a folder": ("build", lambda p: (p / "layers/x").mkdir(parents=True)),
+    "all emptied": ("", empty), "a file instead": ("", lambda p: (remove(p), p.write_text("x"))), "a link instead": ("", link_to("/etc")),
+}
+
+
+@pytest.fixture(scope="module")
+def cached(the_house):
+    app = the_house.app("cached", {"build.sh": LAYER + "cd /workspace; echo seen: $(find . -type f | sort)\n", "sub/x": "x"}, toml=HEALTH)
+    app.number = 0
+    return app
+
+
+def damage(house, app, case):
+    what, change = DAMAGE[case]
+    top = app.data
+    paths = sorted(top.glob(what)) if "*" in what else [top / what]
+    assert paths, case
+    try:
+        for path in paths:
+            change(path)
+    except PermissionError:
+        pytest.skip("what belongs to subordinate ids only root may change")
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_what_is_kept_is_damaged(house, cached, case):
+    """The next build ends well, and what runs then is right."""
+    app = cached
+    app.number += 1
+    with contextlib.suppress(AssertionError):
+        shutil.rmtree(app.data)  # from one whole generation
+    app.write({"text": "whole\n"})
+    assert app.build()["generation"] == 1
+    house.assert_whole()
+    damage(house, app, case)
+    app("up", "--wait", timeout=20)
+    text = wait_until(lambda: app("logs", "web").out, "it says something")
+    assert "whole" in text, text
+    pid = app.service["pid"]
+    app.write({"text": f"whole {app.number}\n"})
+    built = app.build()
+    assert built["built"]
+    seen = app.said().split("seen:")[1].splitlines()[0].split()
+    assert seen == ["./build.sh", "./sub/x", "./text"], seen
+    assert app.service["pid"] == pid
+    app("up", "--wait", timeout=20)
+    wait_until(lambda: f"whole {app.number}\n" in app("logs", "web").out, "what is new runs")
+    app("down")
+    found = json.loads((app.data / "g" / str(built["generation"]) / "generation.json").read_text())
+    assert found["number"] == built["generation"]
