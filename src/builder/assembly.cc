@@ -116,7 +116,8 @@ class Assembler {
     if (!missing.empty()) {
       ImageFacts more = TRY(look(look_job(missing)));
       if (known) more.paths.insert(known->paths.begin(), known->paths.end());
-      TRY(more.save(a_.facts_file, map));
+      // What cannot be kept is collected again by the next start.
+      (void)more.save(a_.facts_file, map);
       known = std::move(more);
     }
     facts_ = std::move(*known);

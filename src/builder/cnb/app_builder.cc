@@ -139,7 +139,8 @@ class Ensuring {
     TRY(mend(store_.dir(), S_IFDIR));
     for (const char* folder : {"/g", "/t", "/spare", "/spare/t", "/strict"})
       TRY(mend(store_.dir() + folder, S_IFDIR));
-    for (const char* file : {"/app.json", "/source.index", "/failed"})
+    for (const char* file : {"/app.json", "/source.index", "/failed", "/packed.json", "/spare/boot",
+                             "/spare/workspace.index"})
       TRY(mend(store_.dir() + file, S_IFREG));
     return {};
   }

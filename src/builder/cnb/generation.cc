@@ -180,6 +180,8 @@ Result<Generation> Generation::from_json(const Json& json) {
   g.base_config = json["base_config"];
   g.root = static_cast<std::uint64_t>(TRY(json.get_int("root")));
   g.image_digest = TRY(json.get_string("image_digest"));
+  for (const char* list : {"buildpacks", "processes"})
+    if (!json[list].is_array()) return Error(Errc::corrupt, std::string("no ") + list);
   for (const Json& b : json["buildpacks"].as_array())
     g.buildpacks.push_back(buildpack_from_json(b));
   for (const Json& p : json["processes"].as_array()) g.processes.push_back(process_from_json(p));
