@@ -14,7 +14,7 @@ def copy_app(name, target, files=None):
     for path, text in (files or {}).items():
         path = target / path
         if text is None:
-            path.unlink()
+            path.unlink(missing_ok=True)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text if isinstance(text, bytes) else text.encode())

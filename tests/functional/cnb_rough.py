@@ -87,7 +87,7 @@ class House:
                     found[f"{app}/g/{number}"] = "no generation.json"
         return found
 
-    def assert_whole(self, deadline=20, running=False):
+    def assert_whole(self, deadline=10, running=False):
         """No phase, no mount, no half generation, nothing of a build but its log; once what goes on in the background has ended.
         running: what runs now is to run at the end of each test, too."""
         if running:
