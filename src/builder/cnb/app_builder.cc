@@ -131,9 +131,11 @@ class Ensuring {
   /// Whoever put something else where our files and folders belong, be it a repair of the disk:
   /// without this no build could ever end well again.
   Result<void> mend_folder() const {
+    bool mended = false;
     const auto mend = [&](const std::string& path, mode_t kind) -> Result<void> {
       struct stat st {};
       if (::lstat(path.c_str(), &st) != 0 || (st.st_mode & S_IFMT) == kind) return {};
+      mended = true;
       return discard(environment_, path);
     };
     TRY(mend(store_.dir(), S_IFDIR));
@@ -142,6 +144,11 @@ class Ensuring {
     for (const char* file : {"/app.json", "/source.index", "/failed", "/packed.json", "/spare/boot",
                              "/spare/workspace.index"})
       TRY(mend(store_.dir() + file, S_IFREG));
+    if (mended)
+      environment_.in_background("clean up " + store_.app(),
+                                 [&environment = environment_](const std::stop_token& stop) {
+                                   (void)sweep_discarded(environment, stop);
+                                 });
     return {};
   }
 
@@ -290,7 +297,13 @@ class Ensuring {
 
 Result<BuildResult> ensure_built(Environment& environment, const AppSpec& app,
                                  const PrepareContext& context, bool again, BuildFailure* failure) {
-  return Ensuring(environment, app, context, again, failure).run().context("build " + app.path);
+  auto built =
+      Ensuring(environment, app, context, again, failure).run().context("build " + app.path);
+  if (!built && built.error().code() == Errc::no_space)
+    return std::move(built).error().with_hint(
+        "make room: `locald cache ls` and `locald cache rm` for what apps keep, `locald image ls` "
+        "and `locald image rm` for images");
+  return built;
 }
 
 Result<Generation> last_generation(Environment& environment, const AppSpec& app) {
