@@ -71,7 +71,7 @@ class House:
         for what, there in self.running().items():
             if rest := [x for x in there if x not in self.stays.get(what, ())]:
                 found[what] = {p: there[p] for p in rest} if isinstance(there, dict) else rest
-            if gone := [x for x in self.stays.get(what, ()) if x not in there]:
+            if gone := [x for x in self.stays.get(what, ()) if x not in there and what != "processes"]:  # a probe that was under way has ended
                 found["gone: " + what] = gone
         if rest := [n for n in names(self.locald.home / "data/containers") if n.startswith((".", "build"))]:
             found["containers"] = rest

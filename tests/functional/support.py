@@ -174,6 +174,7 @@ class Locald:
     def __init__(self, dist, identity, home, env=None):
         self.dist, self.identity, self.home = pathlib.Path(dist), identity, pathlib.Path(home)
         self.binary = str(self.dist / "bin/locald")
+        self.own_mounts = []  # where the test itself has mounted something below the home
         self.hidden = []  # programs that this locald shall not find in their usual places: `hide`
         self.env = {"PATH": PATH, "HOME": str(self.home / "user"), "USER": identity.name, "LANG": "C.UTF-8", "LOCALD_HOME": str(self.home),
                     "TMPDIR": str(self.home / "user"), **(env or {})}
@@ -245,13 +246,15 @@ class Locald:
                         continue
                     if name == "mountinfo" and os.path.samefile(f"/proc/{pid}/ns/mnt", "/proc/self/ns/mnt"):
                         continue
+                    if name == "mountinfo" and self.own_mounts:  # every namespace made meanwhile has those
+                        data = b"".join(line for line in data.splitlines(True) if line.split()[4].decode(errors="replace") not in self.own_mounts)
                     if any(m in data for m in marks):
                         found[int(pid)] = open(f"/proc/{pid}/cmdline").read().replace("\0", " ").strip() or stat
                         break
         return found
 
     def mounts(self):
-        return [line for line in open("/proc/self/mountinfo") if self.home.name in line.split()[4] and line.split()[4] != str(self.home)][:20]
+        return [line for line in open("/proc/self/mountinfo") if self.home.name in line.split()[4] and line.split()[4] not in (str(self.home), *self.own_mounts)][:20]
 
     def runc_state(self):
         try:

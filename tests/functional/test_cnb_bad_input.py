@@ -601,3 +601,149 @@ def test_what_is_kept_is_damaged(house, identity):
         app.write({"text": GOOD["text"]})
         copy_of(whole, data)
     assert not failures, "\n\n".join(f"== {case}: {why}" for case, why in failures.items())
+
+
+# name -> (what of the app's folder, what happens to it); the first of several
+STRICT = {
+    "cache away": ("strict/cache", remove), "cache a file": ("strict/cache", lambda p: (remove(p), p.write_text("x"))), "cache a link": ("strict/cache", link_to("/etc")), "cache emptied": ("strict/cache", empty),
+    "committed away": ("strict/cache/committed", remove), "metadata noise": ("strict/cache/committed/io.buildpacks.lifecycle.cache.metadata", write(NOISE)),
+    "metadata cut": ("strict/cache/committed/io.buildpacks.lifecycle.cache.metadata", cut), "metadata empty": ("strict/cache/committed/io.buildpacks.lifecycle.cache.metadata", write(b"")),
+    "metadata that leads out": ("strict/cache/committed/io.buildpacks.lifecycle.cache.metadata", lambda p: write(p.read_text().replace("sha256:", "sha256:../../").encode())(p)),
+    "cached layer cut": ("strict/cache/committed/*.tar", cut), "cached layer empty": ("strict/cache/committed/*.tar", write(b"")), "cached layer noise": ("strict/cache/committed/*.tar", write(NOISE)), "cached layer away": ("strict/cache/committed/*.tar", remove),
+    "layout away": ("strict/layout", remove), "layout a link": ("strict/layout", link_to("/etc")), "layout emptied": ("strict/layout", empty),
+    "index cut": ("strict/layout/locald.local/app/latest/index.json", cut), "index noise": ("strict/layout/locald.local/app/latest/index.json", write(NOISE)), "index away": ("strict/layout/locald.local/app/latest/index.json", remove),
+    "a blob cut": ("strict/layout/locald.local/app/latest/blobs/sha256/*", cut), "blobs away": ("strict/layout/locald.local/app/latest/blobs", remove), "app image a file": ("strict/layout/locald.local/app/latest", lambda p: (remove(p), p.write_text("x"))),
+    "run image damaged": ("strict/layout/locald.local/run/latest/index.json", write(NOISE)), "strict a file": ("strict", lambda p: (remove(p), p.write_text("x"))),
+}
+
+
+def test_what_the_real_exporter_keeps_is_damaged(house, identity):
+    """The next strict build ends well, or says how it can; the one before it still runs."""
+    if os.geteuid() != 0:
+        pytest.skip("what belongs to subordinate ids only root may change")
+    app = house.app("strict", {"build.sh": LAYER}, toml=HEALTH)
+    app.build("--strict")
+    app.runs()
+    house.assert_whole()
+    data, whole = app.data, house.locald.home / "user/whole-strict"
+    copy_of(data, whole)
+    failures, helped = {}, []
+    for case in STRICT if identity.root else list(STRICT)[::7]:
+        what, change = STRICT[case]
+        paths = sorted(data.glob(what))
+        assert paths, case
+        try:
+            for path in paths:
+                change(path)
+            app.write({"text": case + "\n"})
+            r = app("build", "--strict", "--json", check=False)
+            if r.rc:
+                helped.append(case)
+                assert "hint: if it goes on like this, remove the app's cache and build anew: locald cache ls, locald cache rm" in r.err, r
+                app.write({"text": GOOD["text"]})
+                app.runs()
+                app.write({"text": case + "\n"})
+                app.house.locald("cache", "rm", data.name)
+                app.build("--strict")
+            app.runs(case + "\nwhole\n")
+        except AssertionError as e:
+            failures[case] = str(e)
+        house.assert_whole()
+        copy_of(whole, data)
+    print("refused, and built after `cache rm`:", helped)
+    assert not failures, "\n\n".join(f"== {case}: {why}" for case, why in failures.items())
+
+
+PACKED = {"noise": write(NOISE), "cut": cut, "empty": write(b""), "away": remove, "a folder": folder, "a link": link_to("/etc/passwd"), "nesting": write(DEEP),
+          "other digests": lambda p: write(p.read_text().replace("sha256:", "sha256:00")[:-1].encode() + b"}")(p), "blobs that are not there": lambda p: write(
+              json.dumps(json.loads(p.read_text()), indent=1).translate(str.maketrans("abcdef", "fedcba")).encode())(p)}
+
+
+def test_what_is_known_of_packed_layers_is_damaged(house):
+    """The export makes the same image again."""
+    app = house.app("packed", {"build.sh": LAYER})
+    out = house.locald.home / "user/out"
+
+    def export():
+        subprocess.run(["rm", "-rf", out], check=True)
+        built = app.build("--output", f"oci:{out}:1")
+        assert built["generation"] == 1 and built["notices"] == [], built
+        return built["image"]["digest"]
+    first = export()
+    packed = app.data / "packed.json"
+    whole = packed.read_bytes()
+    for case, change in PACKED.items():
+        change(packed)
+        assert export() == first, case
+        if not packed.is_file() or packed.is_symlink():
+            remove(packed)
+        packed.write_bytes(whole)
+        house.identity.own(packed)
+    # The blobs themselves are gone.
+    house.locald("image", "rm", *[i["name"] for i in house.locald("image", "ls", "--json").json()["images"] if i["name"].startswith("locald.local/packed")])
+    assert export() == first
+
+
+# ---- a full disk
+
+@pytest.fixture
+def small(identity, dist, scratch, cnb, script_builder):
+    """A house whose apps have 24 MB."""
+    if not identity.root:
+        pytest.skip("mounts a tmpfs: root")
+    home = pathlib.Path(tempfile.mkdtemp(prefix="h-", dir=scratch))
+    (home / "user").mkdir()
+    (home / "data/cnb").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", home / "data/cnb"], check=True)
+    locald = Locald(dist, identity, home)
+    locald.own_mounts = [str(home / "data/cnb")]
+    house = House(locald, cnb, script_builder)
+    try:
+        yield house
+        house.assert_whole()
+        locald("server", "stop", "--all")
+    finally:
+        subprocess.run(["umount", "-l", home / "data/cnb"], check=True)
+        locald.destroy()
+
+
+def test_a_full_disk(small):
+    room = lambda: shutil.disk_usage(small.data).free  # noqa: E731
+    layer = lambda mb: LAYER.replace("echo whole >$deps/data", f"echo whole >$deps/data; head -c {mb}M /dev/urandom >$deps/big")  # noqa: E731
+    app = small.app("full", {"build.sh": layer(4)}, toml=HEALTH)
+    app("up", "--wait")
+    small.assert_whole(running=True)
+    free = room()
+    words = "No space left on device"
+    with app.goes_on():
+        # In the buildpack's hands, and in ours.
+        app.write({"build.sh": "head -c 40M /dev/zero >$CNB_LAYERS_DIR/x\n"})
+        assert "build ended with code 51" in app.fails(words).err
+        small.assert_whole()
+        app.write({"build.sh": "head -c 40M /dev/zero >/tmp/x\n"})
+        app.fails("build ended with code 51", words)
+        small.assert_whole()
+        app.write({"build.sh": layer(4), "big": bytes(40 << 20)})
+        r = app.fails(words)
+        assert "hint: " in r.err and r.failure["phase"] == "stage", r
+        small.assert_whole()
+        app.write({"big": None})
+        assert not app.build()["built"]
+        # A layer that fits, but not twice: there is no room for the spare copy, nor for a copy at the next build.
+        app.write({"build.sh": layer(9).replace("whole", "Whole")})
+        assert app.build()["built"]
+        small.assert_whole()
+        app.write({"text": "more\n"})
+        r = app("build", "--json", check=False)
+        assert r.rc == 0 or (words in r.err and "hint: " in r.err), r
+        small.assert_whole()
+    app.write({"build.sh": layer(1)})
+    app("down")
+    small.stays = {}
+    r = app("up", "--wait", check=False)
+    if r.rc:
+        assert words in r.err and "locald cache rm" in r.err, r
+        small.locald("cache", "rm", app.data.name)
+        app("up", "--wait")
+    assert room() > free - (6 << 20)
+    app("down")
