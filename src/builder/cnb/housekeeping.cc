@@ -167,7 +167,9 @@ void after_crash(Environment& environment, const std::stop_token& stop) {
       const auto mutex = environment.lock_for("cnb/" + app);
       const std::lock_guard lock(*mutex);
       if (stop.stop_requested()) return {};
-      TRY(discard(environment, AppStore(environment.paths(), app).build()));
+      const AppStore store(environment.paths(), app);
+      TRY(discard(environment, store.build()));
+      TRY(remove_old(environment, store));  // a generation that was not committed, its trees
       TRY(discard_phases(environment, app));
     }
     return sweep_discarded(environment, stop);
