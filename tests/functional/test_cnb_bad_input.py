@@ -543,7 +543,7 @@ DAMAGE = {
     **{f"generation.json with {what}": (RECORD, change) for what, change in {
         "another format": edit(format=99), "no format": edit(format=None), "another number": edit(number=77), "a negative number": edit(number=-1), "no root": edit(root=0), "another root": edit(root=99),
         "text for numbers": edit(uid="x", root="y"), "no buildpacks": edit(buildpacks=None), "no configuration": edit(base_config=None), "a list for configuration": edit(base_config=[1, 2]),
-        "trees that lead out": lambda p: write(p.read_text().replace('"tree":"', '"tree":"../../').encode())(p), "a huge number": edit(number=2**63), "no processes": edit(processes=None),
+        "trees that lead out": lambda p: write(p.read_text().replace('"tree":"', '"tree":"../../').encode())(p), "a huge number": edit(number=2**63), "another boot, not synced": edit(boot_id="x"), "another id map": edit(map_id="x"), "no processes": edit(processes=None),
         "layers that lead out": lambda p: write(p.read_text().replace('"name":"deps"', '"name":"../../../../../user"').encode())(p), "nesting": write(DEEP)}.items()},
     "trees away": ("t", remove), "trees emptied": ("t", empty), "trees a file": ("t", lambda p: (remove(p), p.write_text("x"))), "trees a link": ("t", link_to("/etc")),
     "layer away": ("t/*", empty), "root away": ("g/1/root", remove), "root a link": ("g/1/root", link_to("/")), "launcher away": ("g/1/root/cnb/lifecycle/launcher", remove), "launcher a folder": ("g/1/root/cnb/lifecycle/launcher", folder),
@@ -552,7 +552,7 @@ DAMAGE = {
     "spare away": ("spare", remove), "spare a file": ("spare", lambda p: (remove(p), p.write_text("x"))), "spare a link": ("spare", link_to("/etc")), "spare workspace away": ("spare/workspace", remove),
     "spare workspace a link": ("spare/workspace", link_to("/etc")), "spare file cut": ("spare/workspace/build.sh", cut), "spare file away": ("spare/workspace/build.sh", remove), "spare file a link": ("spare/workspace/build.sh", link_to("/etc/passwd")),
     "spare file more": ("spare/workspace", lambda p: (p / "more").write_text("x")), "spare file more below": ("spare/workspace/sub", lambda p: (p / "more").write_text("x")), "spare layer emptied": ("spare/t/*", empty), "spare layer a link": ("spare/t/*", link_to("/etc")),
-    "spare boot noise": ("spare/boot", write(NOISE)), "failed a folder": ("failed", lambda p: p.mkdir()), "strict a file": ("strict", lambda p: p.write_text("x")), "build a file": ("build", lambda p: p.write_text("x")), "build a folder": ("build", lambda p: (p / "layers/x").mkdir(parents=True)),
+    "spare of another boot": ("spare/boot", write(b"0-0")), "spare boot noise": ("spare/boot", write(NOISE)), "failed a folder": ("failed", lambda p: p.mkdir()), "strict a file": ("strict", lambda p: p.write_text("x")), "build a file": ("build", lambda p: p.write_text("x")), "build a folder": ("build", lambda p: (p / "layers/x").mkdir(parents=True)),
     "all emptied": ("", empty), "a file instead": ("", lambda p: (remove(p), p.write_text("x"))), "a link instead": ("", link_to("/etc")),
 }
 
