@@ -98,7 +98,8 @@ class Paths {
   }
   std::string instances() const { return run_ + "/svc"; }
   std::string instance(std::string_view id) const { return instances() + "/" + std::string(id); }
-  std::string bundle(std::string_view id) const { return run_ + "/bundles/" + std::string(id); }
+  std::string bundles() const { return run_ + "/bundles"; }
+  std::string bundle(std::string_view id) const { return bundles() + "/" + std::string(id); }
   std::string runc_root() const { return run_ + "/runc"; }
 
  private:

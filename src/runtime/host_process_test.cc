@@ -165,6 +165,17 @@ TEST_F(HostProcessTest, AnotherServerFindsItProvesItAndStopsIt) {
   EXPECT_EQ(again->exit->signal, SIGTERM);
 }
 
+TEST_F(HostProcessTest, WhatWasAssembledAndNeverStartedIsFoundAndRemoved) {
+  ASSERT_TRUE(make_dirs(paths_->bundle("half") + "/rootfs"));
+  auto found = runtime_->find_instances();
+  ASSERT_TRUE(found) << found.error().text();
+  ASSERT_EQ(found->size(), 1u);
+  EXPECT_EQ(found->front().id, "half");
+  EXPECT_FALSE(found->front().live);
+  EXPECT_TRUE(runtime_->clean("half", found->front().nonce));
+  EXPECT_FALSE(exists(paths_->bundle("half")));
+}
+
 TEST_F(HostProcessTest, AShimWhoseFolderIsGoneStartsNothing) {
   // A server that died in the middle of a start, and the next one that cleaned up behind it: here
   // the folder goes the moment it is made.

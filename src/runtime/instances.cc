@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <thread>
 
 #include "base/fs_at.h"
@@ -54,17 +55,20 @@ Result<void> must_be_gone(const std::string& path) {
   return {};
 }
 
+/// As list_dir(); nothing where there is no such folder.
+Result<void> each_in(const std::string& folder,
+                     const std::function<Result<void>(const std::string&, unsigned char)>& visit) {
+  const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY);
+  if (dir) return list_dir(dir->get(), visit);
+  return dir.error().code() == Errc::not_found ? Result<void>() : Result<void>(dir.error());
+}
+
 }  // namespace
 
 Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
   std::vector<Found> all;
   const std::string root = impl_->options.paths.instances();
-  auto dir = sys::open(root, O_RDONLY | O_DIRECTORY);
-  if (!dir) {
-    if (dir.error().code() == Errc::not_found) return all;
-    return std::move(dir).error();
-  }
-  TRY(list_dir(dir->get(), [&](const std::string& id, unsigned char) -> Result<void> {
+  TRY(each_in(root, [&](const std::string& id, unsigned char) -> Result<void> {
     const std::string folder = root + "/" + id;
     Found found;
     found.id = id;
@@ -90,6 +94,16 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
     all.push_back(std::move(found));
     return {};
   }));
+  // Assembled, and never started.
+  TRY(each_in(impl_->options.paths.bundles(),
+              [&](const std::string& id, unsigned char) -> Result<void> {
+                if (exists(root + "/" + id)) return {};
+                Found found;
+                found.id = id;
+                found.exit.reason = "its start was cut short";
+                all.push_back(std::move(found));
+                return {};
+              }));
   return all;
 }
 

@@ -102,7 +102,8 @@ class ProcessRuntime {
                                  const std::stop_token& stop);
 
   /// What an earlier server left in svc/: `live` has a connected handle, proven by boot id,
-  /// start time and nonce; a dead one has the exit status its shim recorded, or "unknown".
+  /// start time and nonce; a dead one has the exit status its shim recorded, or "unknown". Also
+  /// bundles that were never started: without a nonce.
   struct Found {
     std::string id, nonce, meta;
     std::unique_ptr<ServiceHandle> live;  ///< null: ended

@@ -139,6 +139,14 @@ def test_all_is_killed(crashes, moment):
     crashes.app("status")
 
 
+def test_the_server_is_killed_between_a_bundle_and_its_start(crashes):
+    crashes.kill_server()
+    bundle = crashes.locald.home / "run/bundles/0123456789ab"
+    (bundle / "rootfs").mkdir(parents=True)
+    crashes.house.identity.own(bundle)
+    crashes.app("status")
+
+
 def test_the_server_is_killed_after_the_build(crashes):
     """While copies for the next one are made."""
     no_spare_layer(crashes)
