@@ -146,10 +146,12 @@ Result<UniqueFd> connect_server(const std::string& socket) {
 Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
   const std::string program = TRY(find_own_program("locald-server"));
   TRY(paths.create());
-  const off_t log_size = size_of(paths.server_log());
+  off_t log_size = size_of(paths.server_log());
   UniqueFd ready = TRY(daemonise(program, paths.server_log()));
   const auto deadline = Clock::now() + patience;
-  bool lost_race = false;
+  // One that was killed may hold the lock for a moment yet: then ours has ended, and by now the
+  // lock is free. So the first end of all is no answer.
+  bool lost_race = true;
   while (true) {
     // Without `ready` another process's server is waited for, which cannot tell us.
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
@@ -173,6 +175,7 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
     }
     if (lost_race) {
       lost_race = false;
+      log_size = size_of(paths.server_log());
       ready = TRY(daemonise(program, paths.server_log()));
       continue;
     }

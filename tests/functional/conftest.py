@@ -18,6 +18,7 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from cnb_rough import house, script_builder, the_house  # noqa: E402, F401
 from cnb_support import cnb, cnb_registry, oracle  # noqa: E402, F401
 from images_by_hand import image, tar, write_layout  # noqa: E402
 from support import ROOT, Identity, Locald, Project, one_at_a_time, real_registry  # noqa: E402

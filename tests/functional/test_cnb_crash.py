@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import pytest
-from cnb_rough import GOOD, WEB, house, names, script_builder, the_house  # noqa: F401
+from cnb_rough import WEB, names
 from support import wait_until
 
 pytestmark = pytest.mark.single_id
@@ -66,6 +66,7 @@ class Crashes:
     def is_well(self):
         """As it was before, without a build; then a build goes well, and so does what it built."""
         self.house.assert_whole()
+        self.count += 1
         self.app.write({"text": f"it runs {self.count} well\n", "detect.sh": None, "wait": None})
         built = self.app.build()
         assert built["built"]
@@ -130,7 +131,7 @@ def test_the_server_is_killed(crashes, moment):
     crashes.app("status")  # another one
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", ["detect", "build", "commit", "strict build"])
 def test_all_is_killed(crashes, moment):
     """But what runs, as its shim was started by an earlier server."""
     build = begin(crashes, moment)
