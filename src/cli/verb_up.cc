@@ -39,12 +39,11 @@ int report_up(const Json& reply) {
     bool ran = false;
     for (const Json& service : reply["services"].as_array()) {
       if (service["name"].as_string() != name) continue;
-      ran = !service["started_at"].is_null();
       // One that goes on, though what was wanted failed: its new build.
-      reason =
-          service["state"].as_string() == "running" && service["health"].as_string() != "unhealthy"
-              ? reply["reasons"][name].as_string()
-              : state_text(service);
+      const bool goes_on =
+          service["state"].as_string() == "running" && service["health"].as_string() != "unhealthy";
+      ran = !goes_on && !service["started_at"].is_null();
+      reason = goes_on ? reply["reasons"][name].as_string() : state_text(service);
     }
     Error error(Errc::failed, name + ": " + (reason.empty() ? "did not start" : reason));
     print_error(ran ? std::move(error).with_hint("its output: locald logs " + name) : error);
