@@ -231,7 +231,8 @@ class Locald:
 
     def processes(self):
         """{pid: command} of every process that belongs to this home: by its environment, its command line, or by what is mounted in it."""
-        marks, found = [str(self.home).encode(), self.home.name.encode()], {}
+        # In a list of mounts a path may begin below the tmpfs: its last two parts.
+        marks, found = [str(self.home).encode(), "/".join(self.home.parts[-2:]).encode()], {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             if int(pid) == os.getpid():
                 continue

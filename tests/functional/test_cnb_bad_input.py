@@ -393,6 +393,26 @@ def test_a_build_that_takes_too_long(house, steady, phase, how):
     assert app.build("--again")["built"]
 
 
+def test_a_build_that_writes_faster_than_anybody_reads(house):
+    app = house.app("flood", build="exec yes", toml='build = { timeout = "2s" }')
+    r = app.fails("build: not done when the build's limit of 2 s was over")
+    assert r.seconds < 20, r
+    app.toml('build = { timeout = "1h" }')
+    p = app.popen("build")
+    wait_until(lambda: "yes" in house.locald.processes().values(), "it writes", 20)
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=20)
+    wait_until(lambda: "yes" not in house.locald.processes().values(), "it has ended", 20)
+    house.assert_whole()
+
+
+def test_a_source_without_a_file_is_a_source(house):
+    app = house.app("empty", {"build.sh": None, "text": None})
+    assert app.fails("test/script").failure["phase"] == "build"
+    app.write(GOOD)
+    assert app.build()["built"]
+
+
 CALLED_OFF = {
     "Ctrl-C": lambda app, p: p.send_signal(signal.SIGINT),
     "Ctrl-C twice": lambda app, p: [p.send_signal(signal.SIGINT), p.send_signal(signal.SIGINT)],

@@ -86,3 +86,19 @@ build = {{ strict = {str(way == "strict").lower()} }}
         assert told(p.logs(name)) == told(alone.stdout + alone.stderr), kind
         assert status["exit_code"] == alone.rc, kind
     p("down")
+
+
+def test_what_cached_layers_hold_comes_back_after_a_rebase_too(project, cnb):
+    p = project("")
+    copy_app("sbom", p.dir / "app")
+
+    def build(run, *more):
+        p.write("locald.toml", f'[services.api]\ntype = "cnb"\npath = "app"\nbuilder = "{cnb.builder}"\nrun_image = "{run}"\n')
+        reason = p("build", "--json", *more, timeout=200).json()["apps"][0]["reason"]
+        return reason, restored(p("logs", "--build", "api").out)
+
+    build(cnb.run)
+    _, before = build(cnb.run, "--again")
+    assert any("sbom.cdx.json" in line for line in before)
+    assert build(cnb.run_next)[0] == "the run image changed"
+    assert build(cnb.run_next, "--again") == ("asked for", before)

@@ -169,7 +169,7 @@ class Ensuring {
     known_ = SourceIndex::load(store_.source_index());
     source_ =
         TRY(scan_source(app_.path, inputs_->filter, known_ ? &*known_ : nullptr, context_.stop));
-    if (!source_.as_known) TRY(source_.save(store_.source_index()));
+    if (!known_ || !source_.as_known) TRY(source_.save(store_.source_index()));
     set_fingerprint();
     return {};
   }

@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kTailLines = 20;
 constexpr std::size_t kMaxOutput = 4096;  // bytes of what a buildpack says in detection
 constexpr std::size_t kMaxLine = 500;     // bytes of a line in the tail
+// What a buildpack prints may look like the lifecycle's own words, without end.
+constexpr std::size_t kMaxBuildpacks = 1000;
 constexpr std::string_view kBar = "======== ";
 
 constexpr std::size_t kMaxText = 64u << 10;  // bytes of a line that are looked at
@@ -144,7 +146,7 @@ void BuildLog::build_line(std::uint64_t time_ns, std::string_view text) {
     running_ = at_work_ = text.substr(begins.size());
     running_since_ns_ = time_ns;
     tail_.clear();
-    if (on_buildpack_) on_buildpack_(running_);
+    if (on_buildpack_ && buildpacks_.size() < kMaxBuildpacks) on_buildpack_(running_);
   } else if (text.starts_with(ended) || (text.starts_with("ERROR: ") && !running_.empty())) {
     end_buildpack(time_ns);
   }
@@ -152,7 +154,8 @@ void BuildLog::build_line(std::uint64_t time_ns, std::string_view text) {
 
 void BuildLog::end_buildpack(std::uint64_t time_ns) {
   const std::uint64_t ns = time_ns > running_since_ns_ ? time_ns - running_since_ns_ : 0;
-  buildpacks_.emplace_back(running_, static_cast<std::int64_t>(ns / 1'000'000));
+  if (buildpacks_.size() < kMaxBuildpacks)
+    buildpacks_.emplace_back(running_, static_cast<std::int64_t>(ns / 1'000'000));
   running_.clear();
 }
 
@@ -167,6 +170,7 @@ void BuildLog::detect_line(std::string_view text) {
     reading_ = Reading::nothing;
     for (const std::string_view kind : {"Output: ", "Error: "})
       if (const auto name = between(text.substr(kBar.size()), kind, " ========"); !name.empty()) {
+        if (outputs_.size() == kMaxBuildpacks && !outputs_.contains(name)) return;
         // Said once more for every group that it is in: the last time counts.
         reading_ = Reading::output;
         output_of_ = name;
@@ -193,6 +197,7 @@ void BuildLog::detect_line(std::string_view text) {
   if (buildpack.find('@') == std::string_view::npos) return;  // "fail: no viable buildpacks …"
   Detected* row = find(buildpack);
   if (row == nullptr) {
+    if (detected_.size() == kMaxBuildpacks) return;
     detected_.push_back({.group = group_, .buildpack = std::string(buildpack)});
     row = &detected_.back();
     if (const auto said = outputs_.find(buildpack); said != outputs_.end())

@@ -105,6 +105,21 @@ TEST(BuildLog, LeavesOutTheExportersChatterButNotABuildpacks) {
   EXPECT_EQ(log.tail(), (std::vector<std::string>{"ERROR: failed to export: no"}));
 }
 
+TEST(BuildLog, WhatABuildpackPrintsDoesNotFillTheMemory) {
+  int told = 0;
+  BuildLog log([&](const std::string&) { ++told; });
+  log.begin(Phase::detect);
+  for (int i = 0; i < 3000; ++i)
+    feed(log, {"======== Output: x@" + std::to_string(i) + " ========", "said",
+               "======== Results ========", "pass: x@" + std::to_string(i)});
+  EXPECT_EQ(log.detected().size(), 1000u);
+  log.begin(Phase::build);
+  for (int i = 0; i < 3000; ++i)
+    feed(log, {"Running build for buildpack x@1", "Finished running build for buildpack x@1"});
+  EXPECT_EQ(log.buildpacks().size(), 1000u);
+  EXPECT_EQ(told, 1000);
+}
+
 TEST(BuildLog, PassesOverWhatItDoesNotKnow) {
   BuildLog log;
   log.begin(Phase::detect);

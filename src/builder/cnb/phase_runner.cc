@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 /// Of what all phases of a build write; the oldest goes first.
 constexpr std::uint64_t kMaxLog = 128u << 20;
+constexpr int kLinesATurn = 1000;
 
 /// Between the signal and the kill, for a phase that is to end.
 constexpr std::chrono::seconds kGrace{2};
@@ -79,8 +80,7 @@ class Running {
 
   /// Until nothing of it is left and all it wrote has been told.
   Result<runtime::ExitStatus> finish(const PhaseRunner::Options& options) {
-    EventLoop::Handle output =
-        loop_.watch_readable(reader_.fd(), [this] { problem_ = tell_output(); });
+    EventLoop::Handle output = loop_.watch_readable(reader_.fd(), [this] { tell_some(); });
     handle_.listen(loop_, {.started = [](int) {},
                            .exited =
                                [this](const runtime::ExitStatus& exit) {
@@ -94,8 +94,9 @@ class Running {
     });
     loop_.run();
     output.reset();
-    TRY(tell_output());
     TRY(std::move(problem_));
+    while (TRY(tell(kLinesATurn))) {
+    }
     if (options.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (timed_out_)
       return Error(Errc::timed_out,
@@ -107,11 +108,30 @@ class Running {
  private:
   void end() { (void)handle_.stop(SIGTERM, kGrace); }
 
-  Result<void> tell_output() {
+  /// A part of what is there to be read: who writes faster than this reads must not keep the limit
+  /// or a cancellation from being heard.
+  void tell_some() {
+    if (more_posted_) return;
+    const auto more = tell(kLinesATurn);
+    if (!more) {
+      if (problem_) problem_ = Result<void>(more.error());
+    } else if (*more) {
+      more_posted_ = true;
+      loop_.post([this] {
+        more_posted_ = false;
+        tell_some();
+      });
+    }
+  }
+
+  /// @return whether there may be more.
+  Result<bool> tell(int lines) {
     LogLine line;
-    while (TRY(reader_.next(line)))
+    for (; lines > 0; --lines) {
+      if (!TRY(reader_.next(line))) return false;
       if (on_line_) on_line_({line.time_ns, line.text});
-    return {};
+    }
+    return true;
   }
 
   runtime::ServiceHandle& handle_;
@@ -120,7 +140,7 @@ class Running {
   EventLoop loop_;
   std::optional<runtime::ExitStatus> exit_;
   Result<void> problem_;
-  bool timed_out_ = false;
+  bool timed_out_ = false, more_posted_ = false;
 };
 
 }  // namespace

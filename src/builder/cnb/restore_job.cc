@@ -101,9 +101,10 @@ Result<Json> restore_job(const Json& job, const std::function<void(Json)>&) {
       }
       TRY(app.own_file(folder + "/" + layer.name + ".toml", layer.toml));
     }
-    const std::string earlier = "g/" + std::to_string(before.number);
-    TRY(restore_sboms(app, earlier + "/sbom-cache", group));
-    TRY(restore_sboms(app, "g/" + std::to_string(before.root) + "/root/layers/sbom/launch", group));
+    // Where the build left them: a rebased generation has the root of another.
+    const std::string built = "g/" + std::to_string(before.root);
+    TRY(restore_sboms(app, built + "/sbom-cache", group));
+    TRY(restore_sboms(app, built + "/root/layers/sbom/launch", group));
   }
   const ChangeMark mark = TRY(mark_now(app));
   return Json::object(

@@ -117,7 +117,8 @@ Result<Json> spare(const Json& job, const Progress&) {
 Result<void> add_unknown(int parent, const std::string& path,
                          const std::set<std::string_view>& known, Json& paths) {
   if (!known.contains(path)) {
-    paths.push(path);
+    struct stat st {};
+    if (::fstatat(parent, name_of(path).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) paths.push(path);
     return {};  // what is in it is no news either
   }
   const auto dir = sys::openat(parent, name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
