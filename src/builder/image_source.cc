@@ -94,7 +94,7 @@ Result<PushedImage> push_image(Environment& environment, const oci::StoredImage&
         if (!context.progress) return;
         const std::string& note = progress["note"].as_string();
         const std::string& item = progress["item"].as_string();
-        context.progress({.phase = progress["phase"].as_string() == "waiting" ? "wait" : "push",
+        context.progress({.phase = progress["phase"].as_string() == "waiting" ? "waiting" : "push",
                           .item = item + (item.empty() || note.empty() ? "" : " ") + note,
                           .done = static_cast<std::uint64_t>(progress["done"].as_int()),
                           .total = static_cast<std::uint64_t>(progress["total"].as_int())});

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/strings.h"
 #include "server/service_reader.h"
 
@@ -64,6 +66,8 @@ void read_sync(const Toml& node, const std::string& where, Sink& sink, std::vect
       continue;
     }
     text.raw = folder;
+    if (std::any_of(out.begin(), out.end(), [&](const Text& t) { return t.raw == folder; }))
+      continue;
     out.push_back(std::move(text));
   }
 }

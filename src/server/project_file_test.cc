@@ -117,7 +117,7 @@ restart = "always"
 args = ["--verbose"]
 build = { env = { BP_NODE_VERSION = 22 }, bindings = { ca = "./certs" }, strict = true, timeout = "10m", host_ca = false, exec_env = "test" }
 bindings = { mail = "./mail" }
-dev = { sync = ["src/**", "./static/", "a/b"] }
+dev = { sync = ["src/**", "./static/", "a/b", "src"] }
 [services.api.processes.worker]
 env = { B = "worker", C = "2" }
 args = ["-n", "2"]

@@ -125,6 +125,12 @@ class Ensuring {
   Result<void> check_place() const {
     const std::unique_ptr<char, FreeText> real(::realpath(app_.path.c_str(), nullptr));
     if (!real) return {};  // resolve_inputs() says what is wrong with it
+    for (const std::string& folder : app_.live) {
+      struct stat st {};
+      const std::string path = app_.path + "/" + folder;
+      if (::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
+        return Error(Errc::not_found, "`sync`: " + path + " is no folder, or no longer there");
+    }
     return check_not_ours(real.get(), environment_.paths(), "the app's folder " + app_.path);
   }
 
