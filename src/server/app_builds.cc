@@ -7,6 +7,11 @@
 
 namespace locald::server {
 
+bool has_completed(const Supervisor::Unit* unit) {
+  return unit != nullptr && unit->state.phase == Phase::exited && unit->state.exit &&
+         unit->state.exit->success();
+}
+
 std::vector<RunningApp> running_apps(const Supervisor& supervisor,
                                      const std::map<std::string, ServiceConfig>& configs,
                                      const std::set<std::string>& services,
@@ -25,6 +30,12 @@ std::vector<RunningApp> running_apps(const Supervisor& supervisor,
     same->services.insert(name);
     if (config->second.entrypoint.empty()) same->process_types.insert(config->second.process);
   }
+  for (RunningApp& app : out)
+    for (const std::string& name : services)
+      if (const auto config = configs.find(name); config != configs.end() && config->second.app &&
+                                                  has_completed(supervisor.find(name)) &&
+                                                  app_of(config->second, user) == app.app)
+        app.completed[name] = supervisor.find(name)->life;
   return out;
 }
 

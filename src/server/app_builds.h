@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +20,9 @@ struct RunningApp {
   std::set<std::string> services;
   std::vector<std::string> login_files = {};
   std::set<std::string> process_types = {};  ///< that they are to run; "" = the app's default
+  /// Others of the app that have ended well, and which life that was: what runs once for each
+  /// build.
+  std::map<std::string, std::uint64_t> completed = {};
 };
 
 /// Makes sure that an app is built, with these logins for registries, and that it has these process
@@ -27,6 +31,9 @@ struct RunningApp {
 using BuildApp =
     std::function<JobPool::Job(const RunningApp& app, std::function<void(const Json&)> progress,
                                std::function<void(Result<Json> content)> done)>;
+
+/// The service has ended, and well.
+bool has_completed(const Supervisor::Unit* unit);
 
 /// The apps of those of `services` that have a process now, each once.
 /// @param configs  What is to be run next.

@@ -145,6 +145,13 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
             unit != nullptr && unit->content != content)
           renewed.insert(service);
       }
+      if (!renewed.empty())
+        for (const auto& [service, life] : app.completed)
+          if (const auto* unit = p.supervisor().find(service);
+              p.wanted(service) && has_completed(unit) && unit->life == life) {
+            present.insert(service);
+            renewed.insert(service);
+          }
       (void)TRY(p.apply(configs, present, user, renewed));
       return {};
     };
@@ -244,9 +251,7 @@ void Projects::start(const Json& body, const ReplyPtr& reply) {
     for (const std::string& s : graph.with_dependencies(services)) {
       // What has completed stays so.
       const Supervisor::Unit* unit = project.supervisor().find(s);
-      if (unit != nullptr &&
-          !(unit->state.phase == Phase::exited && unit->state.exit && unit->state.exit->success()))
-        all.insert(s);
+      if (unit != nullptr && !has_completed(unit)) all.insert(s);
     }
     project.start(all);
     answer_when(project, {reply, services, Project::Until::started, timeout_of(body)});

@@ -137,6 +137,15 @@ once = true
     assert "api.worker" in p("exec", "api", "--", "cat", "/etc/hosts").out
     p("stop", "api/worker")
     assert p.service("api/worker")["state"] == "stopped" and p.service("api")["state"] == "running"
+    # What runs once does so for each build, and not without one.
+    def times():
+        return p.logs("api/migrate").count("released")
+    p("up", "--wait")
+    assert times() == 1
+    (p.dir / "app/more").write_text("x")
+    p("up", "--wait")
+    wait_until(lambda: times() == 2, "it has run for the new build", 20)
+    assert p.service("api/migrate")["exit_code"] == 0 and answer(p).startswith("left web")
     p("down")
 
 
