@@ -102,6 +102,8 @@ Result<int> run(Context& context, const Args& args) {
   request.set("strict", args.has("strict"));
   request.set("again", args.has("again"));
   request.set("pull", args.has("pull") ? "always" : "");
+  if (args.values("output").size() > 1)
+    return usage_error("--output can be given once", "more places: locald image export NAME DEST");
   if (const auto output = args.value("output")) request.set("output", TRY(image_name(*output)));
   request.set("tags", args.values("tag"));
   request.set("login_files", login_files());

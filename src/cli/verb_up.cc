@@ -54,7 +54,7 @@ int report_up(const Json& reply) {
 const Verb kUp{
     .name = "up",
     .usage = "[-d] [--wait] [--timeout DURATION] [SERVICE…]",
-    .summary = "bring the project up: pull, start in order, follow the logs",
+    .summary = "bring the project up: pull, build, start in order, follow the logs",
     .details =
         "Starts the named services, or all, with what they depend on. Run again it changes only "
         "what has changed in\n"

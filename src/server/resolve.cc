@@ -245,7 +245,9 @@ class Resolver {
     for (const Text& folder : build.live) {
       const std::string path = app.path + "/" + folder.raw;
       struct stat st {};
-      if (::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+      if (::lstat(path.c_str(), &st) != 0)
+        problem(folder.at, Error(Errc::not_found, fmt::format("`sync`: there is no {}", path)));
+      else if (S_ISDIR(st.st_mode))
         app.live.push_back(folder.raw);
       else
         problem(folder.at, Error(Errc::invalid_input, fmt::format("`sync`: {} is no folder", path))

@@ -283,7 +283,8 @@ class Ensuring {
     if (error.code() == Errc::cancelled || text.empty()) return error;
     return Error(error.code(), error.message() + "\n" + text)
         .with_hint((error.hint().empty() ? "" : error.hint() + "; ") +
-                   "all that was written: locald logs --build");
+                   "all that was written: locald logs --build" +
+                   (session.inputs().app.project.empty() ? " " + session.inputs().app.path : ""));
   }
 
   Environment& environment_;

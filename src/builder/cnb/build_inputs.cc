@@ -29,7 +29,11 @@ class Resolver {
     TRY(check_folder());
     project_ = TRY(read_project_file(app_.path));
     const auto builder = TRY(reference_of_builder());
-    oci::StoredImage builder_image = TRY(pull(builder).context("builder"));
+    auto pulled = pull(builder);
+    if (!pulled && pulled.error().code() == Errc::not_found && pulled.error().hint().empty())
+      return std::move(pulled).error().with_context("builder").with_hint(
+          "is the name right? It is looked for below the folder that names it");
+    oci::StoredImage builder_image = TRY(std::move(pulled).context("builder"));
     const BuilderInfo info = TRY(BuilderInfo::from_image(builder.familiar(), builder_image.config));
     auto [run_names, run_image] = TRY(find_run_image(info, builder));
     BuildInputs inputs{.app = app_,

@@ -364,7 +364,8 @@ class Reader {
     std::vector<std::string> sources;
     for (const std::string_view key : {"version", "uri", "script"})
       if (value.contains(key)) sources.push_back(ticked(key));
-    if (sources.size() > 1)
+    // A script may have a version: it is what is made of it that has one.
+    if (sources.size() > 1 && value.contains("uri"))
       problem(value, "the buildpack has " + join(sources, " and "),
               "one of them says where it comes from");
     if (value.contains("id")) {

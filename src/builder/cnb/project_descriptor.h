@@ -75,7 +75,7 @@ struct ParsedDescriptor {
 /// Reads a project.toml of schema 0.1 (or none: [project] and [build]), 0.2 or 0.3 ([_] and
 /// [io.buildpacks]) as pack does, with all problems found at once, in the order of the file:
 /// wrong types, an unknown schema, include with exclude, an entry of a group that says none or
-/// several of version, uri and script, uris and ids of no known form. 0.1 may have `pre` and `post`
+/// a uri beside a version or a script, uris and ids of no known form. 0.1 may have `pre` and `post`
 /// in [build]; 0.2 may have `env.build` for `build.env`; `exec-env` is of 0.3.
 /// Pure: no file is opened, nothing is looked up.
 ///

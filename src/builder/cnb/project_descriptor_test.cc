@@ -253,9 +253,7 @@ TEST(ProjectDescriptor, AnEntrySaysOnceWhereItsBuildpackComesFrom) {
   EXPECT_EQ(entry("id = 'a/b'\nversion = '1'\nuri = './x'\n"),
             "/p/project.toml:3:1: the buildpack has `version` and `uri` (one of them says where it "
             "comes from)");
-  EXPECT_EQ(entry("id = 'a/b'\nversion = '1'\nscript = {api='0.10', inline='x'}\n"),
-            "/p/project.toml:3:1: the buildpack has `version` and `script` (one of them says where "
-            "it comes from)");
+  EXPECT_EQ(entry("id = 'a/b'\nversion = '1'\nscript = {api='0.10', inline='x'}\n"), "");
   EXPECT_EQ(entry("uri = './x'\nscript = {api='0.10', inline='x'}\n"),
             "/p/project.toml:3:1: the buildpack has `uri` and `script` (one of them says where it "
             "comes from)");
