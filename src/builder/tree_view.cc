@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -20,6 +21,12 @@
 namespace locald::builder {
 namespace {
 
+// The new mount interface; numbers and names as in linux/mount.h, which clashes with sys/mount.h.
+constexpr unsigned kFsconfigSetFlag = 0, kFsconfigSetString = 1, kFsconfigCreate = 6;
+constexpr unsigned kFsopenCloexec = 1, kFsmountCloexec = 1, kMoveEmptyPath = 4;
+constexpr unsigned kMountReadOnly = 1, kMountNosuid = 2, kMountNodev = 4;
+
+constexpr std::size_t kMountPage = 4096;        // what the kernel takes of options, with their end
 constexpr int kMaxLinks = 40;                   // as the kernel
 constexpr std::size_t kMaxUserFile = 1u << 20;  // 1 MiB
 
@@ -31,6 +38,30 @@ std::string escape(const std::string& path, const char* special) {
     out += c;
   }
   return out;
+}
+
+/// The same mount layer by layer, where the options of all of them are longer than a page. False,
+/// and errno, where the kernel refuses it or does not know how.
+bool mount_long(const std::vector<std::string>& lowers, const runtime::Rootfs& rootfs,
+                const std::string& target, bool user_xattr) {
+  const UniqueFd fs(static_cast<int>(::syscall(SYS_fsopen, "overlay", kFsopenCloexec)));
+  if (!fs) return false;
+  const auto set = [&](const char* key, const std::string& value) {
+    return ::syscall(SYS_fsconfig, fs.get(), kFsconfigSetString, key, value.c_str(), 0) == 0;
+  };
+  for (const std::string& lower : lowers)
+    if (!set("lowerdir+", lower)) return false;
+  const bool writable = !rootfs.upper.empty();
+  if (writable && !(set("upperdir", rootfs.upper) && set("workdir", rootfs.work))) return false;
+  if (user_xattr &&
+      ::syscall(SYS_fsconfig, fs.get(), kFsconfigSetFlag, "userxattr", nullptr, 0) != 0)
+    return false;
+  if (::syscall(SYS_fsconfig, fs.get(), kFsconfigCreate, nullptr, nullptr, 0) != 0) return false;
+  const unsigned attributes = kMountNosuid | kMountNodev | (writable ? 0 : kMountReadOnly);
+  const UniqueFd made(
+      static_cast<int>(::syscall(SYS_fsmount, fs.get(), kFsmountCloexec, attributes)));
+  return made &&
+         ::syscall(SYS_move_mount, made.get(), "", AT_FDCWD, target.c_str(), kMoveEmptyPath) == 0;
 }
 
 std::string proc_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
@@ -199,7 +230,7 @@ std::string read_user_file(int root, const std::string& path, std::string& probl
 }  // namespace
 
 Result<TreeView> TreeView::mount(const runtime::Rootfs& rootfs, const std::string& scratch,
-                                 bool user_xattr) {
+                                 bool user_xattr, std::size_t room) {
   // The scratch folder's mounts are seen by this process alone and go with it.
   if (::unshare(CLONE_NEWNS) != 0) return Error::from_errno(errno, "unshare the mount namespace");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
@@ -210,10 +241,11 @@ Result<TreeView> TreeView::mount(const runtime::Rootfs& rootfs, const std::strin
   TRY(sys::mkdirat(AT_FDCWD, root, 0700));
   TRY(sys::mkdirat(AT_FDCWD, empty, 0755));
 
-  std::string lower;
+  std::vector<std::string> lowers = rootfs.lowers;
   // One lower folder alone is no overlay: an empty one on top makes two.
-  if (rootfs.upper.empty()) lower = escape(empty, "\\:,");
-  for (const std::string& layer : rootfs.lowers)
+  if (rootfs.upper.empty()) lowers.insert(lowers.begin(), empty);
+  std::string lower;
+  for (const std::string& layer : lowers)
     lower += (lower.empty() ? "" : ":") + escape(layer, "\\:,");
   std::string options = "lowerdir=" + lower;
   if (!rootfs.upper.empty())
@@ -224,7 +256,11 @@ Result<TreeView> TreeView::mount(const runtime::Rootfs& rootfs, const std::strin
     return Error::from_errno(errno, "chdir to " + rootfs.lower_base);
   const unsigned long flags =
       MS_NOSUID | MS_NODEV | (rootfs.upper.empty() ? static_cast<unsigned long>(MS_RDONLY) : 0ul);
-  if (::mount("overlay", root.c_str(), "overlay", flags, options.c_str()) != 0) {
+  const bool mounted =
+      options.size() + room < kMountPage
+          ? ::mount("overlay", root.c_str(), "overlay", flags, options.c_str()) == 0
+          : mount_long(lowers, rootfs, root, user_xattr);
+  if (!mounted) {
     const int err = errno;
     (void)!::chdir("/");
     ::umount2(scratch.c_str(), MNT_DETACH);

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,12 @@ class TreeView {
   /// @param scratch    A folder of ours, covered by a tmpfs meanwhile; holds none of the folders of
   /// `rootfs`.
   /// @param user_xattr In a user namespace ("userxattr").
+  /// @param room       Bytes that the mount's options must have left, for a trial of what will be
+  /// mounted with more in them.
   /// With an empty `rootfs.upper` the view is read-only.
+  /// Lower folders whose names fill more than a page need Linux 6.8.
   static Result<TreeView> mount(const runtime::Rootfs& rootfs, const std::string& scratch,
-                                bool user_xattr);
+                                bool user_xattr, std::size_t room = 0);
 
   TreeView(TreeView&&) noexcept = default;
   TreeView& operator=(TreeView&&) = delete;

@@ -40,7 +40,8 @@ runtime::Rootfs rootfs(const Json& job) {
 }
 
 Result<TreeView> view(const Json& job) {
-  return TreeView::mount(rootfs(job), job["scratch"].as_string(), id_map(job) != oci::IdMap::root);
+  return TreeView::mount(rootfs(job), job["scratch"].as_string(), id_map(job) != oci::IdMap::root,
+                         static_cast<std::size_t>(job["room"].as_int()));
 }
 
 std::optional<oci::Credentials> login(const Json& job) {

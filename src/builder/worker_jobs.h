@@ -16,7 +16,8 @@ namespace locald::builder {
 /// push           image (a manifest's digest), name, target, login, login_hint: {uploaded, mounted,
 ///                there_before, bytes}; progress as PushProgress
 /// facts          lowers:[], lower_base, paths:[], and to make mount points in a container's own
-///                folder: upper, work, fresh: bool, create:[{path, kind}]: ImageFacts
+///                folder: upper, work, fresh: bool, create:[{path, kind}]: ImageFacts; room: bytes
+///                (TreeView::mount)
 /// volume         lowers:[], lower_base, source, target: {files}; `target` made with the content of
 ///                `source`
 /// remove_trees   paths:[]: {}
