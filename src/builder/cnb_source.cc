@@ -46,7 +46,7 @@ Result<runtime::ContainerBundle> CnbSource::prepare(const std::string& destinati
                                                   .container_key = container_key_,
                                                   .stamp = app.stamp,
                                                   .lowers = app.lowers,
-                                                  .lower_base = TRY(environment_.layers())->dir(),
+                                                  .lower_base = app.lower_base,
                                                   .image = app.config,
                                                   .facts_file = app.facts_file},
                                                  destination, context)

@@ -235,7 +235,10 @@ class Ensuring {
     set_fingerprint();  // of what was copied in the end
     made->times = session.times();
     auto finished = finish(std::move(*made));
-    if (!finished) give_up();
+    if (!finished) {
+      if (failure_ != nullptr) failure_->details = session.failure();
+      give_up();
+    }
     return finished;
   }
 
@@ -258,6 +261,7 @@ class Ensuring {
   }
 
   Result<BuildResult> finish(Generation generation) {
+    TRY(check_lowers(environment_, TRY(runnable(environment_, store_, generation)), context_.stop));
     generation.fingerprint = fingerprint_;
     generation.map_id = map_id_;
     if (context_.progress)

@@ -61,11 +61,6 @@ class AppStore {
   std::string strict() const { return dir_ + "/strict"; }
   std::string packed() const { return dir_ + "/packed.json"; }
   GenerationStamp stamp(const Generation& g) const { return {app_, g.number, g.built_at}; }
-  /// How lower folders are written, relative to the layers' folder (Assembly::lower_base).
-  std::string lower(std::string_view path_in_app) const {
-    return "../cnb/" + app_ + "/" + std::string(path_in_app);
-  }
-
   /// The newest generation that counts under this id map and this boot.
   std::optional<Generation> current(std::string_view map_id) const;
   /// The newest of those that were not built by the real exporter: what a hybrid build starts from.

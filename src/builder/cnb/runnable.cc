@@ -16,6 +16,9 @@
 namespace locald::builder::cnb {
 namespace {
 
+/// DATA/layers as DATA/cnb/<app> sees it.
+constexpr const char* kLayersFromApp = "../../layers/";
+
 /// Sets `name`, where it stands already, or at the end.
 void set_variable(std::vector<std::string>& env, const std::string& name,
                   const std::string& value) {
@@ -26,6 +29,13 @@ void set_variable(std::vector<std::string>& env, const std::string& name,
     }
   env.push_back(name + "=" + value);
 }
+
+/// Of one overlay; the kernel's limit is 500 (its OVL_MAX_STACK), and a TreeView adds one.
+constexpr std::size_t kMaxLowers = 499;
+/// What a container's two folders have in the options of a mount, at most: a key's length.
+constexpr std::size_t kContainerName = 255;
+/// Options of a mount below that are less than a page, whatever else is in them.
+constexpr std::size_t kSurelyFits = 4096 - 256;
 
 /// Something of that kind, for all that may be seen of it.
 bool is_there(const std::string& path, mode_t kind) {
@@ -74,7 +84,7 @@ Result<Runnable> runnable(Environment& environment, const AppStore& store,
   };
   const auto add = [&](const std::string& path, const std::string& inner) -> Result<void> {
     TRY(check(path + inner, S_IFDIR));
-    out.lowers.push_back(store.lower(path));
+    out.lowers.push_back(path);
     return {};
   };
   if (generation.strict()) {
@@ -90,11 +100,41 @@ Result<Runnable> runnable(Environment& environment, const AppStore& store,
           TRY(add("t/" + layer.tree, "/layers/" + escape_id(buildpack.id) + "/" + layer.name));
     out.config = app_config(base, generation);
   }
-  const std::vector<std::string> below = TRY(image_lowers(environment, base.diff_ids));
-  out.lowers.insert(out.lowers.end(), below.begin(), below.end());
+  const std::string layers = TRY(environment.layers())->dir();
+  out.lower_base = generation.strict() ? layers : store.dir();
+  for (const std::string& below : TRY(image_lowers(environment, base.diff_ids)))
+    out.lowers.push_back((generation.strict() ? "" : kLayersFromApp) + below);
   out.facts_file = store.facts(generation.number);
   out.stamp = store.stamp(generation).str();
   return out;
+}
+
+Result<void> check_lowers(Environment& environment, const Runnable& app,
+                          const std::stop_token& stop) {
+  const std::size_t count = app.lowers.size();
+  const auto too_many = [&](const std::string& limit) {
+    return Error(Errc::unsupported, "the app has " + std::to_string(count) +
+                                        " layers, its run image's among them: " + limit)
+        .with_hint("let its buildpacks make fewer launch layers, each with more in it");
+  };
+  if (count > kMaxLowers)
+    return too_many("the kernel mounts at most " + std::to_string(kMaxLowers) + " at once");
+  const std::size_t room =
+      2 * environment.paths().container(std::string(kContainerName, 'x')).size();
+  std::size_t size = room;
+  for (const std::string& lower : app.lowers) size += lower.size() + 1;
+  if (size < kSurelyFits) return {};
+  // Whether this kernel takes more than a page it alone knows.
+  const auto mounted = environment.run(Json::object({{"op", "facts"},
+                                                     {"lowers", app.lowers},
+                                                     {"lower_base", app.lower_base},
+                                                     {"paths", Json::array()},
+                                                     {"room", room}}),
+                                       {}, stop);
+  if (mounted) return {};
+  if (mounted.error().code() == Errc::cancelled) return mounted.error();
+  return too_many("this kernel does not mount as many at once (" + mounted.error().message() +
+                  "; Linux 6.8 and newer mount up to " + std::to_string(kMaxLowers) + ")");
 }
 
 Result<Generation> rebase_generation(Environment& environment, const AppStore& store,

@@ -1,4 +1,5 @@
 #pragma once
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,10 @@ namespace locald::builder::cnb {
 /// What a start needs of a generation: the folders beneath the container, and the image's
 /// configuration. Of launch layers alone: the launcher would apply whatever else it found.
 struct Runnable {
-  std::vector<std::string> lowers;  ///< topmost first; LayerStore::dir() is their base
+  std::vector<std::string> lowers;  ///< topmost first, relative to:
+  std::string lower_base;           ///< the app's own folder, which has most of them (the fewer
+                                    ///< bytes each takes, the more of them fit one mount), or, by
+                                    ///< the real exporter, the layers' folder
   oci::ImageConfig config;
   std::string facts_file;
   std::string stamp;  ///< names the generation, in all the world of this user
@@ -24,6 +28,12 @@ struct Runnable {
 /// @return Errc::not_found where a part of it is gone: build it anew.
 Result<Runnable> runnable(Environment& environment, const AppStore& store,
                           const Generation& generation);
+
+/// Whether the kernel mounts that many folders at once; for the end of a build, so that what runs
+/// is not exchanged for what never starts.
+/// @return Errc::unsupported where it does not.
+Result<void> check_lowers(Environment& environment, const Runnable& app,
+                          const std::stop_token& stop);
 
 /// The configuration document of a stored image, as it was received.
 Result<Json> config_document(const oci::ImageStore& images, const oci::StoredImage& image);
