@@ -1,4 +1,10 @@
-"""How much a build may make: apps of many launch layers, and what a phase must not reach."""
+"""How much a build may make, and what its phases must not reach: apps of many launch layers; images of the host from within a strict build."""
+import pathlib
+import shutil
+
+import pytest
+from oci_image import Image, derive
+
 HEALTH = 'health = { exec = ["test", "-e", "text"] }'
 
 
@@ -40,3 +46,31 @@ def test_more_launch_layers_than_the_kernel_mounts(house):
         app("down", check=False)
     app.write({"build.sh": layers(510, "false") + "\n" + "exit 0\n"})
     assert app.build()["built"]
+
+
+# ---- what a strict build must not reach: an image that lies on the host, by a symlink where the exporter's is to be
+
+@pytest.fixture
+def hosts_image(cnb, scratch):
+    """The folder of an image that the app never built, which everybody may read."""
+    folder = pathlib.Path(scratch) / "an-image-of-the-host"
+    derive(Image.of(cnb.run), folder, files={"of-the-host": "x"}, tag="latest")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def swap(folder):
+    return f"mkdir -p /layout/locald.local/app && rm -rf /layout/locald.local/app/latest && ln -s {folder} /layout/locald.local/app/latest && echo swapped"
+
+
+@pytest.mark.single_id
+@pytest.mark.parametrize("phase", ["detect", "build"])
+def test_buildpacks_do_not_reach_the_image_of_a_strict_build(house, hosts_image, phase):
+    app = house.app("reaches", {"look.sh": 'for f in /layout /cache; do [ ! -e "$f" ] || echo "$f is here: $(ls -R "$f" | wc -l)"; done\n' + swap(hosts_image) + " || true\n"},
+                    build="bash look.sh" if phase == "build" else None)
+    if phase == "detect":
+        app.write({"detect.sh": "bash look.sh\n"})
+    for _ in range(2):  # the second has a cache, and an image before
+        assert app.build("--strict", "--again")["built"]
+        assert "is here" not in app.said(), app.said()
+    app.runs()

@@ -97,10 +97,11 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
     TRY(source.save(store_.source_index()));
   }
   note_time("stage", since);
-  return make_runner(std::move(extra.mounts));
+  return make_runner();
 }
 
-Result<void> BuildSession::make_runner(std::vector<VolumeMount> mounts) {
+Result<void> BuildSession::make_runner() {
+  std::vector<VolumeMount> mounts;
   const auto mount = [&](const std::string& source, const char* target, bool read_only = false) {
     mounts.push_back({.kind = VolumeMount::Kind::own,
                       .source = source,
@@ -139,11 +140,12 @@ Result<void> BuildSession::make_runner(std::vector<VolumeMount> mounts) {
   return {};
 }
 
-Result<void> BuildSession::run(Phase phase, const std::vector<std::string>& arguments) {
+Result<void> BuildSession::run(Phase phase, const std::vector<std::string>& arguments,
+                               const std::vector<VolumeMount>& mounts) {
   failed_ = phase;
   log_.begin(phase);
   tell(std::string(to_string(phase)));
-  auto took = runner_->run(phase, arguments,
+  auto took = runner_->run(phase, arguments, mounts,
                            [this](const PhaseLine& line) { log_.line(line.time_ns, line.text); });
   if (!took) return std::move(took).error();
   failed_.reset();

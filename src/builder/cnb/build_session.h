@@ -36,7 +36,6 @@ class BuildSession {
   struct Extra {
     std::vector<std::string> folders;          ///< one that is there already gets its owner
     std::map<std::string, std::string> files;  ///< path -> content
-    std::vector<VolumeMount> mounts;
     std::string previous_image;  ///< a layout's folder (previous_image.h); "" for none
   };
   /// Makes the build's folders, and copies the source. `source` is scanned anew where it changes
@@ -44,7 +43,10 @@ class BuildSession {
   Result<void> begin(SourceIndex& source, Extra extra);
 
   /// Runs a phase; on failure the session's failure() says all that is known.
-  Result<void> run(Phase phase, const std::vector<std::string>& arguments);
+  /// @param mounts  For this phase alone, besides the build's own folders. Detect and build run
+  ///                what buildpacks and the app bring along: they get nothing more.
+  Result<void> run(Phase phase, const std::vector<std::string>& arguments,
+                   const std::vector<VolumeMount>& mounts = {});
 
   /// What buildpacks wrote into the app's live folders: nobody will see it.
   Result<std::vector<std::string>> hidden_by_live() const;
@@ -74,7 +76,7 @@ class BuildSession {
   Result<std::uint32_t> disk_id(std::uint32_t id) const;
 
  private:
-  Result<void> make_runner(std::vector<VolumeMount> mounts);
+  Result<void> make_runner();
 
   Environment& environment_;
   const AppStore& store_;

@@ -138,7 +138,7 @@ Result<std::string> export_nothing(Environment& environment, const oci::StoredIm
                  {"-app", "/workspace", "-layers", "/layers", "-layout", "-layout-dir", "/layout",
                   "-run", "/layers/run.toml", "-report", "/layers/report.toml", "-uid",
                   std::to_string(info.uid), "-gid", std::to_string(info.gid), kImageName},
-                 [&](const PhaseLine& line) { said = line.text; });
+                 {}, [&](const PhaseLine& line) { said = line.text; });
   if (!ran) return Error(ran.error()).with_context(said);
   Json read = job("cnb_layout_config");
   read.set("folder", kImageFolder);

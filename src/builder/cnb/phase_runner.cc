@@ -57,7 +57,8 @@ class PhaseSource final : public BundleSource {
 };
 
 ContainerOptions container_options(const PhaseRunner::Options& options, Phase phase,
-                                   const std::vector<std::string>& arguments) {
+                                   const std::vector<std::string>& arguments,
+                                   const std::vector<VolumeMount>& mounts) {
   ContainerOptions out;
   out.project = "build";
   out.hostname = "build";
@@ -67,6 +68,7 @@ ContainerOptions container_options(const PhaseRunner::Options& options, Phase ph
   out.user = std::to_string(options.uid) + ":" + std::to_string(options.gid);
   out.workdir = "/layers";
   out.mounts = options.mounts;
+  out.mounts.insert(out.mounts.end(), mounts.begin(), mounts.end());
   out.cap_drop = {"ALL"};
   return out;
 }
@@ -150,7 +152,7 @@ std::string phase_container_prefix(const std::string& app) {
 }
 
 Result<std::chrono::milliseconds> PhaseRunner::run(
-    Phase phase, const std::vector<std::string>& arguments,
+    Phase phase, const std::vector<std::string>& arguments, const std::vector<VolumeMount>& mounts,
     const std::function<void(const PhaseLine&)>& on_line) {
   const auto begin = Clock::now();
   last_code_ = -1;
@@ -163,7 +165,7 @@ Result<std::chrono::milliseconds> PhaseRunner::run(
   instance.log_dir = options_.log_dir;
   instance.log_max_bytes = kMaxLog;
   const std::string key = phase_container_prefix(options_.app) + instance.id;
-  PhaseSource source(options_, container_options(options_, phase, arguments), key);
+  PhaseSource source(options_, container_options(options_, phase, arguments, mounts), key);
   PrepareContext context;
   context.stop = options_.stop;
 

@@ -42,7 +42,7 @@ class PhaseRunner {
     std::string facts_file;
     std::uint32_t uid = 0, gid = 0;  ///< who builds
     std::map<std::string, std::string> env;
-    std::vector<VolumeMount> mounts;  ///< of Kind::own
+    std::vector<VolumeMount> mounts;  ///< of every phase; of Kind::own
     std::string log_dir;              ///< all that the phases write, one after the other
     std::stop_token stop;
     std::chrono::steady_clock::time_point deadline;
@@ -51,11 +51,13 @@ class PhaseRunner {
   explicit PhaseRunner(Options options) : options_(std::move(options)) {}
 
   /// Runs one phase to its end.
+  /// @param mounts   Of this one alone, besides the options'; of Kind::own.
   /// @param on_line  Each line of its output, while it runs.
   /// @return how long it took, its container's start and end included; for another
   ///         exit code than 0 explain_exit()'s error; Errc::cancelled and Errc::timed_out when
   ///         everything of it is dead; Errc::invalid_input where the builder has no such phase.
   Result<std::chrono::milliseconds> run(Phase phase, const std::vector<std::string>& arguments,
+                                        const std::vector<VolumeMount>& mounts,
                                         const std::function<void(const PhaseLine&)>& on_line);
 
   /// The exit code of the last phase; -1 where none is known.

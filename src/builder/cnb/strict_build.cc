@@ -62,8 +62,10 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   if (!inputs.order_toml.empty()) extra.files["build/layers/order.toml"] = inputs.order_toml;
   if (const std::string text = project_metadata_toml(inputs.project); !text.empty())
     extra.files["build/layers/project-metadata.toml"] = text;
-  extra.mounts = {{.kind = VolumeMount::Kind::own, .source = top + layout, .target = "/layout"},
-                  {.kind = VolumeMount::Kind::own, .source = top + cache, .target = "/cache"}};
+  const VolumeMount layout_mount{
+      .kind = VolumeMount::Kind::own, .source = top + layout, .target = "/layout"};
+  const VolumeMount cache_mount{
+      .kind = VolumeMount::Kind::own, .source = top + cache, .target = "/cache"};
   TRY(session.begin(source, std::move(extra)));
 
   using Words = std::vector<std::string>;
@@ -78,23 +80,26 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   const Words by_layout = {"-layout", "-layout-dir", "/layout"}, cached = {"-cache-dir", "/cache"};
   const Words ids = {"-uid", std::to_string(inputs.info.uid), "-gid",
                      std::to_string(inputs.info.gid)};
-  TRY(session.run(
-      Phase::analyze,
-      words({log, layers, by_layout, {"-run-image", kRunName}, names, ids, {kAppName}})));
+  TRY(session.run(Phase::analyze,
+                  words({log, layers, by_layout, {"-run-image", kRunName}, names, ids, {kAppName}}),
+                  {layout_mount}));
   TRY(session.run(Phase::detect, words({log, app, layers, platform, names})));
-  TRY(session.run(Phase::restore, words({log, layers, cached, by_layout, ids})));
+  TRY(session.run(Phase::restore, words({log, layers, cached, by_layout, ids}),
+                  {layout_mount, cache_mount}));
   TRY(session.run(Phase::build, words({log, app, layers, platform})));
   std::vector<std::string> hidden = TRY(session.hidden_by_live());
-  TRY(session.run(Phase::export_, words({log,
-                                         app,
-                                         layers,
-                                         cached,
-                                         by_layout,
-                                         names,
-                                         {"-report", "/layers/report.toml"},
-                                         {"-project-metadata", "/layers/project-metadata.toml"},
-                                         ids,
-                                         {kAppName}})));
+  TRY(session.run(Phase::export_,
+                  words({log,
+                         app,
+                         layers,
+                         cached,
+                         by_layout,
+                         names,
+                         {"-report", "/layers/report.toml"},
+                         {"-project-metadata", "/layers/project-metadata.toml"},
+                         ids,
+                         {kAppName}}),
+                  {layout_mount, cache_mount}));
 
   const auto since = std::chrono::steady_clock::now();
   session.tell("commit");
