@@ -120,7 +120,7 @@ def make_sparse(layout):
 
 def derive(image, target, change=None, files=None, tag="1"):
     """`oci:TARGET:TAG`, another image in a new folder: change(config) edits the configuration, files {path: text} are one layer more, those in a folder
-    `bin` executable."""
+    `bin`, and scripts, executable."""
     target = pathlib.Path(target)
     blobs = target / "blobs/sha256"
     blobs.mkdir(parents=True)
@@ -138,7 +138,7 @@ def derive(image, target, change=None, files=None, tag="1"):
             for path, text in files.items():
                 info = tarfile.TarInfo(path)
                 info.size = len(text.encode())
-                info.mode = 0o755 if "/bin/" in path else 0o644
+                info.mode = 0o755 if "/bin/" in path or text.startswith("#!") else 0o644
                 tar.addfile(info, io.BytesIO(text.encode()))
         config["rootfs"]["diff_ids"].append("sha256:" + hashlib.sha256(data.getvalue()).hexdigest())
         config.setdefault("history", []).append({"created_by": "a test"})

@@ -74,3 +74,18 @@ def test_buildpacks_do_not_reach_the_image_of_a_strict_build(house, hosts_image,
         assert app.build("--strict", "--again")["built"]
         assert "is here" not in app.said(), app.said()
     app.runs()
+
+
+@pytest.mark.single_id
+def test_an_exporter_that_leaves_a_symlink(house, script_builder, scratch, hosts_image, identity):
+    exporter = derive(Image.of(script_builder), pathlib.Path(scratch) / f"swapping-builder-{identity}", files={"cnb/lifecycle/exporter": f"#!/bin/bash\n{swap(hosts_image)}\n"})
+    app = house.app("swapped", toml=HEALTH)
+    try:
+        app("up", "--wait")
+        app.toml(HEALTH, builder=exporter)
+        with app.goes_on():
+            app.fails("the exporter left no image: strict/layout/locald.local/app/latest is not reached by folders alone", "hint: no exporter does that", args=["--strict"])
+        app.toml(HEALTH)
+        assert app.build("--strict")["built"]
+    finally:
+        app("down", check=False)

@@ -1,9 +1,16 @@
 #include "builder/cnb/published_image.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <utility>
 
+#include "base/fs_at.h"
+#include "base/sys.h"
+#include "builder/cnb/app_folder.h"
 #include "builder/cnb/lifecycle_files.h"
 #include "oci/manifest.h"
 #include "oci/media_type.h"
@@ -15,6 +22,9 @@ namespace {
 constexpr const char* kLifecycleLabel = "io.buildpacks.lifecycle.metadata";
 constexpr const char* kBuildLabel = "io.buildpacks.build.metadata";
 constexpr const char* kProjectLabel = "io.buildpacks.project.metadata";
+constexpr const char* kOddExporter =
+    "no exporter does that: take a builder with a lifecycle that you trust";
+constexpr int kLayoutDepth = 8;          // blobs/sha256/ are two
 constexpr std::size_t kDigestSize = 71;  // "sha256:" and 64 digits
 
 Result<Json> label_of(const oci::ImageConfig& config, const char* name) {
@@ -36,6 +46,26 @@ void replace_reference(std::string& config, const std::string& reference) {
     if (end == std::string::npos || end - from <= kDigestSize) return;
     config.replace(from, end - from, reference);
   }
+}
+
+/// @param path  Of `dir`, for the message.
+Result<void> check_plain(int dir, const std::string& path, int depth) {
+  return list_dir(dir, [&](const std::string& name, unsigned char) -> Result<void> {
+    const std::string at = path + "/" + name;
+    struct stat st {};
+    if (::fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+      return Error::from_errno(errno, at);
+    if (S_ISREG(st.st_mode)) return {};
+    if (!S_ISDIR(st.st_mode) || depth == 0)
+      return Error(Errc::corrupt, "the exporter left what belongs in no image: " + at +
+                                      (S_ISLNK(st.st_mode) ? " is a symlink"
+                                       : depth == 0        ? " lies too deep"
+                                                           : " is neither a file nor a folder"))
+          .with_hint(kOddExporter);
+    const UniqueFd inner =
+        TRY(sys::openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).context(at));
+    return check_plain(inner.get(), at, depth - 1);
+  });
 }
 
 Process process_of(const Json& json) {
@@ -66,11 +96,18 @@ std::string published_reference(const std::string& image, const std::string& dig
   return registry + "/" + reference->repository + "@" + digest;
 }
 
-Result<oci::StoredImage> import_layout_image(Environment& environment, const std::string& folder,
-                                             const std::string& name,
+Result<oci::StoredImage> import_layout_image(Environment& environment, const AppStore& store,
+                                             const std::string& folder, const std::string& name,
                                              const std::string& run_reference,
                                              const PrepareContext& context) {
-  const auto reference = TRY(oci::ImageReference::parse("oci:" + folder + ":latest"));
+  TRY(environment.run(Json::object({{"op", "cnb_check_layout"},
+                                    {"top", store.dir()},
+                                    {"folder", folder},
+                                    {"uid", 0},
+                                    {"gid", 0}}),
+                      {}, context.stop));
+  const auto reference =
+      TRY(oci::ImageReference::parse("oci:" + store.dir() + "/" + folder + ":latest"));
   const auto own_name = TRY(oci::ImageReference::parse(name));
   oci::ImageStore& images = *TRY(environment.images());
   // A worker reads them: they belong to the build user.
@@ -104,6 +141,19 @@ Result<oci::StoredImage> import_layout_image(Environment& environment, const std
     return {};
   }));
   return images.find(own_name);
+}
+
+Result<Json> check_layout_job(const Json& job, const std::function<void(Json)>&) {
+  const AppFolder app = TRY(AppFolder::open(job));
+  const std::string folder = TRY(job.get_string("folder"));
+  const auto dir = app.dir(folder);
+  if (!dir)
+    return Error(Errc::corrupt, "the exporter left no image: " + folder +
+                                    " is not reached by folders alone (" + dir.error().message() +
+                                    ")")
+        .with_hint(kOddExporter);
+  TRY(check_plain(dir->get(), folder, kLayoutDepth));
+  return Json::object();
 }
 
 Result<void> read_published(const oci::ImageConfig& config, Generation& into) {

@@ -106,7 +106,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   const std::string run =
       published_reference(inputs.run_names.image, inputs.run.manifest_digest.str());
   const oci::StoredImage image =
-      TRY(import_layout_image(environment, top + layout + kAppFolder,
+      TRY(import_layout_image(environment, session.store(), layout + kAppFolder,
                               strict_image_name(session.store().app()), run, session.context()));
   Generation g = session.new_generation();
   g.hidden = std::move(hidden);

@@ -16,6 +16,7 @@
 #include "builder/cnb/export_job.h"
 #include "builder/cnb/launcher_facts.h"
 #include "builder/cnb/previous_image.h"
+#include "builder/cnb/published_image.h"
 #include "builder/cnb/restore_job.h"
 #include "builder/cnb/source_index.h"
 #include "builder/cnb/staging.h"
@@ -179,6 +180,7 @@ runtime::WorkerHandler find_worker_job(const std::string& op) {
       {"cnb_written", written},
       {"cnb_spare", spare},
       {"cnb_export", export_job},
+      {"cnb_check_layout", check_layout_job},
       {"cnb_layout_config", layout_config_job},
       {"cnb_usage", usage},
       {"cnb_buildpack_folder", buildpack_folder_job},

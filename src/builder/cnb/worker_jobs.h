@@ -25,6 +25,7 @@ namespace locald::builder::cnb {
 ///     cnb_spare    source, want, have, spare, trees:[]           -> as cnb_begin
 ///                  Copies into spare/ what the next build will ask for.
 ///     cnb_export   generation, known, owner                      -> export_job.h
+///     cnb_check_layout  folder                                   -> {}, published_image.h
 ///     cnb_layout_config  folder                                  -> launcher_facts.h
 ///     cnb_usage    path (absolute; no top)                       -> {bytes}
 ///     cnb_buildpack_…                                            -> buildpack_job.h
