@@ -505,6 +505,35 @@ TEST_F(ResolveTest, InitIsInTheConfigurationOnlyWhereItIsAskedFor) {
   EXPECT_FALSE(container_options(request)->init);
 }
 
+TEST_F(ResolveTest, ServicesThatBuildAFolderOtherwiseAreAppsOfTheirOwn) {
+  const auto service = [](const std::string& name, const std::string& more) {
+    return "[services." + name + "]\ntype='cnb'\npath='app'\nbuilder='b'\n" + more + "\n";
+  };
+  const std::string one = "build={env={V='1'}}", two = "build={env={V='2'}}";
+  const auto variants = [&](const std::string& file) {
+    std::string out;
+    for (const auto& [name, config] : run(file).services)
+      out += name + "=" + config.app->variant + " ";
+    return out;
+  };
+  EXPECT_EQ(variants(service("a", one)), "a= ");
+  EXPECT_EQ(variants(service("a", one) + service("b", one)), "a= b= ");
+  EXPECT_EQ(variants(service("d", two) + service("c", one + "\nport=1") + service("a", one) +
+                     service("b", two)),
+            "a= b=b c= d=b ");
+  EXPECT_EQ(variants(service("a", one) + service("b", two + "\nprocesses=['worker']")),
+            "a= b=b b/worker=b ");
+  EXPECT_EQ(variants(service("a", one) + service("b", "build={strict=true}") +
+                     service("c", "run_image='r'")),
+            "a= b=b c=c ");
+  const std::string elsewhere = "[services.b]\ntype='cnb'\npath='other'\nbuilder='b'\n" + two;
+  EXPECT_EQ(variants(service("a", one) + elsewhere), "a= b= ");
+  const auto key = [&](const std::string& more) {
+    return run(service("a", more)).services.at("a").app->key();
+  };
+  EXPECT_EQ(key(one), key(two)) << "an edit keeps the caches";
+}
+
 TEST(ProjectName, ComesFromTheFileTheFolderOrTheUser) {
   ProjectSpec spec;
   spec.dir = "/home/me/My Shop (2)";

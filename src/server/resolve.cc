@@ -54,6 +54,7 @@ class Resolver {
                         name, name));
       out_.services.emplace(spec.name, std::move(config));
     }
+    tell_apart();
     return std::move(out_);
   }
 
@@ -258,6 +259,31 @@ class Resolver {
     out.process = text(spec.process);
     for (const Text& word : spec.args) out.args.push_back(text(word));
     out.app = std::move(app);
+  }
+
+  /// Services that build the same folder with the same builder otherwise are apps of their own:
+  /// sharing one, each would undo at every `up` what another has built. The first one by name has
+  /// no variant, so that of a lone service, whatever its settings become, the caches count.
+  void tell_apart() {
+    struct Group {
+      builder::cnb::AppSpec app;
+      std::string variant;
+    };
+    std::vector<Group> groups;
+    for (auto& [name, config] : out_.services) {
+      if (!config.app) continue;
+      builder::cnb::AppSpec& app = *config.app;
+      const auto beside = [&](const Group& group) {
+        return group.app.path == app.path && group.app.builder == app.builder;
+      };
+      auto own = std::find_if(groups.begin(), groups.end(),
+                              [&](const Group& group) { return group.app == app; });
+      if (own == groups.end()) {
+        const bool first = std::none_of(groups.begin(), groups.end(), beside);
+        own = groups.insert(own, {app, first ? "" : name});
+      }
+      app.variant = own->variant;
+    }
   }
 
   ServiceConfig service(const ServiceSpec& spec) {

@@ -1,7 +1,9 @@
 """Apps as services: built at the start, built anew while they run, process types, live source, what status and exec say of them."""
 import json
+import os
 import re
 import shutil
+import signal
 
 import pytest
 from cnb_support import app_of, copy_app
@@ -105,7 +107,6 @@ def test_a_crashed_app_is_started_again_as_it_was_built(app):
     p("up", "--wait")
     before = p.service("api")
     p.write("app/package.json", "{ this is no JSON")  # would not build
-    import os, signal
     os.kill(tree(before["pid"])[-1], signal.SIGKILL)
     now = p.wait("api", lambda s: s["restarts"] == 1 and s["health"] == "healthy", "it runs again")
     assert now["app"]["generation"] == 1
@@ -242,7 +243,6 @@ def test_a_server_that_dies_in_a_build_leaves_nothing_of_it(app):
     p.locald.identity.own(p.dir)
     up = p.popen("up", "-d")
     wait_until(lambda: "waiting" in p("logs", "--build", "api", check=False).out, "the buildpack runs", 30)
-    import os, signal
     os.kill(p.locald.server_pid(), signal.SIGKILL)
     up.wait(timeout=20)
     p("down", timeout=30)
@@ -297,3 +297,35 @@ def test_usage(locald):
         r = locald(*words, check=False)
         assert r.rc == 2 and text in r.err, r
     assert alive(1)
+
+
+def test_services_that_build_one_folder_otherwise_do_not_undo_each_other(house):
+    app = house.app("apart", build="cat /platform/env/V > text")
+    services = "".join(f"""
+[services.{name}]
+type = "cnb"
+path = "app"
+builder = "{house.builder}"
+run_image = "{house.cnb.run}"
+build = {{ env = {{ V = "for {value}" }} }}
+restart = "always"
+stop_timeout = "100ms"
+""" for name, value in (("one", "one"), ("same", "one"), ("two", "two")))
+    (app.dir / "locald.toml").write_text('[project]\nname = "apart"\n' + services)
+
+    def said(name, value, times=1):
+        wait_until(lambda: app("logs", name).out.count(f"for {value}") == times, f"{name} has said its own value {times} times", 10)
+
+    def pids():
+        return {s["name"]: s["pid"] for s in app("status", "--json").json()["services"]}
+    app("up", "-d")
+    for name, value in (("one", "one"), ("same", "one"), ("two", "two")):
+        said(name, value)
+    before = pids()
+    again = app("up", "-d")
+    assert "built in" not in again.err and pids() == before
+    assert len([c for c in house.locald("cache", "ls", "--json").json()["caches"] if c["project"] == "apart"]) == 2
+    assert [(a["services"], a["built"]) for a in app("build", "--json").json()["apps"]] == [(["one", "same"], False), (["two"], False)]
+    os.kill(tree(before["two"])[-1], signal.SIGKILL)
+    said("two", "two", 2)  # with its own build
+    app("down")

@@ -37,33 +37,42 @@ std::string readable(const std::string& text) {
 
 std::string AppSpec::key() const {
   const std::string folder = path.substr(path.rfind('/') + 1);
-  const std::string what = project + '\0' + path + '\0' + builder;
+  std::string what = project + '\0' + path + '\0' + builder;
+  std::string tail = readable(folder) + "-";
+  if (!variant.empty()) {
+    what += '\0' + variant;
+    tail += readable(variant) + "-";
+  }
   const std::string head = project.empty() || project == folder ? "" : readable(project) + "-";
-  return head + readable(folder) + "-" + oci::Digest::of(what).hex().substr(0, 8);
+  return head + tail + oci::Digest::of(what).hex().substr(0, 8);
 }
 
 Json AppSpec::to_json() const {
-  return Json::object({{"project", project},
-                       {"path", path},
-                       {"builder", builder},
-                       {"run_image", run_image},
-                       {"base_dir", base_dir},
-                       {"pull", pull},
-                       {"env", json_of(env)},
-                       {"bindings", json_of(bindings)},
-                       {"host_ca", host_ca ? Json(*host_ca) : Json()},
-                       {"host_ca_file", host_ca_file},
-                       {"proxies", json_of(proxies)},
-                       {"exec_env", exec_env},
-                       {"live", live},
-                       {"strict", strict},
-                       {"timeout_ms", timeout.count()}});
+  Json out = Json::object({{"project", project},
+                           {"path", path},
+                           {"builder", builder},
+                           {"run_image", run_image},
+                           {"base_dir", base_dir},
+                           {"pull", pull},
+                           {"env", json_of(env)},
+                           {"bindings", json_of(bindings)},
+                           {"host_ca", host_ca ? Json(*host_ca) : Json()},
+                           {"host_ca_file", host_ca_file},
+                           {"proxies", json_of(proxies)},
+                           {"exec_env", exec_env},
+                           {"live", live},
+                           {"strict", strict},
+                           {"timeout_ms", timeout.count()}});
+  // Only where there is one: the configurations of services that were written before know none.
+  if (!variant.empty()) out.set("variant", variant);
+  return out;
 }
 
 Result<AppSpec> AppSpec::from_json(const Json& json) {
   AppSpec app;
   app.project = TRY(json.get_string_or("project", ""));
   app.path = TRY(json.get_string("path"));
+  app.variant = TRY(json.get_string_or("variant", ""));
   app.builder = TRY(json.get_string_or("builder", ""));
   app.run_image = TRY(json.get_string_or("run_image", ""));
   app.base_dir = TRY(json.get_string_or("base_dir", ""));

@@ -18,8 +18,10 @@ inline constexpr std::string_view kLauncher = "/cnb/lifecycle/launcher";
 /// What is to be built, in the words of the project file or the command line. Plain
 /// values: paths are absolute, `${…}` is replaced. Two that are equal build the same.
 struct AppSpec {
-  std::string project;    ///< "" for a folder that belongs to none
-  std::string path;       ///< the source's folder, absolute
+  std::string project;  ///< "" for a folder that belongs to none
+  std::string path;     ///< the source's folder, absolute
+  /// Tells apart what a project builds of one folder with one builder, otherwise; mostly "".
+  std::string variant;
   std::string builder;    ///< an image; "" = what project.toml says
   std::string run_image;  ///< "" = the builder's
   std::string base_dir;   ///< where relative paths in `builder` and `run_image` start
@@ -35,8 +37,8 @@ struct AppSpec {
   bool strict = false;            ///< all five real phases
   std::chrono::milliseconds timeout{3'600'000};  ///< of a whole build
 
-  /// Names the app's folder on disk: its project, folder and builder, readable and hashed. What
-  /// differs in the process it runs alone is one app.
+  /// Names the app's folder on disk: its project, folder, builder and variant, readable and hashed.
+  /// What else is asked of a build may change, and it stays the same app.
   std::string key() const;
 
   Json to_json() const;

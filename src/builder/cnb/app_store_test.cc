@@ -95,6 +95,14 @@ TEST(AppSpec, IsNamedByProjectFolderAndBuilder) {
   b = a;
   b.path += "2";
   EXPECT_NE(a.key(), b.key());
+  b = a;
+  b.variant = "web/worker";
+  EXPECT_EQ(b.key().substr(0, 23), "shop-my-app-web-worker-");
+  AppSpec c = b;
+  c.variant = "web-worker";
+  EXPECT_NE(b.key(), c.key());
+  EXPECT_EQ(a.key(), "shop-my-app-81c67e5d") << "of earlier versions, whose caches count";
+  EXPECT_FALSE(a.to_json().contains("variant"));
 }
 
 TEST(AppSpec, SurvivesBeingWrittenDown) {
@@ -107,6 +115,7 @@ TEST(AppSpec, SurvivesBeingWrittenDown) {
   a.host_ca = false;
   a.live = {"src"};
   a.strict = true;
+  a.variant = "api";
   a.timeout = std::chrono::minutes(3);
   EXPECT_EQ(AppSpec::from_json(a.to_json()).value(), a);
   EXPECT_FALSE(AppSpec::from_json(Json::object({{"path", "relative"}})));
