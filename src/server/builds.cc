@@ -267,7 +267,7 @@ void Builds::logs(Projects& projects, const Json& body, const ReplyPtr& reply) {
 }
 
 void Builds::list_caches(const Json&, const ReplyPtr& reply) {
-  jobs_.run<Result<Json>>(
+  auto job = jobs_.run<Result<Json>>(
       "list caches",
       [&environment = world_.environment](const std::stop_token& stop) -> Result<Json> {
         Json list = Json::array();
@@ -276,12 +276,13 @@ void Builds::list_caches(const Json&, const ReplyPtr& reply) {
         return Json::object({{"caches", std::move(list)}});
       },
       [reply](Result<Json> result) { answer(reply, std::move(result)); });
+  reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
 void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
   auto apps = body.get_strings("apps");
   if (!apps) return reply->error(apps.error());
-  jobs_.run<Result<Json>>(
+  auto job = jobs_.run<Result<Json>>(
       "remove caches",
       [&environment = world_.environment,
        apps = std::move(*apps)](const std::stop_token& stop) -> Result<Json> {
@@ -289,11 +290,12 @@ void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
         return Json::object({{"removed", apps}});
       },
       [reply](Result<Json> result) { answer(reply, std::move(result)); });
+  reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
 void Builds::prune_caches(const Json& body, const ReplyPtr& reply) {
   const std::chrono::milliseconds unused(body["unused_ms"].as_int());
-  jobs_.run<Result<Json>>(
+  auto job = jobs_.run<Result<Json>>(
       "prune caches",
       [&environment = world_.environment, unused](const std::stop_token& stop) -> Result<Json> {
         Json removed = Json::array();
@@ -302,6 +304,7 @@ void Builds::prune_caches(const Json& body, const ReplyPtr& reply) {
         return Json::object({{"removed", std::move(removed)}});
       },
       [reply](Result<Json> result) { answer(reply, std::move(result)); });
+  reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
 }  // namespace locald::server

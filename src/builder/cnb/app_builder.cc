@@ -9,11 +9,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "base/fs_at.h"
 #include "base/strings.h"
+#include "builder/cnb/app_lock.h"
 #include "builder/cnb/app_store.h"
 #include "builder/cnb/build_inputs.h"
 #include "builder/cnb/build_session.h"
@@ -112,9 +112,9 @@ class Ensuring {
     TRY(store_.touch(app_));
     TRY(scan());
     if (auto present = found()) return std::move(*present);
-    const auto mutex = environment_.lock_for("cnb/" + store_.app());
-    TRY(wait_for(*mutex));
-    const std::lock_guard lock(*mutex, std::adopt_lock);
+    const AppLock lock = TRY(AppLock::take(environment_, store_.app(), context_.stop, [this] {
+      if (context_.progress) context_.progress({.phase = "wait", .item = "another build"});
+    }));
     if (auto present = found()) return std::move(*present);
     if (auto rebased = rebase()) return std::move(*rebased);
     return build();
@@ -155,17 +155,6 @@ class Ensuring {
                                  [&environment = environment_](const std::stop_token& stop) {
                                    (void)sweep_discarded(environment, stop);
                                  });
-    return {};
-  }
-
-  /// Until nobody else builds the app; whoever waits may be called off.
-  Result<void> wait_for(std::mutex& mutex) const {
-    constexpr std::chrono::milliseconds kLook{5};
-    for (bool told = false; !mutex.try_lock(); told = true) {
-      if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
-      if (!told && context_.progress) context_.progress({.phase = "wait", .item = "another build"});
-      std::this_thread::sleep_for(kLook);
-    }
     return {};
   }
 

@@ -127,7 +127,7 @@ Result<void> AppStore::touch(const AppSpec& spec) const {
   AppSpec kept = spec;
   kept.env.clear();
   kept.proxies.clear();
-  if (before && before->spec == kept && before->last_used.substr(0, 10) == now.substr(0, 10))
+  if (before && before->spec == kept && before->last_used.substr(0, 16) == now.substr(0, 16))
     return {};
   TRY(make_dirs(dir_));
   return write_file_atomic(

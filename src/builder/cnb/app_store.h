@@ -86,7 +86,7 @@ class AppStore {
     std::string last_used;  ///< RFC 3339, UTC
   };
   std::optional<Record> record() const;
-  /// Writes app.json where it is not so already (a day counts as one moment).
+  /// Writes app.json where it is not so already (a minute counts as one moment).
   Result<void> touch(const AppSpec& spec) const;
 
   /// The keys of all apps there are.

@@ -1,12 +1,12 @@
 #include "builder/cnb/export.h"
 
 #include <algorithm>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include "base/fs_at.h"
 #include "builder/cnb/app_image.h"
+#include "builder/cnb/app_lock.h"
 #include "builder/cnb/export_job.h"
 #include "builder/cnb/launcher_facts.h"
 #include "builder/cnb/published_image.h"
@@ -150,8 +150,7 @@ Result<oci::StoredImage> export_generation(Environment& environment, const AppSt
   const oci::ImageReference own = TRY(oci::ImageReference::parse(app_image_name(store.app())));
   // Neither a build's housekeeping may take the generation away, nor `image rm` what is not yet
   // named.
-  const auto mutex = environment.lock_for("cnb/" + store.app());
-  const std::lock_guard lock(*mutex);
+  const AppLock lock = TRY(AppLock::take(environment, store.app(), context.stop));
   const UniqueFd lease = TRY(images.layout().lease());
   const auto work = [&]() -> Result<oci::StoredImage> {
     const oci::Digest manifest =

@@ -6,15 +6,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <mutex>
 #include <set>
 #include <utility>
 
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "builder/cnb/app_lock.h"
 #include "builder/cnb/buildpack_store.h"
 #include "builder/cnb/phase_runner.h"
+#include "builder/cnb/published_image.h"
+#include "builder/image_source.h"
 #include "builder/storage.h"
 #include "oci/image_config.h"
 
@@ -113,6 +115,20 @@ Result<void> sync(const AppStore& store, std::uint64_t number) {
   return store.mark_spares(Durability::synced);
 }
 
+/// All that an app has, its name in the image store too. With its lock held.
+Result<void> discard_app(Environment& environment, const std::string& app,
+                         const std::stop_token& stop) {
+  TRY(discard(environment, AppStore(environment.paths(), app).dir()));
+  TRY(remove_tree(environment.paths().builds(app)));
+  const std::string image = app_image_name(app);
+  const auto untagged = remove_image(environment, image, layers_in_use(environment), stop);
+  // Absent, or a container that was started by that name stands on it.
+  if (!untagged && untagged.error().code() != Errc::not_found &&
+      untagged.error().code() != Errc::invalid_input)
+    return untagged.error();
+  return {};
+}
+
 /// Writable folders of phases' containers. With the app's lock held: then none is under way.
 Result<void> discard_phases(Environment& environment, const std::string& app) {
   for (const std::string& key : names_in(environment.paths().containers()))
@@ -143,9 +159,8 @@ std::vector<std::string> logged_builds(const Paths& paths, const std::string& ap
 void after_build(Environment& environment, const AppStore& store, const BuildInputs& inputs,
                  const SourceIndex&, std::optional<std::uint64_t> number,
                  const std::stop_token& stop) {
-  const auto mutex = environment.lock_for("cnb/" + store.app());
-  const std::lock_guard lock(*mutex);
-  if (stop.stop_requested()) return;
+  const auto lock = AppLock::take(environment, store.app(), stop);
+  if (!lock || stop.stop_requested()) return;
   // Each by itself: what cannot be copied must not keep what is old from being removed.
   const auto report = [&](const Result<void>& done) {
     if (!done && !stop.stop_requested())
@@ -164,8 +179,7 @@ void after_build(Environment& environment, const AppStore& store, const BuildInp
 void after_crash(Environment& environment, const std::stop_token& stop) {
   const auto work = [&]() -> Result<void> {
     for (const std::string& app : AppStore::list(environment.paths())) {
-      const auto mutex = environment.lock_for("cnb/" + app);
-      const std::lock_guard lock(*mutex);
+      const AppLock lock = TRY(AppLock::take(environment, app, stop));
       if (stop.stop_requested()) return {};
       const AppStore store(environment.paths(), app);
       TRY(discard(environment, store.build()));
@@ -195,9 +209,7 @@ Result<std::vector<CacheEntry>> list_caches(Environment& environment, const std:
 
 Result<void> remove_cache(Environment& environment, const std::string& app,
                           const std::stop_token& stop) {
-  const AppStore store(environment.paths(), app);
-  const auto mutex = environment.lock_for("cnb/" + app);
-  const std::lock_guard lock(*mutex);
+  const AppLock lock = TRY(AppLock::take(environment, app, stop));
   const auto known = AppStore::list(environment.paths());
   if (std::find(known.begin(), known.end(), app) == known.end()) {
     Error error(Errc::not_found, "there is no app \"" + app + "\"");
@@ -208,8 +220,7 @@ Result<void> remove_cache(Environment& environment, const std::string& app,
   if (!used_generations(environment, app).empty())
     return Error(Errc::invalid_input, "the app " + app + " is used by a container")
         .with_hint("end what uses it first: locald down");
-  TRY(discard(environment, store.dir()));
-  TRY(remove_tree(environment.paths().builds(app)));
+  TRY(discard_app(environment, app, stop));
   return sweep_discarded(environment, stop);
 }
 
@@ -219,9 +230,17 @@ Result<std::vector<CacheEntry>> prune_caches(Environment& environment,
   std::vector<CacheEntry> removed;
   const auto latest = std::chrono::system_clock::now() - unused;
   for (CacheEntry& cache : TRY(list_caches(environment, stop))) {
-    const bool old = !cache.record || time_of(cache.record->last_used) <= latest;
-    if (cache.in_use || (!old && exists(cache.record->spec.path))) continue;
-    TRY(remove_cache(environment, cache.app, stop));
+    const AppStore store(environment.paths(), cache.app);
+    const auto needed = [&](const std::optional<AppStore::Record>& record) {
+      return !used_generations(environment, cache.app).empty() ||
+             (record && time_of(record->last_used) > latest && exists(record->spec.path));
+    };
+    if (needed(cache.record)) continue;
+    const std::uint64_t next = store.next_number();
+    const AppLock lock = TRY(AppLock::take(environment, cache.app, stop));
+    // It may have been asked for since it was listed; and what was just built is about to be run.
+    if (!exists(store.dir()) || store.next_number() != next || needed(store.record())) continue;
+    TRY(discard_app(environment, cache.app, stop));
     removed.push_back(std::move(cache));
   }
   TRY(BuildpackStore(environment.paths()).prune(environment, unused));
