@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import time
 
 import pytest
 from cnb_support import app_of, copy_app
@@ -329,3 +330,20 @@ stop_timeout = "100ms"
     os.kill(tree(before["two"])[-1], signal.SIGKILL)
     said("two", "two", 2)  # with its own build
     app("down")
+
+
+def test_a_removal_that_is_called_off_removes_nothing(house):
+    app = house.app("spared", build="sleep 2; echo been here > text")
+    build = app.popen("build", "--json")
+    wait_until(lambda: "building" in os.read(build.stderr.fileno(), 65536).decode(), "it is being built", 10)
+    removals = [house.locald.popen("cache", *words) for words in (("rm", app.data.name), ("prune", "--unused", "0s"))]
+    time.sleep(0.3)
+    for removal in removals:
+        assert removal.poll() is None
+        removal.send_signal(signal.SIGINT)
+        removal.communicate(timeout=10)
+    out, err = build.communicate(timeout=20)
+    assert build.returncode == 0, err
+    house.assert_whole()
+    assert app.generations() == [1]
+    app.runs("been here")
