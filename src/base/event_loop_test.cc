@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -87,6 +89,84 @@ TEST(JobPool, CancelAsksAndStillAnswers) {
   auto timer = loop.after(5ms, [&] { job.cancel(); });
   loop.run();
   EXPECT_TRUE(cancelled);
+}
+
+TEST(JobPool, OneThatStepsAsideLetsOthersRun) {
+  EventLoop loop;
+  JobPool pool(loop, 1);
+  std::atomic<bool> go_on = false;
+  std::atomic<int> counted = 0, most = 0;
+  std::vector<int> order;
+  const auto done = [&](int n) {
+    order.push_back(n);
+    if (order.size() == 4) loop.stop();
+  };
+  const auto count = [&] {
+    most = std::max(most.load(), ++counted);
+    std::this_thread::sleep_for(2ms);
+    --counted;
+  };
+  for (int n = 0; n < 2; ++n)
+    pool.run<int>(
+        "aside",
+        [&, n](std::stop_token) {
+          {
+            const JobPool::Aside aside;
+            const JobPool::Aside again;  // counts once
+            while (!go_on) std::this_thread::sleep_for(1ms);
+          }
+          count();
+          return n;
+        },
+        done);
+  for (int n = 2; n < 4; ++n)
+    pool.run<int>(
+        "other",
+        [&, n](std::stop_token) {
+          count();
+          if (n == 3) go_on = true;
+          return n;
+        },
+        done);
+  auto timer = loop.after(10s, [&] {
+    go_on = true;
+    ADD_FAILURE() << "the others waited";
+  });
+  loop.run();
+  EXPECT_EQ(std::vector(order.begin(), order.begin() + 2), (std::vector{2, 3}));
+  EXPECT_EQ(most, 1);
+  const JobPool::Aside nobodys;
+}
+
+TEST(JobPool, OneThatIsAsideEndsWithItsPool) {
+  EventLoop loop;
+  std::atomic<bool> aside = false, ended = false;
+  {
+    JobPool pool(loop, 1);
+    pool.run<int>(
+        "aside",
+        [&](std::stop_token stop) {
+          {
+            const JobPool::Aside waiting;
+            aside = true;
+            while (!stop.stop_requested()) std::this_thread::sleep_for(1ms);
+          }
+          ended = true;
+          return 0;
+        },
+        [](int) { FAIL(); });
+    pool.run<int>(
+        "other",
+        [&](std::stop_token stop) {
+          while (!stop.stop_requested()) std::this_thread::sleep_for(1ms);
+          for (int i = 0; i < 5000 && !ended; ++i) std::this_thread::sleep_for(1ms);
+          EXPECT_TRUE(ended) << "it waited for a place";
+          return 0;
+        },
+        [](int) { FAIL(); });
+    while (!aside) std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_TRUE(ended);
 }
 
 }  // namespace

@@ -19,10 +19,10 @@ namespace locald {
 ///         [this](Result<ServiceHandle> started) { … });   // on the loop's thread
 ///     job.cancel();   // asks; `done` is still called, once, with what the work returned
 ///
-/// At most `threads` run at once, others wait in order of arrival.
+/// At most `at_once` run at once, others wait in order of arrival.
 class JobPool {
  public:
-  JobPool(EventLoop& loop, std::size_t threads);
+  JobPool(EventLoop& loop, std::size_t at_once);
   /// Cancels all jobs, waits for those that run, and calls no `done` any more.
   ~JobPool();
   JobPool(const JobPool&) = delete;
@@ -39,6 +39,21 @@ class JobPool {
     std::stop_source stop_{std::nostopstate};
   };
 
+  /// For a job that waits long, or whose number something else bounds: while one of these lives,
+  /// the job of the thread that made it is not counted, and others run in its place. Ends when it
+  /// may count again, before all that have not begun; at once if it has been cancelled. In a thread
+  /// that is no job's, and within another one, it does nothing.
+  class Aside {
+   public:
+    Aside();
+    ~Aside();
+    Aside(const Aside&) = delete;
+    Aside& operator=(const Aside&) = delete;
+
+   private:
+    bool counted_;
+  };
+
   template <typename T>
   Job run(std::string name, std::function<T(std::stop_token)> work, std::function<void(T)> done) {
     return submit(std::move(name),
@@ -48,7 +63,7 @@ class JobPool {
                   });
   }
 
-  std::size_t unfinished() const;  ///< waiting and running; thread-safe
+  std::size_t unfinished() const;  ///< waiting, running and aside; thread-safe
 
  private:
   using Work = std::function<std::function<void()>(std::stop_token)>;

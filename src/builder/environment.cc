@@ -56,9 +56,11 @@ Result<std::pair<std::uint64_t, std::uint64_t>> parse_range(const std::string& m
 
 Environment::Environment(Options options)
     : options_(std::move(options)),
-      worker_({.server_binary = options_.server_binary, .user_namespace = [this]() -> Result<int> {
+      worker_({.server_binary = options_.server_binary,
+               .user_namespace = [this]() -> Result<int> {
                  return options_.user_namespace == nullptr ? -1 : options_.user_namespace->fd();
-               }}) {}
+               }}),
+      builds_(options_.builds_at_once) {}
 
 Result<void> Environment::open() {
   if (opened_) return {};

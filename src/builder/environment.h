@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "base/limit.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "builder/spec_builder.h"
@@ -39,6 +40,7 @@ class Environment {
     /// Runs work nobody waits for, later and on another thread. Empty: it is left undone.
     std::function<void(std::string name, std::function<void(const std::stop_token&)>)> background =
         {};
+    std::size_t builds_at_once = 4;
   };
   explicit Environment(Options options);
 
@@ -68,11 +70,15 @@ class Environment {
   /// (robustness §2.3 rule 4).
   std::shared_ptr<std::mutex> lock_for(const std::string& key);
 
+  /// Of builds that are under way, whoever asked for them.
+  Limit& builds() noexcept { return builds_; }
+
  private:
   Result<void> open();  // with mutex_ held
 
   Options options_;
   runtime::Worker worker_;
+  Limit builds_;
   std::mutex mutex_;
   bool opened_ = false;
   std::string map_id_;

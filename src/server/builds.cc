@@ -267,7 +267,7 @@ void Builds::logs(Projects& projects, const Json& body, const ReplyPtr& reply) {
 }
 
 void Builds::list_caches(const Json&, const ReplyPtr& reply) {
-  auto job = jobs_.run<Result<Json>>(
+  auto job = caches_.run<Result<Json>>(
       "list caches",
       [&environment = world_.environment](const std::stop_token& stop) -> Result<Json> {
         Json list = Json::array();
@@ -282,7 +282,7 @@ void Builds::list_caches(const Json&, const ReplyPtr& reply) {
 void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
   auto apps = body.get_strings("apps");
   if (!apps) return reply->error(apps.error());
-  auto job = jobs_.run<Result<Json>>(
+  auto job = caches_.run<Result<Json>>(
       "remove caches",
       [&environment = world_.environment,
        apps = std::move(*apps)](const std::stop_token& stop) -> Result<Json> {
@@ -295,7 +295,7 @@ void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
 
 void Builds::prune_caches(const Json& body, const ReplyPtr& reply) {
   const std::chrono::milliseconds unused(body["unused_ms"].as_int());
-  auto job = jobs_.run<Result<Json>>(
+  auto job = caches_.run<Result<Json>>(
       "prune caches",
       [&environment = world_.environment, unused](const std::stop_token& stop) -> Result<Json> {
         Json removed = Json::array();

@@ -21,7 +21,8 @@ class Builds {
     EventLoop& loop;
     builder::Environment& environment;
   };
-  explicit Builds(World world) : world_(world), jobs_(world.loop, kAtOnce) {}
+  explicit Builds(World world)
+      : world_(world), jobs_(world.loop, kAtOnce), caches_(world.loop, kCachesAtOnce) {}
 
   /// For services that run (BuildApp of app_builds.h).
   JobPool::Job ensure(const RunningApp& app, std::function<void(const Json&)> progress,
@@ -34,12 +35,14 @@ class Builds {
   void remove_caches(const Json& body, const ReplyPtr& reply);
   void prune_caches(const Json& body, const ReplyPtr& reply);
 
-  std::size_t unfinished() const { return jobs_.unfinished(); }
+  std::size_t unfinished() const { return jobs_.unfinished() + caches_.unfinished(); }
 
  private:
-  static constexpr std::size_t kAtOnce = 4;
+  static constexpr std::size_t kAtOnce = 4;  ///< besides those that build: Environment::builds()
+  static constexpr std::size_t kCachesAtOnce = 2;
   World world_;
   JobPool jobs_;
+  JobPool caches_;  ///< what is asked of them is not to wait for builds, nor for their pulls
 };
 
 }  // namespace locald::server

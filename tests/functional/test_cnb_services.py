@@ -347,3 +347,45 @@ def test_a_removal_that_is_called_off_removes_nothing(house):
     house.assert_whole()
     assert app.generations() == [1]
     app.runs("been here")
+
+
+def test_starts_and_caches_do_not_wait_for_builds(house):
+    types = [f"p{i}" for i in range(6)]
+    processes = "".join(f'[[processes]]\ntype = "{t}"\ncommand = ["sleep", "1000"]\n' for t in types)
+    app = house.app("queue", build=f"sleep 4\ncat >\"$CNB_LAYERS_DIR/launch.toml\" <<'END'\n{processes}END\nexit 0")
+    toml = '[project]\nname = "queue"\n'
+    for i in range(5):  # and the first one has more process types
+        shutil.copytree(app.folder, app.dir / f"app{i}")
+        toml += f"""
+[services.s{i}]
+type = "cnb"
+path = "app{i}"
+process = "p0"
+{f"processes = {json.dumps(types[1:])}" if i == 0 else ""}
+builder = "{house.builder}"
+run_image = "{house.cnb.run}"
+stop_timeout = "100ms"
+"""
+    (app.dir / "locald.toml").write_text(toml + f"""
+[services.zdb]
+type = "container"
+image = "{house.cnb.run}"
+command = ["sleep", "1000"]
+stop_timeout = "100ms"
+""")
+    house.identity.own(app.dir)
+
+    def states():
+        return {s["name"]: s["state"] for s in app("status", "--json").json()["services"]}
+    up = app.popen("up", "-d")
+    try:
+        wait_until(lambda: states().get("zdb") == "running", "the other service runs", 15)
+        house.locald("cache", "ls")
+        now = states()
+        assert now.pop("zdb") == "running" and set(now.values()) == {"preparing"}, now  # none of the builds has ended
+        out, err = up.communicate(timeout=60)
+        assert up.returncode == 0 and b"waiting for builds of other apps" in err, err
+        assert set(states().values()) == {"running"}
+    finally:
+        up.kill()
+        app("down")

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "base/fs_at.h"
+#include "base/job_pool.h"
+#include "base/limit.h"
 #include "base/strings.h"
 #include "builder/cnb/app_lock.h"
 #include "builder/cnb/app_store.h"
@@ -112,15 +114,22 @@ class Ensuring {
     TRY(store_.touch(app_));
     TRY(scan());
     if (auto present = found()) return std::move(*present);
-    const AppLock lock = TRY(AppLock::take(environment_, store_.app(), context_.stop, [this] {
-      if (context_.progress) context_.progress({.phase = "wait", .item = "another build"});
-    }));
+    // Starts of what needs no build need not wait for this one.
+    const JobPool::Aside aside;
+    const AppLock lock = TRY(AppLock::take(environment_, store_.app(), context_.stop,
+                                           [this] { tell_waiting("another build"); }));
     if (auto present = found()) return std::move(*present);
     if (auto rebased = rebase()) return std::move(*rebased);
+    const Limit::Place place = TRY(environment_.builds().take(
+        context_.stop, [this] { tell_waiting("builds of other apps"); }));
     return build();
   }
 
  private:
+  void tell_waiting(const std::string& what) const {
+    if (context_.progress) context_.progress({.phase = "wait", .item = what});
+  }
+
   /// A source that holds what is copied of it would grow with every build.
   Result<void> check_place() const {
     const std::unique_ptr<char, FreeText> real(::realpath(app_.path.c_str(), nullptr));

@@ -33,8 +33,10 @@ struct BuildFailure {
 ///     build, by the real phases or by ours where that is equal ──> a new generation
 ///     later, in the background: synced; copies for the next build; old generations removed
 ///
-/// Blocking; for a job's thread. One build of an app at a time, whoever asks: the second finds what
-/// the first made. After an error, cancelled too, the earlier generations are as they were.
+/// Blocking; for a job's thread, which is aside (job_pool.h) while it waits and builds. One build
+/// of an app at a time, whoever asks: the second finds what the first made; and no more builds at
+/// once than Environment::builds() lets in. After an error, cancelled too, the earlier generations
+/// are as they were.
 /// @param again    Builds also where nothing has changed.
 /// @param failure  Set on an error of a phase; may be null.
 Result<BuildResult> ensure_built(Environment& environment, const AppSpec& app,

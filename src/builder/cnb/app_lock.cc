@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/job_pool.h"
+
 namespace locald::builder::cnb {
 
 Result<AppLock> AppLock::take(Environment& environment, const std::string& app,
@@ -11,6 +13,8 @@ Result<AppLock> AppLock::take(Environment& environment, const std::string& app,
   constexpr std::chrono::milliseconds kLook{5};
   auto mutex = environment.lock_for("cnb/" + app);
   std::unique_lock lock(*mutex, std::try_to_lock);
+  if (lock.owns_lock()) return AppLock(std::move(mutex), std::move(lock));
+  const JobPool::Aside aside;
   for (bool told = false; !lock.owns_lock(); told = true) {
     if (stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (!told && on_wait) on_wait();

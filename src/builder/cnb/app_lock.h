@@ -11,7 +11,8 @@
 namespace locald::builder::cnb {
 
 /// Held by whoever changes anything of an app: a build, its housekeeping, its removal. A build may
-/// hold it for an hour, so whoever waits may be called off.
+/// hold it for an hour, so whoever waits may be called off, and is aside (base/job_pool.h)
+/// meanwhile.
 class AppLock {
  public:
   /// @param on_wait  Called once, when another one holds it; may be empty.
