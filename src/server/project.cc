@@ -304,7 +304,9 @@ Json Project::status(const std::string& service) const {
   if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
       out["reason"].is_null())
     out.set("reason", it->second.second);
-  if (builds_.under_way(service)) out.set("reason", "goes on meanwhile: its build is checked, and made anew where something changed");
+  if (builds_.under_way(service))
+    out.set("reason",
+            "goes on meanwhile: its build is checked, and made anew where something changed");
   return out;
 }
 

@@ -212,7 +212,8 @@ Result<builder::SourceRequest> source_request(const LaunchRequest& request) {
     out.kind = "cnb";
     out.settings = {{"app", app_of(config, *request.user).to_json().dump()},
                     {"process", config.process},
-                    // One that has crashed is started again as it was.
+                    // An automatic restart builds nothing, whatever has changed: it runs the newest
+                    // generation (where there is one), which may not be the one that ended.
                     {"build", request.restarts > 0 ? "no" : "yes"}};
   } else {
     out.kind = "image";
