@@ -11,6 +11,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,9 @@ NOSUB = "locald-nosub"  # has no subordinate ids: its containers have a single o
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background of a script: what the tests start would ignore it too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "single_id(only=False): also (or only) as a user without subordinate ids")
 
 
