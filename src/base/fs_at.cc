@@ -223,6 +223,17 @@ Result<void> list_dir(
   return {};
 }
 
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (dir)
+    (void)list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
+      names.push_back(name);
+      return {};
+    });
+  return names;
+}
+
 bool exists(const std::string& path) {
   struct stat st {};
   return ::lstat(path.c_str(), &st) == 0;

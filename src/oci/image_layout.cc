@@ -281,6 +281,22 @@ Result<void> ImageLayout::add_document(const Descriptor& blob, std::string_view 
   return std::move(in).commit();
 }
 
+Result<Descriptor> ImageLayout::add_image(std::string_view config, std::vector<Descriptor> layers) {
+  for (Descriptor& layer : layers) {
+    layer.media_type = oci_layer_type(layer.media_type);
+    layer.annotations.clear();
+  }
+  const ImageManifest manifest{std::string(kOciManifest),
+                               {std::string(kOciConfig), Digest::of(config), config.size()},
+                               std::move(layers),
+                               {}};
+  const std::string document = manifest.to_json().dump();
+  Descriptor described{std::string(kOciManifest), Digest::of(document), document.size()};
+  TRY(add_document(manifest.config, config));
+  TRY(add_document(described, document));
+  return described;
+}
+
 void ImageLayout::drop_blob(const Digest& digest) {
   // remove_tree, for what lies there may be a folder.
   (void)remove_tree(dir_fd_.get(), blob_path(digest));

@@ -87,6 +87,10 @@ class ImageLayout {
   Result<BlobIngest> ingest(const Descriptor& blob, std::stop_token stop = {});
   /// A small blob at once. What is there already stays.
   Result<void> add_document(const Descriptor& blob, std::string_view bytes);
+  /// An image of our own making: its configuration and, over `layers`, base first, which are there
+  /// already, a manifest of OCI media types throughout, whatever the layers came as. @return the
+  /// manifest, not named yet: hold a lease() until it is.
+  Result<Descriptor> add_image(std::string_view config, std::vector<Descriptor> layers);
   /// Removes a blob that turned out to be damaged.
   void drop_blob(const Digest& digest);
 

@@ -26,15 +26,6 @@ namespace {
 constexpr std::int64_t kTime = 315532801;
 using Order = LayerArchive::Order;
 
-class StringSink final : public ByteSink {
- public:
-  Result<void> write(std::span<const std::byte> chunk) override {
-    bytes.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
-    return {};
-  }
-  std::string bytes;
-};
-
 /// What no user needs root for, of every kind and at odd names.
 void plant(const test::TempDir& dir, const std::string& top) {
   const std::string root = dir.make(top);
@@ -82,7 +73,7 @@ void plant_socket(const std::string& path) {
 
 Result<std::string> pack(const std::string& disk, const std::string& name, Order order,
                          const LayerArchive::Filter& filter = {}) {
-  StringSink sink;
+  test::StringSink sink;
   LayerArchive archive(sink, kTime);
   const UniqueFd dir = TRY(sys::open(disk, O_RDONLY | O_DIRECTORY));
   TRY(archive.tree(dir.get(), name, {1001, 1000}, order, filter));
@@ -110,7 +101,7 @@ TEST(LayerArchive, PacksAsGoDoes) {
 
 TEST(LayerArchive, PacksAsTheGoHereDoes) {
   const auto go = test::find_go();
-  if (!go) GTEST_SKIP() << "needs go";
+  if (!go) GTEST_SKIP() << "needs Go, in PATH or /usr/local/go";
   const test::TempDir dir;
   plant(dir, "tree");
   plant_socket(dir / "tree/socket");
@@ -133,7 +124,7 @@ TEST(LayerArchive, PacksAsTheGoHereDoes) {
 TEST(LayerArchive, TakesParentsWithTheOwnersThatItIsTold) {
   const test::TempDir dir;
   ASSERT_EQ(::chmod(dir.path().c_str(), 0750), 0);
-  StringSink sink;
+  test::StringSink sink;
   LayerArchive archive(sink, kTime);
   const UniqueFd fd = *sys::open(dir.path(), O_RDONLY | O_DIRECTORY);
   ASSERT_TRUE(archive.folder(fd.get(), "/layers", [](uid_t uid, gid_t gid) {

@@ -17,15 +17,6 @@ namespace {
 
 using Type = TarHeader::Type;
 
-class StringSink final : public ByteSink {
- public:
-  Result<void> write(std::span<const std::byte> chunk) override {
-    bytes.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
-    return {};
-  }
-  std::string bytes;
-};
-
 std::string times(int count, const std::string& text) {
   std::string out;
   while (count-- > 0) out += text;
@@ -108,7 +99,7 @@ std::vector<TarHeader> odd_entries() {
 
 /// The headers alone, an archive each.
 std::string headers_of(const std::vector<TarHeader>& entries) {
-  StringSink sink;
+  test::StringSink sink;
   for (const TarHeader& entry : entries)
     if (const auto written = TarWriter(sink).entry(entry); !written) sink.bytes += "refused\n";
   return sink.bytes;
@@ -135,7 +126,7 @@ TEST(TarWriter, WritesTheHeadersThatGoWrites) {
 
 TEST(TarWriter, WritesTheHeadersThatTheGoHereWrites) {
   const auto go = test::find_go();
-  if (!go) GTEST_SKIP() << "needs go";
+  if (!go) GTEST_SKIP() << "needs Go, in PATH or /usr/local/go";
   const test::TempDir dir;
   std::string lines;
   for (const TarHeader& e : odd_entries())
@@ -162,7 +153,7 @@ TEST(TarWriter, WritesTheHeadersThatTheGoHereWrites) {
 }
 
 TEST(TarWriter, PadsContentsAndEndsWithTwoEmptyBlocks) {
-  StringSink sink;
+  test::StringSink sink;
   TarWriter tar(sink);
   const std::string content(513, 'x');
   ASSERT_TRUE(tar.entry({.name = "/a", .mode = 0600, .size = content.size()}));
@@ -176,7 +167,7 @@ TEST(TarWriter, PadsContentsAndEndsWithTwoEmptyBlocks) {
 }
 
 TEST(TarWriter, RefusesMoreOrLessContentThanAnnounced) {
-  StringSink sink;
+  test::StringSink sink;
   TarWriter tar(sink);
   const std::string content = "1234";
   ASSERT_TRUE(tar.entry({.name = "/a", .size = 3}));
@@ -186,7 +177,7 @@ TEST(TarWriter, RefusesMoreOrLessContentThanAnnounced) {
 }
 
 TEST(TarWriter, RefusesWhatNoFormatHolds) {
-  StringSink sink;
+  test::StringSink sink;
   TarWriter tar(sink);
   EXPECT_EQ(tar.entry({.name = std::string("a\0b", 3)}).error().code(), Errc::invalid_input);
   EXPECT_EQ(tar.entry({.type = Type::symlink, .name = "a", .link = std::string("a\0b", 3)})
@@ -199,7 +190,7 @@ TEST(TarWriter, RefusesWhatNoFormatHolds) {
 }
 
 TEST(TarWriter, WritesWhatOurReaderReads) {
-  StringSink sink;
+  test::StringSink sink;
   TarWriter tar(sink);
   std::vector<TarHeader> written;
   for (TarHeader& e : odd_entries()) {

@@ -8,9 +8,20 @@
 #include <utility>
 #include <vector>
 
+#include "oci/byte_sink.h"
 #include "oci/byte_source.h"
 
 namespace locald::oci::test {
+
+/// Keeps what is written.
+class StringSink final : public ByteSink {
+ public:
+  Result<void> write(std::span<const std::byte> chunk) override {
+    bytes.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
+    return {};
+  }
+  std::string bytes;
+};
 
 /// A string as a ByteSource, `step` bytes at a time.
 class StringSource final : public ByteSource {

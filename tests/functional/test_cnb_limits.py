@@ -1,4 +1,6 @@
 """How much a build may make, and what its phases must not reach: apps of many launch layers; images of the host from within a strict build."""
+import base64
+import json
 import pathlib
 import shutil
 
@@ -46,6 +48,35 @@ def test_more_launch_layers_than_the_kernel_mounts(house):
         app("down", check=False)
     app.write({"build.sh": layers(510, "false") + "\n" + "exit 0\n"})
     assert app.build()["built"]
+
+
+# ---- what SECURITY.md promises of build containers
+
+LOOK = """grep -E '^(Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t'
+{ env; tr '\\0' '\\n' </proc/1/environ; } | sed 's/^/environ: /'
+! touch /platform/env/mine /cnb/mine 2>/dev/null || echo "may write"
+"""
+
+
+@pytest.mark.single_id
+@pytest.mark.parametrize("way", [[], ["--strict"]], ids=["hybrid", "strict"])
+@pytest.mark.parametrize("phase", ["detect", "build"])
+def test_a_build_container_gets_nothing_of_the_users(house, phase, way):
+    """No capability, no way to more, a seccomp filter; of whoever builds neither the environment nor the logins."""
+    logins = house.locald.home / "user/.docker/config.json"
+    logins.parent.mkdir(exist_ok=True)
+    logins.write_text(json.dumps({"auths": {"registry.example": {"auth": base64.b64encode(b"me:hush").decode()}}}))
+    house.identity.own(logins.parent)
+    app = house.app("confined", {"look.sh": LOOK}, build="bash look.sh" if phase == "build" else None, toml='build = { env = { BP_MINE = "given" } }')
+    if phase == "detect":
+        app.write({"detect.sh": "bash look.sh\n"})
+    assert app.build("--again", *way, env={"MY_TOKEN": "hush-hush", "HOME": str(house.locald.home / "user")})["built"]
+    said = app.said()
+    for line in ("CapPrm:0000000000000000", "CapEff:0000000000000000", "CapBnd:0000000000000000", "CapAmb:0000000000000000", "NoNewPrivs:1", "Seccomp:2"):
+        assert line in said, said
+    assert "environ: BP_MINE=given" in said  # what it is given is seen, so what is not seen is not there
+    for word in ("MY_TOKEN", "hush", "bWU6aHVzaA", "CNB_REGISTRY_AUTH=", "DOCKER", "may write"):
+        assert word not in said, (word, said)
 
 
 # ---- what a strict build must not reach: an image that lies on the host, by a symlink where the exporter's is to be

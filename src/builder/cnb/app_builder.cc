@@ -138,7 +138,8 @@ class Ensuring {
       struct stat st {};
       const std::string path = app_.path + "/" + folder;
       if (::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
-        return Error(Errc::not_found, "`sync`: " + path + " is no folder, or no longer there");
+        return Error(Errc::not_found, "`sync`: " + path + " is no folder, or no longer there")
+            .with_hint("make that folder, or leave it out of `sync`");
     }
     return check_not_ours(real.get(), environment_.paths(), "the app's folder " + app_.path);
   }

@@ -22,12 +22,8 @@ constexpr std::size_t kMaxRecord = 64u << 20;
 
 std::vector<std::uint64_t> numbers_in(const std::string& folder) {
   std::vector<std::uint64_t> numbers;
-  const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!dir) return numbers;
-  (void)list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
+  for (const std::string& name : names_in(folder))
     if (const auto number = parse_u64(name)) numbers.push_back(*number);
-    return {};
-  });
   std::sort(numbers.rbegin(), numbers.rend());
   return numbers;
 }

@@ -45,17 +45,6 @@ bool is_under_way(const std::string& folder) {
   return dir && ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0;
 }
 
-std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (dir)
-    (void)list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
-      names.push_back(name);
-      return {};
-    });
-  return names;
-}
-
 }  // namespace
 
 std::optional<BuildpackStore::Entry> BuildpackStore::find(const std::string& key) const {

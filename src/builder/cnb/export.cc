@@ -10,8 +10,6 @@
 #include "builder/cnb/export_job.h"
 #include "builder/cnb/launcher_facts.h"
 #include "builder/cnb/published_image.h"
-#include "oci/manifest.h"
-#include "oci/media_type.h"
 
 namespace locald::builder::cnb {
 namespace {
@@ -54,10 +52,6 @@ class Exporting {
     const PackedLayers packed = TRY(pack());
     std::vector<std::string> diff_ids;
     std::vector<oci::Descriptor> layers = run_image.manifest.layers;
-    for (oci::Descriptor& layer : layers) {
-      layer.media_type = oci::oci_layer_type(layer.media_type);
-      layer.annotations.clear();
-    }
     for (const AppLayer& layer : app_layers(generation_)) {
       const auto found = packed.find(layer.key);
       if (found == packed.end())
@@ -66,17 +60,7 @@ class Exporting {
       layers.push_back(found->second.blob);
     }
     const std::string config = TRY(app_config_document(generation_, diff_ids, launcher));
-    const oci::ImageManifest manifest{
-        std::string(oci::kOciManifest),
-        {std::string(oci::kOciConfig), oci::Digest::of(config), config.size()},
-        std::move(layers),
-        {}};
-    const std::string document = manifest.to_json().dump();
-    const oci::Descriptor described{std::string(oci::kOciManifest), oci::Digest::of(document),
-                                    document.size()};
-    TRY(images_->layout().add_document(manifest.config, config));
-    TRY(images_->layout().add_document(described, document));
-    return described.digest;
+    return TRY(images_->layout().add_image(config, std::move(layers))).digest;
   }
 
  private:

@@ -27,17 +27,6 @@ constexpr std::size_t kKeptLogs = 5;                    // builds whose log is k
 constexpr std::chrono::hours kKeptBuildpacks{24 * 30};  // that projects add, unused
 constexpr std::size_t kKeptGenerations = 2;             // besides those that containers stand on
 
-std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (dir)
-    (void)list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
-      names.push_back(name);
-      return {};
-    });
-  return names;
-}
-
 /// The numbers of the app's generations that containers, running or kept, stand on.
 std::set<std::uint64_t> used_generations(const Environment& environment, const std::string& app) {
   std::set<std::uint64_t> used;

@@ -11,7 +11,6 @@
 #include "builder/image_source.h"
 #include "oci/go_json.h"
 #include "oci/manifest.h"
-#include "oci/media_type.h"
 
 namespace locald::builder::cnb {
 namespace {
@@ -286,23 +285,9 @@ Result<RebasedImage> rebase_image(Environment& environment, const oci::ImageRefe
     std::vector<oci::Descriptor> layers = run->image.manifest.layers;
     layers.insert(layers.end(), image.manifest.layers.begin() + (top - app.diff_ids.begin()) + 1,
                   image.manifest.layers.end());
-    for (oci::Descriptor& layer : layers) {
-      layer.media_type = oci::oci_layer_type(layer.media_type);
-      layer.annotations.clear();
-    }
-    const oci::ImageManifest manifest{
-        std::string(oci::kOciManifest),
-        {std::string(oci::kOciConfig), oci::Digest::of(config), config.size()},
-        std::move(layers),
-        {}};
-    const std::string document = manifest.to_json().dump();
-    const oci::Descriptor described{std::string(oci::kOciManifest), oci::Digest::of(document),
-                                    document.size()};
     out.changed = true;
     const UniqueFd lease = TRY(images.layout().lease());
-    TRY(images.layout().add_document(manifest.config, config));
-    TRY(images.layout().add_document(described, document));
-    TRY(images.tag(described.digest, name));
+    TRY(images.tag(TRY(images.layout().add_image(config, std::move(layers))).digest, name));
     out.image = TRY(images.find(name));
     return out;
   };

@@ -119,21 +119,9 @@ Result<oci::StoredImage> import_layout_image(Environment& environment, const App
   std::string config =
       TRY(images.layout().read_document(exported.config_digest, oci::kMaxManifestBytes));
   replace_reference(config, run_reference);
-  oci::ImageManifest manifest = exported.manifest;
-  manifest.media_type = oci::kOciManifest;
-  manifest.annotations.clear();
-  manifest.config = {std::string(oci::kOciConfig), oci::Digest::of(config), config.size()};
-  for (oci::Descriptor& layer : manifest.layers) {
-    layer.media_type = oci::oci_layer_type(layer.media_type);
-    layer.annotations.clear();
-  }
-  const std::string document = manifest.to_json().dump();
-  const oci::Descriptor described{std::string(oci::kOciManifest), oci::Digest::of(document),
-                                  document.size()};
   const UniqueFd lease = TRY(images.layout().lease());
-  TRY(images.layout().add_document(manifest.config, config));
-  TRY(images.layout().add_document(described, document));
-  TRY(images.tag(described.digest, own_name));
+  TRY(images.tag(TRY(images.layout().add_image(config, exported.manifest.layers)).digest,
+                 own_name));
   TRY(images.layout().change_index([&](std::vector<oci::Descriptor>& entries) -> Result<void> {
     std::erase_if(entries, [&](const oci::Descriptor& entry) {
       return entry.annotation(oci::kRefName) == reference.name();

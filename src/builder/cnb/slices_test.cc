@@ -79,7 +79,7 @@ const std::vector<std::string> kPaths = {"",
 
 TEST(PathPattern, MatchesAsTheGoHereDoes) {
   const auto go = oci::test::find_go();
-  if (!go) GTEST_SKIP() << "needs go";
+  if (!go) GTEST_SKIP() << "needs Go, in PATH or /usr/local/go";
   std::string input, ours;
   for (const std::string& pattern : kPatterns)
     for (const std::string& path : kPaths) {
