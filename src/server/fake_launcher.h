@@ -1,6 +1,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ class FakeLauncher final : public Launcher {
   };
 
   bool obedient = true;          ///< processes run at once, and end when told to stop
+  std::set<std::string> built;   ///< whose last launch takes the build that is there
   bool hold_launches = false;    ///< launches stay in preparation until finish_launch()
   std::vector<std::string> log;  ///< "launch web", "stop web 15", "clean web"
   std::vector<std::shared_ptr<Process>> processes;
@@ -71,6 +73,10 @@ class FakeLauncher final : public Launcher {
   }
 
   JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override {
+    if (request.built)
+      built.insert(request.config->name);
+    else
+      built.erase(request.config->name);
     auto p = std::make_shared<Process>();
     p->service = request.config->name;
     p->instance = request.instance;

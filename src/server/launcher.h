@@ -21,6 +21,7 @@ struct LaunchRequest {
   std::string nonce;
   std::uint64_t life = 0;          ///< of the service: counts its starts
   int restarts = 0;                ///< as status shows them; comes back at adoption
+  bool built = false;              ///< its app a moment ago: it is not to be looked at again
   std::vector<std::string> hosts;  ///< names of the project's services
   std::shared_ptr<const ServiceConfig> config;
   std::shared_ptr<const UserContext> user;

@@ -104,6 +104,7 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
   await.insert(vanished.begin(), vanished.end());
   TRY(save_configs());
   supervisor_.stop(vanished);
+  supervisor_.note_built(renewed);
   supervisor_.restart(restart);
   supervisor_.start(start);
   return await;

@@ -52,7 +52,8 @@ class Project {
   /// Makes the project what `configs` says, with `user` for what is (re)started:
   /// changed services are restarted, vanished ones removed, `selected` ones started. Idempotent.
   /// Written down before anything starts. @return the services that `up` has to wait for.
-  /// @param renewed  Those of `selected` that are restarted though nothing in `configs` changed.
+  /// @param renewed  Those of `selected` that are restarted though nothing in `configs` changed:
+  /// their app was built anew.
   Result<std::set<std::string>> apply(const std::map<std::string, ServiceConfig>& configs,
                                       const std::set<std::string>& selected,
                                       std::shared_ptr<const UserContext> user,

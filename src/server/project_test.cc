@@ -255,6 +255,18 @@ TEST_F(ProjectTest, WhatHasAnotherBuildIsRestartedThoughItsConfigurationIsTheSam
   run_for(loop, Milliseconds(30));
   EXPECT_EQ(launcher.launches("api"), 2);
   EXPECT_EQ(launcher.launches("web"), 1);
+  EXPECT_EQ(launcher.built, std::set<std::string>{"api"}) << "its source is looked at once";
+  project->restart({"api"});
+  run_for(loop, Milliseconds(30));
+  EXPECT_EQ(launcher.launches("api"), 3);
+  EXPECT_TRUE(launcher.built.empty()) << "that was for one start";
+  project->supervisor().note_built({"api"});
+  project->stop({"api"});
+  run_for(loop, Milliseconds(30));
+  project->start({"api"});
+  run_for(loop, Milliseconds(30));
+  EXPECT_EQ(launcher.launches("api"), 4);
+  EXPECT_TRUE(launcher.built.empty()) << "a stop comes between";
 }
 
 TEST_F(ProjectTest, ABuildThatEndsAfterTheProjectIsToldToWhoAskedAllTheSame) {

@@ -288,6 +288,7 @@ void Projects::restart(const Json& body, const ReplyPtr& reply) {
     const auto take = [](Project& p, const RunningApp& app, const Json&) -> Result<void> {
       std::set<std::string> present = app.services;
       std::erase_if(present, [&](const std::string& service) { return !p.wanted(service); });
+      p.supervisor().note_built(present);
       p.restart(present);
       return {};
     };

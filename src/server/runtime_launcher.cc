@@ -214,7 +214,7 @@ Result<builder::SourceRequest> source_request(const LaunchRequest& request) {
                     {"process", config.process},
                     // An automatic restart builds nothing, whatever has changed: it runs the newest
                     // generation (where there is one), which may not be the one that ended.
-                    {"build", request.restarts > 0 ? "no" : "yes"}};
+                    {"build", request.restarts > 0 || request.built ? "no" : "yes"}};
   } else {
     out.kind = "image";
     out.settings = {{"image", config.image}, {"pull", std::string(to_string(config.pull))}};

@@ -118,6 +118,7 @@ void Supervisor::define(const std::string& service, std::shared_ptr<const Servic
   unit.config = std::move(config);
   unit.user = std::move(user);
   unit.first_segment = first_segment;
+  unit.built = false;
   observer_.changed(service);
 }
 
@@ -155,10 +156,16 @@ void Supervisor::restart(const std::set<std::string>& services) {
     }
 }
 
+void Supervisor::note_built(const std::set<std::string>& services) {
+  for (const std::string& name : services)
+    if (Unit* unit = get(name)) unit->built = true;
+}
+
 void Supervisor::stop(const std::set<std::string>& services, bool kill) {
   for (const std::string& name : services) {
     Unit* unit = get(name);
     if (unit == nullptr) continue;
+    unit->built = false;
     if (kill) {
       unit->stop_wanted = false;
       unit->kill_wanted = true;
@@ -289,9 +296,9 @@ void Supervisor::check_dependents(const std::string& service) {
 }
 
 LaunchRequest Supervisor::request(const Unit& unit) const {
-  LaunchRequest r{project_,   dir_,        unit.instance,
-                  unit.nonce, unit.life,   unit.state.history.restarts,
-                  {},         unit.active, unit.user};
+  LaunchRequest r{
+      project_,   dir_, unit.instance, unit.nonce, unit.life, unit.state.history.restarts,
+      unit.built, {},   unit.active,   unit.user};
   for (const auto& [name, other] : units_) r.hosts.push_back(name);
   return r;
 }
@@ -327,6 +334,7 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
     if (Unit* now = present()) listen(service, *now);
   };
   unit.launch = launcher_.launch(request(unit), std::move(events));
+  unit.built = false;
 }
 
 void Supervisor::listen(const std::string& service, Unit& unit) {

@@ -49,7 +49,8 @@ class Supervisor {
     JobPool::Job launch;
     bool stop_wanted = false;  // waits for its dependents to end first
     bool kill_wanted = false;
-    int cleaning = 0;  // clean()s under way
+    bool built = false;  // LaunchRequest::built of the next start
+    int cleaning = 0;    // clean()s under way
   };
 
   struct Observer {
@@ -74,6 +75,9 @@ class Supervisor {
   /// Forgets a service of which nothing runs (quiet()).
   void remove(const std::string& service);
 
+  /// The app of each was built a moment ago: its next start takes that build, and does not look at
+  /// the source again. Forgotten where something else comes first: stop(), define().
+  void note_built(const std::set<std::string>& services);
   /// Wants the services up; dependencies are the caller's business.
   void start(const std::set<std::string>& services);
   void restart(const std::set<std::string>& services);

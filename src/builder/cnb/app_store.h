@@ -51,7 +51,6 @@ class AppStore {
   std::string generation(std::uint64_t number) const {
     return dir_ + "/g/" + std::to_string(number);
   }
-  std::string generation_root(std::uint64_t number) const { return generation(number) + "/root"; }
   std::string facts(std::uint64_t number) const { return generation(number) + "/facts"; }
   std::string trees() const { return dir_ + "/t"; }
   std::string tree(std::string_view id) const { return trees() + "/" + std::string(id); }

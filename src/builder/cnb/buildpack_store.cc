@@ -34,10 +34,7 @@ std::chrono::system_clock::time_point changed_at(const std::string& path) {
   return std::chrono::system_clock::from_time_t(st.st_mtim.tv_sec);
 }
 
-bool is_cheap(const Json& record) {
-  const std::string& kind = record["kind"].as_string();
-  return kind != "archive";
-}
+bool is_cheap(const Json& record) { return record["kind"].as_string() != "archive"; }
 
 /// Whoever makes one holds its lock.
 bool is_under_way(const std::string& folder) {

@@ -45,8 +45,6 @@ Result<void> add_sparse(const oci::ImageLayout& store, const oci::StoredImage& i
 
 }  // namespace
 
-std::string strict_image_name(const std::string& app) { return app_image_name(app); }
-
 Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
   const BuildInputs& inputs = session.inputs();
   Environment& environment = session.environment();
@@ -107,7 +105,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
       published_reference(inputs.run_names.image, inputs.run.manifest_digest.str());
   const oci::StoredImage image =
       TRY(import_layout_image(environment, session.store(), layout + kAppFolder,
-                              strict_image_name(session.store().app()), run, session.context()));
+                              app_image_name(session.store().app()), run, session.context()));
   Generation g = session.new_generation();
   g.hidden = std::move(hidden);
   g.image_digest = image.manifest_digest.str();

@@ -15,7 +15,4 @@ namespace locald::builder::cnb {
 /// Spec: CNB platform.md, RFC 119 (export to OCI layout).
 Result<Generation> strict_build(BuildSession& session, SourceIndex& source);
 
-/// The name of the app's image in the image store.
-std::string strict_image_name(const std::string& app);
-
 }  // namespace locald::builder::cnb
