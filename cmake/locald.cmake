@@ -33,6 +33,13 @@ endif()
 set(LOCALD_BIN ${CMAKE_BINARY_DIR}/bin)
 set(LOCALD_LIBEXEC ${CMAKE_BINARY_DIR}/libexec/locald)
 
+# Where the tests find their golden files. A header, not a definition on every command: a compiler
+# cache then serves each checkout with what another one compiled.
+if(LOCALD_TESTS)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/base/source_dir.h
+       CONTENT "#pragma once\n#define LOCALD_SOURCE_DIR \"@CMAKE_SOURCE_DIR@\"\n" @ONLY)
+endif()
+
 # locald_library(NAME room SOURCES … TESTS … DEPS … PRIVATE_DEPS …): the library
 # locald_<room> and, with LOCALD_TESTS, the program <room>_test.
 function(locald_library)
@@ -43,7 +50,7 @@ function(locald_library)
   if(LOCALD_TESTS AND ARG_TESTS)
     add_executable(${ARG_NAME}_test ${ARG_TESTS})
     target_link_libraries(${ARG_NAME}_test PRIVATE locald_${ARG_NAME} ${ARG_TEST_DEPS} GTest::gtest_main)
-    target_compile_definitions(${ARG_NAME}_test PRIVATE LOCALD_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    target_include_directories(${ARG_NAME}_test PRIVATE ${CMAKE_BINARY_DIR}/generated)
     add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME}_test)
   endif()
 endfunction()

@@ -9,6 +9,8 @@
 #include <set>
 #include <sstream>
 
+#include "base/source_dir.h"
+
 namespace locald {
 namespace {
 

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/source_dir.h"
+
 namespace locald::builder {
 namespace {
 

@@ -11,6 +11,7 @@
 
 #include "base/fs_at.h"
 #include "base/sys.h"
+#include "base/source_dir.h"
 
 /// Go itself, as the measure of what must be equal to its output: for tests.
 namespace locald::oci::test {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/json.h"
+#include "base/source_dir.h"
 
 namespace locald::builder::cnb {
 namespace {
