@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/transient.h"
+
 namespace locald {
 namespace {
 
@@ -27,6 +29,19 @@ Errc code_of(int err) noexcept {
     case ENOSPC:
     case EDQUOT:
       return Errc::no_space;
+    case EADDRINUSE:
+    case EMFILE:
+    case ENFILE:
+    case EAGAIN:
+    case ENOMEM:
+    case ENOBUFS:
+    case ETXTBSY:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+      return kUnavailable;
     default:
       return Errc::failed;
   }
@@ -48,6 +63,7 @@ constexpr Name kNames[] = {
     {Errc::timed_out, "timed_out"},
     {Errc::cancelled, "cancelled"},
     {Errc::no_space, "no_space"},
+    {kUnavailable, "unavailable"},
 };
 
 }  // namespace
@@ -82,6 +98,20 @@ Error Error::with_hint(std::string hint) && {
 
 std::string Error::text() const {
   return hint_.empty() ? message_ : message_ + "\n  hint: " + hint_;
+}
+
+bool may_pass(const Error& error) noexcept {
+  return error.code() == kUnavailable || error.code() == Errc::no_space ||
+         error.code() == Errc::timed_out;
+}
+
+bool may_pass(std::string_view sentence) noexcept {
+  // As libc, Go and our shim write them, without the first letter.
+  for (const std::string_view words :
+       {"o space left on device", "isk quota exceeded", "esource temporarily unavailable",
+        "annot allocate memory", "oo many open files", "ext file busy", "ddress already in use"})
+    if (sentence.find(words) != std::string_view::npos) return true;
+  return false;
 }
 
 }  // namespace locald

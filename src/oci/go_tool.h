@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/fs_at.h"
-#include "base/sys.h"
 #include "base/source_dir.h"
+#include "base/sys.h"
 
 /// Go itself, as the measure of what must be equal to its output: for tests.
 namespace locald::oci::test {

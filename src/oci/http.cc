@@ -9,6 +9,7 @@
 
 #include "base/fs_at.h"
 #include "base/strings.h"
+#include "base/transient.h"
 
 namespace locald::oci {
 namespace {
@@ -296,10 +297,10 @@ Error HttpStream::failure(int curl_code) {
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
-      return Error(Errc::failed, "there is no host " + request_.url.host + " (" + detail + ")")
+      return Error(kUnavailable, "there is no host " + request_.url.host + " (" + detail + ")")
           .with_hint("check the name, and that this machine has a network and DNS");
     case CURLE_COULDNT_CONNECT:
-      return Error(Errc::failed, "nobody answers at " + where +
+      return Error(kUnavailable, "nobody answers at " + where +
                                      (os_errno != 0 ? std::string(": ") +
                                                           std::strerror(static_cast<int>(os_errno))
                                                     : ""))
@@ -328,7 +329,8 @@ Error HttpStream::failure(int curl_code) {
     case CURLE_UNSUPPORTED_PROTOCOL:
       mismatch_ = true;
       transient_ = code == CURLE_GOT_NOTHING;
-      return Error(Errc::failed, where + " does not answer in HTTP: " + detail);
+      return Error(transient_ ? kUnavailable : Errc::failed,
+                   where + " does not answer in HTTP: " + detail);
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
       mismatch_ = status_ == 0;
@@ -337,7 +339,7 @@ Error HttpStream::failure(int curl_code) {
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
       transient_ = true;
-      return Error(Errc::failed, "the connection to " + where + " broke: " + detail);
+      return Error(kUnavailable, "the connection to " + where + " broke: " + detail);
     default:
       return Error(Errc::failed, where + ": " + detail);
   }

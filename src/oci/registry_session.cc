@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "base/transient.h"
 #include "oci/www_authenticate.h"
 
 namespace locald::oci {
@@ -59,6 +60,11 @@ bool changes_something(RegistrySession::Method method) {
 /// Any of them may be the answer to a question that was never put there.
 bool may_follow(RegistrySession::Method method, long status) {
   return !changes_something(method) || status == 307 || status == 308;
+}
+
+/// What a server says of itself, not of what it was asked: another time it may answer.
+bool passes(long status) {
+  return status == 429 || (status >= 500 && status != 501 && status != 505);
 }
 
 }  // namespace
@@ -161,8 +167,9 @@ Result<std::string> RegistrySession::fetch_token(const std::string& realm,
         .with_hint(login_advice());
   if (answer->status() !=
       200)  // a redirect too: tokens come from where the registry said, or not at all
-    return Error(Errc::failed, "the token service " + url.host_port() + " answered " +
-                                   std::to_string(answer->status()));
+    return Error(
+        passes(answer->status()) ? kUnavailable : Errc::failed,
+        "the token service " + url.host_port() + " answered " + std::to_string(answer->status()));
   const std::string body = TRY(answer->body(kMaxTokenBody).context("token service"));
   const Json document = TRY(Json::parse(body).context("token service"));
   std::string token = document["token"].as_string();
@@ -211,9 +218,10 @@ Error RegistrySession::refusal(HttpStream& answer, const Wanted& wanted) const {
                          : wanted.what + " was not found in the registry " + host + said)
         .with_hint("check name and tag: " + reference_.familiar());
   if (status == 429)
-    return Error(Errc::failed, host + " limits how much is asked of it" + said)
+    return Error(kUnavailable, host + " limits how much is asked of it" + said)
         .with_hint("wait some minutes; with a login the limit is often higher: " + login_advice());
-  return Error(Errc::failed, host + " answered with an error for " + wanted.what + said)
+  return Error(passes(status) ? kUnavailable : Errc::failed,
+               host + " answered with an error for " + wanted.what + said)
       .with_hint(status < 500 ? "" : "the registry is in trouble: try again later");
 }
 
@@ -255,7 +263,7 @@ Result<std::unique_ptr<HttpStream>> RegistrySession::open(const Wanted& wanted, 
       return answer;
 
     if (!started || status == 429 || status >= 500) {
-      const bool worth_it = started ? status != 501 && status != 505 : answer->transient();
+      const bool worth_it = started ? passes(status) : answer->transient();
       if (!worth_it || tries >= wanted.tries) {
         if (transient != nullptr) *transient = worth_it;
         if (!started) return std::move(started).error();

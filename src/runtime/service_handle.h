@@ -17,6 +17,7 @@ struct ExitStatus {
   std::optional<int> signal;  ///< when a signal ended it
   std::string reason;         ///< when it never ran, or is unknown: why, for people
   bool never_ran = false;     ///< `code` is then 125, 126 or 127
+  bool may_pass = false;      ///< never_ran, for a reason that passes by itself (base/transient.h)
   std::chrono::system_clock::time_point ended_at{};
   std::uint64_t dropped_bytes = 0;  ///< of its output
 

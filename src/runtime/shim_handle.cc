@@ -11,6 +11,7 @@
 #include "base/fs_at.h"
 #include "base/json.h"
 #include "base/sys.h"
+#include "base/transient.h"
 #include "runtime/orphans.h"
 #include "runtime/processes.h"
 #include "shim/protocol.h"
@@ -38,6 +39,7 @@ ExitStatus from_frame(const FrameExit& frame, std::string text, bool never_ran) 
   status.dropped_bytes = frame.dropped_bytes;
   status.reason = std::move(text);
   status.never_ran = never_ran;
+  status.may_pass = never_ran && may_pass(status.reason);
   return status;
 }
 
@@ -66,6 +68,7 @@ Result<ExitStatus> read_exit(const std::string& folder, const std::string& nonce
   if (doc["signal"].is_int()) status.signal = static_cast<int>(doc["signal"].as_int());
   status.never_ran = doc["never_ran"].as_bool();
   status.reason = doc["reason"].as_string();
+  status.may_pass = status.never_ran && may_pass(status.reason);
   status.ended_at = wall(static_cast<std::uint64_t>(doc["ended_ns"].as_int()));
   status.dropped_bytes = static_cast<std::uint64_t>(doc["dropped_bytes"].as_int());
   return status;
@@ -88,7 +91,8 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
     if (handle->next(header, body)) {
       if (header.type == static_cast<std::uint8_t>(Frame::failed) &&
           body.size() >= sizeof(FrameExit))
-        return Error(Errc::failed, body.substr(sizeof(FrameExit)));
+        return Error(may_pass(body.substr(sizeof(FrameExit))) ? kUnavailable : Errc::failed,
+                     body.substr(sizeof(FrameExit)));
       FrameStatus status{};
       if (header.type != static_cast<std::uint8_t>(Frame::status) || body.size() != sizeof status)
         return Error(Errc::failed, "the shim said something unexpected first");

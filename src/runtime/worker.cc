@@ -19,6 +19,7 @@
 #include "base/spawn.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "base/transient.h"
 
 extern char** environ;
 
@@ -96,7 +97,9 @@ Error died(const std::string& op, Result<Child::Exit> exit) {
     how = std::string("was killed by ") + ::sigabbrev_np(exit->signal);
   else if (exit)
     how += " (exit code " + std::to_string(exit->code) + ")";
-  return Error(Errc::failed, "the worker for \"" + op + "\" " + how)
+  // By the kernel, for want of memory, most often.
+  const bool killed = exit && exit->signal == SIGKILL;
+  return Error(killed ? kUnavailable : Errc::failed, "the worker for \"" + op + "\" " + how)
       .with_hint("the server's log may say more");
 }
 

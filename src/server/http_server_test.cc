@@ -9,8 +9,6 @@
 
 #include "base/fs_at.h"
 #include "base/sys.h"
-#include "server/ports.h"
-#include "server/probe.h"
 
 namespace locald::server {
 namespace {
@@ -146,71 +144,6 @@ TEST_F(Http, CloseWritesOutWhatWasSaid) {
   server.reset();
   client.join();
   EXPECT_NE(answer.find("bye"), std::string::npos);
-}
-
-TEST(Ports, NameTheHolder) {
-  const auto port = free_port();
-  ASSERT_TRUE(port);
-  EXPECT_TRUE(check_port_free(*port));
-  EXPECT_FALSE(find_port_holder(*port));
-  EventLoop loop;
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
-  sockaddr_storage sa{};
-  auto* in = reinterpret_cast<unsigned char*>(&sa);
-  sa.ss_family = AF_INET;
-  in[2] = static_cast<unsigned char>(*port >> 8);
-  in[3] = static_cast<unsigned char>(*port & 0xff);
-  in[4] = 127;
-  in[7] = 1;
-  ASSERT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&sa), 16), 0);
-  ASSERT_EQ(::listen(fd.get(), 1), 0);
-  EXPECT_EQ(check_port_free(*port).error().code(), Errc::already_exists);
-  const auto holder = find_port_holder(*port);
-  ASSERT_TRUE(holder);
-  EXPECT_EQ(holder->pid, ::getpid());
-  EXPECT_NE(holder->command.find("server_test"), std::string::npos);
-  const auto below = listeners_below(::getpid(), listeners().value());
-  ASSERT_EQ(below.size(), 1u);
-  EXPECT_EQ(below[0].address, "127.0.0.1");
-  EXPECT_TRUE(below[0].loopback);
-
-  std::string tcp = "none", http = "none", refused = "none";
-  auto a = probe_tcp(loop, "localhost", *port, 1s,
-                     [&](Result<void> r) { tcp = r ? "ok" : r.error().message(); });
-  auto b = probe_http(loop, "127.0.0.1", *port, "/", 50ms, [&](Result<void> r) {
-    http = r ? "ok" : r.error().message();
-    loop.stop();
-  });
-  auto c = probe_tcp(loop, "127.0.0.1", *free_port(), 1s,
-                     [&](Result<void> r) { refused = r ? "ok" : r.error().message(); });
-  loop.run();
-  EXPECT_EQ(tcp, "ok");
-  EXPECT_NE(http.find("no answer within 50 ms"), std::string::npos) << http;
-  EXPECT_NE(refused.find("Connection refused"), std::string::npos) << refused;
-}
-
-TEST(Ports, ParseProcNetTcp) {
-  const std::string text =
-      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
-      "inode\n"
-      "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 "
-      "12345 1 0 100 0 0 10 0\n"
-      "   1: 0100007F:1F91 0100007F:9999 01 00000000:00000000 00:00000000 00000000  1000        0 "
-      "12346 1 0 100 0 0 10 0\n"
-      "rubbish\n";
-  const auto found = parse_proc_net_tcp(text, false);
-  ASSERT_EQ(found.size(), 1u);
-  EXPECT_EQ(found[0].address, "127.0.0.1");
-  EXPECT_EQ(found[0].port, 8080);
-  EXPECT_EQ(found[0].inode, 12345u);
-  const auto six = parse_proc_net_tcp(
-      "   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A "
-      "00000000:00000000 00:00000000 "
-      "00000000 0 0 99 1\n",
-      true);
-  ASSERT_EQ(six.size(), 1u);
-  EXPECT_EQ(six[0].address, "::");
-  EXPECT_FALSE(six[0].loopback);
 }
 
 }  // namespace

@@ -107,6 +107,10 @@ class Server {
               [work = std::move(work)](const std::stop_token& stop) { return work(stop), 0; },
               [](int) {});
         }});
+    if (::geteuid() != 0)
+      listeners_ = ListenerSearch([environment = environment_.get()](Json job) {
+        return environment->run(std::move(job), {}, {}, std::chrono::seconds(5));
+      });
     launcher_ = std::make_unique<RuntimeLauncher>(
         RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_, *user_namespace_});
     std::string notice;
@@ -114,7 +118,7 @@ class Server {
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
     projects_ = std::make_unique<Projects>(
-        Projects::World{loop_, *launcher_, paths_, jobs_,
+        Projects::World{loop_, *launcher_, paths_, jobs_, listeners_,
                         [this](const RunningApp& app, std::function<void(const Json&)> progress,
                                std::function<void(Result<Json>)> done) {
                           return builds_->ensure(app, std::move(progress), std::move(done));
@@ -260,6 +264,7 @@ class Server {
   std::unique_ptr<runtime::UserNamespace> user_namespace_;
   std::unique_ptr<builder::Environment> environment_;
   std::unique_ptr<runtime::ProcessRuntime> runtime_;
+  ListenerSearch listeners_;
   JobPool jobs_;
   std::unique_ptr<RuntimeLauncher> launcher_;
   std::unique_ptr<Projects> projects_;

@@ -32,10 +32,14 @@ std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until 
         return "unhealthy" + (probe_failure.empty() ? "" : ": " + probe_failure);
       return std::nullopt;
     case Phase::backoff:
+      // It has not started, and will once what holds it up has passed: not now, it seems.
+      if (s.held_up)
+        return s.history.failures >= kHopelessFailures ? std::optional(s.reason) : std::nullopt;
       if (until == Project::Until::started) return "";  // it did
       if (s.history.failures >= kHopelessFailures) return "ends again and again: " + s.reason;
       return std::nullopt;
     case Phase::waiting:
+      return s.held_up ? std::optional(s.reason) : std::nullopt;
     case Phase::preparing:
     case Phase::starting:
     case Phase::stopping:

@@ -10,7 +10,7 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
-#include "server/ports.h"
+#include "server/listeners.h"
 #include "server/request.h"
 #include "server/service_status.h"
 
@@ -328,26 +328,29 @@ void Projects::report_listeners() {
         targets.push_back({project, service, unit->shim_pid});
   if (targets.empty()) return;
   using Found = std::vector<std::pair<Target, Listener>>;
-  world_.jobs.run<Found>(
+  world_.jobs.run<Result<Found>>(
       "look for open ports",
-      [targets](const std::stop_token& stop) {
+      [targets, &search = world_.listeners](const std::stop_token&) -> Result<Found> {
         Found open;
-        auto exposed = listeners();
-        if (!exposed) return open;
-        std::erase_if(*exposed, [](const Listener& l) { return l.loopback; });
-        for (const Target& t : targets) {
-          if (stop.stop_requested() || exposed->empty()) break;  // most often nobody listens so
-          for (const Listener& l : listeners_below(t.pid, *exposed)) open.emplace_back(t, l);
-        }
+        const auto exposed = [](const Listener& l) { return !l.loopback && l.netns == 0; };
+        const auto all = TRY(listeners());
+        if (std::none_of(all.begin(), all.end(), exposed)) return open;  // most often
+        std::vector<pid_t> roots;
+        for (const Target& t : targets) roots.push_back(t.pid);
+        const auto trees = TRY(search.below(roots));
+        for (std::size_t i = 0; i < targets.size(); ++i)
+          for (const Listener& l : trees[i].listeners)
+            if (exposed(l)) open.emplace_back(targets[i], l);
         return open;
       },
-      [this](const Found& open) {
-        for (const auto& [t, l] : open)
+      [this](const Result<Found>& open) {
+        if (!open) return;
+        for (const auto& [t, l] : *open)
           if (Project* p = find(t.project))
             p->set_exposed(t.service, t.pid,
                            fmt::format("listens on {}:{}: every host that reaches this machine "
                                        "reaches it, not only this machine",
-                                       l.address, l.port));
+                                       l.v6() ? "[" + l.address + "]" : l.address, l.port));
       });
 }
 

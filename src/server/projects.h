@@ -9,6 +9,7 @@
 #include "base/job_pool.h"
 #include "base/paths.h"
 #include "server/launcher.h"
+#include "server/listeners.h"
 #include "server/project.h"
 #include "server/project_file.h"
 #include "server/project_registry.h"
@@ -25,6 +26,7 @@ class Projects {
     Launcher& launcher;
     const Paths& paths;
     JobPool& jobs;
+    const ListenerSearch& listeners;
     BuildApp build;
     /// Removes what a project leaves on disk: containers' writable layers and, where told so,
     /// volumes. On a job's thread.

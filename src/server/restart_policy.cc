@@ -16,8 +16,9 @@ std::string ExitInfo::text() const {
 
 RestartDecision decide_restart(const RestartSpec& policy, const ExitInfo& exit, Milliseconds uptime,
                                Milliseconds now, RestartHistory& history) {
-  // What could not be started will not start by itself a moment later.
-  if (policy.mode == RestartMode::no || exit.never_ran) return {};
+  // A command that is not there will not be there by itself a moment later; a full disk may be
+  // empty.
+  if (policy.mode == RestartMode::no || (exit.never_ran && !exit.may_pass)) return {};
   if (policy.mode == RestartMode::on_failure && exit.success()) return {};
   if (uptime >= kGoodRun) history.failures = 0;
   if (policy.max > 0) {

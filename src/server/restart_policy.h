@@ -13,6 +13,7 @@ namespace locald::server {
 struct ExitInfo {
   std::optional<int> code, signal;  ///< both empty: unknown
   bool never_ran = false;           ///< `code` is then 125, 126 or 127
+  bool may_pass = false;            ///< never_ran, for a reason that passes by itself
   std::string reason;               ///< why it never ran, or why nothing is known
 
   bool success() const noexcept { return code == 0; }
@@ -30,8 +31,9 @@ struct RestartHistory {
 inline constexpr Milliseconds kFirstDelay{100}, kLongestDelay{60000};
 inline constexpr Milliseconds kGoodRun{10000};
 
-/// Decides after an end: nullopt for "stays ended", else the delay before the
-/// next start (100 ms, doubling up to 1 min). `gave_up` tells that only `max` stood in the way.
+/// Decides after an end, or after a start that failed: nullopt for "stays ended", else the delay
+/// before the next start (100 ms, doubling up to 1 min). What never ran is tried again only where
+/// its reason passes by itself. `gave_up` tells that only `max` stood in the way.
 struct RestartDecision {
   std::optional<Milliseconds> delay;
   bool gave_up = false;

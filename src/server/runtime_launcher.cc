@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "base/transient.h"
 #include "builder/cnb/generation.h"
 #include "builder/storage.h"
 #include "server/log_prober.h"
@@ -261,7 +262,11 @@ Result<void> RuntimeLauncher::check_port(int port) const {
   if (free) return {};
   if (free.error().code() != Errc::already_exists) return free;
   const auto holder = find_port_holder(static_cast<std::uint16_t>(port));
-  std::string who = holder ? to_string(*holder) : "somebody";
+  if (holder && holder->lingers)
+    return Error(kUnavailable,
+                 fmt::format("port {} is not free yet: {} hold it", port, to_string(*holder)))
+        .with_hint("within a minute it is free; a server that sets SO_REUSEADDR leaves none");
+  std::string who = holder ? to_string(*holder) : "a process that cannot be seen";
   if (holder && holder->pid != 0) {
     const std::lock_guard lock(mutex_);
     for (int pid = holder->pid, depth = 0; pid > 1 && depth < 64; pid = parent_of(pid), ++depth)
@@ -270,7 +275,7 @@ Result<void> RuntimeLauncher::check_port(int port) const {
         break;
       }
   }
-  return Error(Errc::already_exists, fmt::format("port {} is in use by {}", port, who))
+  return Error(kUnavailable, fmt::format("port {} is in use by {}", port, who))
       .with_hint(holder && holder->pid != 0 ? "stop it, or give the service another port"
                                             : "give the service another port");
 }

@@ -18,7 +18,7 @@ struct Stepper {
   void go(Phase phase, std::string reason = {}) {
     s.phase = phase;
     s.reason = std::move(reason);
-    s.again = false;
+    s.again = s.held_up = false;
   }
 
   void begin() {
@@ -40,7 +40,9 @@ struct Stepper {
   }
 
   void on(const event::DependenciesWait& e) {
-    if (s.phase == Phase::waiting) s.reason = e.reason;
+    if (s.phase != Phase::waiting) return;
+    s.reason = e.reason;
+    s.held_up = e.held_up;
   }
 
   void on(const event::DependenciesMet&) {
@@ -61,10 +63,33 @@ struct Stepper {
   }
 
   void on(const event::LaunchFailed& e) {
-    if (s.phase == Phase::preparing)
-      go(Phase::failed, e.reason);
-    else if (s.phase == Phase::stopping)
-      stopped();
+    if (s.phase == Phase::stopping) return stopped();
+    if (s.phase != Phase::preparing) return;
+    const std::string hint = e.hint.empty() ? "" : "\n  hint: " + e.hint;
+    ExitInfo start;
+    start.never_ran = true;
+    start.may_pass = e.may_pass;
+    try_again(start, e.reason, hint, Milliseconds(0), e.now);
+  }
+
+  /// After an end, or a start that failed: what the policy says.
+  void try_again(const ExitInfo& exit, const std::string& why, const std::string& hint,
+                 Milliseconds uptime, Milliseconds now) {
+    const RestartDecision decision = decide_restart(policy, exit, uptime, now, s.history);
+    const bool held_up = exit.never_ran;
+    if (decision.gave_up) {
+      const std::string tries = held_up ? fmt::format("{} tries", s.history.failures + 1)
+                                        : fmt::format("{} restarts", s.history.restarts);
+      return go(Phase::failed, fmt::format("{}; given up after {}{}", why, tries, hint));
+    }
+    if (!decision.delay && held_up) return go(Phase::failed, why + hint);
+    if (!decision.delay) return go(Phase::exited, exit.success() ? std::string() : why);
+    const std::string delay = human_duration(*decision.delay);
+    go(Phase::backoff,
+       held_up ? fmt::format("{}; next try after {}{}", why, delay, hint)
+               : fmt::format("{}; restart {} after {}", why, s.history.restarts + 1, delay));
+    s.held_up = held_up;
+    todo.push_back(action::ArmTimer{*decision.delay});
   }
 
   void on(const event::Started&) {
@@ -82,20 +107,12 @@ struct Stepper {
     if (s.phase != Phase::starting && s.phase != Phase::running) return;
     if (s.phase == Phase::running) todo.push_back(action::EndHealth{});
     s.exit = e.exit;
-    if (e.exit.never_ran) return go(Phase::failed, e.exit.text());
-    const RestartDecision decision = decide_restart(policy, e.exit, e.uptime, e.now, s.history);
-    if (decision.gave_up)
-      return go(Phase::failed,
-                fmt::format("{}; given up after {} restarts", e.exit.text(), s.history.restarts));
-    if (!decision.delay) return go(Phase::exited, e.exit.success() ? std::string() : e.exit.text());
-    go(Phase::backoff, fmt::format("{}; restart {} after {}", e.exit.text(), s.history.restarts + 1,
-                                   human_duration(*decision.delay)));
-    todo.push_back(action::ArmTimer{*decision.delay});
+    try_again(e.exit, e.exit.text(), "", e.uptime, e.now);
   }
 
   void on(const event::TimerFired&) {
     if (s.phase != Phase::backoff) return;
-    ++s.history.restarts;
+    if (!s.held_up) ++s.history.restarts;  // else it is still the same start
     go(Phase::preparing);
     todo.push_back(action::Launch{});
   }

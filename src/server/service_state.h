@@ -18,7 +18,8 @@ namespace locald::server {
 ///        |                 v                       v     |                |                 |
 ///        |               failed <------------------+     |                v                 v
 ///        |                  ^                            +-- TimerFired -- backoff <--------+
-///        (policy says again) |                  +------- too often, or it never ran
+///        (policy says again) |                  +------- too often, or it never ran for a reason
+///        | also from preparing: LaunchFailed    |        that does not pass
 ///        --------------------------- + | exited <----------+  (policy says no) |      Stop, in
 ///        every state: where something runs
 ///        +----- through `stopping`, until it has Exited (or the launch has ended)
@@ -48,7 +49,10 @@ struct ServiceState {
   bool again = false;  ///< stopping only: start again afterwards
   RestartHistory history;
   std::optional<ExitInfo> exit;  ///< of the last process, until the next one runs
-  std::string reason;            ///< what is waited for, or why it is as it is; may be empty
+  /// backoff: what failed is the start itself, for a reason that passes (a port in use, a registry
+  /// that does not answer). waiting: for one that is held up so, again and again.
+  bool held_up = false;
+  std::string reason;  ///< what is waited for, or why it is as it is; may be empty
 
   /// Something of it runs, or may run.
   bool busy() const noexcept {
@@ -65,6 +69,7 @@ namespace event {
 struct Start {};
 struct DependenciesWait {
   std::string reason;
+  bool held_up = false;  ///< as in ServiceState
 };
 struct DependenciesMet {};
 struct DependencyImpossible {
@@ -73,6 +78,9 @@ struct DependencyImpossible {
 struct Launched {};
 struct LaunchFailed {
   std::string reason;
+  std::string hint = {};
+  bool may_pass = false;  ///< then the policy decides as after an end
+  Milliseconds now{0};    ///< as in Exited
 };
 struct Started {};
 struct Exited {

@@ -209,6 +209,54 @@ TEST(ServiceState, WhatNeverRanIsNotTriedAgain) {
   EXPECT_NE(s.next.reason.find("/no/such"), std::string::npos);
 }
 
+TEST(ServiceState, AStartThatFailsForAReasonThatPassesGoesThroughTheBackOff) {
+  const RestartSpec always{.mode = RestartMode::always};
+  const event::LaunchFailed passing{"port 80 is in use", "stop it", /*may_pass=*/true, {}};
+  ServiceState s = in(Phase::preparing);
+  for (const char* delay : {"100 ms", "200 ms", "400 ms"}) {
+    const Step t = step(s, passing, always);
+    EXPECT_EQ(t.next.phase, Phase::backoff);
+    EXPECT_TRUE(t.next.held_up);
+    EXPECT_EQ(t.next.reason,
+              std::string("port 80 is in use; next try after ") + delay + "\n  hint: stop it");
+    EXPECT_TRUE(has<action::ArmTimer>(t));
+    s = step(t.next, event::TimerFired{}, always).next;
+    EXPECT_EQ(s.phase, Phase::preparing);
+    EXPECT_EQ(s.history.restarts, 0) << "it is still the same start";
+    EXPECT_FALSE(s.held_up);
+  }
+  s = step(s, event::LaunchFailed{"no such image", "", false, {}}, always).next;
+  EXPECT_EQ(s.phase, Phase::failed);
+  EXPECT_EQ(s.reason, "no such image");
+}
+
+TEST(ServiceState, AStartThatFailsEndsThereWithoutAPolicyAndAtItsMaximum) {
+  const event::LaunchFailed passing{"disk full", "make room", /*may_pass=*/true, {}};
+  EXPECT_EQ(after(Phase::preparing, passing).next.phase, Phase::failed);
+  EXPECT_EQ(after(Phase::preparing, passing).next.reason, "disk full\n  hint: make room");
+  const RestartSpec twice{.mode = RestartMode::on_failure, .max = 2};
+  ServiceState s = in(Phase::preparing);
+  for (int i = 0; i < 2; ++i) {
+    s = step(s, passing, twice).next;
+    ASSERT_EQ(s.phase, Phase::backoff);
+    s = step(s, event::TimerFired{}, twice).next;
+  }
+  s = step(s, passing, twice).next;
+  EXPECT_EQ(s.phase, Phase::failed);
+  EXPECT_EQ(s.reason, "disk full; given up after 3 tries\n  hint: make room");
+}
+
+TEST(ServiceState, AProcessThatCouldNotBeMadeForWantOfMemoryIsTriedAgain) {
+  event::Exited e = exited(125);
+  e.exit.never_ran = e.exit.may_pass = true;
+  e.exit.reason = "no process could be made: Cannot allocate memory";
+  const RestartSpec always{.mode = RestartMode::always};
+  const Step s = after(Phase::starting, e, always);
+  EXPECT_EQ(s.next.phase, Phase::backoff);
+  EXPECT_TRUE(s.next.held_up);
+  EXPECT_EQ(after(Phase::starting, e).next.phase, Phase::failed);
+}
+
 TEST(ServiceState, AnImpossibleDependencyFailsWithItsReason) {
   const Step s = after(Phase::waiting, event::DependencyImpossible{"db failed: no image"});
   EXPECT_EQ(s.next.phase, Phase::failed);

@@ -7,13 +7,14 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "base/transient.h"
 #include "server/units.h"
 
 namespace locald::server {
 namespace {
 
 ExitInfo exit_info(const runtime::ExitStatus& status) {
-  return {status.code, status.signal, status.never_ran, status.reason};
+  return {status.code, status.signal, status.never_ran, status.may_pass, status.reason};
 }
 
 std::string short_id() {
@@ -46,10 +47,17 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition,
       if (state.again) return pending;
       return impossible("is being stopped");
     case Phase::waiting:
+      return {Kind::pending, pending.reason, state.held_up};
     case Phase::preparing:
     case Phase::starting:
       return pending;
     case Phase::backoff:
+      // It has not started yet, and may at any time: whoever waits goes on waiting.
+      if (state.held_up)
+        return {
+            Kind::pending,
+            fmt::format("{} ({})", pending.reason, state.reason.substr(0, state.reason.find('\n'))),
+            state.history.failures >= kHopelessFailures};
       if (condition == DependsCondition::started) return {Kind::satisfied, {}};
       if (state.history.failures >= kHopelessFailures) return impossible("ends again and again");
       return pending;
@@ -282,7 +290,8 @@ void Supervisor::check_dependencies(const std::string& service) {
       waits = std::move(edge);
   }
   if (waits.kind == EdgeState::Kind::satisfied) return apply(service, event::DependenciesMet{});
-  if (unit->state.reason != waits.reason) apply(service, event::DependenciesWait{waits.reason});
+  if (unit->state.reason != waits.reason || unit->state.held_up != waits.held_up)
+    apply(service, event::DependenciesWait{waits.reason, waits.held_up});
 }
 
 void Supervisor::check_dependents(const std::string& service) {
@@ -326,7 +335,10 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
       return;  // dropping the handle leaves the process; a unit is only removed when quiet
     if (!result) {
       u->active.reset();
-      return apply(service, event::LaunchFailed{result.error().text()});
+      const auto now = EventLoop::Clock::now().time_since_epoch();
+      return apply(service, event::LaunchFailed{result.error().message(), result.error().hint(),
+                                                may_pass(result.error()),
+                                                std::chrono::duration_cast<Milliseconds>(now)});
     }
     u->handle = std::move(*result);
     u->shim_pid = u->handle->shim_pid();

@@ -133,6 +133,7 @@ struct EdgeState {
   enum class Kind : std::uint8_t { satisfied, pending, impossible } kind = Kind::pending;
   std::string
       reason;  ///< pending: what is waited for; impossible: why it can no longer become true
+  bool held_up = false;  ///< pending: as ServiceState has it
 };
 EdgeState edge_state(const std::string& dependency, DependsCondition condition,
                      const ServiceState& state, Health health, const std::string& health_reason,

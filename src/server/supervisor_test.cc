@@ -285,6 +285,51 @@ TEST_F(SupervisorTest, ThreeFailuresInARowAfterASuccessAreUnhealthyAndOneSuccess
   EXPECT_EQ(supervisor.find("a")->health, Health::healthy);
 }
 
+TEST_F(SupervisorTest, AStartThatIsHeldUpIsTriedAgainAndItsDependentsGoOnWaiting) {
+  launcher.hold_launches = true;
+  ServiceConfig db = config("db");
+  db.restart.mode = RestartMode::always;
+  define(db);
+  define(config("web", {{"db", C::started}}));
+  supervisor.start({"db", "web"});
+  const Error full(Errc::no_space, "the disk is full");
+  for (int i = 1; i <= 2; ++i) {
+    launcher.finish_launch("db", full);
+    EXPECT_EQ(phase("db"), Phase::backoff);
+    EXPECT_EQ(phase("web"), Phase::waiting);
+    EXPECT_NE(reason("web").find("waits for db to start (the disk is full; next try after"),
+              std::string::npos)
+        << reason("web");
+    run_until(loop, [&] { return launcher.launches("db") > i; });
+    ASSERT_EQ(launcher.launches("db"), i + 1);
+  }
+  launcher.finish_launch("db");
+  run_until(loop, [&] { return phase("db") == Phase::running; });
+  EXPECT_EQ(phase("db"), Phase::running);
+  EXPECT_EQ(supervisor.find("db")->state.history.restarts, 0);
+  run_until(loop, [&] { return launcher.launches("web") == 1; });
+  launcher.finish_launch("web", Error(Errc::not_found, "no such image"));
+  EXPECT_EQ(phase("web"), Phase::failed) << "without a policy, and it does not pass";
+}
+
+TEST(EdgeState, OfOneThatIsHeldUpIsPendingHoweverOften) {
+  ServiceState s;
+  s.phase = Phase::backoff;
+  s.held_up = true;
+  s.reason = "disk full; next try after 100ms\n  hint: make room";
+  for (const C c : {C::started, C::healthy, C::completed}) {
+    s.history.failures = 1;
+    const EdgeState first = edge_state("db", c, s, Health::none, "", true);
+    EXPECT_EQ(first.kind, EdgeState::Kind::pending);
+    EXPECT_FALSE(first.held_up);
+    EXPECT_EQ(first.reason.find('\n'), std::string::npos);
+    s.history.failures = kHopelessFailures;
+    const EdgeState later = edge_state("db", c, s, Health::none, "", true);
+    EXPECT_EQ(later.kind, EdgeState::Kind::pending);
+    EXPECT_TRUE(later.held_up) << "who waits for `up` is told";
+  }
+}
+
 TEST(EdgeState, EveryEndOfADependencyHasAnAnswer) {
   const auto edge = [](Phase phase, C condition, Health health = Health::none, bool check = true) {
     ServiceState s;

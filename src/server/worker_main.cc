@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "builder/worker_jobs.h"
 #include "runtime/worker.h"
+#include "server/listeners.h"
 
 namespace locald::server {
 
@@ -39,7 +40,13 @@ int worker_main(int argc, char** argv) {
   // After the change of ids, which clears it. A server that died before this line closed
   // its end of the socket, and the job never comes.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return runtime::serve_worker_job(static_cast<int>(*job_fd), builder::find_worker_job);
+  return runtime::serve_worker_job(
+      static_cast<int>(*job_fd), [](const std::string& op) -> runtime::WorkerHandler {
+        if (op == "listeners")
+          return
+              [](const Json& job, const std::function<void(Json)>&) { return listeners_job(job); };
+        return builder::find_worker_job(op);
+      });
 }
 
 }  // namespace locald::server

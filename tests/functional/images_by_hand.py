@@ -68,7 +68,7 @@ def write_layout(folder, tag, blobs, manifest):
 class FakeRegistry:
     """Serves what is in `answers`: path -> bytes, or a function of the handler that answers by itself. Remembers requests."""
 
-    def __init__(self, name="test/image", tag="1"):
+    def __init__(self, name="test/image", tag="1", port=0):
         self.answers, self.requests, self.name, self.tag = {}, [], name, tag
         outer = self
 
@@ -102,7 +102,7 @@ class FakeRegistry:
             def log_message(self, *a):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.address = f"127.0.0.1:{self.server.server_port}"
         self.ref = f"{self.address}/{name}:{tag}"

@@ -101,7 +101,7 @@ class Running {
     }
     if (options.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (timed_out_)
-      return Error(Errc::timed_out,
+      return Error(Errc::failed,  // a second time it would take as long
                    "not done when the build's limit of " + seconds(options.limit) + " was over")
           .with_hint("give the build more time: build = { timeout = \"2h\" }");
     return *exit_;

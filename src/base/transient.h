@@ -1,0 +1,22 @@
+#pragma once
+#include <string_view>
+
+#include "base/error.h"
+
+/// Which failures pass by themselves. What failed says so at its origin, by its code; whoever
+/// decides whether to try again (the restart policy) asks here.
+namespace locald {
+
+/// The code beside those of Errc for what may be well a moment later though nothing is changed: a
+/// port in use, a network or registry that does not answer, no more descriptors, memory or
+/// processes. In the API "unavailable".
+inline constexpr Errc kUnavailable{10};
+
+/// True where the same attempt may succeed later: kUnavailable, Errc::no_space, Errc::timed_out.
+bool may_pass(const Error& error) noexcept;
+
+/// The same of a sentence that a program has said (runc, the shim), of which there is no code: one
+/// that holds the system's words for such an error.
+bool may_pass(std::string_view sentence) noexcept;
+
+}  // namespace locald

@@ -1,0 +1,323 @@
+#include "server/listeners.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <optional>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "runtime/processes.h"
+
+namespace locald::server {
+namespace {
+
+constexpr std::size_t kMaxTable = 64u << 20;  // bytes of /proc/net/tcp
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
+}
+
+/// Eight (v4) or thirty-two (v6) hex digits, each group of four bytes in host order.
+bool read_address(std::string_view hex, bool v6, Listener& out) {
+  const std::size_t words = v6 ? 4 : 1;
+  if (hex.size() != words * 8) return false;
+  std::array<std::uint32_t, 4> raw{};
+  for (std::size_t i = 0; i < words; ++i) {
+    char* end = nullptr;
+    const std::string part(hex.substr(i * 8, 8));
+    raw[i] = static_cast<std::uint32_t>(std::strtoul(part.c_str(), &end, 16));
+    if (end != part.c_str() + 8) return false;
+  }
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (::inet_ntop(v6 ? AF_INET6 : AF_INET, raw.data(), text.data(), text.size()) == nullptr)
+    return false;
+  out.address = text.data();
+  out.loopback = is_loopback(out.address);
+  return true;
+}
+
+std::uint64_t namespace_of(const std::string& pid) {
+  struct stat st {};
+  return ::stat(("/proc/" + pid + "/ns/net").c_str(), &st) == 0 ? st.st_ino : 0;
+}
+
+/// Listeners of the network namespace that `pid` ("self": ours) is in, as text tells them.
+Result<std::vector<Listener>> listeners_by_text(const std::string& pid, std::uint64_t netns) {
+  const std::string net = "/proc/" + pid + "/net/";
+  std::vector<Listener> all = parse_proc_net_tcp(TRY(read_file(net + "tcp", kMaxTable)), false);
+  if (const auto six = read_file(net + "tcp6", kMaxTable)) {
+    auto more = parse_proc_net_tcp(*six, true);
+    all.insert(all.end(), std::make_move_iterator(more.begin()),
+               std::make_move_iterator(more.end()));
+  }
+  for (Listener& l : all) l.netns = netns;
+  return all;
+}
+
+/// Inodes of the sockets that a process has open; nullopt where we may not look.
+std::optional<std::set<ino_t>> sockets_of(pid_t pid) {
+  std::set<ino_t> inodes;
+  const auto dir = sys::open("/proc/" + std::to_string(pid) + "/fd", O_RDONLY | O_DIRECTORY);
+  if (!dir) {
+    if (dir.error().code() == Errc::denied) return std::nullopt;
+    return inodes;  // it has ended
+  }
+  bool denied = false;
+  (void)list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
+    std::array<char, 64> target{};
+    const ssize_t n = ::readlinkat(dir->get(), name.c_str(), target.data(), target.size() - 1);
+    denied = denied || (n < 0 && errno == EACCES);
+    unsigned long inode = 0;
+    if (n > 0 && std::sscanf(target.data(), "socket:[%lu]", &inode) == 1) inodes.insert(inode);
+    return {};
+  });
+  if (denied) return std::nullopt;
+  return inodes;
+}
+
+/// Walks one tree, with what is known of network namespaces from the trees before.
+class Walk {
+ public:
+  Walk(std::uint16_t port, std::vector<Listener> here)
+      : port_(port), own_(namespace_of("self")), here_(std::move(here)) {}
+
+  TreeListeners below(pid_t root) {
+    TreeListeners out;
+    std::vector<pid_t> todo{root};
+    std::set<pid_t> seen;
+    std::set<ino_t> taken;
+    while (!todo.empty()) {
+      const pid_t pid = todo.back();
+      todo.pop_back();
+      if (!seen.insert(pid).second) continue;
+      runtime::each_child(pid, [&](pid_t child) { todo.push_back(child); });
+      const std::uint64_t netns = namespace_of(std::to_string(pid));
+      const std::vector<Listener>& there = in(netns, pid);
+      if (there.empty() && netns != 0) continue;  // whatever it has open, it listens nowhere
+      const auto sockets = sockets_of(pid);
+      if (!sockets) {
+        struct stat st {};
+        if (::stat(("/proc/" + std::to_string(pid)).c_str(), &st) == 0)
+          out.unreadable.insert(st.st_uid);
+        continue;
+      }
+      for (const Listener& l : there)
+        if (sockets->contains(l.inode) && taken.insert(l.inode).second) out.listeners.push_back(l);
+    }
+    return out;
+  }
+
+ private:
+  const std::vector<Listener>& in(std::uint64_t netns, pid_t pid) {
+    if (netns == 0 || netns == own_) return here_;
+    const auto known = elsewhere_.find(netns);
+    if (known != elsewhere_.end()) return known->second;
+    auto found = listeners_by_text(std::to_string(pid), netns);
+    std::vector<Listener>& list = elsewhere_[netns];
+    if (found) list = std::move(*found);
+    std::erase_if(list, [this](const Listener& l) { return port_ != 0 && l.port != port_; });
+    return list;
+  }
+
+  std::uint16_t port_;
+  std::uint64_t own_;
+  std::vector<Listener> here_;
+  std::map<std::uint64_t, std::vector<Listener>> elsewhere_;
+};
+
+Json to_json(const TreeListeners& tree) {
+  Json listeners = Json::array(), unreadable = Json::array();
+  for (const Listener& l : tree.listeners) listeners.push(l.to_json());
+  for (const uid_t uid : tree.unreadable) unreadable.push(uid);
+  return Json::object({{"listeners", listeners}, {"unreadable", unreadable}});
+}
+
+}  // namespace
+
+Json Listener::to_json() const {
+  return Json::object({{"address", address},
+                       {"port", port},
+                       {"inode", inode},
+                       {"uid", uid},
+                       {"loopback", loopback},
+                       {"dual", dual},
+                       {"netns", netns}});
+}
+
+Listener Listener::from_json(const Json& json) {
+  Listener l;
+  l.address = json["address"].as_string();
+  l.port = static_cast<std::uint16_t>(json["port"].as_int());
+  l.inode = static_cast<ino_t>(json["inode"].as_int());
+  l.uid = static_cast<uid_t>(json["uid"].as_int());
+  l.loopback = json["loopback"].as_bool();
+  l.dual = json["dual"].as_bool();
+  l.netns = static_cast<std::uint64_t>(json["netns"].as_int());
+  return l;
+}
+
+std::vector<Listener> parse_proc_net_tcp(const std::string& text, bool v6) {
+  std::vector<Listener> found;
+  for (const std::string& line : split(text, '\n')) {
+    std::array<char, 40> address{};
+    unsigned port = 0, state = 0, uid = 0;
+    unsigned long inode = 0;
+    if (std::sscanf(
+            line.c_str(),
+            " %*u: %39[0-9A-Fa-f]:%4X %*[0-9A-Fa-f]:%*4X %2X %*8X:%*8X %*2X:%*8X %*8X %u %*u %lu",
+            address.data(), &port, &state, &uid, &inode) != 5)
+      continue;
+    Listener listener;
+    if (state != TCP_LISTEN || port > 65535 || !read_address(address.data(), v6, listener))
+      continue;
+    listener.port = static_cast<std::uint16_t>(port);
+    listener.inode = inode;
+    listener.uid = uid;
+    listener.dual = listener.address == "::";
+    found.push_back(std::move(listener));
+  }
+  return found;
+}
+
+Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
+                             const std::function<void(const TcpSocket&)>& visit) {
+  const UniqueFd fd(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  if (!fd) return Error::from_errno(errno, "a socket for sock_diag");
+  for (const int family : {AF_INET, AF_INET6}) {
+    struct {
+      nlmsghdr header;
+      inet_diag_req_v2 request;
+    } ask{};
+    ask.header.nlmsg_len = sizeof ask;
+    ask.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    ask.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    ask.request.sdiag_family = static_cast<__u8>(family);
+    ask.request.sdiag_protocol = IPPROTO_TCP;
+    ask.request.idiag_states = states;
+    ask.request.id.idiag_sport = htons(port);
+    if (::send(fd.get(), &ask, sizeof ask, 0) < 0) return Error::from_errno(errno, "sock_diag");
+    alignas(nlmsghdr) std::array<char, 32768> buffer;
+    for (bool more = true; more;) {
+      const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return Error::from_errno(n < 0 ? errno : EPROTO, "sock_diag");
+      auto left = static_cast<std::size_t>(n);
+      for (auto* m = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(m, left);
+           m = NLMSG_NEXT(m, left)) {
+        if (m->nlmsg_type == NLMSG_DONE) {
+          more = false;
+          break;
+        }
+        if (m->nlmsg_type == NLMSG_ERROR) {
+          const auto* error = static_cast<const nlmsgerr*>(NLMSG_DATA(m));
+          // Built without IPv6: there are none then.
+          if (family == AF_INET6 && error->error == -ENOENT) return {};
+          return Error::from_errno(-error->error, "sock_diag");
+        }
+        const auto* found = static_cast<const inet_diag_msg*>(NLMSG_DATA(m));
+        TcpSocket out;
+        out.listening = found->idiag_state == TCP_LISTEN;
+        out.lingers = found->idiag_state == TCP_TIME_WAIT;
+        Listener& l = out.local;
+        std::array<char, INET6_ADDRSTRLEN> text{};
+        if (::inet_ntop(family, found->id.idiag_src, text.data(), text.size()) == nullptr) continue;
+        l.address = text.data();
+        l.loopback = is_loopback(l.address);
+        l.port = ntohs(found->id.idiag_sport);
+        l.inode = found->idiag_inode;
+        l.uid = found->idiag_uid;
+        bool only = false;
+        auto rest = static_cast<int>(m->nlmsg_len - NLMSG_LENGTH(sizeof *found));
+        for (const auto* a = reinterpret_cast<const rtattr*>(found + 1); RTA_OK(a, rest);
+             a = RTA_NEXT(a, rest))
+          if (a->rta_type == INET_DIAG_SKV6ONLY)
+            only = *static_cast<const std::uint8_t*>(RTA_DATA(a)) != 0;
+        l.dual = l.address == "::" && !only;
+        if (port == 0 || l.port == port) visit(out);
+      }
+    }
+  }
+  return {};
+}
+
+Result<std::vector<Listener>> listeners(std::uint16_t port) {
+  std::vector<Listener> all;
+  const auto asked = each_tcp_socket(port, 1u << TCP_LISTEN, [&](const TcpSocket& s) {
+    if (s.listening) all.push_back(s.local);
+  });
+  if (asked) return all;
+  // A socket that could not be made for want of descriptors is no reason to ask otherwise.
+  if (asked.error().sys_errno() == EMFILE || asked.error().sys_errno() == ENFILE)
+    return asked.error();
+  all = TRY(listeners_by_text("self", 0));
+  std::erase_if(all, [port](const Listener& l) { return port != 0 && l.port != port; });
+  return all;
+}
+
+Result<std::vector<TreeListeners>> listeners_below(const std::vector<pid_t>& roots,
+                                                   std::uint16_t port) {
+  Walk walk(port, TRY(listeners(port)));
+  std::vector<TreeListeners> out;
+  out.reserve(roots.size());
+  for (const pid_t root : roots) out.push_back(walk.below(root));
+  return out;
+}
+
+Result<std::vector<TreeListeners>> ListenerSearch::below(const std::vector<pid_t>& roots,
+                                                         std::uint16_t port) const {
+  std::vector<TreeListeners> out = TRY(listeners_below(roots, port));
+  if (!run_) return out;
+  Json hidden = Json::array();
+  std::vector<std::size_t> where;
+  for (std::size_t i = 0; i < roots.size(); ++i)
+    if (!out[i].unreadable.empty()) {
+      hidden.push(roots[i]);
+      where.push_back(i);
+    }
+  if (where.empty()) return out;
+  const Json answer =
+      TRY(run_(Json::object({{"op", "listeners"}, {"roots", hidden}, {"port", port}}))
+              .context("look at the sockets of containers"));
+  const auto& trees = answer["trees"].as_array();
+  for (std::size_t i = 0; i < where.size() && i < trees.size(); ++i) {
+    TreeListeners& tree = out[where[i]];
+    // What neither of us may see is a program with more rights than ours: the host's numbers stay.
+    if (trees[i]["unreadable"].as_array().empty()) tree.unreadable.clear();
+    for (const Json& json : trees[i]["listeners"].as_array()) {
+      const Listener l = Listener::from_json(json);
+      const bool known = std::any_of(tree.listeners.begin(), tree.listeners.end(),
+                                     [&](const Listener& k) { return k.inode == l.inode; });
+      if (!known) tree.listeners.push_back(l);
+    }
+  }
+  return out;
+}
+
+Result<Json> listeners_job(const Json& job) {
+  std::vector<pid_t> roots;
+  for (const Json& pid : job["roots"].as_array()) roots.push_back(static_cast<pid_t>(pid.as_int()));
+  Json trees = Json::array();
+  for (const TreeListeners& tree :
+       TRY(listeners_below(roots, static_cast<std::uint16_t>(job["port"].as_int()))))
+    trees.push(to_json(tree));
+  return Json::object({{"trees", trees}});
+}
+
+}  // namespace locald::server
