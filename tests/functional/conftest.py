@@ -21,11 +21,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cnb_rough import house, script_builder, the_house  # noqa: E402, F401
 from cnb_support import cnb, cnb_registry, oracle  # noqa: E402, F401
+from homes import NOSUB, USER, copy_busybox, copy_dist, keep_logs, make_images, make_user, scratch_folder  # noqa: E402
 from images_by_hand import image, tar, write_layout  # noqa: E402
 from support import ROOT, Identity, Locald, Project, one_at_a_time, real_registry  # noqa: E402
-
-USER = "locald-test"
-NOSUB = "locald-nosub"  # has no subordinate ids: its containers have a single one
 
 
 def pytest_configure(config):
@@ -49,24 +47,6 @@ def pytest_runtest_makereport(item, call):
     setattr(item, "report_" + report.when, report)
 
 
-def make_user(name, subids):
-    """An unprivileged user for the tests, as `useradd` makes them."""
-    def run(*argv):
-        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        run("useradd", "--create-home", "--shell", "/bin/bash", name)
-    has = any(line.startswith(name + ":") for line in open("/etc/subuid"))
-    if subids and not has:
-        taken = max((int(a) + int(b) for f in ("/etc/subuid", "/etc/subgid") for _, a, b in (line.split(":") for line in open(f) if line.strip())), default=100000)
-        run("usermod", "--add-subuids", f"{taken}-{taken + 65535}", "--add-subgids", f"{taken}-{taken + 65535}", name)
-    if not subids and has:
-        for f in ("/etc/subuid", "/etc/subgid"):
-            rest = [line for line in open(f) if not line.startswith(name + ":")]
-            open(f, "w").writelines(rest)
-
-
 @pytest.fixture(scope="session")
 def identity(request):
     if request.param in (USER, NOSUB) and os.geteuid() == 0:
@@ -80,9 +60,7 @@ def identity(request):
 @pytest.fixture(scope="session")
 def scratch():
     """A folder that every user may enter, on tmpfs where there is one, removed at the end."""
-    base = os.environ.get("LOCALD_TEST_DIR") or ("/dev/shm" if shutil.disk_usage("/dev/shm").total > 2 << 30 else "/var/tmp")
-    path = pathlib.Path(tempfile.mkdtemp(prefix="locald-tests.", dir=base))
-    path.chmod(0o755)
+    path = scratch_folder("locald-tests.")
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
@@ -90,36 +68,10 @@ def scratch():
 @pytest.fixture(scope="session")
 def dist(scratch):
     """The built binaries, copied to where every user may run them."""
-    build = pathlib.Path(os.environ.get("LOCALD_BUILD") or ROOT / "build/dev")
-    if not (build / "bin/locald").exists():
-        pytest.fail(f"{build}/bin/locald is not there: build first (cmake --preset dev && cmake --build --preset dev)")
-    for folder in ("bin", "libexec"):
-        for f in sorted((build / folder).rglob("*")):
-            if f.is_file() and os.access(f, os.X_OK) and f.name.startswith("locald"):
-                target = scratch / "dist" / f.relative_to(build)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(f, target)
-    return scratch / "dist"
-
-
-def keep_logs(request, locald):
-    """What a failed test's home says, into build/test-logs/."""
-    name = re.sub(r"[^\w.-]+", "_", request.node.nodeid.split("/")[-1])
-    target = ROOT / "build/test-logs" / name
-    shutil.rmtree(target, ignore_errors=True)
-    for part in ("state", "run"):
-        for folder, dirs, files in os.walk(locald.home / part):
-            dirs[:] = [d for d in dirs if d != "rootfs"]
-            for f in files:
-                source = pathlib.Path(folder) / f
-                if source.is_file() and not source.is_symlink() and source.stat().st_size < 4 << 20:
-                    to = target / source.relative_to(locald.home)
-                    to.parent.mkdir(parents=True, exist_ok=True)
-                    try:
-                        shutil.copyfile(source, to)
-                    except OSError:
-                        pass
-    print(f"logs kept in {target.relative_to(ROOT)}")
+    target = copy_dist(scratch / "dist")
+    if target is None:
+        pytest.fail("the built binaries are not there: build first (cmake --preset dev && cmake --build --preset dev)")
+    return target
 
 
 def failed(request):
@@ -146,7 +98,8 @@ def make_locald(request, identity, dist, scratch):
     for locald in made:
         try:
             if failed(request):
-                keep_logs(request, locald)
+                kept = keep_logs(locald, re.sub(r"[^\w.-]+", "_", request.node.nodeid.split("/")[-1]))
+                print(f"logs kept in {kept.relative_to(ROOT)}")
             if locald.server_pid() or locald.instances():
                 locald("server", "stop", "--all", timeout=60, check=not failed(request))
             if not failed(request):
@@ -174,21 +127,13 @@ def project(locald):
 @pytest.fixture(scope="session")
 def images():
     """The folder of scripts/images: {images}/redis, … one OCI layout each."""
-    out = ROOT / "build/images"
-    with one_at_a_time():
-        p = subprocess.run([ROOT / "scripts/images", out], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert p.returncode == 0, p.stdout
-    return out
+    return make_images()
 
 
 @pytest.fixture(scope="session")
 def busybox(images, scratch):
     """oci:… of the small image, readable by every user."""
-    target = scratch / "images/busybox"
-    if not target.exists():
-        shutil.copytree(images / "busybox", target)
-        (scratch / "images").chmod(0o755)
-    return f"oci:{target}:1"
+    return copy_busybox(images, scratch)
 
 
 @pytest.fixture(scope="session")

@@ -229,10 +229,14 @@ class Locald:
 
     # -- what may be left of this home ---------------------------------------------------------------------------------
 
-    def processes(self):
-        """{pid: command} of every process that belongs to this home: by its environment, its command line, or by what is mounted in it."""
+    def processes(self, holders=False):
+        """{pid: command} of every process that belongs to this home: by its environment, its command line, or by what is mounted in it.
+        `holders`: also by standing in it or holding a file of it (what has cleared its environment)."""
         # In a list of mounts a path may begin below the tmpfs: its last two parts.
         marks, found = [str(self.home).encode(), "/".join(self.home.parts[-2:]).encode()], {}
+        if str(self.home) in self.own_mounts:  # a file system of its own: inside a container that number alone is left of its name
+            device = os.stat(self.home).st_dev
+            marks.append(f" {os.major(device)}:{os.minor(device)} ".encode())
         for pid in filter(str.isdigit, os.listdir("/proc")):
             if int(pid) == os.getpid():
                 continue
@@ -240,19 +244,33 @@ class Locald:
                 stat = open(f"/proc/{pid}/stat").read()
                 if stat.rpartition(")")[2].split()[0] in "ZX":
                     continue
-                for name in ("environ", "cmdline", "mountinfo"):
-                    try:
-                        data = open(f"/proc/{pid}/{name}", "rb").read()
-                    except OSError:
-                        continue
-                    if name == "mountinfo" and os.path.samefile(f"/proc/{pid}/ns/mnt", "/proc/self/ns/mnt"):
-                        continue
-                    if name == "mountinfo" and self.own_mounts:  # every namespace made meanwhile has those
-                        data = b"".join(line for line in data.splitlines(True) if line.split()[4].decode(errors="replace") not in self.own_mounts)
-                    if any(m in data for m in marks):
-                        found[int(pid)] = open(f"/proc/{pid}/cmdline").read().replace("\0", " ").strip() or stat
-                        break
+                if self._belongs(pid, marks) or (holders and self._holds(pid)):
+                    found[int(pid)] = open(f"/proc/{pid}/cmdline").read().replace("\0", " ").strip() or stat
         return found
+
+    def _belongs(self, pid, marks):
+        for name in ("environ", "cmdline", "mountinfo"):
+            try:
+                if name == "mountinfo" and os.path.samefile(f"/proc/{pid}/ns/mnt", "/proc/self/ns/mnt"):
+                    continue
+                data = open(f"/proc/{pid}/{name}", "rb").read()
+            except OSError:
+                continue
+            if name == "mountinfo" and self.own_mounts:  # every namespace made meanwhile has those
+                data = b"".join(line for line in data.splitlines(True) if line.split()[4].decode(errors="replace") not in self.own_mounts)
+            if any(m in data for m in marks):
+                return True
+        return False
+
+    def _holds(self, pid):
+        links = [f"/proc/{pid}/cwd", f"/proc/{pid}/root"]
+        with contextlib.suppress(OSError):
+            links += [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
+        for link in links:
+            with contextlib.suppress(OSError):
+                if (os.readlink(link) + "/").startswith(f"{self.home}/"):
+                    return True
+        return False
 
     def mounts(self):
         return [line for line in open("/proc/self/mountinfo") if self.home.name in line.split()[4] and line.split()[4] not in (str(self.home), *self.own_mounts)][:20]
