@@ -35,7 +35,8 @@ namespace locald {
 ///     |                              <project>.state.json: what became of it
 ///     |-- notify/<instance>          socket on which a service says READY=1
 ///     |-- svc/<instance>/            ctl.sock, instance.json, exit.json (one start of one service)
-///     |-- bundles/<instance>/        config.json, rootfs/ (mount point in the shim's namespace)
+///     |-- bundles/<instance>/        config.json, rootfs/ and binds/N (mount points in the shim's
+///     |                              namespace)
 ///     `-- runc/                      runc's --root
 ///
 /// CONFIG  $XDG_CONFIG_HOME/locald/config.toml (LOCALD_HOME/config.toml)

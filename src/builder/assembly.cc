@@ -34,12 +34,13 @@ class Assembler {
   Result<runtime::ContainerBundle> run() {
     host_ = TRY(a_.environment.host());
     plan_ = TRY(MountPlan::make(a_.options, a_.image));
+    const PathJudge judge = a_.environment.judge();
     for (PlannedMount& mount : plan_.mounts) {
       if (mount.kind == VolumeMount::Kind::own) mount.is_file = TRY(is_file(mount.source));
       if (mount.kind != VolumeMount::Kind::bind) continue;
-      const BindSource bind = TRY(check_bind(mount.source, a_.environment.paths()));
+      const JudgedPath& bind = binds_.emplace_back(TRY(open_bind(mount.source, judge)));
       mount.source = bind.path;
-      mount.is_file = !bind.is_folder;
+      mount.is_file = !bind.is_folder();
     }
     // Two starts of one container, or two that share new facts, wait for each other.
     const auto mutex = a_.environment.lock_for("container/" + a_.container_key);
@@ -234,20 +235,29 @@ class Assembler {
     std::vector<ReadyMount> own;
     for (const auto& [path, target] : plan_.own_files)
       own.push_back({.source = destination_ + path.substr(path.rfind('/')), .target = target});
+    // What the shim has mounted there by descriptor: no name that a container could exchange.
+    std::vector<ReadyMount> mounts = plan_.ready();
+    std::size_t number = 0;
+    for (ReadyMount& mount : mounts)
+      if (mount.kind == VolumeMount::Kind::bind)
+        mount.source = runtime::ContainerBundle::bind_point(destination_, number++);
     BuiltSpec built = TRY(build_spec({.image = a_.image,
                                       .options = a_.options,
                                       .facts = facts_,
                                       .host = host_,
                                       .env = context_.env,
-                                      .mounts = plan_.ready(),
+                                      .mounts = std::move(mounts),
                                       .own_files = std::move(own),
                                       .fallback_hostname = hostname}));
     TRY(warn_of_binds(built));
     if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
+    std::vector<runtime::HostBind> binds;
+    for (JudgedPath& bind : binds_)
+      binds.push_back({std::move(bind.fd), bind.path, bind.is_folder()});
     runtime::ContainerBundle bundle = TRY(runtime::ContainerBundle::create(
         destination_,
         {.lowers = a_.lowers, .lower_base = a_.lower_base, .upper = upper(), .work = work()},
-        std::move(built.spec)));
+        std::move(built.spec), std::move(binds)));
     if (auto written = write_own_files(hostname); !written) {
       (void)remove_tree(destination_);
       return std::move(written).error().with_context("bundle " + destination_);
@@ -260,10 +270,12 @@ class Assembler {
 
   Result<void> warn_of_binds(BuiltSpec& built) const {
     const auto ids = TRY(a_.environment.host_ids());
+    std::size_t number = 0;
     for (const PlannedMount& mount : plan_.mounts) {
-      if (mount.kind != VolumeMount::Kind::bind || mount.read_only) continue;
-      if (auto warning =
-              bind_warning({mount.source, !mount.is_file}, mount.target, built.user, ids))
+      if (mount.kind != VolumeMount::Kind::bind) continue;
+      const JudgedPath& bind = binds_[number++];
+      if (mount.read_only) continue;
+      if (auto warning = bind_warning(bind, mount.target, built.user, ids))
         built.notices.push_back(std::move(*warning));
     }
     return {};
@@ -292,6 +304,7 @@ class Assembler {
   HostFacts host_;
   MountPlan plan_;
   ImageFacts facts_;
+  std::vector<JudgedPath> binds_;  // of the plan's mounts of that kind, in their order
   std::vector<std::string> anonymous_;
   bool fresh_ = false;        // nobody has written to the upper folder yet
   bool points_made_ = false;  // by the worker that looked

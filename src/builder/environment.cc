@@ -132,7 +132,8 @@ Result<std::function<std::optional<std::uint32_t>(std::uint32_t)>> Environment::
 }
 
 Result<Json> Environment::run(Json job, const std::function<void(const Json&)>& progress,
-                              const std::stop_token& stop, std::chrono::milliseconds limit) {
+                              const std::stop_token& stop, std::chrono::milliseconds limit,
+                              int file) {
   static constexpr const char* kMaps[] = {"root", "subuid", "single"};
   const IdMapKind kind = TRY(host()).id_map;
   // Not from the worker's own environment: inside the user namespace it is root, and would look in
@@ -143,8 +144,9 @@ Result<Json> Environment::run(Json job, const std::function<void(const Json&)>& 
   job.set("id_map", kMaps[static_cast<int>(kind)]);
   job.set("map_id", TRY(map_id()));
   TRY(make_dirs(paths().facts()));
-  if (options_.run_job) return options_.run_job(job, progress, stop, limit);
-  return worker_.run(job, progress, stop, limit);
+  if (!options_.run_job) return worker_.run(job, progress, stop, limit, file);
+  if (file >= 0) job.set("file", file);
+  return options_.run_job(job, progress, stop, limit);
 }
 
 std::shared_ptr<std::mutex> Environment::lock_for(const std::string& key) {

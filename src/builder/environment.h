@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/limit.h"
+#include "base/path_judge.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "builder/spec_builder.h"
@@ -45,6 +46,10 @@ class Environment {
   explicit Environment(Options options);
 
   const Paths& paths() const noexcept { return options_.paths; }
+  /// Folders that containers can write to, for judge(). Who starts one says so before.
+  SharedFolders& shared() noexcept { return shared_; }
+  /// For paths on the host that the user has named, as things stand now.
+  PathJudge judge() const { return {paths(), shared_.all()}; }
   /// @return Errc::unsupported where nothing can be run.
   Result<runtime::ProcessRuntime*> runtime() const;
   void in_background(std::string name, std::function<void(const std::stop_token&)> work) const;
@@ -63,8 +68,10 @@ class Environment {
 
   /// Runs `job` in a worker, with what every job needs (folders, id map) added.
   /// @param limit  zero: none.
+  /// @param file  as in Worker::run
   Result<Json> run(Json job, const std::function<void(const Json&)>& progress,
-                   const std::stop_token& stop, std::chrono::milliseconds limit = {});
+                   const std::stop_token& stop, std::chrono::milliseconds limit = {},
+                   int file = -1);
 
   /// One at a time per `key`: two starts must not make the same volume or the same facts
   /// (robustness §2.3 rule 4).
@@ -79,6 +86,7 @@ class Environment {
   Options options_;
   runtime::Worker worker_;
   Limit builds_;
+  SharedFolders shared_;
   std::mutex mutex_;
   bool opened_ = false;
   std::string map_id_;

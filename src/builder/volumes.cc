@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <memory>
 #include <utility>
 
 #include "base/fs_at.h"
@@ -17,22 +15,6 @@
 #include "oci/digest.h"
 
 namespace locald::builder {
-namespace {
-
-bool is_within(const std::string& path, const std::string& folder) {
-  return path == folder || folder == "/" || path.starts_with(folder + "/");
-}
-
-struct FreeText {
-  void operator()(char* text) const noexcept { std::free(text); }
-};
-Result<std::string> canonical(const std::string& path) {
-  const std::unique_ptr<char, FreeText> real(::realpath(path.c_str(), nullptr));
-  if (!real) return Error::from_errno(errno, path);
-  return std::string(real.get());
-}
-
-}  // namespace
 
 std::string anonymous_volume_name(const std::string& key, const std::string& target) {
   return "_" + key + "_" + oci::Digest::of(target).short_hex();
@@ -44,46 +26,22 @@ bool is_anonymous_volume(const std::string& name, const std::string& key) {
                          name[key.size() + 1] == '_');
 }
 
-Result<void> check_not_ours(const std::string& path, const Paths& paths,
-                            const std::string& subject) {
-  for (const std::string& ours : {paths.data(), paths.state(), paths.run()}) {
-    const std::string folder = canonical(ours).value_or(ours);
-    const bool inside = is_within(path, folder), around = is_within(folder, path);
-    if (inside || around)
-      return Error(Errc::denied, subject +
-                                     (path == folder ? " is "
-                                      : inside       ? " lies in "
-                                                     : " contains ") +
-                                     folder + ", where locald keeps its own files")
-          .with_hint(around ? "take a folder further down instead" : "take another folder");
-  }
-  return {};
-}
-
-Result<BindSource> check_bind(const std::string& source, const Paths& paths) {
-  Result<std::string> real = canonical(source);
-  if (!real) {
-    if (real.error().code() == Errc::not_found)
-      return Error(Errc::not_found,
-                   "the folder or file " + source + " to be mounted does not exist")
-          .with_hint("make it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
-    return std::move(real).error().with_context("mount");
-  }
-  struct stat st {};
-  if (::stat(real->c_str(), &st) != 0) return Error::from_errno(errno, "mount " + source);
-  TRY(check_not_ours(*real, paths, "mount " + source + ": it"));
-  return BindSource{std::move(real).value(), S_ISDIR(st.st_mode)};
+Result<JudgedPath> open_bind(const std::string& source, const PathJudge& judge) {
+  auto opened = judge.open(source, PathJudge::Use::share);
+  if (opened || opened.error().code() != Errc::not_found)
+    return std::move(opened).context("mount " + source);
+  return Error(Errc::not_found, "the folder or file " + source + " to be mounted does not exist")
+      .with_hint("make it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
 }
 
 std::optional<std::string> bind_warning(
-    const BindSource& bind, const std::string& target, const ResolvedUser& user,
+    const JudgedPath& bind, const std::string& target, const ResolvedUser& user,
     const std::function<std::optional<std::uint32_t>(std::uint32_t)>& host_id) {
-  struct stat st {};
-  if (::stat(bind.path.c_str(), &st) != 0) return std::nullopt;
+  const struct stat& st = bind.st;
   const auto uid = host_id(user.uid);
   bool writable = false;
   if (user.uid == 0 || uid == ::getuid()) {
-    writable = ::access(bind.path.c_str(), W_OK) == 0;
+    writable = ::access(("/proc/self/fd/" + std::to_string(bind.fd.get())).c_str(), W_OK) == 0;
   } else if (uid == st.st_uid) {
     writable = (st.st_mode & S_IWUSR) != 0;
   } else {

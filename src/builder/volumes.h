@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/paths.h"
+#include "base/path_judge.h"
 #include "base/result.h"
 #include "builder/container_options.h"
 #include "builder/image_facts.h"
@@ -19,24 +19,16 @@ std::string anonymous_volume_name(const std::string& key, const std::string& tar
 /// True for a name that anonymous_volume_name() made for `key` (any key where it is empty).
 bool is_anonymous_volume(const std::string& name, const std::string& key);
 
-/// A bind's source, made sure of: it exists (nothing is created), is a folder or
-/// a regular file or socket, and neither lies in, contains nor is a folder of ours (robustness §2.3
-/// rule 7).
-struct BindSource {
-  std::string path;  ///< canonical: no symlinks left
-  bool is_folder = false;
-};
-/// @return Errc::denied where `path`, canonical, lies in, contains or is a folder of ours;
-///         `subject` begins the message ("mount /x: it").
-Result<void> check_not_ours(const std::string& path, const Paths& paths,
-                            const std::string& subject);
-Result<BindSource> check_bind(const std::string& source, const Paths& paths);
+/// A bind's source, opened and judged: it exists (nothing is created), and neither lies in,
+/// contains nor is a folder of ours (robustness §2.3 rule 7). What is mounted is what was opened
+/// here.
+Result<JudgedPath> open_bind(const std::string& source, const PathJudge& judge);
 
 /// Says aloud, where it is so, that `user` cannot write to the bind: path, uid on the host, and
 /// the way out. nullopt when it can.
 /// @param host_id  The host's number of an id of the container; nullopt where it has none.
 std::optional<std::string> bind_warning(
-    const BindSource& bind, const std::string& target, const ResolvedUser& user,
+    const JudgedPath& bind, const std::string& target, const ResolvedUser& user,
     const std::function<std::optional<std::uint32_t>(std::uint32_t)>& host_id);
 
 /// Worker side: makes the folder `target` with what is in `source_fd` (a folder;

@@ -93,18 +93,19 @@ TEST_F(Volumes, BindsMustExistAndKeepOutOfOurFolders) {
   ASSERT_TRUE(paths().create());
   ASSERT_EQ(::mkdir((top_ + "/project").c_str(), 0755), 0);
   ASSERT_EQ(::symlink("project", (top_ + "/link").c_str()), 0);
-  EXPECT_EQ(check_bind(top_ + "/link", paths()).value().path, top_ + "/project");
-  EXPECT_EQ(check_bind(top_ + "/nope", paths()).error().code(), Errc::not_found);
+  const PathJudge judge(paths(), {});
+  EXPECT_EQ(open_bind(top_ + "/link", judge).value().path, top_ + "/project");
+  EXPECT_EQ(open_bind(top_ + "/nope", judge).error().code(), Errc::not_found);
   EXPECT_FALSE(exists(top_ + "/nope"));
   for (const char* path :
        {"/home", "/home/data", "/home/run", "/home/state", "", "/project/../home/run"})
-    EXPECT_EQ(check_bind(top_ + path, paths()).error().code(), Errc::denied) << path;
-  EXPECT_EQ(check_bind("/", paths()).error().code(), Errc::denied);
+    EXPECT_EQ(open_bind(top_ + path, judge).error().code(), Errc::denied) << path;
+  EXPECT_EQ(open_bind("/", judge).error().code(), Errc::denied);
 }
 
 TEST_F(Volumes, WarnOfABindThatTheUserCannotWrite) {
   ASSERT_EQ(::mkdir((top_ + "/project").c_str(), 0755), 0);
-  const BindSource bind = check_bind(top_ + "/project", paths()).value();
+  const JudgedPath bind = open_bind(top_ + "/project", PathJudge(paths(), {})).value();
   const auto subuids = [](std::uint32_t id) {
     return id == 0 ? std::optional(::getuid()) : std::optional(100000 + id - 1);
   };
@@ -119,7 +120,8 @@ TEST_F(Volumes, WarnOfABindThatTheUserCannotWrite) {
   const auto single_id = [](std::uint32_t) { return std::optional(::getuid()); };
   EXPECT_FALSE(bind_warning(bind, "/data", redis, single_id)) << "everybody is who we are";
   ASSERT_EQ(::chmod(bind.path.c_str(), 0777), 0);
-  EXPECT_FALSE(bind_warning(bind, "/data", redis, subuids));
+  const JudgedPath open = open_bind(top_ + "/project", PathJudge(paths(), {})).value();
+  EXPECT_FALSE(bind_warning(open, "/data", redis, subuids));
 }
 
 }  // namespace

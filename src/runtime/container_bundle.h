@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "oci/runtime_spec.h"
 
 namespace locald::runtime {
@@ -19,6 +20,15 @@ struct Rootfs {
   std::string work;        ///< absolute; beside `upper`, on the same file system
 };
 
+/// A folder or file of the host's that is mounted into a container: that very one, which was opened
+/// and judged (base/path_judge.h), not what its name leads to later. The shim puts it at
+/// bind_point() in its own mount namespace, and config.json names that place.
+struct HostBind {
+  UniqueFd fd;       ///< O_PATH
+  std::string path;  ///< absolute, without symlinks
+  bool is_folder = true;
+};
+
 /// A ready-to-run OCI bundle (the seed's ContainerBundle): a folder with
 /// config.json and the mount point `rootfs/`, and the description of what is to be
 /// mounted there. A value; the folder belongs to whoever asked for it to be made.
@@ -27,15 +37,19 @@ struct ContainerBundle {
   std::string dir;  ///< absolute
   Rootfs rootfs;
   oci::RuntimeSpec config;  ///< as written to config.json
-  int stop_signal = 0;      ///< that options or image ask for; 0: none, so SIGTERM
+  std::vector<HostBind> binds;
+  int stop_signal = 0;  ///< that options or image ask for; 0: none, so SIGTERM
   std::vector<std::string>
       anonymous_volumes;             ///< folders made for the image's VOLUMEs: owner removes them
   std::vector<std::string> notices;  ///< what the user should hear once ("devices skipped: 3")
 
-  /// Creates `dir` (0700) with rootfs/ and config.json. An existing folder is refused.
+  /// Creates `dir` (0700) with rootfs/, the places for `binds` and config.json. An existing folder
+  /// is refused.
   /// @return Errc::already_exists, Errc::no_space …; on error `dir` is gone again.
   static Result<ContainerBundle> create(const std::string& dir, Rootfs rootfs,
-                                        oci::RuntimeSpec config);
+                                        oci::RuntimeSpec config, std::vector<HostBind> binds = {});
+  /// Where the shim mounts bind `number` of the bundle `dir`: DIR/binds/NUMBER.
+  static std::string bind_point(const std::string& dir, std::size_t number);
 
   const std::string& path() const noexcept { return dir; }
 };

@@ -25,6 +25,7 @@ constexpr milliseconds kGrace{3000};
 
 Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec spec,
                                               const std::string& process, int join_fd,
+                                              const std::vector<int>& extra_fds,
                                               milliseconds timeout, const std::stop_token& stop) {
   spec.set(shim::kKeyId, "probe").set(shim::kKeyNonce, "probe");
   spec.set(shim::kKeyTimeout, static_cast<std::uint64_t>(timeout.count()));
@@ -37,6 +38,8 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
                  {process_fd.get(), shim::kShimFolder},
                  {theirs.get(), shim::kShimControl}};
   if (join_fd >= 0) options.fds.emplace_back(join_fd, shim::kShimJoin);
+  for (std::size_t n = 0; n < extra_fds.size(); ++n)
+    options.fds.emplace_back(extra_fds[n], shim::kShimExtra + static_cast<int>(n));
   Child first = TRY(spawn(options));
   theirs.reset();
   const UniqueFd cancelled(::eventfd(0, EFD_CLOEXEC));
@@ -90,7 +93,7 @@ Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe(const std::string& tar
       .flag(shim::kKeyReport, init)
       .flag(shim::kKeyUserns, target.in_user_namespace);
   return run_probe(impl_->options.shim, std::move(spec), process.to_json().dump(),
-                   target.shim_pidfd.get(), timeout, stop);
+                   target.shim_pidfd.get(), {}, timeout, stop);
 }
 
 Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe_host(const HostProcess& command,
@@ -99,7 +102,7 @@ Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe_host(const HostProcess
   if (command.argv.empty()) return Error(Errc::invalid_input, "no command");
   ShimSpec spec = host_spec(command, "probe");
   spec.set(shim::kKeyKind, "host");
-  return run_probe(impl_->options.shim, std::move(spec), "", -1, timeout, stop);
+  return run_probe(impl_->options.shim, std::move(spec), "", -1, host_fds(command), timeout, stop);
 }
 
 }  // namespace locald::runtime

@@ -58,11 +58,17 @@ ShimSpec host_spec(const HostProcess& process, const std::string& nonce) {
   put_env(env, "LOCALD_INSTANCE", nonce);
   spec.list(shim::kKeyEnv, env);
   spec.set(shim::kKeyCwd, process.cwd.empty() ? "/" : process.cwd);
+  spec.flag(shim::kKeyCwdOpen, process.folder != nullptr);
   spec.set(shim::kKeyUmask, process.umask);
   for (const auto& [resource, limit] : process.rlimits)
     spec.set(shim::kKeyRlimit, std::to_string(resource) + ":" + std::to_string(limit.rlim_cur) +
                                    ":" + std::to_string(limit.rlim_max));
   return spec;
+}
+
+std::vector<int> host_fds(const HostProcess& process) {
+  if (process.folder == nullptr) return {};
+  return {process.folder->get()};
 }
 
 ProcessRuntime::ProcessRuntime(Options options)
@@ -91,7 +97,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSp
                              .kind = "host",
                              .shim = impl_->options.shim,
                              .folder = paths.instance(instance.id),
-                             .spec = host_spec(process, instance.nonce)});
+                             .spec = host_spec(process, instance.nonce),
+                             .extra_fds = host_fds(process)});
   if (!handle) {
     (void)remove_tree(paths.instance(instance.id));
     return std::move(handle).error().with_context(instance.name);
@@ -134,11 +141,17 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
           .list(shim::kKeyLower, bundle.rootfs.lowers)
           .set(shim::kKeyUpper, bundle.rootfs.upper)
           .set(shim::kKeyWork, bundle.rootfs.work);
+    std::vector<int> binds;
+    for (const HostBind& bind : bundle.binds) {
+      spec.set(shim::kKeyBind, bind.path);
+      binds.push_back(bind.fd.get());
+    }
     return launch_shim({.instance = instance,
                         .kind = "container",
                         .shim = impl_->options.shim,
                         .folder = paths.instance(instance.id),
                         .spec = std::move(spec),
+                        .extra_fds = std::move(binds),
                         .join_fd = userns});
   };
   auto handle = start();

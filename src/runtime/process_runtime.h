@@ -12,6 +12,7 @@
 
 #include "base/paths.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "runtime/container_bundle.h"
 #include "runtime/service_handle.h"
 
@@ -37,6 +38,9 @@ struct HostProcess {
   std::vector<std::string> argv;  ///< argv[0] is looked for in the PATH of `env`
   std::vector<std::string> env;   ///< "K=V"
   std::string cwd;
+  /// That folder, opened (O_PATH suffices): where the process starts, whatever `cwd` leads to by
+  /// then. Null: `cwd` by its name.
+  std::shared_ptr<const UniqueFd> folder = nullptr;
   unsigned umask = 022;
   std::vector<std::pair<int, rlimit>>
       rlimits;  ///< RLIMIT_*; a hard limit that cannot be raised is left, never fatal

@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <vector>
 
 #include "runtime/exec_process.h"
 #include "runtime/process_runtime.h"
@@ -19,5 +20,7 @@ struct ProcessRuntime::Impl {
 
 /// The spec's part for a host process; LOCALD_INSTANCE is added to its environment.
 ShimSpec host_spec(const HostProcess& process, const std::string& nonce);
+/// The descriptors that go with it (shim::kShimExtra); borrowed from `process`.
+std::vector<int> host_fds(const HostProcess& process);
 
 }  // namespace locald::runtime

@@ -65,6 +65,8 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
                        {theirs.get(), shim::kShimControl}};
   if (log) spawn_options.fds.emplace_back(log.get(), shim::kShimLog);
   if (launch.join_fd >= 0) spawn_options.fds.emplace_back(launch.join_fd, shim::kShimJoin);
+  for (std::size_t n = 0; n < launch.extra_fds.size(); ++n)
+    spawn_options.fds.emplace_back(launch.extra_fds[n], shim::kShimExtra + static_cast<int>(n));
   Child first = TRY(spawn(spawn_options)
                         .context("start the shim")
                         .hint("reinstall locald: it needs " + launch.shim));

@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "runtime/process_runtime.h"
@@ -17,6 +18,8 @@ struct ShimLaunch {
   std::string shim;    ///< path of locald-shim
   std::string folder;  ///< svc/<id>
   ShimSpec spec;
+  /// From shim::kShimExtra on; borrowed.
+  std::vector<int> extra_fds = {};
   int join_fd = -1;  ///< user namespace or pidfd, see shim/protocol.h; borrowed
 };
 

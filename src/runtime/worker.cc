@@ -1,5 +1,6 @@
 #include "runtime/worker.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
@@ -30,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxLine =
     64u << 20;  // a job or a reply: two files of 1 MiB, escaped, are the largest we send
-constexpr int kJobFd = 3, kUsernsFd = 4;  // in the worker
+constexpr int kJobFd = 3, kUsernsFd = 4, kHandedFd = 5;  // in the worker
 /// Names of files are any bytes, and stand in both.
 constexpr Json::ParseOptions kParsing{
     .max_bytes = kMaxLine, .max_depth = 64, .reject_duplicates = false, .any_bytes = true};
@@ -106,7 +107,8 @@ Error died(const std::string& op, Result<Child::Exit> exit) {
 }  // namespace
 
 Result<Json> Worker::run(const Json& job, const std::function<void(const Json& progress)>& progress,
-                         const std::stop_token& stop, std::chrono::milliseconds limit) const {
+                         const std::stop_token& stop, std::chrono::milliseconds limit,
+                         int file) const {
   const std::string op = job["op"].as_string();
   if (stop.stop_requested()) return Error(Errc::cancelled, op + ": cancelled");
   const int userns = TRY(options_.user_namespace());
@@ -119,6 +121,11 @@ Result<Json> Worker::run(const Json& job, const std::function<void(const Json& p
     spawning.argv.insert(spawning.argv.end(), {"--userns-fd", std::to_string(kUsernsFd)});
     spawning.fds.emplace_back(userns, kUsernsFd);
   }
+  Json sent = job;
+  if (file >= 0) {
+    spawning.fds.emplace_back(file, kHandedFd);
+    sent.set("file", kHandedFd);
+  }
   // Proxies, certificates and the like are the user's; no job acts on anything else in it.
   for (char** pair = environ; *pair != nullptr; ++pair) spawning.env.emplace_back(*pair);
   spawning.stderr_fd = STDERR_FILENO;
@@ -129,7 +136,7 @@ Result<Json> Worker::run(const Json& job, const std::function<void(const Json& p
   const std::stop_callback kill_on_stop(stop, [&child] { (void)child.signal(SIGKILL); });
   const auto deadline = limit.count() > 0 ? Clock::now() + limit : Clock::time_point::max();
 
-  if (auto sent = sys::write_all(ours.get(), job.dump() + "\n"); !sent) {
+  if (auto written = sys::write_all(ours.get(), sent.dump() + "\n"); !written) {
     if (stop.stop_requested()) return Error(Errc::cancelled, op + ": cancelled");
     return died(op, child.wait(Clock::now() + std::chrono::seconds(10)));
   }
@@ -179,6 +186,13 @@ int serve_worker_job(int fd,
   if (result) return send("result", std::move(result).value()) ? 0 : 1;
   (void)send("error", error_to_json(result.error()));
   return 1;
+}
+
+Result<UniqueFd> handed_file(const Json& job) {
+  if (!job["file"].is_int()) return Error(Errc::invalid_input, "the job came without its file");
+  UniqueFd fd(::fcntl(static_cast<int>(job["file"].as_int()), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return Error::from_errno(errno, "take the job's file");
+  return fd;
 }
 
 Result<void> join_user_namespace(int userns_fd) {

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace locald::runtime {
 
@@ -32,10 +33,13 @@ class Worker {
   /// Runs one job to its end. Blocking: on a job's thread, which must live until
   /// then (PDEATHSIG means the thread that forked). Thread-safe.
   /// @param limit  The worker is killed after this long; zero: no limit.
+  /// @param file  Borrowed; the job has it as the descriptor that its member "file" names
+  ///              (handed_file). -1: none.
   /// @return the job's result; the job's own error with its code and hint; Errc::cancelled after
   ///         `stop`; Errc::timed_out; Errc::failed when the worker died (its signal is named).
   Result<Json> run(const Json& job, const std::function<void(const Json& progress)>& progress,
-                   const std::stop_token& stop, std::chrono::milliseconds limit = {}) const;
+                   const std::stop_token& stop, std::chrono::milliseconds limit = {},
+                   int file = -1) const;
 
  private:
   Options options_;
@@ -48,6 +52,9 @@ using WorkerHandler =
     std::function<Result<Json>(const Json& job, const std::function<void(Json)>& progress)>;
 int serve_worker_job(int fd,
                      const std::function<WorkerHandler(const std::string& op)>& find_handler);
+
+/// In a handler: the job's "file", a descriptor of its own. Errc::invalid_input where it has none.
+Result<UniqueFd> handed_file(const Json& job);
 
 /// Makes this process root of the user namespace behind `userns_fd`. Single-threaded
 /// processes only (setns(2)). @return Errc::denied, Errc::failed naming the step.

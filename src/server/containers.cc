@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "builder/image_source.h"
 #include "builder/source_registry.h"
+#include "builder/volumes.h"
 #include "server/project_spec.h"
 #include "server/service_config.h"
 #include "server/state_file.h"
@@ -31,12 +32,12 @@ std::string file_of(const Paths& paths) { return paths.state() + "/containers.js
 /// The same rules as for a project's volumes: a bind's source is there, and is none of ours.
 Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
                                                     const std::string& cwd, const std::string& home,
-                                                    const Paths& paths) {
+                                                    const PathJudge& judge) {
   std::vector<builder::VolumeMount> out;
   for (const std::string& text : texts) {
     builder::VolumeMount mount = TRY(builder::VolumeMount::parse(text, cwd, home));
     if (mount.kind == builder::VolumeMount::Kind::bind)
-      TRY(check_bind(mount.source, {paths.run(), paths.data(), paths.state()}));
+      TRY(builder::open_bind(mount.source, judge));
     out.push_back(std::move(mount));
   }
   return out;
@@ -113,8 +114,9 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     options.rows = static_cast<unsigned short>(body["rows"].as_int(24));
     options.columns = static_cast<unsigned short>(body["columns"].as_int(80));
     if (options.tty) options.env.emplace("TERM", "xterm");
-    options.mounts = TRY(mounts_of(TRY(body.get_strings("volumes")), source.base_dir,
-                                   TRY(body.get_string_or("home", "")), world_.paths));
+    options.mounts =
+        TRY(mounts_of(TRY(body.get_strings("volumes")), source.base_dir,
+                      TRY(body.get_string_or("home", "")), world_.environment.judge()));
 
     const std::string name = TRY(body.get_string_or("name", ""));
     if (!name.empty()) {
@@ -142,8 +144,17 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     instance.id = id;
     instance.nonce = c.nonce;
     instance.name = "container/" + (name.empty() ? id : name);
-    instance.meta =
-        Json::object({{"container", true}, {"image", image}, {"rm", c.rm}, {"name", name}}).dump();
+    std::vector<std::string> writable;
+    for (const builder::VolumeMount& mount : options.mounts)
+      if (mount.kind == builder::VolumeMount::Kind::bind && !mount.read_only)
+        writable.push_back(mount.source);
+    share(c, writable);
+    instance.meta = Json::object({{"container", true},
+                                  {"image", image},
+                                  {"rm", c.rm},
+                                  {"name", name},
+                                  {"writable", writable}})
+                        .dump();
     instance.tty = options.tty;
     instance.rows = options.rows;
     instance.columns = options.columns;
@@ -202,6 +213,14 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
   if (auto done = request(); !done) reply->error(done.error());
 }
 
+/// What it can write to on the host; none: nothing any more.
+void Containers::share(const Container& c, const std::vector<std::string>& writable) {
+  std::vector<SharedFolder> folders;
+  for (const std::string& path : writable)
+    folders.push_back({path, "container " + (c.name.empty() ? c.id : c.name)});
+  world_.environment.shared().set("container " + c.id, std::move(folders));
+}
+
 void Containers::listen(Container& c) {
   runtime::ServiceHandle::Events events;
   events.started = [this, id = c.id](int pid) {
@@ -227,6 +246,7 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   if (it == all_.end()) return;
   Container& c = it->second;
   c.handle.reset();
+  share(c, {});
   c.pid = 0;
   c.state = status.never_ran ? "failed" : "exited";
   c.exit_code = status.signal ? std::nullopt : status.code;
@@ -269,6 +289,7 @@ void Containers::discard(const std::string& id, std::function<void(Result<void>)
     return;
   }
   const bool kept = !it->second.rm;
+  share(it->second, {});
   ++sweeping_;
   world_.jobs.run<Result<void>>(
       "remove container " + id,
@@ -388,6 +409,7 @@ void Containers::adopt(const Json& meta, const std::string& instance, const std:
   c.nonce = nonce;
   if (live == nullptr) return ended(instance, exit);
   c.handle = std::move(live);
+  share(c, meta["writable"].as_strings());
   listen(c);
 }
 

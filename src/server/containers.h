@@ -63,6 +63,7 @@ class Containers {
   Json describe(const Container& c) const;
   void save();
   void listen(Container& c);
+  void share(const Container& c, const std::vector<std::string>& writable);
   void ended(const std::string& id, const runtime::ExitStatus& status);
   void discard(const std::string& id, std::function<void(Result<void>)> done);
   Result<Container*> find(const std::string& text);

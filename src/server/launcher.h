@@ -40,6 +40,17 @@ class Launcher {
     std::function<void(Result<std::unique_ptr<runtime::ServiceHandle>>)>
         done;  ///< once, also after a cancel
   };
+  /// What the service's next start will use: said before it, and when a new server has read it.
+  virtual void defined(const std::string& project, const ServiceConfig& config) {
+    (void)project;
+    (void)config;
+  }
+  /// It is no longer the project's.
+  virtual void removed(const std::string& project, const std::string& service) {
+    (void)project;
+    (void)service;
+  }
+
   /// Starts it; on error nothing is left.
   virtual JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) = 0;
 

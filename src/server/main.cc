@@ -118,7 +118,7 @@ class Server {
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
     projects_ = std::make_unique<Projects>(
-        Projects::World{loop_, *launcher_, paths_, jobs_, listeners_,
+        Projects::World{loop_, *launcher_, paths_, jobs_, listeners_, environment_->shared(),
                         [this](const RunningApp& app, std::function<void(const Json&)> progress,
                                std::function<void(Result<Json>)> done) {
                           return builds_->ensure(app, std::move(progress), std::move(done));
@@ -131,7 +131,8 @@ class Server {
                           sessions_->end(project, std::move(done));
                         }},
         std::move(registry));
-    sessions_ = std::make_unique<Sessions>(Sessions::World{loop_, *runtime_, jobs_, *projects_});
+    sessions_ = std::make_unique<Sessions>(
+        Sessions::World{loop_, *runtime_, *environment_, jobs_, *projects_});
     containers_ = std::make_unique<Containers>(
         TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_,
                               [this] { return launcher_->id_map_notice(); }},

@@ -154,6 +154,7 @@ void Project::check_down() {
 }
 
 void Project::close() {
+  for (const auto& [service, unit] : supervisor_.units()) world_.launcher.removed(name_, service);
   (void)::unlink(world_.paths.run_project(name_).c_str());
   (void)::unlink(world_.paths.run_project_state(name_).c_str());
   for (const ReplyPtr& reply : watchers_) reply->result(Json::object());

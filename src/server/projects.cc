@@ -84,10 +84,6 @@ Result<std::set<std::string>> Projects::services_of(Project& project, const Json
   return out;
 }
 
-std::vector<std::string> Projects::guarded() const {
-  return {world_.paths.run(), world_.paths.data(), world_.paths.state()};
-}
-
 void Projects::down(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     const bool volumes = body["volumes"].as_bool();

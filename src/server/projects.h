@@ -7,6 +7,7 @@
 
 #include "base/event_loop.h"
 #include "base/job_pool.h"
+#include "base/path_judge.h"
 #include "base/paths.h"
 #include "server/launcher.h"
 #include "server/listeners.h"
@@ -27,6 +28,7 @@ class Projects {
     const Paths& paths;
     JobPool& jobs;
     const ListenerSearch& listeners;
+    const SharedFolders& shared;
     BuildApp build;
     /// Removes what a project leaves on disk: containers' writable layers and, where told so,
     /// volumes. On a job's thread.
@@ -89,7 +91,6 @@ class Projects {
                                                   const Project* present) const;
   void look_at_listeners(const std::string& project, const std::string& service);
   void report_listeners();
-  std::vector<std::string> guarded() const;
 
   World world_;
   ProjectRegistry registry_;

@@ -56,7 +56,8 @@ Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> Projects::app
   const LoadedProject loaded = TRY(load_project(TRY(ProjectRef::from_json(body["project"]))));
   if (!loaded.problems.empty()) return problems_error(loaded.problems);
   const auto ports = TRY(choose_ports(loaded.spec, find(loaded.name)));
-  Resolved resolved = resolve({loaded.spec, loaded.name, user, ports, guarded()});
+  Resolved resolved =
+      resolve({loaded.spec, loaded.name, user, ports, world_.paths, world_.shared.all()});
   if (!resolved.problems.empty()) return problems_error(resolved.problems);
   std::vector<std::string> known;
   for (const auto& [name, config] : resolved.services)
@@ -106,7 +107,8 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
     selected = make_graph(loaded.spec).with_dependencies(selected);
 
     const std::map<std::string, int> ports = TRY(choose_ports(loaded.spec, project));
-    Resolved resolved = resolve({loaded.spec, loaded.name, *user, ports, guarded()});
+    Resolved resolved =
+        resolve({loaded.spec, loaded.name, *user, ports, world_.paths, world_.shared.all()});
     if (!resolved.problems.empty()) {
       reply->error(problems_error(resolved.problems),
                    {{"problems", problems_json(resolved.problems)}});

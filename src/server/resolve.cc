@@ -10,6 +10,7 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "builder/volumes.h"
 #include "server/dotenv.h"
 #include "server/endpoint.h"
 #include "server/interpolation.h"
@@ -20,17 +21,13 @@ namespace {
 constexpr std::size_t kMaxEnvFile = 1u << 20;  // bytes
 
 /// A regular file only: a FIFO in its place must not hang the server.
-Result<std::string> read_regular(const std::string& path, std::size_t max_bytes) {
-  const UniqueFd fd = TRY(sys::open(path, O_RDONLY | O_NONBLOCK));
-  struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + path);
-  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is not a regular file");
-  return read_all(fd.get(), max_bytes).context(path);
+Result<std::string> read_env_file(const PathJudge& judge, const std::string& path) {
+  return TRY(judge.open(path, PathJudge::Use::look)).read(kMaxEnvFile);
 }
 
 class Resolver {
  public:
-  explicit Resolver(const ResolveInput& input) : in_(input) {
+  explicit Resolver(const ResolveInput& input) : in_(input), judge_(in_.paths, in_.shared) {
     lookup_.variable = [this](const std::string& name) { return variable(name); };
     lookup_.service = [this](const std::string& service,
                              const std::string& field) -> Result<std::string> {
@@ -43,6 +40,7 @@ class Resolver {
   }
 
   Resolved run() {
+    share();
     for (const ServiceSpec& spec : in_.spec.services) {
       unset_.clear();
       ServiceConfig config = service(spec);
@@ -59,6 +57,22 @@ class Resolver {
   }
 
  private:
+  /// No link in what any of the services can write to is followed, whichever comes first.
+  void share() {
+    Lookup lookup = lookup_;
+    std::vector<std::string> unset;
+    lookup.unset = &unset;
+    for (const ServiceSpec& spec : in_.spec.services)
+      for (const Text& t : spec.volumes) {
+        const auto written = interpolate(t.raw, lookup);
+        if (!written) continue;  // its own service says so
+        const auto volume = parse_volume(*written, in_.spec.dir, variable("HOME").value_or(""));
+        if (volume)
+          for (SharedFolder& folder : shared_folders(in_.project, spec.name, {*volume}))
+            judge_.add_shared(std::move(folder));
+      }
+  }
+
   std::optional<std::string> variable(const std::string& name) const {
     const auto it = in_.user.env.find(name);
     return it == in_.user.env.end() ? std::nullopt : std::optional(it->second);
@@ -106,7 +120,7 @@ class Resolver {
   void env(const ServiceSpec& spec, ServiceConfig& out) {
     for (const Text& file : spec.env_file) {
       const std::string path = in_project(text(file));
-      auto content = read_regular(path, kMaxEnvFile);
+      auto content = read_env_file(judge_, path);
       if (!content) {
         problem(file.at, std::move(content).error().with_context("`env_file`"));
         continue;
@@ -207,7 +221,7 @@ class Resolver {
           return problem(
               t.at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
       if (parsed->kind == VolumeConfig::Kind::bind)
-        if (auto fine = check_bind(parsed->source, in_.guarded); !fine)
+        if (auto fine = builder::open_bind(parsed->source, judge_); !fine)
           return problem(t.at, fine.error());
       out.volumes.push_back(std::move(*parsed));
     };
@@ -222,7 +236,7 @@ class Resolver {
     std::map<std::string, std::string> out;
     for (const auto& [name, folder] : folders) {
       out[name] = tidy_path(in_project(text(folder)));
-      if (auto fine = check_bind(out[name], in_.guarded); !fine)
+      if (auto fine = builder::open_bind(out[name], judge_); !fine)
         problem(folder.at, std::move(fine).error().with_context("binding " + name));
     }
     return out;
@@ -332,6 +346,7 @@ class Resolver {
   }
 
   const ResolveInput& in_;
+  PathJudge judge_;
   Lookup lookup_;
   std::vector<std::string> unset_;
   Resolved out_;

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/path_judge.h"
 #include "server/project_spec.h"
 #include "server/service_config.h"
 
@@ -14,8 +15,9 @@ struct ResolveInput {
   const UserContext& user;
   /// Port of each service with port = "auto".
   const std::map<std::string, int>& auto_ports;
-  /// Folders that no bind may hold, lie in or be: the run folder and the store.
-  std::vector<std::string> guarded;
+  const Paths& paths;  ///< locald's own folders: no path of a service leads there
+  /// What containers can write to now; what these services can is added.
+  std::vector<SharedFolder> shared;
 };
 
 struct Resolved {

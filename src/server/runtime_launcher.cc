@@ -81,8 +81,9 @@ void app_options(const ServiceConfig& config, builder::ContainerOptions& out) {
 /// Runs a command of the service's on a job.
 class ExecProber final : public Prober {
  public:
-  ExecProber(JobPool& jobs, runtime::ProcessRuntime& runtime, LaunchRequest request)
-      : jobs_(jobs), runtime_(runtime), request_(std::move(request)) {}
+  ExecProber(JobPool& jobs, runtime::ProcessRuntime& runtime,
+             const builder::Environment& environment, LaunchRequest request)
+      : jobs_(jobs), runtime_(runtime), environment_(environment), request_(std::move(request)) {}
   ~ExecProber() override { cancel(); }
 
   void start(Milliseconds timeout, Done done) override {
@@ -90,8 +91,9 @@ class ExecProber final : public Prober {
     alive_ = std::make_shared<bool>(true);
     job_ = jobs_.run<Result<void>>(
         "probe " + request_.config->name,
-        [&runtime = runtime_, request = request_, timeout](const std::stop_token& stop) {
-          return probe(runtime, request, timeout, stop);
+        [&runtime = runtime_, &environment = environment_, request = request_,
+         timeout](const std::stop_token& stop) {
+          return probe(runtime, environment, request, timeout, stop);
         },
         [alive = alive_, done = std::move(done)](Result<void> result) {
           if (*alive) done(std::move(result));
@@ -104,15 +106,25 @@ class ExecProber final : public Prober {
   }
 
  private:
-  static Result<void> probe(runtime::ProcessRuntime& runtime, const LaunchRequest& request,
+  static Result<runtime::ProcessRuntime::ProbeResult> run(runtime::ProcessRuntime& runtime,
+                                                          const builder::Environment& environment,
+                                                          const LaunchRequest& request,
+                                                          Milliseconds timeout,
+                                                          const std::stop_token& stop) {
+    const ServiceConfig& config = *request.config;
+    if (config.kind != ServiceKind::exec)
+      return runtime.probe(request.instance, {config.health.argv, {}, config.user, config.cwd},
+                           timeout, stop);
+    runtime::HostProcess process = host_process(config, *request.user, config.health.argv);
+    TRY(open_workdir(process, environment.judge()));
+    return runtime.probe_host(process, timeout, stop);
+  }
+
+  static Result<void> probe(runtime::ProcessRuntime& runtime,
+                            const builder::Environment& environment, const LaunchRequest& request,
                             Milliseconds timeout, const std::stop_token& stop) {
     const ServiceConfig& config = *request.config;
-    const auto result =
-        config.kind == ServiceKind::exec
-            ? TRY(runtime.probe_host(host_process(config, *request.user, config.health.argv),
-                                     timeout, stop))
-            : TRY(runtime.probe(request.instance, {config.health.argv, {}, config.user, config.cwd},
-                                timeout, stop));
+    const auto result = TRY(run(runtime, environment, request, timeout, stop));
     if (result.code == 0) return {};
     const std::string_view said = trim(result.output);
     return Error(Errc::failed,
@@ -122,6 +134,7 @@ class ExecProber final : public Prober {
 
   JobPool& jobs_;
   runtime::ProcessRuntime& runtime_;
+  const builder::Environment& environment_;
   LaunchRequest request_;
   JobPool::Job job_;
   std::shared_ptr<bool> alive_;
@@ -147,6 +160,17 @@ runtime::HostProcess host_process(const ServiceConfig& config, const UserContext
       if (known.name == name)
         process.rlimits.emplace_back(known.number, rlimit{limit.first, limit.second});
   return process;
+}
+
+Result<void> open_workdir(runtime::HostProcess& process, const PathJudge& judge) {
+  auto folder = judge.open(process.cwd, PathJudge::Use::look);
+  if (!folder && folder.error().code() != Errc::not_found)
+    return std::move(folder).error().with_context("workdir");
+  if (!folder || !folder->is_folder())
+    return Error(Errc::not_found, fmt::format("workdir {} is not there", process.cwd))
+        .with_hint("make it, or correct `workdir`");
+  process.folder = std::make_shared<const UniqueFd>(std::move(folder->fd));
+  return {};
 }
 
 std::string container_key(const std::string& project, const ServiceConfig& config) {
@@ -297,11 +321,8 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   instance.log_dir = world_.paths.service_log(request.project, slug(config.name));
   instance.tty = config.tty;
   if (config.kind == ServiceKind::exec) {
-    struct stat st {};
-    if (::stat(config.cwd.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
-      return Error(Errc::not_found, fmt::format("workdir {} is not there", config.cwd))
-          .with_hint("make it, or correct `workdir`");
     runtime::HostProcess process = host_process(config, *request.user, config.argv);
+    TRY(open_workdir(process, world_.environment.judge()));
     if (config.health.kind == HealthSpec::Kind::notify)
       process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
     return world_.runtime.run_host(instance, process);
@@ -319,7 +340,20 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   return world_.runtime.run_container(instance, *source, context);
 }
 
+/// Of the service, and of each instance of it, which may have had another configuration.
+void RuntimeLauncher::defined(const std::string& project, const ServiceConfig& config) {
+  world_.environment.shared().set(project + "/" + config.name,
+                                  shared_folders(project, config.name, config.volumes));
+}
+
+void RuntimeLauncher::removed(const std::string& project, const std::string& service) {
+  world_.environment.shared().set(project + "/" + service, {});
+}
+
 JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents events) {
+  world_.environment.shared().set(
+      "instance " + request.instance,
+      shared_folders(request.project, request.config->name, request.config->volumes));
   using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
   auto shared = std::make_shared<LaunchEvents>(std::move(events));
   if (request.config->health.kind == HealthSpec::Kind::notify) {
@@ -370,6 +404,7 @@ void RuntimeLauncher::clean(const std::string& instance, const std::string& nonc
       shim_of_.erase(it);
     }
   }
+  world_.environment.shared().set("instance " + instance, {});
   if (notify_sockets_.erase(instance) != 0) remove_notify_socket(world_.paths, instance);
   sweeps_.run<Result<void>>(
       "clean " + instance,
@@ -382,7 +417,7 @@ void RuntimeLauncher::clean(const std::string& instance, const std::string& nonc
 std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& request) {
   switch (request.config->health.kind) {
     case HealthSpec::Kind::exec:
-      return std::make_unique<ExecProber>(probes_, world_.runtime, request);
+      return std::make_unique<ExecProber>(probes_, world_.runtime, world_.environment, request);
     case HealthSpec::Kind::log:
       return std::make_unique<LogProber>(
           world_.loop, world_.paths.service_log(request.project, slug(request.config->name)),

@@ -30,6 +30,8 @@ class RuntimeLauncher final : public Launcher {
   explicit RuntimeLauncher(World world);
 
   JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override;
+  void defined(const std::string& project, const ServiceConfig& config) override;
+  void removed(const std::string& project, const std::string& service) override;
   Json content(const LaunchRequest& request) const override;
   void clean(const std::string& instance, const std::string& nonce,
              std::function<void(Result<void>)> done) override;
@@ -62,6 +64,9 @@ class RuntimeLauncher final : public Launcher {
 /// The world of a host process of this service: what `up` gave, and what the file adds.
 runtime::HostProcess host_process(const ServiceConfig& config, const UserContext& user,
                                   std::vector<std::string> argv);
+/// Opens the folder it starts in, which is used as it is found here. Blocks for microseconds.
+/// @return Errc::not_found, Errc::denied: not there, no folder, or not to be had (PathJudge).
+Result<void> open_workdir(runtime::HostProcess& process, const PathJudge& judge);
 
 /// What the file says of a container, in the words of the builder room.
 Result<builder::ContainerOptions> container_options(const LaunchRequest& request);

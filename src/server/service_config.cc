@@ -1,10 +1,6 @@
 #include "server/service_config.h"
 
 #include <fmt/format.h>
-#include <stdlib.h>
-
-#include <cstdlib>
-#include <memory>
 
 #include "base/fs_at.h"
 #include "base/strings.h"
@@ -219,25 +215,13 @@ Result<VolumeConfig> parse_volume(const std::string& text, const std::string& di
   return out;
 }
 
-Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded) {
-  if (!exists(source))
-    return Error(Errc::not_found, fmt::format("{} does not exist", source))
-        .with_hint("make it first; a bind is never made silently");
-  // /a/b holds /a/b/c. Symlinks are resolved first: a link to our folder is our folder.
-  const auto real = [](const std::string& path) {
-    const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr),
-                                                               &std::free);
-    return resolved ? std::string(resolved.get()) : path;
-  };
-  const auto holds = [](const std::string& outer, const std::string& inner) {
-    return outer == "/" || inner == outer || inner.starts_with(outer + "/");
-  };
-  for (const std::string& folder : guarded)
-    if (holds(real(folder), real(source)) || holds(real(source), real(folder)))
-      return Error(
-          Errc::denied,
-          fmt::format("{} may not be bound: locald keeps its own files in {}", source, folder));
-  return {};
+std::vector<SharedFolder> shared_folders(const std::string& project, const std::string& service,
+                                         const std::vector<VolumeConfig>& volumes) {
+  std::vector<SharedFolder> out;
+  for (const VolumeConfig& volume : volumes)
+    if (volume.kind == VolumeConfig::Kind::bind && !volume.read_only)
+      out.push_back({volume.source, fmt::format("service {} of project {}", service, project)});
+  return out;
 }
 
 Result<VolumeConfig> parse_tmpfs(const std::string& text) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/path_judge.h"
 #include "base/result.h"
 #include "builder/cnb/app.h"
 #include "server/project_spec.h"
@@ -93,13 +94,14 @@ struct ServiceConfig {
   static Result<ServiceConfig> from_json(const Json& json);
 };
 
+/// Those of `volumes` that are the host's and that the service's container can write to.
+std::vector<SharedFolder> shared_folders(const std::string& project, const std::string& service,
+                                         const std::vector<VolumeConfig>& volumes);
+
 /// "data:/path", "./dir:/path:ro", "/path" (anonymous). Relative sources start at `dir`; `~/` is
 /// `home`.
 Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
                                   const std::string& home);
-/// A bind's source is there, and neither lies in, holds nor is one of `guarded`: our own folders.
-/// @return Errc::not_found, Errc::denied.
-Result<void> check_bind(const std::string& source, const std::vector<std::string>& guarded);
 /// "/run" or "/run:size=64m,mode=0755".
 Result<VolumeConfig> parse_tmpfs(const std::string& text);
 

@@ -50,8 +50,10 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
       if (!cwd.empty()) process.cwd = cwd;
       for (const auto& [name, value] : body["env"].as_object())
         process.env.push_back(name + "=" + value.as_string());
-      start = [&runtime = world_.runtime, instance, process] {
-        return runtime.run_host(instance, process);
+      start = [this, instance,
+               process]() mutable -> Result<std::unique_ptr<runtime::ServiceHandle>> {
+        TRY(open_workdir(process, world_.environment.judge()));
+        return world_.runtime.run_host(instance, process);
       };
     } else {
       // In the environment that the launcher makes for the app's own processes.

@@ -6,6 +6,7 @@
 
 #include "base/event_loop.h"
 #include "base/job_pool.h"
+#include "builder/environment.h"
 #include "runtime/process_runtime.h"
 #include "server/projects.h"
 #include "server/reply.h"
@@ -20,6 +21,7 @@ class Sessions {
   struct World {
     EventLoop& loop;
     runtime::ProcessRuntime& runtime;
+    builder::Environment& environment;
     JobPool& jobs;
     Projects& projects;
   };

@@ -124,6 +124,7 @@ void Supervisor::define(const std::string& service, std::shared_ptr<const Servic
                         std::shared_ptr<const UserContext> user, std::uint64_t first_segment) {
   Unit& unit = units_[service];
   unit.config = std::move(config);
+  launcher_.defined(project_, *unit.config);
   unit.user = std::move(user);
   unit.first_segment = first_segment;
   unit.built = false;
@@ -131,7 +132,9 @@ void Supervisor::define(const std::string& service, std::shared_ptr<const Servic
 }
 
 void Supervisor::remove(const std::string& service) {
-  if (units_.erase(service) != 0) observer_.changed(service);
+  if (units_.erase(service) == 0) return;
+  launcher_.removed(project_, service);
+  observer_.changed(service);
 }
 
 bool Supervisor::quiet(const std::string& service) const {

@@ -119,7 +119,7 @@ void start_container(Session& s, int child[3]) {
     }
     ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr);
   } else {
-    if (!make_mounts(s.reason) || !mount_rootfs(spec, s.reason))
+    if (!make_mounts(s.reason) || !mount_binds(spec, s.reason) || !mount_rootfs(spec, s.reason))
       return s.fail(125, s.reason.data());
     s.rootfs_mounted = spec.first(kKeyLower) != nullptr;
     Text(s.rootfs_path, sizeof s.rootfs_path).add(spec.first(kKeyBundle)).add("/rootfs");

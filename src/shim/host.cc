@@ -58,7 +58,8 @@ void become(const Spec& spec, const int child[3], pid_t parent, char* const* arg
   if (const char* v = spec.first(kKeyUmask)) ::umask(static_cast<mode_t>(parse_number(v)));
   for (int i = 0; i < 3; ++i) ::dup2(child[i], i);
   if (spec.tty) ::ioctl(0, TIOCSCTTY, 0);
-  if (::chdir(spec.first(kKeyCwd)) != 0) {
+  const int entered = spec.flag(kKeyCwdOpen) ? ::fchdir(kShimExtra) : ::chdir(spec.first(kKeyCwd));
+  if (entered != 0) {
     out->error = errno;
     out->step = Outcome::Step::enter;
   } else {
@@ -80,6 +81,7 @@ pid_t spawn_host(const Spec& spec, const int child[3], Text& why, int* code) {
   const pid_t parent = ::getpid();
   const pid_t pid = ::vfork();
   if (pid == 0) become(spec, child, parent, argv, env, &outcome);
+  if (spec.flag(kKeyCwdOpen)) ::close(kShimExtra);  // or its mount stays busy for our lifetime
   if (pid < 0) return why.add("no process could be made: ").add(error_text(errno)), *code = 125, -1;
   if (outcome.step == Outcome::Step::none) return pid;
   const int error = outcome.error;

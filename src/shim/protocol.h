@@ -35,6 +35,10 @@ inline constexpr int kShimLog = 6;  ///< the log folder; key "log"
 inline constexpr int kShimJoin =
     7;  ///< container: the user namespace (key "userns"); exec: pidfd of the target's shim
 
+/// And above: container: what the keys "bind" name, in their order; host: the working folder, with
+/// key "cwd_open".
+inline constexpr int kShimExtra = 8;
+
 // `holder`: descriptor 3 is a socket. It makes a user namespace (and a mount in it, to see
 // that it may), writes one byte 'U', waits until the other side closes, ends. On failure the byte
 // is 'E', then an int32 errno, then the name of the step.
@@ -83,8 +87,9 @@ inline constexpr char kKeyTimeout[] = "timeout_ms";  ///< probe
 inline constexpr char kKeyArg[] = "arg";  ///< repeats
 inline constexpr char kKeyEnv[] = "env";  ///< repeats: "K=V"
 inline constexpr char kKeyCwd[] = "cwd";
-inline constexpr char kKeyUmask[] = "umask";    ///< decimal
-inline constexpr char kKeyRlimit[] = "rlimit";  ///< repeats: "RESOURCE:SOFT:HARD", decimal
+inline constexpr char kKeyCwdOpen[] = "cwd_open";  ///< "1": kShimExtra is that folder
+inline constexpr char kKeyUmask[] = "umask";       ///< decimal
+inline constexpr char kKeyRlimit[] = "rlimit";     ///< repeats: "RESOURCE:SOFT:HARD", decimal
 
 // container and exec
 inline constexpr char kKeyRunc[] = "runc";  ///< absolute path
@@ -98,10 +103,15 @@ inline constexpr char kKeyLowerBase[] = "lower_base";
 inline constexpr char kKeyLower[] = "lower";  ///< repeats, topmost first
 inline constexpr char kKeyUpper[] = "upper";
 inline constexpr char kKeyWork[] = "work";
+inline constexpr char kKeyBind[] =
+    "bind";  ///< repeats: a path of the host's without symlinks; number N of them is descriptor
+             ///< kShimExtra + N, and is mounted on bundle/kBindFolder/N
 inline constexpr char kKeyReport[] =
     "report";  ///< "1": the process begins with kInitPath and its kInitReport
 inline constexpr char kKeyTarget[] =
     "target";  ///< exec: runc's id; the process is dir/process.json
+
+inline constexpr char kBindFolder[] = "binds";  ///< in the bundle
 
 // Names in svc/<id>/.
 inline constexpr char kControlSocket[] = "ctl.sock";

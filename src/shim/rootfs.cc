@@ -1,8 +1,10 @@
 #include "shim/rootfs.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -97,6 +99,42 @@ bool mount_rootfs(const Spec& spec, Text& why) {
       .add(error_text(errno));
   if (errno == EINVAL || errno == EPERM) why.add(" (the kernel's log, `dmesg`, has the reason)");
   return false;
+}
+
+bool mount_binds(const Spec& spec, Text& why) {
+  int number = 0;
+  for (const char* v = spec.first(kKeyBind); v != nullptr; v = spec.next(kKeyBind, v), ++number) {
+    const int judged = kShimExtra + number;
+    // A descriptor from outside belongs to a mount of another namespace, which cannot be bound
+    // here: the same file is opened here, by no symlink, and must be the very one.
+    open_how how{};
+    how.flags = O_PATH | O_CLOEXEC;
+    how.resolve = RESOLVE_NO_SYMLINKS;
+    const int here = static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, v, &how, sizeof how));
+    struct stat wanted {
+    }, found{};
+    if (here < 0 || ::fstat(judged, &wanted) != 0 || ::fstat(here, &found) != 0 ||
+        wanted.st_dev != found.st_dev || wanted.st_ino != found.st_ino) {
+      const bool other = here >= 0 || errno == ELOOP || errno == ENOENT || errno == ENOTDIR;
+      why.add("mount ").add(v).add(": ");
+      if (other)
+        why.add("it was exchanged for something else while the container started");
+      else
+        why.add(error_text(errno));
+      return false;
+    }
+    TextOf<48> source;
+    source.add("/proc/self/fd/").number(here);
+    TextOf<4200> target;
+    target.add(spec.first(kKeyBundle)).add("/").add(kBindFolder).add("/").number(number);
+    // A slave, as all mounts here: what the host mounts or unmounts below it later is followed.
+    if (::mount(source.data(), target.data(), nullptr, MS_BIND | MS_REC, nullptr) != 0 ||
+        ::mount(nullptr, target.data(), nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+      return why.add("mount ").add(v).add(": ").add(error_text(errno)), false;
+    ::close(here);
+    ::close(judged);
+  }
+  return true;
 }
 
 }  // namespace locald::shim

@@ -12,4 +12,8 @@ bool make_mounts(Text& why);
 /// with `userxattr`. Leaves the working folder changed. False with a sentence in `why`.
 bool mount_rootfs(const Spec& spec, Text& why);
 
+/// Mounts the host's folders and files that the spec names (kKeyBind) below the bundle: those that
+/// the server has opened, or none. Closes their descriptors. False with a sentence in `why`.
+bool mount_binds(const Spec& spec, Text& why);
+
 }  // namespace locald::shim

@@ -210,12 +210,13 @@ class Adder {
   Result<void> add_parts(const std::string& folder, int depth) {
     constexpr int kDeepest = 8;
     const std::string file = folder + "/package.toml";
-    struct stat st {};
-    if (::stat(file.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return {};
+    const auto opened = environment_.judge().open(file, PathJudge::Use::look);
+    if (!opened && opened.error().code() == Errc::not_found) return {};
+    if (!opened) return opened.error();
+    if (!S_ISREG(opened->st.st_mode)) return {};
     if (depth == kDeepest)
       return Error(Errc::invalid_input, file + ": buildpacks made of others, too deep");
-    const PackageToml package =
-        TRY(parse_package_toml(TRY(read_file(file, kMaxBuildpackToml)), file));
+    const PackageToml package = TRY(parse_package_toml(TRY(opened->read(kMaxBuildpackToml)), file));
     const std::string base = package.base.empty() ? folder : absolute(package.base, folder);
     for (const PackageToml::Dependency& part : package.dependencies) {
       std::string where = place(file, part.at);

@@ -1,12 +1,11 @@
 #include "builder/cnb/app_builder.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -25,15 +24,10 @@
 #include "builder/cnb/source_index.h"
 #include "builder/cnb/strict_build.h"
 #include "builder/storage.h"
-#include "builder/volumes.h"
 #include "oci/digest.h"
 
 namespace locald::builder::cnb {
 namespace {
-
-struct FreeText {
-  void operator()(char* text) const noexcept { std::free(text); }
-};
 
 /// "a and 3 more"; "" for none.
 std::string some_of(const std::vector<std::string>& names) {
@@ -130,18 +124,16 @@ class Ensuring {
     if (context_.progress) context_.progress({.phase = "wait", .item = what});
   }
 
-  /// A source that holds what is copied of it would grow with every build.
   Result<void> check_place() const {
-    const std::unique_ptr<char, FreeText> real(::realpath(app_.path.c_str(), nullptr));
-    if (!real) return {};  // resolve_inputs() says what is wrong with it
+    const JudgedPath source = TRY(open_source(environment_, app_));
     for (const std::string& folder : app_.live) {
-      struct stat st {};
-      const std::string path = app_.path + "/" + folder;
-      if (::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode))
-        return Error(Errc::not_found, "`sync`: " + path + " is no folder, or no longer there")
+      const auto live = open_in_root(source.fd.get(), folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+      if (!live)
+        return Error(Errc::not_found,
+                     "`sync`: " + app_.path + "/" + folder + " is no folder, or no longer there")
             .with_hint("make that folder, or leave it out of `sync`");
     }
-    return check_not_ours(real.get(), environment_.paths(), "the app's folder " + app_.path);
+    return {};
   }
 
   /// Whoever put something else where our files and folders belong, be it a repair of the disk:
@@ -172,8 +164,8 @@ class Ensuring {
     const auto mutex = environment_.lock_for("cnb-scan/" + store_.app());
     const std::lock_guard lock(*mutex);
     known_ = SourceIndex::load(store_.source_index());
-    source_ =
-        TRY(scan_source(app_.path, inputs_->filter, known_ ? &*known_ : nullptr, context_.stop));
+    source_ = TRY(scan_source(TRY(open_source(environment_, app_)), inputs_->filter,
+                              known_ ? &*known_ : nullptr, context_.stop));
     if (!known_ || !source_.as_known) TRY(source_.save(store_.source_index()));
     set_fingerprint();
     return {};

@@ -1,7 +1,5 @@
 #include "builder/cnb/build_inputs.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -26,8 +24,7 @@ class Resolver {
       : environment_(environment), context_(context), app_(app) {}
 
   Result<BuildInputs> run() {
-    TRY(check_folder());
-    project_ = TRY(read_project_file(app_.path));
+    project_ = TRY(read_project_file(TRY(open_source(environment_, app_))));
     const auto builder = TRY(reference_of_builder());
     auto pulled = pull(builder);
     if (!pulled && pulled.error().code() == Errc::not_found && pulled.error().hint().empty())
@@ -51,16 +48,6 @@ class Resolver {
   }
 
  private:
-  Result<void> check_folder() const {
-    struct stat st {};
-    if (::stat(app_.path.c_str(), &st) != 0)
-      return Error::from_errno(errno, "the app's folder " + app_.path).with_hint("correct `path`");
-    if (!S_ISDIR(st.st_mode))
-      return Error(Errc::invalid_input, app_.path + " is no folder")
-          .with_hint("`path` names the folder of the app's source");
-    return {};
-  }
-
   Result<oci::StoredImage> pull(const oci::ImageReference& reference) {
     PulledImage pulled =
         TRY(pull_image(environment_, reference, TRY(oci::parse_pull_policy(app_.pull)), context_));
@@ -115,8 +102,9 @@ class Resolver {
   Result<void> find_settings(BuildInputs& inputs) {
     inputs.env = build_environment(project_ ? project_->descriptor : ProjectDescriptor(),
                                    app_.exec_env, app_.env);
+    const PathJudge judge = environment_.judge();
     for (const auto& [name, folder] : app_.bindings)
-      inputs.bindings.push_back(TRY(read_binding(name, folder)));
+      inputs.bindings.push_back(TRY(read_binding(name, folder, judge)));
     bindings_of_user_ = inputs.bindings.size();
     if (auto host = TRY(host_ca_binding(app_))) inputs.bindings.push_back(std::move(*host));
     return {};
@@ -177,6 +165,19 @@ class Resolver {
 };
 
 }  // namespace
+
+Result<JudgedPath> open_source(const Environment& environment, const AppSpec& app) {
+  auto opened = environment.judge().open(app.path, PathJudge::Use::share);
+  if (!opened) {
+    const bool gone = opened.error().code() == Errc::not_found;
+    Error error = std::move(opened).error().with_context("the app's folder");
+    return gone ? std::move(error).with_hint("correct `path`") : std::move(error);
+  }
+  if (!opened->is_folder())
+    return Error(Errc::invalid_input, app.path + " is no folder")
+        .with_hint("`path` names the folder of the app's source");
+  return opened;
+}
 
 Result<BuildInputs> resolve_inputs(Environment& environment, const AppSpec& app,
                                    const PrepareContext& context) {

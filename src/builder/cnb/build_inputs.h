@@ -37,6 +37,11 @@ struct BuildInputs {
   std::string fingerprint = {};  ///< of the parts
 };
 
+/// The folder of the app's source, to be used as it is found here.
+/// @return Errc::not_found, Errc::invalid_input: there is none; Errc::denied: see PathJudge; one
+///         that holds what is copied of it would grow with every build.
+Result<JudgedPath> open_source(const Environment& environment, const AppSpec& app);
+
 /// Looks everything up, pulling images where they are missing (or `app.pull` says so).
 /// @return what pull_image and the readers return; Errc::unsupported also for a builder of another
 ///         architecture; Errc::invalid_input for what is wrong in project.toml, with its lines.

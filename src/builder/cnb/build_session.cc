@@ -87,13 +87,14 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
                            {"uid", TRY(disk_id(inputs_.info.uid))},
                            {"gid", TRY(disk_id(inputs_.info.gid))}});
   for (int tries = 1;; ++tries) {
-    const Json staged = TRY(environment_.run(job, {}, context_.stop));
+    const JudgedPath from = TRY(open_source(environment_, inputs_.app));
+    const Json staged = TRY(environment_.run(job, {}, context_.stop, {}, from.fd.get()));
     const std::vector<std::string> changed = staged["changed"].as_strings();
     if (changed.empty()) break;
     if (tries == kStageTries)
       return Error(Errc::failed, "the source changes faster than it can be copied: " + changed[0])
           .with_hint("what writes there? Leave it out with `exclude` in project.toml");
-    source = TRY(scan_source(inputs_.app.path, inputs_.filter, &source, context_.stop));
+    source = TRY(scan_source(from, inputs_.filter, &source, context_.stop));
     TRY(source.save(store_.source_index()));
   }
   note_time("stage", since);

@@ -21,6 +21,7 @@
 #include "builder/cnb/staging.h"
 #include "oci/digest.h"
 #include "oci/url.h"
+#include "runtime/worker.h"
 
 namespace locald::builder::cnb {
 namespace {
@@ -93,8 +94,9 @@ Result<Json> buildpack_folder_job(const Json& job, const Progress&) {
   const auto index = SourceIndex::load(index_file);
   if (!index) return Error(Errc::corrupt, index_file + " cannot be read");
   BuildpackTree tree = TRY(begin(job));
-  const Staged staged =
-      TRY(stage_source(TRY(job.get_string("folder")), *index, nullptr, tree.raw_path(), 0, 0));
+  const JudgedPath source =
+      TRY(JudgedPath::of(TRY(runtime::handed_file(job)), TRY(job.get_string("folder"))));
+  const Staged staged = TRY(stage_source(source, *index, nullptr, tree.raw_path(), 0, 0));
   if (!staged.changed.empty()) return Json::object({{"changed", staged.changed}});
   const Module module = TRY(tree.place(""));
   TRY(tree.commit(TRY(job.get_string("key")), {module}, "folder", /*durable=*/false));
@@ -102,11 +104,11 @@ Result<Json> buildpack_folder_job(const Json& job, const Progress&) {
 }
 
 Result<Json> buildpack_archive_job(const Json& job, const Progress&) {
-  const std::string path = TRY(job.get_string("path"));
-  const UniqueFd fd = TRY(sys::open(path, O_RDONLY | O_NONBLOCK));
-  struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, path);
-  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, "it is neither a folder nor a file");
+  const JudgedPath file =
+      TRY(JudgedPath::of(TRY(runtime::handed_file(job)), TRY(job.get_string("path"))));
+  const UniqueFd fd = TRY(file.reopen(O_RDONLY));
+  // For those who open it once more: that very file.
+  const std::string path = "/proc/self/fd/" + std::to_string(fd.get());
   const std::string stamp = file_stamp(fd.get());
   BuildpackTree tree = TRY(begin(job));
   const std::string key = TRY(take_archive(job, fd.get(), path, tree));

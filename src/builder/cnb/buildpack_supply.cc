@@ -40,7 +40,7 @@ std::string content_of(SourceIndex index) {
 
 }  // namespace
 
-Result<Json> BuildpackSupply::run(Json job) {
+Result<Json> BuildpackSupply::run(Json job, int file) {
   job.set("store", store_.dir());
   const auto progress = [this](const Json& now) {
     if (context_.progress)
@@ -49,7 +49,7 @@ Result<Json> BuildpackSupply::run(Json job) {
                          .done = static_cast<std::uint64_t>(now["done"].as_int()),
                          .total = static_cast<std::uint64_t>(now["total"].as_int())});
   };
-  return environment_.run(std::move(job), progress, context_.stop);
+  return environment_.run(std::move(job), progress, context_.stop, {}, file);
 }
 
 Result<std::string> BuildpackSupply::id_map() {
@@ -77,7 +77,8 @@ Result<Entry> BuildpackSupply::folder(const std::string& path) {
   TRY(make_dirs(store_.dir() + "/sources"));
   for (int tries = 1;; ++tries) {
     const auto known = SourceIndex::load(index_file);
-    const SourceIndex index = TRY(scan_source(path, folder_filter(), known ? &*known : nullptr,
+    const JudgedPath source = TRY(environment_.judge().open(path, PathJudge::Use::look));
+    const SourceIndex index = TRY(scan_source(source, folder_filter(), known ? &*known : nullptr,
                                               context_.stop, folder_words()));
     if (!index.skipped.empty())
       return Error(Errc::invalid_input, index.skipped[0] +
@@ -90,8 +91,11 @@ Result<Entry> BuildpackSupply::folder(const std::string& path) {
     if (!entry || !as_known) TRY(index.save(index_file));
     if (entry) return std::move(*entry);
     if (context_.progress) context_.progress({.phase = "extract", .item = "buildpack " + path});
-    const Json done = TRY(run(Json::object(
-        {{"op", "cnb_buildpack_folder"}, {"key", key}, {"folder", path}, {"index", index_file}})));
+    const Json done = TRY(run(Json::object({{"op", "cnb_buildpack_folder"},
+                                            {"key", key},
+                                            {"folder", path},
+                                            {"index", index_file}}),
+                              source.fd.get()));
     if (done["changed"].as_array().empty()) return made(key);
     if (tries == kTries)
       return Error(Errc::failed, "it changes faster than it can be copied: " +
@@ -102,13 +106,17 @@ Result<Entry> BuildpackSupply::folder(const std::string& path) {
 Result<Entry> BuildpackSupply::archive(const std::string& path) {
   const auto mutex = environment_.lock_for("cnb-buildpack/" + path);
   const std::lock_guard lock(*mutex);
-  const UniqueFd fd = TRY(sys::open(path, O_RDONLY | O_NONBLOCK));
+  const JudgedPath file = TRY(environment_.judge().open(path, PathJudge::Use::look));
+  if (!S_ISREG(file.st.st_mode))
+    return Error(Errc::invalid_input, "it is neither a folder nor a file");
+  const UniqueFd fd = TRY(file.reopen(O_RDONLY));
   const std::string stamp = file_stamp(fd.get()), map = TRY(id_map());
   const Json note = store_.note(path);
   if (!stamp.empty() && note["stamp"].as_string() == stamp && note["map"].as_string() == map)
     if (auto entry = present(note["key"].as_string())) return std::move(*entry);
   if (context_.progress) context_.progress({.phase = "extract", .item = "buildpack " + path});
-  const Json done = TRY(run(Json::object({{"op", "cnb_buildpack_archive"}, {"path", path}})));
+  const Json done =
+      TRY(run(Json::object({{"op", "cnb_buildpack_archive"}, {"path", path}}), fd.get()));
   const std::string key = done["key"].as_string();
   TRY(store_.write_note(path,
                         Json::object({{"stamp", done["stamp"]}, {"map", map}, {"key", key}})));

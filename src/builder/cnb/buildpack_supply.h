@@ -37,7 +37,7 @@ class BuildpackSupply {
   Result<BuildpackStore::Entry> hide(const std::vector<Module>& modules);
 
  private:
-  Result<Json> run(Json job);
+  Result<Json> run(Json job, int file = -1);
   Result<std::string> id_map();
   Result<BuildpackStore::Entry> made(const std::string& key);
   std::optional<BuildpackStore::Entry> present(const std::string& key) const;

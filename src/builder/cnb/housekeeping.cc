@@ -84,6 +84,7 @@ Result<void> make_spares(Environment& environment, const AppStore& store, const 
   const bool single = TRY(environment.host()).id_map == runtime::IdMapKind::single;
   TRY(make_dirs(store.spare()));
   TRY(make_dirs(store.trees()));
+  const JudgedPath source = TRY(open_source(environment, inputs.app));
   TRY(environment.run(Json::object({{"op", "cnb_spare"},
                                     {"top", store.dir()},
                                     {"source", inputs.app.path},
@@ -93,7 +94,7 @@ Result<void> make_spares(Environment& environment, const AppStore& store, const 
                                     {"trees", Json(std::move(trees))},
                                     {"uid", single ? 0 : inputs.info.uid},
                                     {"gid", single ? 0 : inputs.info.gid}}),
-                      {}, stop));
+                      {}, stop, {}, source.fd.get()));
   return {};
 }
 

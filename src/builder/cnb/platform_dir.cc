@@ -53,19 +53,19 @@ Result<void> put(int dir, const std::string& name, const std::string& content) {
 
 }  // namespace
 
-Result<Binding> read_binding(const std::string& name, const std::string& folder) {
+Result<Binding> read_binding(const std::string& name, const std::string& folder,
+                             const PathJudge& judge) {
   const std::string where = "binding \"" + name + "\"";
   if (!file_name(name)) return Error(Errc::invalid_input, where + ": no name for a folder");
   Binding binding{name, {}};
   const auto read = [&]() -> Result<void> {
-    const UniqueFd dir = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
+    const JudgedPath opened = TRY(judge.open(folder, PathJudge::Use::look));
+    const UniqueFd dir = TRY(opened.reopen(O_RDONLY | O_DIRECTORY));
     return list_dir(dir.get(), [&](const std::string& file, unsigned char) -> Result<void> {
       if (file.starts_with('.')) return {};
-      const UniqueFd fd = TRY(sys::openat(dir.get(), file, O_RDONLY | O_NONBLOCK));
-      struct stat st {};
-      if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, file);
-      if (S_ISREG(st.st_mode))
-        binding.files[file] = TRY(read_all(fd.get(), kMaxFile).context(file));
+      // By its whole path: a symlink in it is judged, and so is what it leads to.
+      const JudgedPath found = TRY(judge.open(opened.path + "/" + file, PathJudge::Use::look));
+      if (S_ISREG(found.st.st_mode)) binding.files[file] = TRY(found.read(kMaxFile));
       return {};
     });
   };

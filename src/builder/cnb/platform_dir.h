@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/path_judge.h"
 #include "base/result.h"
 #include "builder/cnb/app.h"
 
@@ -19,7 +20,8 @@ struct Binding {
 /// Reads the folder of a binding: its regular files, symlinks to such too, but no hidden ones
 /// (`..data` of a mounted secret).
 /// @return Errc::not_found; Errc::invalid_input: no `type`, a bad name, a file of over 1 MiB.
-Result<Binding> read_binding(const std::string& name, const std::string& folder);
+Result<Binding> read_binding(const std::string& name, const std::string& folder,
+                             const PathJudge& judge);
 
 /// The host's certificates as a binding of type "ca-certificates", so that buildpacks reach what
 /// the host reaches behind a company's proxy.

@@ -27,22 +27,33 @@ TEST(PlatformDir, ReadsABindingAsASecretIsMounted) {
   f.write("b/type", "postgresql\n");
   ASSERT_EQ(::symlink("..data/password", (f / "b/password").c_str()), 0);
   ASSERT_EQ(::mkdir((f / "b/folder").c_str(), 0755), 0);
-  const Binding binding = read_binding("db", f / "b").value();
+  const Binding binding = read_binding("db", f / "b", f.judge()).value();
   EXPECT_EQ(binding.files,
             (std::map<std::string, std::string>{{"password", "p"}, {"type", "postgresql\n"}}));
+}
+
+TEST(PlatformDir, TakesNothingFromElsewhereIntoABindingThatContainersWriteTo) {
+  TestFolder f;
+  f.write("b/type", "x");
+  f.write("secret", "s");
+  ASSERT_EQ(::symlink("../secret", (f / "b/password").c_str()), 0);
+  EXPECT_EQ(read_binding("db", f / "b", f.judge()).value().files.at("password"), "s");
+  PathJudge judge = f.judge();
+  judge.add_shared({f / "b", "service a of project p"});
+  EXPECT_EQ(read_binding("db", f / "b", judge).error().code(), Errc::denied);
 }
 
 TEST(PlatformDir, SaysWhatIsWrongWithABinding) {
   TestFolder f;
   f.write("b/password", "p");
-  const auto no_type = read_binding("db", f / "b");
+  const auto no_type = read_binding("db", f / "b", f.judge());
   EXPECT_EQ(no_type.error().code(), Errc::invalid_input);
   EXPECT_NE(no_type.error().hint().find("/b/type"), std::string::npos);
-  EXPECT_EQ(read_binding("db", f / "none").error().code(), Errc::not_found);
-  EXPECT_FALSE(read_binding("a/b", f / "b"));
+  EXPECT_EQ(read_binding("db", f / "none", f.judge()).error().code(), Errc::not_found);
+  EXPECT_FALSE(read_binding("a/b", f / "b", f.judge()));
   f.write("b/type", "x");
   f.write("b/big", std::string((1u << 20) + 1, 'x'));
-  EXPECT_FALSE(read_binding("db", f / "b"));
+  EXPECT_FALSE(read_binding("db", f / "b", f.judge()));
 }
 
 TEST(PlatformDir, GivesTheHostsCertificatesWhenAsked) {

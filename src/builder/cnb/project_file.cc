@@ -25,16 +25,16 @@ std::vector<std::string> texts(const std::vector<PlacedText>& words) {
 
 }  // namespace
 
-Result<std::optional<ProjectFile>> read_project_file(const std::string& folder) {
-  const std::string file = folder + "/" + kName;
-  const UniqueFd dir = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
-  const auto fd = open_in_root(dir.get(), kName, O_RDONLY | O_NONBLOCK);
+Result<std::optional<ProjectFile>> read_project_file(const JudgedPath& folder) {
+  const std::string file = folder.path + "/" + kName;
+  const auto fd = open_in_root(folder.fd.get(), kName, O_RDONLY | O_NONBLOCK);
+  struct stat st {};
   if (!fd && fd.error().code() == Errc::not_found) {
-    if (!exists(file)) return std::optional<ProjectFile>();
+    if (::fstatat(folder.fd.get(), kName, &st, AT_SYMLINK_NOFOLLOW) != 0)
+      return std::optional<ProjectFile>();
     return Error(Errc::invalid_input, file + " is a symlink to nothing in the app's folder");
   }
   if (!fd) return Error(fd.error()).with_context(file);
-  struct stat st {};
   if (::fstat(fd->get(), &st) != 0) return Error::from_errno(errno, file);
   if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, file + " is no regular file");
   const std::string text = TRY(read_all(fd->get(), kMaxBytes).context(file));

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/path_judge.h"
 #include "base/result.h"
 #include "builder/cnb/path_filter.h"
 #include "builder/cnb/project_descriptor.h"
@@ -19,7 +20,7 @@ struct ProjectFile {
 /// Reads `folder`/project.toml: a regular file of at most 1 MiB; a symlink counts where it leads to
 /// one below `folder`.
 /// @return nullopt where there is none; Errc::invalid_input with all that is wrong in it.
-Result<std::optional<ProjectFile>> read_project_file(const std::string& folder);
+Result<std::optional<ProjectFile>> read_project_file(const JudgedPath& folder);
 
 /// What of the app is sent into a build: what its project.toml says, and never what is never sent.
 PathFilter source_filter(const ProjectDescriptor& project);

@@ -18,9 +18,9 @@ ProjectDescriptor descriptor(const std::string& text) {
 
 TEST(ProjectFile, IsReadWhereThereIsOne) {
   const TestFolder app;
-  EXPECT_FALSE(read_project_file(app.path())->has_value());
+  EXPECT_FALSE(read_project_file(app.opened())->has_value());
   app.write("project.toml", "[project]\nname = 'x'\n");
-  const auto read = read_project_file(app.path());
+  const auto read = read_project_file(app.opened());
   ASSERT_TRUE(read && *read);
   EXPECT_EQ((*read)->file, app / "project.toml");
   EXPECT_EQ((*read)->descriptor.name, "x");
@@ -29,28 +29,28 @@ TEST(ProjectFile, IsReadWhereThereIsOne) {
 TEST(ProjectFile, ThatIsNoneIsRefused) {
   const TestFolder app;
   ASSERT_EQ(::mkdir((app / "project.toml").c_str(), 0700), 0);
-  EXPECT_EQ(read_project_file(app.path()).error().message(),
+  EXPECT_EQ(read_project_file(app.opened()).error().message(),
             app / "project.toml" + std::string(" is no regular file"));
   ::rmdir((app / "project.toml").c_str());
   ASSERT_EQ(::mkfifo((app / "project.toml").c_str(), 0600), 0);
-  EXPECT_EQ(read_project_file(app.path()).error().code(), Errc::invalid_input);
+  EXPECT_EQ(read_project_file(app.opened()).error().code(), Errc::invalid_input);
   ::unlink((app / "project.toml").c_str());
   ASSERT_EQ(::symlink("/etc/hostname", (app / "project.toml").c_str()), 0);
-  EXPECT_EQ(read_project_file(app.path()).error().code(), Errc::invalid_input)
+  EXPECT_EQ(read_project_file(app.opened()).error().code(), Errc::invalid_input)
       << "what is outside of the app is not the app's";
   ::unlink((app / "project.toml").c_str());
   app.write("real.toml", "");
   ASSERT_EQ(::symlink("real.toml", (app / "project.toml").c_str()), 0);
-  EXPECT_TRUE(read_project_file(app.path()).value());
+  EXPECT_TRUE(read_project_file(app.opened()).value());
   ::unlink((app / "project.toml").c_str());
   app.write("project.toml", std::string((1u << 20) + 1, '#'));
-  EXPECT_EQ(read_project_file(app.path()).error().code(), Errc::invalid_input);
+  EXPECT_EQ(read_project_file(app.opened()).error().code(), Errc::invalid_input);
 }
 
 TEST(ProjectFile, TellsAllProblemsAtOnce) {
   const TestFolder app;
   app.write("project.toml", "[build]\nbuilder = 1\ninclude = 2\n");
-  EXPECT_EQ(read_project_file(app.path()).error().message(),
+  EXPECT_EQ(read_project_file(app.opened()).error().message(),
             "2 problems in project.toml:\n" + app.path() +
                 "/project.toml:2:11: `builder` must be a string, not a number (put it in "
                 "quotes)\n" +

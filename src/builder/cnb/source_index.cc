@@ -49,9 +49,9 @@ class Scanner {
     for (const SourceEntry& entry : known->entries) known_.emplace(entry.path, &entry);
   }
 
-  Result<SourceIndex> run(const std::string& folder) {
+  Result<SourceIndex> run(const JudgedPath& folder) {
     index_.taken_ns = now_ns();
-    const UniqueFd top = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
+    const UniqueFd top = TRY(folder.reopen(O_RDONLY | O_DIRECTORY));
     TRY(walk(top.get(), "", 0));
     std::sort(index_.entries.begin(), index_.entries.end(),
               [](const SourceEntry& a, const SourceEntry& b) { return a.path < b.path; });
@@ -325,12 +325,12 @@ std::optional<SourceIndex> SourceIndex::load(const std::string& file) {
   return index;
 }
 
-Result<SourceIndex> scan_source(const std::string& folder, const PathFilter& filter,
+Result<SourceIndex> scan_source(const JudgedPath& folder, const PathFilter& filter,
                                 const SourceIndex* known, const std::stop_token& stop,
                                 const ScanWords& words) {
   return Scanner(filter, known, stop, words)
       .run(folder)
-      .context("read " + words.what + " " + folder);
+      .context("read " + words.what + " " + folder.path);
 }
 
 }  // namespace locald::builder::cnb

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/path_judge.h"
 #include "base/result.h"
 #include "oci/digest.h"
 
@@ -61,7 +62,7 @@ struct ScanWords {
 /// @return Errc::not_found, Errc::denied: a file or folder that its owner, and so
 ///         the build user, may not read (named, with the way out); Errc::invalid_input: more than a
 ///         million entries, or 256 levels; Errc::cancelled.
-Result<SourceIndex> scan_source(const std::string& folder, const PathFilter& filter,
+Result<SourceIndex> scan_source(const JudgedPath& folder, const PathFilter& filter,
                                 const SourceIndex* known, const std::stop_token& stop,
                                 const ScanWords& words = {});
 

@@ -17,7 +17,7 @@ namespace {
 class SourceScan : public ::testing::Test {
  protected:
   SourceIndex scan(const SourceIndex* known = nullptr) {
-    auto index = scan_source(source_.path(), PathFilter::exclude({}), known, {});
+    auto index = scan_source(source_.opened(), PathFilter::exclude({}), known, {});
     EXPECT_TRUE(index) << (index ? "" : index.error().text());
     return index ? std::move(*index) : SourceIndex();
   }
@@ -131,14 +131,14 @@ TEST_F(SourceScan, NamesWhatItLeavesOut) {
 
 TEST_F(SourceScan, RefusesWhatTheBuildUserCouldNotReadWhoeverRunsIt) {
   source_.write("secret", "s", 0000);
-  auto refused = scan_source(source_.path(), PathFilter::exclude({}), nullptr, {});
+  auto refused = scan_source(source_.opened(), PathFilter::exclude({}), nullptr, {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::denied);
   EXPECT_NE(refused.error().message().find("secret"), std::string::npos);
   EXPECT_NE(refused.error().hint().find("exclude"), std::string::npos);
   ASSERT_EQ(::unlink((source_ / "secret").c_str()), 0);
   ASSERT_EQ(::mkdir((source_ / "closed").c_str(), 0000), 0);
-  EXPECT_FALSE(scan_source(source_.path(), PathFilter::exclude({}), nullptr, {}));
+  EXPECT_FALSE(scan_source(source_.opened(), PathFilter::exclude({}), nullptr, {}));
 }
 
 TEST_F(SourceScan, SurvivesBeingWrittenDown) {
@@ -163,7 +163,7 @@ TEST_F(SourceScan, SurvivesBeingWrittenDown) {
 TEST_F(SourceScan, IsCancelled) {
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_EQ(scan_source(source_.path(), PathFilter::exclude({}), nullptr, stop.get_token())
+  EXPECT_EQ(scan_source(source_.opened(), PathFilter::exclude({}), nullptr, stop.get_token())
                 .error()
                 .code(),
             Errc::cancelled);

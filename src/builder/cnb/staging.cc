@@ -221,15 +221,15 @@ class Stager {
 
 }  // namespace
 
-Result<Staged> stage_source(const std::string& source, const SourceIndex& want,
+Result<Staged> stage_source(const JudgedPath& source, const SourceIndex& want,
                             const SourceIndex* have, const std::string& target, std::uint32_t uid,
                             std::uint32_t gid) {
   const auto work = [&]() -> Result<Staged> {
-    UniqueFd from = TRY(sys::open(source, O_RDONLY | O_DIRECTORY));
+    UniqueFd from = TRY(source.reopen(O_RDONLY | O_DIRECTORY));
     UniqueFd to = TRY(sys::open(target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     return Stager(std::move(from), std::move(to), uid, gid).run(want, have);
   };
-  return work().context("copy the source " + source);
+  return work().context("copy the source " + source.path);
 }
 
 }  // namespace locald::builder::cnb

@@ -27,7 +27,7 @@ struct Staged {
 /// has changed and no more. For workers: root, or root of the user namespace.
 /// @param have  What an earlier call left in `target`; null: `target` is empty.
 /// @return on error `target` holds a mixture: throw it away.
-Result<Staged> stage_source(const std::string& source, const SourceIndex& want,
+Result<Staged> stage_source(const JudgedPath& source, const SourceIndex& want,
                             const SourceIndex* have, const std::string& target, std::uint32_t uid,
                             std::uint32_t gid);
 

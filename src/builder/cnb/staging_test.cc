@@ -11,10 +11,11 @@ namespace {
 class Staging : public ::testing::Test {
  protected:
   SourceIndex scan() {
-    return scan_source(source_.path(), PathFilter::exclude({}), nullptr, {}).value();
+    return scan_source(source_.opened(), PathFilter::exclude({}), nullptr, {}).value();
   }
   Staged stage(const SourceIndex& want, const SourceIndex* have = nullptr) {
-    auto staged = stage_source(source_.path(), want, have, target_.path(), ::getuid(), ::getgid());
+    auto staged =
+        stage_source(source_.opened(), want, have, target_.path(), ::getuid(), ::getgid());
     EXPECT_TRUE(staged) << (staged ? "" : staged.error().text());
     return staged ? std::move(*staged) : Staged();
   }

@@ -9,6 +9,8 @@
 #include <string>
 
 #include "base/fs_at.h"
+#include "base/path_judge.h"
+#include "base/sys.h"
 
 namespace locald::builder::cnb {
 
@@ -33,6 +35,19 @@ class TestFolder {
   }
   std::string read(const std::string& name) const {
     return read_file(path_ + "/" + name).value_or("(none)");
+  }
+  JudgedPath opened() const {
+    return JudgedPath::of(sys::open(path_, O_PATH | O_DIRECTORY).value(), path_).value();
+  }
+  /// With its own folders in `home` of this one.
+  PathJudge judge() const {
+    return {Paths::from_env(
+                [this](const std::string& n) {
+                  return n == "LOCALD_HOME" ? std::optional(path_ + "/home") : std::nullopt;
+                },
+                1000)
+                .value(),
+            {}};
   }
   struct stat stat(const std::string& name) const {
     struct stat st {};

@@ -21,6 +21,7 @@
 #include "builder/cnb/source_index.h"
 #include "builder/cnb/staging.h"
 #include "builder/tree_copy.h"
+#include "runtime/worker.h"
 
 namespace locald::builder::cnb {
 namespace {
@@ -41,7 +42,8 @@ Result<Json> stage(const Json& job, const AppFolder& app) {
   // Until the copy is whole again, nothing says that it is one.
   if (::unlink(have_file.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno(errno, "remove " + have_file);
-  const std::string source = TRY(job.get_string("source"));
+  const JudgedPath source =
+      TRY(JudgedPath::of(TRY(runtime::handed_file(job)), TRY(job.get_string("source"))));
   const auto copy = [&](const SourceIndex* there) {
     return stage_source(source, *want, there, top + spare, app.uid(), app.gid());
   };

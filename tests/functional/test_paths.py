@@ -1,0 +1,184 @@
+"""A path of the host's is what was opened when it was judged, whatever a container exchanges at its name meanwhile."""
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support import wait_until
+
+STARTS = int(os.environ.get("LOCALD_TEST_STARTS", "500"))
+# What a container does that has the folder mounted writable, at the speed of system calls.
+EXCHANGE = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+pairs = [(p.encode(), (p + ".link").encode()) for p in sys.argv[1:]]
+while os.getppid() == PARENT:
+    for a, b in pairs * 1000:
+        libc.renameat2(-100, a, -100, b, 2)
+"""
+
+
+@contextlib.contextmanager
+def exchanging(locald, *paths):
+    """Each of `paths` is exchanged with PATH.link in a loop."""
+    p = subprocess.Popen([sys.executable, "-c", EXCHANGE.replace("PARENT", str(os.getpid())), *map(str, paths)], cwd="/", **locald.identity.popen_args())
+    try:
+        yield
+    finally:
+        p.kill()
+        p.wait()
+
+
+def shared_folder(locald, links):
+    """SRC with a folder of its own for each name in `links`, and NAME.link to somewhere else."""
+    src = locald.home / "user/src"
+    for name, target in links.items():
+        (src / name).mkdir(parents=True)
+        (src / name / "mark").write_text("ours\n")
+        (src / f"{name}.link").symlink_to(target)
+    locald.identity.own(src)
+    return src
+
+
+def holder(busybox, volume, name="a"):
+    return f"""
+        [project]
+        name = "{name}"
+        [services.{name}]
+        type = "container"
+        image = "{busybox}"
+        command = ["sleep", "1000"]
+        stop_signal = "SIGKILL"
+        volumes = ["{volume}"]
+        """
+
+
+def test_a_folder_exchanged_in_a_loop_is_never_bound_as_something_else(locald, project, busybox):
+    src = shared_folder(locald, {"data": locald.home / "run", "conf": "/etc"})
+    project(holder(busybox, f"{src}:/src"), "a")("up", "-d")
+    inside = ["sh", "-c", "cat /data/mark /conf/mark; ls -a /data /conf | grep -vx '[.]*'; true"]
+    expected = locald("container", "run", "--rm", "-v", f"{src}/data:/data", "-v", f"{src}/conf:/conf", busybox, *inside).out
+    assert expected.split() == ["ours", "ours", "/conf:", "mark", "/data:", "mark"], expected
+
+    def start(_):
+        return locald("container", "run", "--rm", "-v", f"{src}/data:/data", "-v", f"{src}/conf:/conf", busybox, *inside, check=False)
+
+    with exchanging(locald, src / "data", src / "conf"), ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(start, range(STARTS)))
+    ran = [r for r in results if r.rc == 0]
+    hits = [r for r in ran if r.out != expected]
+    assert not hits, f"{len(hits)} of {len(ran)} saw something else: {hits[0]!r}"
+    refused = [r for r in results if r.rc != 0]
+    assert ran and refused, (len(ran), len(refused))
+    for r in refused:
+        assert r.rc == 125 and re.search(r"is a symlink in .*/src, which service a of project a can write to; it is not followed|exchanged for something else", r.err), r
+
+
+def test_a_file_exchanged_in_a_loop_is_never_bound_as_something_else(locald, project, busybox):
+    src = locald.home / "user/src"
+    src.mkdir()
+    (src / "conf").write_text("ours\n")
+    (src / "conf.link").symlink_to("/etc/hostname")
+    locald.identity.own(src)
+    project(holder(busybox, f"{src}:/src"), "a")("up", "-d")
+    with exchanging(locald, src / "conf"), ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: locald("container", "run", "--rm", "-v", f"{src}/conf:/conf", busybox, "cat", "/conf", check=False), range(STARTS // 5)))
+    assert {r.out for r in results if r.rc == 0} == {"ours\n"}, results
+    assert any(r.rc == 125 for r in results)
+
+
+def test_links_in_what_any_service_can_write_to_are_followed_by_nobody(locald, project, busybox):
+    src = shared_folder(locald, {"data": "/etc"})
+    (src / "inner").symlink_to("data")
+    (src / "real.env").write_text("A=1\n")
+    (src / "x.env").symlink_to("real.env")
+    locald.identity.own(src)
+    a = project(holder(busybox, "../src:/src"), "a")
+    b = project(holder(busybox, "../src/inner:/data", "b"), "b")
+    b("up", "-d")  # nobody else writes there: the user's own link
+    assert b("exec", "b", "--", "cat", "/data/mark").out == "ours\n"
+    b("down")
+    a("up", "-d")
+    refusal = "is a symlink in .*/src, which service a of project a can write to; it is not followed"
+    r = b("up", "-d", check=False)
+    assert r.rc == 1 and re.search("inner " + refusal, r.err) and "name the folder or file that is meant itself" in r.err, r
+    host = project("""
+        [services.web]
+        command = "sleep 1000"
+        workdir = "../src/inner"
+        """, "host")
+    r = host("up", "-d", check=False)
+    assert r.rc == 1 and re.search("workdir: .*inner " + refusal, r.text), r
+    host("down")
+    host.write("locald.toml", """
+        [services.web]
+        command = "sleep 1000"
+        env_file = ["../src/x.env"]
+        """)
+    r = host("up", "-d", check=False)
+    assert r.rc == 1 and re.search("x.env " + refusal, r.err), r
+    # Its container need not run for that, and a new server knows it too.
+    a("stop", "a")
+    locald("server", "restart")
+    r = b("up", "-d", check=False)
+    assert r.rc == 1 and re.search(refusal, r.err), r
+    a("down")
+    b("up", "-d")
+
+
+def test_a_container_of_nobodys_project_counts_too(locald, busybox):
+    src = shared_folder(locald, {"data": "/etc"})
+    (src / "inner").symlink_to("data")
+    locald("container", "run", "-d", "--name", "one", "-v", f"{src}:/src", busybox, "sleep", "1000")
+    for restart in (False, True):
+        if restart:
+            locald("server", "restart")
+        r = locald("container", "run", "--rm", "-v", f"{src}/inner:/data", busybox, "true", check=False)
+        assert r.rc == 125 and "which container one can write to" in r.err, r
+    locald("container", "rm", "-f", "one")
+    assert locald("container", "run", "--rm", "-v", f"{src}/inner:/data", busybox, "cat", "/data/mark").out == "ours\n"
+
+
+def test_a_working_folder_is_the_one_that_was_there(locald, project):
+    p = project("""
+        [services.web]
+        command = "pwd; cat mark; exec sleep 1000"
+        workdir = "app"
+        health = { exec = "test -e mark" }
+        """, files={"app/mark": "ours\n"})
+    p("up", "-d", "--wait")
+    assert "ours" in p.logs_with("web", "ours")
+    assert p("exec", "web", "--", "cat", "mark").out == "ours\n"
+    # A folder of locald's own is no place to work in.
+    (p.dir / "app").rename(p.dir / "old")
+    (p.dir / "app").symlink_to(locald.home / "run")
+    r = p("restart", "web", check=False)
+    assert r.rc == 1 and "where locald keeps its own files" in r.text, r
+
+
+def test_what_is_mounted_is_not_what_pins_a_mount_of_the_hosts(locald, busybox):
+    """The descriptors that the server and the shim had open are closed: the file system can be unmounted."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system for the test needs root")
+    folder = locald.home / "user/disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "disk", folder], check=True)
+    locald.own_mounts.append(str(folder))
+    try:
+        (folder / "data").mkdir()
+        folder.chmod(0o755)
+        locald.identity.own(folder)
+        locald("container", "run", "-d", "--name", "one", "-v", f"{folder}/data:/data", busybox, "sleep", "1000")
+        server = locald.server_pid()
+        for pid in [server, *(p for p, c in locald.processes().items() if "locald-shim" in c)]:
+            with contextlib.suppress(FileNotFoundError):
+                open_now = [os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir() if os.path.lexists(f)]
+                assert not [f for f in open_now if f.startswith(str(folder))], (pid, open_now)
+        locald("container", "rm", "-f", "one")
+        locald.assert_nothing_left()
+    finally:
+        wait_until(lambda: subprocess.run(["umount", folder], stderr=subprocess.DEVNULL).returncode == 0, "the file system is unmounted")
