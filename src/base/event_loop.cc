@@ -1,11 +1,14 @@
 #include "base/event_loop.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <optional>
 #include <utility>
+
+#include "base/event_loop_testing.h"
 
 namespace locald {
 
@@ -76,8 +79,12 @@ EventLoop::Handle EventLoop::watch_writable(int fd, std::function<void()> ready)
 
 EventLoop::Handle EventLoop::after(Clock::duration delay, std::function<void()> fire) {
   auto state = std::make_shared<Handle::State>();
-  state->timer.emplace(impl_->io, delay);
   state->callback = std::move(fire);
+  if (ManualTime::take(delay, [state] {
+        if (state->live) state->callback();
+      }))
+    return Handle(std::move(state));
+  state->timer.emplace(impl_->io, delay);
   state->timer->async_wait([state](const boost::system::error_code& ec) {
     if (state->live && !ec) state->callback();
   });
@@ -95,5 +102,33 @@ void EventLoop::run() {
 void EventLoop::stop() { impl_->io.stop(); }
 
 asio::io_context& EventLoop::io() { return impl_->io; }
+
+namespace {
+thread_local ManualTime* manual_time = nullptr;
+}  // namespace
+
+ManualTime::ManualTime() { manual_time = this; }
+ManualTime::~ManualTime() { manual_time = nullptr; }
+
+bool ManualTime::take(Duration delay, std::function<void()> fire) {
+  if (manual_time == nullptr) return false;
+  manual_time->timers_.emplace(manual_time->now_ + delay, std::move(fire));
+  return true;
+}
+
+void ManualTime::advance(Duration time) {
+  const Duration until = now_ + time;
+  while (!timers_.empty() && timers_.begin()->first <= until) {
+    auto node = timers_.extract(timers_.begin());
+    now_ = std::max(now_, node.key());
+    node.mapped()();
+  }
+  now_ = until;
+}
+
+std::optional<ManualTime::Duration> ManualTime::next() const {
+  if (timers_.empty()) return std::nullopt;
+  return std::max(timers_.begin()->first - now_, Duration(0));
+}
 
 }  // namespace locald

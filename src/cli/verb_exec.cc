@@ -33,9 +33,14 @@ Result<int> run_exec(Context& context, const Args& args) {
   request.set("rows", size.rows);
   request.set("columns", size.columns);
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("exec", request));
-  return attach({.socket = reply["socket"].as_string(),
-                 .nonce = reply["nonce"].as_string(),
+  const auto reply = client.call("exec", request);
+  if (!reply && reply.error().code() == Errc::cancelled) {  // nothing failed: its project is going
+    print_error(reply.error());
+    return 1;
+  }
+  const Json where = TRY(reply);
+  return attach({.socket = where["socket"].as_string(),
+                 .nonce = where["nonce"].as_string(),
                  .tty = tty,
                  .forward_stdin = args.has("interactive")});
 }
@@ -62,8 +67,9 @@ const Verb kExec{
     .details =
         "In a container: in its root, namespaces and limits. For a host process: with its "
         "environment and folder.\n"
-        "The exit code is the command's; 125 where locald failed, 126 not executable, 127 not "
-        "found.\n\n"
+        "The exit code is the command's; 125 where locald failed (1 where the project is going "
+        "down), 126 not\n"
+        "executable, 127 not found.\n\n"
         "examples:\n"
         "  locald exec -it db -- psql -U postgres\n"
         "  locald exec web -- printenv PORT\n"

@@ -59,7 +59,9 @@ const Verb kDown{
     .details =
         "Stops in reverse order of dependency and returns when nothing is left: no process, no "
         "mount, no port\n"
-        "held. Named volumes stay, unless --volumes says otherwise.\n\n"
+        "held. Named volumes stay, unless --volumes says otherwise. While a project goes down `up` "
+        "waits for it;\n"
+        "start, restart and exec are refused.\n\n"
         "examples:\n"
         "  locald down\n"
         "  locald down --volumes      the data too\n",

@@ -64,10 +64,16 @@ void Api::handle(const Request& request, const ReplyPtr& reply) {
         Error(Errc::not_found,
               fmt::format("this server ({}) knows no request \"{}\"", ipc::kVersion, request.name))
             .with_hint("the server may be older than the command: locald server restart"));
-  if (ending_ && request.name != "version" && request.name != "server/status")
+  if (meets(request.name, ending_ ? ServerState::stopping : ServerState::serving) == Meets::refuse)
     return reply->error(
         Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment"));
   it->second(request.body, reply);
+}
+
+std::vector<std::string> Api::requests() const {
+  std::vector<std::string> out;
+  for (const auto& [name, handler] : handlers_) out.push_back(name);
+  return out;
 }
 
 std::size_t Api::jobs() const {
@@ -99,9 +105,13 @@ void Api::server_status(const Json&, const ReplyPtr& reply) {
 }
 
 void Api::server_stop(const Json& body, const ReplyPtr& reply) {
-  const auto end = [this, reply] {
-    reply->result(Json::object(
-        {{"services_left", world_.projects.running_services() + world_.containers.running()}}));
+  stops_.push_back(reply);
+  if (meets("server/stop", ending_ ? ServerState::stopping : ServerState::serving) == Meets::join)
+    return;
+  const auto end = [this] {
+    for (const ReplyPtr& stop : std::exchange(stops_, {}))
+      stop->result(Json::object(
+          {{"services_left", world_.projects.running_services() + world_.containers.running()}}));
     world_.end();
   };
   ending_ = true;

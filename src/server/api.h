@@ -3,11 +3,13 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "base/job_pool.h"
 #include "base/paths.h"
 #include "runtime/user_namespace.h"
+#include "server/admission.h"
 #include "server/builds.h"
 #include "server/containers.h"
 #include "server/http_server.h"
@@ -38,6 +40,7 @@ class Api {
   explicit Api(World world);
 
   void handle(const Request& request, const ReplyPtr& reply);
+  std::vector<std::string> requests() const;  ///< the names of all
 
  private:
   using Handler = std::function<void(const Json&, const ReplyPtr&)>;
@@ -51,6 +54,7 @@ class Api {
   std::map<std::string, Handler> handlers_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool ending_ = false;
+  std::vector<ReplyPtr> stops_;  // of server/stop
 };
 
 }  // namespace locald::server

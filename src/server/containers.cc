@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/fs_at.h"
@@ -46,8 +47,9 @@ Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::strin
 }  // namespace
 
 Result<Containers> Containers::load(World world, std::string& notice) {
-  Containers out(world);
-  const Json doc = TRY(load_state_file(file_of(world.paths), kFormat, notice));
+  const std::string file = file_of(world.paths);
+  Containers out(std::move(world));
+  const Json doc = TRY(load_state_file(file, kFormat, notice));
   for (const auto& [id, entry] : doc["containers"].as_object()) {
     Container& c = out.all_[id];
     c.id = id;
@@ -56,6 +58,7 @@ Result<Containers> Containers::load(World world, std::string& notice) {
     c.nonce = entry["nonce"].as_string();
     c.command = entry["command"].as_strings();
     c.state = entry["state"].as_string();
+    c.at = ContainerState::ended;  // adopt() finds those that are not
     c.created_at = entry["created_at"].as_string();
     c.started_at = entry["started_at"].as_string();
     if (entry["exit_code"].is_int()) c.exit_code = static_cast<int>(entry["exit_code"].as_int());
@@ -123,10 +126,19 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
       if (!valid_name(name))
         return Error(Errc::invalid_input,
                      fmt::format("\"{}\" cannot be the name of a container", name));
-      for (const auto& [id, c] : all_)
-        if (c.name == name)
+      switch (meets(ContainerVerb::run, state_of(name))) {
+        case Meets::go:
+          break;
+        case Meets::queue:  // its name is free in a moment
+          (*find(name))->when_gone.emplace_back([this, body, reply](const Result<void>&) {
+            if (reply->open()) run(body, reply);
+          });
+          return {};
+        case Meets::join:
+        case Meets::refuse:
           return Error(Errc::already_exists, fmt::format("there is a container {} already", name))
               .with_hint("remove it: locald container rm " + name);
+      }
     }
     const std::string id = random_hex(6);
     Container& c = all_[id];
@@ -163,49 +175,34 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     // What is attached to and then removed has its output seen; a log of it nobody could ask for.
     if (!c.rm || !instance.hold) instance.log_dir = world_.paths.service_log(kProject, id);
 
-    using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
-    auto job = world_.jobs.run<Started>(
+    auto job = world_.start(
         "container run " + image,
-        [this, source = std::move(source), instance, reply,
-         login_files = body["login_files"].as_strings()](const std::stop_token& stop) -> Started {
-          const auto made = TRY(builder::make_source(world_.environment, source));
+        [&loop = world_.loop, source = std::move(source), instance, reply,
+         login_files = body["login_files"].as_strings()](const Tools& tools,
+                                                         const std::stop_token& stop) -> Started {
+          const auto made = TRY(builder::make_source(tools.environment, source));
           builder::PrepareContext context;
           context.stop = stop;
           context.login_files = login_files;
-          context.progress = [this, reply](const builder::PrepareProgress& p) {
-            world_.loop.post(
-                [reply, event = Json::object({{"event", "progress"},
-                                              {"phase", p.phase},
-                                              {"item", p.item},
-                                              {"done", p.done},
-                                              {"total", p.total}})] { reply->event(event); });
+          context.progress = [&loop, reply](const builder::PrepareProgress& p) {
+            loop.post([reply, event = Json::object({{"event", "progress"},
+                                                    {"phase", p.phase},
+                                                    {"item", p.item},
+                                                    {"done", p.done},
+                                                    {"total", p.total}})] { reply->event(event); });
           };
-          context.notice = [this, reply](const std::string& text) {
-            world_.loop.post([reply, text] {
+          context.notice = [&loop, reply](const std::string& text) {
+            loop.post([reply, text] {
               reply->event(Json::object({{"event", "notice"}, {"text", text}}));
             });
           };
-          if (const std::string text = world_.notice(); !text.empty()) context.notice(text);
-          return world_.runtime.run_container(instance, *made, context);
+          if (const std::string text = tools.notice(); !text.empty()) context.notice(text);
+          return tools.runtime.run_container(instance, *made, context);
         },
-        [this, id, reply, detach = body["detach"].as_bool()](Started started) {
-          const auto it = all_.find(id);
-          if (!started) {
-            const Error error = started.error();
-            discard(id, [reply, error](const Result<void>&) { reply->error(error); });
-            return;
-          }
-          if (it == all_.end()) return;
-          Container& made = it->second;
-          made.handle = std::move(*started);
-          if (detach)
-            made.detached = reply;
-          else
-            reply->result(Json::object(
-                {{"id", id}, {"socket", made.handle->control_socket()}, {"nonce", made.nonce}}));
-          if (!made.rm) save();
-          listen(made);
+        [this, id, reply, detach = body["detach"].as_bool()](Started result) {
+          started(id, detach, reply, std::move(result));
         });
+    c.start = job;
     // Whoever waits for a pull and goes does not want it any more.
     if (!body["detach"].as_bool()) reply->on_hangup([job]() mutable { job.cancel(); });
     return {};
@@ -219,6 +216,37 @@ void Containers::share(const Container& c, const std::vector<std::string>& writa
   for (const std::string& path : writable)
     folders.push_back({path, "container " + (c.name.empty() ? c.id : c.name)});
   world_.environment.shared().set("container " + c.id, std::move(folders));
+}
+
+void Containers::started(const std::string& id, bool detach, const ReplyPtr& reply,
+                         Started result) {
+  Container& c = all_.at(id);  // nothing removes one that is starting
+  c.start = {};
+  const auto called_off = [fate = c.fate, name = c.name.empty() ? id : c.name] {
+    return fate == Container::Fate::stop
+               ? Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment")
+               : Error(Errc::cancelled, fmt::format("container {} was removed", name));
+  };
+  if (!result) {
+    const Error error = c.fate == Container::Fate::keep ? result.error() : called_off();
+    return discard(id, [reply, error](const Result<void>&) { reply->error(error); });
+  }
+  c.at = ContainerState::running;
+  c.handle = std::move(*result);
+  // Who asked for it has hung up before it could be attached to: nobody else ever will.
+  if (!detach && !reply->open()) c.fate = Container::Fate::remove;
+  if (c.fate == Container::Fate::keep && detach) c.detached = reply;
+  if (c.fate == Container::Fate::keep && !detach)
+    reply->result(
+        Json::object({{"id", id}, {"socket", c.handle->control_socket()}, {"nonce", c.nonce}}));
+  if (c.fate != Container::Fate::keep) {
+    const bool remove = c.fate == Container::Fate::remove;
+    c.rm = c.rm || remove;
+    (void)c.handle->stop(remove ? SIGKILL : 0, std::chrono::seconds(remove ? 0 : 10));
+    reply->error(called_off());
+  }
+  if (!c.rm) save();
+  listen(c);
 }
 
 void Containers::listen(Container& c) {
@@ -247,6 +275,7 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   Container& c = it->second;
   c.handle.reset();
   share(c, {});
+  c.at = ContainerState::ending;
   c.pid = 0;
   c.state = status.never_ran ? "failed" : "exited";
   c.exit_code = status.signal ? std::nullopt : status.code;
@@ -264,16 +293,13 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   if (c.rm) return discard(id, {});
   save();
   ++sweeping_;
-  world_.jobs.run<Result<void>>(
-      "clean " + id,
-      [&runtime = world_.runtime, id, nonce = c.nonce](const std::stop_token&) {
-        return runtime.clean(id, nonce);
-      },
-      [this, id](const Result<void>&) {
-        if (const auto found = all_.find(id); found != all_.end())
-          for (const auto& call : std::exchange(found->second.when_gone, {})) call();
-        sweep_done();
-      });
+  world_.clean(id, c.nonce, [this, id](const Result<void>&) {
+    if (const auto found = all_.find(id); found != all_.end()) {
+      found->second.at = ContainerState::ended;
+      for (const auto& call : std::exchange(found->second.when_settled, {})) call();
+    }
+    sweep_done();
+  });
 }
 
 void Containers::sweep_done() {
@@ -281,34 +307,36 @@ void Containers::sweep_done() {
     for (const auto& call : std::exchange(when_swept_, {})) call();
 }
 
-/// Everything of it goes: runtime, writable layer, volumes without a name, log.
-void Containers::discard(const std::string& id, std::function<void(Result<void>)> done) {
+void Containers::discard(const std::string& id, std::function<void(const Result<void>&)> done) {
   const auto it = all_.find(id);
   if (it == all_.end()) {
     if (done) done({});
     return;
   }
+  if (done) it->second.when_gone.push_back(std::move(done));
+  if (std::exchange(it->second.at, ContainerState::removing) == ContainerState::removing) return;
   const bool kept = !it->second.rm;
   share(it->second, {});
   ++sweeping_;
-  world_.jobs.run<Result<void>>(
-      "remove container " + id,
-      [this, id, nonce = it->second.nonce](const std::stop_token& stop) -> Result<void> {
-        TRY(world_.runtime.clean(id, nonce));
-        TRY(builder::discard_container(world_.environment, id));
-        TRY(builder::remove_anonymous_volumes(world_.environment, kProject, id, stop));
-        const std::string log = world_.paths.service_log(kProject, id);
-        return remove_tree(log.substr(0, log.rfind('/')));
-      },
-      [this, id, kept, done = std::move(done)](Result<void> result) {
-        auto node = all_.extract(id);
-        if (kept) save();
-        if (!node.empty())
-          for (const auto& call : node.mapped().when_gone) call();
-        if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
-        if (done) done(std::move(result));
-        sweep_done();
-      });
+  world_.discard(id, it->second.nonce, [this, id, kept](const Result<void>& result) {
+    auto node = all_.extract(id);
+    if (kept) save();
+    if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
+    if (!node.empty()) {
+      for (const auto& call : node.mapped().when_settled) call();
+      for (const auto& call : node.mapped().when_gone) call(result);
+    }
+    sweep_done();
+  });
+}
+
+Result<void> Containers::discard(const Tools& tools, const std::string& id,
+                                 const std::string& nonce, const std::stop_token& stop) {
+  TRY(tools.runtime.clean(id, nonce));
+  TRY(builder::discard_container(tools.environment, id));
+  TRY(builder::remove_anonymous_volumes(tools.environment, kProject, id, stop));
+  const std::string log = tools.environment.paths().service_log(kProject, id);
+  return remove_tree(log.substr(0, log.rfind('/')));
 }
 
 Json Containers::describe(const Container& c) const {
@@ -333,16 +361,16 @@ void Containers::list(const Json&, const ReplyPtr& reply) {
 }
 
 Result<Containers::Container*> Containers::find(const std::string& text) {
-  Container* found = nullptr;
-  for (auto& [id, c] : all_) {
+  for (auto& [id, c] : all_)
     if (id == text || (!c.name.empty() && c.name == text)) return &c;
+  Container* found = nullptr;
+  for (auto& [id, c] : all_)
     if (!text.empty() && id.starts_with(text)) {
       if (found != nullptr)
         return Error(Errc::invalid_input, fmt::format("\"{}\" means several containers", text))
             .with_hint("write more of its id");
       found = &c;
     }
-  }
   if (found == nullptr)
     return Error(Errc::not_found, fmt::format("there is no container \"{}\"", text))
         .with_hint("see them: locald container ls");
@@ -352,13 +380,16 @@ Result<Containers::Container*> Containers::find(const std::string& text) {
 void Containers::remove(const Json& body, const ReplyPtr& reply) {
   const auto request = [&]() -> Result<void> {
     const bool force = body["force"].as_bool();
-    std::vector<std::string> ids;
+    const ContainerVerb verb = force ? ContainerVerb::remove_forced : ContainerVerb::remove;
+    std::set<std::string> ids;  // two words may mean one
     for (const std::string& text : TRY(body.get_strings("ids"))) {
       Container& c = *TRY(find(text));
-      if (c.handle != nullptr && !force)
-        return Error(Errc::invalid_input, fmt::format("container {} is running", text))
+      if (meets(verb, c.at) == Meets::refuse)
+        return Error(Errc::invalid_input,
+                     fmt::format("container {} is {}", text,
+                                 c.at == ContainerState::starting ? "being started" : "running"))
             .with_hint("stop it at once and remove it: locald container rm -f " + text);
-      ids.push_back(c.id);
+      ids.insert(c.id);
     }
     struct Work {
       std::size_t left;
@@ -366,33 +397,50 @@ void Containers::remove(const Json& body, const ReplyPtr& reply) {
       std::optional<Error> error;
     };
     auto work = std::make_shared<Work>(Work{ids.size(), Json::array(), std::nullopt});
-    const auto one_done = [work, reply](const std::string& id, const Result<void>& result) {
-      if (result)
-        work->removed.push(id);
-      else if (!work->error)
-        work->error = result.error();
-      if (--work->left != 0) return;
-      if (work->error)
-        reply->error(*work->error);
-      else
-        reply->result(Json::object({{"removed", std::move(work->removed)}}));
-    };
     if (ids.empty()) reply->result(Json::object({{"removed", Json::array()}}));
-    for (const std::string& id : ids) {
-      Container& c = all_.at(id);
-      if (c.handle == nullptr) {
-        discard(id, [one_done, id](const Result<void>& result) { one_done(id, result); });
-        continue;
-      }
-      // Its end does the rest: as one with --rm it is discarded then.
-      c.rm = true;
-      c.when_gone.push_back([one_done, id] { one_done(id, {}); });
-      TRY(c.handle->stop(SIGKILL, std::chrono::milliseconds(0)));
-    }
+    for (const std::string& id : ids)
+      remove_one(all_.at(id), force, [work, reply, id](const Result<void>& result) {
+        if (result)
+          work->removed.push(id);
+        else if (!work->error)
+          work->error = result.error();
+        if (--work->left != 0) return;
+        if (work->error)
+          reply->error(*work->error);
+        else
+          reply->result(Json::object({{"removed", std::move(work->removed)}}));
+      });
     save();
     return {};
   };
   if (auto done = request(); !done) reply->error(done.error());
+}
+
+/// @param done  Once, when it is gone or could not be removed.
+void Containers::remove_one(Container& c, bool force,
+                            std::function<void(const Result<void>&)> done) {
+  switch (meets(force ? ContainerVerb::remove_forced : ContainerVerb::remove, c.at)) {
+    case Meets::refuse:
+      return done(Error(Errc::invalid_input, fmt::format("container {} is running", c.id)));
+    case Meets::queue:
+      c.when_settled.emplace_back([this, id = c.id, done] { discard(id, done); });
+      return;
+    case Meets::join:
+      c.when_gone.push_back(std::move(done));
+      return;
+    case Meets::go:
+      break;
+  }
+  if (c.at == ContainerState::ended) return discard(c.id, std::move(done));
+  if (c.at == ContainerState::starting) {
+    c.fate = Container::Fate::remove;
+    c.start.cancel();
+  } else if (auto killed = c.handle->stop(SIGKILL, std::chrono::milliseconds(0)); !killed) {
+    return done(killed);
+  }
+  // Its end does the rest: as one with --rm it is discarded then.
+  c.rm = true;
+  c.when_gone.push_back(std::move(done));
 }
 
 void Containers::adopt(const Json& meta, const std::string& instance, const std::string& nonce,
@@ -410,6 +458,7 @@ void Containers::adopt(const Json& meta, const std::string& instance, const std:
   if (live == nullptr) return ended(instance, exit);
   c.handle = std::move(live);
   share(c, meta["writable"].as_strings());
+  c.at = ContainerState::running;
   listen(c);
 }
 
@@ -419,6 +468,13 @@ void Containers::settle() {
       c.state = "exited";
       c.reason = "how it ended is unknown: no server was there";
     }
+}
+
+ContainerState Containers::state_of(const std::string& name) const {
+  const auto found = std::find_if(all_.begin(), all_.end(), [&](const auto& entry) {
+    return entry.first == name || entry.second.name == name;
+  });
+  return found == all_.end() ? ContainerState::none : found->second.at;
 }
 
 std::size_t Containers::running() const {
@@ -434,10 +490,15 @@ void Containers::stop_all(std::function<void()> done) {
     when_swept_.push_back(done);
   };
   for (auto& [id, c] : all_) {
-    if (c.handle == nullptr) continue;
+    if (c.at != ContainerState::starting && c.at != ContainerState::running) continue;
     ++*left;
-    c.when_gone.push_back(one);
-    (void)c.handle->stop(0, std::chrono::seconds(10));
+    c.when_settled.push_back(one);
+    if (c.at == ContainerState::running) {
+      (void)c.handle->stop(0, std::chrono::seconds(10));
+      continue;
+    }
+    if (c.fate == Container::Fate::keep) c.fate = Container::Fate::stop;
+    c.start.cancel();
   }
   one();
 }

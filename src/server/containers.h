@@ -3,32 +3,55 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "base/job_pool.h"
 #include "base/paths.h"
 #include "builder/environment.h"
 #include "runtime/process_runtime.h"
+#include "server/admission.h"
 #include "server/reply.h"
 
 namespace locald::server {
 
 /// Containers that belong to no project: `container run|ls|rm`. Those without
 /// --rm are written down (STATE/containers.json), so that they are listed, and can be removed,
-/// after their end and under another server. Loop thread only.
+/// after their end and under another server. What may be asked of one in which state is said by
+/// the table in admission.h. Loop thread only.
 class Containers {
  public:
-  struct World {
-    EventLoop& loop;
+  using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
+  /// What the work of a job needs.
+  struct Tools {
     runtime::ProcessRuntime& runtime;
     builder::Environment& environment;
+    std::function<std::string()> notice;  ///< of the id map, once
+  };
+  using Start = std::function<Started(const Tools&, const std::stop_token&)>;
+  struct World {
+    EventLoop& loop;
+    builder::Environment& environment;
     const Paths& paths;
-    JobPool& jobs;
-    std::function<std::string()> notice;  ///< of the id map, once; on a job's thread
+    /// Jobs; `done` comes once, on the loop, later, also after a cancel.
+    std::function<JobPool::Job(const std::string& name, Start start,
+                               std::function<void(Started)> done)>
+        start;
+    std::function<void(const std::string&id, const std::string&nonce,
+                       std::function<void(Result<void>)> done)>
+        clean,    ///< ProcessRuntime::clean
+        discard;  ///< Containers::discard
   };
   /// @param notice  set when the file had to be set aside.
   static Result<Containers> load(World world, std::string& notice);
+
+  /// Everything of it goes: runtime, writable layer, volumes without a name, log. On a job's
+  /// thread.
+  static Result<void> discard(const Tools& tools, const std::string& id, const std::string& nonce,
+                              const std::stop_token& stop);
 
   void run(const Json& body, const ReplyPtr& reply);
   void list(const Json& body, const ReplyPtr& reply);
@@ -40,8 +63,10 @@ class Containers {
   /// After adoption: what is written down as running and was not found has ended.
   void settle();
 
+  ContainerState state_of(const std::string& name) const;
   std::size_t running() const;
-  /// Stops all; `done` when they are gone, and so is what earlier ones left.
+  /// Stops all, also those that are just being started; `done` when they are gone, and so is what
+  /// earlier ones left.
   void stop_all(std::function<void()> done);
 
  private:
@@ -56,21 +81,28 @@ class Containers {
     std::unique_ptr<runtime::ServiceHandle> handle;
     int pid = 0;
     ReplyPtr detached;  ///< of `run -d`: answered when it runs, or has ended
-    std::vector<std::function<void()>> when_gone;
+
+    ContainerState at = ContainerState::starting;
+    JobPool::Job start;                                        ///< while it is starting
+    enum class Fate { keep, stop, remove } fate = Fate::keep;  ///< as soon as it is there
+    std::vector<std::function<void()>> when_settled;  ///< it has come to `ended`, or is gone
+    std::vector<std::function<void(const Result<void>&)>> when_gone;
   };
 
-  explicit Containers(World world) : world_(world) {}
+  explicit Containers(World world) : world_(std::move(world)) {}
   Json describe(const Container& c) const;
   void save();
+  void started(const std::string& id, bool detach, const ReplyPtr& reply, Started result);
   void listen(Container& c);
   void share(const Container& c, const std::vector<std::string>& writable);
   void ended(const std::string& id, const runtime::ExitStatus& status);
-  void discard(const std::string& id, std::function<void(Result<void>)> done);
+  void discard(const std::string& id, std::function<void(const Result<void>&)> done);
+  void remove_one(Container& c, bool force, std::function<void(const Result<void>&)> done);
   Result<Container*> find(const std::string& text);
 
-  World world_;
   void sweep_done();
 
+  World world_;
   std::map<std::string, Container> all_;
   int sweeping_ = 0;  // removals under way
   std::vector<std::function<void()>> when_swept_;

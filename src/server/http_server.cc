@@ -1,6 +1,8 @@
 #include "server/http_server.h"
 
+#include <fmt/format.h>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -25,9 +27,8 @@ namespace http = boost::beast::http;
 using Local = asio::local::stream_protocol;
 using std::chrono_literals::operator""s;
 
-constexpr std::size_t kMaxConnections = 512;
 constexpr std::size_t kMaxQueued = 8u << 20;  // bytes
-constexpr auto kRequestTimeout = 30s;         // from a request's first byte to its last
+constexpr auto kBodyGrace = 1s;               // so long after its header a request counts as spoken
 
 Json error_object(const Error& error, const Json::Object& more) {
   Json object = Json::object(
@@ -38,6 +39,11 @@ Json error_object(const Error& error, const Json::Object& more) {
 
 /// JSON is UTF-8, whatever bytes stand in names of files and in what programs wrote.
 std::string text_of(const Json& document) { return to_utf8(document.dump()); }
+
+Error server_stopped() {
+  return Error(Errc::cancelled, "the server was stopped before this was done")
+      .with_hint("what runs goes on; run the command again");
+}
 
 int http_status(Errc code) {
   switch (code) {
@@ -59,23 +65,29 @@ int http_status(Errc code) {
 class Connection;
 
 struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
-  Impl(EventLoop& l, UniqueFd fd, std::string headers, Handler h)
+  Impl(EventLoop& l, UniqueFd fd, std::string headers, Handler h, Limits bounds)
       : loop(l),
         acceptor(l.io(), Local(), fd.release()),
         common_headers(std::move(headers)),
         handler(std::move(h)),
+        limits(bounds),
         drain_timer(l.io()) {}
 
   EventLoop& loop;
   Local::acceptor acceptor;
   std::string common_headers;
   Handler handler;
+  Limits limits;
   std::set<std::shared_ptr<Connection>> connections;
+  std::size_t over = 0;       // of them: beyond the limit
+  std::uint64_t silence = 0;  // counts the times that one began to be silent
   std::function<void()> drained;
   asio::steady_timer drain_timer;
   std::optional<asio::steady_timer> accept_again;
 
   void accept();
+  void take(Local::socket socket);
+  bool make_room(bool over);
   void forget(const std::shared_ptr<Connection>& connection);
   void finish_draining();
 };
@@ -83,14 +95,25 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
 /// One client: reads a request, lets it be answered, reads the next.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<HttpServer::Impl> owner, Local::socket socket)
-      : server_(std::move(owner)), socket_(std::move(socket)), timer_(socket_.get_executor()) {}
+  /// @param over  All places are taken: it is told so.
+  Connection(std::shared_ptr<HttpServer::Impl> owner, Local::socket socket, bool over)
+      : server_(std::move(owner)),
+        socket_(std::move(socket)),
+        timer_(socket_.get_executor()),
+        over_(over) {}
 
   void read_request() {
     if (server_->drained) return close();
     state_ = State::reading;
+    silent_since_ = ++server_->silence;
+    has_header_ = false;
     parser_.emplace();
     parser_->body_limit(ipc::kMaxBody);
+    timer_.expires_after(server_->limits.idle);
+    timer_.async_wait(
+        [self = shared_from_this(), since = silent_since_](const boost::system::error_code& ec) {
+          if (!ec && self->state_ == State::reading && self->silent_since_ == since) self->close();
+        });
     auto done = [self = shared_from_this()](const boost::system::error_code& ec, std::size_t) {
       self->on_header(ec);
     };
@@ -126,6 +149,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_hangup(std::function<void()> gone) { gone_ = std::move(gone); }
   bool answering() const { return state_ == State::answering; }
   bool writing() const { return !queue_.empty(); }
+  bool over() const { return over_; }
+  /// Has said no whole request, and is not just saying one; the smaller, the longer.
+  std::optional<std::uint64_t> silent_since() const {
+    boost::system::error_code ignored;
+    if (state_ != State::reading || socket_.available(ignored) != 0) return std::nullopt;
+    if (has_header_ && EventLoop::Clock::now() - header_at_ < kBodyGrace) return std::nullopt;
+    return silent_since_;
+  }
 
   void close() {
     if (state_ == State::closed) return;
@@ -146,10 +177,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (state_ == State::closed) return;
     if (ec == http::error::body_limit) return on_request(ec);
     if (ec) return close();
-    timer_.expires_after(kRequestTimeout);
-    timer_.async_wait([self = shared_from_this()](const boost::system::error_code& timer_ec) {
-      if (!timer_ec && self->state_ == State::reading) self->close();
-    });
+    has_header_ = true;
+    header_at_ = EventLoop::Clock::now();
     http::async_read(socket_, buffer_, *parser_,
                      [self = shared_from_this()](const boost::system::error_code& read_ec,
                                                  std::size_t) { self->on_request(read_ec); });
@@ -210,6 +239,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer buffer_{64 << 10 | ipc::kMaxBody};
   std::optional<http::request_parser<http::string_body>> parser_;
   State state_ = State::reading;
+  const bool over_;
+  std::uint64_t silent_since_ = 0;
+  bool has_header_ = false;
+  EventLoop::Clock::time_point header_at_{};
   bool streaming_ = false, keep_alive_ = true, writing_ = false;
   std::deque<std::string> queue_;
   std::size_t queued_bytes_ = 0;
@@ -218,36 +251,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 namespace {
 
-class HttpReply final : public Reply {
+class ConnectionSink final : public ReplySink {
  public:
-  explicit HttpReply(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
-  /// Nobody answered: a bug of ours must not leave the client waiting.
-  ~HttpReply() override {
-    if (open()) error(Error(Errc::failed, "the server gave no answer; this is a bug in locald"));
-  }
+  explicit ConnectionSink(std::shared_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
 
-  void event(const Json& event) override {
-    if (open()) connection_->event(event);
-  }
+  void event(const Json& event) override { connection_->event(event); }
   void result(Json result) override {
-    if (!open()) return;
-    ended_ = true;
     connection_->finish(200, Json::object({{"result", std::move(result)}}));
   }
-  void error(const Error& e) override { error(e, {}); }
   void error(const Error& e, const Json::Object& more) override {
-    if (!open()) return;
-    ended_ = true;
     connection_->finish(http_status(e.code()), error_object(e, more));
   }
-  void on_hangup(std::function<void()> gone) override {
-    if (open()) connection_->on_hangup(std::move(gone));
-  }
-  bool open() const override { return !ended_ && connection_->answering(); }
+  void on_hangup(std::function<void()> gone) override { connection_->on_hangup(std::move(gone)); }
+  bool connected() const override { return connection_->answering(); }
 
  private:
   std::shared_ptr<Connection> connection_;
-  bool ended_ = false;
 };
 
 }  // namespace
@@ -259,8 +279,18 @@ void Connection::on_request(const boost::system::error_code& ec) {
   state_ = State::answering;
   const auto request = parser_->release();
   keep_alive_ = !ec && request.keep_alive();
-  const auto reply = std::make_shared<HttpReply>(shared_from_this());
+  const auto reply = std::make_shared<Reply>(std::make_unique<ConnectionSink>(shared_from_this()));
   if (ec) return reply->error(Error(Errc::invalid_input, "the request's body is too large"));
+  if (over_) {
+    keep_alive_ = false;
+    return finish(503, error_object(Error(Errc::failed,
+                                          fmt::format("the server has {} requests under way, and "
+                                                      "takes no more",
+                                                      server_->limits.connections))
+                                        .with_hint("wait for some to end: ps -C locald shows who "
+                                                   "asks"),
+                                    {}));
+  }
   constexpr std::string_view kPrefix = "/v1/";
   const std::string_view target(request.target().data(), request.target().size());
   if (request.method() != http::verb::post || target.substr(0, kPrefix.size()) != kPrefix)
@@ -281,24 +311,50 @@ void HttpServer::Impl::accept() {
       [self = shared_from_this()](const boost::system::error_code& ec, Local::socket socket) {
         if (ec == asio::error::operation_aborted || !self->acceptor.is_open()) return;
         if (ec) {
-          // Out of descriptors or memory: others need a moment to give some back.
+          // Out of descriptors or memory: the silent give theirs, others need a moment for it.
+          self->make_room(/*over=*/false);
           self->accept_again.emplace(self->loop.io(), std::chrono::milliseconds(100));
           self->accept_again->async_wait([self](const boost::system::error_code& timer_ec) {
             if (!timer_ec) self->accept();
           });
           return;
         }
-        if (self->connections.size() < kMaxConnections && check_peer(socket.native_handle())) {
-          const auto connection = std::make_shared<Connection>(self, std::move(socket));
-          self->connections.insert(connection);
-          connection->read_request();
-        }
+        // By post: what others have said and has been read is looked at first.
+        if (check_peer(socket.native_handle()))
+          asio::post(self->loop.io(), [self, s = std::move(socket)]() mutable {
+            if (self->acceptor.is_open()) self->take(std::move(s));
+          });
         self->accept();
       });
 }
 
+void HttpServer::Impl::take(Local::socket socket) {
+  const bool beyond = connections.size() - over >= limits.connections && !make_room(/*over=*/false);
+  if (beyond && over >= limits.refused && !make_room(/*over=*/true)) return;
+  if (beyond) ++over;
+  const auto connection =
+      std::make_shared<Connection>(shared_from_this(), std::move(socket), beyond);
+  connections.insert(connection);
+  connection->read_request();
+}
+
+/// Hangs up on the one that has been silent for longest, of those within the limit or beyond.
+bool HttpServer::Impl::make_room(bool beyond) {
+  std::shared_ptr<Connection> longest;
+  std::uint64_t since = 0;
+  for (const auto& connection : connections)
+    if (const auto silent = connection->silent_since();
+        silent && connection->over() == beyond && (longest == nullptr || *silent < since)) {
+      longest = connection;
+      since = *silent;
+    }
+  if (longest == nullptr) return false;
+  longest->close();
+  return true;
+}
+
 void HttpServer::Impl::forget(const std::shared_ptr<Connection>& connection) {
-  connections.erase(connection);
+  if (connections.erase(connection) != 0 && connection->over()) --over;
   finish_draining();
 }
 
@@ -311,11 +367,11 @@ void HttpServer::Impl::finish_draining() {
 }
 
 HttpServer::HttpServer(EventLoop& loop, UniqueFd listener, std::string version, std::string build,
-                       Handler handler)
+                       Handler handler, Limits limits)
     : impl_(std::make_shared<Impl>(loop, std::move(listener),
                                    std::string(ipc::kVersionHeader) + ": " + version + "\r\n" +
                                        std::string(ipc::kBuildHeader) + ": " + build + "\r\n",
-                                   std::move(handler))) {
+                                   std::move(handler), limits)) {
   impl_->accept();
 }
 
@@ -338,6 +394,10 @@ void HttpServer::close(std::function<void()> drained) {
   impl_->drain_timer.async_wait([impl = impl_](const boost::system::error_code& ec) {
     if (!ec && impl->drained) impl->loop.post(std::exchange(impl->drained, nullptr));
   });
+  const auto all = impl_->connections;
+  for (const auto& connection : all)
+    if (connection->answering())
+      connection->finish(http_status(Errc::cancelled), error_object(server_stopped(), {}));
   impl_->finish_draining();
 }
 

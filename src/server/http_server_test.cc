@@ -26,8 +26,10 @@ class Http : public testing::Test {
   void TearDown() override { (void)remove_tree(path_); }
 
   /// Serves in the foreground while `client` talks in a thread.
-  void serve(HttpServer::Handler handler, const std::function<void()>& client) {
-    HttpServer server(loop_, *sys::unix_listen(dir_.get(), "s"), "1.0", "abc", std::move(handler));
+  void serve(HttpServer::Handler handler, const std::function<void()>& client,
+             HttpServer::Limits limits = {}) {
+    HttpServer server(loop_, *sys::unix_listen(dir_.get(), "s"), "1.0", "abc", std::move(handler),
+                      limits);
     std::thread thread([&] {
       client();
       loop_.stop();
@@ -102,7 +104,7 @@ TEST_F(Http, RefusesGarbageAndSaysWhy) {
   EXPECT_NE(bad_json.find("HTTP/1.1 400 "), std::string::npos) << bad_json;
   EXPECT_NE(bad_json.find("the request's body: JSON, line 1"), std::string::npos) << bad_json;
   EXPECT_NE(get.find("404"), std::string::npos);
-  EXPECT_NE(unanswered.find("no answer"), std::string::npos);
+  EXPECT_NE(unanswered.find("let go before it was answered"), std::string::npos);
 }
 
 TEST_F(Http, TellsWhenTheClientHangsUp) {
@@ -129,6 +131,143 @@ TEST_F(Http, TellsWhenTheClientHangsUp) {
   EXPECT_TRUE(gone);
   EXPECT_FALSE(kept->open());
   kept.reset();
+}
+
+/// Waits for the end of a connection. @return how long that took.
+std::chrono::milliseconds until_closed(const UniqueFd& fd) {
+  const auto start = std::chrono::steady_clock::now();
+  char c = 0;
+  EXPECT_LE(::read(fd.get(), &c, 1), 0);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               start);
+}
+
+TEST_F(Http, TheLongestSilentMakesRoomForWhoSpeaks) {
+  serve([](Request, const std::shared_ptr<Reply>& reply) { reply->result(1); },
+        [&] {
+          std::vector<UniqueFd> silent;
+          for (int i = 0; i < 4; ++i) silent.push_back(*sys::unix_connect(path_ + "/s"));
+          EXPECT_NE(ask(post("version", "{}")).find("200 OK"), std::string::npos);
+          (void)until_closed(silent[0]);
+          EXPECT_TRUE(sys::write_all(silent[3].get(), post("version", "{}")));
+          char c = 0;
+          EXPECT_EQ(::read(silent[3].get(), &c, 1), 1) << "the others have kept their places";
+        },
+        {.connections = 4});
+}
+
+TEST_F(Http, WhereAllPlacesAreBusyARequestIsToldSo) {
+  std::vector<std::shared_ptr<Reply>> held;
+  serve([&](Request, const std::shared_ptr<Reply>& reply) { held.push_back(reply); },
+        [&] {
+          const UniqueFd a = *sys::unix_connect(path_ + "/s"), b = *sys::unix_connect(path_ + "/s");
+          for (const UniqueFd* fd : {&a, &b})
+            EXPECT_TRUE(sys::write_all(fd->get(), post("up", "{}")));
+          for (int i = 0; i < 3; ++i) {
+            std::string answer;
+            // Until both requests have been read, one of the two is only silent.
+            do answer = ask(post("version", "{}"));
+            while (answer.empty());
+            EXPECT_NE(answer.find("HTTP/1.1 503 "), std::string::npos) << answer;
+            EXPECT_NE(answer.find("2 requests under way"), std::string::npos) << answer;
+          }
+        },
+        {.connections = 2});
+  EXPECT_EQ(held.size(), 2u);
+}
+
+TEST_F(Http, ARequestMustBeWholeInTime) {
+  serve([](Request, const std::shared_ptr<Reply>& reply) { reply->result(1); },
+        [&] {
+          const UniqueFd silent = *sys::unix_connect(path_ + "/s");
+          const UniqueFd slow = *sys::unix_connect(path_ + "/s");
+          EXPECT_TRUE(sys::write_all(slow.get(), "POST /v1/up HTTP/1.1\r\nContent-Le"));
+          EXPECT_LT(until_closed(silent), 5s);
+          EXPECT_LT(until_closed(slow), 5s);
+          // Also the next one on a connection that is kept.
+          const UniqueFd kept = *sys::unix_connect(path_ + "/s");
+          EXPECT_TRUE(sys::write_all(
+              kept.get(), "POST /v1/up HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"));
+          char buffer[4096];
+          EXPECT_GT(::read(kept.get(), buffer, sizeof buffer), 0);
+          EXPECT_LT(until_closed(kept), 5s);
+        },
+        {.idle = 100ms});
+}
+
+TEST_F(Http, CloseEndsWhatIsOpenAndSaysWhy) {
+  std::string answer;
+  std::shared_ptr<Reply> kept;
+  std::unique_ptr<HttpServer> server;
+  server = std::make_unique<HttpServer>(loop_, *sys::unix_listen(dir_.get(), "s"), "1", "b",
+                                        [&](Request, const std::shared_ptr<Reply>& reply) {
+                                          kept = reply;
+                                          reply->event(Json::object());
+                                          server->close([&] { loop_.stop(); });
+                                        });
+  std::thread client([&] { answer = ask(post("watch", "{}")); });
+  loop_.run();
+  EXPECT_FALSE(kept->open());
+  kept.reset();
+  server.reset();
+  client.join();
+  EXPECT_NE(answer.find("the server was stopped before this was done"), std::string::npos)
+      << answer;
+}
+
+/// Writes down what a Reply says.
+struct TestSink final : ReplySink {
+  explicit TestSink(std::vector<std::string>& said) : said_(said) {}
+  void event(const Json&) override { said_.emplace_back("event"); }
+  void result(Json) override { said_.emplace_back("result"); }
+  void error(const Error& e, const Json::Object&) override { said_.push_back(e.message()); }
+  void on_hangup(std::function<void()> gone) override { gone_ = std::move(gone); }
+  bool connected() const override { return connected_; }
+  void hang_up() {
+    connected_ = false;
+    gone_();
+  }
+  std::vector<std::string>& said_;
+  std::function<void()> gone_;
+  bool connected_ = true;
+};
+
+TEST(Reply, EndsExactlyOnce) {
+  std::vector<std::string> said;
+  {
+    Reply reply(std::make_unique<TestSink>(said));
+    reply.event({});
+    reply.result({});
+    reply.event({});
+    reply.error(Error(Errc::failed, "late"));
+  }
+  EXPECT_EQ(said, (std::vector<std::string>{"event", "result"}));
+  said.clear();
+  { const Reply reply(std::make_unique<TestSink>(said)); }
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_NE(said[0].find("let go"), std::string::npos);
+  said.clear();
+  {
+    Reply reply(std::make_unique<TestSink>(said));
+    reply.if_dropped(Error(Errc::cancelled, "project shop was brought down"));
+  }
+  EXPECT_EQ(said, std::vector<std::string>{"project shop was brought down"});
+}
+
+TEST(Reply, TellsEachWhenTheClientHangsUpAndThenSaysNothing) {
+  std::vector<std::string> said;
+  int told = 0;
+  {
+    auto sink = std::make_unique<TestSink>(said);
+    TestSink& client = *sink;
+    Reply reply(std::move(sink));
+    reply.on_hangup([&] { ++told; });
+    reply.on_hangup([&] { ++told; });
+    client.hang_up();
+    EXPECT_FALSE(reply.open());
+  }
+  EXPECT_EQ(told, 2);
+  EXPECT_TRUE(said.empty());
 }
 
 TEST_F(Http, CloseWritesOutWhatWasSaid) {

@@ -123,20 +123,59 @@ class Server {
                                std::function<void(Result<Json>)> done) {
                           return builds_->ensure(app, std::move(progress), std::move(done));
                         },
-                        [this](const std::string& project, const std::vector<std::string>& services,
-                               bool volumes, const std::stop_token& stop) {
-                          return remove_data(*environment_, project, services, volumes, stop);
+                        [this](const std::string& project, bool volumes,
+                               std::function<void(Result<void>)> done) {
+                          jobs_.run<Result<void>>(
+                              "remove the data of " + project,
+                              [this, project, volumes](const std::stop_token& stop) {
+                                return remove_data(*environment_, project, volumes, stop);
+                              },
+                              std::move(done));
                         },
                         [this](const std::string& project, std::function<void()> done) {
                           sessions_->end(project, std::move(done));
                         }},
         std::move(registry));
-    sessions_ = std::make_unique<Sessions>(
-        Sessions::World{loop_, *runtime_, *environment_, jobs_, *projects_});
-    containers_ = std::make_unique<Containers>(
-        TRY(Containers::load({loop_, *runtime_, *environment_, paths_, jobs_,
-                              [this] { return launcher_->id_map_notice(); }},
-                             notice)));
+    const auto clean = [this](const std::string& instance, const std::string& nonce,
+                              std::function<void(Result<void>)> done) {
+      jobs_.run<Result<void>>(
+          "clean " + instance,
+          [this, instance, nonce](const std::stop_token&) {
+            return runtime_->clean(instance, nonce);
+          },
+          std::move(done));
+    };
+    sessions_ = std::make_unique<Sessions>(Sessions::World{
+        loop_, *environment_, *projects_,
+        [this](const std::string& name, Sessions::Start start,
+               std::function<void(Sessions::Started)> done) {
+          jobs_.run<Sessions::Started>(
+              name,
+              [this, start = std::move(start)](const std::stop_token&) { return start(*runtime_); },
+              std::move(done));
+        },
+        clean});
+    const auto start_container = [this](const std::string& name, Containers::Start start,
+                                        std::function<void(Containers::Started)> done) {
+      return jobs_.run<Containers::Started>(
+          name,
+          [this, start = std::move(start)](const std::stop_token& stop) {
+            return start({*runtime_, *environment_, [this] { return launcher_->id_map_notice(); }},
+                         stop);
+          },
+          std::move(done));
+    };
+    const auto discard_container = [this](const std::string& id, const std::string& nonce,
+                                          std::function<void(Result<void>)> done) {
+      jobs_.run<Result<void>>(
+          "remove container " + id,
+          [this, id, nonce](const std::stop_token& stop) {
+            return Containers::discard({*runtime_, *environment_, {}}, id, nonce, stop);
+          },
+          std::move(done));
+    };
+    containers_ = std::make_unique<Containers>(TRY(Containers::load(
+        {loop_, *environment_, paths_, start_container, clean, discard_container}, notice)));
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
     api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_,
@@ -255,8 +294,7 @@ class Server {
   }
 
   static Result<void> remove_data(builder::Environment& environment, const std::string& project,
-                                  const std::vector<std::string>& services, bool volumes,
-                                  const std::stop_token& stop);
+                                  bool volumes, const std::stop_token& stop);
 
   Paths paths_;
   UniqueFd ready_;
@@ -283,8 +321,7 @@ class Server {
 /// Writable layers of the project's containers (all generations of a service's configuration), and
 /// its volumes.
 Result<void> Server::remove_data(builder::Environment& environment, const std::string& project,
-                                 const std::vector<std::string>& services, bool volumes,
-                                 const std::stop_token& stop) {
+                                 bool volumes, const std::stop_token& stop) {
   std::vector<std::string> keys;
   auto dir = sys::open(environment.paths().containers(), O_RDONLY | O_DIRECTORY);
   if (dir)
@@ -295,7 +332,6 @@ Result<void> Server::remove_data(builder::Environment& environment, const std::s
     }));
   for (const std::string& key : keys) TRY(builder::discard_container(environment, key));
   TRY(builder::sweep_discarded(environment, stop));  // one worker for all
-  (void)services;
   if (volumes) TRY(builder::remove_volumes(environment, project, stop));
   return {};
 }

@@ -72,6 +72,10 @@ Project::Project(World world, std::string name, std::string dir, std::string fil
 
 Project::~Project() { *alive_ = false; }
 
+const Supervisor::Unit* Project::find(const std::string& service) const {
+  return vanished_.contains(service) ? nullptr : supervisor_.find(service);
+}
+
 std::map<std::string, int> Project::auto_ports() const {
   std::map<std::string, int> out;
   for (const auto& [name, unit] : supervisor_.units())
@@ -141,6 +145,7 @@ void Project::bring_down(bool volumes, bool kill) {
   std::set<std::string> all;
   for (const auto& [name, unit] : supervisor_.units()) all.insert(name);
   save_state();
+  end_waits(/*all=*/false);
   supervisor_.stop(all, kill);
   check_down();
 }
@@ -159,6 +164,20 @@ void Project::close() {
   (void)::unlink(world_.paths.run_project_state(name_).c_str());
   for (const ReplyPtr& reply : watchers_) reply->result(Json::object());
   watchers_.clear();
+  end_waits(/*all=*/true);
+}
+
+/// Those who wait for services to come up; with `all` also those who wait for their end, which this
+/// is.
+void Project::end_waits(bool all) {
+  std::vector<std::uint64_t> over;
+  for (auto& [id, waiting] : waits_) {
+    const bool for_end = waiting.until == Until::quiet || waiting.until == Until::down;
+    if (for_end && !all) continue;
+    waiting.outcome.brought_down = !for_end;
+    over.push_back(id);
+  }
+  for (const std::uint64_t id : over) finish(id);
 }
 
 void Project::wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout,
@@ -178,12 +197,14 @@ void Project::wait(std::set<std::string> services, Until until, std::optional<Mi
   for (const std::string& s : waiting.pending) dirty_.insert(s);
   if (waiting.pending.empty()) dirty_.insert({});
   changed({});
+  if (going_down_) end_waits(/*all=*/false);
 }
 
 void Project::check(const std::string& service) {
   std::vector<std::uint64_t> finished;
   const Supervisor::Unit* unit = supervisor_.find(service);
   for (auto& [id, waiting] : waits_) {
+    if (waiting.until == Until::down) continue;  // close() ends it
     if (waiting.pending.empty()) {
       finished.push_back(id);
       continue;

@@ -46,6 +46,10 @@ class Project {
   bool going_down() const noexcept { return going_down_; }
   bool remove_volumes() const noexcept { return remove_volumes_; }
 
+  /// Of a service that is part of the project; null also for one that `up` has removed and that is
+  /// still being stopped: nobody may ask anything of it any more.
+  const Supervisor::Unit* find(const std::string& service) const;
+
   /// Ports of services with port = "auto", as chosen before.
   std::map<std::string, int> auto_ports() const;
 
@@ -71,12 +75,16 @@ class Project {
   /// False once this object is gone, for those who come back to it later.
   std::shared_ptr<const bool> life() const noexcept { return alive_; }
 
-  enum class Until { started, ready, quiet };
+  /// quiet: nothing of the service is left; down: of the project.
+  enum class Until { started, ready, quiet, down };
   struct Outcome {
     std::map<std::string, std::string> failed;  ///< service -> why
     std::set<std::string> pending;              ///< non-empty: the time was over
+    bool brought_down = false;                  ///< what was waited for will not come
   };
-  /// Calls `done` once, when each of `services` has come to its end of waiting.
+  /// Calls `done` once, by post: when each of `services` has come to its end of waiting, when the
+  /// time is over, or when the project goes: bring_down() ends what waits for services to come up,
+  /// close() all.
   void wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout,
             std::function<void(Outcome)> done);
 
@@ -86,7 +94,7 @@ class Project {
   /// Stops everything, in reverse order; World::quiet tells the end.
   /// `kill` (also later, while it goes down): all at once.
   void bring_down(bool volumes, bool kill = false);
-  /// After World::quiet: forgets what was written down and tells those who watch.
+  /// After World::quiet: forgets what was written down and tells those who watch or wait.
   void close();
 
   /// Sends state, progress and notice events until the reply's client hangs up or `unsubscribe`.
@@ -131,6 +139,7 @@ class Project {
   void flush();
   void check(const std::string& service);
   void finish(std::uint64_t id);
+  void end_waits(bool all);
   void send(const Json& event, const std::string& service);
   void send_progress(const std::string& service, const Json& progress);
   void check_down();

@@ -139,6 +139,53 @@ TEST_F(ProjectTest, WaitGivesUpWhenItsTimeIsOver) {
   EXPECT_EQ(outcome->pending, std::set<std::string>{"a"});
 }
 
+TEST_F(ProjectTest, WhoWaitsIsAnsweredWhenTheProjectGoes) {
+  launcher.obedient = false;
+  up({config("a"), config("b")});
+  launcher.run("a");
+  run_for(loop);
+  std::map<std::string, std::vector<Project::Outcome>> outcomes;
+  const auto wait = [&](const std::string& who, Project::Until until) {
+    project->wait({"a", "b"}, until, std::nullopt,
+                  [&, who](Project::Outcome o) { outcomes[who].push_back(std::move(o)); });
+  };
+  wait("started", Project::Until::started);
+  wait("ready", Project::Until::ready);
+  wait("quiet", Project::Until::quiet);
+  wait("down", Project::Until::down);
+  run_for(loop);
+  EXPECT_TRUE(outcomes.empty());
+  project->bring_down(false);
+  wait("late", Project::Until::started);
+  run_for(loop);
+  for (const char* who : {"started", "ready", "late"}) {
+    ASSERT_EQ(outcomes[who].size(), 1u) << who;
+    EXPECT_TRUE(outcomes[who][0].brought_down) << who;
+  }
+  EXPECT_TRUE(outcomes["quiet"].empty() && outcomes["down"].empty());
+  for (const char* service : {"a", "b"}) launcher.exit(service, 0);
+  run_for(loop);
+  EXPECT_EQ(outcomes["quiet"].size(), 1u);
+  EXPECT_TRUE(outcomes["down"].empty()) << "what it leaves on disk is not removed yet";
+  wait("last", Project::Until::quiet);
+  project->close();
+  project.reset();
+  run_for(loop);
+  for (const char* who : {"started", "ready", "late", "quiet", "down", "last"})
+    EXPECT_EQ(outcomes[who].size(), 1u) << who;
+  EXPECT_FALSE(outcomes["down"][0].brought_down);
+}
+
+TEST_F(ProjectTest, WhatTheFileNoLongerHasIsNotPartOfTheProjectWhileItIsStopped) {
+  launcher.obedient = false;
+  up({config("a"), config("b")});
+  for (const char* service : {"a", "b"}) launcher.run(service);
+  up({config("a")});
+  EXPECT_EQ(phase("b"), Phase::stopping);
+  EXPECT_EQ(project->find("b"), nullptr);
+  EXPECT_NE(project->find("a"), nullptr);
+}
+
 TEST_F(ProjectTest, DownIsToldOnceAllIsQuiet) {
   up({config("a"), config("b")});
   project->bring_down(false);

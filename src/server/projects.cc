@@ -44,32 +44,42 @@ std::size_t Projects::running_services() const {
 
 /// By name; by its file, so that a project whose file has become invalid can still be
 /// stopped; else by the name that the file gives.
-Result<Project*> Projects::find_up(const Json& body) {
+Result<std::string> Projects::name_of(const Json& body) const {
   const ProjectRef ref = TRY(ProjectRef::from_json(body["project"]));
-  std::string name = ref.name;
-  if (name.empty()) {
-    const std::string file = TRY(find_project_file(ref));
-    Project* by_file = nullptr;
-    int found = 0;
-    for (const auto& [n, project] : projects_)
-      if (project->file() == file) {
-        by_file = project.get();
-        ++found;
-      }
-    if (found == 1) return by_file;
-    const LoadedProject loaded = TRY(load_project(ref));
-    if (loaded.name.empty()) return problems_error(loaded.problems);
-    name = loaded.name;
-  }
+  if (!ref.name.empty()) return ref.name;
+  const std::string file = TRY(find_project_file(ref));
+  std::vector<std::string> by_file;
+  for (const auto& [name, project] : projects_)
+    if (project->file() == file) by_file.push_back(name);
+  if (by_file.size() == 1) return by_file.front();
+  const LoadedProject loaded = TRY(load_project(ref));
+  if (loaded.name.empty()) return problems_error(loaded.problems);
+  return loaded.name;
+}
+
+ProjectState Projects::state_of(const std::string& name) const {
+  if (leaving_.contains(name)) return ProjectState::going_down;
+  const auto it = projects_.find(name);
+  if (it == projects_.end()) return ProjectState::down;
+  return it->second->going_down() ? ProjectState::going_down : ProjectState::up;
+}
+
+Result<Project*> Projects::find_up(const Json& body, ProjectVerb verb) {
+  const std::string name = TRY(name_of(body));
+  const ProjectState state = state_of(name);
+  if (state == ProjectState::going_down && meets(verb, state) == Meets::refuse)
+    return Error(Errc::cancelled, fmt::format("project {} is going down", name))
+        .with_hint("when it is down (locald down waits for that), bring it up: locald up");
   if (Project* project = find(name)) return project;
   return Error(Errc::not_found, fmt::format("project {} is not up", name))
       .with_hint("bring it up: locald up");
 }
 
 Result<const Supervisor::Unit*> Projects::find_service(Project& project, const std::string& name) {
-  if (const Supervisor::Unit* unit = project.supervisor().find(name)) return unit;
+  if (const Supervisor::Unit* unit = project.find(name)) return unit;
   std::vector<std::string> known;
-  for (const auto& [n, unit] : project.supervisor().units()) known.push_back(n);
+  for (const auto& [n, unit] : project.supervisor().units())
+    if (project.find(n) != nullptr) known.push_back(n);
   return no_service(name, known);
 }
 
@@ -80,40 +90,44 @@ Result<std::set<std::string>> Projects::services_of(Project& project, const Json
     out.insert(name);
   }
   if (out.empty())
-    for (const auto& [name, unit] : project.supervisor().units()) out.insert(name);
+    for (const auto& [name, unit] : project.supervisor().units())
+      if (project.find(name) != nullptr) out.insert(name);
   return out;
+}
+
+/// The project's `leaving_` is there from here on, until is_down().
+void Projects::bring_down(Project& project, bool volumes, bool kill) {
+  Leaving& leaving = leaving_[project.name()];
+  leaving.volumes = leaving.volumes || volumes;
+  project.bring_down(volumes, kill);
 }
 
 void Projects::down(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     const bool volumes = body["volumes"].as_bool();
-    auto found = find_up(body);
-    if (!found) {
-      // Down already: fine, as long as it is clear what was meant.
-      const ProjectRef ref = TRY(ProjectRef::from_json(body["project"]));
-      if (found.error().code() != Errc::not_found) return std::move(found).error();
-      const std::string name = !ref.name.empty() ? ref.name : TRY(load_project(ref)).name;
-      if (!volumes) {
-        reply->result(Json::object());
-        return {};
-      }
-      world_.jobs.run<Result<void>>(
-          "remove the data of " + name,
-          [remove = world_.remove_data, name](const std::stop_token& stop) {
-            return remove(name, {}, true, stop);
-          },
-          [reply](Result<void> result) {
-            if (result)
-              reply->result(Json::object());
-            else
-              reply->error(result.error());
-          });
+    const std::string name = TRY(name_of(body));
+    const ProjectState state = state_of(name);
+    if (state == ProjectState::down && !volumes) {
+      reply->result(Json::object());
       return {};
     }
-    Project& project = **found;
-    (void)project.subscribe(reply, {}, /*present=*/false);
-    after_down_[project.name()].push_back([reply] { reply->result(Json::object()); });
-    project.bring_down(volumes);
+    Leaving& leaving = leaving_[name];
+    leaving.volumes = leaving.volumes || volumes;
+    leaving.after.emplace_back([reply](const Result<void>& removed) {
+      if (removed)
+        reply->result(Json::object());
+      else
+        reply->error(removed.error());
+    });
+    // The last word counts.
+    for (const auto& [request, waiting] : std::exchange(leaving.ups, {}))
+      waiting->error(brought_down(name));
+    if (Project* project = find(name)) {
+      (void)project->subscribe(reply, {}, /*present=*/false);
+      bring_down(*project, volumes);
+    } else if (state == ProjectState::down) {
+      remove_what_is_left(name);
+    }
     return {};
   });
 }
@@ -124,31 +138,45 @@ void Projects::on_quiet(const std::string& name) {
 
 void Projects::remove_what_is_left(const std::string& name) {
   Project* project = find(name);
-  if (project == nullptr) return;
-  std::vector<std::string> services;
-  for (const auto& [service, unit] : project->supervisor().units())
-    if (unit.config->kind != ServiceKind::exec) services.push_back(service);
-  const auto finish = [this, name](const Result<void>& result) {
-    Project* p = find(name);
-    if (p == nullptr) return;
-    if (!result) p->notice("", "not everything could be removed: " + result.error().text());
-    p->close();
+  Leaving& leaving = leaving_[name];
+  if (project != nullptr) leaving.volumes = leaving.volumes || project->remove_volumes();
+  const bool volumes = leaving.volumes;
+  bool containers = false;
+  if (project != nullptr)
+    for (const auto& [service, unit] : project->supervisor().units())
+      containers = containers || unit.config->kind != ServiceKind::exec;
+  if (!containers && !volumes) return is_down(name, {});
+  world_.remove_data(name, volumes, [this, name, volumes](const Result<void>& removed) {
+    // A second `down` may have asked for more since.
+    if (leaving_[name].volumes && !volumes) return remove_what_is_left(name);
+    is_down(name, removed);
+  });
+}
+
+void Projects::is_down(const std::string& name, const Result<void>& removed) {
+  Result<void> result;
+  if (!removed)
+    result = Error(removed.error())
+                 .with_context(fmt::format("project {} is down, but not "
+                                           "everything of it could be removed",
+                                           name));
+  if (Project* project = find(name)) {
+    if (!result && leaving_[name].after.empty()) project->notice("", result.error().text());
+    project->close();
     projects_.erase(name);
-    for (const auto& call : std::exchange(after_down_[name], {})) call();
-    if (after_down_[name].empty()) after_down_.erase(name);
-  };
-  if (services.empty() && !project->remove_volumes()) return finish({});
-  world_.jobs.run<Result<void>>(
-      "remove the data of " + name,
-      [remove = world_.remove_data, name, services, volumes = project->remove_volumes()](
-          const std::stop_token& stop) { return remove(name, services, volumes, stop); },
-      finish);
+  }
+  const Leaving left = std::move(leaving_[name]);
+  leaving_.erase(name);
+  for (const auto& call : left.after) call(result);
+  // Who has hung up while it waited wants it no more.
+  for (const auto& [body, reply] : left.ups)
+    if (reply->open()) up(body, reply);
+  tell_if_all_down();
 }
 
 void Projects::kill(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(find_up(body));
-    project.bring_down(/*volumes=*/false, /*kill=*/true);
+    bring_down(*TRY(find_up(body, ProjectVerb::kill)), /*volumes=*/false, /*kill=*/true);
     reply->result(Json::object());
     return {};
   });
@@ -167,7 +195,7 @@ void Projects::status(const Json& body, const ReplyPtr& reply) {
       reply->result(Json::object({{"projects", std::move(list)}}));
       return {};
     }
-    auto found = find_up(body);
+    auto found = find_up(body, ProjectVerb::status);
     if (found) {
       reply->result(
           Json::object({{"project", (*found)->name()}, {"services", (*found)->status()}}));
@@ -189,14 +217,14 @@ void Projects::status(const Json& body, const ReplyPtr& reply) {
 
 void Projects::watch(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    TRY(find_up(body))->watch(reply);
+    TRY(find_up(body, ProjectVerb::watch))->watch(reply);
     return {};
   });
 }
 
 void Projects::logs(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    auto found = find_up(body);
+    auto found = find_up(body, ProjectVerb::logs);
     std::string name;
     std::vector<std::pair<std::string, std::uint64_t>> all;
     if (found) {
@@ -245,8 +273,11 @@ void Projects::config_check(const Json& body, const ReplyPtr& reply) {
 void Projects::forget(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     const std::string name = TRY(body.get_string("name"));
-    if (projects_.contains(name))
-      return Error(Errc::invalid_input, fmt::format("project {} is up", name))
+    const ProjectState state = state_of(name);
+    if (meets(ProjectVerb::forget, state) == Meets::refuse)
+      return Error(Errc::invalid_input,
+                   fmt::format("project {} is {}", name,
+                               state == ProjectState::up ? "up" : "going down"))
           .with_hint(fmt::format("first: locald -p {} down", name));
     TRY(registry_.forget(name));
     reply->result(Json::object());
@@ -265,14 +296,18 @@ void Projects::list(const Json&, const ReplyPtr& reply) {
 }
 
 void Projects::bring_all_down(std::function<void()> done) {
-  if (projects_.empty()) return done();
-  auto left = std::make_shared<std::size_t>(projects_.size());
-  for (const auto& [name, project] : projects_) {
-    after_down_[name].push_back([left, done] {
-      if (--*left == 0) done();
-    });
-    project->bring_down(/*volumes=*/false);
-  }
+  all_leave_ = true;
+  when_all_down_.push_back(std::move(done));
+  for (auto& [name, leaving] : leaving_)
+    for (const auto& [body, reply] : std::exchange(leaving.ups, {}))
+      reply->error(brought_down(name));
+  for (const auto& [name, project] : projects_) bring_down(*project, /*volumes=*/false);
+  tell_if_all_down();
+}
+
+void Projects::tell_if_all_down() {
+  if (!all_leave_ || !projects_.empty() || !leaving_.empty()) return;
+  for (const auto& call : std::exchange(when_all_down_, {})) call();
 }
 
 std::vector<std::string> Projects::restore() {

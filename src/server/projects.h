@@ -9,6 +9,7 @@
 #include "base/job_pool.h"
 #include "base/path_judge.h"
 #include "base/paths.h"
+#include "server/admission.h"
 #include "server/launcher.h"
 #include "server/listeners.h"
 #include "server/project.h"
@@ -31,9 +32,9 @@ class Projects {
     const SharedFolders& shared;
     BuildApp build;
     /// Removes what a project leaves on disk: containers' writable layers and, where told so,
-    /// volumes. On a job's thread.
-    std::function<Result<void>(const std::string& project, const std::vector<std::string>& services,
-                               bool volumes, const std::stop_token& stop)>
+    /// volumes. `done` comes once, on the loop, later.
+    std::function<void(const std::string& project, bool volumes,
+                       std::function<void(Result<void>)> done)>
         remove_data;
     /// Ends what people still run in the project's services, then calls `done`. On the loop.
     std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
@@ -58,9 +59,11 @@ class Projects {
   /// @return Errc::invalid_input for one that is no app, or where there is none.
   Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> apps(const Json& body);
 
-  /// The project meant by a request that is up. @return Errc::not_found with the way to bring it
-  /// up.
-  Result<Project*> find_up(const Json& body);
+  /// The project that a request is about, where the table (admission.h) lets `verb` in.
+  /// @return Errc::not_found with the way to bring it up; where it is going down and nothing of it
+  /// is to be touched, an error that says so.
+  Result<Project*> find_up(const Json& body, ProjectVerb verb);
+  ProjectState state_of(const std::string& name) const;
   /// One of its services. @return Errc::not_found with the nearest name.
   static Result<const Supervisor::Unit*> find_service(Project& project, const std::string& name);
 
@@ -68,7 +71,7 @@ class Projects {
   std::size_t count() const noexcept { return projects_.size(); }
   std::size_t running_services() const;
 
-  /// Every project is brought down; `done` once all are.
+  /// Every project is brought down, and no other comes up any more; `done` once all are.
   void bring_all_down(std::function<void()> done);
 
   /// Reads the run folder. @return what could not be read, for the log.
@@ -79,8 +82,12 @@ class Projects {
  private:
   Project::World project_world();
   void make_ready(Project& project);
+  Result<std::string> name_of(const Json& body) const;
+  void bring_down(Project& project, bool volumes, bool kill = false);
   void on_quiet(const std::string& name);
   void remove_what_is_left(const std::string& name);
+  void is_down(const std::string& name, const Result<void>& removed);
+  void tell_if_all_down();
   struct Wait;
   void answer_when(Project& project, const Wait& wait);
   using GoOn = std::function<Result<void>(Project&, const RunningApp&, const Json& content)>;
@@ -95,8 +102,16 @@ class Projects {
   World world_;
   ProjectRegistry registry_;
   std::map<std::string, std::unique_ptr<Project>> projects_;
-  std::map<std::string, std::vector<std::function<void()>>>
-      after_down_;  // project -> what waits for its end
+  /// A project that is going down: its services are being stopped, or what it leaves is being
+  /// removed; the latter also of one that was not up (down --volumes).
+  struct Leaving {
+    bool volumes = false;  ///< are wanted gone; perhaps since their removal began
+    std::vector<std::function<void(const Result<void>& removed)>> after;
+    std::vector<std::pair<Json, ReplyPtr>> ups;  ///< wait for its end
+  };
+  std::map<std::string, Leaving> leaving_;
+  bool all_leave_ = false;
+  std::vector<std::function<void()>> when_all_down_;
   std::vector<std::pair<std::string, std::string>>
       fresh_;  // project, service: listeners to be looked at
   EventLoop::Handle listeners_timer_;

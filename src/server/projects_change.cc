@@ -92,8 +92,15 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
       return {};
     }
     Project* project = find(loaded.name);
-    if (project != nullptr && project->going_down()) {
-      after_down_[loaded.name].push_back([this, body, reply] { up(body, reply); });
+    if (all_leave_)
+      return Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment");
+    if (meets(ProjectVerb::up, state_of(loaded.name)) == Meets::queue) {
+      reply->event(Json::object(
+          {{"event", "notice"},
+           {"service", ""},
+           {"text",
+            fmt::format("project {} is going down: it is brought up after that", loaded.name)}}));
+      leaving_[loaded.name].ups.emplace_back(body, reply);
       return {};
     }
     std::vector<std::string> known;
@@ -131,7 +138,7 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
       for (const std::string& service : app.services) now.erase(service);
     auto await = project->apply(resolved.services, now, user);
     if (!await) {
-      if (fresh) project->bring_down(false);
+      if (fresh) bring_down(*project, /*volumes=*/false);
       return std::move(await).error();
     }
     await->insert(selected.begin(), selected.end());
@@ -198,9 +205,7 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
           waiting.failed[service] =
               taken.error().code() == Errc::cancelled ? "was stopped" : taken.error().text();
       if (--building->left != 0) return;
-      if (p == nullptr)
-        return waiting.reply->error(
-            Error(Errc::cancelled, fmt::format("project {} was brought down meanwhile", name)));
+      if (p == nullptr || p->going_down()) return waiting.reply->error(brought_down(name));
       p->unsubscribe(building->subscription);
       if (waiting.timeout)
         *waiting.timeout = std::max(
@@ -214,9 +219,11 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
 void Projects::answer_when(Project& project, const Wait& wait) {
   const auto subscription = project.subscribe(wait.reply, wait.services, /*present=*/false);
   project.wait(wait.services, wait.until, wait.timeout,
-               [this, name = project.name(), wait, subscription](Project::Outcome outcome) {
+               [this, name = project.name(), wait, subscription,
+                life = project.life()](Project::Outcome outcome) {
+                 if (outcome.brought_down) return wait.reply->error(brought_down(name));
                  Json list = Json::array(), failed = Json::array(), reasons = Json::object();
-                 Project* p = find(name);
+                 Project* p = *life ? find(name) : nullptr;
                  for (const std::string& s : wait.services)
                    if (Json status = p != nullptr ? p->status(s) : Json(); !status.is_null())
                      list.push(std::move(status));
@@ -244,7 +251,7 @@ void Projects::answer_when(Project& project, const Wait& wait) {
 
 void Projects::start(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(find_up(body));
+    Project& project = *TRY(find_up(body, ProjectVerb::start));
     std::set<std::string> services = TRY(services_of(project, body));
     ServiceGraph graph;
     for (const auto& [name, unit] : project.supervisor().units())
@@ -263,17 +270,19 @@ void Projects::start(const Json& body, const ReplyPtr& reply) {
 
 void Projects::stop(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(find_up(body));
+    Project& project = *TRY(find_up(body, ProjectVerb::stop));
     const std::set<std::string> services = TRY(services_of(project, body));
-    project.stop(services);
-    answer_when(project, {reply, services, Project::Until::quiet, timeout_of(body)});
+    const bool join = meets(ProjectVerb::stop, state_of(project.name())) == Meets::join;
+    if (!join) project.stop(services);
+    answer_when(project, {reply, services, join ? Project::Until::down : Project::Until::quiet,
+                          timeout_of(body)});
     return {};
   });
 }
 
 void Projects::restart(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(find_up(body));
+    Project& project = *TRY(find_up(body, ProjectVerb::restart));
     const std::set<std::string> services = TRY(services_of(project, body));
     std::map<std::string, ServiceConfig> configs;
     std::shared_ptr<const UserContext> user;
@@ -282,7 +291,9 @@ void Projects::restart(const Json& body, const ReplyPtr& reply) {
       configs.emplace(service, *unit->config);
       user = unit->user;
     }
-    const auto apps = running_apps(project.supervisor(), configs, services, *user);
+    const auto apps = user == nullptr
+                          ? std::vector<RunningApp>()
+                          : running_apps(project.supervisor(), configs, services, *user);
     std::set<std::string> now = services;
     for (const RunningApp& app : apps)
       for (const std::string& service : app.services) now.erase(service);

@@ -26,6 +26,12 @@ inline std::optional<Milliseconds> timeout_of(const Json& body) {
   return Milliseconds(std::max<std::int64_t>(0, body["timeout_ms"].as_int()));
 }
 
+/// The end of a request that its project took along.
+inline Error brought_down(const std::string& project) {
+  return Error(Errc::cancelled, "project " + project + " was brought down")
+      .with_hint("bring it up: locald up");
+}
+
 /// That `name` is none of the services that are `known`, with the one that was likely meant.
 inline Error no_service(const std::string& name, const std::vector<std::string>& known) {
   const auto near = did_you_mean(name, known);

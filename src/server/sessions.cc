@@ -7,13 +7,14 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "server/request.h"
 #include "server/runtime_launcher.h"
 
 namespace locald::server {
 
 void Sessions::exec(const Json& body, const ReplyPtr& reply) {
   const auto request = [&]() -> Result<void> {
-    Project& project = *TRY(world_.projects.find_up(body));
+    Project& project = *TRY(world_.projects.find_up(body, ProjectVerb::exec));
     const std::string service = TRY(body.get_string("service"));
     const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
     if (unit.state.phase != Phase::running)
@@ -41,7 +42,7 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
     instance.hold = true;
 
     const ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-    std::function<Result<std::unique_ptr<runtime::ServiceHandle>>()> start;
+    Start start;
     if (config.kind == ServiceKind::exec) {
       if (!user.empty())
         return Error(Errc::unsupported,
@@ -50,10 +51,11 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
       if (!cwd.empty()) process.cwd = cwd;
       for (const auto& [name, value] : body["env"].as_object())
         process.env.push_back(name + "=" + value.as_string());
-      start = [this, instance,
-               process]() mutable -> Result<std::unique_ptr<runtime::ServiceHandle>> {
-        TRY(open_workdir(process, world_.environment.judge()));
-        return world_.runtime.run_host(instance, process);
+      start = [instance, process,
+               &environment = world_.environment](runtime::ProcessRuntime& runtime) -> Started {
+        runtime::HostProcess run = process;
+        TRY(open_workdir(run, environment.judge()));
+        return runtime.run_host(instance, run);
       };
     } else {
       // In the environment that the launcher makes for the app's own processes.
@@ -63,28 +65,43 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
       for (const auto& [name, value] : body["env"].as_object())
         spec.env.push_back(name + "=" + value.as_string());
       if (instance.tty && !body["env"].contains("TERM")) spec.env.push_back("TERM=xterm");
-      start = [&runtime = world_.runtime, instance, target = unit.instance, spec] {
+      start = [instance, target = unit.instance, spec](runtime::ProcessRuntime& runtime) {
         return runtime.exec(instance, target, spec);
       };
     }
-    using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
-    world_.jobs.run<Started>(
-        "exec in " + service, [start](const std::stop_token&) { return start(); },
-        [this, reply, project_name = project.name()](Started started) {
-          if (!started) return reply->error(started.error());
-          const Json result = Json::object(
-              {{"socket", (*started)->control_socket()}, {"nonce", (*started)->nonce()}});
-          keep(project_name, std::move(*started));
-          reply->result(result);
-        });
+    // From here on it is one of the project's: who brings that down waits for it.
+    sessions_[instance.id].project = project.name();
+    world_.start(
+        "exec in " + service, std::move(start),
+        [this, reply, id = instance.id](Started result) { started(id, reply, std::move(result)); });
     return {};
   };
   if (auto done = request(); !done) reply->error(done.error());
 }
 
+void Sessions::started(const std::string& instance, const ReplyPtr& reply, Started result) {
+  const std::string project = sessions_[instance].project;
+  const bool unwanted = sessions_[instance].unwanted;
+  if (!result) {
+    sessions_.erase(instance);
+    reply->error(unwanted ? brought_down(project) : result.error());
+    return look_if_quiet();
+  }
+  const Json answer =
+      Json::object({{"socket", (*result)->control_socket()}, {"nonce", (*result)->nonce()}});
+  const std::string id = (*result)->instance();
+  sessions_.erase(instance);
+  keep(project, std::move(*result));
+  // Who has hung up does not know where to attach, and nobody else ever will.
+  if (unwanted || !reply->open())
+    (void)sessions_[id].handle->stop(SIGKILL, std::chrono::milliseconds(0));
+  if (unwanted) return reply->error(brought_down(project));
+  reply->result(answer);
+}
+
 void Sessions::attach(const Json& body, const ReplyPtr& reply) {
   const auto request = [&]() -> Result<void> {
-    Project& project = *TRY(world_.projects.find_up(body));
+    Project& project = *TRY(world_.projects.find_up(body, ProjectVerb::attach));
     const std::string service = TRY(body.get_string("service"));
     const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
     runtime::ServiceHandle* handle = project.supervisor().handle(service);
@@ -103,18 +120,20 @@ void Sessions::attach(const Json& body, const ReplyPtr& reply) {
 void Sessions::adopt(const std::string& project, const std::string& instance,
                      const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live) {
   if (live != nullptr) return keep(project, std::move(live));
-  sessions_[instance].project = project;
+  sessions_[instance] = {.project = project, .state = SessionState::ending};
   clean(instance, nonce);
 }
 
 void Sessions::keep(const std::string& project, std::unique_ptr<runtime::ServiceHandle> handle) {
   const std::string instance = handle->instance(), nonce = handle->nonce();
-  Session& session = sessions_[instance] = Session{project, std::move(handle)};
+  Session& session = sessions_[instance] =
+      Session{project, std::move(handle), SessionState::running, false};
   runtime::ServiceHandle::Events events;
   events.started = [](int) {};
   events.exited = [this, instance, nonce](const runtime::ExitStatus&) {
     world_.loop.post([this, instance, nonce] {
       sessions_[instance].handle = nullptr;
+      sessions_[instance].state = SessionState::ending;
       clean(instance, nonce);
     });
   };
@@ -128,9 +147,20 @@ void Sessions::end(const std::string& project, std::function<void()> done) {
 void Sessions::stop_all(std::function<void()> done) { kill_and_wait({"", std::move(done)}); }
 
 void Sessions::kill_and_wait(Waiter waiter) {
-  for (const auto& [instance, session] : sessions_)
-    if (session.handle != nullptr && (waiter.project.empty() || session.project == waiter.project))
-      (void)session.handle->stop(SIGKILL, std::chrono::milliseconds(0));
+  for (auto& [instance, session] : sessions_) {
+    if (!waiter.project.empty() && session.project != waiter.project) continue;
+    switch (meets_end(session.state)) {
+      case Meets::queue:
+        session.unwanted = true;
+        break;
+      case Meets::go:
+        (void)session.handle->stop(SIGKILL, std::chrono::milliseconds(0));
+        break;
+      case Meets::join:
+      case Meets::refuse:
+        break;
+    }
+  }
   waiters_.push_back(std::move(waiter));
   look_if_quiet();
 }
@@ -152,15 +182,10 @@ void Sessions::look_if_quiet() {
 }
 
 void Sessions::clean(const std::string& instance, const std::string& nonce) {
-  world_.jobs.run<Result<void>>(
-      "clean " + instance,
-      [&runtime = world_.runtime, instance, nonce](const std::stop_token&) {
-        return runtime.clean(instance, nonce);
-      },
-      [this, instance](const Result<void>&) {
-        sessions_.erase(instance);
-        look_if_quiet();
-      });
+  world_.clean(instance, nonce, [this, instance](const Result<void>&) {
+    sessions_.erase(instance);
+    look_if_quiet();
+  });
 }
 
 }  // namespace locald::server

@@ -1,13 +1,15 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/event_loop.h"
-#include "base/job_pool.h"
 #include "builder/environment.h"
 #include "runtime/process_runtime.h"
+#include "server/admission.h"
 #include "server/projects.h"
 #include "server/reply.h"
 
@@ -18,14 +20,21 @@ namespace locald::server {
 /// starts the session, and cleans up after it. Loop thread only.
 class Sessions {
  public:
+  using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
+  /// Starts one: blocks for some milliseconds.
+  using Start = std::function<Started(runtime::ProcessRuntime&)>;
   struct World {
     EventLoop& loop;
-    runtime::ProcessRuntime& runtime;
     builder::Environment& environment;
-    JobPool& jobs;
     Projects& projects;
+    /// Jobs; `done` comes once, on the loop, later.
+    std::function<void(const std::string& name, Start start, std::function<void(Started)> done)>
+        start;
+    std::function<void(const std::string& instance, const std::string& nonce,
+                       std::function<void(Result<void>)> done)>
+        clean;  ///< ProcessRuntime::clean
   };
-  explicit Sessions(World world) : world_(world) {}
+  explicit Sessions(World world) : world_(std::move(world)) {}
 
   void exec(const Json& body, const ReplyPtr& reply);
   void attach(const Json& body, const ReplyPtr& reply);
@@ -34,7 +43,8 @@ class Sessions {
   void adopt(const std::string& project, const std::string& instance, const std::string& nonce,
              std::unique_ptr<runtime::ServiceHandle> live);
 
-  /// Kills those of `project`; `done`, perhaps at once, when nothing of them is left.
+  /// Kills those of `project`, also one that is just being started; `done`, perhaps at once, when
+  /// nothing of them is left.
   void end(const std::string& project, std::function<void()> done);
   /// Kills all; `done` when nothing of them is left.
   void stop_all(std::function<void()> done);
@@ -42,13 +52,16 @@ class Sessions {
  private:
   struct Session {
     std::string project;
-    std::unique_ptr<runtime::ServiceHandle> handle;  // null: ended, being cleaned
+    std::unique_ptr<runtime::ServiceHandle> handle = nullptr;  ///< while `running`
+    SessionState state = SessionState::starting;
+    bool unwanted = false;  ///< it is killed as soon as it is there
   };
   struct Waiter {
     std::string project;  // empty: all
     std::function<void()> done;
   };
   void keep(const std::string& project, std::unique_ptr<runtime::ServiceHandle> handle);
+  void started(const std::string& instance, const ReplyPtr& reply, Started result);
   void clean(const std::string& instance, const std::string& nonce);
   void kill_and_wait(Waiter waiter);
   bool any_of(const std::string& project) const;
