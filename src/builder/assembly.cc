@@ -45,7 +45,7 @@ class Assembler {
     // Two starts of one container, or two that share new facts, wait for each other.
     const auto mutex = a_.environment.lock_for("container/" + a_.container_key);
     const std::lock_guard lock(*mutex);
-    TRY(open_upper());
+    TRY(stand_on_layers());
     TRY(learn());
     TRY(make_mount_points());
     TRY(make_volumes());
@@ -65,6 +65,16 @@ class Assembler {
     struct stat st {};
     if (::stat(path.c_str(), &st) != 0) return Error::from_errno(errno, "mount " + path);
     return !S_ISDIR(st.st_mode);
+  }
+
+  Result<void> stand_on_layers() {
+    const auto mutex = a_.environment.lock_for(kInUse);
+    const std::lock_guard lock(*mutex);
+    for (const std::string& lower : a_.lowers)
+      if (!exists(a_.lower_base + "/" + lower))
+        return Error(Errc::not_found, "what the container stands on was removed while it started")
+            .with_hint("start it again: what is missing is fetched or built");
+    return open_upper();
   }
 
   /// The writable folder: what is there stays, unless it lies above another image.

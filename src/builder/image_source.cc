@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "base/fs_at.h"
@@ -164,6 +165,8 @@ Result<oci::ImageStore::Removed> remove_image(Environment& environment, const st
                                               const std::vector<oci::Digest>& also_used,
                                               const std::stop_token& stop) {
   oci::ImageStore* images = TRY(environment.images());
+  const auto mutex = environment.lock_for(kInUse);
+  const std::lock_guard lock(*mutex);
   const std::vector<std::string> in_use = container_stamps(environment.paths());
   const std::vector<oci::StoredImage> present = TRY(images->list());
   const auto names_of = [&](const std::string& digest) {

@@ -12,6 +12,11 @@ namespace locald::builder {
 /// does it; it is renamed out of the way first, so that the name is free at once and
 /// a removal that was cut short is finished by the next one.
 
+/// The key of Environment::lock_for() that is held while a start looks whether what it will stand
+/// on is there and writes its stamp, and while what no stamp names is chosen and removed: a start
+/// stands on nothing that has just been taken away.
+inline constexpr const char* kInUse = "in use";
+
 /// What is beneath each container that has a writable folder, running or kept (Assembly::stamp).
 std::vector<std::string> container_stamps(const Paths& paths);
 

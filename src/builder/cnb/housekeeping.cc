@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -38,6 +39,8 @@ std::set<std::uint64_t> used_generations(const Environment& environment, const s
 
 /// Generations, trees and spare copies that nobody will ask for.
 Result<void> remove_old(Environment& environment, const AppStore& store) {
+  const auto mutex = environment.lock_for(kInUse);
+  const std::lock_guard lock(*mutex);
   const std::set<std::uint64_t> used = used_generations(environment, store.app());
   std::set<std::string> folders, trees, cached;
   std::size_t kept = 0;
@@ -103,6 +106,15 @@ Result<void> sync(const AppStore& store, std::uint64_t number) {
   if (::syncfs(dir.get()) != 0) return Error::from_errno(errno, "syncfs");
   TRY(store.mark_synced(number));
   return store.mark_spares(Durability::synced);
+}
+
+/// What containers would stand on, where none does. @return false where one does.
+Result<bool> discard_unused(Environment& environment, const std::string& app) {
+  const auto mutex = environment.lock_for(kInUse);
+  const std::lock_guard lock(*mutex);
+  if (!used_generations(environment, app).empty()) return false;
+  TRY(discard(environment, AppStore(environment.paths(), app).dir()));
+  return true;
 }
 
 /// All that an app has, its name in the image store too. With its lock held.
@@ -207,7 +219,7 @@ Result<void> remove_cache(Environment& environment, const std::string& app,
       return std::move(error).with_hint("did you mean \"" + *near + "\"?");
     return std::move(error).with_hint("see them: locald cache ls");
   }
-  if (!used_generations(environment, app).empty())
+  if (!TRY(discard_unused(environment, app)))
     return Error(Errc::invalid_input, "the app " + app + " is used by a container")
         .with_hint("end what uses it first: locald down");
   TRY(discard_app(environment, app, stop));
@@ -230,6 +242,7 @@ Result<std::vector<CacheEntry>> prune_caches(Environment& environment,
     const AppLock lock = TRY(AppLock::take(environment, cache.app, stop));
     // It may have been asked for since it was listed; and what was just built is about to be run.
     if (!exists(store.dir()) || store.next_number() != next || needed(store.record())) continue;
+    if (!TRY(discard_unused(environment, cache.app))) continue;
     TRY(discard_app(environment, cache.app, stop));
     removed.push_back(std::move(cache));
   }
