@@ -383,13 +383,20 @@ void Session::begin_stop(int signal, std::uint32_t timeout_ms) {
 void Session::accept_client() {
   const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return;
-  for (Client& client : clients_) {
-    if (client.is_open()) continue;
-    if (!peer_allowed(fd, proc, spec.kind != Spec::Kind::host)) break;
-    client.open(fd);
+  Client* place = nullptr;
+  for (Client& client : clients_)
+    if (place == nullptr && !client.is_open()) place = &client;
+  // Who does not say who it is makes room: a server that takes over must get in.
+  for (int tries = 0; tries < kClients && place == nullptr; ++tries) {
+    if (!clients_[silent_].greeted) place = &clients_[silent_];
+    silent_ = (silent_ + 1) % kClients;
+  }
+  if (place == nullptr || !peer_allowed(fd, proc, spec.kind != Spec::Kind::host)) {
+    ::close(fd);
     return;
   }
-  ::close(fd);
+  place->close();
+  place->open(fd);
 }
 
 void Session::serve(Client& client) {
@@ -416,6 +423,10 @@ bool Session::handle(Client& client, const FrameHeader& header, const char* body
       return client.close(), true;
     client.greeted = true;
     client.role = hello.role == AttachRole::control ? AttachRole::control : AttachRole::attach;
+    int attached = 0;
+    for (const Client& other : clients_)
+      if (other.is_open() && other.greeted && other.role == AttachRole::attach) ++attached;
+    if (attached == kClients) return client.close(), true;  // one place is a server's
     const FrameStatus now = status();
     client.send(Frame::status, &now, sizeof now);
     if (client.role == AttachRole::attach && hold_waits_) {

@@ -88,6 +88,7 @@ class Session {
   static constexpr int kClients = 16;
   Client clients_[kClients];  ///< the first is the server that started us
   LogWriter log_;
+  int silent_ = 0;  ///< where to look next for a client that has not said who it is
   int signals_ = -1, listener_ = -1;
   int out_ = -1, err_ = -1,
       in_ = -1;  ///< our ends of the pipes; with a terminal out_ is the master

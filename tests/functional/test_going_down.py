@@ -288,11 +288,27 @@ def test_a_down_that_is_cut_short_is_told_so(project):
     p.locald.assert_nothing_left()
 
 
+def test_an_image_that_is_removed_while_it_is_started(locald, registry):
+    """Either the start or the removal comes first; nothing runs on layers that are gone."""
+    ref = f"{registry}/library/busybox:1"
+    for _ in range(8):
+        locald("image", "pull", ref)
+        run = locald.popen("container", "run", "--rm", "--pull", "missing", ref, "sh", "-c", "cat /etc/passwd && ls /bin | wc -l")
+        removed = locald("image", "rm", ref, check=False)
+        out, err = run.communicate(timeout=60)
+        assert removed.rc == 0 or "is used by 1 container" in removed.err, removed
+        if run.returncode == 0:
+            assert b"root" in out and int(out.split()[-1]) > 1, out
+        else:
+            assert run.returncode == 125 and re.search(b"removed while it started|is not in the store", err), err
+    locald.assert_nothing_left()
+
+
 IDLE = """
 import resource, socket, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 held = []
-for _ in range(600):
+for _ in range(int(sys.argv[2])):
     s = socket.socket(socket.AF_UNIX)
     s.connect(sys.argv[1])
     held.append(s)
@@ -313,10 +329,26 @@ def test_six_hundred_idle_connections_lock_nobody_out(project):
     p = project("[project]\nname = 'busy'\n[services.a]\ncommand = 'exec sleep 1000'\n")
     p.locald("server", "start", check=False)
     p.locald("server", "status")
-    idle = python(p.locald, IDLE, p.locald.home / "run/server.sock")
+    idle = python(p.locald, IDLE, p.locald.home / "run/server.sock", 600)
     assert idle.stdout.readline() == "connected\n"
     assert p("up", "-d", timeout=20).rc == 0
     assert p.service("a")["state"] == "running"
     assert p("down").rc == 0
     out = idle.communicate("\n", timeout=10)[0]
     assert int(out) >= 88, "the longest silent made room"
+
+
+def test_idle_connections_to_a_service_lock_out_no_server(project):
+    """A server that takes over reaches the shim, and so does an attach, however many connections say nothing."""
+    p = project("[project]\nname = 'busy'\n[services.a]\ncommand = 'exec sleep 1000'\n")
+    p("up", "-d")
+    pid = p.service("a")["pid"]
+    [instance] = p.locald.instances()
+    idle = python(p.locald, IDLE, p.locald.home / "run/svc" / instance / "ctl.sock", 40)
+    assert idle.stdout.readline() == "connected\n"
+    p.locald("server", "stop")
+    a = p.service("a")
+    assert a["state"] == "running" and a["pid"] == pid and alive(pid)
+    idle.communicate("\n", timeout=10)
+    p("down")
+    p.locald.assert_nothing_left()
