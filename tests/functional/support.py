@@ -234,8 +234,9 @@ class Locald:
         `holders`: also by standing in it or holding a file of it (what has cleared its environment)."""
         # In a list of mounts a path may begin below the tmpfs: its last two parts.
         marks, found = [str(self.home).encode(), "/".join(self.home.parts[-2:]).encode()], {}
-        if str(self.home) in self.own_mounts:  # a file system of its own: inside a container that number alone is left of its name
-            device = os.stat(self.home).st_dev
+        device = os.stat(self.home).st_dev if self.home.exists() else 0
+        # A file system of its own: inside a container that number alone is left of its name.
+        if str(self.home) in self.own_mounts and device not in (0, os.stat(self.home.parent).st_dev):
             marks.append(f" {os.major(device)}:{os.minor(device)} ".encode())
         for pid in filter(str.isdigit, os.listdir("/proc")):
             if int(pid) == os.getpid():

@@ -17,6 +17,9 @@ OFF = {
     "wipe the run folder": "a server does not yet write it back, nor find services without it",
     "damage a record": "services of a damaged record end or belong to nobody",
 }
+ON = "LOCALD_STORM_ON"  # names, by commas: what `--on` has switched on again, for the processes of the driver
+for _name in os.environ.get(ON, "").split(","):
+    OFF.pop(_name, None)
 
 
 def signal_process(pid, number):

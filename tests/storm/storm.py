@@ -5,6 +5,7 @@
     tests/storm/storm.py --seed N --rounds 17            no: that many; --only 17 is that round alone, in a home of its own
     tests/storm/storm.py --seed N --only 10-17           these, one after another in one home, as they were the first time
     --show       what a round does, without doing it        --jobs J    so many homes at a time (default: 3 for each core)
+    --on NAME    although it stands in OFF of blows.py     --on all
     --user NAME  only as root, or only as that user         --xml FILE  results as junit xml
 
 Ten rounds share a home on tmpfs and its server: even tens as root, odd ones as the unprivileged user (all as who calls it
@@ -28,7 +29,7 @@ import xml.sax.saxutils as saxutils
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "functional")]
-from blows import OFF  # noqa: E402
+from blows import OFF, ON  # noqa: E402
 from homes import USER, copy_busybox, copy_dist, keep_logs, make_images, make_user, scratch_folder  # noqa: E402
 from plan import draw  # noqa: E402
 from rounds import Storm  # noqa: E402
@@ -111,7 +112,7 @@ def run_rounds(scratch, seed, numbers, user, image, shared):
 
 
 def report(seed, number, numbers, user, problems, kept):
-    me = "tests/storm/storm.py"
+    me = "tests/storm/storm.py" + "".join(f" --on '{name}'" for name in filter(None, os.environ.get(ON, "").split(",")))
     print("\n".join([f"storm: round {number} as {user} of seed {seed} FAILED:", *("  " + line for p in problems for line in p.splitlines()[:60]),
                      f"  again: {me} --seed {seed} --user {user} --only {number}", f"  with those before it in its home: {me} --seed {seed} --user {user} --only {numbers[0]}-{number}",
                      f"  logs: {kept}"]), flush=True)
@@ -142,6 +143,7 @@ def parse():
     parser.add_argument("--seed", type=int)
     parser.add_argument("--only")
     parser.add_argument("--jobs", type=int, default=3 * (os.cpu_count() or 1))
+    parser.add_argument("--on", action="append", default=[])
     parser.add_argument("--user")
     parser.add_argument("--xml")
     parser.add_argument("--show", action="store_true")
@@ -150,6 +152,12 @@ def parse():
 
 def main():
     args = parse()
+    on = list(OFF) if "all" in args.on else args.on
+    os.environ[ON] = ",".join(on)
+    for name in on:
+        if OFF.pop(name, None) is None:
+            print(f"storm: --on {name}: not off: {', '.join(OFF) or 'nothing is'}")
+            return 2
     seed = random.SystemRandom().randrange(1 << 31) if args.seed is None else args.seed
     users = [args.user] if args.user else ["root", USER] if os.geteuid() == 0 else [pwd.getpwuid(os.geteuid()).pw_name]
     if args.only:
