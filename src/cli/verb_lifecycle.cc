@@ -32,6 +32,9 @@ Result<int> run_on_services(Context& context, const Args& args, const std::strin
   }
   const Json reply = TRY(call_with_progress(context, name, request));
   if (name != "stop") return report_up(reply);
+  for (const auto& [service, why] : reply["reasons"].as_object())
+    print_error(Error(Errc::failed, service + ": " + why.as_string()));
+  if (!reply["reasons"].as_object().empty()) return 1;
   for (const Json& service : reply["services"].as_array())
     if (service["state"].as_string() == "failed" || service["state"].as_string() == "crash-loop")
       return 1;

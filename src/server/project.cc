@@ -113,6 +113,8 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
   TRY(save_configs());
   supervisor_.stop(vanished);
   supervisor_.note_built(renewed);
+  taken_up(restart);
+  taken_up(start);
   supervisor_.restart(restart);
   supervisor_.start(start);
   return await;
@@ -124,6 +126,7 @@ void Project::build(const RunningApp& app, std::function<void(Result<Json> conte
 
 void Project::start(const std::set<std::string>& services) {
   for (const std::string& s : services) unwanted_.erase(s);
+  taken_up(services);
   supervisor_.start(services);
 }
 
@@ -135,6 +138,7 @@ void Project::stop(const std::set<std::string>& services) {
 
 void Project::restart(const std::set<std::string>& services) {
   for (const std::string& s : services) unwanted_.erase(s);
+  taken_up(services);
   supervisor_.restart(services);
 }
 
@@ -178,6 +182,17 @@ void Project::end_waits(bool all) {
     over.push_back(id);
   }
   for (const std::uint64_t id : over) finish(id);
+}
+
+/// Somebody wants them up: who waits for their end might wait for ever.
+void Project::taken_up(const std::set<std::string>& services) {
+  for (auto& [id, waiting] : waits_) {
+    if (waiting.until != Until::quiet) continue;
+    for (const std::string& service : services)
+      if (waiting.pending.erase(service) != 0)
+        waiting.outcome.failed[service] = "was started again by another command";
+  }
+  changed({});  // the next flush ends those who wait for nothing more
 }
 
 void Project::wait(std::set<std::string> services, Until until, std::optional<Milliseconds> timeout,

@@ -140,6 +140,7 @@ class Project {
   void check(const std::string& service);
   void finish(std::uint64_t id);
   void end_waits(bool all);
+  void taken_up(const std::set<std::string>& services);
   void send(const Json& event, const std::string& service);
   void send_progress(const std::string& service, const Json& progress);
   void check_down();

@@ -176,6 +176,31 @@ TEST_F(ProjectTest, WhoWaitsIsAnsweredWhenTheProjectGoes) {
   EXPECT_FALSE(outcomes["down"][0].brought_down);
 }
 
+TEST_F(ProjectTest, WhoWaitsForAnEndIsToldThatAnotherCommandWantsItUp) {
+  launcher.obedient = false;
+  up({config("a"), config("b"), config("c")});
+  for (const char* service : {"a", "b", "c"}) launcher.run(service);
+  run_for(loop);
+  std::map<std::string, std::string> failed;
+  int ended = 0;
+  for (const char* service : {"a", "b", "c"}) {
+    project->stop({service});
+    project->wait({service}, Project::Until::quiet, std::nullopt, [&](Project::Outcome o) {
+      failed.merge(o.failed);
+      ++ended;
+    });
+  }
+  run_for(loop);
+  EXPECT_EQ(ended, 0);
+  project->start({"a"});
+  project->restart({"b"});
+  up({config("a"), config("b"), config("c")}, {"c"});
+  run_for(loop);
+  EXPECT_EQ(ended, 3);
+  for (const char* service : {"a", "b", "c"})
+    EXPECT_EQ(failed[service], "was started again by another command");
+}
+
 TEST_F(ProjectTest, WhatTheFileNoLongerHasIsNotPartOfTheProjectWhileItIsStopped) {
   launcher.obedient = false;
   up({config("a"), config("b")});
