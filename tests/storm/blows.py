@@ -10,9 +10,6 @@ import struct
 
 # What is off, and why: verbs (plan.VERBS), blows and promises (promises.py) by their name. Each run says them.
 OFF = {
-    "several clients of one project": "down, stop and what starts again at the same moment wait for each other for ever",
-    "server stop --all": "what another client starts meanwhile belongs to nobody",
-    "promise: answered": "a request that waits goes with its project, unanswered",
     "promise: notify": "the socket of a service that says READY=1 outlives a server that is killed",
     "wipe the run folder": "a server does not yet write it back, nor find services without it",
     "damage a record": "services of a damaged record end or belong to nobody",
