@@ -121,6 +121,14 @@ constexpr Meets meets_end(SessionState state) {
   return kSessionEnd[static_cast<std::size_t>(state)];
 }
 
+// --- images and caches
+// ------------------------------------------------------------------------------
+//
+// Their states are on disk, where starts and builds leave them, and are decided there (kInUse in
+// builder/storage.h, AppLock in builder/cnb): `image rm`, `cache rm` and `cache prune` go where no
+// container stands on what they take, are refused (prune: pass it by) where one does, and wait
+// while one is just being started or the app is built. A start that comes second says so.
+
 // --- the server ---------------------------------------------------------------------------------
 
 enum class ServerState : std::uint8_t {

@@ -344,9 +344,9 @@ def test_idle_connections_to_a_service_lock_out_no_server(project):
     p("up", "-d")
     pid = p.service("a")["pid"]
     [instance] = p.locald.instances()
+    p.locald("server", "stop")
     idle = python(p.locald, IDLE, p.locald.home / "run/svc" / instance / "ctl.sock", 40)
     assert idle.stdout.readline() == "connected\n"
-    p.locald("server", "stop")
     a = p.service("a")
     assert a["state"] == "running" and a["pid"] == pid and alive(pid)
     idle.communicate("\n", timeout=10)
