@@ -109,7 +109,8 @@ bool may_pass(std::string_view sentence) noexcept {
   // As libc, Go and our shim write them, without the first letter.
   for (const std::string_view words :
        {"o space left on device", "isk quota exceeded", "esource temporarily unavailable",
-        "annot allocate memory", "oo many open files", "ext file busy", "ddress already in use"})
+        "annot allocate memory", "oo many open files", "ext file busy", "ddress already in use",
+        "was exchanged for something else while"})
     if (sentence.find(words) != std::string_view::npos) return true;
   return false;
 }

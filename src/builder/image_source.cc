@@ -1,12 +1,14 @@
 #include "builder/image_source.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <mutex>
 #include <utility>
 
 #include "base/fs_at.h"
+#include "base/judged_folder.h"
 #include "base/sys.h"
 #include "builder/assembly.h"
 #include "oci/login_file.h"
@@ -150,15 +152,27 @@ Result<std::vector<std::string>> image_lowers(Environment& environment,
 Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageReference& reference,
                                    oci::PullPolicy policy, const std::string& dir,
                                    const PrepareContext& context) {
-  Json job = Json::object({{"op", "unpack"},
-                           {"image", reference.name()},
-                           {"policy", policy_name(policy)},
-                           {"dir", dir}});
+  const PathJudge judge = environment.judge();
+  const std::string where = "unpack " + reference.familiar();
+  const MadeFolder target = TRY(make_judged_folder(judge, dir, 0755).context(where));
+  TRY(list_dir(target.folder.fd.get(), [&](const std::string&, unsigned char) -> Result<void> {
+    return Error(Errc::already_exists, where + ": " + dir + " is not empty")
+        .with_hint("name a new or an empty folder");
+  }));
+  Json job = Json::object(
+      {{"op", "unpack"}, {"image", reference.name()}, {"policy", policy_name(policy)}});
   add_login(job, reference, context);
-  const Json result = TRY(environment.run(std::move(job), forward(context), context.stop));
-  return UnpackedImage{.digest = result["digest"].as_string(),
-                       .entries = static_cast<std::uint64_t>(result["entries"].as_int()),
-                       .warnings = notices_of(result)};
+  auto result =
+      environment.run(std::move(job), forward(context), context.stop, {}, target.folder.fd.get());
+  if (!result && target.made) {
+    // The worker has emptied it again.
+    const auto parent = judged_parent(judge, dir);
+    if (parent) (void)::unlinkat(parent->folder.fd.get(), parent->name.c_str(), AT_REMOVEDIR);
+  }
+  const Json done = TRY(std::move(result));
+  return UnpackedImage{.digest = done["digest"].as_string(),
+                       .entries = static_cast<std::uint64_t>(done["entries"].as_int()),
+                       .warnings = notices_of(done)};
 }
 
 Result<oci::ImageStore::Removed> remove_image(Environment& environment, const std::string& text,

@@ -19,6 +19,7 @@
 #include "oci/layer_store.h"
 #include "oci/pull.h"
 #include "oci/registry_push.h"
+#include "runtime/worker.h"
 
 namespace locald::builder {
 namespace {
@@ -90,8 +91,10 @@ Result<Json> pull(const Json& job, const Progress& progress) {
 
 Result<Json> unpack(const Json& job, const Progress& progress) {
   Pulling p = TRY(pulling(job, progress));
+  const UniqueFd target = TRY(runtime::handed_file(job));
+  const std::string dir = "/proc/self/fd/" + std::to_string(target.get());
   const oci::UnpackResult result =
-      TRY(oci::unpack(p.reference, p.images, p.layers, TRY(job.get_string("dir")), p.options));
+      TRY(oci::unpack(p.reference, p.images, p.layers, dir, p.options));
   return Json::object({{"digest", result.image.manifest_digest.str()},
                        {"entries", result.entries},
                        {"devices", result.skipped_devices},

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/fs_at.h"
+#include "base/judged_folder.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "oci/byte_sink.h"
@@ -66,11 +67,12 @@ class FileSink final : public ByteSink {
 class ImageExport {
  public:
   ImageExport(const ImageLayout& store, const StoredImage& image, const ImageReference& target,
-              const ExportOptions& options)
+              const PathJudge& judge, const ExportOptions& options)
       : store_(store),
         image_(image),
         path_(target.path),
         name_(target.tag.empty() ? kDefaultName : target.tag),
+        judge_(judge),
         options_(options) {}
 
   Result<void> begin() {
@@ -81,13 +83,11 @@ class ImageExport {
   }
 
   Result<void> to_layout() {
-    struct stat st {};
-    if (::stat(path_.c_str(), &st) != 0) {
-      if (errno != ENOENT) return Error::from_errno(errno, "look at " + path_);
-      return to_new_layout();
-    }
-    if (!S_ISDIR(st.st_mode)) return Error(Errc::invalid_input, path_ + " is no folder");
-    const UniqueFd dir = TRY(sys::open(path_, O_RDONLY | O_DIRECTORY));
+    const auto there = judge_.open(path_, PathJudge::Use::look);
+    if (!there && there.error().code() == Errc::not_found) return to_new_layout();
+    if (!there) return there.error();
+    if (!there->is_folder()) return Error(Errc::invalid_input, path_ + " is no folder");
+    const UniqueFd dir = TRY(there->reopen(O_RDONLY | O_DIRECTORY));
     while (::flock(dir.get(), LOCK_EX) != 0)
       if (errno != EINTR) return Error::from_errno(errno, "lock " + path_);
     bool empty = true;
@@ -95,7 +95,7 @@ class ImageExport {
       empty = false;
       return {};
     }));
-    if (!empty) TRY(ImageLayout::open(path_));
+    if (!empty) TRY(check_layout(dir.get()));
     std::vector<std::string> added;
     auto done = fill(dir.get(), empty, added);
     if (!done)
@@ -106,55 +106,75 @@ class ImageExport {
   }
 
   Result<void> to_archive() {
-    const std::string part = path_ + ".part-" + random_hex(4);
+    const JudgedParent parent = TRY(judged_parent(judge_, path_).context("write " + path_));
+    const int folder = parent.folder.fd.get();
+    const std::string part = parent.name + ".part-" + random_hex(4);
     const UniqueFd file =
-        TRY(sys::open(part, O_WRONLY | O_CREAT | O_EXCL, 0644).context("write " + path_));
+        TRY(sys::openat(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644)
+                .context("write " + path_));
     auto work = [&]() -> Result<void> {
       FileSink sink(file.get());
       TRY(write_archive(sink));
       if (::fchmod(file.get(), 0644) != 0 || ::fsync(file.get()) != 0)
         return Error::from_errno(errno, "write " + path_);
-      if (::rename(part.c_str(), path_.c_str()) != 0)
+      if (::renameat(folder, part.c_str(), folder, parent.name.c_str()) != 0)
         return Error::from_errno(errno, "rename to " + path_);
       return {};
     };
     auto done = work();
-    if (!done) (void)::unlink(part.c_str());
+    if (!done) (void)::unlinkat(folder, part.c_str(), 0);
     return done;
   }
 
  private:
   /// Beside it, and renamed when it is whole.
   Result<void> to_new_layout() {
-    const std::string part = path_ + ".part-" + random_hex(4);
-    if (::mkdir(part.c_str(), 0755) != 0) return Error::from_errno(errno, "make " + path_);
+    const JudgedParent parent = TRY(judged_parent(judge_, path_).context("make " + path_));
+    const int folder = parent.folder.fd.get();
+    const std::string part = parent.name + ".part-" + random_hex(4);
+    if (::mkdirat(folder, part.c_str(), 0755) != 0)
+      return Error::from_errno(errno, "make " + path_);
     auto work = [&]() -> Result<void> {
-      const UniqueFd dir = TRY(sys::open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      const UniqueFd dir = TRY(sys::openat(folder, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
       if (::fchmod(dir.get(), 0755) != 0) return Error::from_errno(errno, "chmod " + part);
       std::vector<std::string> added;
       TRY(fill(dir.get(), /*empty=*/true, added));
-      if (::renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0)
-        return {};
+      const char* name = parent.name.c_str();
+      if (::renameat2(folder, part.c_str(), folder, name, RENAME_NOREPLACE) == 0) return {};
       // Not every file system can promise not to replace: at most an empty folder is.
-      if (errno == EINVAL && ::rename(part.c_str(), path_.c_str()) == 0) return {};
+      if (errno == EINVAL && ::renameat(folder, part.c_str(), folder, name) == 0) return {};
       return Error::from_errno(errno, "rename to " + path_);
     };
     auto done = work();
-    if (!done) (void)remove_tree(part);
+    if (!done) (void)remove_tree(folder, part);
     return done;
+  }
+
+  Result<void> check_layout(int dir) const {
+    const std::string there = "/proc/self/fd/" + std::to_string(dir);
+    const auto layout = ImageLayout::open(there);
+    if (layout) return {};
+    std::string text = layout.error().message();
+    if (const std::size_t at = text.find(there); at != std::string::npos)
+      text.replace(at, there.size(), path_);
+    return Error(layout.error().code(), text);
   }
 
   /// @param added  Gets what is new in it, in order.
   Result<void> fill(int dir, bool empty, std::vector<std::string>& added) {
-    for (const char* folder : {"blobs", "blobs/sha256"}) {
-      if (::mkdirat(dir, folder, 0755) == 0) {
-        added.emplace_back(folder);
-        (void)::fchmodat(dir, folder, 0755, 0);  // whatever our umask is
-      } else if (errno != EEXIST) {
-        return Error::from_errno(errno, "make " + path_ + "/" + folder);
-      }
+    // Name by name, so that no symlink in it leads elsewhere.
+    UniqueFd blobs = TRY(sys::openat(dir, ".", O_RDONLY | O_DIRECTORY));
+    std::string way;
+    for (const char* folder : {"blobs", "sha256"}) {
+      way += (way.empty() ? "" : "/") + std::string(folder);
+      const bool made = ::mkdirat(blobs.get(), folder, 0755) == 0;
+      if (!made && errno != EEXIST) return Error::from_errno(errno, "make " + path_ + "/" + way);
+      blobs = TRY(sys::openat(blobs.get(), folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                      .context(path_ + "/" + way));
+      if (!made) continue;
+      added.push_back(way);
+      (void)::fchmod(blobs.get(), 0755);  // whatever our umask is
     }
-    const UniqueFd blobs = TRY(sys::openat(dir, "blobs/sha256", O_RDONLY | O_DIRECTORY));
     for (const Descriptor& blob : blobs_) {
       struct stat st {};
       const bool there =
@@ -175,7 +195,8 @@ class ImageExport {
     Json::Array entries;
     Json document;
     if (!empty) {
-      const UniqueFd index = TRY(sys::openat(dir, "index.json", O_RDONLY | O_NONBLOCK));
+      const UniqueFd index =
+          TRY(sys::openat(dir, "index.json", O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
       document = TRY(
           parse_image_json(TRY(read_all(index.get(), kMaxIndex))).context(path_ + "/index.json"));
       for (const Json& entry : document["manifests"].as_array())
@@ -253,6 +274,7 @@ class ImageExport {
   const ImageLayout& store_;
   const StoredImage& image_;
   std::string path_, name_;
+  const PathJudge& judge_;
   const ExportOptions& options_;
   std::uint64_t manifest_bytes_ = 0;
   std::vector<Descriptor> blobs_;
@@ -262,14 +284,15 @@ class ImageExport {
 }  // namespace
 
 Result<void> export_image(const ImageLayout& store, const StoredImage& image,
-                          const ImageReference& target, const ExportOptions& options) {
+                          const ImageReference& target, const PathJudge& judge,
+                          const ExportOptions& options) {
   if (target.transport != Transport::oci && target.transport != Transport::oci_archive)
     return Error(Errc::invalid_input,
                  "an image is exported to oci:DIR[:NAME] or oci-archive:FILE[:NAME]")
         .with_hint("to a registry: locald image push");
   if (!target.path.starts_with('/'))
     return Error(Errc::invalid_input, target.path + " is not absolute");
-  ImageExport work(store, image, target, options);
+  ImageExport work(store, image, target, judge, options);
   const auto run = [&]() -> Result<void> {
     TRY(work.begin());
     return target.transport == Transport::oci ? work.to_layout() : work.to_archive();

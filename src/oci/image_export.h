@@ -3,6 +3,7 @@
 #include <functional>
 #include <stop_token>
 
+#include "base/path_judge.h"
 #include "base/result.h"
 #include "oci/image_layout.h"
 #include "oci/image_store.h"
@@ -21,11 +22,12 @@ struct ExportOptions {
 ///
 /// An existing layout is added to: what else it holds stays, the name moves. An existing FILE is
 /// replaced in one step. Any other folder that is not empty is refused. After an error, cancelled
-/// too, everything is as it was: nothing half-written is left. The paths are the user's own;
-/// symlinks in them are followed.
+/// too, everything is as it was: nothing half-written is left. Where it goes is judged
+/// (base/path_judge.h), and written to by descriptor: no container can lead it elsewhere.
 /// @return Errc::invalid_input: another transport, a folder that is no layout; Errc::no_space;
 ///         Errc::corrupt: a blob in the store is damaged; Errc::cancelled.
 Result<void> export_image(const ImageLayout& store, const StoredImage& image,
-                          const ImageReference& target, const ExportOptions& options);
+                          const ImageReference& target, const PathJudge& judge,
+                          const ExportOptions& options);
 
 }  // namespace locald::oci

@@ -39,8 +39,18 @@ struct World {
     image.emplace(*store.find(*ImageReference::parse("test/image:1")));
   }
   Result<void> out(const std::string& target, const ExportOptions& options = {}) const {
-    return export_image(store.layout(), *image, *ImageReference::parse(target), options);
+    return export_image(store.layout(), *image, *ImageReference::parse(target), judge(), options);
   }
+  PathJudge judge() const {
+    return {Paths::from_env(
+                [this](const std::string& n) {
+                  return n == "LOCALD_HOME" ? std::optional(dir / "home") : std::nullopt;
+                },
+                1000)
+                .value(),
+            shared};
+  }
+  std::vector<SharedFolder> shared;
   /// What reads images reads it, every blob.
   void expect_readable(const std::string& target) const {
     const auto origin = open_origin(*ImageReference::parse(target), {});

@@ -60,7 +60,7 @@ Result<oci::StoredImage> make_image(builder::Environment& environment, const App
       environment, store, built.generation, wanted.tags, context, &built.notices));
   if (wanted.output)
     TRY(oci::export_image(
-        TRY(environment.images())->layout(), image, *wanted.output,
+        TRY(environment.images())->layout(), image, *wanted.output, environment.judge(),
         {.stop = context.stop, .progress = [&](std::uint64_t done, std::uint64_t total) {
            context.progress({.phase = "write", .done = done, .total = total});
          }}));

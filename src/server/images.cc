@@ -122,7 +122,7 @@ void Images::export_to(const Json& body, const ReplyPtr& reply) {
             TRY(oci::ImageReference::parse(TRY(body.get_string("target")), base_of(body)));
         const UniqueFd lease = TRY(images->layout().lease());
         TRY(oci::export_image(
-            images->layout(), image, target,
+            images->layout(), image, target, environment.judge(),
             {.stop = context.stop, .progress = [&](std::uint64_t done, std::uint64_t total) {
                context.progress(
                    {.phase = "write", .item = target.path, .done = done, .total = total});

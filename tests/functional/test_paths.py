@@ -143,6 +143,26 @@ def test_a_container_of_nobodys_project_counts_too(locald, busybox):
     assert locald("container", "run", "--rm", "-v", f"{src}/inner:/data", busybox, "cat", "/data/mark").out == "ours\n"
 
 
+def test_an_image_is_written_only_where_nobody_can_lead_it_elsewhere(locald, project, busybox):
+    src = locald.home / "user/src"
+    elsewhere = locald.home / "user/elsewhere"
+    (src / "out").mkdir(parents=True)
+    elsewhere.mkdir()
+    (src / "link").symlink_to(elsewhere)
+    locald.identity.own(locald.home / "user")
+    locald("image", "pull", busybox)
+    project(holder(busybox, "../src:/src"), "a")("up", "-d")
+    for verb in (["export", busybox, f"oci-archive:{src}/link/x.tar"], ["export", busybox, f"oci:{src}/link/layout"], ["export", busybox, f"oci:{src}/link"],
+                 ["unpack", busybox, src / "link/tree"], ["unpack", busybox, src / "link"]):
+        r = locald("image", *verb, check=False)
+        assert r.rc == 1 and "which service a of project a can write to; it is not followed" in r.err, r
+    assert not os.listdir(elsewhere)
+    for verb in (["export", busybox, f"oci-archive:{src}/out/x.tar"], ["export", busybox, f"oci:{src}/out/layout"], ["unpack", busybox, src / "out/new/tree"]):
+        locald("image", *verb)
+    assert sorted(os.listdir(src / "out")) == ["layout", "new", "x.tar"] and (src / "out/new/tree/bin/busybox").exists()
+    locald("container", "run", "--rm", f"oci:{src}/out/layout:{busybox.rpartition(':')[2]}", "true")
+
+
 def test_a_working_folder_is_the_one_that_was_there(locald, project):
     p = project("""
         [services.web]
