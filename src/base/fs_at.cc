@@ -95,11 +95,14 @@ Result<void> write_file_atomic(int dir_fd, const std::string& name, std::string_
                                mode_t mode, Durability durability) {
   const std::string temporary = "." + name + "." + random_hex(4);
   auto write = [&]() -> Result<void> {
-    const UniqueFd fd =
+    UniqueFd fd =
         TRY(sys::openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
     TRY(sys::write_all(fd.get(), content));
     if (durability == Durability::synced && ::fsync(fd.get()) != 0)
       return Error::from_errno(errno, "fsync " + name);
+    // Where a file system tells of a failed write only now (NFS), the old file is to stand.
+    if (::close(fd.release()) != 0 && errno != EINTR)
+      return Error::from_errno(errno, "close " + name);
     if (::renameat(dir_fd, temporary.c_str(), dir_fd, name.c_str()) != 0)
       return Error::from_errno(errno, "rename " + name);
     return {};

@@ -77,9 +77,10 @@ void Session::send_size() {
 }
 
 void Session::output(int fd, std::string_view bytes) {
-  if (deaf_ || sys::write_all(fd, bytes)) return;
-  // Nobody reads. A process of ours learns it as it would in a pipeline, and has a
-  // moment to end; meanwhile we read on, or the shim would not get to our frame.
+  if (deaf_ || write_to(fd, bytes)) return;
+  // Nobody reads, or there is no room (check_output() tells). A process of ours learns it as it
+  // would in a pipeline, and has a moment to end; meanwhile we read on, or the shim would not get
+  // to our frame.
   deaf_ = true;
   if (!options_.ours) return leave(128 + SIGPIPE);
   send_struct(Frame::signal, std::int32_t{SIGPIPE});

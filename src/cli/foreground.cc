@@ -61,7 +61,8 @@ class Foreground {
   int signals_seen_ = 0;
   int reconnects_ = 0;
   bool gone_ = false;     // the project is down, by us or by another
-  bool unheard_ = false;  // nobody reads stdout any more
+  bool unheard_ = false;  // nobody reads stdout any more, or it takes nothing more
+  bool output_failed_ = false;
 };
 
 /// Where the logs of services that run already end now: what they wrote before is not of this `up`.
@@ -188,6 +189,10 @@ Result<void> Foreground::print_logs() {
   if (!logs_ || unheard_) return {};
   if (TRY(printer_->print_available(*logs_))) return {};
   unheard_ = true;
+  if (auto whole = check_output(); !whole) {  // said before the services go down for it
+    print_error(whole.error());
+    output_failed_ = true;
+  }
   return signals_seen_ == 0 ? interrupted() : Result<void>();
 }
 
@@ -226,7 +231,7 @@ Result<int> Foreground::run(const Json& request) {
     while (signals_.next()) TRY(interrupted());
   }
   if (signals_seen_ >= 2) return 130;
-  if (signals_seen_ == 1) return 0;
+  if (signals_seen_ == 1) return output_failed_ ? 1 : 0;
   if (gone_) {
     notice("the project was taken down");
     return 0;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/standard_fds.h"
 #include "base/strings.h"
 #include "cli/context.h"
 #include "cli/print.h"
@@ -105,9 +106,12 @@ int run_verb(const Verb& verb, Context& context, const std::vector<std::string>&
   }
   if (args.value().wants_help()) return out(help_text(verb)) ? 0 : 1;
   auto code = verb.run(context, args.value());
-  if (code) return *code;
-  print_error(code.error());
-  return verb.own_failure;
+  if (!code) print_error(code.error());
+  if (auto whole = check_output(); !whole) {
+    print_error(whole.error());
+    return verb.own_failure;
+  }
+  return code ? *code : verb.own_failure;
 }
 
 /// `path` made absolute.
@@ -173,4 +177,12 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace locald::cli
 
-int main(int argc, char** argv) { return locald::cli::run(argc, argv); }
+int main(int argc, char** argv) {
+  locald::fill_standard_fds();
+  const int code = locald::cli::run(argc, argv);
+  if (auto whole = locald::cli::check_output(); !whole) {  // of --help and the like
+    locald::cli::print_error(whole.error());
+    return code != 0 ? code : 1;
+  }
+  return code;
+}

@@ -1,20 +1,62 @@
 #include "cli/print.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <optional>
+#include <utility>
 
 #include "base/strings.h"
 #include "base/sys.h"
 
 namespace locald::cli {
 
-bool out(std::string_view text) { return static_cast<bool>(sys::write_all(STDOUT_FILENO, text)); }
-bool err(std::string_view text) { return static_cast<bool>(sys::write_all(STDERR_FILENO, text)); }
+namespace {
+
+std::optional<Error> lost;  // the first failure that was not told yet
+
+bool nobody_reads(int fd, int error) {
+  if (error == EPIPE || error == ECONNRESET) return true;
+  struct stat st {};
+  // What a terminal that was hung up answers.
+  return error == EIO && ::fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
+void note_failure(int fd, int error) {
+  if (lost || nobody_reads(fd, error)) return;
+  lost =
+      Error::from_errno(error, fd == STDERR_FILENO ? "write to stderr" : "write to stdout")
+          .with_hint(error == ENOSPC || error == EDQUOT
+                         ? "what was printed is not complete: free some space there, then run it "
+                           "again"
+                         : "what was printed is not complete");
+}
+
+}  // namespace
+
+bool write_to(int fd, std::string_view text) {
+  const auto written = sys::write_all(fd, text);
+  if (!written) note_failure(fd, written.error().sys_errno());
+  return written.has_value();
+}
+
+bool out(std::string_view text) { return write_to(STDOUT_FILENO, text); }
+bool err(std::string_view text) { return write_to(STDERR_FILENO, text); }
+
+Result<void> check_output() {
+  // Some file systems (NFS, quotas) tell of a failed write at close(2) alone; a copy's does.
+  if (const int copy = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); copy >= 0 && ::close(copy) != 0)
+    note_failure(STDOUT_FILENO, errno);
+  if (lost) return *std::exchange(lost, std::nullopt);
+  return {};
+}
 
 void print_error(const Error& error) {
   const bool colour = has_colour(STDERR_FILENO);

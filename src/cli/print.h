@@ -4,14 +4,21 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
+#include "base/result.h"
 
 /// What people read. Data goes to stdout, everything else to stderr.
 namespace locald::cli {
 
-/// Writes to stdout / stderr whole. @return false where nobody reads any more.
+/// Writes to stdout / stderr whole. @return false where it did not get there: nobody reads any
+/// more, or the write failed, which check_output() tells.
 bool out(std::string_view text);
 bool err(std::string_view text);
+/// The same for either, by its number.
+bool write_to(int fd, std::string_view text);
+
+/// Whether all that was written so far got to its place. Only that nobody reads (a pipe, socket or
+/// terminal that is gone) is no error. Each failure is told once. main() asks at the end of all.
+Result<void> check_output();
 
 /// "error: MESSAGE" and "hint: …" on stderr.
 void print_error(const Error& error);

@@ -22,6 +22,7 @@
 #include "base/job_pool.h"
 #include "base/paths.h"
 #include "base/spawn.h"
+#include "base/standard_fds.h"
 #include "base/sys.h"
 #include "builder/cnb/housekeeping.h"
 #include "builder/environment.h"
@@ -362,6 +363,7 @@ int run_server(UniqueFd ready) {
 }  // namespace locald::server
 
 int main(int argc, char** argv) {
+  locald::fill_standard_fds();
   const std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == "worker") return locald::server::worker_main(argc, argv);
   if (verb == "run" && argc == 2) return locald::server::run_server({});
@@ -369,7 +371,7 @@ int main(int argc, char** argv) {
     return locald::server::run_server(locald::UniqueFd(::atoi(argv[3])));
   if (verb == "--version") {
     fmt::print("locald-server {} ({})\n", locald::ipc::kVersion, locald::ipc::kBuild);
-    return 0;
+    return std::fflush(stdout) == 0 ? 0 : 1;
   }
   fmt::print(stderr, "usage: locald-server run\nPeople use: locald server run\n");
   return 2;

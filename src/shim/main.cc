@@ -2,12 +2,14 @@
 
 #include <cstring>
 
+#include "base/standard_fds.h"
 #include "shim/init.h"
 #include "shim/protocol.h"
 #include "shim/session.h"
 
 int main(int argc, char** argv) {
   using namespace locald::shim;
+  locald::fill_standard_fds();
   if (argc > 0 && std::strcmp(argv[0], kInitPath) == 0) return init_mode(argv + 1);
   const char* mode = argc > 1 ? argv[1] : "";
   if (std::strcmp(mode, kModeRun) == 0) return run_mode();

@@ -23,6 +23,8 @@ BAD = [
     ("oci/a.cc", 'void f() { system("ls"); }\n', "shell"),
     ("oci/a.cc", 'void f() { ::open("x", 0); }\n', "O_CLOEXEC"),
     ("oci/a.cc", "void f() { throw 1; }\n", "errors are values"),
+    ("cli/a.cc", "void f() { std::printf(text); }\n", "cli/print.h"),
+    ("cli/a.cc", "void f() { (void)::write(1, t, n); }\n", "cli/print.h"),
     ("oci/a.cc", "// TODO: later\n", "TODO"),
     ("oci/a.cc", "\n" * 801, "801 lines"),
 ]
@@ -32,6 +34,8 @@ GOOD = [
     ("base/sys.cc", 'void f() { ::open("x", 0); }\n'),
     ("oci/a.cc", 'void f() { ::openat(d, "x", O_PATH |\n O_CLOEXEC); }\n'),
     ("oci/a.cc", 'void f() { sys::open("x", 0); asio::post(x); }\n'),
+    ("cli/a.cc", "void f() { out(text); std::snprintf(t, n, text); }\n"),
+    ("oci/a.cc", "void f() { std::printf(text); }\n"),
     ("oci/a.cc", "// we never throw or popen(\nconst char* s = \"throw system(\";\n#include <curl/curl.h>\n"),
     ("oci/a.cc", 'auto s = R"(throw popen( " )";\n'),
     ("oci/a.cc", "long x = 1'000'000; void f() { g('\"'); }\nauto y = std::error_code(1, std::system_category());\n"),
