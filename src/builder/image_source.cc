@@ -11,6 +11,7 @@
 #include "base/judged_folder.h"
 #include "base/sys.h"
 #include "builder/assembly.h"
+#include "builder/pull_turns.h"
 #include "oci/login_file.h"
 #include "oci/platform.h"
 
@@ -120,12 +121,20 @@ Result<PulledImage> pull_image(Environment& environment, const oci::ImageReferen
       return std::move(present).error();
   }
   // Two services of one image: the second finds it all there.
-  const auto mutex = environment.lock_for("image/" + reference.name());
-  const std::lock_guard lock(*mutex);
+  static PullTurns turns;
+  const PullTurns::Turn turn = TRY(turns.take(environment.paths().data() + "\n" + reference.name(),
+                                              context.progress, context.stop));
   Json job =
       Json::object({{"op", "pull"}, {"image", reference.name()}, {"policy", policy_name(policy)}});
   add_login(job, reference, context);
-  const Json result = TRY(environment.run(std::move(job), forward(context), context.stop));
+  const Json result = TRY(environment.run(
+      std::move(job),
+      [&](const Json& progress) {
+        const PrepareProgress now = translate(progress);
+        if (context.progress) context.progress(now);
+        turn.tell(now);
+      },
+      context.stop));
   PulledImage pulled{.image = TRY(find_complete(environment, reference)),
                      .contacted = result["contacted"].as_bool()};
   pulled.notices = notices_of(result);

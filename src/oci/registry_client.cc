@@ -117,6 +117,8 @@ Result<FetchedDocument> RegistryClient::manifest(const std::string& tag_or_diges
        .what = what,
        .headers = {"Accept: " + accept}}));
   std::string bytes = TRY(answer->body(kMaxManifestBytes).context("manifest of " + what));
+  if (!looks_like_json(bytes))
+    return not_json(host(), "the manifest of " + what, answer->header("content-type"), bytes);
   Digest digest = Digest::of(bytes);
   // The digest that was asked for decides; without one, the registry's own word must hold.
   const bool by_digest = tag_or_digest.find(':') != std::string::npos;

@@ -190,7 +190,61 @@ TEST(RegistryClient, TriesAgainWhatMayPassAndSaysSo) {
                      .manifest("1");
   ASSERT_TRUE(fetched) << fetched.error().text();
   ASSERT_EQ(notes.size(), 3u);
-  EXPECT_NE(notes[0].find("503, try 2 of 5"), std::string::npos) << notes[0];
+  EXPECT_NE(notes[0].find(" answered 503; next try in "), std::string::npos) << notes[0];
+  EXPECT_TRUE(notes[0].ends_with(" (2 of 5)")) << notes[0];
+  EXPECT_TRUE(notes[1].starts_with("rate limited by 127.0.0.1:")) << notes[1];
+}
+
+TEST(RegistryClient, SaysAtOnceHowLongARegistryWantsToBeLeftAlone) {
+  std::atomic<int> calls{0};
+  Server server([&](const Server::Request& r) {
+    if (r.path == "/v2/") return answer(200, "");
+    if (calls.fetch_add(1) == 0) return answer(429, "", "Retry-After: 2\r\n");
+    return answer(429, R"({"errors":[{"code":"TOOMANYREQUESTS","message":"pull rate limit"}]})",
+                  "Retry-After: 3600\r\n");
+  });
+  std::mutex mutex;
+  std::vector<std::string> notes;
+  const auto before = std::chrono::steady_clock::now();
+  auto fetched = client(server, {.note =
+                                     [&](const std::string& note) {
+                                       const std::lock_guard guard(mutex);
+                                       notes.push_back(note);
+                                     }})
+                     .manifest("1");
+  ASSERT_FALSE(fetched);
+  // An hour is not waited for, and not asked again in between.
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
+  EXPECT_EQ(calls, 2);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_TRUE(notes[0].ends_with("; next try in 2 s (2 of 5)")) << notes[0];
+  EXPECT_TRUE(fetched.error().message().starts_with("rate limited by 127.0.0.1:"));
+  EXPECT_NE(fetched.error().message().find("pull rate limit"), std::string::npos);
+  EXPECT_TRUE(fetched.error().hint().starts_with("try again in 60 min"));
+}
+
+TEST(RegistryClient, SaysWhatAnsweredInPlaceOfTheRegistry) {
+  const std::string page =
+      "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Corporate  gateway</body>";
+  Server server([&](const Server::Request& r) {
+    if (r.path == "/v2/") return answer(200, "");
+    if (r.path.ends_with("/2")) return answer(502, page, "Content-Type: text/html\r\n");
+    if (r.path.ends_with("/3")) return answer(404, page, "Content-Type: text/html\r\n");
+    return answer(200, page, "Content-Type: text/html; charset=utf-8\r\n");
+  });
+  auto fetched = client(server, {}).manifest("1");
+  ASSERT_FALSE(fetched);
+  EXPECT_NE(fetched.error().message().find("answered with text/html; charset=utf-8 (\"Sign in "
+                                           "Corporate gateway\") instead of the manifest of "),
+            std::string::npos)
+      << fetched.error().message();
+  EXPECT_NE(fetched.error().hint().find("proxy"), std::string::npos);
+  for (const char* tag : {"2", "3"}) {
+    auto refused = client(server, {}).manifest(tag);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message().find("Sign in Corporate gateway"), std::string::npos)
+        << refused.error().message();
+  }
 }
 
 TEST(RegistryClient, GivesUpAfterFiveTries) {
@@ -402,14 +456,13 @@ TEST(RegistryClient, SaysWhenNobodyAnswers) {
   EXPECT_EQ(down.error().message(), "nobody answers at " + host + ": Connection refused");
 }
 
-TEST(RetryAfter, IsSecondsOrADateAndAtMostAMinute) {
-  using std::chrono::seconds;
-  EXPECT_EQ(parse_retry_after("3", 0), seconds(3));
-  EXPECT_EQ(parse_retry_after("99999999999999999999", 0), seconds(60));
-  EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 784111767), seconds(10));
-  EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 784119999), seconds(0));
-  EXPECT_EQ(parse_retry_after("-1", 0), std::nullopt);
-  EXPECT_EQ(parse_retry_after("soon", 0), std::nullopt);
+TEST(RetryAfter, IsSecondsOrADate) {
+  EXPECT_EQ(retry_after_seconds("3", 0), 3);
+  EXPECT_EQ(retry_after_seconds("99999999999999999999", 0), 1 << 30);
+  EXPECT_EQ(retry_after_seconds("Sun, 06 Nov 1994 08:49:37 GMT", 784111767), 10);
+  EXPECT_EQ(retry_after_seconds("Sun, 06 Nov 1994 08:49:37 GMT", 784119999), 0);
+  EXPECT_EQ(retry_after_seconds("-1", 0), std::nullopt);
+  EXPECT_EQ(retry_after_seconds("soon", 0), std::nullopt);
 }
 
 }  // namespace

@@ -165,7 +165,8 @@ class Push {
     if (!options_.progress) return;
     const std::lock_guard guard(tell_mutex_);
     const auto now = std::chrono::steady_clock::now();
-    if (progress.phase == Phase::uploading && progress.done != 0 && now - told_ < kTellEvery)
+    if (progress.phase == Phase::uploading && progress.done != 0 &&
+        progress.done != progress.total && now - told_ < kTellEvery)
       return;
     told_ = now;
     progress.blobs_done = blobs_done_;

@@ -67,7 +67,45 @@ bool passes(long status) {
   return status == 429 || (status >= 500 && status != 501 && status != 505);
 }
 
+/// "60 s", "2 min", "250 ms"
+std::string time_text(milliseconds time) {
+  const auto s = std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  if (s >= 120) return std::to_string((s + 59) / 60) + " min";
+  return s >= 1 ? std::to_string(s) + " s" : std::to_string(time.count()) + " ms";
+}
+
+/// The first words of a page: tags and runs of blanks left out.
+std::string first_words(std::string_view body) {
+  std::string out;
+  bool tag = false;
+  for (const char c : body.substr(0, 4096)) {
+    if (c == '<') tag = true;
+    const bool blank = tag || c <= ' ' || c == 0x7f;
+    if (c == '>') tag = false;
+    if (!blank)
+      out += c;
+    else if (!out.empty() && out.back() != ' ')
+      out += ' ';
+  }
+  return printable(out, 80);
+}
+
 }  // namespace
+
+bool looks_like_json(std::string_view body) { return trim(body).starts_with('{'); }
+
+Error not_json(const std::string& host, const std::string& what, const std::string& content_type,
+               std::string_view body) {
+  const std::string type = printable(content_type, 60), words = first_words(body);
+  return Error(Errc::invalid_input, host + " answered " +
+                                        (type.empty() ? "" : "with " + type + " ") +
+                                        (trim(body).empty() ? "(nothing)" : "(\"" + words + "\")") +
+                                        " instead of " + what)
+      .with_hint(
+          "is that a registry? A proxy or a login page may answer in its place: curl -i "
+          "https://" +
+          host + "/v2/");
+}
 
 std::string printable(std::string_view text, std::size_t max) {
   std::string out;
@@ -75,20 +113,15 @@ std::string printable(std::string_view text, std::size_t max) {
   return out;
 }
 
-std::optional<std::chrono::seconds> parse_retry_after(const std::string& value,
-                                                      std::int64_t now_unix) {
+std::optional<std::int64_t> retry_after_seconds(const std::string& value, std::int64_t now_unix) {
   const std::string text(trim(value));
   if (text.empty()) return std::nullopt;
-  std::int64_t seconds = 0;
-  if (text.find_first_not_of("0123456789") == std::string::npos) {
-    seconds = static_cast<std::int64_t>(
+  if (text.find_first_not_of("0123456789") == std::string::npos)
+    return static_cast<std::int64_t>(
         std::min<std::uint64_t>(parse_u64(text).value_or(UINT64_MAX), 1u << 30));
-  } else {
-    const std::time_t when = curl_getdate(text.c_str(), nullptr);
-    if (when < 0) return std::nullopt;
-    seconds = static_cast<std::int64_t>(when) - now_unix;
-  }
-  return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), kLongestPause);
+  const std::time_t when = curl_getdate(text.c_str(), nullptr);
+  if (when < 0) return std::nullopt;
+  return std::max<std::int64_t>(0, static_cast<std::int64_t>(when) - now_unix);
 }
 
 RegistrySession::RegistrySession(ImageReference reference, Options options,
@@ -134,12 +167,11 @@ Result<void> RegistrySession::find_base() {
   return {};
 }
 
-Result<void> RegistrySession::wait(milliseconds time, const std::string& why) {
+Result<void> RegistrySession::wait(milliseconds time, const std::string& why,
+                                   const std::string& tries) {
   if (options_.note)
-    options_.note("waiting " +
-                  (time.count() >= 1000 ? std::to_string(time.count() / 1000) + " s"
-                                        : std::to_string(time.count()) + " ms") +
-                  ": " + why);
+    options_.note(why + "; next try in " + time_text(time) +
+                  (tries.empty() ? "" : " (" + tries + ")"));
   std::mutex mutex;
   std::condition_variable_any wake;
   std::unique_lock lock(mutex);
@@ -171,7 +203,10 @@ Result<std::string> RegistrySession::fetch_token(const std::string& realm,
         passes(answer->status()) ? kUnavailable : Errc::failed,
         "the token service " + url.host_port() + " answered " + std::to_string(answer->status()));
   const std::string body = TRY(answer->body(kMaxTokenBody).context("token service"));
-  const Json document = TRY(Json::parse(body).context("token service"));
+  const auto parsed = Json::parse(body);
+  if (!parsed || !parsed->is_object())
+    return not_json(url.host_port(), "a token", answer->header("content-type"), body);
+  const Json& document = *parsed;
   std::string token = document["token"].as_string();
   if (token.empty()) token = document["access_token"].as_string();
   const bool usable =
@@ -201,7 +236,10 @@ Result<std::string> RegistrySession::new_authorization(const std::string& challe
 
 Error RegistrySession::refusal(HttpStream& answer, const Wanted& wanted) const {
   const long status = answer.status();
-  const auto [code, message] = read_error(answer.some_body(kMaxErrorBody));
+  const std::string body = answer.some_body(kMaxErrorBody);
+  auto [code, message] = read_error(body);
+  // Not a registry's words: a proxy's page says who speaks.
+  if (code.empty() && message.empty() && !looks_like_json(body)) message = first_words(body);
   const std::string said = " (" + std::to_string(status) + (code.empty() ? "" : " " + code) +
                            (message.empty() ? "" : ": " + message) + ")";
   const std::string& host = reference_.registry;
@@ -217,9 +255,14 @@ Error RegistrySession::refusal(HttpStream& answer, const Wanted& wanted) const {
                  pushing ? host + " knows no place for " + wanted.what + said
                          : wanted.what + " was not found in the registry " + host + said)
         .with_hint("check name and tag: " + reference_.familiar());
-  if (status == 429)
-    return Error(kUnavailable, host + " limits how much is asked of it" + said)
-        .with_hint("wait some minutes; with a login the limit is often higher: " + login_advice());
+  if (status == 429) {
+    const auto asked = retry_after_seconds(answer.header("retry-after"), std::time(nullptr));
+    return Error(kUnavailable, "rate limited by " + host + said)
+        .with_hint(
+            "try again in " +
+            (asked && *asked > 0 ? time_text(std::chrono::seconds(*asked)) : "some minutes") +
+            "; with a login the limit is often higher: " + login_advice());
+  }
   return Error(passes(status) ? kUnavailable : Errc::failed,
                host + " answered with an error for " + wanted.what + said)
       .with_hint(status < 500 ? "" : "the registry is in trouble: try again later");
@@ -237,6 +280,7 @@ Result<std::unique_ptr<HttpStream>> RegistrySession::open(const Wanted& wanted, 
   TRY(find_base());
   bool renewed = false;
   int redirects = 0;
+  milliseconds waited{0};
   const auto start_url = [&] {
     Url url = wanted.url ? *wanted.url : *base_;
     if (!wanted.url) url.target = wanted.target;
@@ -264,21 +308,28 @@ Result<std::unique_ptr<HttpStream>> RegistrySession::open(const Wanted& wanted, 
 
     if (!started || status == 429 || status >= 500) {
       const bool worth_it = started ? passes(status) : answer->transient();
-      if (!worth_it || tries >= wanted.tries) {
+      milliseconds pause = options_.first_pause * (1 << (tries - 1));
+      bool too_long = false;
+      if (started)
+        if (const auto asked =
+                retry_after_seconds(answer->header("retry-after"), std::time(nullptr))) {
+          too_long = std::chrono::seconds(*asked) > kLongestWait;
+          pause = std::max<milliseconds>(pause, std::clamp(std::chrono::seconds(*asked),
+                                                           std::chrono::seconds(0), kLongestPause));
+        }
+      too_long = too_long || waited + pause > kLongestWait;
+      if (!worth_it || too_long || tries >= wanted.tries) {
         if (transient != nullptr) *transient = worth_it;
         if (!started) return std::move(started).error();
         return refusal(*answer, wanted);
       }
-      milliseconds pause = options_.first_pause * (1 << (tries - 1));
-      if (started)
-        if (const auto wanted_pause =
-                parse_retry_after(answer->header("retry-after"), std::time(nullptr)))
-          pause = std::max<milliseconds>(pause, *wanted_pause);
-      const std::string why = started ? reference_.registry + " answered " + std::to_string(status)
-                                      : started.error().message();
+      const std::string why = status == 429 ? "rate limited by " + reference_.registry
+                              : started
+                                  ? reference_.registry + " answered " + std::to_string(status)
+                                  : started.error().message();
       answer.reset();
-      TRY(wait(pause,
-               why + ", try " + std::to_string(++tries) + " of " + std::to_string(wanted.tries)));
+      waited += pause;
+      TRY(wait(pause, why, std::to_string(++tries) + " of " + std::to_string(wanted.tries)));
       // From the start: a redirect's target may have been what failed, or be out of date.
       url = start_url();
       redirects = 0;

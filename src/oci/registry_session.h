@@ -23,7 +23,8 @@ namespace locald::oci {
 ///
 /// https always; plain http to loopback alone, where http is tried first.
 /// Anonymous, with a bearer token or a login; what goes where on redirects and
-/// to token services: oci/url.h. 429 and 5xx are tried again (5 times, Retry-After up to a minute).
+/// to token services: oci/url.h. 429 and 5xx are tried again (5 times, Retry-After up to a minute,
+/// kLongestWait in all); who is asked to wait for longer is told so at once.
 /// Thread-safe.
 class RegistrySession {
  public:
@@ -32,7 +33,7 @@ class RegistrySession {
     std::optional<Credentials> login;
     std::string login_hint;  ///< why there is no login ("… keeps it in a helper"); may be empty
     std::function<void(const std::string&)>
-        note;  ///< "waiting 3 s: the registry is busy (429)"; any thread
+        note;  ///< "rate limited by HOST; next try in 60 s (2 of 5)"; any thread
     std::chrono::milliseconds stall{60'000};
     std::chrono::milliseconds first_pause{250};  ///< before the second try; doubled each time
   };
@@ -63,8 +64,10 @@ class RegistrySession {
   /// @return Errc::denied where oci/url.h says so.
   Result<Url> resolve(const Wanted& asked, const std::string& location);
 
-  /// Sleeps, and says why. @return Errc::cancelled.
-  Result<void> wait(std::chrono::milliseconds time, const std::string& why);
+  /// Says `why` and when the next try is, and sleeps. @param tries  "2 of 5"; may be empty.
+  /// @return Errc::cancelled.
+  Result<void> wait(std::chrono::milliseconds time, const std::string& why,
+                    const std::string& tries = "");
 
   const ImageReference& reference() const noexcept { return reference_; }
   const Options& options() const noexcept { return options_; }
@@ -86,9 +89,20 @@ class RegistrySession {
   unsigned authorization_number_ = 0;  // counts them, so that threads do not renew one another's
 };
 
-/// Seconds or an HTTP date as in Retry-After, from `now`; at most a minute, nullopt if unreadable.
-std::optional<std::chrono::seconds> parse_retry_after(const std::string& value,
-                                                      std::int64_t now_unix);
+/// Seconds from now that a Retry-After asks for, written as seconds or as an HTTP date; at most
+/// 2^30, nullopt if unreadable.
+std::optional<std::int64_t> retry_after_seconds(const std::string& value, std::int64_t now_unix);
+
+/// The longest that one request waits in all because a registry is busy.
+inline constexpr std::chrono::seconds kLongestWait{120};
+
+/// `body` is not JSON where a registry was to answer `what`: says what came in its place (content
+/// type, first words), since that names the proxy or the login page that answered.
+Error not_json(const std::string& host, const std::string& what, const std::string& content_type,
+               std::string_view body);
+
+/// True for what begins as a JSON object does.
+bool looks_like_json(std::string_view body);
 
 /// What may stand in a header and in a terminal.
 std::string printable(std::string_view text, std::size_t max);
