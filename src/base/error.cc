@@ -66,6 +66,23 @@ constexpr Name kNames[] = {
     {kUnavailable, "unavailable"},
 };
 
+/// What helps where the machine or the user's limits are the cause, whatever was tried: no hint
+/// about what was tried may take its place.
+std::string_view hint_of(int err) noexcept {
+  switch (err) {
+    case EMFILE:
+      return "too many files are open at once: raise the limit where locald is started (ulimit -n "
+             "65536; the hard limit counts), then: locald server restart";
+    case ENFILE:
+      return "the whole machine has too many files open: sysctl fs.file-max says how many there "
+             "may be";
+    case ENOMEM:
+      return "the machine, or the cgroup that locald runs in, is short of memory: free -h";
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(Errc code) noexcept {
@@ -83,6 +100,7 @@ Errc errc_from_string(std::string_view name) noexcept {
 Error Error::from_errno(int err, std::string_view what) {
   Error e(code_of(err), std::string(what) + ": " + std::strerror(err));
   e.errno_ = err;
+  e.hint_ = hint_of(err);
   return e;
 }
 

@@ -120,8 +120,12 @@ Result<void> write_file_atomic(const std::string& path, std::string_view content
   const std::string dir =
       slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
   const UniqueFd dir_fd = TRY(sys::open(dir, O_RDONLY | O_DIRECTORY));
-  return write_file_atomic(dir_fd.get(), path.substr(slash == std::string::npos ? 0 : slash + 1),
-                           content, mode, durability);
+  auto written =
+      write_file_atomic(dir_fd.get(), path.substr(slash == std::string::npos ? 0 : slash + 1),
+                        content, mode, durability);
+  if (!written && written.error().code() == Errc::no_space)
+    return std::move(written).hint("make room there: df -h " + dir);
+  return written;
 }
 
 Result<void> remove_tree(int dir_fd, const std::string& name) {

@@ -3,8 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/fs_at.h"
 #include "base/sys.h"
@@ -29,13 +32,55 @@ Result<void> check_private(const std::string& path) {
   return {};
 }
 
+/// The nearest folder above `path` that is there.
+std::string existing_above(std::string path, struct stat& st) {
+  while (path.size() > 1 && ::lstat(path.c_str(), &st) != 0)
+    path.resize(std::max<std::size_t>(path.rfind('/'), 1));
+  if (path.size() == 1) ::lstat("/", &st);
+  return path;
+}
+
+/// What to do where the folder `root` cannot be made: which variable named it, and why that is
+/// likely wrong.
+std::string advice(const std::string& root, int error) {
+  std::string variable;
+  for (const char* name :
+       {"LOCALD_HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME", "HOME"}) {
+    const char* value = std::getenv(name);
+    if (value == nullptr || *value != '/' || !(root + "/").starts_with(value)) continue;
+    variable = name;
+    break;
+  }
+  const std::string named = variable.empty()
+                                ? "it is the usual place"
+                                : variable + "=" + std::getenv(variable.c_str()) + " names it";
+  const std::string instead = variable.empty() || variable == "LOCALD_HOME"
+                                  ? "set LOCALD_HOME to a folder of your own"
+                                  : "correct " + variable +
+                                        ", or set LOCALD_HOME to a folder of "
+                                        "your own";
+  struct stat st {};
+  const std::string above = existing_above(root, st);
+  if (error == ENOSPC || error == EDQUOT) return named + ", and " + above + " is full: make room";
+  if (error == EROFS) return named + ", and " + above + " is read-only; " + instead;
+  if (error == ENOTDIR || !S_ISDIR(st.st_mode))
+    return named + ", but " + above + " is a file; " + instead;
+  if (st.st_uid != ::geteuid())
+    return named + ", but " + above + " belongs to user " + std::to_string(st.st_uid) +
+           ", and you are " + std::to_string(::geteuid()) +
+           (variable.empty() ? "; " : " (su and sudo may keep the variables of who calls them); ") +
+           instead;
+  return named + "; " + instead;
+}
+
 }  // namespace
 
 Result<Paths> Paths::from_env(const Env& env, unsigned uid) {
   Paths p;
   if (const auto home = env("LOCALD_HOME"); home && !home->empty()) {
     if (home->front() != '/')
-      return Error(Errc::invalid_input, "LOCALD_HOME=" + *home + " is not an absolute path");
+      return Error(Errc::invalid_input, "LOCALD_HOME=" + *home + " is not an absolute path")
+          .with_hint("write it from / on: LOCALD_HOME=\"$PWD/" + *home + "\"");
     p.data_ = *home + "/data";
     p.state_ = *home + "/state";
     p.run_ = *home + "/run";
@@ -84,7 +129,11 @@ Result<Paths> Paths::from_process() {
 
 Result<void> Paths::create() const {
   for (const std::string& root : {data_, state_, run_}) {
-    TRY(make_dirs(root, 0700).context("create " + root));
+    if (auto made = make_dirs(root, 0700); !made) {
+      const int error = made.error().sys_errno();
+      // The folder is named once: what make_dirs() was at is a part of it.
+      return Error::from_errno(error, "create the folder " + root).with_hint(advice(root, error));
+    }
     TRY(check_private(root));
   }
   return {};

@@ -133,7 +133,9 @@ Result<std::size_t> Decompressor::fill(std::span<std::byte> out) {
     return Error(Errc::invalid_input,
                  "the layer expands more than " + std::to_string(limits_.max_ratio) + " times (" +
                      human_bytes(in_.taken()) + " became " + human_bytes(out_bytes_) + " so far)")
-        .with_hint("if you trust this image, set image.max_ratio to allow it");
+        .with_hint(
+            "no honest layer is like that; if it is yours, leave out the file that is all "
+            "one byte, or push the layer uncompressed");
   return n;
 }
 

@@ -67,9 +67,15 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
   if (launch.join_fd >= 0) spawn_options.fds.emplace_back(launch.join_fd, shim::kShimJoin);
   for (std::size_t n = 0; n < launch.extra_fds.size(); ++n)
     spawn_options.fds.emplace_back(launch.extra_fds[n], shim::kShimExtra + static_cast<int>(n));
-  Child first = TRY(spawn(spawn_options)
-                        .context("start the shim")
-                        .hint("reinstall locald: it needs " + launch.shim));
+  auto spawned = spawn(spawn_options);
+  if (!spawned) {
+    Error error = std::move(spawned).error().with_context("start the shim");
+    // Any other cause is the machine's, not the installation's.
+    if (error.code() == Errc::not_found || error.code() == Errc::denied)
+      return std::move(error).with_hint("reinstall locald: it needs " + launch.shim);
+    return error;
+  }
+  Child first = std::move(*spawned);
   theirs.reset();
   ShimIdentity identity{i.id, i.nonce, launch.folder, launch.kind == "host", launch.kind == "exec"};
   auto handle = ShimHandle::take(std::move(identity), std::move(ours), kTakeOver);

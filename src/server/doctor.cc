@@ -38,10 +38,12 @@ Check check_runtime(const DoctorInputs& in, const std::stop_token& stop) {
   const auto output = run_program(options, kProgramTimeout, 4096, stop);
   if (!output)
     return {"runtime", Status::fail, *path + " cannot run: " + output.error().message(),
-            "reinstall it"};
+            output.error().hint().empty()
+                ? "install it again: sudo apt-get install --reinstall runc"
+                : output.error().hint()};
   if (!output->exit.ok())
     return {"runtime", Status::fail, *path + " --version failed: " + std::string(trim(output->err)),
-            "reinstall it"};
+            "install it again: sudo apt-get install --reinstall runc"};
   const std::string first = split(output->out, '\n').front();
   const std::string version = first.substr(first.rfind(' ') + 1);
   const std::string holes =
