@@ -13,6 +13,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "shim/execute.h"
 #include "shim/kernel.h"
 #include "shim/process.h"
 #include "shim/protocol.h"
@@ -74,6 +75,17 @@ bool last_runc_error(int folder, Text& text) {
     }
   }
   return !text.empty();
+}
+
+/// Whether a file can be written to the folder; errno where it cannot. (runc's log is there: on a
+/// full disk it is empty.)
+bool has_room(int folder) {
+  static const char block[4096] = {};
+  const bool room = write_file(folder, "room", block, sizeof block);
+  const int error = errno;
+  if (room) ::unlinkat(folder, "room", 0);
+  errno = error;
+  return room;
 }
 
 }  // namespace
@@ -179,11 +191,16 @@ void runc_ended(Session& s, int status) {
   }
   TextOf<900> error;
   if (last_runc_error(s.folder, error)) {
-    s.reason.add(error.data());
+    explain_runc(error.data(), s.reason);
     return s.fail(code_of_runc_text(error.data()), s.reason.data());
   }
   if (WIFSIGNALED(status))
     s.reason.add("runc was killed by signal ").number(WTERMSIG(status));
+  else if (!has_room(s.folder))
+    s.reason.add("runc failed, and could not say why: ")
+        .add(s.spec.first(kKeyRunDir))
+        .add(": ")
+        .add(error_text(errno));
   else
     s.reason.add("runc failed with code ").number(WEXITSTATUS(status)).add(" and said nothing");
   s.fail(125, s.reason.data());

@@ -47,12 +47,48 @@ int execute(char* const* argv, char* const* env) {
 int explain_exec(int error, const char* name, Text& why) {
   why.add(name);
   if (error == kNoInterpreter)
-    return why.add(": the interpreter that its first line names does not exist"), 126;
+    return why.add(
+               ": the interpreter that its first line (#!) names, or its loader, does not exist"),
+           126;
+  if (error == ENOEXEC)
+    return why.add(
+               ": Exec format error: it is neither a program for this machine nor a script "
+               "whose first line begins with #!"),
+           126;
   if (error == ENOENT || error == ENOTDIR) {
     why.add(std::strchr(name, '/') != nullptr ? ": no such file" : ": command not found in PATH");
     return 127;
   }
   return why.add(": cannot be executed: ").add(error_text(error)), 126;
+}
+
+void explain_runc(const char* text, Text& why) {
+  const struct {
+    const char* begin;
+    const char* end;
+    bool looked_up;  // by runc, before it executed anything
+  } forms[] = {{"exec: \"", "\": ", true}, {"exec /", ": ", false}};
+  for (const auto& form : forms) {
+    const char* at = std::strstr(text, form.begin);
+    if (at == nullptr) continue;
+    at += std::strlen(form.begin) - (form.looked_up ? 0 : 1);
+    const char* end = std::strstr(at, form.end);
+    TextOf<1024> name;
+    if (end == nullptr) continue;
+    name.add(at, static_cast<std::size_t>(end - at));
+    const auto says = [&](const char* words) { return std::strstr(end, words) != nullptr; };
+    int error = 0;
+    if (says("executable file not found") || says("no such file or directory"))
+      error = form.looked_up ? ENOENT : kNoInterpreter;
+    else if (says("permission denied") || says("is a directory"))
+      error = EACCES;
+    else if (says("exec format error"))
+      error = ENOEXEC;
+    if (error == 0 || name.cut()) continue;
+    explain_exec(error, name.data(), why);
+    return;
+  }
+  why.add(text);
 }
 
 }  // namespace locald::shim

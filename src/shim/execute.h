@@ -14,4 +14,8 @@ int execute(char* const* argv, char* const* env);
 /// @return 127 where it is not there, else 126; a missing interpreter is 126, as shells tell it.
 int explain_exec(int error, const char* name, Text& why);
 
+/// Adds what runc says to `why`: in the words of explain_exec() where that is why a command was not
+/// executed, else as it is.
+void explain_runc(const char* text, Text& why);
+
 }  // namespace locald::shim

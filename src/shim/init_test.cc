@@ -204,7 +204,8 @@ TEST(Init, SaysInOneSentenceWhyACommandWasNeverExecuted) {
       {plain, ": cannot be executed: Permission denied", 126},
       {dir, ": cannot be executed: Permission denied", 126},
       // 127 here, as the runtime has it, and 126 where a shell would tell.
-      {script, ": the interpreter that its first line names does not exist", 127},
+      {script, ": the interpreter that its first line (#!) names, or its loader, does not exist",
+       127},
   };
   for (const auto& c : cases)
     for (const bool exec : {false, true}) {

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "shim/execute.h"
 #include "shim/kernel.h"
 #include "shim/protocol.h"
 
@@ -303,7 +304,10 @@ void Session::main_ended(int status, bool never_executed) {
     early_[--early_used_] = '\0';
   never_ran_ = true;
   reason.clear();
-  reason.add(early_used_ > 0 ? early_ : "the command was not executed");
+  if (early_used_ > 0)
+    explain_runc(early_, reason);
+  else
+    reason.add("the command was not executed");
   exit_.code = code_of_runc_text(early_);
 }
 

@@ -21,6 +21,7 @@
 
 #include "base/log_format.h"
 #include "shim/client.h"
+#include "shim/execute.h"
 #include "shim/kernel.h"
 #include "shim/log_writer.h"
 #include "shim/session.h"
@@ -389,6 +390,27 @@ TEST(Client, AFrameThatIsTooLongClosesTheConnection) {
 // --- what runc says -----------------------------------------------------------
 
 TEST(RuncText, OnlyCommandsThatCannotRunAre126Or127) {
+  // In the same words as for a host service.
+  const auto explained = [](const char* text) {
+    TextOf<300> why;
+    explain_runc(text, why);
+    return std::string(why.data());
+  };
+  EXPECT_EQ(explained("exec: \"nope\": executable file not found in $PATH"),
+            "nope: command not found in PATH");
+  EXPECT_EQ(explained("exec: \"/nope\": stat /nope: no such file or directory"),
+            "/nope: no such file");
+  EXPECT_EQ(explained("exec: \"/etc/plain\": permission denied"),
+            "/etc/plain: cannot be executed: Permission denied");
+  EXPECT_EQ(explained("exec /bin/bad: exec format error"),
+            "/bin/bad: Exec format error: it is neither a program for this machine nor a script "
+            "whose first line begins with #!");
+  EXPECT_EQ(explained("runc create failed: exec /bin/script: no such file or directory"),
+            "/bin/script: the interpreter that its first line (#!) names, or its loader, does not "
+            "exist");
+  const char* other =
+      "error mounting \"/x\" to rootfs at \"/y\": stat /x: no such file or directory";
+  EXPECT_EQ(explained(other), other);
   EXPECT_EQ(code_of_runc_text("exec: \"nope\": executable file not found in $PATH"), 127);
   EXPECT_EQ(code_of_runc_text("exec: \"/nope\": stat /nope: no such file or directory"), 127);
   EXPECT_EQ(code_of_runc_text("exec: \"/etc/plain\": permission denied"), 126);
