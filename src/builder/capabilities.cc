@@ -52,10 +52,12 @@ constexpr std::array<std::string_view, 41> kAll = {"CAP_CHOWN",
                                                    "CAP_BPF",
                                                    "CAP_CHECKPOINT_RESTORE"};
 
-constexpr std::array<std::string_view, 12> kDefault = {
-    "CAP_CHOWN",      "CAP_DAC_OVERRIDE", "CAP_FOWNER",  "CAP_FSETID",           "CAP_KILL",
-    "CAP_SETGID",     "CAP_SETUID",       "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",
-    "CAP_SYS_CHROOT", "CAP_SETFCAP"};
+/// Docker's. As root the device cgroup keeps what MKNOD makes from being opened; elsewhere the
+/// kernel refuses to make it.
+constexpr std::array<std::string_view, 14> kDefault = {
+    "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",    "CAP_FSETID",
+    "CAP_KILL",        "CAP_MKNOD",   "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",   "CAP_SETFCAP",
+    "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT"};
 
 /// The names that `asked` means.
 Result<std::vector<std::string_view>> resolve(const std::vector<std::string>& asked) {

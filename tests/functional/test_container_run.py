@@ -64,7 +64,7 @@ def test_the_world_inside(locald, busybox):
     assert "BAD" not in r.out, r.out
     assert "tmp ok" in r.out and "127.0.0.1" in r.out
     assert "NoNewPrivs:\t1" in r.out and "Seccomp:\t2" in r.out
-    assert "00000000800425fb" in r.out, "Docker's capabilities without MKNOD and AUDIT_WRITE: " + r.out
+    assert "00000000a80425fb" in r.out, "Docker's capabilities: " + r.out
     assert "overlay" in r.out
     assert r.out.splitlines()[-1] == "1"
 
