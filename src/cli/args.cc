@@ -20,6 +20,19 @@ Error usage(const Verb& verb, const std::string& message) {
                  verb.name + " --help)");
 }
 
+/// What of "[-f] SERVICE [COMMAND…]" must be given: "SERVICE".
+std::string required(std::string_view usage) {
+  std::string out;
+  int optional = 0;
+  for (const char c : usage) {
+    if (c == '[') ++optional;
+    if (optional == 0 && (c != ' ' || (!out.empty() && out.back() != ' '))) out += c;
+    if (c == ']') --optional;
+  }
+  while (out.ends_with(' ')) out.pop_back();
+  return out;
+}
+
 /// What is wrong with an option that getopt did not know.
 Error unknown_option(const Verb& verb, const std::string& word) {
   std::vector<std::string> names;
@@ -111,8 +124,9 @@ Result<Args> Args::parse(const Verb& verb, const std::vector<std::string>& words
     args.arguments_.push_back(word);
   }
   if (args.arguments_.size() < verb.min_arguments)
-    return usage(verb, std::string(args.arguments_.empty() ? "an argument is missing"
-                                                           : "too few arguments"));
+    return usage(verb,
+                 (args.arguments_.empty() ? "an argument is missing: " : "too few arguments: ") +
+                     required(verb.usage));
   if (args.arguments_.size() > verb.max_arguments)
     return usage(verb, "too many arguments: " + shell_quote(args.arguments_[verb.max_arguments]));
   return args;

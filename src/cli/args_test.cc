@@ -52,8 +52,8 @@ TEST(Args, ValuesAreAskedForAndRefused) {
 }
 
 TEST(Args, TheNumberOfArgumentsIsChecked) {
-  EXPECT_TRUE(parsed(kStop, {}).starts_with("error: an argument is missing"));
-  EXPECT_TRUE(parsed(kExec, {"db"}).starts_with("error: too few arguments"));
+  EXPECT_TRUE(parsed(kStop, {}).starts_with("error: an argument is missing: SERVICE…"));
+  EXPECT_TRUE(parsed(kExec, {"db"}).starts_with("error: too few arguments: SERVICE COMMAND"));
   EXPECT_TRUE(parsed(kDown, {"web"}).starts_with("error: too many arguments: web"));
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/log_reader.h"
+#include "cli/failures.h"
 #include "cli/log_printer.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -58,6 +59,7 @@ class Foreground {
   std::set<std::string> shown_;              // services whose logs are followed
   std::map<std::string, Json> states_;       // the services, as last heard
   std::map<std::string, std::string> said_;  // what stderr was told of each
+  Failures failures_;                        // before we go down
   int signals_seen_ = 0;
   int reconnects_ = 0;
   bool gone_ = false;     // the project is down, by us or by another
@@ -118,9 +120,11 @@ Result<void> Foreground::on_up(ipc::Call::Item item) {
   }
   up_.reset();
   progress_.reset();
-  for (const Json& service : item.value["services"].as_array())
+  for (const Json& service : item.value["services"].as_array()) {
     states_[service["name"].as_string()] = service;
-  report_up(item.value);
+    failures_.note(service);
+  }
+  report_up(context_, item.value);
   if (!logs_) TRY(open_logs());
   watch_ = TRY(client_.start("watch", project_));
   return {};
@@ -130,6 +134,7 @@ Result<void> Foreground::on_watch(ipc::Call::Item item) {
   if (item.kind == ipc::Call::Kind::event) {
     const Json& service = item.value["service"];
     states_[service["name"].as_string()] = service;
+    if (signals_seen_ == 0) failures_.note(service);
     if (logs_ && !shown_.contains(service["name"].as_string())) TRY(open_logs());
     if (!progress_) say_state(service);
     return {};
@@ -231,6 +236,7 @@ Result<int> Foreground::run(const Json& request) {
     while (signals_.next()) TRY(interrupted());
   }
   if (signals_seen_ >= 2) return 130;
+  failures_.repeat();  // what was said of them has scrolled away
   if (signals_seen_ == 1) return output_failed_ ? 1 : 0;
   if (gone_) {
     notice("the project was taken down");

@@ -12,7 +12,4 @@ namespace locald::cli {
 ///         signal, 1 where one failed, 130 after a kill.
 Result<int> run_in_foreground(Context& context, ipc::Client& client, const Json& request);
 
-/// Says which services of an `up` reply failed, and why. @return the exit code.
-int report_up(const Json& reply);
-
 }  // namespace locald::cli

@@ -75,9 +75,14 @@ int unknown_verb(const std::vector<std::string>& words) {
   }
   // What the hand types that comes from elsewhere; a guess by letters could stop something.
   constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
-      {"run", "container run"}, {"pull", "image pull"}, {"images", "image ls"},
-      {"rmi", "image rm"},      {"rm", "container rm"}, {"kill", "stop"},
-      {"top", "status"},        {"list", "status"},     {"shell", "exec -it SERVICE -- sh"}};
+      {"pull", "image pull"}, {"images", "image ls"},
+      {"rmi", "image rm"},    {"rm", "container rm"},
+      {"kill", "stop"},       {"top", "status"},
+      {"list", "status"},     {"shell", "exec -it SERVICE -- sh"}};
+  if (words[0] == "run")
+    return usage_error("there is no verb \"run\"",
+                       "a container from an image: locald container run IMAGE; a command beside a "
+                       "running service: locald exec SERVICE -- COMMAND");
   for (const auto& [theirs, ours] : kElsewhere)
     if (words[0] == theirs)
       return usage_error("there is no verb \"" + words[0] + "\"",

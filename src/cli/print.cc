@@ -159,6 +159,38 @@ std::string table(const std::vector<std::string>& headings,
   return text;
 }
 
+std::string wrapped(std::string_view text, std::size_t width, std::size_t indent) {
+  const std::string margin(indent, ' ');
+  std::string out;
+  bool first = true;
+  for (const std::string& own : split(text, '\n')) {
+    std::string line = first ? "" : margin;
+    bool empty = true;  // but for the margin
+    first = false;
+    const auto flush = [&] {
+      out += line + "\n";
+      line = margin;
+      empty = true;
+    };
+    for (std::string word : split(trim(own), ' ')) {
+      if (!empty && columns_of(line) + 1 + columns_of(word) > width) flush();
+      // One that is longer than a line is cut where the line ends.
+      while (columns_of(line) + (empty ? 0 : 1) + columns_of(word) > width &&
+             columns_of(line) < width) {
+        const std::string part = cut_to(word, width - columns_of(line));
+        if (part.empty()) break;
+        line += part;
+        word.erase(0, part.size());
+        flush();
+      }
+      line += (empty ? "" : " ") + word;
+      empty = false;
+    }
+    if (!empty) out += line + "\n";
+  }
+  return out;
+}
+
 std::string duration_text(std::int64_t s) {
   s = std::max<std::int64_t>(s, 0);
   if (s < 60) return std::to_string(s) + "s";

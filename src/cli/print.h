@@ -41,6 +41,10 @@ Colour state_colour(std::string_view state, std::string_view health);
 std::string table(const std::vector<std::string>& headings,
                   const std::vector<std::vector<std::string>>& rows);
 
+/// `text` in lines of at most `width` columns, those after the first indented; broken at blanks
+/// where there are any. Its own newlines stay. Ends with one.
+std::string wrapped(std::string_view text, std::size_t width, std::size_t indent);
+
 std::string duration_text(std::int64_t seconds);  ///< "3s", "5m", "2h13m", "4d"
 std::string timestamp(std::uint64_t time_ns);     ///< RFC 3339, UTC, microseconds
 std::uint64_t now_ns();                           ///< CLOCK_REALTIME

@@ -18,6 +18,24 @@ TEST(Print, CutsByColumnsNotBytes) {
   EXPECT_EQ(cut_to("\x1b[31mabcdef\x1b[0m", 2), "\x1b[31mab\x1b[0m");
 }
 
+TEST(Print, WrapsAtBlanksAndNeverBeyondTheWidth) {
+  EXPECT_EQ(wrapped("web: the health check fails", 12, 2),
+            "web: the\n  health\n  check\n  fails\n");
+  EXPECT_EQ(wrapped("a: größe", 100, 2), "a: größe\n");
+  EXPECT_EQ(wrapped("a: b\n  hint: c", 100, 2), "a: b\n  hint: c\n");
+  EXPECT_EQ(wrapped("x 0123456789abcdef y", 8, 2), "x\n  012345\n  6789ab\n  cdef y\n");
+  for (std::size_t width = 4; width < 60; ++width) {
+    const std::string text = wrapped(
+        "web: failed: /a/rather/long/path/without/any/blank: No such file or directory", width, 2);
+    std::size_t from = 0;
+    while (from < text.size()) {
+      const auto end = text.find('\n', from);
+      EXPECT_LE(columns_of(std::string_view(text).substr(from, end - from)), width) << text;
+      from = end + 1;
+    }
+  }
+}
+
 TEST(Print, TimestampsAreUtcWithMicroseconds) {
   EXPECT_EQ(timestamp(1'700'000'000'123'456'789), "2023-11-14T22:13:20.123456Z");
 }
@@ -34,6 +52,9 @@ TEST(Print, StatesAreToldInWords) {
   EXPECT_EQ(state_text(service("exited", 3, nullptr, "")), "exited 3");
   EXPECT_EQ(state_text(service("failed", nullptr, 11, "")), "failed by SIGSEGV");
   EXPECT_EQ(state_text(service("failed", 3, nullptr, "gave up")), "failed: gave up");
+  EXPECT_EQ(state_text(service("exited", 1, nullptr, "exited with code 1")), "exited with code 1");
+  EXPECT_EQ(state_text(service("exited", 1, nullptr, "was ended by SIGKILL")), "ended by SIGKILL");
+  EXPECT_EQ(state_text(service("exited", 1, nullptr, "exited with code 1"), false), "exited 1");
   EXPECT_EQ(state_text(Json::object({{"state", "running"}, {"health", "healthy"}})),
             "running (healthy)");
 }

@@ -43,14 +43,17 @@ std::string phase_text(const std::string& phase) {
   return phase;
 }
 
-std::string state_text(const Json& service) {
+std::string state_text(const Json& service, bool with_reason) {
   const std::string& state = service["state"].as_string();
   const std::string& health = service["health"].as_string();
   std::string text = state;
   if (state == "running" && !health.empty() && health != "none") text += " (" + health + ")";
   // A reason says it in whole words. While it runs code and signal are of the start before.
-  if (const std::string& reason = service["reason"].as_string(); !reason.empty())
+  if (const std::string& reason = service["reason"].as_string(); with_reason && !reason.empty()) {
+    if (reason.starts_with(state + " ")) return reason;  // "exited with code 1"
+    if (state == "exited" && reason.starts_with("was ended by ")) return reason.substr(4);
     return text + ": " + reason;
+  }
   if (state != "exited" && state != "failed" && state != "crash-loop") return text;
   const Json& signal = service["signal"];
   if (signal.is_int() && signal.as_int() != 0) {
@@ -98,6 +101,7 @@ bool Progress::is_build(const std::string& phase) {
 
 /// What the row's layers are at: fetching as long as one is, then unpacking.
 std::string Progress::work(const Row& row) {
+  if (row.phase == "waiting" && !row.step.empty()) return row.step;
   if (is_build(row.phase)) return phase_text(row.phase) + (row.step.empty() ? "" : " " + row.step);
   const Amount fetched = sum(row, &Item::fetched), applied = sum(row, &Item::applied);
   const bool goes_out = row.phase == "push" || row.phase == "write";
@@ -106,15 +110,18 @@ std::string Progress::work(const Row& row) {
   return phase_text(row.phase);
 }
 
-void Progress::progress(const Json& event) {
+/// @return true for what is to be seen at once: anything but a number on its way.
+bool Progress::progress(const Json& event) {
   const std::string name = event["service"].as_string();
   Row& r = row(name);
+  const std::string before = work(r);
   r.phase = event["phase"].as_string();
   r.step.clear();
-  if (is_build(r.phase)) {
+  if (is_build(r.phase) || r.phase == "waiting") {
     r.step = event["item"].as_string();
-    r.items.clear();
-    return plain(name, r, work(r));
+    if (r.phase != "waiting") r.items.clear();
+    plain(name, r, work(r));
+    return work(r) != before;
   }
   // What follows a blank is a remark ("3f2a… second attempt").
   const std::string& said = event["item"].as_string();
@@ -124,8 +131,10 @@ void Progress::progress(const Json& event) {
   if (r.phase == "pull" || r.phase == "push" || r.phase == "write") item.fetched = amount;
   if (r.phase == "extract") item.applied = amount;
   if (r.phase == "layer done") item.done = true;
+  const bool whole = item.done || (amount.total > 0 && amount.done == amount.total);
   if (r.phase == "finished") r.items.clear();
   plain(name, r, work(r));
+  return whole || work(r) != before;
 }
 
 void Progress::state(const Json& service) {
@@ -149,16 +158,18 @@ void Progress::state(const Json& service) {
 
 void Progress::event(const Json& event) {
   const std::string& kind = event["event"].as_string();
+  bool now = kind == "state";
   if (kind == "progress") {
-    progress(event);
+    now = progress(event);
   } else if (kind == "state") {
     state(event["service"]);
   } else if (kind == "notice") {
     clear();
+    now = true;  // it is to stand there again
     const std::string name = event["service"].as_string();
     err((name.empty() ? "" : name + ": ") + event["text"].as_string() + "\n");
   }
-  draw(/*now=*/kind == "state");
+  draw(now);
 }
 
 std::string Progress::text(const std::string& name, const Row& r, std::size_t width) const {

@@ -46,7 +46,7 @@ class Progress {
   static std::string work(const Row& row);
   static bool is_build(const std::string& phase);
   Row& row(const std::string& name);
-  void progress(const Json& event);
+  bool progress(const Json& event);
   void state(const Json& service);
   void draw(bool now);
   void plain(const std::string& name, Row& row, const std::string& text);
@@ -63,6 +63,6 @@ class Progress {
 std::string phase_text(const std::string& phase);
 
 /// "running (healthy)", "exited 3", "failed: reason": one service of `status` in words.
-std::string state_text(const Json& service);
+std::string state_text(const Json& service, bool with_reason = true);
 
 }  // namespace locald::cli

@@ -1,5 +1,5 @@
 #include "cli/context.h"
-#include "cli/foreground.h"
+#include "cli/failures.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
@@ -31,7 +31,7 @@ Result<int> run_on_services(Context& context, const Args& args, const std::strin
     request.set("timeout_ms", *ms);
   }
   const Json reply = TRY(call_with_progress(context, name, request));
-  if (name != "stop") return report_up(reply);
+  if (name != "stop") return report_up(context, reply);
   for (const auto& [service, why] : reply["reasons"].as_object())
     print_error(Error(Errc::failed, service + ": " + why.as_string()));
   if (!reply["reasons"].as_object().empty()) return 1;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <limits>
 
+#include "base/strings.h"
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -24,18 +26,6 @@ std::string number_or_dash(const Json& value) {
   return value.is_int() ? std::to_string(value.as_int()) : "-";
 }
 
-/// One line of a bearable length: the whole text is in --json.
-std::string short_state(const Json& service) {
-  constexpr std::size_t kMax = 100;  // bytes
-  std::string text = state_text(service);
-  text.resize(std::min(text.size(), text.find('\n')));
-  if (text.size() <= kMax) return text;
-  text.resize(kMax);
-  while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80) text.pop_back();
-  if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.pop_back();
-  return text + "…";
-}
-
 std::vector<std::string> row(const Json& service, bool colour) {
   const std::string& state = service["state"].as_string();
   const auto since = started(service["started_at"]);
@@ -44,7 +34,8 @@ std::vector<std::string> row(const Json& service, bool colour) {
       service["url"].is_string() ? service["url"].as_string() : number_or_dash(service["port"]);
   return {service["name"].as_string(),
           service["kind"].as_string(),
-          paint(state_colour(state, service["health"].as_string()), short_state(service), colour),
+          paint(state_colour(state, service["health"].as_string()),
+                state_text(service, /*with_reason=*/false), colour),
           number_or_dash(service["pid"]),
           where,
           runs && since > 0
@@ -55,11 +46,43 @@ std::vector<std::string> row(const Json& service, bool colour) {
 
 const std::vector<std::string> kHeadings = {"SERVICE", "KIND", "STATE",   "PID",
                                             "PORT",    "UP",   "RESTARTS"};
+constexpr std::ptrdiff_t kKind = 1;  // columns
+constexpr std::size_t kPort = 4;
 
-std::string services_table(const Json& services, bool colour) {
+bool fits(const std::string& text, std::size_t width) {
+  for (const std::string& line : split(text, '\n'))
+    if (columns_of(line) > width) return false;
+  return true;
+}
+
+/// The services in a table no wider than `width`, the reasons of their states below it.
+std::string services_text(const Json& services, bool colour, std::size_t width) {
+  std::vector<std::string> headings = kHeadings;
   std::vector<std::vector<std::string>> rows;
   for (const Json& service : services.as_array()) rows.push_back(row(service, colour));
-  return table(kHeadings, rows);
+  // Where it is too wide: ports instead of URLs, then without kinds, then cut.
+  std::string text = table(headings, rows);
+  if (!fits(text, width)) {
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      rows[i][kPort] = number_or_dash(services.as_array()[i]["port"]);
+    text = table(headings, rows);
+  }
+  if (!fits(text, width)) {
+    headings.erase(headings.begin() + kKind);
+    for (auto& cells : rows) cells.erase(cells.begin() + kKind);
+    text = table(headings, rows);
+  }
+  if (!fits(text, width)) {
+    std::string cut;
+    for (const std::string& line : split(text, '\n'))
+      if (!line.empty()) cut += cut_to(line, width) + "\n";
+    text = cut;
+  }
+  std::string reasons;
+  for (const Json& service : services.as_array())
+    if (const std::string& reason = service["reason"].as_string(); !reason.empty())
+      reasons += wrapped(service["name"].as_string() + ": " + reason, width, 2);
+  return reasons.empty() ? text : text + "\n" + reasons;
 }
 
 Result<int> run(Context& context, const Args& args) {
@@ -69,12 +92,15 @@ Result<int> run(Context& context, const Args& args) {
   const Json reply = TRY(client.call("status", request));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   const bool colour = has_colour(STDOUT_FILENO);
-  if (!all) return out(services_table(reply["services"], colour)) ? 0 : 1;
+  const auto width = is_terminal(STDOUT_FILENO)
+                         ? static_cast<std::size_t>(std::max(terminal_width(STDOUT_FILENO), 20))
+                         : std::numeric_limits<std::size_t>::max();
+  if (!all) return out(services_text(reply["services"], colour, width)) ? 0 : 1;
   std::string text;
   for (const Json& project : reply["projects"].as_array()) {
     text += (text.empty() ? "" : "\n") +
             paint(Colour::bold, project["project"].as_string(), colour) + "  " +
-            project["dir"].as_string() + "\n" + services_table(project["services"], colour);
+            project["dir"].as_string() + "\n" + services_text(project["services"], colour, width);
   }
   if (text.empty()) notice("no project is known");
   return out(text) ? 0 : 1;
@@ -88,7 +114,8 @@ const Verb kStatus{
     .summary = "show the project's services (also: ps)",
     .details =
         "One line for each service: what it is, its state and health, its process, port and "
-        "restarts.\n\n"
+        "restarts. Why a\n"
+        "service is as it is stands below the table.\n\n"
         "examples:\n"
         "  locald status\n"
         "  locald status --json | jq -r '.services[] | select(.state != \"running\").name'\n"

@@ -1,4 +1,5 @@
 #include "cli/context.h"
+#include "cli/failures.h"
 #include "cli/foreground.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -27,29 +28,11 @@ Result<int> run(Context& context, const Args& args) {
   const Json reply =
       TRY(client.call("up", request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
-  return report_up(reply);
+  report_changes(reply);
+  return report_up(context, reply);
 }
 
 }  // namespace
-
-int report_up(const Json& reply) {
-  const auto failed = reply["failed"].as_strings();
-  for (const std::string& name : failed) {
-    std::string reason;
-    bool ran = false;
-    for (const Json& service : reply["services"].as_array()) {
-      if (service["name"].as_string() != name) continue;
-      // One that goes on, though what was wanted failed: its new build.
-      const bool goes_on =
-          service["state"].as_string() == "running" && service["health"].as_string() != "unhealthy";
-      ran = !goes_on && !service["started_at"].is_null();
-      reason = goes_on ? reply["reasons"][name].as_string() : state_text(service);
-    }
-    Error error(Errc::failed, name + ": " + (reason.empty() ? "did not start" : reason));
-    print_error(ran ? std::move(error).with_hint("its output: locald logs " + name) : error);
-  }
-  return failed.empty() ? 0 : 1;
-}
 
 const Verb kUp{
     .name = "up",

@@ -46,7 +46,8 @@
 ///     doctor          {}                       -> {checks:[{name, status: ok|warn|fail, message, hint}]}
 ///
 ///     up              {project, services:[], world…, wait: bool, timeout_ms|null}
-///                         -> stream; {project, services:[…status…], failed:[names], reasons:{}};
+///                         -> stream; {project, services:[…status…], failed:[names], reasons:{},
+///                            changes:{name: "started"|"unchanged"|"recreated: KEYS"}};
 ///                            `result` comes when every service has started or failed (wait: is
 ///                            healthy). Apps that run are built first, and go on meanwhile.
 ///     down            {project, volumes: bool} -> stream; {}

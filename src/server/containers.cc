@@ -13,6 +13,7 @@
 #include "builder/image_source.h"
 #include "builder/source_registry.h"
 #include "builder/volumes.h"
+#include "server/command_note.h"
 #include "server/project_spec.h"
 #include "server/service_config.h"
 #include "server/state_file.h"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr int kFormat = 1;
 constexpr const char* kProject = "container";  // whose volumes and logs
+constexpr std::chrono::seconds kAtOnce{5};
 
 std::string iso_now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
@@ -147,6 +149,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     c.image = image;
     c.nonce = random_hex(16);
     c.command = argv;
+    c.own_command = argv.empty() && body["entrypoint"].is_null();
     c.rm = body["rm"].as_bool();
     c.created_at = iso_now();
     source.container_key = id;
@@ -257,6 +260,7 @@ void Containers::listen(Container& c) {
     it->second.pid = pid;
     it->second.state = "running";
     it->second.started_at = iso_now();
+    it->second.running_since = EventLoop::Clock::now();
     if (const ReplyPtr reply = std::exchange(it->second.detached, nullptr))
       reply->result(Json::object({{"id", id},
                                   {"socket", it->second.handle->control_socket()},
@@ -281,6 +285,12 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   c.exit_code = status.signal ? std::nullopt : status.code;
   c.signal = status.signal;
   c.reason = status.reason;
+  // That the image's own command (a shell, it may be) ended so soon surprises.
+  if (c.own_command && c.reason.empty() && status.known() && !c.rm &&
+      EventLoop::Clock::now() - c.running_since < kAtOnce)
+    c.reason = (status.signal ? "was ended by " + signal_name(*status.signal)
+                              : "exited with code " + std::to_string(status.code.value_or(0))) +
+               ": " + command_note(world_.paths, id, kImagesOwn);
   if (const ReplyPtr reply = std::exchange(c.detached, nullptr)) {
     if (!status.never_ran) {
       reply->result(Json::object({{"id", id}}));

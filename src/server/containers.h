@@ -76,6 +76,8 @@ class Containers {
     std::string state = "starting";  ///< starting, running, exited, failed
     bool rm = false;
     std::string created_at, started_at;
+    EventLoop::Clock::time_point running_since{};
+    bool own_command = false;  ///< the image's; nobody gave one
     std::optional<int> exit_code, signal;
     std::string reason;
     std::unique_ptr<runtime::ServiceHandle> handle;

@@ -58,6 +58,12 @@ class Launcher {
   /// ({app, generation, built_at}); null for other kinds. Microseconds.
   virtual Json content(const LaunchRequest& request) const = 0;
 
+  /// What a container that ended at once had executed, and whose idea that was; "" where there is
+  /// nothing to say. Before clean(). Microseconds.
+  virtual std::string command_note(const LaunchRequest& /*request*/, bool /*success*/) const {
+    return {};
+  }
+
   /// Removes what an ended instance leaves (ProcessRuntime::clean).
   virtual void clean(const std::string& instance, const std::string& nonce,
                      std::function<void(Result<void>)> done) = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/command_note.h"
 #include "server/service_status.h"
 
 namespace locald::server {
@@ -96,11 +97,19 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
     const bool same = unit != nullptr && unit->config->to_json() == config.to_json();
     if (wanted) await.insert(name);
     const bool other = !same || renewed.contains(name);
+    if (wanted)
+      changes_[name] =
+          unit == nullptr || unit->state.ended() ? "started"
+          : other                                ? "recreated: " + (same ? "a new build"
+                                                                         : changed_keys(unit->config->to_json(), config.to_json()))
+                                                 : "unchanged";
     if (wanted && unit != nullptr && other && !unit->state.ended())
       restart.insert(name);
     else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||
                         !(unit->state.exit && unit->state.exit->success())))
       start.insert(name);
+    else if (wanted)
+      changes_[name] = "unchanged";  // it has completed, as before
     // One that is not asked for keeps what it runs on.
     if (unit == nullptr || (wanted && !same))
       supervisor_.define(name, std::make_shared<ServiceConfig>(config), user,
@@ -344,7 +353,7 @@ Json Project::status(const std::string& service) const {
   Json out = status_json(service, *unit, supervisor_.probe_failure(service));
   const auto it = exposed_.find(service);
   if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
-      out["reason"].is_null())
+      unit->state.phase == Phase::running && out["reason"].is_null())
     out.set("reason", it->second.second);
   if (builds_.under_way(service))
     out.set("reason",

@@ -63,6 +63,9 @@ class Project {
                                       std::shared_ptr<const UserContext> user,
                                       const std::set<std::string>& renewed = {});
 
+  /// What the last apply() made of each service: "started", "unchanged", "recreated: env, image".
+  const std::map<std::string, std::string>& changes() const noexcept { return changes_; }
+
   /// Counts the times that somebody set out to change the project: who comes back later sees
   /// whether the world is still the one that it was.
   std::uint64_t begin_update() noexcept { return ++update_; }
@@ -155,6 +158,7 @@ class Project {
   AppBuilds builds_;
   std::set<std::string> vanished_;  // from the file: removed once quiet
   std::set<std::string> unwanted_;  // stopped by the user
+  std::map<std::string, std::string> changes_;
   std::map<std::string, std::pair<int, std::string>>
       exposed_;  // service -> life's shim, what is said of it
   std::map<std::uint64_t, Waiting> waits_;

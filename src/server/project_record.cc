@@ -62,6 +62,7 @@ std::string Project::record(const std::string& service) const {
   if (s.phase == Phase::exited || s.phase == Phase::failed) {
     out.set("phase", to_string(s.phase));
     out.set("reason", s.reason);
+    if (s.inherited) out.set("inherited", true);
     out.set("life", unit->life);
   }
   if (s.exit && s.ended()) {
@@ -129,6 +130,7 @@ void Project::settle(const std::set<std::string>& adopted) {
                     : entry["phase"].as_string() == "failed" ? Phase::failed
                                                              : Phase::stopped;
       state.reason = entry["reason"].as_string();
+      state.inherited = entry["inherited"].as_bool();
       state.history.restarts = static_cast<int>(entry["restarts"].as_int());
       if (entry.contains("never_ran")) {
         ExitInfo exit;

@@ -224,6 +224,10 @@ void Projects::answer_when(Project& project, const Wait& wait) {
                  if (outcome.brought_down) return wait.reply->error(brought_down(name));
                  Json list = Json::array(), failed = Json::array(), reasons = Json::object();
                  Project* p = *life ? find(name) : nullptr;
+                 Json changes = Json::object();
+                 if (p != nullptr)
+                   for (const auto& [service, what] : p->changes())
+                     if (wait.services.contains(service)) changes.set(service, what);
                  for (const std::string& s : wait.services)
                    if (Json status = p != nullptr ? p->status(s) : Json(); !status.is_null())
                      list.push(std::move(status));
@@ -245,6 +249,7 @@ void Projects::answer_when(Project& project, const Wait& wait) {
                                                   {"services", std::move(list)},
                                                   {"failed", std::move(failed)},
                                                   {"reasons", std::move(reasons)},
+                                                  {"changes", std::move(changes)},
                                                   {"timed_out", !outcome.pending.empty()}}));
                });
 }

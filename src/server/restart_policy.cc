@@ -1,5 +1,7 @@
 #include "server/restart_policy.h"
 
+#include <signal.h>
+
 #include <algorithm>
 
 #include "server/units.h"
@@ -9,6 +11,10 @@ namespace locald::server {
 std::string ExitInfo::text() const {
   const std::string because = reason.empty() ? "" : ": " + reason;
   if (never_ran) return "could not be started" + because;
+  if (signal == SIGSYS)
+    return "was ended by SIGSYS" + because +
+           ": it made a system call that it may not make (in a container the seccomp filter "
+           "refuses every one of a 32-bit program)";
   if (signal) return "was ended by " + signal_name(*signal) + because;
   if (code) return "exited with code " + std::to_string(*code) + because;
   return "ended in an unknown way" + because;

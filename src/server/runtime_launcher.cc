@@ -11,6 +11,7 @@
 #include "base/transient.h"
 #include "builder/cnb/generation.h"
 #include "builder/storage.h"
+#include "server/command_note.h"
 #include "server/log_prober.h"
 #include "server/notify_prober.h"
 #include "server/ports.h"
@@ -393,6 +394,17 @@ Json RuntimeLauncher::content(const LaunchRequest& request) const {
   if (!stamp) return {};
   return Json::object(
       {{"app", stamp->app}, {"generation", stamp->number}, {"built_at", stamp->built_at}});
+}
+
+std::string RuntimeLauncher::command_note(const LaunchRequest& request, bool success) const {
+  const ServiceConfig& config = *request.config;
+  if (config.kind != ServiceKind::container) return {};
+  const bool own = config.argv.empty() && config.entrypoint.empty();
+  if (success && !own) return {};  // it did what it was told
+  return server::command_note(world_.paths, request.instance,
+                              own                   ? kImagesOwn
+                              : config.argv.empty() ? "the service's `entrypoint`"
+                                                    : "the service's `command`");
 }
 
 void RuntimeLauncher::clean(const std::string& instance, const std::string& nonce,

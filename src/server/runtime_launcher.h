@@ -33,6 +33,7 @@ class RuntimeLauncher final : public Launcher {
   void defined(const std::string& project, const ServiceConfig& config) override;
   void removed(const std::string& project, const std::string& service) override;
   Json content(const LaunchRequest& request) const override;
+  std::string command_note(const LaunchRequest& request, bool success) const override;
   void clean(const std::string& instance, const std::string& nonce,
              std::function<void(Result<void>)> done) override;
   std::unique_ptr<Prober> make_prober(const LaunchRequest& request) override;

@@ -18,7 +18,7 @@ struct Stepper {
   void go(Phase phase, std::string reason = {}) {
     s.phase = phase;
     s.reason = std::move(reason);
-    s.again = s.held_up = false;
+    s.again = s.held_up = s.inherited = false;
   }
 
   void begin() {
@@ -52,7 +52,9 @@ struct Stepper {
   }
 
   void on(const event::DependencyImpossible& e) {
-    if (s.phase == Phase::waiting) go(Phase::failed, e.reason);
+    if (s.phase != Phase::waiting) return;
+    go(Phase::failed, e.reason);
+    s.inherited = true;
   }
 
   void on(const event::Launched&) {
@@ -83,7 +85,10 @@ struct Stepper {
       return go(Phase::failed, fmt::format("{}; given up after {}{}", why, tries, hint));
     }
     if (!decision.delay && held_up) return go(Phase::failed, why + hint);
-    if (!decision.delay) return go(Phase::exited, exit.success() ? std::string() : why);
+    if (!decision.delay) {
+      const bool plain = exit.success() && exit.reason.empty();
+      return go(Phase::exited, plain ? std::string() : why);
+    }
     const std::string delay = human_duration(*decision.delay);
     go(Phase::backoff,
        held_up ? fmt::format("{}; next try after {}{}", why, delay, hint)

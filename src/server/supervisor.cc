@@ -17,6 +17,8 @@ ExitInfo exit_info(const runtime::ExitStatus& status) {
   return {status.code, status.signal, status.never_ran, status.may_pass, status.reason};
 }
 
+constexpr Milliseconds kAtOnce{5000};
+
 std::string short_id() {
   // [0-9a-z]{12}: hex digits are of these.
   return random_hex(6);
@@ -28,8 +30,12 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition,
                      const ServiceState& state, Health health, const std::string& health_reason,
                      bool has_check) {
   using Kind = EdgeState::Kind;
-  const std::string because = state.reason.empty() ? "" : ": " + state.reason;
+  // The next step is said where it failed, not by all that depend on it.
+  const std::string why = state.reason.substr(0, state.reason.find("\n  hint: "));
+  const std::string because = why.empty() ? "" : ": " + why;
   const auto impossible = [&](std::string_view what) {
+    // What failed for another's sake hands on why that one did: the root, not the way to it.
+    if (state.inherited) return EdgeState{Kind::impossible, state.reason};
     return EdgeState{Kind::impossible, fmt::format("{} {}{}", dependency, what, because)};
   };
   const std::string_view wanted = condition == DependsCondition::completed ? "to complete"
@@ -389,6 +395,10 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   const Milliseconds uptime =
       unit.pid == 0 ? Milliseconds(0)
                     : std::chrono::duration_cast<Milliseconds>(now - unit.running_since);
+  ExitInfo exit = exit_info(status);
+  // That it ended so soon may surprise: an image's own command can be a shell.
+  if (uptime < kAtOnce && exit.reason.empty() && unit.state.phase != Phase::stopping && unit.active)
+    exit.reason = launcher_.command_note(request(unit), exit.success());
   unit.handle.reset();
   unit.pid = unit.shim_pid = 0;
   unit.content = {};
@@ -396,7 +406,7 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   unit.active.reset();
   const std::string instance = unit.instance, nonce = unit.nonce;
   ++unit.cleaning;
-  apply(service, event::Exited{exit_info(status), uptime,
+  apply(service, event::Exited{std::move(exit), uptime,
                                std::chrono::duration_cast<Milliseconds>(now.time_since_epoch())});
   // After what the end changed has been written down (the observer does that in a
   // post of its own): until then exit.json is the only record of it.

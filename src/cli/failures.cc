@@ -1,0 +1,136 @@
+#include "cli/failures.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/log_reader.h"
+#include "base/strings.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+
+namespace locald::cli {
+namespace {
+
+constexpr std::uint64_t kLastLines = 5;
+constexpr std::size_t kMaxColumns = 300;  // of one of them
+constexpr std::size_t kNamed = 3;         // of many that failed for one reason
+
+struct Failure {
+  std::vector<std::string> names;
+  std::string text;
+  bool ran = false;  // so there may be output
+};
+
+/// The last lines of what the service wrote; none where they cannot be read.
+std::vector<std::string> last_lines(Context& context, const std::string& service) {
+  std::vector<std::string> lines;
+  const auto read = [&]() -> Result<void> {
+    Json request = TRY(context.project_request());
+    request.set("services", Json::array({service}));
+    auto client = TRY(context.connect_running());
+    const Json reply = TRY(client.call("logs", request));
+    std::vector<LogReader::Source> sources;
+    for (const Json& log : reply["services"].as_array())
+      sources.push_back({.dir = log["dir"].as_string(),
+                         .from = {static_cast<std::uint64_t>(log["first_segment"].as_int()), 0}});
+    auto reader = TRY(LogReader::open(std::move(sources), {.tail = kLastLines}));
+    LogLine line;
+    while (TRY(reader.next(line))) lines.push_back(cut_to(line.text, kMaxColumns));
+    return {};
+  };
+  (void)read();
+  if (lines.size() > kLastLines)
+    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(kLastLines));
+  return lines;
+}
+
+/// It ran, and ended or is unwell: what it wrote may say why.
+bool has_run(const Json& service) {
+  const std::string& state = service["state"].as_string();
+  if (state == "running" || state == "crash-loop") return true;
+  return (service["exit_code"].is_int() || !service["signal"].is_null()) &&
+         service["reason"].as_string().find("could not be started") == std::string::npos;
+}
+
+std::vector<Failure> failures_of(const Json& reply) {
+  std::vector<Failure> failures;
+  for (const std::string& name : reply["failed"].as_strings()) {
+    Failure failure{.names = {name}, .text = {}};
+    for (const Json& service : reply["services"].as_array()) {
+      if (service["name"].as_string() != name) continue;
+      // One that goes on, though what was wanted failed: its new build.
+      const bool goes_on =
+          service["state"].as_string() == "running" && service["health"].as_string() != "unhealthy";
+      failure.ran = !goes_on && has_run(service);
+      failure.text = goes_on ? reply["reasons"][name].as_string() : state_text(service);
+    }
+    if (failure.text.empty()) failure.text = "did not start";
+    // Many that depend on one are told of together.
+    const auto same = std::find_if(failures.begin(), failures.end(), [&](const Failure& other) {
+      return !failure.ran && !other.ran && other.text == failure.text;
+    });
+    if (same != failures.end())
+      same->names.push_back(name);
+    else
+      failures.push_back(std::move(failure));
+  }
+  return failures;
+}
+
+std::string names_text(std::vector<std::string> names) {
+  const std::size_t count = names.size();
+  if (count <= kNamed + 1) return join(names, ", ");
+  names.resize(kNamed);
+  return join(names, ", ") + " and " + std::to_string(count - kNamed) + " more";
+}
+
+}  // namespace
+
+int report_up(Context& context, const Json& reply) {
+  const std::vector<Failure> failures = failures_of(reply);
+  for (const Failure& failure : failures) {
+    std::string text = names_text(failure.names) + ": " + failure.text;
+    if (!failure.ran) {
+      print_error(Error(Errc::failed, text));
+      continue;
+    }
+    for (const std::string& line : last_lines(context, failure.names[0])) text += "\n  | " + line;
+    print_error(Error(Errc::failed, text).with_hint("its output: locald logs " + failure.names[0]));
+  }
+  return failures.empty() ? 0 : 1;
+}
+
+void report_changes(const Json& reply) {
+  const auto failed = reply["failed"].as_strings();
+  for (const Json& service : reply["services"].as_array()) {
+    const std::string& name = service["name"].as_string();
+    std::string what = reply["changes"][name].as_string();
+    if (what.empty() || std::find(failed.begin(), failed.end(), name) != failed.end()) continue;
+    if (const auto colon = what.find(": "); colon != std::string::npos)
+      what = what.substr(0, colon) + " (" + what.substr(colon + 2) + ")";
+    if (what == "unchanged") what += ", " + state_text(service, /*with_reason=*/false);
+    err(name + ": " + what + "\n");
+  }
+}
+
+void Failures::note(const Json& service) {
+  const std::string& name = service["name"].as_string();
+  const std::string& state = service["state"].as_string();
+  const bool failed =
+      state == "failed" || (state == "exited" && service["exit_code"].as_int(-1) != 0);
+  std::erase(order_, name);
+  if (!failed) {
+    texts_.erase(name);
+    return;
+  }
+  order_.push_back(name);
+  texts_[name] = state_text(service);
+}
+
+void Failures::repeat() const {
+  for (const std::string& name : order_)
+    print_error(Error(Errc::failed, name + ": " + texts_.at(name))
+                    .with_hint("its output: locald logs --all " + name));
+}
+
+}  // namespace locald::cli
