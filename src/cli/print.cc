@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -83,6 +84,12 @@ int terminal_width(int fd) {
   const char* columns = std::getenv("COLUMNS");
   const auto number = columns != nullptr ? parse_u64(columns) : std::nullopt;
   return number && *number > 0 && *number < 10000 ? static_cast<int>(*number) : 80;
+}
+
+std::size_t output_width() {
+  return is_terminal(STDOUT_FILENO)
+             ? static_cast<std::size_t>(std::max(terminal_width(STDOUT_FILENO), 20))
+             : std::numeric_limits<std::size_t>::max();
 }
 
 std::string paint(Colour colour, std::string_view text, bool on) {

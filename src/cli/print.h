@@ -28,6 +28,8 @@ void notice(const std::string& text);  ///< "locald: TEXT" on stderr
 bool has_colour(int fd);
 bool is_terminal(int fd);
 int terminal_width(int fd);  ///< columns; 80 where it is unknown
+/// Columns that stdout has: a terminal's (at least 20), else as many as one likes.
+std::size_t output_width();
 
 enum class Colour { none, red, green, yellow, blue, magenta, cyan, dim, bold };
 /// `text` in a colour, or as it is where `on` is false.

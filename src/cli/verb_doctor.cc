@@ -24,20 +24,22 @@ Result<int> run(Context& context, const Args& args) {
   bool failed = false;
   std::string text;
   const bool colour = has_colour(STDOUT_FILENO);
+  // Less what stands before the first line.
+  const auto width = output_width() - (is_terminal(STDOUT_FILENO) ? 6 : 0);
   for (const Json& check : list.as_array()) {
     const std::string& status = check["status"].as_string();
     failed = failed || status == "fail";
     const Colour shade = status == "ok"     ? Colour::green
                          : status == "warn" ? Colour::yellow
                                             : Colour::red;
-    text += paint(shade, status, colour) +
-            std::string(6 - std::min<std::size_t>(status.size(), 5), ' ') +
-            check["name"].as_string();
+    std::string line = check["name"].as_string();
     if (const std::string& message = check["message"].as_string(); !message.empty())
-      text += ": " + message;
-    text += "\n";
+      line += ": " + message;
     if (const std::string& hint = check["hint"].as_string(); !hint.empty())
-      text += "      hint: " + hint + "\n";
+      line += "\nhint: " + hint;
+    line = wrapped(line, width, 6);
+    text += paint(shade, status, colour) +
+            std::string(6 - std::min<std::size_t>(status.size(), 5), ' ') + line;
   }
   if (args.has("json")) text = Json::object({{"checks", list}}).dump(/*pretty=*/true) + "\n";
   return out(text) && !failed ? 0 : 1;

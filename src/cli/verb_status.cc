@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
-#include <limits>
 
 #include "base/strings.h"
 #include "cli/context.h"
@@ -92,9 +91,7 @@ Result<int> run(Context& context, const Args& args) {
   const Json reply = TRY(client.call("status", request));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   const bool colour = has_colour(STDOUT_FILENO);
-  const auto width = is_terminal(STDOUT_FILENO)
-                         ? static_cast<std::size_t>(std::max(terminal_width(STDOUT_FILENO), 20))
-                         : std::numeric_limits<std::size_t>::max();
+  const std::size_t width = output_width();
   if (!all) return out(services_text(reply["services"], colour, width)) ? 0 : 1;
   std::string text;
   for (const Json& project : reply["projects"].as_array()) {

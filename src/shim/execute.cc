@@ -88,6 +88,17 @@ void explain_runc(const char* text, Text& why) {
     explain_exec(error, name.data(), why);
     return;
   }
+  constexpr const char* kFolder = "chdir to cwd (\"";
+  const char* folder = std::strstr(text, kFolder);
+  const char* end = folder == nullptr ? nullptr : std::strstr(folder, "\")");
+  const char* because = end == nullptr ? nullptr : std::strrchr(end, ':');
+  if (because != nullptr) {
+    folder += std::strlen(kFolder);
+    why.add("cannot enter the working folder ")
+        .add(folder, static_cast<std::size_t>(end - folder))
+        .add(because);
+    return;
+  }
   why.add(text);
 }
 

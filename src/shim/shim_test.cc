@@ -411,6 +411,9 @@ TEST(RuncText, OnlyCommandsThatCannotRunAre126Or127) {
   const char* other =
       "error mounting \"/x\" to rootfs at \"/y\": stat /x: no such file or directory";
   EXPECT_EQ(explained(other), other);
+  EXPECT_EQ(explained("chdir to cwd (\"/nowhere\") set in config.json failed: no such file or "
+                      "directory"),
+            "cannot enter the working folder /nowhere: no such file or directory");
   EXPECT_EQ(code_of_runc_text("exec: \"nope\": executable file not found in $PATH"), 127);
   EXPECT_EQ(code_of_runc_text("exec: \"/nope\": stat /nope: no such file or directory"), 127);
   EXPECT_EQ(code_of_runc_text("exec: \"/etc/plain\": permission denied"), 126);

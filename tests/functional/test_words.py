@@ -1,9 +1,11 @@
 """What locald says: the cause that was, the root of it, the same on every way, and what to do next."""
 import http.server
 import os
+import platform
 import re
 import resource
 import signal
+import struct
 import subprocess
 import threading
 
@@ -226,6 +228,41 @@ def test_a_container_that_ends_at_once_says_what_ran_and_whose_it_was(project, m
     reason = wait_until(lambda: [c["reason"] for c in locald("container", "ls", "--json").json()["containers"] if c["state"] == "exited"], "it has ended")[0]
     assert "it ran `/bin/sh`, the image's own command" in reason
     locald("container", "rm", "own")
+
+
+def elf32():
+    """A program for i386: exit(7)."""
+    code = bytes.fromhex("b801000000bb07000000cd80")
+    size = 84 + len(code)
+    return (b"\x7fELF\1\1\1" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, 0x8048054, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+            + struct.pack("<8I", 1, 0, 0x8048000, 0x8048000, size, size, 5, 0x1000) + code)
+
+
+def test_a_32_bit_program_in_a_container_is_told_why_it_ends(project, make_image):
+    if platform.machine() != "x86_64":
+        pytest.skip("needs x86_64: a program of its 32-bit ancestor is run")
+    p = project(f"""
+        [project]
+        name = "small"
+        [services.old]
+        type = "container"
+        image = "{make_image(file("old", elf32(), 0o755))}"
+        command = ["/old"]
+        [services.host]
+        command = "exec ./old"
+        """)
+    (p.dir / "old").write_bytes(elf32())
+    (p.dir / "old").chmod(0o755)
+    p.locald.identity.own(p.dir)
+    p("up", "-d", check=False)
+    host = p.wait("host", lambda s: s["state"] in ("exited", "failed"), "it has ended")
+    p("down")
+    if host["exit_code"] != 7:
+        pytest.skip("needs a kernel that runs 32-bit programs (CONFIG_IA32_EMULATION)")
+    p("up", "-d", check=False)
+    reason = p.wait("old", lambda s: s["state"] in ("exited", "failed"), "it has ended")["reason"]
+    assert "SIGSYS" in reason and "32-bit" in reason, reason
+    p("down")
 
 
 # -- a registry that asks to wait -----------------------------------------------------------------------------------------------------------------------
