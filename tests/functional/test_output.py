@@ -83,7 +83,7 @@ def test_output_that_could_not_be_written_is_an_error(project, busybox, request,
     assert code == (125 if args[0] == "exec" or args[:2] == ["container", "run"] else 1), (code, err)
     assert "error: write to stdout: No space left on device" in err and "hint:" in err, err
     for c in p("container", "ls", "--json").json()["containers"]:
-        p("container", "rm", "--force", c["id"])
+        p("container", "rm", "--force", c["id"], check=False)  # what ran with --rm may be on its way
     p("down")
 
 

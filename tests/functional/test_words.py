@@ -1,4 +1,5 @@
 """What locald says: the cause that was, the root of it, the same on every way, and what to do next."""
+import contextlib
 import http.server
 import os
 import platform
@@ -42,7 +43,7 @@ def test_the_root_of_a_failure_reaches_those_who_depend_on_it(project):
         [project]
         name = "root"
         [services.a]
-        command = "/no/such/program"
+        command = ["/no/such/program"]
         [services.b]
         command = "exec sleep 1000"
         depends_on = ["a"]
@@ -73,6 +74,7 @@ def test_a_folder_that_cannot_be_made_names_the_variable(locald, identity, tmp_p
     assert r.rc == 1 and "LOCALD_HOME=/usr/locald-test-home names it" in r.err and "/usr belongs to user 0" in r.err, r
     runtime = locald.home / "user/run0"
     runtime.mkdir()
+    identity.own(runtime)
     r = locald("status", env={"LOCALD_HOME": None, "XDG_RUNTIME_DIR": "/usr", "XDG_DATA_HOME": str(runtime), "XDG_STATE_HOME": str(runtime)}, check=False)
     assert r.rc == 1 and "XDG_RUNTIME_DIR=/usr names it" in r.err and "su and sudo" in r.err, r
 
@@ -119,6 +121,9 @@ def test_a_failed_up_repeats_the_last_lines_and_the_log(project):
         name = "last"
         [services.web]
         command = "for i in 1 2 3 4 5 6 7; do echo line $i; done; exit 3"
+        [services.after]
+        command = "exec sleep 1000"
+        depends_on = { web = "completed" }
         """)
     r = p("up", "--wait", check=False)
     assert r.rc == 1, r
@@ -183,7 +188,7 @@ def test_status_never_wraps_and_has_the_reasons_below_the_table(project):
         port = {port}
         health = {{ http = "/a/rather/long/path/of/a/health/check/that/nobody/answers", retries = 1000 }}
         [services.gone]
-        command = "/no/such/folder/with/a/long/name/that/holds/no/program/at/all"
+        command = ["/no/such/folder/with/a/long/name/that/holds/no/program/at/all"]
         """)
     p("up", "-d", check=False)
     p.wait(long, lambda s: "onnection refused" in (s["reason"] or ""), "the check fails")
@@ -338,6 +343,13 @@ def test_who_is_asked_to_wait_for_long_is_told_so_at_once(locald, limiting):
 
 # -- a full run folder ------------------------------------------------------------------------------------------------------------------------------------
 
+def fill(path):
+    """Lets the file grow until its disk is full."""
+    with contextlib.suppress(OSError), open(path, "ab", buffering=0) as f:
+        while True:
+            f.write(bytes(4096))
+
+
 def test_a_full_disk_is_said_where_the_runtime_could_not(make_locald, identity, scratch, busybox):
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system needs root; the run as root does this case for both identities")
@@ -358,13 +370,7 @@ def test_a_full_disk_is_said_where_the_runtime_could_not(make_locald, identity, 
     locald.own_mounts.append(str(run))
     try:
         p("server", "start")
-        with open(run / "ballast", "wb") as f:
-            try:
-                while True:
-                    f.write(bytes(4096))
-                    f.flush()
-            except OSError:
-                pass
+        fill(run / "ballast")
         said = []
         for kib in range(0, 240, 8):  # somewhere in between the bundle fits, and what the runtime writes does not
             full = os.path.getsize(run / "ballast")
@@ -375,13 +381,7 @@ def test_a_full_disk_is_said_where_the_runtime_could_not(make_locald, identity, 
             said.append(r.rc)
             os.truncate(run / "ballast", 0)
             p("down")
-            with open(run / "ballast", "ab") as f:
-                try:
-                    while True:
-                        f.write(bytes(4096))
-                        f.flush()
-                except OSError:
-                    pass
+            fill(run / "ballast")
         assert said[0] != 0 and said[-1] == 0, said
         os.unlink(run / "ballast")
         p("server", "stop")
