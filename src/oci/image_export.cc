@@ -302,6 +302,11 @@ Result<void> export_image(const ImageLayout& store, const StoredImage& image,
     return std::move(done)
         .context("export to " + target.path)
         .hint("make room there, or export to another disk; nothing was left behind");
+  const std::string above = target.path.substr(0, std::max<std::size_t>(target.path.rfind('/'), 1));
+  if (!done && done.error().code() == Errc::not_found && !exists(above))
+    return std::move(done)
+        .context("export to " + target.path)
+        .hint("make the folder first: mkdir -p " + shell_quote(above));
   return std::move(done).context("export to " + target.path);
 }
 

@@ -77,10 +77,10 @@ bool last_runc_error(int folder, Text& text) {
   return !text.empty();
 }
 
-/// Whether a file can be written to the folder; errno where it cannot. (runc's log is there: on a
-/// full disk it is empty.)
+/// Whether a file of some size can be written to the folder; errno where it cannot. (runc's log and
+/// its state are there.)
 bool has_room(int folder) {
-  static const char block[4096] = {};
+  static char block[128 << 10];  // never written to
   const bool room = write_file(folder, "room", block, sizeof block);
   const int error = errno;
   if (room) ::unlinkat(folder, "room", 0);
@@ -192,6 +192,9 @@ void runc_ended(Session& s, int status) {
   TextOf<900> error;
   if (last_runc_error(s.folder, error)) {
     explain_runc(error.data(), s.reason);
+    // runc does not always say so itself ("unable to store init state: %!w(<nil>)").
+    if (!has_room(s.folder))
+      s.reason.add(" (").add(s.spec.first(kKeyRunDir)).add(": ").add(error_text(errno)).add(")");
     return s.fail(code_of_runc_text(error.data()), s.reason.data());
   }
   if (WIFSIGNALED(status))

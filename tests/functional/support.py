@@ -422,6 +422,9 @@ class Pty:
             if select.select([self.master], [], [], 0.05)[0]:
                 with contextlib.suppress(OSError):
                     self.seen += os.read(self.master, 65536).decode(errors="replace")
+        with contextlib.suppress(OSError):  # EIO: that was all
+            while select.select([self.master], [], [], 0)[0] and (data := os.read(self.master, 65536)):
+                self.seen += data.decode(errors="replace")
         return self.process.returncode
 
     def close(self):
