@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 
 #include "base/attach_protocol.h"
 #include "base/sys.h"
@@ -63,7 +65,14 @@ class Session {
   int interrupts_ = 0;
   int code_ = -1;  // the end, once it is >= 0
   std::string why_lost_;
+  std::optional<Error> stdin_error_;
 };
+
+/// True for a terminal also after it was hung up, when isatty(3) says no.
+bool is_terminal_file(int fd) {
+  struct stat st {};
+  return ::fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+}
 
 void Session::send(Frame type, std::string_view payload) {
   const FrameHeader header{
@@ -164,6 +173,11 @@ Result<void> Session::read_stdin() {
   const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return {};
   if (n <= 0) {
+    // Input that cannot be read on is not at its end: the process had only a part of it. (A
+    // terminal that is gone answers EIO, one that is not open for reading EBADF.)
+    if (n < 0 && errno != EBADF && !(errno == EIO && is_terminal_file(STDIN_FILENO)))
+      stdin_error_ = Error::from_errno(errno, "read stdin")
+                         .with_hint("the process was given what came before it");
     stdin_open_ = false;
     send(Frame::in_end);
     return {};
@@ -233,6 +247,7 @@ Result<int> Session::run() {
   if (!outgoing_.empty()) TRY(write_socket());
   raw_.reset();
   if (!why_lost_.empty()) print_error(Error(Errc::failed, why_lost_));
+  if (stdin_error_) return *stdin_error_;
   return code_;
 }
 

@@ -52,7 +52,7 @@ struct ServiceState {
   /// backoff: what failed is the start itself, for a reason that passes (a port in use, a registry
   /// that does not answer). waiting: for one that is held up so, again and again.
   bool held_up = false;
-  std::string reason;  ///< what is waited for, or why it is as it is; may be empty
+  std::string reason;      ///< what is waited for, or why it is as it is; may be empty
   bool inherited = false;  ///< failed: for a dependency, whose reason `reason` is
 
   /// Something of it runs, or may run.

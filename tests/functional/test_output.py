@@ -108,6 +108,17 @@ def test_a_reader_that_is_gone_is_no_error(project):
     p("down")
 
 
+def test_input_that_cannot_be_read_is_an_error(project):
+    p = project(TOML)
+    p("up", "-d")
+    folder = os.open(p.dir, os.O_RDONLY)  # reads of it fail
+    r = p.popen("exec", "-i", "a", "--", "cat", stdin=folder)
+    os.close(folder)
+    out, err = r.communicate(timeout=30)
+    assert (r.returncode, out) == (125, b"") and b"read stdin: Is a directory" in err, err
+    p("down")
+
+
 def test_up_in_the_foreground_says_why_it_goes_down(project):
     p = project(TOML)
     err, code = run_into(p, "/dev/full", ["up"])
