@@ -16,7 +16,7 @@ SHARED_OPTION = re.compile(r"const Option (k\w+)\{(?:'(.)'|0),\s*\"([a-z-]+)\"")
 GLOBAL = {"--help", "--version", "-h", "-C", "-f", "-p"}
 ALIASES = {"ps", "help"}
 # What follows the word locald in a sentence, so that it is no verb.
-PROSE = {"and", "as", "cannot", "does", "failed", "is", "keeps", "knows", "may", "needs", "of", "reads", "runs", "source", "speaks", "supports"}
+PROSE = {"and", "as", "cannot", "does", "failed", "is", "keeps", "knows", "may", "needs", "of", "reads", "runs", "shows", "source", "speaks", "supports"}
 # Options of other programs (apt-get, usermod, sysctl, locald-server).
 FOREIGN = {"--reinstall", "--add-subuids", "--add-subgids", "--system", "--job-fd"}
 # Programs, and words of other files, in backticks.
