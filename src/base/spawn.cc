@@ -46,6 +46,13 @@ class StopFd {
 /// errno of a failed F_DUPFD: a number beyond the limit is EINVAL there, and means that it is low.
 int dup_error() { return errno == EINVAL ? EMFILE : errno; }
 
+/// The first number above what the child is to have: not far, for limits may be low.
+int above_all(const SpawnOptions& options) {
+  int above = 3;
+  for (const auto& [ours, theirs] : options.fds) above = std::max(above, theirs + 1);
+  return above;
+}
+
 /// In the child of vfork: only calls that are safe there, no allocation.
 /// Returns errno of the step that failed.
 int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_fd,
@@ -126,9 +133,7 @@ Result<Child> spawn(const SpawnOptions& options) {
   argv.push_back(nullptr);
   env.push_back(nullptr);
   const UniqueFd null_fd = TRY(sys::open("/dev/null", O_RDWR));
-  // Not far above what the child is to have: limits may be low.
-  int above = 3;
-  for (const auto& [ours, theirs] : options.fds) above = std::max(above, theirs + 1);
+  const int above = above_all(options);
   std::vector<UniqueFd> held;
   std::vector<int> moved;
   for (const auto& [ours, theirs] : options.fds) {
