@@ -43,20 +43,10 @@ class StopFd {
   std::stop_callback<std::function<void()>> wake_;
 };
 
-/// errno of a failed F_DUPFD: a number beyond the limit is EINVAL there, and means that it is low.
-int dup_error() { return errno == EINVAL ? EMFILE : errno; }
-
-/// The first number above what the child is to have: not far, for limits may be low.
-int above_all(const SpawnOptions& options) {
-  int above = 3;
-  for (const auto& [ours, theirs] : options.fds) above = std::max(above, theirs + 1);
-  return above;
-}
-
 /// In the child of vfork: only calls that are safe there, no allocation.
 /// Returns errno of the step that failed.
 int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_fd,
-           const int* moved, int above) {
+           const int* moved) {
   sigset_t none;
   sigemptyset(&none);
   struct sigaction standard {};
@@ -66,8 +56,8 @@ int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_
   int high[3];
   // Above all targets first, so that no dup2 below overwrites a source.
   for (int i = 0; i < 3; ++i)
-    if ((high[i] = ::fcntl(stdio[i] >= 0 ? stdio[i] : null_fd, F_DUPFD_CLOEXEC, above)) < 0)
-      return dup_error();
+    if ((high[i] = ::fcntl(stdio[i] >= 0 ? stdio[i] : null_fd, F_DUPFD_CLOEXEC, 200)) < 0)
+      return errno;
   ::syscall(SYS_close_range, 3u, ~0u,
             CLOSE_RANGE_CLOEXEC);  // robustness §2.3 rule 1: nothing leaks
   for (int i = 0; i < 3; ++i)
@@ -133,12 +123,11 @@ Result<Child> spawn(const SpawnOptions& options) {
   argv.push_back(nullptr);
   env.push_back(nullptr);
   const UniqueFd null_fd = TRY(sys::open("/dev/null", O_RDWR));
-  const int above = above_all(options);
   std::vector<UniqueFd> held;
   std::vector<int> moved;
   for (const auto& [ours, theirs] : options.fds) {
-    held.emplace_back(::fcntl(ours, F_DUPFD_CLOEXEC, above));
-    if (!held.back()) return Error::from_errno(dup_error(), "dup");
+    held.emplace_back(::fcntl(ours, F_DUPFD_CLOEXEC, 200));
+    if (!held.back()) return Error::from_errno(errno, "dup");
     moved.push_back(held.back().get());
   }
   // The parent's handlers must not run in the child while it shares our memory.
@@ -148,7 +137,7 @@ Result<Child> spawn(const SpawnOptions& options) {
   volatile int failed = 0;
   const pid_t pid = ::vfork();
   if (pid == 0) {
-    failed = become(options, argv.data(), env.data(), null_fd.get(), moved.data(), above);
+    failed = become(options, argv.data(), env.data(), null_fd.get(), moved.data());
     ::_exit(127);
   }
   const int fork_errno = errno;

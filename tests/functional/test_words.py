@@ -29,7 +29,7 @@ def limited(p, files, *args):
 
 def test_too_many_open_files_is_what_is_said_and_by_all_who_depend_on_it_once(project):
     p = project(CHAIN)
-    code, out = limited(p, 128, "up", "-d")
+    code, out = limited(p, 256, "up", "-d")
     assert code == 1 and "Too many open files" in out, out
     hints = {line.split("hint: ")[1] for line in out.splitlines() if "hint: " in line}
     assert any("ulimit -n" in h for h in hints) and not any("reinstall" in h for h in hints), hints
