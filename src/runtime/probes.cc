@@ -67,6 +67,8 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
   if (answer.size() < sizeof reply) return Error(Errc::failed, "the probe's process was killed");
   std::memcpy(&reply, answer.data(), sizeof reply);
   std::string text = answer.substr(sizeof reply);
+  // 126 and 127 speak of the command. 125 is a process, pipe or namespace that could not be made.
+  if (reply.never_ran != 0 && reply.code == 125) return Error(Errc::failed, std::move(text));
   if (reply.never_ran != 0) return ProcessRuntime::ProbeResult{reply.code, std::move(text)};
   if (reply.code < 0)
     return Error(Errc::timed_out, "no end after " + std::to_string(timeout.count()) + " ms");

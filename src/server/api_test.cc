@@ -59,8 +59,8 @@ class Scene {
           return Error(Errc::failed, "no worker here");
         }});
     launcher_.obedient = false;
-    real_launcher_.emplace(
-        RuntimeLauncher::World{loop_, *runtime_, *environment_, *paths_, user_namespace_});
+    real_launcher_.emplace(RuntimeLauncher::World{loop_, *runtime_, *environment_, *paths_,
+                                                  user_namespace_, listeners_});
     std::string notice;
     builds_.emplace(Builds::World{loop_, *environment_});
     projects_.emplace(

@@ -24,7 +24,7 @@ class FakeLauncher final : public Launcher {
     std::shared_ptr<const UserContext> user;
     runtime::ServiceHandle::Events events;
     std::function<void(Result<std::unique_ptr<runtime::ServiceHandle>>)> done;
-    std::function<void(Result<void>)> probed;
+    std::function<void(Verdict)> probed;
     std::vector<int> stops;  ///< signals of stop()
     bool listening = false, running = false, ended = false;
   };
@@ -64,12 +64,14 @@ class FakeLauncher final : public Launcher {
       p->done(std::unique_ptr<runtime::ServiceHandle>(new Handle(*this, p)));
   }
   void answer_probe(const std::string& service, bool healthy) {
-    const auto probed = std::exchange(find(service)->probed, nullptr);
-    if (!probed) return;
     if (healthy)
-      probed({});
+      answer_probe(service, Verdict(Result<void>()));
     else
-      probed(Error(Errc::failed, "not yet"));
+      answer_probe(service, Verdict(Error(Errc::failed, "not yet")));
+  }
+  void answer_probe(const std::string& service, const Verdict& verdict) {
+    const auto probed = std::exchange(find(service)->probed, nullptr);
+    if (probed) probed(verdict);
   }
 
   JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override {
@@ -103,6 +105,13 @@ class FakeLauncher final : public Launcher {
     for (const auto& p : processes)
       if (p->instance == instance) log.push_back("clean " + p->service);
     loop_.post([done = std::move(done)] { done({}); });
+  }
+
+  EndpointLook look;  ///< what find_endpoint() finds
+  JobPool::Job find_endpoint(int, std::uint16_t,
+                             std::function<void(Result<EndpointLook>)> done) override {
+    loop_.post([done = std::move(done), found = look] { done(found); });
+    return {};
   }
 
   std::unique_ptr<Prober> make_prober(const LaunchRequest& request) override {

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/probe.h"
-
 namespace locald::server {
 
 std::string_view to_string(Health health) noexcept {
@@ -37,41 +35,6 @@ Milliseconds HealthTracker::next_delay(Milliseconds age) const {
   return std::min(config_.interval, std::max(Milliseconds(5), age / 20));
 }
 
-namespace {
-
-class NetProber : public Prober {
- public:
-  NetProber(EventLoop& loop, std::string host, std::uint16_t port, std::string path)
-      : loop_(loop), host_(std::move(host)), port_(port), path_(std::move(path)) {}
-
-  void start(Milliseconds timeout, Done done) override {
-    // `done` may start the next one, or destroy this object: the probe that calls it is let go
-    // first.
-    auto ended = [this, done = std::move(done)](Result<void> result) {
-      const auto probe = std::move(probe_);
-      const Done call = done;
-      call(std::move(result));
-    };
-    probe_ = path_.empty() ? probe_tcp(loop_, host_, port_, timeout, std::move(ended))
-                           : probe_http(loop_, host_, port_, path_, timeout, std::move(ended));
-  }
-  void cancel() override { probe_.reset(); }
-
- private:
-  EventLoop& loop_;
-  std::string host_;
-  std::uint16_t port_;
-  std::string path_;  // empty: connecting is enough
-  std::unique_ptr<Probe> probe_;
-};
-
-}  // namespace
-
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host,
-                                        std::uint16_t port, const std::string& path) {
-  return std::make_unique<NetProber>(loop, host, port, path);
-}
-
 HealthMonitor::HealthMonitor(EventLoop& loop, HealthConfig config, std::unique_ptr<Prober> prober,
                              EventLoop::Clock::time_point started, Changed changed)
     : loop_(loop),
@@ -94,11 +57,12 @@ void HealthMonitor::schedule(Milliseconds delay) {
 }
 
 void HealthMonitor::probe() {
-  prober_->start(config_.timeout, [this](Result<void> result) {
+  prober_->start(config_.timeout, [this](const Verdict& verdict) {
     const Health before = tracker_.state();
-    const Health now = tracker_.on_result(result.has_value(), age());
-    last_failure_ = result ? std::string() : result.error().message();
-    if (!result || !prober_->once()) schedule(tracker_.next_delay(age()));
+    const bool known = verdict.kind != Verdict::Kind::unknown;
+    const Health now = known ? tracker_.on_result(bool(verdict), age()) : before;
+    last_failure_ = verdict.reason;
+    if (!verdict || !prober_->once()) schedule(tracker_.next_delay(age()));
     if (now != before) {
       const Changed changed = changed_;  // it may destroy this object
       changed(now, last_failure_);

@@ -7,6 +7,7 @@
 
 #include "base/event_loop.h"
 #include "server/service_config.h"
+#include "server/verdict.h"
 
 namespace locald::server {
 
@@ -44,7 +45,7 @@ class HealthTracker {
 /// thread, unless `cancel` (or the destructor) came first.
 class Prober {
  public:
-  using Done = std::function<void(Result<void>)>;
+  using Done = std::function<void(Verdict)>;
   virtual ~Prober() = default;
   virtual void start(Milliseconds timeout, Done done) = 0;
   virtual void cancel() = 0;
@@ -52,14 +53,11 @@ class Prober {
   virtual bool once() const { return false; }
 };
 
-/// Connects to the port, or asks for `path` by HTTP (probe.h): in the loop, without forking.
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host,
-                                        std::uint16_t port, const std::string& path);
-
 /// Probes one life of a service until it is destroyed. Loop thread only.
 class HealthMonitor {
  public:
-  /// Called on each change of state; `reason` is why the last probe failed.
+  /// Called on each change of state; `reason` is why the last probe failed. A probe that could not
+  /// be made changes nothing.
   using Changed = std::function<void(Health state, const std::string& reason)>;
 
   /// @param started  when the process began to run.

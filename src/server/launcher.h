@@ -1,6 +1,8 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,7 @@
 #include "base/json.h"
 #include "runtime/process_runtime.h"
 #include "runtime/service_handle.h"
+#include "server/endpoint.h"
 #include "server/health.h"
 #include "server/service_config.h"
 
@@ -25,6 +28,14 @@ struct LaunchRequest {
   std::vector<std::string> hosts;  ///< names of the project's services
   std::shared_ptr<const ServiceConfig> config;
   std::shared_ptr<const UserContext> user;
+  /// Of the services that run: those that `config` refers to (ServiceConfig::late), and those that
+  /// have been found to listen elsewhere than most.
+  struct Peer {
+    int shim_pid = 0;
+    std::uint16_t port = 0;
+    std::optional<Endpoint> endpoint;  ///< where it has been found to listen
+  };
+  std::map<std::string, Peer> peers = {};
 };
 
 /// Where the supervisor ends and processes begin: RuntimeLauncher has the real
@@ -67,6 +78,11 @@ class Launcher {
   /// Removes what an ended instance leaves (ProcessRuntime::clean).
   virtual void clean(const std::string& instance, const std::string& nonce,
                      std::function<void(Result<void>)> done) = 0;
+
+  /// Looks on a job for where the service of that shim takes connections on `port`, and for whose
+  /// that port is. `done` comes once, on the loop; an error: it could not be looked.
+  virtual JobPool::Job find_endpoint(int shim_pid, std::uint16_t port,
+                                     std::function<void(Result<EndpointLook>)> done) = 0;
 
   /// Probes by a command in the service's environment; by log or notification as the configuration
   /// says. Null where the kind needs none of that.

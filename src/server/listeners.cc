@@ -23,6 +23,7 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "base/transient.h"
 #include "runtime/processes.h"
 
 namespace locald::server {
@@ -257,16 +258,19 @@ Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
   return {};
 }
 
-Result<std::vector<Listener>> listeners(std::uint16_t port) {
+Result<std::vector<Listener>> quick_listeners(std::uint16_t port) {
   std::vector<Listener> all;
-  const auto asked = each_tcp_socket(port, 1u << TCP_LISTEN, [&](const TcpSocket& s) {
+  TRY(each_tcp_socket(port, 1u << TCP_LISTEN, [&](const TcpSocket& s) {
     if (s.listening) all.push_back(s.local);
-  });
-  if (asked) return all;
+  }));
+  return all;
+}
+
+Result<std::vector<Listener>> listeners(std::uint16_t port) {
+  auto asked = quick_listeners(port);
   // A socket that could not be made for want of descriptors is no reason to ask otherwise.
-  if (asked.error().sys_errno() == EMFILE || asked.error().sys_errno() == ENFILE)
-    return asked.error();
-  all = TRY(listeners_by_text("self", 0));
+  if (asked || may_pass(asked.error())) return asked;
+  std::vector<Listener> all = TRY(listeners_by_text("self", 0));
   std::erase_if(all, [port](const Listener& l) { return port != 0 && l.port != port; });
   return all;
 }

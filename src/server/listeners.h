@@ -41,8 +41,13 @@ struct TcpSocket {
 Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
                              const std::function<void(const TcpSocket&)>& visit);
 
-/// The listening TCP sockets of this process's network namespace; by /proc/net/tcp where the kernel
-/// does not know sock_diag.
+/// The listening TCP sockets of this process's network namespace, as each_tcp_socket() finds them:
+/// quick enough for the loop's thread, but for the very first time, which may load the kernel's
+/// module.
+/// @param port  0: all.
+Result<std::vector<Listener>> quick_listeners(std::uint16_t port = 0);
+/// The same; by /proc/net/tcp where the kernel does not know sock_diag, which takes as long as
+/// there are connections.
 /// @param port  0: all.
 Result<std::vector<Listener>> listeners(std::uint16_t port = 0);
 /// From the text of /proc/net/tcp or tcp6; lines it cannot read are left out. Such text does not

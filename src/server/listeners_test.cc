@@ -258,14 +258,14 @@ TEST(Probe, ConnectsAndAsks) {
   const Listening listening = listen_on("127.0.0.1");
   const std::uint16_t port = listening.port;
   std::string tcp = "none", http = "none", refused = "none";
-  auto a = probe_tcp(loop, "localhost", port, 1s,
-                     [&](Result<void> r) { tcp = r ? "ok" : r.error().message(); });
-  auto b = probe_http(loop, "127.0.0.1", port, "/", 50ms, [&](Result<void> r) {
-    http = r ? "ok" : r.error().message();
+  auto a =
+      probe_tcp(loop, "localhost", port, 1s, [&](const Verdict& v) { tcp = v ? "ok" : v.reason; });
+  auto b = probe_http(loop, {"127.0.0.1", "localhost"}, port, "/", 50ms, [&](const Verdict& v) {
+    http = v ? "ok" : v.reason;
     loop.stop();
   });
   auto c = probe_tcp(loop, "127.0.0.1", *free_port(), 1s,
-                     [&](Result<void> r) { refused = r ? "ok" : r.error().message(); });
+                     [&](const Verdict& v) { refused = v ? "ok" : v.reason; });
   loop.run();
   EXPECT_EQ(tcp, "ok");
   EXPECT_NE(http.find("no answer within 50 ms"), std::string::npos) << http;

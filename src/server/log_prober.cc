@@ -56,13 +56,14 @@ void LogProber::start(Milliseconds timeout, Done done) {
     auto reader = LogReader::open(
         {{.dir = log_dir_, .from = {first_segment_of(log_dir_, nonce_), 0}}}, {.follow = true});
     if (!reader) {
-      timer_ = loop_.after(Milliseconds(0), [this, error = reader.error()] { finish(error); });
+      timer_ = loop_.after(Milliseconds(0),
+                           [this, error = reader.error()] { finish(Verdict::unknown(error)); });
       return;
     }
     reader_.emplace(std::move(*reader));
   }
   timer_ = loop_.after(seen_ ? Milliseconds(0) : timeout, [this] {
-    if (seen_) return finish({});
+    if (seen_) return finish(Result<void>());
     finish(Error(Errc::timed_out, "no line of its log has matched yet"));
   });
   if (seen_) return;
@@ -77,7 +78,7 @@ void LogProber::read() {
   LogLine line;
   for (int n = 0; n < kLinesAtOnce; ++n) {
     auto more = reader_->next(line);
-    if (!more) return finish(std::move(more).error());
+    if (!more) return finish(Verdict::unknown(more.error()));
     if (!*more) return;
     if (line.instance != nonce_ || line.stream == LogStream::note) continue;
     const std::string text(line.text.substr(0, kMaxMatched));
@@ -88,19 +89,19 @@ void LogProber::read() {
     }
     if (!found) continue;
     seen_ = true;
-    return finish({});
+    return finish(Result<void>());
   }
   loop_.post([this, weak = std::weak_ptr<bool>(alive_)] {
     if (!weak.expired() && done_) read();
   });
 }
 
-void LogProber::finish(Result<void> result) {
+void LogProber::finish(Verdict verdict) {
   const Done done = std::exchange(done_, nullptr);
   watch_.reset();
   timer_.reset();
   if (seen_) reader_.reset();
-  if (done) done(std::move(result));
+  if (done) done(std::move(verdict));
 }
 
 void LogProber::cancel() {

@@ -24,7 +24,7 @@ class LogProber final : public Prober {
 
  private:
   void read();
-  void finish(Result<void> result);
+  void finish(Verdict verdict);
 
   EventLoop& loop_;
   std::string log_dir_, nonce_;

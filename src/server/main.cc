@@ -112,8 +112,8 @@ class Server {
       listeners_ = ListenerSearch([environment = environment_.get()](Json job) {
         return environment->run(std::move(job), {}, {}, std::chrono::seconds(5));
       });
-    launcher_ = std::make_unique<RuntimeLauncher>(
-        RuntimeLauncher::World{loop_, *runtime_, *environment_, paths_, *user_namespace_});
+    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{
+        loop_, *runtime_, *environment_, paths_, *user_namespace_, listeners_});
     std::string notice;
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));

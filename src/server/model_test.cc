@@ -155,6 +155,11 @@ class Model final : public Launcher {
              std::function<void(Result<void>)> done) override {
     pend([this, done = std::move(done)] { done(result(0.1)); });
   }
+  JobPool::Job find_endpoint(int, std::uint16_t,
+                             std::function<void(Result<EndpointLook>)> done) override {
+    pend([done = std::move(done)] { done(EndpointLook()); });
+    return {};
+  }
   std::unique_ptr<Prober> make_prober(const LaunchRequest&) override {
     return std::make_unique<ModelProber>(*this);
   }

@@ -53,35 +53,46 @@ bool says_ready(std::string_view message) noexcept {
 }
 
 NotifyProber::NotifyProber(EventLoop& loop, const Paths& paths, const std::string& instance,
-                           int socket)
-    : loop_(loop), marker_(marker_of(paths, instance)), socket_(socket), ready_(exists(marker_)) {}
+                           std::function<Result<int>()> socket)
+    : loop_(loop),
+      marker_(marker_of(paths, instance)),
+      socket_(std::move(socket)),
+      ready_(exists(marker_)) {}
 
 void NotifyProber::start(Milliseconds timeout, Done done) {
   done_ = std::move(done);
-  if (!ready_ && socket_ >= 0) watch_ = loop_.watch_readable(socket_, [this] { read(); });
+  if (!ready_) {
+    const auto socket = socket_();
+    if (!socket) {
+      timer_ = loop_.after(Milliseconds(0),
+                           [this, error = socket.error()] { finish(Verdict::unknown(error)); });
+      return;
+    }
+    watch_ = loop_.watch_readable(*socket, [this, fd = *socket] { read(fd); });
+  }
   timer_ = loop_.after(ready_ ? Milliseconds(0) : timeout, [this] {
-    if (ready_) return finish({});
+    if (ready_) return finish(Result<void>());
     finish(Error(Errc::timed_out, "it has not said READY=1 yet"));
   });
 }
 
-void NotifyProber::read() {
+void NotifyProber::read(int socket) {
   char buffer[4096];
   while (true) {
-    const ssize_t n = ::recv(socket_, buffer, sizeof buffer, MSG_DONTWAIT);
+    const ssize_t n = ::recv(socket, buffer, sizeof buffer, MSG_DONTWAIT);
     if (n < 0) return;
     if (!says_ready({buffer, static_cast<std::size_t>(n)})) continue;
     ready_ = true;
     (void)write_file_atomic(marker_, "", 0600);
-    return finish({});
+    return finish(Result<void>());
   }
 }
 
-void NotifyProber::finish(Result<void> result) {
+void NotifyProber::finish(Verdict verdict) {
   const Done done = std::exchange(done_, nullptr);
   watch_.reset();
   timer_.reset();
-  if (done) done(std::move(result));
+  if (done) done(std::move(verdict));
 }
 
 void NotifyProber::cancel() {

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,20 +23,22 @@ bool says_ready(std::string_view message) noexcept;
 /// socket (NAME.ready), since it is said only once and the server may be another one by then.
 class NotifyProber final : public Prober {
  public:
-  /// @param socket  borrowed; -1 where it could not be made: never ready.
-  NotifyProber(EventLoop& loop, const Paths& paths, const std::string& instance, int socket);
+  /// @param socket  gives the socket (borrowed), made where it is not there yet; asked at each
+  /// probe
+  NotifyProber(EventLoop& loop, const Paths& paths, const std::string& instance,
+               std::function<Result<int>()> socket);
 
   void start(Milliseconds timeout, Done done) override;
   void cancel() override;
   bool once() const override { return true; }
 
  private:
-  void read();
-  void finish(Result<void> result);
+  void read(int socket);
+  void finish(Verdict verdict);
 
   EventLoop& loop_;
   std::string marker_;
-  int socket_;
+  std::function<Result<int>()> socket_;
   bool ready_ = false;
   Done done_;
   EventLoop::Handle watch_, timer_;

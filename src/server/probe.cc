@@ -54,9 +54,10 @@ std::vector<Address> resolve(const std::string& host, std::uint16_t port) {
 class Attempt final : public Probe {
  public:
   Attempt(EventLoop& loop, const std::string& host, std::uint16_t port, std::string request,
-          std::chrono::milliseconds timeout, std::function<void(Result<void>)> done)
+          std::chrono::milliseconds timeout, std::function<void(Verdict)> done)
       : loop_(loop),
-        where_(host + ":" + std::to_string(port)),
+        where_((host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" +
+               std::to_string(port)),
         addresses_(resolve(host, port)),
         request_(std::move(request)),
         done_(std::move(done)) {
@@ -78,10 +79,13 @@ class Attempt final : public Probe {
     }
     const Address& to = addresses_[next_++];
     socket_.reset(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!socket_) return finish(Error::from_errno(errno, "socket"));
+    if (!socket_) return finish(Verdict::unknown(Error::from_errno(errno, "socket")));
     if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to.storage), to.size) == 0)
       return connected();
     if (errno != EINPROGRESS) {
+      // Every port of ours is taken, or every byte: not the service's fault.
+      if (errno == EADDRNOTAVAIL || errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+        return finish(Verdict::unknown(Error::from_errno(errno, "connect " + where_)));
       errno_ = errno;
       return connect_next();
     }
@@ -97,7 +101,7 @@ class Attempt final : public Probe {
   }
 
   void connected() {
-    if (request_.empty()) return finish({});
+    if (request_.empty()) return finish(Result<void>());
     // A request of a few hundred bytes fits an empty socket buffer.
     if (::send(socket_.get(), request_.data(), request_.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request_.size()))
@@ -118,23 +122,23 @@ class Attempt final : public Probe {
     const auto status = line.size() >= 12 ? parse_u64(line.substr(9, 3)) : std::nullopt;
     if (line.rfind("HTTP/1.", 0) != 0 || !status)
       return finish(Error(Errc::failed, where_ + " does not speak HTTP"));
-    if (*status >= 200 && *status < 400) return finish({});
+    if (*status >= 200 && *status < 400) return finish(Result<void>());
     finish(Error(Errc::failed, where_ + " answered " + line.substr(9, 80)));
   }
 
-  void finish(Result<void> result) {
+  void finish(Verdict verdict) {
     watch_.reset();
     deadline_.reset();
     socket_.reset();
     // `done` may drop this probe: nothing of it is touched afterwards.
-    if (auto done = std::exchange(done_, nullptr)) done(std::move(result));
+    if (auto done = std::exchange(done_, nullptr)) done(std::move(verdict));
   }
 
   EventLoop& loop_;
   std::string where_;
   std::vector<Address> addresses_;
   std::string request_, answer_;
-  std::function<void(Result<void>)> done_;
+  std::function<void(Verdict)> done_;
   std::size_t next_ = 0;
   int errno_ = ECONNREFUSED;
   UniqueFd socket_;
@@ -145,18 +149,20 @@ class Attempt final : public Probe {
 
 std::unique_ptr<Probe> probe_tcp(EventLoop& loop, const std::string& host, std::uint16_t port,
                                  std::chrono::milliseconds timeout,
-                                 std::function<void(Result<void>)> done) {
+                                 std::function<void(Verdict)> done) {
   return std::make_unique<Attempt>(loop, host, port, "", timeout, std::move(done));
 }
 
-std::unique_ptr<Probe> probe_http(EventLoop& loop, const std::string& host, std::uint16_t port,
+std::unique_ptr<Probe> probe_http(EventLoop& loop, const HttpHost& host, std::uint16_t port,
                                   const std::string& path, std::chrono::milliseconds timeout,
-                                  std::function<void(Result<void>)> done) {
-  const std::string authority = host.find(':') != std::string::npos ? "[" + host + "]" : host;
+                                  std::function<void(Verdict)> done) {
+  const std::string authority =
+      host.name.find(':') != std::string::npos ? "[" + host.name + "]" : host.name;
   std::string request = "GET " + path + " HTTP/1.1\r\nHost: " + authority + ":" +
                         std::to_string(port) +
                         "\r\nUser-Agent: locald\r\nAccept: */*\r\nConnection: close\r\n\r\n";
-  return std::make_unique<Attempt>(loop, host, port, std::move(request), timeout, std::move(done));
+  return std::make_unique<Attempt>(loop, host.address, port, std::move(request), timeout,
+                                   std::move(done));
 }
 
 }  // namespace locald::server

@@ -114,6 +114,9 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
     if (unit == nullptr || (wanted && !same))
       supervisor_.define(name, std::make_shared<ServiceConfig>(config), user,
                          unit == nullptr ? next_segment(name) : unit->first_segment);
+    else if (same && unit->config->late != config.late)  // says the same, and more or less of why
+      supervisor_.define(name, std::make_shared<ServiceConfig>(config), unit->user,
+                         unit->first_segment);
     if (wanted) unwanted_.erase(name);
     vanished_.erase(name);
   }

@@ -497,6 +497,40 @@ TEST_F(ResolveTest, AConfigurationSurvivesJson) {
   EXPECT_EQ(redacted(c).dump().find("secret"), std::string::npos);
 }
 
+TEST_F(ResolveTest, WhereAnotherServiceIsReachedIsPutInOnceMoreAtEachStart) {
+  const std::string file =
+      "[services.web]\ncommand='x'\nport=8080\n"
+      "[services.use]\ncommand=['curl','${services.web.url}/a']\n"
+      "env={H='${services.web.host}',HP='${services.web.host}:${services.web.port}',"
+      "P='${services.web.port}',U='x=${services.web.url}?b'}\n"
+      "health={exec=['ask','${services.web.url}']}\n";
+  const Resolved r = run(file);
+  ASSERT_EQ(describe(r.problems), "");
+  const ServiceConfig& use = r.services.at("use");
+  EXPECT_EQ(use.argv.back(), "http://127.0.0.1:8080/a");
+  EXPECT_EQ(use.env.at("HP"), "127.0.0.1:8080");
+  EXPECT_EQ(use.to_json().dump().find("late"), std::string::npos)
+      << "what is compared says no more than before";
+  ServiceConfig read = ServiceConfig::from_json(use.to_json()).value();
+  for (const LateText& late : use.late) read.late.push_back(LateText::from_json(late.to_json()));
+  EXPECT_EQ(read.late, use.late);
+  const auto known = [](const std::string& host) {
+    return [host](const std::string& service) -> std::optional<std::string> {
+      EXPECT_EQ(service, "web");
+      return host.empty() ? std::nullopt : std::optional(host);
+    };
+  };
+  EXPECT_EQ(with_endpoints(read, known("")).to_json().dump(), use.to_json().dump());
+  EXPECT_EQ(with_endpoints(read, known("127.0.0.1")).to_json().dump(), use.to_json().dump());
+  const ServiceConfig six = with_endpoints(read, known("::1"));
+  EXPECT_EQ(six.argv.back(), "http://[::1]:8080/a");
+  EXPECT_EQ(six.health.argv.back(), "http://[::1]:8080");
+  EXPECT_EQ(six.env.at("H"), "::1");
+  EXPECT_EQ(six.env.at("HP"), "[::1]:8080");
+  EXPECT_EQ(six.env.at("P"), "8080");
+  EXPECT_EQ(six.env.at("U"), "x=http://[::1]:8080?b");
+}
+
 TEST_F(ResolveTest, InitIsInTheConfigurationOnlyWhereItIsAskedFor) {
   const std::string file = "[services.a]\ntype='container'\nimage='i'\n";
   const ServiceConfig without = run(file).services.at("a"),

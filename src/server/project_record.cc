@@ -36,7 +36,10 @@ Result<void> Project::save_configs() const {
   for (const auto& [name, unit] : supervisor_.units()) {
     auto it = std::find(contexts.begin(), contexts.end(), unit.user.get());
     if (it == contexts.end()) it = contexts.insert(it, unit.user.get());
+    Json late = Json::array();
+    for (const LateText& text : unit.config->late) late.push(text.to_json());
     services.set(name, Json::object({{"config", unit.config->to_json()},
+                                     {"late", late},
                                      {"context", it - contexts.begin()},
                                      {"first_segment", unit.first_segment}}));
   }
@@ -104,9 +107,11 @@ Result<std::unique_ptr<Project>> Project::restore(World world, const std::string
     const auto index = static_cast<std::size_t>(entry["context"].as_int(-1));
     if (index >= contexts.size())
       return Error(Errc::corrupt, fmt::format("{}: {} has no context", path, service));
-    project->supervisor_.define(
-        service, std::make_shared<ServiceConfig>(TRY(ServiceConfig::from_json(entry["config"]))),
-        contexts[index], static_cast<std::uint64_t>(entry["first_segment"].as_int()));
+    auto config = std::make_shared<ServiceConfig>(TRY(ServiceConfig::from_json(entry["config"])));
+    for (const Json& text : entry["late"].as_array())
+      config->late.push_back(LateText::from_json(text));
+    project->supervisor_.define(service, std::move(config), contexts[index],
+                                static_cast<std::uint64_t>(entry["first_segment"].as_int()));
   }
   // Without it (the server died in between) everything counts as wanted.
   if (auto text = read_file(project->world_.paths.run_project_state(name)))

@@ -10,11 +10,18 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "server/endpoint.h"
 #include "server/listeners.h"
 #include "server/request.h"
 #include "server/service_status.h"
 
 namespace locald::server {
+namespace {
+
+constexpr Milliseconds kFirstLook{1000}, kLastLook{64000};  // for open ports, after a start
+
+}  // namespace
+
 Projects::Projects(World world, ProjectRegistry registry)
     : world_(std::move(world)), registry_(std::move(registry)) {}
 
@@ -340,48 +347,97 @@ void Projects::settle(const std::map<std::string, std::set<std::string>>& adopte
   }
 }
 
-/// A second after the last start, once for all that have started meanwhile.
+/// A second after the last start, once for all that have started since. One that does not listen
+/// yet is looked at again for two minutes, each time after longer.
 void Projects::look_at_listeners(const std::string& project, const std::string& service) {
-  fresh_.emplace_back(project, service);
-  listeners_timer_ = world_.loop.after(std::chrono::seconds(1), [this] { report_listeners(); });
+  fresh_.push_back({project, service, 0, kFirstLook});
+  schedule_look();
+}
+
+void Projects::schedule_look() {
+  auto next = Milliseconds::max();
+  for (const Fresh& f : fresh_) next = std::min(next, f.after);
+  if (!fresh_.empty()) listeners_timer_ = world_.loop.after(next, [this] { report_listeners(); });
 }
 
 void Projects::report_listeners() {
   struct Target {
-    std::string project, service;
-    int pid;
+    Fresh fresh;
+    std::uint16_t port;
+    bool has_endpoint;
   };
   std::vector<Target> targets;
-  for (const auto& [project, service] : std::exchange(fresh_, {}))
-    if (Project* p = find(project))
-      if (const Supervisor::Unit* unit = p->supervisor().find(service);
-          unit != nullptr && unit->shim_pid != 0)
-        targets.push_back({project, service, unit->shim_pid});
+  for (Fresh& f : std::exchange(fresh_, {}))
+    if (Project* p = find(f.project))
+      if (const Supervisor::Unit* unit = p->supervisor().find(f.service);
+          unit != nullptr && unit->shim_pid != 0 && unit->active != nullptr &&
+          (f.shim_pid == 0 || f.shim_pid == unit->shim_pid)) {
+        f.shim_pid = unit->shim_pid;
+        targets.push_back(
+            {f, static_cast<std::uint16_t>(unit->active->port), unit->endpoint.has_value()});
+      }
   if (targets.empty()) return;
-  using Found = std::vector<std::pair<Target, Listener>>;
+  struct Seen {
+    std::optional<Endpoint> endpoint;
+    std::vector<Listener> exposed;
+  };
+  using Found = std::vector<Seen>;
   world_.jobs.run<Result<Found>>(
       "look for open ports",
       [targets, &search = world_.listeners](const std::stop_token&) -> Result<Found> {
-        Found open;
+        Found out(targets.size());
         const auto exposed = [](const Listener& l) { return !l.loopback && l.netns == 0; };
         const auto all = TRY(listeners());
-        if (std::none_of(all.begin(), all.end(), exposed)) return open;  // most often
+        // Most often nobody listens so, and only those are looked at whose own port is open.
+        const bool anybody = std::any_of(all.begin(), all.end(), exposed);
         std::vector<pid_t> roots;
-        for (const Target& t : targets) roots.push_back(t.pid);
+        std::vector<std::size_t> which;
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+          const Target& t = targets[i];
+          const bool open =
+              t.port != 0 && std::any_of(all.begin(), all.end(),
+                                         [&](const Listener& l) { return l.port == t.port; });
+          if (!anybody && (!open || t.has_endpoint)) continue;
+          roots.push_back(t.fresh.shim_pid);
+          which.push_back(i);
+        }
+        if (roots.empty()) return out;
         const auto trees = TRY(search.below(roots));
-        for (std::size_t i = 0; i < targets.size(); ++i)
-          for (const Listener& l : trees[i].listeners)
-            if (exposed(l)) open.emplace_back(targets[i], l);
-        return open;
+        for (std::size_t n = 0; n < which.size(); ++n) {
+          Seen& seen = out[which[n]];
+          const std::uint16_t port = targets[which[n]].port;
+          for (const Listener& l : trees[n].listeners)
+            if (exposed(l)) seen.exposed.push_back(l);
+          std::vector<Listener> there;
+          for (const Listener& l : all)
+            if (l.port == port) there.push_back(l);
+          if (port != 0) seen.endpoint = choose_endpoint(port, there, trees[n]).endpoint;
+        }
+        return out;
       },
-      [this](const Result<Found>& open) {
-        if (!open) return;
-        for (const auto& [t, l] : *open)
-          if (Project* p = find(t.project))
-            p->set_exposed(t.service, t.pid,
-                           fmt::format("listens on {}:{}: every host that reaches this machine "
+      [this, targets](const Result<Found>& found) {
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+          const Target& t = targets[i];
+          Project* p = find(t.fresh.project);
+          if (p == nullptr) continue;
+          if (found && (*found)[i].endpoint)
+            p->supervisor().set_endpoint(t.fresh.service, t.fresh.shim_pid, *(*found)[i].endpoint);
+          for (const Listener& l : found ? (*found)[i].exposed : std::vector<Listener>()) {
+            Endpoint e;
+            e.host = l.address;
+            e.port = l.port;
+            p->set_exposed(t.fresh.service, t.fresh.shim_pid,
+                           fmt::format("listens on {}: every host that reaches this machine "
                                        "reaches it, not only this machine",
-                                       l.v6() ? "[" + l.address + "]" : l.address, l.port));
+                                       e.authority()));
+          }
+          const bool seen = found && ((*found)[i].endpoint || !(*found)[i].exposed.empty());
+          if (seen || t.fresh.after >= kLastLook) continue;
+          Fresh again = t.fresh;
+          again.after *= t.port != 0 ? 2 : 4;
+          fresh_.push_back(again);
+        }
+        schedule_look();
       });
 }
 

@@ -97,6 +97,7 @@ class Projects {
   Result<std::map<std::string, int>> choose_ports(const ProjectSpec& spec,
                                                   const Project* present) const;
   void look_at_listeners(const std::string& project, const std::string& service);
+  void schedule_look();
   void report_listeners();
 
   World world_;
@@ -112,8 +113,12 @@ class Projects {
   std::map<std::string, Leaving> leaving_;
   bool all_leave_ = false;
   std::vector<std::function<void()>> when_all_down_;
-  std::vector<std::pair<std::string, std::string>>
-      fresh_;  // project, service: listeners to be looked at
+  struct Fresh {
+    std::string project, service;
+    int shim_pid;        // 0: whichever it has then
+    Milliseconds after;  // that it is looked at; counts anew with each start
+  };
+  std::vector<Fresh> fresh_;  // whose listeners are to be looked at
   EventLoop::Handle listeners_timer_;
 };
 

@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::size_t kMaxEnvFile = 1u << 20;  // bytes
 
+/// Around the number of a reference, while its text is put together.
+constexpr char kLateBegin = '\x01', kLateEnd = '\x02';
+
 /// A regular file only: a FIFO in its place must not hang the server.
 Result<std::string> read_env_file(const PathJudge& judge, const std::string& path) {
   return TRY(judge.open(path, PathJudge::Use::look)).read(kMaxEnvFile);
@@ -32,9 +35,13 @@ class Resolver {
     lookup_.service = [this](const std::string& service,
                              const std::string& field) -> Result<std::string> {
       const Endpoint e = endpoint(service);
-      if (field == "host") return e.host;
-      if (e.port == 0) return Error(Errc::invalid_input, fmt::format("{} has no port", service));
-      return field == "port" ? std::to_string(e.port) : e.url();
+      if (field != "host" && e.port == 0)
+        return Error(Errc::invalid_input, fmt::format("{} has no port", service));
+      if (field == "port") return std::to_string(e.port);
+      std::string value = field == "host" ? e.host : e.url();
+      if (late_ == nullptr) return value;
+      late_->push_back({std::move(value), service, field});
+      return fmt::format("{}{}{}", kLateBegin, late_->size() - 1, kLateEnd);
     };
     lookup_.unset = &unset_;
   }
@@ -99,7 +106,39 @@ class Resolver {
     return {};
   }
 
-  std::vector<std::string> command(const ServiceSpec& service, const CommandSpec& spec) {
+  /// The same of one that is resolved once more at each start (late_text.h).
+  std::string text(const Text& t, LateText::Place place, std::string key, ServiceConfig& out) {
+    std::vector<LateText::Piece> references;
+    late_ = &references;
+    const std::string marked = text(t);
+    late_ = nullptr;
+    if (references.empty()) return marked;
+    LateText late{place, std::move(key), {}};
+    std::string plain;
+    const auto add = [&](LateText::Piece piece) {
+      plain += piece.text;
+      if (!piece.text.empty()) late.pieces.push_back(std::move(piece));
+    };
+    std::size_t from = 0;
+    while (true) {
+      const std::size_t begin = marked.find(kLateBegin, from);
+      const std::size_t end = begin == std::string::npos ? begin : marked.find(kLateEnd, begin);
+      if (end == std::string::npos) break;
+      const auto index = parse_u64(marked.substr(begin + 1, end - begin - 1));
+      add({marked.substr(from, begin - from), {}, {}});
+      if (index && *index < references.size())
+        add(references[*index]);
+      else
+        add({marked.substr(begin, end + 1 - begin), {}, {}});  // a value's own
+      from = end + 1;
+    }
+    add({marked.substr(from), {}, {}});
+    out.late.push_back(std::move(late));
+    return plain;
+  }
+
+  std::vector<std::string> command(const ServiceSpec& service, const CommandSpec& spec,
+                                   LateText::Place place, ServiceConfig& out) {
     std::vector<std::string> argv;
     if (spec.empty()) return argv;
     if (service.kind == ServiceKind::cnb) {
@@ -108,7 +147,8 @@ class Resolver {
     } else if (spec.shell) {
       argv = {service.kind == ServiceKind::exec ? "sh" : "/bin/sh", "-c"};
     }
-    for (const Text& word : spec.words) argv.push_back(text(word));
+    for (const Text& word : spec.words)
+      argv.push_back(text(word, place, std::to_string(argv.size()), out));
     return argv;
   }
 
@@ -136,7 +176,7 @@ class Resolver {
     }
     for (const auto& [name, value] : spec.env) {
       std::erase(out.unset, name);
-      out.env[name] = text(value);
+      out.env[name] = text(value, LateText::Place::env, name, out);
     }
     if (spec.kind != ServiceKind::container && out.port != 0)
       out.env.emplace("PORT", std::to_string(out.port));
@@ -154,10 +194,14 @@ class Resolver {
     c.port = out.port;
     if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
     if (h.kind == HealthSpec::Kind::exec) {
-      c.argv = command(spec, h.command);
+      c.argv = command(spec, h.command, LateText::Place::health, out);
       // In the app's own environment, which the launcher makes.
-      if (spec.kind == ServiceKind::cnb)
+      if (spec.kind == ServiceKind::cnb) {
         c.argv.insert(c.argv.begin(), std::string(builder::cnb::kLauncher));
+        for (LateText& late : out.late)
+          if (late.place == LateText::Place::health)
+            late.key = std::to_string(parse_u64(late.key).value_or(0) + 1);
+      }
     }
     const std::string target =
         h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp ? text(h.target) : "";
@@ -272,7 +316,8 @@ class Resolver {
     }
     out.bindings = bindings(spec.bindings);
     out.process = text(spec.process);
-    for (const Text& word : spec.args) out.args.push_back(text(word));
+    for (const Text& word : spec.args)
+      out.args.push_back(text(word, LateText::Place::args, std::to_string(out.args.size()), out));
     out.app = std::move(app);
   }
 
@@ -322,7 +367,7 @@ class Resolver {
     out.stop_signal = spec.stop_signal;
     out.stop_timeout = spec.stop_timeout;
     out.tty = spec.tty;
-    out.argv = command(spec, spec.command);
+    out.argv = command(spec, spec.command, LateText::Place::argv, out);
     if (spec.kind == ServiceKind::exec) {
       out.cwd = in_project(text(spec.workdir));
       return out;
@@ -334,7 +379,7 @@ class Resolver {
       out.cwd = text(spec.workdir);
       out.image = text(spec.image);
       if (out.image.empty()) problem(spec.image.at, Error(Errc::invalid_input, "`image` is empty"));
-      out.entrypoint = command(spec, spec.entrypoint);
+      out.entrypoint = command(spec, spec.entrypoint, LateText::Place::entrypoint, out);
     }
     out.user = text(spec.user);
     out.memory = spec.memory;
@@ -349,6 +394,7 @@ class Resolver {
   PathJudge judge_;
   Lookup lookup_;
   std::vector<std::string> unset_;
+  std::vector<LateText::Piece>* late_ = nullptr;  // where references of the present text go
   Resolved out_;
 };
 

@@ -14,7 +14,6 @@
 #include "server/command_note.h"
 #include "server/log_prober.h"
 #include "server/notify_prober.h"
-#include "server/ports.h"
 #include "server/units.h"
 
 namespace locald::server {
@@ -82,22 +81,29 @@ void app_options(const ServiceConfig& config, builder::ContainerOptions& out) {
 /// Runs a command of the service's on a job.
 class ExecProber final : public Prober {
  public:
+  using Effective =
+      std::function<std::shared_ptr<const ServiceConfig>(const LaunchRequest& request)>;
   ExecProber(JobPool& jobs, runtime::ProcessRuntime& runtime,
-             const builder::Environment& environment, LaunchRequest request)
-      : jobs_(jobs), runtime_(runtime), environment_(environment), request_(std::move(request)) {}
+             const builder::Environment& environment, LaunchRequest request, Effective effective)
+      : jobs_(jobs),
+        runtime_(runtime),
+        environment_(environment),
+        request_(std::move(request)),
+        effective_(std::move(effective)) {}
   ~ExecProber() override { cancel(); }
 
   void start(Milliseconds timeout, Done done) override {
     cancel();
     alive_ = std::make_shared<bool>(true);
-    job_ = jobs_.run<Result<void>>(
+    job_ = jobs_.run<Verdict>(
         "probe " + request_.config->name,
         [&runtime = runtime_, &environment = environment_, request = request_,
-         timeout](const std::stop_token& stop) {
+         effective = effective_, timeout](const std::stop_token& stop) mutable {
+          request.config = effective(request);
           return probe(runtime, environment, request, timeout, stop);
         },
-        [alive = alive_, done = std::move(done)](Result<void> result) {
-          if (*alive) done(std::move(result));
+        [alive = alive_, done = std::move(done)](const Verdict& verdict) {
+          if (*alive) done(verdict);
         });
   }
 
@@ -121,12 +127,18 @@ class ExecProber final : public Prober {
     return runtime.probe_host(process, timeout, stop);
   }
 
-  static Result<void> probe(runtime::ProcessRuntime& runtime,
-                            const builder::Environment& environment, const LaunchRequest& request,
-                            Milliseconds timeout, const std::stop_token& stop) {
+  static Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment& environment,
+                       const LaunchRequest& request, Milliseconds timeout,
+                       const std::stop_token& stop) {
     const ServiceConfig& config = *request.config;
-    const auto result = TRY(run(runtime, environment, request, timeout, stop));
-    if (result.code == 0) return {};
+    const auto probed = run(runtime, environment, request, timeout, stop);
+    if (!probed) {
+      // Too late is an answer. All else is our own trouble with asking.
+      if (probed.error().code() == Errc::timed_out) return probed.error();
+      return Verdict::unknown(probed.error());
+    }
+    const auto& result = *probed;
+    if (result.code == 0) return Result<void>();
     const std::string_view said = trim(result.output);
     return Error(Errc::failed,
                  fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code,
@@ -137,6 +149,7 @@ class ExecProber final : public Prober {
   runtime::ProcessRuntime& runtime_;
   const builder::Environment& environment_;
   LaunchRequest request_;
+  Effective effective_;
   JobPool::Job job_;
   std::shared_ptr<bool> alive_;
 };
@@ -194,7 +207,11 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   out.init = config.init;
   out.tty = config.tty;
   if (config.stop_signal != 0) out.stop_signal = std::to_string(config.stop_signal);
-  for (const std::string& name : request.hosts) out.extra_hosts[slug(name)] = "127.0.0.1";
+  for (const std::string& name : request.hosts) {
+    const auto peer = request.peers.find(name);
+    const bool known = peer != request.peers.end() && peer->second.endpoint;
+    out.extra_hosts[slug(name)] = (known ? *peer->second.endpoint : Endpoint()).host;
+  }
   if (config.memory != 0) out.limits.memory_bytes = config.memory;
   if (config.cpus != 0) out.limits.cpus = config.cpus;
   if (config.pids != 0) out.limits.pids = config.pids;
@@ -264,7 +281,12 @@ RuntimeLauncher::RuntimeLauncher(World world)
       hosts_(world.loop, 4),
       containers_(world.loop, 8),
       sweeps_(world.loop, 4),
-      probes_(world.loop, 8) {}
+      probes_(world.loop, 8),
+      looks_(world.loop, 4) {
+  // The first question may have to load a module of the kernel: not on the loop's thread.
+  looks_.run<bool>(
+      "look at ports", [](const std::stop_token&) { return bool(listeners(1)); }, [](bool) {});
+}
 
 std::string RuntimeLauncher::id_map_notice() {
   if (id_map_told_ || !world_.user_namespace.fd()) return {};
@@ -282,6 +304,51 @@ void RuntimeLauncher::remember(int shim_pid, const std::string& instance, const 
   shim_of_[instance] = shim_pid;
 }
 
+std::string RuntimeLauncher::describe(const std::optional<PortHolder>& holder) const {
+  if (!holder) return "a process that cannot be seen";
+  if (holder->pid != 0) {
+    const std::lock_guard lock(mutex_);
+    for (int pid = holder->pid, depth = 0; pid > 1 && depth < 64; pid = parent_of(pid), ++depth)
+      if (const auto it = names_.find(pid); it != names_.end())
+        return fmt::format("service {} ({})", it->second, to_string(*holder));
+  }
+  return to_string(*holder);
+}
+
+std::shared_ptr<const ServiceConfig> RuntimeLauncher::effective(
+    const LaunchRequest& request) const {
+  if (request.config->late.empty()) return request.config;
+  std::map<std::string, std::string> hosts;
+  for (const auto& [name, peer] : request.peers) {
+    std::optional<Endpoint> endpoint = peer.endpoint;
+    if (!endpoint && peer.port != 0)
+      if (auto found = look(peer.shim_pid, peer.port)) endpoint = std::move(found->endpoint);
+    if (endpoint) hosts[name] = endpoint->host;
+  }
+  return std::make_shared<ServiceConfig>(
+      with_endpoints(*request.config, [&](const std::string& name) -> std::optional<std::string> {
+        const auto it = hosts.find(name);
+        return it == hosts.end() ? std::nullopt : std::optional(it->second);
+      }));
+}
+
+Result<EndpointLook> RuntimeLauncher::look(int shim_pid, std::uint16_t port) const {
+  const std::vector<Listener> all = TRY(listeners(port));
+  const auto trees = TRY(world_.listeners.below({shim_pid}, port));
+  EndpointLook found = choose_endpoint(port, all, trees.at(0));
+  if (!found.endpoint && !found.strangers.empty())
+    found.whose = describe(find_port_holder(port, found.strangers));
+  return found;
+}
+
+JobPool::Job RuntimeLauncher::find_endpoint(int shim_pid, std::uint16_t port,
+                                            std::function<void(Result<EndpointLook>)> done) {
+  return looks_.run<Result<EndpointLook>>(
+      fmt::format("look at port {}", port),
+      [this, shim_pid, port](const std::stop_token&) { return look(shim_pid, port); },
+      std::move(done));
+}
+
 Result<void> RuntimeLauncher::check_port(int port) const {
   const auto free = check_port_free(static_cast<std::uint16_t>(port));
   if (free) return {};
@@ -291,16 +358,7 @@ Result<void> RuntimeLauncher::check_port(int port) const {
     return Error(kUnavailable,
                  fmt::format("port {} is not free yet: {} hold it", port, to_string(*holder)))
         .with_hint("within a minute it is free; a server that sets SO_REUSEADDR leaves none");
-  std::string who = holder ? to_string(*holder) : "a process that cannot be seen";
-  if (holder && holder->pid != 0) {
-    const std::lock_guard lock(mutex_);
-    for (int pid = holder->pid, depth = 0; pid > 1 && depth < 64; pid = parent_of(pid), ++depth)
-      if (const auto it = names_.find(pid); it != names_.end()) {
-        who = fmt::format("service {} ({})", it->second, who);
-        break;
-      }
-  }
-  return Error(kUnavailable, fmt::format("port {} is in use by {}", port, who))
+  return Error(kUnavailable, fmt::format("port {} is in use by {}", port, describe(holder)))
       .with_hint(holder && holder->pid != 0 ? "stop it, or give the service another port"
                                             : "give the service another port");
 }
@@ -308,7 +366,10 @@ Result<void> RuntimeLauncher::check_port(int port) const {
 Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
     const LaunchRequest& request, const std::function<void(const Json&)>& progress,
     const std::function<void(const std::string&)>& notice, const std::stop_token& stop) {
-  const ServiceConfig& config = *request.config;
+  // What others are told of it, and its folder's name, stay as they were resolved.
+  LaunchRequest late = request;
+  late.config = effective(request);
+  const ServiceConfig& config = *late.config;
   if (config.port != 0) TRY(check_port(config.port));
   runtime::InstanceSpec instance;
   instance.id = request.instance;
@@ -328,7 +389,9 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
       process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
     return world_.runtime.run_host(instance, process);
   }
-  const auto source = TRY(builder::make_source(world_.environment, TRY(source_request(request))));
+  builder::SourceRequest wanted = TRY(source_request(late));
+  wanted.container_key = container_key(request.project, *request.config);
+  const auto source = TRY(builder::make_source(world_.environment, wanted));
   builder::PrepareContext context;
   context.progress = [&progress](const builder::PrepareProgress& p) {
     progress(
@@ -429,18 +492,22 @@ void RuntimeLauncher::clean(const std::string& instance, const std::string& nonc
 std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& request) {
   switch (request.config->health.kind) {
     case HealthSpec::Kind::exec:
-      return std::make_unique<ExecProber>(probes_, world_.runtime, world_.environment, request);
+      return std::make_unique<ExecProber>(
+          probes_, world_.runtime, world_.environment, request,
+          [this](const LaunchRequest& asked) { return effective(asked); });
     case HealthSpec::Kind::log:
       return std::make_unique<LogProber>(
           world_.loop, world_.paths.service_log(request.project, slug(request.config->name)),
           request.nonce, request.config->health.pattern);
     case HealthSpec::Kind::notify: {
-      UniqueFd& socket = notify_sockets_[request.instance];
-      if (!socket)  // an earlier server's: the service speaks to the path
-        if (auto bound = bind_notify_socket(world_.paths, request.instance))
-          socket = std::move(*bound);
-      return std::make_unique<NotifyProber>(world_.loop, world_.paths, request.instance,
-                                            socket.get());
+      return std::make_unique<NotifyProber>(
+          world_.loop, world_.paths, request.instance,
+          [this, instance = request.instance]() -> Result<int> {
+            UniqueFd& socket = notify_sockets_[instance];
+            if (!socket)  // an earlier server's: the service speaks to the path
+              socket = TRY(bind_notify_socket(world_.paths, instance));
+            return socket.get();
+          });
     }
     case HealthSpec::Kind::none:
     case HealthSpec::Kind::http:

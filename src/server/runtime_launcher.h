@@ -13,6 +13,8 @@
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
 #include "server/launcher.h"
+#include "server/listeners.h"
+#include "server/ports.h"
 
 namespace locald::server {
 
@@ -26,6 +28,7 @@ class RuntimeLauncher final : public Launcher {
     builder::Environment& environment;
     const Paths& paths;
     runtime::UserNamespace& user_namespace;
+    const ListenerSearch& listeners;
   };
   explicit RuntimeLauncher(World world);
 
@@ -36,6 +39,8 @@ class RuntimeLauncher final : public Launcher {
   std::string command_note(const LaunchRequest& request, bool success) const override;
   void clean(const std::string& instance, const std::string& nonce,
              std::function<void(Result<void>)> done) override;
+  JobPool::Job find_endpoint(int shim_pid, std::uint16_t port,
+                             std::function<void(Result<EndpointLook>)> done) override;
   std::unique_ptr<Prober> make_prober(const LaunchRequest& request) override;
 
   /// So that the holder of a port is named as the service that it is. Thread-safe.
@@ -51,10 +56,15 @@ class RuntimeLauncher final : public Launcher {
       const LaunchRequest& request, const std::function<void(const Json&)>& progress,
       const std::function<void(const std::string&)>& notice, const std::stop_token& stop);
   Result<void> check_port(int port) const;
+  /// Its configuration with the addresses of those it refers to.
+  std::shared_ptr<const ServiceConfig> effective(const LaunchRequest& request) const;
+  Result<EndpointLook> look(int shim_pid, std::uint16_t port) const;
+  /// "service shop/web (pid 4711 (…), user alice)".
+  std::string describe(const std::optional<PortHolder>& holder) const;
 
   World world_;
-  // Apart, so that a slow pull holds up no host service, and no start a probe.
-  JobPool hosts_, containers_, sweeps_, probes_;
+  // Apart, so that a slow pull holds up no host service, and no start or hanging command a probe.
+  JobPool hosts_, containers_, sweeps_, probes_, looks_;
   std::map<std::string, UniqueFd> notify_sockets_;  // instance -> where it says READY=1
   std::atomic<bool> id_map_told_ = false;
   mutable std::mutex mutex_;

@@ -9,6 +9,7 @@
 #include "base/path_judge.h"
 #include "base/result.h"
 #include "builder/cnb/app.h"
+#include "server/late_text.h"
 #include "server/project_spec.h"
 
 /// What a service is once everything has been looked up: plain text, absolute
@@ -89,6 +90,8 @@ struct ServiceConfig {
   std::string process;  ///< empty = the app's default
   std::vector<std::string> args;
   std::map<std::string, std::string> bindings;  ///< of the running app: name -> folder
+
+  std::vector<LateText> late;  ///< not in to_json(): it repeats what the texts above say
 
   Json to_json() const;
   static Result<ServiceConfig> from_json(const Json& json);

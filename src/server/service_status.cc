@@ -45,7 +45,7 @@ Json status_json(const std::string& name, const Supervisor::Unit& unit,
   Json exit_code, signal;
   if (s.exit && s.exit->code && !s.exit->signal) exit_code = *s.exit->code;
   if (s.exit && s.exit->signal) signal = signal_name(*s.exit->signal);
-  Endpoint endpoint;
+  Endpoint endpoint = unit.endpoint.value_or(Endpoint());
   endpoint.port = static_cast<std::uint16_t>(config.port);
   return Json::object({{"name", name},
                        {"kind", to_string(config.kind)},

@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "base/transient.h"
+#include "server/net_prober.h"
 #include "server/units.h"
 
 namespace locald::server {
@@ -111,6 +112,13 @@ std::string Supervisor::probe_failure(const std::string& service) const {
   const Unit* unit = find(service);
   return unit == nullptr || unit->monitor == nullptr ? std::string()
                                                      : unit->monitor->last_failure();
+}
+
+void Supervisor::set_endpoint(const std::string& service, int shim_pid, const Endpoint& endpoint) {
+  Unit* unit = get(service);
+  if (unit == nullptr || unit->shim_pid != shim_pid || unit->endpoint == endpoint) return;
+  unit->endpoint = endpoint;
+  observer_.changed(service);
 }
 
 void Supervisor::restore(const std::string& service, ServiceState state, std::uint64_t life) {
@@ -316,8 +324,19 @@ void Supervisor::check_dependents(const std::string& service) {
 LaunchRequest Supervisor::request(const Unit& unit) const {
   LaunchRequest r{
       project_,   dir_, unit.instance, unit.nonce, unit.life, unit.state.history.restarts,
-      unit.built, {},   unit.active,   unit.user};
-  for (const auto& [name, other] : units_) r.hosts.push_back(name);
+      unit.built, {},   unit.active,   unit.user,  {}};
+  for (const auto& [name, other] : units_) {
+    r.hosts.push_back(name);
+    if (other.endpoint && other.endpoint->host != Endpoint().host)
+      r.peers[name] = {other.shim_pid, other.endpoint->port, other.endpoint};
+  }
+  if (unit.active)
+    for (const LateText& late : unit.active->late)
+      for (const LateText::Piece& piece : late.pieces)
+        if (const Unit* peer = find(piece.service);
+            peer != nullptr && peer->shim_pid != 0 && peer->active)
+          r.peers[piece.service] = {peer->shim_pid, static_cast<std::uint16_t>(peer->active->port),
+                                    peer->endpoint};
   return r;
 }
 
@@ -402,6 +421,7 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   unit.handle.reset();
   unit.pid = unit.shim_pid = 0;
   unit.content = {};
+  unit.endpoint.reset();
   unit.dropped_bytes = status.dropped_bytes;
   unit.active.reset();
   const std::string instance = unit.instance, nonce = unit.nonce;
@@ -435,11 +455,21 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
   unit.health = Health::starting;
   const HealthConfig& h = config.health;
   std::unique_ptr<Prober> prober;
-  if (h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp)
-    prober = make_net_prober(loop_, h.host, static_cast<std::uint16_t>(h.port),
-                             h.kind == HealthSpec::Kind::http ? h.path : "");
-  else
+  if (h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp) {
+    const int shim_pid = unit.shim_pid;
+    const bool own_port = h.port == config.port;
+    prober = make_net_prober(
+        loop_, h.host, static_cast<std::uint16_t>(h.port),
+        h.kind == HealthSpec::Kind::http ? h.path : "",
+        [this, shim_pid](std::uint16_t port, std::function<void(Result<EndpointLook>)> done) {
+          return launcher_.find_endpoint(shim_pid, port, std::move(done));
+        },
+        [this, service, shim_pid, own_port](const Endpoint& found) {
+          if (own_port) set_endpoint(service, shim_pid, found);
+        });
+  } else {
     prober = launcher_.make_prober(request(unit));
+  }
   if (prober == nullptr) return;
   unit.monitor = std::make_unique<HealthMonitor>(
       loop_, h, std::move(prober), unit.running_since,

@@ -38,7 +38,8 @@ class Supervisor {
 
     /// What it runs on now, if it runs: config may be newer already.
     std::shared_ptr<const ServiceConfig> active;
-    Json content;  ///< Launcher::content() of that
+    Json content;                      ///< Launcher::content() of that
+    std::optional<Endpoint> endpoint;  ///< where it has been found to listen on its port
 
    private:
     friend class Supervisor;
@@ -99,7 +100,10 @@ class Supervisor {
   /// A state that was written down: an end, with the counts of restarts. Nothing runs.
   void restore(const std::string& service, ServiceState state, std::uint64_t life);
 
-  /// Why the last probe failed; empty when it did not.
+  /// The service, in the life of that shim, has been found to listen there.
+  void set_endpoint(const std::string& service, int shim_pid, const Endpoint& endpoint);
+
+  /// Why the last probe failed, or could not be made; empty when it did not.
   std::string probe_failure(const std::string& service) const;
 
   /// Where a client attaches; null where nothing runs.

@@ -265,6 +265,27 @@ TEST_F(SupervisorTest, HealthBeginsAnewWithEachLife) {
   EXPECT_EQ(supervisor.find("a")->health, Health::starting);
 }
 
+TEST_F(SupervisorTest, AProbeThatCouldNotBeMadeChangesNothing) {
+  ServiceConfig c = config("a");
+  c.health.kind = HealthSpec::Kind::exec;
+  c.health.argv = {"check"};
+  c.health.interval = Milliseconds(2);
+  define(c);
+  supervisor.start({"a"});
+  const auto answer = [&](const Verdict& verdict) {
+    run_until(loop, [&] { return launcher.of("a").probed != nullptr; });
+    launcher.answer_probe("a", verdict);
+  };
+  answer(Result<void>());
+  ASSERT_EQ(supervisor.find("a")->health, Health::healthy);
+  for (int i = 0; i < 5; ++i)
+    answer(Verdict::unknown(Error(Errc::failed, "socket: Too many open files")));
+  EXPECT_EQ(supervisor.find("a")->health, Health::healthy);
+  EXPECT_NE(supervisor.probe_failure("a").find("could not be asked"), std::string::npos);
+  answer(Result<void>());
+  EXPECT_EQ(supervisor.probe_failure("a"), "");
+}
+
 TEST_F(SupervisorTest, ThreeFailuresInARowAfterASuccessAreUnhealthyAndOneSuccessMends) {
   ServiceConfig c = config("a");
   c.health.kind = HealthSpec::Kind::exec;

@@ -169,3 +169,84 @@ def test_a_registry_that_is_down_holds_up_the_start_and_a_name_it_does_not_know_
         assert r.rc == 1 and "404" in r.text and p.service("gone")["state"] == "failed", r
     finally:
         registry.close()
+
+
+@needs_ipv6
+def test_a_service_on_ipv6_alone_is_reached_there_by_everybody(project):
+    port = free_port()
+    p = project(f"""
+        [project]
+        name = "six"
+        [services.web]
+        command = ["python3", "serve.py", "::1", "{port}"]
+        port = {port}
+        health = {{ http = "/", interval = "200ms" }}
+        [services.use]
+        command = ["python3", "-c", "import os, time; print('url=' + os.environ['URL'], 'at=' + os.environ['AT'], flush=True); time.sleep(1000)"]
+        env = {{ URL = "${{services.web.url}}", AT = "${{services.web.host}}:${{services.web.port}}" }}
+        depends_on = {{ web = "healthy" }}
+        [services.unchecked]
+        command = ["python3", "serve.py", "::1", "{(other := free_port())}"]
+        port = {other}
+        """, files={"serve.py": SERVE})
+    p("up", "-d", "--wait", "--timeout", "20s")
+    assert p.service("web")["url"] == f"http://[::1]:{port}"
+    p.logs_with("use", f"url=http://[::1]:{port} at=[::1]:{port}")
+    p.wait("unchecked", lambda s: s["url"] == f"http://[::1]:{other}", "without a health check it is found too", 10)
+    pids = {n: s["pid"] for n, s in p.status().items()}
+    p("server", "stop")
+    p("up", "-d")
+    assert {n: s["pid"] for n, s in p.status().items()} == pids, "nothing has changed"
+    p.wait("web", lambda s: s["url"] == f"http://[::1]:{port}", "the next server finds it too", 10)
+    p("restart", "use")
+    p.logs_with("use", f"url=http://[::1]:{port}")
+
+
+def test_a_strangers_port_makes_no_service_healthy(project):
+    port = free_port()
+    p = project(f"""
+        [project]
+        name = "stranger"
+        [services.web]
+        command = "exec sleep 1000"
+        port = {port}
+        health = {{ tcp = true, interval = "100ms", start_period = "300ms", retries = 2 }}
+        """)
+    p("up", "-d")
+    with listener("127.0.0.1", port):
+        s = p.wait("web", lambda s: s["health"] == "unhealthy", "whoever answers, it is not the service", 10)
+        assert f"port {port} belongs to " in s["reason"] and "not to this service" in s["reason"], s
+    s = p.wait("web", lambda s: f"nothing listens on port {port}" in s["reason"], "the stranger is gone")
+    assert s["health"] == "unhealthy"
+
+
+def test_a_listener_that_is_handed_to_a_child_is_the_services(project, busybox):
+    port, inner = free_port(), free_port()
+    p = project(f"""
+        [project]
+        name = "handed"
+        [services.web]
+        command = ["python3", "hand.py", "{port}"]
+        port = {port}
+        health = {{ http = "/", interval = "100ms" }}
+        [services.box]
+        type = "container"
+        image = "{busybox}"
+        user = "33"
+        command = ["httpd", "-f", "-p", "127.0.0.1:{inner}"]
+        container_port = {inner}
+        health = {{ tcp = true, interval = "100ms" }}
+        """, files={"hand.py": """
+            import http.server, os, socket, subprocess, sys
+            if len(sys.argv) == 2:  # the parent: it listens, and a process of its own session serves
+                s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+                subprocess.Popen([sys.executable, sys.argv[0], "serve", str(s.fileno())], pass_fds=[s.fileno()], start_new_session=True)
+                s.close()
+                import time; time.sleep(1000)
+            h = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler, bind_and_activate=False)
+            h.socket = socket.socket(fileno=int(sys.argv[2]))
+            h.serve_forever()
+            """})
+    p("up", "-d", "--wait", "--timeout", "20s")
+    assert p.service("web")["health"] == "healthy" and p.service("box")["health"] == "healthy"
+    assert p.service("web")["url"] == f"http://127.0.0.1:{port}"
