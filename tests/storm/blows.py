@@ -11,6 +11,7 @@ import struct
 # What is off, and why: verbs (plan.VERBS), blows and promises (promises.py) by their name. Each run says them.
 OFF = {
     "promise: notify": "the socket of a service that says READY=1 outlives a server that is killed",
+    "promise: layer of a run cut short": "what `container run` had prepared when the server was killed is not removed by the next one",
     "wipe the run folder": "a server does not yet write it back, nor find services without it",
     "damage a record": "services of a damaged record end or belong to nobody",
 }

@@ -78,7 +78,7 @@ def run_rounds(scratch, seed, numbers, user, image, shared):
     """Rounds one after another in one home; a new one after a round that failed. @return [(number, user, seconds, verbs, hits, problems)]"""
     done, home = [], None
     for number in numbers:
-        home = home or Home(scratch, user, f"h{number}")
+        home = home or Home(scratch, user, f"h{number}-{scratch.name[-8:]}")  # the name alone tells it from all others
         plan = draw(seed, number, image)
         begun = time.monotonic()
         storm = Storm(home.locald, plan, home.project, home.output)
@@ -197,6 +197,9 @@ def main():
                 pool.shutdown(cancel_futures=True)
                 raise
     finally:
+        for line in open("/proc/self/mountinfo"):  # of a worker that died
+            if (path := line.split()[4]).startswith(f"{scratch}/"):
+                subprocess.run(["umount", "--lazy", path])
         shutil.rmtree(scratch, ignore_errors=True)
     results.sort()
     if args.xml:
