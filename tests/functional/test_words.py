@@ -362,6 +362,7 @@ def test_a_full_disk_is_said_where_the_runtime_could_not(make_locald, identity, 
         type = "container"
         image = "{busybox}"
         command = ["sleep", "1000"]
+        stop_timeout = "100ms"
         """)
     p("up", "-d")
     p("down")
