@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
+#include <string>
 #include <string_view>
 
+#include "base/paths.h"
 #include "server/interpolation.h"
 #include "server/project_check.h"
 #include "server/resolve.h"
@@ -23,7 +26,14 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   for (const ServiceSpec& s : parsed.spec.services)
     if (!valid_name(s.name)) std::abort();
   const UserContext user{{{"A", "a"}, {"HOME", "/nonexistent"}}, 022, {}};
-  const Resolved resolved = resolve({parsed.spec, user, {}, {}});
+  const auto paths = locald::Paths::from_env(
+      [](const std::string& name) -> std::optional<std::string> {
+        if (name == "LOCALD_HOME") return "/nonexistent/locald";
+        return std::nullopt;
+      },
+      1000);
+  if (!paths) std::abort();
+  const Resolved resolved = resolve({parsed.spec, "fuzz", user, {}, *paths, {}});
   if (!resolved.problems.empty()) return 0;
   for (const auto& [name, config] : resolved.services) {
     const std::string json = config.to_json().dump();

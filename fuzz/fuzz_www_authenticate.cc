@@ -1,6 +1,6 @@
 #include <cstdlib>
 
-#include "oci/registry_client.h"
+#include "oci/registry_session.h"
 #include "oci/www_authenticate.h"
 
 /// Property: it ends, schemes are words, nothing grows beyond the input.
@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     for (const auto& [key, value] : challenge.params) total += key.size() + value.size();
   }
   if (total > size) std::abort();
-  if (const auto wait = locald::oci::parse_retry_after(std::string(text), 1'700'000'000))
-    if (wait->count() < 0 || wait->count() > 60) std::abort();
+  if (const auto wait = locald::oci::retry_after_seconds(std::string(text), 1'700'000'000))
+    if (*wait < 0) std::abort();
   return 0;
 }
