@@ -88,6 +88,7 @@ class Server {
     const UserConfig config = TRY(load_user_config(paths_.config_file()));
     const std::string shim = TRY(find_own_program("locald-shim"));
     TRY(runtime::become_subreaper());
+    TRY(watch_signals());  // before there is another thread: it would take them, and ignore them
     raise_descriptor_limit();
     log(fmt::format("locald-server {} ({}) starts, pid {}", ipc::kVersion, ipc::kBuild,
                     ::getpid()));
@@ -182,7 +183,6 @@ class Server {
     api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_,
                                             *containers_, *images_, *builds_, *launcher_,
                                             *user_namespace_, config.runtime, [this] { end(); }});
-    TRY(watch_signals());
     TRY(adopt());
 
     const UniqueFd run_dir = TRY(sys::open(paths_.run(), O_RDONLY | O_DIRECTORY));

@@ -1,5 +1,7 @@
 """kill -9 of the server and of shims: services live on, or end and are reported; nothing is left."""
 import os
+import pathlib
+import re
 import signal
 import time
 
@@ -140,3 +142,15 @@ def test_a_server_killed_while_it_starts_services_leaves_a_clean_state(project):
         assert len(s) == 20 and all(x["state"] == "running" and alive(x["pid"]) for x in s.values()), s
         p("down")
         p.locald.assert_nothing_left()
+
+
+def test_every_thread_of_the_server_leaves_signals_to_its_loop(pair):
+    """A thread made before they are blocked would take SIGCHLD and ignore it; what has ended below the server is then never reaped."""
+    wanted = sum(1 << (s - 1) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
+    tasks = pathlib.Path(f"/proc/{pair.locald.server_pid()}/task")
+    masks = {}
+    for task in tasks.iterdir():
+        text = (task / "status").read_text()
+        masks[(task / "comm").read_text().strip()] = int(re.search(r"SigBlk:\s*(\w+)", text)[1], 16)
+    assert len(masks) > 1, masks
+    assert {name for name, mask in masks.items() if mask & wanted != wanted} == set(), masks
