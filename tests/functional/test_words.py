@@ -192,7 +192,7 @@ def test_status_never_wraps_and_has_the_reasons_below_the_table(project):
         command = ["/no/such/folder/with/a/long/name/that/holds/no/program/at/all"]
         """)
     p("up", "-d", check=False)
-    p.wait(long, lambda s: "onnection refused" in (s["reason"] or ""), "the check fails")
+    p.wait(long, lambda s: "nothing listens on port" in (s["reason"] or ""), "the check fails")
     for columns in (40, 60, 80, 120):
         t = p.pty("status", columns=columns)
         assert t.wait() == 0
