@@ -144,7 +144,7 @@ def test_what_is_denied_inside(locald, busybox):
         unshare -m true 2>/dev/null && echo BAD unshare
         unshare -U true 2>/dev/null && echo BAD userns
         mount -t tmpfs none /mnt 2>/dev/null && echo BAD mount
-        mknod /tmp/null c 1 3 2>/dev/null && echo BAD mknod
+        mknod /tmp/mem c 1 1 2>/dev/null; head -c 1 /tmp/mem >/dev/null 2>&1 && echo BAD device
         (echo 1 > /sys/kernel/mm/ksm/run) 2>/dev/null && echo BAD sysfs
         for f in /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/cgroup.procs; do test -e $f && (echo $$ > $f) 2>/dev/null && echo BAD cgroup $f; done
         grep -E 'CapInh|CapAmb' /proc/self/status | grep -v 0000000000000000 && echo BAD caps
