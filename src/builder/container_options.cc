@@ -41,7 +41,7 @@ Result<std::string> normal_path(std::string_view path, std::string_view what) {
 }
 
 Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string& base_dir,
-                                       const std::string& home) {
+                                       const std::string& home, std::vector<std::string>* notices) {
   std::vector<std::string> parts = split(text, ':');
   VolumeMount mount;
   if (parts.size() == 1) {
@@ -78,18 +78,49 @@ Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string&
   }
   if (parts.size() == 3)
     for (const std::string& option : split(parts[2], ',')) {
-      if (option == "ro")
-        mount.read_only = true;
-      else if (option == "rw")
-        mount.read_only = false;
-      else if (mount.kind == Kind::tmpfs && option.starts_with("size="))
+      if (mount.kind == Kind::tmpfs && option.starts_with("size=")) {
         mount.tmpfs_bytes =
             TRY(parse_bytes(option.substr(5)).context("volume \"" + std::string(text) + "\""));
-      else
-        return wrong(text, "unknown option \"" + option + "\" (ro and rw are known" +
-                               (mount.kind == Kind::tmpfs ? ", and size=…)" : ")"));
+        continue;
+      }
+      std::string notice;
+      TRY(read_mount_option(option, mount.kind == Kind::bind, mount.read_only, mount.copy, notice)
+              .context("volume \"" + std::string(text) + "\""));
+      if (!notice.empty() && notices != nullptr)
+        notices->push_back("volume \"" + std::string(text) + "\": " + notice);
     }
   return mount;
+}
+
+Result<void> read_mount_option(std::string_view option, bool is_bind, bool& read_only, bool& copy,
+                               std::string& notice) {
+  struct Idle {
+    std::string_view word, why;
+  };
+  static constexpr Idle kIdle[] = {
+      {"z", "no SELinux labels are set"},
+      {"Z", "no SELinux labels are set"},
+      {"U", "owners are left as they are"},
+      {"cached", "the folder is the host's own"},
+      {"delegated", "the folder is the host's own"},
+      {"consistent", "the folder is the host's own"},
+  };
+  if (option == "ro" || option == "rw") {
+    read_only = option == "ro";
+    return {};
+  }
+  if (option == "nocopy") {
+    copy = false;
+    if (is_bind) notice = "nocopy has no effect: nothing is copied into a folder of the host";
+    return {};
+  }
+  for (const auto& [word, why] : kIdle)
+    if (option == word) {
+      notice = std::string(word) + " has no effect: " + std::string(why);
+      return {};
+    }
+  return Error(Errc::invalid_input, "unknown option \"" + std::string(option) + "\"")
+      .with_hint("ro, rw and nocopy have an effect");
 }
 
 Result<std::uint64_t> parse_bytes(std::string_view text) {

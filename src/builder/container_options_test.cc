@@ -31,6 +31,21 @@ TEST(VolumeMount, ReadsTheFormsOfCompose) {
   EXPECT_EQ(parsed("data://var//./lib/").target, "/var/lib");
 }
 
+TEST(VolumeMount, OptionsOfComposeThatHaveNoEffectAreTakenAndSaid) {
+  for (const char* option : {"z", "Z", "U", "cached", "delegated", "consistent", "nocopy"}) {
+    std::vector<std::string> notices;
+    const auto mount =
+        VolumeMount::parse(std::string("./d:/d:ro,") + option, "/project", "/home/u", &notices);
+    ASSERT_TRUE(mount) << option;
+    EXPECT_TRUE(mount->read_only);
+    ASSERT_EQ(notices.size(), 1u);
+    EXPECT_NE(notices[0].find(std::string(option) + " has no effect"), std::string::npos);
+  }
+  std::vector<std::string> notices;
+  EXPECT_FALSE(VolumeMount::parse("v:/d:nocopy", "/project", "/home/u", &notices)->copy);
+  EXPECT_TRUE(notices.empty()) << "of a named volume it has one";
+}
+
 TEST(VolumeMount, RefusesWhatItCannotMeanAndSaysWhy) {
   EXPECT_NE(problem("data:var/lib").find("absolute"), std::string::npos);
   EXPECT_NE(problem("data:/a/../b").find("\"..\""), std::string::npos);

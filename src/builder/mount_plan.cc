@@ -9,6 +9,9 @@ bool is_within(const std::string& path, const std::string& folder) {
   return path == folder || folder == "/" || path.starts_with(folder + "/");
 }
 
+/// Of an image, which is from outside: each is a folder, a mount, and compared with all others.
+constexpr std::size_t kMaxVolumes = 1000;
+
 /// The runtime's own mounts: what is below them never exists in the image.
 bool in_system_folder(const std::string& path) {
   return is_within(path, "/proc") || is_within(path, "/sys") || is_within(path, "/dev");
@@ -28,6 +31,11 @@ Result<void> check_target(const std::string& target, const std::string& asked) {
 
 Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::ImageConfig& image) {
   MountPlan plan;
+  if (image.volumes.size() > kMaxVolumes)
+    return Error(Errc::unsupported, "the image has " + std::to_string(image.volumes.size()) +
+                                        " VOLUMEs; at most " + std::to_string(kMaxVolumes) +
+                                        " are mounted")
+        .with_hint("take another image, or build this one without them");
   for (const VolumeMount& mount : options.mounts) {
     const std::string target = TRY(normal_path(mount.target, "the mount's target"));
     TRY(check_target(target, target));
@@ -40,6 +48,7 @@ Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::Im
                            .asked = target,
                            .target = target,
                            .read_only = mount.read_only,
+                           .copy = mount.copy,
                            .tmpfs_bytes = mount.tmpfs_bytes});
   }
   for (const std::string& text : image.volumes) {

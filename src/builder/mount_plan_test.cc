@@ -29,6 +29,13 @@ ContainerOptions with(std::vector<VolumeMount> mounts) {
   return options;
 }
 
+TEST(MountPlan, AnImageMayNotHaveVolumesWithoutEnd) {
+  oci::ImageConfig image;
+  for (int i = 0; i < 100000; ++i) image.volumes.push_back("/v" + std::to_string(i));
+  EXPECT_EQ(MountPlan::make({}, image).error().message(),
+            "the image has 100000 VOLUMEs; at most 1000 are mounted");
+}
+
 TEST(MountPlan, TakesTheImagesVolumesThatTheUserDidNotReplace) {
   oci::ImageConfig image;
   image.volumes = {"/data", "/log", "/proc", "relative"};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 #include <utility>
 
 #include "base/signals.h"
@@ -50,27 +51,45 @@ bool has_variable(const std::vector<std::string>& env, std::string_view name) {
   });
 }
 
-std::vector<std::string> environment(const SpecInput& in, const ResolvedUser& user,
-                                     const std::string& hostname) {
+/// An image is from outside, and so is the length of its Env.
+constexpr std::size_t kMaxVariables = 65536;
+constexpr std::size_t kMaxEnvironment = 4u << 20;  // bytes: execve(2) takes less
+
+Result<std::vector<std::string>> environment(const SpecInput& in, const ResolvedUser& user,
+                                             const std::string& hostname) {
   std::vector<std::string> env;
+  std::unordered_map<std::string, std::size_t> places;  // name -> index in env
+  std::size_t bytes = 0;
   const auto put = [&](const std::string& name, const std::string& value) {
-    const std::string pair = name + "=" + value;
-    for (std::string& known : env)
-      if (known.starts_with(name + "=")) {
-        known = pair;
-        return;
-      }
-    env.push_back(pair);
+    std::string pair = name + "=" + value;
+    bytes += pair.size();
+    const auto [place, fresh] = places.try_emplace(name, env.size());
+    if (fresh)
+      env.push_back(std::move(pair));
+    else
+      env[place->second] = std::move(pair);
   };
+  if (in.image.env.size() > kMaxVariables)
+    return Error(Errc::unsupported, "the image's Env has " + std::to_string(in.image.env.size()) +
+                                        " entries; at most " + std::to_string(kMaxVariables) +
+                                        " are taken")
+        .with_hint("take another image, or build this one without them");
   for (const std::string& pair : in.image.env)
     if (const std::size_t equals = pair.find('='); equals != std::string::npos && equals != 0)
       put(pair.substr(0, equals), pair.substr(equals + 1));
   for (const auto& [name, value] : in.options.env) put(name, value);
   for (const auto& [name, value] : in.env) put(name, value);
-  if (!has_variable(env, "PATH")) env.insert(env.begin(), std::string("PATH=") + kDefaultPath);
-  if (!has_variable(env, "HOSTNAME")) put("HOSTNAME", hostname);
-  if (in.options.tty && !has_variable(env, "TERM")) put("TERM", "xterm");
-  if (!has_variable(env, "HOME")) put("HOME", user.home);
+  if (bytes > kMaxEnvironment)
+    return Error(Errc::unsupported,
+                 "the environment of the container, the image's Env with what "
+                 "the service adds, has " +
+                     std::to_string(bytes >> 10) + " KiB; at most " +
+                     std::to_string(kMaxEnvironment >> 10) + " KiB are taken")
+        .with_hint("take another image, or pass the names of files");
+  if (!places.contains("PATH")) env.insert(env.begin(), std::string("PATH=") + kDefaultPath);
+  if (!has_variable(env, "HOSTNAME")) env.push_back("HOSTNAME=" + hostname);
+  if (in.options.tty && !has_variable(env, "TERM")) env.emplace_back("TERM=xterm");
+  if (!has_variable(env, "HOME")) env.push_back("HOME=" + user.home);
   return env;
 }
 
@@ -149,16 +168,11 @@ Mount user_mount(const ReadyMount& ready, const HostFacts& host) {
 
 Result<oci::spec::Resources> resources(const ResourceLimits& limits) {
   oci::spec::Resources r;
+  TRY(check_minimum(limits));
   // The runtime's own list of harmless devices follows this rule.
   r.devices.push_back({.allow = false, .access = "rwm"});
-  if (limits.memory_bytes) {
-    if (*limits.memory_bytes < (6u << 20))
-      return Error(Errc::invalid_input, "memory: at least 6m, or nothing starts");
-    r.memory_limit = static_cast<std::int64_t>(*limits.memory_bytes);
-  }
+  if (limits.memory_bytes) r.memory_limit = static_cast<std::int64_t>(*limits.memory_bytes);
   if (limits.cpus) {
-    if (!(*limits.cpus >= 0.01) || *limits.cpus > 100000)
-      return Error(Errc::invalid_input, "cpus: at least 0.01");
     r.cpu_period = 100000;
     r.cpu_quota = static_cast<std::int64_t>(std::llround(*limits.cpus * 100000));
   }
@@ -210,6 +224,14 @@ std::optional<ContainerInit> helper(const SpecInput& in, const ResolvedUser& use
 
 }  // namespace
 
+Result<void> check_minimum(const ResourceLimits& limits) {
+  if (limits.memory_bytes && *limits.memory_bytes < (6u << 20))
+    return Error(Errc::invalid_input, "memory: at least 6m, or nothing starts");
+  if (limits.cpus && (!(*limits.cpus >= 0.01) || *limits.cpus > 100000))
+    return Error(Errc::invalid_input, "cpus: at least 0.01");
+  return {};
+}
+
 Result<ResolvedUser> container_user(const oci::ImageConfig& image, const ContainerOptions& options,
                                     const ImageFacts& facts, const HostFacts& host) {
   const bool by_option = !options.user.empty();
@@ -258,7 +280,7 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   if (const PathFacts* cwd = in.facts.find(process.cwd);
       cwd != nullptr && is_below(cwd->resolved, "/proc"))
     return Error(Errc::invalid_input, "the working folder " + process.cwd + " leads into /proc");
-  process.env = environment(in, built.user, hostname);
+  process.env = TRY(environment(in, built.user, hostname));
   process.terminal = options.tty;
   if (options.tty) process.console_size = oci::spec::ConsoleSize{options.rows, options.columns};
   process.user = {

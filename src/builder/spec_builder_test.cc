@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -126,6 +127,23 @@ TEST(SpecBuilder, OrdersTheEnvironmentImageThenOptionsThenService) {
                       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
   c.options.tty = true;
   EXPECT_TRUE(has_env(c.build().value(), "TERM=xterm"));
+}
+
+TEST(SpecBuilder, AnImagesLongEnvTakesLinearTimeAndHasALimit) {
+  Case c;
+  c.image.env.clear();
+  for (int i = 0; i < 60000; ++i) c.image.env.push_back("V" + std::to_string(i) + "=" + "x");
+  c.image.env.push_back("V59999=last");
+  const auto before = std::chrono::steady_clock::now();
+  const BuiltSpec built = c.build().value();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(3));
+  EXPECT_TRUE(has_env(built, "V59999=last"));
+  EXPECT_TRUE(has_env(built, "V0=x"));
+  for (int i = 0; i < 60000; ++i) c.image.env.push_back("V" + std::to_string(i) + "=" + "x");
+  EXPECT_EQ(c.build().error().message(),
+            "the image's Env has 120001 entries; at most 65536 are taken");
+  c.image.env = {"A=" + std::string(5u << 20, 'x')};
+  EXPECT_NE(c.build().error().message().find("at most 4096 KiB"), std::string::npos);
 }
 
 TEST(SpecBuilder, TakesTheUserOfTheOptionsBeforeTheImages) {

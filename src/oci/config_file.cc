@@ -1,6 +1,7 @@
 #include "oci/config_file.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "base/strings.h"
@@ -102,10 +103,14 @@ std::string print(const Json& value, Kind kind) {
     case Kind::map:
     case Kind::set: {
       if (value.as_object().empty()) return {};
-      Json plain = Json::object();
-      for (const auto& [key, item] : value.as_object())
-        plain.set(key, kind == Kind::set ? Json::object() : Json(item.as_string()));
-      return go_json(plain);
+      Json::Object plain;
+      std::unordered_map<std::string, std::size_t> places;  // of two of one name the last counts
+      for (const auto& [key, item] : value.as_object()) {
+        const auto [place, fresh] = places.try_emplace(key, plain.size());
+        if (fresh) plain.emplace_back(key, Json());
+        plain[place->second].second = kind == Kind::set ? Json::object() : Json(item.as_string());
+      }
+      return go_json(Json(std::move(plain)));
     }
     case Kind::health: {
       if (value.is_null()) return {};

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "base/json_map.h"
+
 namespace locald::oci {
 
 Result<Descriptor> Descriptor::from_json(const Json& object) {
@@ -31,11 +33,7 @@ Json Descriptor::to_json() const {
   Json out =
       Json::object({{"mediaType", media_type}, {"digest", digest.str()}, {"size", size_bytes}});
   if (platform) out.set("platform", platform->to_json());
-  if (!annotations.empty()) {
-    Json members = Json::object();
-    for (const auto& [key, value] : annotations) members.set(key, value);
-    out.set("annotations", std::move(members));
-  }
+  if (!annotations.empty()) out.set("annotations", json_of(annotations));
   return out;
 }
 

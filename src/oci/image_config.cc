@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json_map.h"
 #include "oci/manifest.h"
 
 namespace locald::oci {
@@ -38,9 +39,9 @@ Result<std::vector<std::string>> read_words(const Json& owner, const char* key) 
 }
 
 Json write_set(const std::vector<std::string>& names) {
-  Json out = Json::object();
-  for (const std::string& name : names) out.set(name, Json::object());
-  return out;
+  Json::Object out;
+  for (const std::string& name : names) out.emplace_back(name, Json::object());
+  return Json(std::move(out));
 }
 
 }  // namespace
@@ -106,11 +107,7 @@ Json ImageConfig::to_json() const {
   put("Cmd", cmd);
   if (!volumes.empty()) config.set("Volumes", write_set(volumes));
   put("WorkingDir", working_dir);
-  if (!labels.empty()) {
-    Json members = Json::object();
-    for (const auto& [key, value] : labels) members.set(key, value);
-    config.set("Labels", std::move(members));
-  }
+  if (!labels.empty()) config.set("Labels", json_of(labels));
   put("StopSignal", stop_signal);
 
   Json out = platform.to_json();

@@ -27,6 +27,7 @@ std::string plain(std::string_view key) {
 }
 
 std::optional<std::string> decode_base64(std::string_view text) {
+  text = trim(text);  // as `base64` of the shell ends it
   while (text.ends_with('=')) text.remove_suffix(1);
   std::string out;
   unsigned bits = 0, count = 0;
@@ -61,7 +62,10 @@ std::optional<Credentials> login_of(const Json& entry) {
     if (colon == std::string::npos) return std::nullopt;
     out.user = pair->substr(0, colon);
     out.password = pair->substr(colon + 1);
-    while (out.password.ends_with('\0')) out.password.pop_back();  // as old tools pad it
+    // As old tools pad it, and as `echo user:password | base64` ends it.
+    while (out.password.ends_with('\0') || out.password.ends_with('\n') ||
+           out.password.ends_with('\r'))
+      out.password.pop_back();
   }
   if (out.user.empty() || !usable(out.user) || !usable(out.password)) return std::nullopt;
   return out;

@@ -20,6 +20,17 @@ TEST(LoginFile, ReadsADockerLogin) {
   EXPECT_EQ(found.login->password, "sec:ret");
 }
 
+TEST(LoginFile, WhatAShellsBase64LeavesAtTheEndIsNotOfTheLogin) {
+  // echo user:secret | base64, with and without the last line's end within the text.
+  for (const char* auth : {R"(dXNlcjpzZWNyZXQK)", R"(dXNlcjpzZWNyZXQK\n)",
+                           R"(dXNlcjpzZWNyZXQ=\r\n)", R"(dXNlcjpzZWNyZXQNCg==)"}) {
+    const auto found =
+        find(std::string(R"({"auths":{"reg.example:5000":{"auth":")") + auth + R"("}}})");
+    ASSERT_TRUE(found.login) << auth;
+    EXPECT_EQ(found.login->password, "secret") << auth;
+  }
+}
+
 TEST(LoginFile, KnowsARegistryByAllItsSpellings) {
   for (const char* key :
        {"reg.example:5000", "https://reg.example:5000", "http://reg.example:5000/",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json_map.h"
 #include "base/strings.h"
 #include "oci/media_type.h"
 
@@ -133,11 +134,7 @@ Json ImageManifest::to_json() const {
   Json list = Json::array();
   for (const Descriptor& layer : layers) list.push(layer.to_json());
   out.set("layers", std::move(list));
-  if (!annotations.empty()) {
-    Json members = Json::object();
-    for (const auto& [key, value] : annotations) members.set(key, value);
-    out.set("annotations", std::move(members));
-  }
+  if (!annotations.empty()) out.set("annotations", json_of(annotations));
   return out;
 }
 

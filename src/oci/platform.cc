@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/strings.h"
 #include "oci/descriptor.h"
@@ -98,6 +99,7 @@ Result<Descriptor> choose_platform(const std::vector<Descriptor>& manifests, con
   int best_score = 0;
   unsigned unnamed_count = 0;
   std::vector<std::string> there;
+  std::set<std::string> seen;
   for (const Descriptor& entry : manifests) {
     if (!entry.platform || (entry.platform->os.empty() && entry.platform->architecture.empty())) {
       unnamed = &entry;
@@ -105,8 +107,7 @@ Result<Descriptor> choose_platform(const std::vector<Descriptor>& manifests, con
       continue;
     }
     if (entry.platform->os == "unknown") continue;  // BuildKit's attestations
-    if (std::find(there.begin(), there.end(), entry.platform->str()) == there.end())
-      there.push_back(entry.platform->str());
+    if (seen.insert(entry.platform->str()).second) there.push_back(entry.platform->str());
     if (const int score = platform_score(*entry.platform, host); score > best_score) {
       best = &entry;
       best_score = score;

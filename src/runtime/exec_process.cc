@@ -78,7 +78,7 @@ Result<bool> nest(const ExecTarget& target, bool user_asked, oci::spec::Process&
 std::optional<std::vector<std::string>> find_line(const std::string& text, std::size_t field,
                                                   const std::string& value) {
   for (const std::string& line : split(text, '\n')) {
-    auto fields = split(line, ':');
+    auto fields = split(trim(line), ':');  // a file with CR LF is read as the start reads it
     if (fields.size() >= 4 && fields[field] == value) return fields;
   }
   return std::nullopt;
@@ -119,7 +119,7 @@ Result<oci::spec::User> parse_user(const std::string& user, const std::string& p
     }
   } else if (!name.empty()) {
     for (const std::string& line : split(group, '\n')) {
-      const auto fields = split(line, ':');
+      const auto fields = split(trim(line), ':');
       if (fields.size() < 4 || !all_digits(fields[2])) continue;
       const auto members = split(fields[3], ',');
       if (std::find(members.begin(), members.end(), name) != members.end())

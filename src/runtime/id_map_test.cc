@@ -64,6 +64,13 @@ TEST(ExecUser, IsFoundByNameOrIsTheNumberItself) {
   EXPECT_EQ(parse_user("4294967296", passwd, group).error().code(), Errc::invalid_input);
 }
 
+TEST(ExecUser, IsFoundInFilesWhoseLinesEndWithCrLf) {
+  const auto user = *parse_user("web", "root:x:0:0::/:/bin/sh\r\nweb:x:33:44::/:/bin/sh\r\n",
+                                "root:x:0:\r\nextra:x:77:x,web\r\n");
+  EXPECT_EQ(user.uid, 33u);
+  EXPECT_EQ(user.additional_gids, (std::vector<std::uint32_t>{44, 77}));
+}
+
 TEST(ShimSpec, RefusesAValueWithANulByte) {
   ShimSpec spec;
   spec.set("arg", std::string_view("a\0b", 3));

@@ -1,16 +1,11 @@
 #include "builder/cnb/app.h"
 
+#include "base/json_map.h"
 #include "base/strings.h"
 #include "oci/digest.h"
 
 namespace locald::builder::cnb {
 namespace {
-
-Json json_of(const std::map<std::string, std::string>& map) {
-  Json out = Json::object();
-  for (const auto& [name, value] : map) out.set(name, value);
-  return out;
-}
 
 std::map<std::string, std::string> map_of(const Json& json) {
   std::map<std::string, std::string> out;

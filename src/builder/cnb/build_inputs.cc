@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/json_map.h"
 #include "base/strings.h"
 #include "builder/cnb/added_buildpacks.h"
 #include "builder/cnb/lifecycle_files.h"
@@ -133,13 +134,11 @@ class Resolver {
   static std::string digest_of(const Json& json) { return oci::Digest::of(json.dump()).hex(); }
 
   void note_parts(BuildInputs& inputs) const {
-    Json env = Json::object(), bindings = Json::object();
-    for (const auto& [name, value] : inputs.env) env.set(name, value);
+    const Json env = json_of(inputs.env);
+    Json bindings = Json::object();
     // Certificates of the host decide whether a build can download, not what it makes.
     for (std::size_t i = 0; i < bindings_of_user_; ++i) {
-      Json files = Json::object();
-      for (const auto& [name, content] : inputs.bindings[i].files) files.set(name, content);
-      bindings.set(inputs.bindings[i].name, std::move(files));
+      bindings.set(inputs.bindings[i].name, json_of(inputs.bindings[i].files));
     }
     // Digests: values may be secrets, and the parts are kept.
     inputs.parts = {{"the builder", inputs.builder.manifest_digest.str()},
