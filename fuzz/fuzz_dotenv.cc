@@ -4,7 +4,7 @@
 #include "server/dotenv.h"
 
 /// Properties: names can be names of variables; what is wrong stands on a line; single quotes are
-/// literal.
+/// literal; values are bounded, whatever refers to what; CR LF is LF.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   using namespace locald::server;  // NOLINT
   const std::string_view text(reinterpret_cast<const char*>(data), size);
@@ -12,9 +12,29 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const auto entries = parse_dotenv(
       text, "/f",
       [](const std::string& n) {
+        if (n == "BIG") return std::optional(std::string(100000, 'b'));
         return n == "HOME" ? std::optional<std::string>("/h") : std::nullopt;
       },
       problems);
+  std::size_t bytes = 0;
+  for (const DotenvEntry& e : entries) {
+    if (e.value && e.value->size() > kMaxValue) std::abort();
+    bytes += e.value ? e.value->size() : 0;
+  }
+  if (bytes > kMaxServiceText) std::abort();
+  if (text.find('\r') == std::string_view::npos && text.size() < 4096) {
+    std::string dos;
+    for (const char c : text) dos += c == '\n' ? std::string("\r\n") : std::string(1, c);
+    Problems other;
+    const auto same = parse_dotenv(dos, "/f", {}, other);
+    Problems own;
+    const auto plain = parse_dotenv(text, "/f", {}, own);
+    if (same.size() != plain.size() || other.size() != own.size()) std::abort();
+    for (std::size_t i = 0; i < same.size(); ++i)
+      if (same[i].name != plain[i].name || same[i].value != plain[i].value ||
+          same[i].line != plain[i].line)
+        std::abort();
+  }
   for (const DotenvEntry& e : entries)
     if (e.name.empty() || e.name.find_first_of("=\n \0") != std::string::npos) std::abort();
   for (const Problem& p : problems)

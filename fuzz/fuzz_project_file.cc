@@ -13,7 +13,7 @@
 using namespace locald::server;  // NOLINT: a fuzz target
 
 /// Properties: every problem stands on a line of the file; a file without problems has
-/// valid names, no cycle, and configurations that survive their own JSON.
+/// valid names, no cycle, and configurations that are bounded and survive their own JSON.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   ParsedProject parsed = parse_project_toml(text, "/nonexistent/locald.toml");
@@ -25,15 +25,24 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   if (!make_graph(parsed.spec).cycle().empty()) std::abort();
   for (const ServiceSpec& s : parsed.spec.services)
     if (!valid_name(s.name)) std::abort();
-  const UserContext user{{{"A", "a"}, {"HOME", "/nonexistent"}}, 022, {}};
+  const UserContext user{
+      {{"A", "a"}, {"HOME", "/nonexistent"}, {"BIG", std::string(100000, 'b')}}, 022, {}};
+  const std::map<std::string, int> ports;
   const auto paths = locald::Paths::from_env(
-      [](const std::string& name) -> std::optional<std::string> {
-        if (name == "LOCALD_HOME") return "/nonexistent/locald";
-        return std::nullopt;
+      [](const std::string& n) {
+        return n == "LOCALD_HOME" ? std::optional<std::string>("/nonexistent/home") : std::nullopt;
       },
       1000);
   if (!paths) std::abort();
-  const Resolved resolved = resolve({parsed.spec, "fuzz", user, {}, *paths, {}});
+  const Resolved resolved = resolve({parsed.spec, "p", user, ports, *paths, {}});
+  for (const auto& [name, config] : resolved.services) {
+    std::size_t bytes = 0;
+    for (const auto& [variable, value] : config.env) {
+      if (value.size() > kMaxValue) std::abort();
+      bytes += value.size();
+    }
+    if (bytes > kMaxServiceText) std::abort();
+  }
   if (!resolved.problems.empty()) return 0;
   for (const auto& [name, config] : resolved.services) {
     const std::string json = config.to_json().dump();

@@ -72,6 +72,36 @@ TEST(JobPool, RunsOffTheLoopAndAnswersOnIt) {
   for (int n : results) EXPECT_GE(n, 0);
 }
 
+TEST(JobPool, AJobForWhichThereIsNoMemoryEndsWithAnError) {
+  EventLoop loop;
+  JobPool pool(loop, 2);
+  std::vector<std::string> ends;
+  const auto done = [&](const Result<std::string>& result) {
+    ends.push_back(result ? *result : result.error().message());
+    if (ends.size() == 3) loop.stop();
+  };
+  // Asks for an array of a length that no memory has: std::bad_alloc, whatever the allocator.
+  const auto allocate = [] {
+    volatile std::ptrdiff_t none = -1;
+    return std::to_string(*std::unique_ptr<int[]>(new int[none]).get());
+  };
+  pool.run<Result<std::string>>(
+      "alloc", [&](const std::stop_token&) -> Result<std::string> { return allocate(); }, done);
+  pool.run<Result<std::string>>(
+      "length",
+      [](const std::stop_token&) -> Result<std::string> {
+        return std::string(std::string().max_size() + 1, 'x');
+      },
+      done);
+  pool.run<std::string>(
+      "plain", [&](const std::stop_token&) -> std::string { return allocate(); },
+      [&](const std::string& text) { done(Result<std::string>("plain" + text)); });
+  loop.run();
+  std::sort(ends.begin(), ends.end());
+  EXPECT_EQ(ends, (std::vector<std::string>{"plain", "there is not enough memory for this",
+                                            "there is not enough memory for this"}));
+}
+
 TEST(JobPool, CancelAsksAndStillAnswers) {
   EventLoop loop;
   JobPool pool(loop, 1);

@@ -4,9 +4,11 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "base/event_loop.h"
+#include "base/out_of_memory.h"
 
 namespace locald {
 
@@ -19,7 +21,9 @@ namespace locald {
 ///         [this](Result<ServiceHandle> started) { … });   // on the loop's thread
 ///     job.cancel();   // asks; `done` is still called, once, with what the work returned
 ///
-/// At most `at_once` run at once, others wait in order of arrival.
+/// At most `at_once` run at once, others wait in order of arrival. A job for which there is not
+/// enough memory ends with an error (or, where T is no Result, with an empty T); the process goes
+/// on.
 class JobPool {
  public:
   JobPool(EventLoop& loop, std::size_t at_once);
@@ -58,7 +62,7 @@ class JobPool {
   Job run(std::string name, std::function<T(std::stop_token)> work, std::function<void(T)> done) {
     return submit(std::move(name),
                   [work = std::move(work), done = std::move(done)](std::stop_token stop) {
-                    auto result = std::make_shared<T>(work(std::move(stop)));
+                    auto result = std::make_shared<T>(guarded<T>(work, std::move(stop)));
                     return std::function<void()>([result, done] { done(std::move(*result)); });
                   });
   }
@@ -66,6 +70,19 @@ class JobPool {
   std::size_t unfinished() const;  ///< waiting, running and aside; thread-safe
 
  private:
+  template <typename T>
+  static T guarded(const std::function<T(std::stop_token)>& work, std::stop_token stop) {
+    try {
+      return work(std::move(stop));
+    } catch (const std::bad_alloc&) {
+    } catch (const std::length_error&) {
+    }
+    if constexpr (std::is_constructible_v<T, Error>)
+      return T(out_of_memory());
+    else
+      return T();
+  }
+
   using Work = std::function<std::function<void()>(std::stop_token)>;
   Job submit(std::string name, Work work);
   struct Impl;

@@ -218,13 +218,12 @@ class Assembler {
       const std::lock_guard lock(*mutex);
       if (exists(mount.source)) continue;
       const PathFacts* at = facts_.find(mount.asked);
-      const bool in_image =
-          fresh_ && mount.copy && at != nullptr && at->kind == PathFacts::Kind::folder;
+      const bool in_image = fresh_ && at != nullptr && at->kind == PathFacts::Kind::folder;
       if (in_image && at->empty && is_plain(at->attributes) && at->attributes.mode == 0755) {
         TRY(make_volume(-1, mount.source));
         continue;
       }
-      if (mount.nested || !mount.copy || (fresh_ && !in_image)) {
+      if (mount.nested || (fresh_ && !in_image)) {
         TRY(make_volume(-1, mount.source));
         continue;
       }

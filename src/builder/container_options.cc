@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/strings.h"
+#include "builder/mount_option.h"
 
 namespace locald::builder {
 namespace {
@@ -41,7 +42,7 @@ Result<std::string> normal_path(std::string_view path, std::string_view what) {
 }
 
 Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string& base_dir,
-                                       const std::string& home, std::vector<std::string>* notices) {
+                                       const std::string& home) {
   std::vector<std::string> parts = split(text, ':');
   VolumeMount mount;
   if (parts.size() == 1) {
@@ -84,43 +85,10 @@ Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string&
         continue;
       }
       std::string notice;
-      TRY(read_mount_option(option, mount.kind == Kind::bind, mount.read_only, mount.copy, notice)
+      TRY(read_mount_option(option, mount.read_only, notice)
               .context("volume \"" + std::string(text) + "\""));
-      if (!notice.empty() && notices != nullptr)
-        notices->push_back("volume \"" + std::string(text) + "\": " + notice);
     }
   return mount;
-}
-
-Result<void> read_mount_option(std::string_view option, bool is_bind, bool& read_only, bool& copy,
-                               std::string& notice) {
-  struct Idle {
-    std::string_view word, why;
-  };
-  static constexpr Idle kIdle[] = {
-      {"z", "no SELinux labels are set"},
-      {"Z", "no SELinux labels are set"},
-      {"U", "owners are left as they are"},
-      {"cached", "the folder is the host's own"},
-      {"delegated", "the folder is the host's own"},
-      {"consistent", "the folder is the host's own"},
-  };
-  if (option == "ro" || option == "rw") {
-    read_only = option == "ro";
-    return {};
-  }
-  if (option == "nocopy") {
-    copy = false;
-    if (is_bind) notice = "nocopy has no effect: nothing is copied into a folder of the host";
-    return {};
-  }
-  for (const auto& [word, why] : kIdle)
-    if (option == word) {
-      notice = std::string(word) + " has no effect: " + std::string(why);
-      return {};
-    }
-  return Error(Errc::invalid_input, "unknown option \"" + std::string(option) + "\"")
-      .with_hint("ro, rw and nocopy have an effect");
 }
 
 Result<std::uint64_t> parse_bytes(std::string_view text) {

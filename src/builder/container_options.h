@@ -24,28 +24,17 @@ struct VolumeMount {
   std::string target;  ///< absolute, in the container, normalised
   bool read_only = false;
   std::uint64_t tmpfs_bytes = 0;  ///< 0: half of the memory, the kernel's own default
-  bool copy = true;               ///< named: a new volume begins with what the image has there
 
   friend bool operator==(const VolumeMount&, const VolumeMount&) = default;
 
-  /// Compose's short form: "NAME:TARGET[:OPTIONS]" or "PATH:TARGET[:OPTIONS]"; PATH begins
-  /// with "/", "./", "../" or "~/" and is relative to `base_dir`; the options are read by
-  /// read_mount_option(), those without an effect are taken. "tmpfs:TARGET[:size=64m]" is
+  /// Compose's short form: "NAME:TARGET[:ro|rw]" or "PATH:TARGET[:ro|rw]"; PATH begins
+  /// with "/", "./", "../" or "~/" and is relative to `base_dir`. "tmpfs:TARGET[:size=64m]" is
   /// ours. A TARGET alone is an anonymous volume: Kind::named with an empty source.
   /// @param home  What "~" means; empty: "~/" is refused.
-  /// @param notices  Takes a sentence for each option without effect; null: nobody reads them.
   /// @return Errc::invalid_input saying what is wrong ("the target must be absolute").
   static Result<VolumeMount> parse(std::string_view text, const std::string& base_dir,
-                                   const std::string& home,
-                                   std::vector<std::string>* notices = nullptr);
+                                   const std::string& home);
 };
-
-/// One option of a volume, as compose, Docker and Podman have them: ro, rw, nocopy; and z, Z, U,
-/// cached, delegated, consistent, which have no effect here.
-/// @param notice  Gets a sentence for one without effect.
-/// @return Errc::invalid_input for another word.
-Result<void> read_mount_option(std::string_view option, bool is_bind, bool& read_only, bool& copy,
-                               std::string& notice);
 
 /// Limits of the cgroup. Rootless without delegation there is none to set them
 /// in: what is asked for and cannot be given is an error, never ignored.

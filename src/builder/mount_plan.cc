@@ -48,7 +48,6 @@ Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::Im
                            .asked = target,
                            .target = target,
                            .read_only = mount.read_only,
-                           .copy = mount.copy,
                            .tmpfs_bytes = mount.tmpfs_bytes});
   }
   for (const std::string& text : image.volumes) {

@@ -26,8 +26,7 @@ struct PlannedMount {
   bool read_only = false;
   bool is_file = false;  ///< a bind of a file
   bool nested =
-      false;         ///< lies in another mount of the user's: its place is there, not in the tree
-  bool copy = true;  ///< named: a new volume begins with what the image has there
+      false;  ///< lies in another mount of the user's: its place is there, not in the tree
   std::uint64_t tmpfs_bytes = 0;
 };
 

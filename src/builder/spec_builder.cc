@@ -8,6 +8,7 @@
 #include "base/signals.h"
 #include "base/strings.h"
 #include "builder/capabilities.h"
+#include "builder/limits.h"
 #include "builder/seccomp_profile.h"
 #include "runtime/container_init.h"
 

@@ -66,12 +66,8 @@ struct BuiltSpec {
 ///
 /// @return Errc::invalid_input: no command, a WORKDIR under /proc …;
 ///         Errc::not_found: unknown user; Errc::unsupported: limits without
-///         cgroups, ids that the subordinate range does not have, an environment that is
-///         longer than any process is given. With hints.
+///         cgroups, ids that the subordinate range does not have. With hints.
 Result<BuiltSpec> build_spec(const SpecInput& input);
-
-/// Limits under which nothing starts are refused, with Errc::invalid_input.
-Result<void> check_minimum(const ResourceLimits& limits);
 
 /// Who the container's command is: options before image. Errors as build_spec's.
 Result<ResolvedUser> container_user(const oci::ImageConfig& image, const ContainerOptions& options,

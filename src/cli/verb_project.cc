@@ -7,9 +7,15 @@ namespace locald::cli {
 namespace {
 
 Result<int> run_check(Context& context, const Args& args) {
+  Json request = TRY(context.project_request());
+  request.set("env", environment());
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("config/check", TRY(context.project_request())));
+  const Json reply = TRY(client.call("config/check", request));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  for (const Json& said : reply["notices"].as_array()) {
+    const std::string& service = said["service"].as_string();
+    err((service.empty() ? "" : service + ": ") + said["text"].as_string() + "\n");
+  }
   const auto services = reply["services"].as_strings();
   return out(reply["file"].as_string() + ": fine; project " + reply["project"].as_string() + ", " +
              std::to_string(services.size()) +
@@ -46,7 +52,9 @@ const Verb kConfigCheck{
     .usage = "[--json]",
     .summary = "check locald.toml and change nothing",
     .details =
-        "Names every problem with its line. Exit code 1 where there is one.\n\n"
+        "Names every problem with its line: all that `up` would refuse of the file and of what it "
+        "names, in this\n"
+        "environment. Exit code 1 where there is one.\n\n"
         "examples:\n"
         "  locald config check\n"
         "  locald -f staging.toml config check\n",

@@ -15,6 +15,7 @@ Result<int> run(Context& context, const Args& args) {
   request.set("umask", umask_of_process());
   request.set("rlimits", resource_limits());
   request.set("login_files", login_files());
+  request.set("env_refresh", args.has("env-refresh"));
   request.set("wait", args.has("wait"));
   request.set("timeout_ms", nullptr);
   if (const auto timeout = args.value("timeout")) {
@@ -36,23 +37,34 @@ Result<int> run(Context& context, const Args& args) {
 
 const Verb kUp{
     .name = "up",
-    .usage = "[-d] [--wait] [--timeout DURATION] [SERVICE…]",
+    .usage = "[-d] [--wait] [--timeout DURATION] [--env-refresh] [SERVICE…]",
     .summary = "bring the project up: pull, build, start in order, follow the logs",
     .details =
         "Starts the named services, or all, with what they depend on. Run again it changes only "
         "what has changed in\n"
         "locald.toml. In the foreground it shows all logs and ends when all services have ended (1 "
         "if one failed);\n"
-        "Ctrl-C stops everything in reverse order, a second Ctrl-C kills. Services get the "
-        "environment, umask and\n"
-        "limits of this command.\n\n"
+        "Ctrl-C stops everything in reverse order, a second Ctrl-C kills.\n\n"
+        "The first `up` captures its environment, umask and limits, for as long as the project is "
+        "up: host processes get\n"
+        "them, also those that a later `up` starts, from whatever terminal. ${VAR} in locald.toml "
+        "is "
+        "looked for in the\n"
+        "environment of this command, then in .env beside the file, then in what was captured. "
+        "Where a variable that\n"
+        "the file uses has another value here than captured, `up` says so, changes nothing and "
+        "ends "
+        "with 1.\n"
+        "`locald down` forgets what was captured.\n\n"
         "examples:\n"
         "  locald up                      in the foreground\n"
         "  locald up -d                   until every service has started\n"
         "  locald up --wait --timeout 60s until every service is healthy, a minute at most\n",
     .options = {{'d', "detach", nullptr, "return when every service has started or failed"},
                 {0, "wait", nullptr, "return when every service is healthy (no check: started)"},
-                {0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"}},
+                {0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"},
+                {0, "env-refresh", nullptr,
+                 "capture the environment of this command instead of keeping the earlier one"}},
     .run = run,
 };
 

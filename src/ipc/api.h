@@ -45,7 +45,7 @@
 ///     server/stop     {all: bool}              -> stream; {services_left: N}; then the process ends
 ///     doctor          {}                       -> {checks:[{name, status: ok|warn|fail, message, hint}]}
 ///
-///     up              {project, services:[], world…, wait: bool, timeout_ms|null}
+///     up              {project, services:[], world…, env_refresh: bool, wait: bool, timeout_ms|null}
 ///                         -> stream; {project, services:[…status…], failed:[names], reasons:{},
 ///                            changes:{name: "started"|"unchanged"|"recreated: KEYS"}};
 ///                            `result` comes when every service has started or failed (wait: is
@@ -62,7 +62,8 @@
 ///     logs            {project, services:[]}   -> {services:[{name, dir, first_segment}]}: the CLI
 ///                         reads the segments itself (base/log_format.h); first_segment: of the
 ///                         present run
-///     config/check    {project}                -> {project, services:[names], file}, or the error,
+///     config/check    {project, env:{}}        -> {project, services:[names], file,
+///                         notices:[{service, text}]}, or the error that `up` would end with,
 ///                         with every problem in `problems:[{file, line, column, message, hint}]`
 ///     project/ls      {}                       -> {projects:[{name, dir, running}]}
 ///     project/forget  {name}                   -> {}

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "ipc/version.h"
 #include "server/doctor.h"
 #include "server/user_config.h"
@@ -67,7 +68,13 @@ void Api::handle(const Request& request, const ReplyPtr& reply) {
   if (meets(request.name, ending_ ? ServerState::stopping : ServerState::serving) == Meets::refuse)
     return reply->error(
         Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment"));
-  it->second(request.body, reply);
+  try {
+    it->second(request.body, reply);
+  } catch (const std::bad_alloc&) {
+    reply->error(out_of_memory().with_context(request.name));
+  } catch (const std::length_error&) {
+    reply->error(out_of_memory().with_context(request.name));
+  }
 }
 
 std::vector<std::string> Api::requests() const {

@@ -11,6 +11,7 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "builder/image_source.h"
+#include "builder/mount_option.h"
 #include "builder/source_registry.h"
 #include "builder/volumes.h"
 #include "server/command_note.h"
@@ -35,10 +36,13 @@ std::string file_of(const Paths& paths) { return paths.state() + "/containers.js
 /// The same rules as for a project's volumes: a bind's source is there, and is none of ours.
 Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
                                                     const std::string& cwd, const std::string& home,
-                                                    const PathJudge& judge) {
+                                                    const PathJudge& judge,
+                                                    std::vector<std::string>& notices) {
   std::vector<builder::VolumeMount> out;
   for (const std::string& text : texts) {
     builder::VolumeMount mount = TRY(builder::VolumeMount::parse(text, cwd, home));
+    for (std::string& notice : builder::mount_option_notices(text))
+      notices.push_back(std::move(notice));
     if (mount.kind == builder::VolumeMount::Kind::bind)
       TRY(builder::open_bind(mount.source, judge));
     out.push_back(std::move(mount));
@@ -119,9 +123,12 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     options.rows = static_cast<unsigned short>(body["rows"].as_int(24));
     options.columns = static_cast<unsigned short>(body["columns"].as_int(80));
     if (options.tty) options.env.emplace("TERM", "xterm");
+    std::vector<std::string> notices;
     options.mounts =
         TRY(mounts_of(TRY(body.get_strings("volumes")), source.base_dir,
-                      TRY(body.get_string_or("home", "")), world_.environment.judge()));
+                      TRY(body.get_string_or("home", "")), world_.environment.judge(), notices));
+    for (const std::string& text : notices)
+      reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
 
     const std::string name = TRY(body.get_string_or("name", ""));
     if (!name.empty()) {

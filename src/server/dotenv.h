@@ -16,18 +16,29 @@
 ///     DOUBLE="a ${B}\n"      ${…} and $VAR replaced, \n \r \t \\ \" \$ known; may span lines
 ///     EMPTY=                 the empty string
 ///     INHERITED              the value of the environment of `up`; unset there: unset here
+///
+/// CR LF ends a line as LF does, also within quotes.
 namespace locald::server {
 
 struct DotenvEntry {
   std::string name;
   std::optional<std::string> value;  ///< nullopt: to be unset
+  unsigned line = 0;                 ///< where it begins
+  /// Names of `$NAME` and `${NAME}` in the value that have none: nothing stands in their place.
+  std::vector<std::string> vanished = {};
+  std::vector<std::string> read = {};  ///< all names that the value refers to
 };
 
-/// `environment` is asked first, then what stands earlier in the file.
+using FindVariable = std::function<std::optional<std::string>(const std::string&)>;
+
+/// `environment` is asked first, then what stands earlier in the file, then `otherwise`.
 /// Problems carry `file` and the line; the entries that could be read are returned all the same.
-std::vector<DotenvEntry> parse_dotenv(
-    std::string_view text, const std::string& file,
-    const std::function<std::optional<std::string>(const std::string&)>& environment,
-    Problems& problems);
+/// After kMaxProblems of them the reading ends.
+/// @param room  Bytes that entries may come to, reduced by what these take; null: kMaxServiceText
+///              for this file. Where it is over, that is a problem and the reading ends.
+std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& file,
+                                      const FindVariable& environment, Problems& problems,
+                                      std::size_t* room = nullptr,
+                                      const FindVariable& otherwise = {});
 
 }  // namespace locald::server

@@ -15,6 +15,7 @@
 #include <set>
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "base/strings.h"
 #include "ipc/api.h"
 #include "server/peer_check.h"
@@ -296,9 +297,15 @@ void Connection::on_request(const boost::system::error_code& ec) {
   if (request.method() != http::verb::post || target.substr(0, kPrefix.size()) != kPrefix)
     return reply->error(Error(Errc::not_found, "no such request; ask with POST /v1/NAME"));
   // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are no UTF-8.
-  auto body = request.body().empty()
-                  ? Result<Json>(Json::object())
-                  : Json::parse(request.body(), {.reject_duplicates = false, .any_bytes = true});
+  const auto parse = [&]() -> Result<Json> {
+    if (request.body().empty()) return Json::object();
+    try {
+      return Json::parse(request.body(), {.reject_duplicates = false, .any_bytes = true});
+    } catch (const std::bad_alloc&) {
+      return out_of_memory();
+    }
+  };
+  auto body = parse();
   if (!body) return reply->error(std::move(body).error().with_context("the request's body"));
   if (!body->is_object())
     return reply->error(Error(Errc::invalid_input, "the request's body is not a JSON object"));

@@ -18,8 +18,17 @@ std::size_t name_length(std::string_view text) {
 }
 
 Error bad(std::string_view what, std::string_view why) {
-  return Error(Errc::invalid_input, fmt::format("\"{}\": {}", what, why))
+  return Error(Errc::invalid_input, fmt::format("\"{}\": {}", what.substr(0, 80), why))
       .with_hint("a literal $ is written $$");
+}
+
+/// Appends; what grows beyond the limit is refused before it has grown.
+Result<void> append(std::string& out, std::string_view more) {
+  if (more.size() > kMaxValue - out.size())
+    return Error(Errc::invalid_input, fmt::format("the value grows beyond {} KiB", kMaxValue >> 10))
+        .with_hint("no process can be given more in one word or variable: pass the name of a file");
+  out += more;
+  return {};
 }
 
 /// The text between "${" and its "}", with nested ones skipped.
@@ -33,6 +42,13 @@ Result<std::string_view> braced(std::string_view text) {
 }
 
 Result<std::string> expand(std::string_view text, const Lookup& lookup, int depth);
+
+Lookup without_variables(const Lookup& lookup) {
+  Lookup out = lookup;
+  out.variable = [](const std::string&) { return std::optional<std::string>("x"); };
+  out.unset = nullptr;
+  return out;
+}
 
 Result<std::string> expand_service(std::string_view inner, const Lookup& lookup) {
   const std::string whole = fmt::format("${{{}}}", inner);
@@ -63,8 +79,13 @@ Result<std::string> expand_braced(std::string_view inner, const Lookup& lookup, 
   }
   const bool present = value && !(colon && value->empty());
   const char op = rest[0];
-  // Defaults are expanded even where they are not used: a bad form is found before it bites.
-  std::string other = TRY(expand(rest.substr(1), lookup, depth + 1));
+  // What is not taken is expanded too, so that a bad form is found before it bites; but with
+  // nothing looked up: no variable is missed there.
+  std::string other;
+  if (present == (op == '+'))
+    other = TRY(expand(rest.substr(1), lookup, depth + 1));
+  else
+    (void)TRY(expand(rest.substr(1), without_variables(lookup), depth + 1));
   switch (op) {
     case '-':
       return present ? *value : other;
@@ -73,7 +94,8 @@ Result<std::string> expand_braced(std::string_view inner, const Lookup& lookup, 
     case '?':
       if (present) return *value;
       return Error(Errc::invalid_input,
-                   fmt::format("{} is not set{}{}", name, other.empty() ? "" : ": ", other))
+                   fmt::format("{} is not set{}{}", name, other.empty() ? "" : ": ",
+                               other.substr(0, 1000)))
           .with_hint(fmt::format("set {} in the environment of `locald up`", name));
     default:
       return bad(whole, "after the name only :-default, :?error or :+other may stand");
@@ -85,21 +107,21 @@ Result<std::string> expand(std::string_view text, const Lookup& lookup, int dept
   std::string out;
   while (!text.empty()) {
     const std::size_t dollar = text.find('$');
-    out += text.substr(0, dollar);
+    TRY(append(out, text.substr(0, dollar)));
     if (dollar == std::string_view::npos) break;
     text.remove_prefix(dollar);
     if (text.starts_with("$$")) {
-      out += '$';
+      TRY(append(out, "$"));
       text.remove_prefix(2);
     } else if (text.starts_with("${")) {
       const std::string_view inner = TRY(braced(text));
-      out += TRY(expand_braced(inner, lookup, depth));
+      TRY(append(out, TRY(expand_braced(inner, lookup, depth))));
       text.remove_prefix(inner.size() + 3);
     } else if (const std::size_t n = lookup.bare ? name_length(text.substr(1)) : 0; n != 0) {
-      out += TRY(expand_braced(text.substr(1, n), lookup, depth));
+      TRY(append(out, TRY(expand_braced(text.substr(1, n), lookup, depth))));
       text.remove_prefix(n + 1);
     } else {
-      out += '$';
+      TRY(append(out, "$"));
       text.remove_prefix(1);
     }
   }
@@ -109,7 +131,6 @@ Result<std::string> expand(std::string_view text, const Lookup& lookup, int dept
 }  // namespace
 
 Result<std::string> interpolate(std::string_view text, const Lookup& lookup) {
-  if (text.find('$') == std::string_view::npos) return std::string(text);
   return expand(text, lookup, 0);
 }
 

@@ -10,11 +10,85 @@
 namespace locald::server {
 namespace {
 
+/// What other tools call it, and what it is here. More than one of ours may fit, as it is another
+/// table's: the one that the table knows is the one that is meant.
+constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {
+    {"environment", "env"},
+    {"env_vars", "env"},
+    {"envfile", "env_file"},
+    {"env_files", "env_file"},
+    {"stop_grace_period", "stop_timeout"},
+    {"kill_timeout", "stop_timeout"},
+    {"grace_period", "stop_timeout"},
+    {"kill_signal", "stop_signal"},
+    {"cwd", "workdir"},
+    {"dir", "workdir"},
+    {"directory", "workdir"},
+    {"working_dir", "workdir"},
+    {"working_directory", "workdir"},
+    {"cmd", "command"},
+    {"run", "command"},
+    {"exec", "command"},
+    {"start", "command"},
+    {"healthcheck", "health"},
+    {"health_check", "health"},
+    {"readiness_probe", "health"},
+    {"depends", "depends_on"},
+    {"requires", "depends_on"},
+    {"restart_policy", "restart"},
+    {"pull_policy", "pull"},
+    {"mem_limit", "memory"},
+    {"mem", "memory"},
+    {"cpu", "cpus"},
+    {"cpu_limit", "cpus"},
+    {"pids_limit", "pids"},
+    {"mounts", "volumes"},
+    {"network_mode", "network"},
+    {"networks", "network"},
+    {"expose", "container_port"},
+    {"context", "path"},
+    {"watch", "sync"},
+    {"test", "exec"},
+    {"cmd", "exec"},
+    {"command", "exec"},
+    {"url", "http"},
+    {"path", "http"},
+    {"port", "tcp"},
+    {"period", "interval"},
+    {"initial_delay", "start_period"},
+    {"condition", "policy"},
+    {"max_attempts", "max"},
+    {"max_retries", "max"},
+    {"src", "source"},
+    {"dst", "target"},
+    {"destination", "target"},
+    {"readonly", "read_only"},
+};
+
+/// Of what a file from elsewhere may hold: where it belongs here.
+constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+    {"env_file", "it stands in each service's table"},
+    {"environment", "`env` stands in each service's table"},
+    {"env", "it stands in each service's table"},
+    {"volumes", "a volume needs no declaration: name it in a service's `volumes`"},
+    {"networks", "there is one network, the host's"},
+    {"version", "no version is needed"},
+    {"name", "it stands in [project]: name = \"shop\""},
+};
+
+/// The key of `known` that `name` is elsewhere; empty: none.
+std::string_view same_elsewhere(std::string_view name, const std::vector<std::string>& known) {
+  for (const auto& [other, ours] : kOtherNames)
+    if (other == name && std::find(known.begin(), known.end(), ours) != known.end()) return ours;
+  return {};
+}
+
 std::string_view kind_of(const Toml& node) { return node.is_number() ? "a number" : node.kind(); }
 
 }  // namespace
 
 void Sink::add(SourcePos at, std::string message, std::string hint) {
+  if (problems.size() >= kMaxProblems) return;
   problems.push_back({file, at, std::move(message), std::move(hint)});
 }
 
@@ -29,6 +103,7 @@ void Sink::expected(const Toml& node, const std::string& where, std::string_view
 void read_table(const Toml& table, const std::string& where, Sink& sink,
                 const std::vector<Field>& fields, const std::vector<Refused>& refused) {
   for (const auto& [name, node] : table.as_table()) {
+    if (sink.problems.size() >= kMaxProblems) return;
     const auto named = [&name = name](const auto& entry) { return entry.name == name; };
     const auto field = std::find_if(fields.begin(), fields.end(), named);
     if (field != fields.end()) {
@@ -43,7 +118,15 @@ void read_table(const Toml& table, const std::string& where, Sink& sink,
     std::vector<std::string> known;
     for (const Field& f : fields) known.emplace_back(f.name);
     std::string hint;
-    if (const auto near = did_you_mean(name, known)) {
+    const auto elsewhere = std::find_if(std::begin(kElsewhere), std::end(kElsewhere),
+                                        [&](const auto& entry) { return entry.first == name; });
+    std::vector<std::string> ours_all = known;  // with those of another type of service
+    for (const Refused& r : refused) ours_all.emplace_back(r.name);
+    if (const std::string_view ours = same_elsewhere(name, ours_all); !ours.empty()) {
+      hint = fmt::format("here it is `{}`", ours);
+    } else if (elsewhere != std::end(kElsewhere) && (where == "the file" || where == "[project]")) {
+      hint = elsewhere->second;
+    } else if (const auto near = did_you_mean(name, known)) {
       hint = fmt::format("did you mean `{}`?", *near);
     } else {
       std::sort(known.begin(), known.end());

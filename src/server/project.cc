@@ -84,10 +84,34 @@ std::map<std::string, int> Project::auto_ports() const {
   return out;
 }
 
+std::optional<CapturedValue> Project::captured(const std::string& service,
+                                               const std::string& name) const {
+  if (captured_) {
+    const auto it = captured_->find(name);
+    return it == captured_->end() ? std::nullopt : std::optional(it->second);
+  }
+  const Supervisor::Unit* unit = supervisor_.find(service);
+  const auto context = unit != nullptr ? unit->user : user();
+  if (!context) return std::nullopt;
+  const auto it = context->env.find(name);
+  if (it == context->env.end()) return std::nullopt;
+  return CapturedValue{it->second, /*from_env=*/true};
+}
+
+std::shared_ptr<const UserContext> Project::user() const {
+  if (user_ || supervisor_.units().empty()) return user_;
+  return supervisor_.units().begin()->second.user;
+}
+
+void Project::capture(Capture capture, std::shared_ptr<const UserContext> user) {
+  captured_ = std::move(capture);
+  user_ = std::move(user);
+}
+
 Result<std::set<std::string>> Project::apply(const std::map<std::string, ServiceConfig>& configs,
                                              const std::set<std::string>& selected,
                                              std::shared_ptr<const UserContext> user,
-                                             const std::set<std::string>& renewed) {
+                                             const std::set<std::string>& renewed, bool refresh) {
   std::set<std::string> vanished, restart, start, await;
   for (const auto& [name, unit] : supervisor_.units())
     if (!configs.contains(name)) vanished.insert(name);
@@ -111,9 +135,11 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, Service
     else if (wanted)
       changes_[name] = "unchanged";  // it has completed, as before
     // One that is not asked for keeps what it runs on.
-    if (unit == nullptr || (wanted && !same))
-      supervisor_.define(name, std::make_shared<ServiceConfig>(config), user,
-                         unit == nullptr ? next_segment(name) : unit->first_segment);
+    if (unit == nullptr)
+      supervisor_.define(name, std::make_shared<ServiceConfig>(config), user, next_segment(name));
+    else if (wanted && (!same || refresh))
+      supervisor_.define(name, std::make_shared<ServiceConfig>(config), refresh ? user : unit->user,
+                         unit->first_segment);
     else if (same && unit->config->late != config.late)  // says the same, and more or less of why
       supervisor_.define(name, std::make_shared<ServiceConfig>(config), unit->user,
                          unit->first_segment);

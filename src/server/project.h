@@ -50,10 +50,19 @@ class Project {
   /// still being stopped: nobody may ask anything of it any more.
   const Supervisor::Unit* find(const std::string& service) const;
 
+  /// What the last `up` that was allowed to captured of `name`, for `service`. Of a record of an
+  /// earlier version, which does not tell: what the service's whole environment has.
+  std::optional<CapturedValue> captured(const std::string& service, const std::string& name) const;
+  /// The environment that what is started takes, as captured; null before the first capture().
+  std::shared_ptr<const UserContext> user() const;
+  /// From now on the above are these; written down by the next apply().
+  void capture(Capture capture, std::shared_ptr<const UserContext> user);
+
   /// Ports of services with port = "auto", as chosen before.
   std::map<std::string, int> auto_ports() const;
 
-  /// Makes the project what `configs` says, with `user` for what is (re)started:
+  /// Makes the project what `configs` says, with `user` for what is new (or, with `refresh`, for
+  /// all of `selected`; else each keeps the one that it has):
   /// changed services are restarted, vanished ones removed, `selected` ones started. Idempotent.
   /// Written down before anything starts. @return the services that `up` has to wait for.
   /// @param renewed  Those of `selected` that are restarted though nothing in `configs` changed:
@@ -61,7 +70,8 @@ class Project {
   Result<std::set<std::string>> apply(const std::map<std::string, ServiceConfig>& configs,
                                       const std::set<std::string>& selected,
                                       std::shared_ptr<const UserContext> user,
-                                      const std::set<std::string>& renewed = {});
+                                      const std::set<std::string>& renewed = {},
+                                      bool refresh = false);
 
   /// What the last apply() made of each service: "started", "unchanged", "recreated: env, image".
   const std::map<std::string, std::string>& changes() const noexcept { return changes_; }
@@ -168,6 +178,8 @@ class Project {
   std::set<std::string> dirty_;
   bool flush_posted_ = false;
   bool going_down_ = false, remove_volumes_ = false, is_down_ = false;
+  std::optional<Capture> captured_;  // nullopt: never, or by a version that wrote down none
+  std::shared_ptr<const UserContext> user_;
   std::map<std::string, std::string> records_;  // what the state file says of each service
   Json restored_;                               // the state file of an earlier server
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

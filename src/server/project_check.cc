@@ -15,6 +15,8 @@ namespace {
 constexpr std::string_view kNameRule =
     "small letters, digits, - and _, at most 63, a letter or digit first";
 
+constexpr std::size_t kMaxServices = 1000;  // each is compared with others, and is some processes
+
 class Checker {
  public:
   Checker(const ProjectSpec& spec, Problems& problems) : spec_(spec), problems_(problems) {
@@ -27,6 +29,9 @@ class Checker {
           std::string(kNameRule));
     if (spec_.services.empty())
       add({1, 1}, "the file names no services", "add a table like [services.web]");
+    if (spec_.services.size() > kMaxServices)
+      return add({1, 1}, fmt::format("the file names {} services; a project has at most {}",
+                                     spec_.services.size(), kMaxServices));
     for (const ServiceSpec& s : spec_.services) service(s);
     ports();
     if (const auto cycle = make_graph(spec_).cycle(); !cycle.empty())
@@ -37,6 +42,7 @@ class Checker {
 
  private:
   void add(SourcePos at, std::string message, std::string hint = {}) {
+    if (problems_.size() >= kMaxProblems) return;
     problems_.push_back({spec_.file, at, std::move(message), std::move(hint)});
   }
 
@@ -86,6 +92,7 @@ class Checker {
   }
 
   void unknown_service(SourcePos at, const std::string& where, const std::string& name) {
+    if (problems_.size() >= kMaxProblems) return;  // before the look for a name that is near
     const auto near = did_you_mean(name, names_);
     add(at, fmt::format("{}: there is no service '{}'", where, name),
         near ? fmt::format("did you mean '{}'?", *near) : "there are: " + join(names_, ", "));
@@ -188,7 +195,7 @@ std::vector<const Text*> texts_of(const ServiceSpec& s) {
   add(s.entrypoint.words);
   add(s.health.command.words);
   add(s.env_file);
-  add(s.volumes);
+  for (const VolumeSpec& v : s.volumes) out.insert(out.end(), {&v.text, &v.source, &v.target});
   add(s.tmpfs);
   add(s.args);
   for (const auto* pairs : {&s.env, &s.bindings, &s.build.env, &s.build.bindings})

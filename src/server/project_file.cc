@@ -73,7 +73,9 @@ Result<LoadedProject> load_project(const ProjectRef& ref) {
 
 Error problems_error(const Problems& problems) {
   // The first hint is in the text already.
-  return Error(Errc::invalid_input, describe(problems));
+  std::string text = describe(problems);
+  if (problems.size() >= kMaxProblems) text += "\nand there may be more: these are the first ones";
+  return Error(Errc::invalid_input, std::move(text));
 }
 
 Json problems_json(const Problems& problems) {

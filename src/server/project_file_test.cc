@@ -380,6 +380,106 @@ TEST(Dotenv, NamesTheLineOfWhatItCannotRead) {
   EXPECT_EQ(problems[1].at.line, 3u);
 }
 
+TEST(Dotenv, CrLfIsOneEndOfALineWhereverItStands) {
+  const std::string lines =
+      "A=1\nKEY=\"-----BEGIN\nMIIE\n-----END\"\nS='one\ntwo'\nU=plain # "
+      "c\nE=\nESC=\"a\\r\\n\"\nB\n";
+  std::string dos;
+  for (const char c : lines) dos += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  const auto read = [](const std::string& text) {
+    Problems problems;
+    std::map<std::string, std::string> out;
+    for (const auto& e : parse_dotenv(text, "/f", {}, problems))
+      out[e.name] = std::to_string(e.line) + " " + e.value.value_or("<unset>");
+    EXPECT_EQ(describe(problems), "");
+    return out;
+  };
+  EXPECT_EQ(read(dos), read(lines));
+  EXPECT_EQ(read(dos).at("KEY"), "2 -----BEGIN\nMIIE\n-----END");
+  EXPECT_EQ(read(dos).at("ESC"), "9 a\r\n");
+}
+
+TEST(Dotenv, WhatGrowsOutOfItselfIsBounded) {
+  std::string bomb = "A0=xxxxxxxxxxxxxxxx\n";
+  for (int i = 1; i < 12; ++i) {
+    bomb += "A" + std::to_string(i) + "=";
+    for (int j = 0; j < 10; ++j) bomb += "${A" + std::to_string(i - 1) + "}";
+    bomb += "\n";
+  }
+  Problems problems;
+  const auto entries = parse_dotenv(bomb, "/f", {}, problems);
+  ASSERT_FALSE(problems.empty());
+  EXPECT_EQ(problems[0].at.line, 5u) << describe(problems);  // 160 KB
+  EXPECT_NE(problems[0].message.find("128 KiB"), std::string::npos);
+  std::size_t bytes = 0;
+  for (const auto& e : entries) bytes += e.value->size();
+  EXPECT_LE(bytes, kMaxServiceText);
+  // Many values below the limit of one.
+  std::string many = "A=" + std::string(100000, 'x') + "\n";
+  for (int i = 0; i < 1000; ++i) many += "B" + std::to_string(i) + "=$A\n";
+  problems.clear();
+  std::size_t room = kMaxServiceText;
+  parse_dotenv(many, "/f", {}, problems, &room);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].at.line, 21u);
+  EXPECT_NE(problems[0].message.find("2 MiB"), std::string::npos);
+  EXPECT_EQ(room, 0u);
+  // A value that nothing expands, and a file of nothing but problems.
+  problems.clear();
+  parse_dotenv("A='" + std::string(200000, 'x') + "'\nB=1\n", "/f", {}, problems);
+  ASSERT_EQ(problems.size(), 1u);
+  std::string wrong;
+  for (int i = 0; i < 100000; ++i) wrong += "!\n";
+  problems.clear();
+  parse_dotenv(wrong, "/f", {}, problems);
+  EXPECT_EQ(problems.size(), kMaxProblems);
+}
+
+TEST(Interpolation, AValueIsBoundedBeforeItHasGrown) {
+  const std::map<std::string, std::string> v{{"BIG", std::string(100000, 'y')}};
+  std::string many;
+  for (int i = 0; i < 100000; ++i) many += "${BIG}";
+  for (const std::string& text :
+       {many, std::string("${BIG}${BIG}"), std::string("${U:-${BIG}${BIG}}"),
+        std::string("${BIG:+${BIG}${BIG}}"), std::string(200000, 'x'), std::string(400000, '$')})
+    EXPECT_EQ(expand(text, v), "error: the value grows beyond 128 KiB") << text.substr(0, 40);
+  EXPECT_EQ(expand("${BIG}", v).size(), 100000u);
+  EXPECT_EQ(expand(std::string(kMaxValue, 'x')).size(), kMaxValue);
+}
+
+TEST(TomlFront, NamesOfOtherToolsLeadToOurs) {
+  const auto hint = [](const std::string& line, const std::string& head = "command = 'x'\n") {
+    const Problems p = problems_of("[services.a]\n" + head + line + "\n");
+    return p.size() == 1 ? p[0].hint : describe(p);
+  };
+  EXPECT_EQ(hint("environment = { A = 'b' }"), "here it is `env`");
+  EXPECT_EQ(hint("stop_grace_period = '1s'"), "here it is `stop_timeout`");
+  EXPECT_EQ(hint("cwd = 'x'"), "here it is `workdir`");
+  EXPECT_EQ(hint("working_dir = 'x'"), "here it is `workdir`");
+  EXPECT_EQ(hint("mem_limit = '1g'", "type = 'container'\nimage = 'i'\n"), "here it is `memory`");
+  EXPECT_EQ(hint("mem_limit = '1g'"), "here it is `memory`") << "which then says where it belongs";
+  EXPECT_EQ(hint("healthcheck = {}"), "here it is `health`");
+  EXPECT_EQ(hint("health = { test = 'x', tcp = 1 }"), "here it is `exec`");
+  EXPECT_EQ(hint("restart = { policy = 'always', max_attempts = 3 }"), "here it is `max`");
+  EXPECT_EQ(hint("[volumes]\ndata = {}"),
+            "a volume needs no declaration: name it in a service's `volumes`");
+  EXPECT_EQ(hint("[project]\nenv_file = '.env'"), "it stands in each service's table");
+}
+
+TEST(TomlFront, AFileOfProblemsOrServicesIsBounded) {
+  std::string text;
+  for (int i = 0; i < 20000; ++i)
+    text += "[services.a" + std::to_string(i) + "]\ncommand='x'\ndepends_on=['b']\n";
+  EXPECT_EQ(only_problem(text), "1: the file names 20000 services; a project has at most 1000");
+  text = "[services.a]\ntype='cnb'\nbuilder='b'\nenv={A='" + std::string(100000, 'x') +
+         "'}\nprocesses=[";
+  for (int i = 0; i < 50000; ++i) text += "'p" + std::to_string(i) + "',";
+  EXPECT_EQ(only_problem(text + "]\n"), "5: `processes` names more than 100 process types");
+  text = "[services.a]\ncommand='x'\n";
+  for (int i = 0; i < 20000; ++i) text += "k" + std::to_string(i) + " = 1\n";
+  EXPECT_EQ(problems_of(text).size(), kMaxProblems);
+}
+
 TEST(Units, DurationsSizesAndSignals) {
   EXPECT_EQ(parse_duration("1m30s").value().count(), 90000);
   EXPECT_EQ(parse_duration("200ms").value().count(), 200);
@@ -451,11 +551,43 @@ TEST_F(ResolveTest, APlainDependencyMeansHealthyWhereThereIsACheck) {
   EXPECT_EQ(r.services.at("a").depends_on[1].condition, DependsCondition::started);
 }
 
-TEST_F(ResolveTest, AnUnsetVariableIsEmptyAndSaidOnce) {
-  const Resolved r = run("[services.a]\ncommand='x ${NOPE} ${NOPE} ${FINE:-}'\n");
-  EXPECT_EQ(r.services.at("a").argv[2], "x   ");
-  ASSERT_EQ(r.notices.size(), 1u);
-  EXPECT_NE(r.notices[0].second.find("${NOPE} is not set"), std::string::npos);
+TEST_F(ResolveTest, AnUnsetVariableIsAProblemThatNamesTheWaysOut) {
+  const Resolved r =
+      run("[services.a]\nenv={A='${ALSO}${ALSO}'}\ncommand='x ${NOPE} ${FINE:-} $SHELLS'\n"
+          "health={tcp='${PORTLESS}'}\n");
+  ASSERT_EQ(r.problems.size(), 3u) << describe(r.problems);
+  EXPECT_EQ(r.problems[0].message, "${ALSO} is not set");
+  EXPECT_EQ(r.problems[0].at.line, 2u);
+  EXPECT_NE(r.problems[0].hint.find("${ALSO:-}"), std::string::npos);
+  EXPECT_EQ(r.problems[0].hint.find("$${ALSO}"), std::string::npos);
+  EXPECT_EQ(r.problems[1].message, "${PORTLESS} is not set") << "and no word of the missing port";
+  EXPECT_EQ(r.problems[2].message, "${NOPE} is not set");
+  EXPECT_NE(r.problems[2].hint.find("$NOPE or $${NOPE}"), std::string::npos);
+}
+
+TEST_F(ResolveTest, WhatIsNotTakenNeedsNoVariable) {
+  const Resolved r =
+      run("[services.a]\ncommand='${A:-${NOPE}}${U:+${NOPE}}${A:-${NOPE:?no}}'\n", {{"A", "a"}});
+  EXPECT_EQ(describe(r.problems), "");
+  EXPECT_EQ(r.services.at("a").argv[2], "aa");
+  EXPECT_FALSE(r.capture.contains("NOPE"));
+  EXPECT_NE(only_problem("[services.a]\ncommand='${A:-${NOPE!}}'\n").find(":-default"),
+            std::string::npos)
+      << "a bad form is found before it bites";
+}
+
+TEST_F(ResolveTest, ADollarThatVanishesInAnEnvFileIsToldOnceAName) {
+  write("a.env", "ONE=1\nPW=\"abc$def\"\nHASH=$2a$08$qFFehmq\nLITERAL='a$b'\nTWO=${def}$$x\n");
+  const Resolved r = run(
+      "[services.a]\ncommand='x'\nenv_file='a.env'\n[services.b]\ncommand='x'\nenv_file='a.env'\n");
+  EXPECT_EQ(describe(r.problems), "");
+  EXPECT_EQ(r.services.at("a").env.at("PW"), "abc");
+  EXPECT_EQ(r.services.at("a").env.at("LITERAL"), "a$b");
+  ASSERT_EQ(r.notices.size(), 2u);
+  EXPECT_EQ(r.notices[0].second.substr(0, (dir + "/a.env:2: PW: $def ").size()),
+            dir + "/a.env:2: PW: $def ");
+  EXPECT_NE(r.notices[0].second.find("single quotes"), std::string::npos);
+  EXPECT_NE(r.notices[1].second.find(":3: HASH: $qFFehmq "), std::string::npos);
 }
 
 TEST_F(ResolveTest, BindsMustExistAndNotBeOurs) {
@@ -470,6 +602,103 @@ TEST_F(ResolveTest, BindsMustExistAndNotBeOurs) {
     EXPECT_NE(volume(ours).find("where locald keeps its own files"), std::string::npos) << ours;
   for (const char* bad : {"data:relative", "data:/a/../b", "BAD:/x", "a:/b:rx", "data:/"})
     EXPECT_NE(volume(bad), "") << bad;
+}
+
+TEST_F(ResolveTest, SuffixesOfVolumesAreTakenAndTheLongFormHasPathsWithColons) {
+  ASSERT_TRUE(make_dirs(dir + "/a:b"));
+  ASSERT_TRUE(make_dirs(dir + "/d"));
+  const auto one = [&](const std::string& volume) {
+    return run("[services.a]\ntype='container'\nimage='i'\nvolumes=[" + volume + "]\n");
+  };
+  for (const char* suffix :
+       {"z", "Z", "U", "cached", "delegated", "consistent", "nocopy", "rw,z"}) {
+    const Resolved r = one("'./d:/d:" + std::string(suffix) + "'");
+    EXPECT_EQ(describe(r.problems), "") << suffix;
+    ASSERT_EQ(r.notices.size(), 1u) << suffix;
+    EXPECT_NE(r.notices[0].second.find("has no effect"), std::string::npos);
+    EXPECT_EQ(r.services.at("a").to_json().dump(),
+              one("'./d:/d'").services.at("a").to_json().dump());
+  }
+  EXPECT_TRUE(one("'./d:/d:ro,Z'").services.at("a").volumes[0].read_only);
+  const Resolved colon =
+      one("{ source = './a:b', target = '/d', read_only = true }, { source = 'v', target = '/v' }, "
+          "{ target = '/anonymous' }");
+  EXPECT_EQ(describe(colon.problems), "");
+  const auto& volumes = colon.services.at("a").volumes;
+  ASSERT_EQ(volumes.size(), 3u);
+  EXPECT_EQ(volumes[0].source, dir + "/a:b");
+  EXPECT_TRUE(volumes[0].read_only);
+  EXPECT_EQ(volumes[1].kind, VolumeConfig::Kind::named);
+  EXPECT_EQ(volumes[2].kind, VolumeConfig::Kind::anonymous);
+  EXPECT_NE(describe(one("'./a:b:/d'").problems).find("{ source = \"./a:b\", target"),
+            std::string::npos);
+  EXPECT_NE(describe(one("'./d:/d:zz'").problems).find("unknown option \"zz\""), std::string::npos);
+  EXPECT_NE(describe(problems_of("[services.a]\ntype='container'\nimage='i'\n"
+                                 "volumes=[{ source='x', targte='/d' }, 3]\n"))
+                .find("did you mean `target`"),
+            std::string::npos);
+}
+
+TEST_F(ResolveTest, WhatTheFileAloneCanTellOfAStartIsTold) {
+  const auto wrong = [&](const std::string& text) { return describe(run(text).problems); };
+  const std::string container = "[services.a]\ntype='container'\n";
+  EXPECT_NE(wrong(container + "image='Not An Image'\n").find("locald.toml:3:7: image: "),
+            std::string::npos);
+  EXPECT_NE(wrong(container + "image='i'\ntmpfs=['rel']\n").find(":4:8: tmpfs \"rel\""),
+            std::string::npos);
+  EXPECT_NE(wrong(container + "image='i'\ntmpfs=['/r:mode=1']\n").find("not supported yet"),
+            std::string::npos);
+  EXPECT_NE(wrong(container + "image='i'\nvolumes=['v:/proc/x']\n").find(":4:10: mount at /proc/x"),
+            std::string::npos);
+  EXPECT_NE(wrong(container + "image='i'\nworkdir='/a/../b'\n").find("workdir"), std::string::npos);
+  EXPECT_NE(wrong(container + "image='i'\nmemory='1m'\n").find("at least 6m"), std::string::npos);
+  EXPECT_NE(wrong("[services.a]\ncommand='x'\nworkdir='nowhere'\n")
+                .find(":3:9: workdir " + dir + "/nowhere is not there"),
+            std::string::npos);
+  EXPECT_NE(wrong("[services.a]\ntype='cnb'\npath='nowhere'\nbuilder='b'\n")
+                .find(":3:6: the app's folder: " + dir + "/nowhere"),
+            std::string::npos);
+  EXPECT_NE(wrong("[services.a]\ntype='cnb'\nbuilder='B B'\n").find(":3:9: builder: "),
+            std::string::npos);
+}
+
+TEST_F(ResolveTest, AServiceAndAProjectHaveTheirBounds) {
+  std::map<std::string, std::string> env{{"BIG", std::string(100000, 'y')}};
+  std::string text = "[services.a]\ncommand='x'\nenv={";
+  for (int i = 0; i < 100; ++i) text += "A" + std::to_string(i) + "='${BIG}',";
+  text.back() = '}';
+  Resolved r = run(text + "\n", env);
+  ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
+  EXPECT_NE(r.problems[0].message.find("a: its values grow beyond 2 MiB"), std::string::npos);
+  EXPECT_EQ(r.problems[0].at.line, 3u);
+  write("big.env", "A=" + std::string(100000, 'x') + "\n");
+  text = "[services.a]\ncommand='x'\nenv_file=[";
+  for (int i = 0; i < 1000; ++i) text += "'big.env',";
+  r = run(text + "]\n");
+  ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
+  EXPECT_EQ(r.problems[0].file, dir + "/big.env");
+  text.clear();
+  write(
+      "mib.env", "A=" + std::string(120000, 'x') + "\n" + [] {
+        std::string more;
+        for (int i = 0; i < 14; ++i) more += "B" + std::to_string(i) + "=$A\n";
+        return more;
+      }());
+  for (int i = 0; i < 100; ++i)
+    text += "[services.s" + std::to_string(i) + "]\ncommand='x'\nenv_file='mib.env'\n";
+  r = run(text);
+  ASSERT_FALSE(r.problems.empty());
+  EXPECT_NE(describe(r.problems).find("those of a project"), std::string::npos);
+}
+
+TEST_F(ResolveTest, ALongEnvFileTakesLinearTime) {
+  std::string names;
+  for (int i = 0; i < 60000; ++i) names += "N" + std::to_string(i) + "\n";
+  write("a.env", names + names);
+  const auto before = std::chrono::steady_clock::now();
+  const Resolved r = run("[services.a]\ncommand='x'\nenv_file='a.env'\n");
+  (void)r.services.at("a").to_json().dump();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
 }
 
 TEST_F(ResolveTest, HealthTargetsAreReadOnce) {
@@ -548,6 +777,8 @@ TEST_F(ResolveTest, InitIsInTheConfigurationOnlyWhereItIsAskedFor) {
 }
 
 TEST_F(ResolveTest, ServicesThatBuildAFolderOtherwiseAreAppsOfTheirOwn) {
+  ASSERT_TRUE(make_dirs(dir + "/app"));
+  ASSERT_TRUE(make_dirs(dir + "/other"));
   const auto service = [](const std::string& name, const std::string& more) {
     return "[services." + name + "]\ntype='cnb'\npath='app'\nbuilder='b'\n" + more + "\n";
   };

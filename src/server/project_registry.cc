@@ -19,16 +19,22 @@ Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& not
   return registry;
 }
 
-Result<void> ProjectRegistry::claim(const std::string& name, const std::string& dir) {
+Result<void> ProjectRegistry::check(const std::string& name, const std::string& dir) const {
   const auto known = folders_.find(name);
-  if (known != folders_.end() && known->second == dir) return {};
-  if (known != folders_.end() && exists(known->second))
+  if (known != folders_.end() && known->second != dir && exists(known->second))
     return Error(Errc::already_exists, "the project name \"" + name + "\" belongs to " +
                                            known->second + ", not to " + dir)
         .with_hint(
             "give this one another name with -p NAME (or LOCALD_PROJECT), or give the other's up "
             "with: locald project forget " +
             name);
+  return {};
+}
+
+Result<void> ProjectRegistry::claim(const std::string& name, const std::string& dir) {
+  TRY(check(name, dir));
+  if (const auto known = folders_.find(name); known != folders_.end() && known->second == dir)
+    return {};
   // A folder that is gone gives its name up by itself.
   auto changed = folders_;
   changed[name] = dir;

@@ -18,6 +18,8 @@ class ProjectRegistry {
   /// Fine if `name` is free, in which case it is written down, or belongs to `dir` already.
   /// @return Errc::already_exists naming the other folder and both ways out.
   Result<void> claim(const std::string& name, const std::string& dir);
+  /// The same, with nothing written down.
+  Result<void> check(const std::string& name, const std::string& dir) const;
 
   /// @return Errc::not_found with the nearest name.
   Result<void> forget(const std::string& name);

@@ -17,6 +17,9 @@ using locald::SourcePos;
 using Problem = TextProblem;
 using Problems = TextProblems;
 
+/// So many problems of one file are told; who has more reads the first ones.
+inline constexpr std::size_t kMaxProblems = 100;
+
 struct Text {
   std::string raw;  ///< `${…}` not yet replaced
   SourcePos at;
@@ -83,6 +86,13 @@ struct BuildSpec {
   std::vector<Text> live;  ///< folders of the source that are bound over the built app
 };
 
+struct VolumeSpec {
+  Text text;            ///< the short form, "SOURCE:TARGET:OPTIONS"; empty: the long one
+  Text source, target;  ///< an empty source: without a name
+  bool read_only = false;
+  SourcePos at;
+};
+
 struct ServiceSpec {
   std::string name;  ///< of a process type: "TABLE/TYPE"
   SourcePos at;
@@ -107,7 +117,7 @@ struct ServiceSpec {
   PullPolicy pull = PullPolicy::missing;
   CommandSpec entrypoint;
   int container_port = 0;  ///< 0: none
-  std::vector<Text> volumes;
+  std::vector<VolumeSpec> volumes;
   std::vector<Text> tmpfs;
   Text user;
   std::uint64_t memory = 0;  ///< bytes; 0: no limit

@@ -264,15 +264,20 @@ void Projects::logs(const Json& body, const ReplyPtr& reply) {
 
 void Projects::config_check(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    const LoadedProject loaded = TRY(load_project(TRY(ProjectRef::from_json(body["project"]))));
-    if (!loaded.problems.empty()) {
-      reply->error(problems_error(loaded.problems), {{"problems", problems_json(loaded.problems)}});
+    const Prepared prepared = TRY(prepare(body));
+    if (!prepared.problems.empty()) {
+      refuse(reply, prepared.problems);
       return {};
     }
-    Json names = Json::array();
+    const LoadedProject& loaded = prepared.loaded;
+    Json names = Json::array(), notices = Json::array();
     for (const ServiceSpec& s : loaded.spec.services) names.push(s.name);
-    reply->result(Json::object(
-        {{"project", loaded.name}, {"services", std::move(names)}, {"file", loaded.spec.file}}));
+    for (const auto& [service, text] : prepared.resolved.notices)
+      notices.push(Json::object({{"service", service}, {"text", text}}));
+    reply->result(Json::object({{"project", loaded.name},
+                                {"services", std::move(names)},
+                                {"file", loaded.spec.file},
+                                {"notices", std::move(notices)}}));
     return {};
   });
 }

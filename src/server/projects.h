@@ -80,6 +80,20 @@ class Projects {
   void settle(const std::map<std::string, std::set<std::string>>& adopted);
 
  private:
+  /// A project's file with all that it names, as an `up` would take it. Whatever `up`, `build` and
+  /// `config check` refuse of the file and its surroundings is refused here, and only here. Changes
+  /// nothing.
+  struct Prepared {
+    LoadedProject loaded;
+    Resolved resolved;
+    std::shared_ptr<const UserContext> here;  ///< the environment of the request
+    std::shared_ptr<const UserContext> user;  ///< the one that counts: the captured one, or `here`
+    Problems problems;  ///< when there are any, only they and `loaded.name` are of use
+  };
+  /// @param body  project, env, env_refresh of ipc/api.h
+  Result<Prepared> prepare(const Json& body) const;
+  static void refuse(const ReplyPtr& reply, const Problems& problems);
+  Project* find_staying(const std::string& name) const;
   Project::World project_world();
   void make_ready(Project& project);
   Result<std::string> name_of(const Json& body) const;

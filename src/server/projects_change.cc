@@ -8,6 +8,7 @@
 #include "server/ports.h"
 #include "server/project_check.h"
 #include "server/projects.h"
+#include "server/projects_prepare.h"
 #include "server/request.h"
 #include "server/runtime_launcher.h"
 
@@ -52,19 +53,15 @@ Result<std::map<std::string, int>> Projects::choose_ports(const ProjectSpec& spe
 
 Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> Projects::apps(
     const Json& body) {
-  const UserContext user = TRY(UserContext::from_json(body));
-  const LoadedProject loaded = TRY(load_project(TRY(ProjectRef::from_json(body["project"]))));
-  if (!loaded.problems.empty()) return problems_error(loaded.problems);
-  const auto ports = TRY(choose_ports(loaded.spec, find(loaded.name)));
-  Resolved resolved =
-      resolve({loaded.spec, loaded.name, user, ports, world_.paths, world_.shared.all()});
-  if (!resolved.problems.empty()) return problems_error(resolved.problems);
+  const Prepared prepared = TRY(prepare(body));
+  if (!prepared.problems.empty()) return problems_error(prepared.problems);
+  const Resolved& resolved = prepared.resolved;
   std::vector<std::string> known;
   for (const auto& [name, config] : resolved.services)
     if (config.app) known.push_back(name);
   if (known.empty())
-    return Error(Errc::invalid_input,
-                 fmt::format("no service of {} is built with buildpacks", loaded.spec.file))
+    return Error(Errc::invalid_input, fmt::format("no service of {} is built with buildpacks",
+                                                  prepared.loaded.spec.file))
         .with_hint(
             "one that is has type = \"cnb\"; a folder can be built without a project: locald "
             "build ./FOLDER --builder IMAGE");
@@ -77,20 +74,22 @@ Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> Projects::app
     if (!found->second.app)
       return Error(Errc::invalid_input, fmt::format("{} is not built with buildpacks", name))
           .with_hint("these are: " + join(known, ", "));
-    out.emplace_back(name, app_of(found->second, user));
+    out.emplace_back(name, app_of(found->second, *prepared.user));
   }
   return out;
 }
 
 void Projects::up(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    const ProjectRef ref = TRY(ProjectRef::from_json(body["project"]));
-    auto user = std::make_shared<UserContext>(TRY(UserContext::from_json(body)));
-    LoadedProject loaded = TRY(load_project(ref));
-    if (!loaded.problems.empty()) {
-      reply->error(problems_error(loaded.problems), {{"problems", problems_json(loaded.problems)}});
+    Prepared prepared = TRY(prepare(body));
+    if (!prepared.problems.empty()) {
+      refuse(reply, prepared.problems);
       return {};
     }
+    const LoadedProject& loaded = prepared.loaded;
+    Resolved& resolved = prepared.resolved;
+    const std::shared_ptr<const UserContext> user = prepared.user;
+    const bool refresh = body["env_refresh"].as_bool();
     Project* project = find(loaded.name);
     if (all_leave_)
       return Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment");
@@ -113,14 +112,6 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
     if (selected.empty()) selected.insert(known.begin(), known.end());
     selected = make_graph(loaded.spec).with_dependencies(selected);
 
-    const std::map<std::string, int> ports = TRY(choose_ports(loaded.spec, project));
-    Resolved resolved =
-        resolve({loaded.spec, loaded.name, *user, ports, world_.paths, world_.shared.all()});
-    if (!resolved.problems.empty()) {
-      reply->error(problems_error(resolved.problems),
-                   {{"problems", problems_json(resolved.problems)}});
-      return {};
-    }
     TRY(registry_.claim(loaded.name, loaded.spec.dir));
     const bool fresh = project == nullptr;
     if (fresh) {
@@ -132,17 +123,23 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
     }
     for (const auto& [service, text] : resolved.notices)
       reply->event(Json::object({{"event", "notice"}, {"service", service}, {"text", text}}));
+    if (!fresh && !refresh)
+      if (const std::string text = other_environment(project->supervisor(), resolved.services,
+                                                     selected, *prepared.here, *user);
+          !text.empty())
+        reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
+    project->capture(resolved.capture, user);
     const auto apps = running_apps(project->supervisor(), resolved.services, selected, *user);
     std::set<std::string> now = selected;
     for (const RunningApp& app : apps)
       for (const std::string& service : app.services) now.erase(service);
-    auto await = project->apply(resolved.services, now, user);
+    auto await = project->apply(resolved.services, now, user, {}, refresh);
     if (!await) {
       if (fresh) bring_down(*project, /*volumes=*/false);
       return std::move(await).error();
     }
     await->insert(selected.begin(), selected.end());
-    const auto take = [configs = std::move(resolved.services), user,
+    const auto take = [configs = std::move(resolved.services), user, refresh,
                        update = project->begin_update()](Project& p, const RunningApp& app,
                                                          const Json& content) -> Result<void> {
       if (p.last_update() != update) return {};  // a later `up` builds, and takes, what is newer
@@ -161,7 +158,7 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
             present.insert(service);
             renewed.insert(service);
           }
-      (void)TRY(p.apply(configs, present, user, renewed));
+      (void)TRY(p.apply(configs, present, user, renewed, refresh));
       return {};
     };
     build_and_answer(*project, apps, take,

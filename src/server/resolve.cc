@@ -1,37 +1,58 @@
 #include "server/resolve.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <set>
 
-#include "base/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "builder/cnb/build_inputs.h"
+#include "builder/limits.h"
+#include "builder/mount_plan.h"
 #include "builder/volumes.h"
+#include "oci/reference.h"
 #include "server/dotenv.h"
 #include "server/endpoint.h"
 #include "server/interpolation.h"
+#include "server/runtime_launcher.h"
 
 namespace locald::server {
 namespace {
 
-constexpr std::size_t kMaxEnvFile = 1u << 20;  // bytes
+constexpr std::size_t kMaxEnvFile = 1u << 20;       // bytes
+constexpr std::size_t kMaxProjectText = 64u << 20;  // bytes, of all services together
+constexpr std::size_t kMaxVolumes = 1000;           // of a service
 
 /// Around the number of a reference, while its text is put together.
 constexpr char kLateBegin = '\x01', kLateEnd = '\x02';
 
-/// A regular file only: a FIFO in its place must not hang the server.
+/// The one place where a file that the project names is opened for its text. A regular file only: a
+/// FIFO in its place must not hang the server.
 Result<std::string> read_env_file(const PathJudge& judge, const std::string& path) {
   return TRY(judge.open(path, PathJudge::Use::look)).read(kMaxEnvFile);
 }
 
+/// `.env` beside the project file; a folder of that name is something else's (a Python
+/// environment).
+Result<std::string> read_dotenv(const PathJudge& judge, const std::string& path) {
+  const JudgedPath file = TRY(judge.open(path, PathJudge::Use::look));
+  if (file.is_folder()) return Error(Errc::not_found, path + " is a folder");
+  return file.read(kMaxEnvFile);
+}
+
 class Resolver {
  public:
-  explicit Resolver(const ResolveInput& input) : in_(input), judge_(in_.paths, in_.shared) {
-    lookup_.variable = [this](const std::string& name) { return variable(name); };
+  explicit Resolver(const ResolveInput& input)
+      : in_(input),
+        judge_(in_.paths, in_.shared),
+        variables_(Variables::Input{
+            .env = input.user.env,
+            .dotenv = input.spec.dir + "/.env",
+            .captured = input.captured,
+            .refresh = input.refresh,
+            .read = [this](const std::string& path) { return read_dotenv(judge_, path); }}) {
+    lookup_.variable = [this](const std::string& name) { return variables_.value(name); };
     lookup_.service = [this](const std::string& service,
                              const std::string& field) -> Result<std::string> {
       const Endpoint e = endpoint(service);
@@ -48,18 +69,28 @@ class Resolver {
 
   Resolved run() {
     share();
+    std::size_t room = kMaxProjectText;
     for (const ServiceSpec& spec : in_.spec.services) {
-      unset_.clear();
+      if (out_.problems.size() >= kMaxProblems) break;
+      if (room < kMaxServiceText) {
+        problem(spec.at,
+                Error(Errc::invalid_input,
+                      fmt::format("the values of the services up to here come to {} MiB; those of "
+                                  "a project may come to that",
+                                  kMaxProjectText >> 20))
+                    .with_hint("pass the names of files"));
+        break;
+      }
+      spec_ = &spec;
+      room_ = kMaxServiceText;
       ServiceConfig config = service(spec);
-      std::set<std::string> named(unset_.begin(), unset_.end());
-      for (const std::string& name : named)
-        out_.notices.emplace_back(
-            spec.name,
-            fmt::format("${{{}}} is not set and counts as empty; ${{{}:-}} says that this is meant",
-                        name, name));
+      room -= kMaxServiceText - room_;
       out_.services.emplace(spec.name, std::move(config));
     }
     tell_apart();
+    variables_.problems(out_.problems, in_.project);
+    for (auto& notice : variables_.notices()) out_.notices.push_back(std::move(notice));
+    out_.capture = variables_.capture();
     return std::move(out_);
   }
 
@@ -70,19 +101,23 @@ class Resolver {
     std::vector<std::string> unset;
     lookup.unset = &unset;
     for (const ServiceSpec& spec : in_.spec.services)
-      for (const Text& t : spec.volumes) {
-        const auto written = interpolate(t.raw, lookup);
-        if (!written) continue;  // its own service says so
-        const auto volume = parse_volume(*written, in_.spec.dir, variable("HOME").value_or(""));
+      for (const VolumeSpec& v : spec.volumes) {
+        variables_.at(spec.name, in_.spec.file, v.at);
+        const auto volume = [&]() -> Result<VolumeConfig> {  // what is wrong its own service says
+          const auto home = [&] { return variables_.value("HOME").value_or(""); };
+          std::vector<std::string> notices;
+          if (!v.text.empty())
+            return parse_volume(TRY(interpolate(v.text.raw, lookup)), in_.spec.dir, home, notices);
+          VolumeConfig out =
+              TRY(volume_of(TRY(interpolate(v.source.raw, lookup)),
+                            TRY(interpolate(v.target.raw, lookup)), in_.spec.dir, home));
+          out.read_only = v.read_only;
+          return out;
+        }();
         if (volume)
           for (SharedFolder& folder : shared_folders(in_.project, spec.name, {*volume}))
             judge_.add_shared(std::move(folder));
       }
-  }
-
-  std::optional<std::string> variable(const std::string& name) const {
-    const auto it = in_.user.env.find(name);
-    return it == in_.user.env.end() ? std::nullopt : std::optional(it->second);
   }
 
   Endpoint endpoint(const std::string& service) const {
@@ -96,21 +131,37 @@ class Resolver {
   }
 
   void problem(SourcePos at, const Error& error) {
+    if (failed(at)) return;  // what follows from a text without a value
     out_.problems.push_back({in_.spec.file, at, error.message(), error.hint()});
   }
 
-  std::string text(const Text& t) {
+  bool failed(SourcePos at) const { return failed_.contains({at.line, at.column}); }
+
+  enum class Use { plain, command };
+  /// The text with everything replaced; "" after a problem.
+  std::string text(const Text& t, Use use = Use::plain) {
+    if (room_ == 0 || t.empty()) return {};
+    unset_.clear();
+    variables_.at(spec_->name, in_.spec.file, t.at);
     auto value = interpolate(t.raw, lookup_);
-    if (value) return std::move(*value);
-    problem(t.at, value.error());
+    if (!value)
+      problem(t.at, value.error());
+    else if (!unset_.empty())
+      not_set(t, use);
+    else if (value->size() >= room_)
+      problem(t.at, no_room());
+    else
+      return room_ -= value->size(), std::move(*value);
+    failed_.emplace(t.at.line, t.at.column);
     return {};
   }
 
   /// The same of one that is resolved once more at each start (late_text.h).
-  std::string text(const Text& t, LateText::Place place, std::string key, ServiceConfig& out) {
+  std::string text(const Text& t, Use use, LateText::Place place, std::string key,
+                   ServiceConfig& out) {
     std::vector<LateText::Piece> references;
     late_ = &references;
-    const std::string marked = text(t);
+    const std::string marked = text(t, use);
     late_ = nullptr;
     if (references.empty()) return marked;
     LateText late{place, std::move(key), {}};
@@ -137,6 +188,27 @@ class Resolver {
     return plain;
   }
 
+  Error no_room() {
+    room_ = 0;
+    return Error(Errc::invalid_input, fmt::format("{}: its values grow beyond {} MiB", spec_->name,
+                                                  kMaxServiceText >> 20))
+        .with_hint("no process can be given more: pass the name of a file");
+  }
+
+  void not_set(const Text& t, Use use) {
+    for (const std::string& name : std::set<std::string>(unset_.begin(), unset_.end())) {
+      std::string hint = fmt::format(
+          "set it in the environment of `locald up` or in {}/.env, or write ${{{}:-}} where it may "
+          "be empty",
+          in_.spec.dir, name);
+      if (use == Use::command)
+        hint +=
+            fmt::format("; a variable of the command's own shell is ${} or $${{{}}}", name, name);
+      problem(t.at, Error(Errc::invalid_input, fmt::format("${{{}}} is not set", name))
+                        .with_hint(std::move(hint)));
+    }
+  }
+
   std::vector<std::string> command(const ServiceSpec& service, const CommandSpec& spec,
                                    LateText::Place place, ServiceConfig& out) {
     std::vector<std::string> argv;
@@ -148,7 +220,7 @@ class Resolver {
       argv = {service.kind == ServiceKind::exec ? "sh" : "/bin/sh", "-c"};
     }
     for (const Text& word : spec.words)
-      argv.push_back(text(word, place, std::to_string(argv.size()), out));
+      argv.push_back(text(word, Use::command, place, std::to_string(argv.size()), out));
     return argv;
   }
 
@@ -158,26 +230,35 @@ class Resolver {
   }
 
   void env(const ServiceSpec& spec, ServiceConfig& out) {
+    std::map<std::string, std::size_t> unset;  // name -> its turn
+    std::size_t turn = 0;
     for (const Text& file : spec.env_file) {
       const std::string path = in_project(text(file));
+      if (room_ == 0) break;
       auto content = read_env_file(judge_, path);
       if (!content) {
         problem(file.at, std::move(content).error().with_context("`env_file`"));
         continue;
       }
-      for (DotenvEntry& entry : parse_dotenv(*content, path, lookup_.variable, out_.problems)) {
-        std::erase(out.unset, entry.name);
+      variables_.at(spec.name, in_.spec.file, file.at);
+      for (DotenvEntry& entry :
+           parse_dotenv(*content, path, lookup_.variable, out_.problems, &room_)) {
+        for (std::string& notice : vanished_notices(entry, path, told_))
+          out_.notices.emplace_back(spec.name, std::move(notice));
+        unset.erase(entry.name);
         out.env.erase(entry.name);
         if (entry.value)
           out.env[entry.name] = std::move(*entry.value);
         else
-          out.unset.push_back(entry.name);
+          unset[entry.name] = turn++;
       }
     }
-    for (const auto& [name, value] : spec.env) {
-      std::erase(out.unset, name);
-      out.env[name] = text(value, LateText::Place::env, name, out);
-    }
+    for (const auto& [name, value] : spec.env) unset.erase(name);
+    std::map<std::size_t, std::string> in_turn;
+    for (const auto& [name, when] : unset) in_turn[when] = name;
+    for (auto& [when, name] : in_turn) out.unset.push_back(std::move(name));
+    for (const auto& [name, value] : spec.env)
+      out.env[name] = text(value, Use::plain, LateText::Place::env, name, out);
     if (spec.kind != ServiceKind::container && out.port != 0)
       out.env.emplace("PORT", std::to_string(out.port));
   }
@@ -257,21 +338,48 @@ class Resolver {
     out.port = static_cast<int>(*port);
   }
 
+  /// What the file alone can tell about the places of mounts, as the start will look at them.
+  static Result<void> check_target(const VolumeConfig& volume) {
+    builder::ContainerOptions options;
+    options.mounts.push_back({.kind = builder::VolumeMount::Kind::tmpfs, .target = volume.target});
+    (void)TRY(builder::MountPlan::make(options, {}));
+    return {};
+  }
+
   void volumes(const ServiceSpec& spec, ServiceConfig& out) {
-    const auto keep = [&](const Text& t, Result<VolumeConfig> parsed) {
-      if (!parsed) return problem(t.at, parsed.error());
-      for (const VolumeConfig& other : out.volumes)
-        if (other.target == parsed->target)
-          return problem(
-              t.at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
+    std::set<std::string> targets;
+    const auto keep = [&](SourcePos at, Result<VolumeConfig> parsed) {
+      if (!parsed) return problem(at, parsed.error());
+      if (!targets.insert(parsed->target).second)
+        return problem(
+            at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
+      if (auto fine = check_target(*parsed); !fine) return problem(at, fine.error());
       if (parsed->kind == VolumeConfig::Kind::bind)
         if (auto fine = builder::open_bind(parsed->source, judge_); !fine)
-          return problem(t.at, fine.error());
+          return problem(at, fine.error());
       out.volumes.push_back(std::move(*parsed));
     };
-    const std::string home = variable("HOME").value_or("");
-    for (const Text& t : spec.volumes) keep(t, parse_volume(text(t), in_.spec.dir, home));
-    for (const Text& t : spec.tmpfs) keep(t, parse_tmpfs(text(t)));
+    if (spec.volumes.size() + spec.tmpfs.size() > kMaxVolumes)
+      return problem(spec.at, Error(Errc::invalid_input, fmt::format("{} has more than {} volumes",
+                                                                     spec.name, kMaxVolumes)));
+    for (const VolumeSpec& v : spec.volumes) {
+      const auto home = [&] {
+        variables_.at(spec.name, in_.spec.file, v.at);
+        return variables_.value("HOME").value_or("");
+      };
+      std::vector<std::string> notices;
+      if (!v.text.empty()) {
+        keep(v.at, parse_volume(text(v.text), in_.spec.dir, home, notices));
+      } else {
+        const std::string source = text(v.source), target = text(v.target);
+        if (failed(v.source.at) || failed(v.target.at)) continue;
+        Result<VolumeConfig> volume = volume_of(source, target, in_.spec.dir, home);
+        if (volume) volume->read_only = v.read_only;
+        keep(v.at, std::move(volume));
+      }
+      for (std::string& notice : notices) out_.notices.emplace_back(spec.name, std::move(notice));
+    }
+    for (const Text& t : spec.tmpfs) keep(t.at, parse_tmpfs(text(t)));
   }
 
   /// name -> folder.
@@ -286,14 +394,25 @@ class Resolver {
     return out;
   }
 
+  /// A reference that can be read; "" where none is given.
+  std::string image(const Text& t, std::string_view what) {
+    std::string name = text(t);
+    if (name.empty()) return name;
+    if (auto reference = oci::ImageReference::parse(name, in_.spec.dir); !reference)
+      problem(t.at, std::move(reference).error().with_context(what));
+    return name;
+  }
+
   void app(const ServiceSpec& spec, ServiceConfig& out) {
     const BuildSpec& build = spec.build;
     builder::cnb::AppSpec app;
     app.project = in_.project;
     app.path = tidy_path(in_project(text(build.path)));
-    app.builder = text(build.builder);
-    app.run_image = text(build.run_image);
     app.base_dir = in_.spec.dir;
+    if (auto folder = builder::cnb::open_source(judge_, app); !folder)
+      problem(build.path.empty() ? spec.at : build.path.at, folder.error());
+    app.builder = image(build.builder, "builder");
+    app.run_image = image(build.run_image, "run image");
     app.pull = to_string(spec.pull);
     for (const auto& [name, value] : build.env) app.env[name] = text(value);
     app.bindings = bindings(build.bindings);
@@ -317,7 +436,8 @@ class Resolver {
     out.bindings = bindings(spec.bindings);
     out.process = text(spec.process);
     for (const Text& word : spec.args)
-      out.args.push_back(text(word, LateText::Place::args, std::to_string(out.args.size()), out));
+      out.args.push_back(
+          text(word, Use::plain, LateText::Place::args, std::to_string(out.args.size()), out));
     out.app = std::move(app);
   }
 
@@ -370,6 +490,10 @@ class Resolver {
     out.argv = command(spec, spec.command, LateText::Place::argv, out);
     if (spec.kind == ServiceKind::exec) {
       out.cwd = in_project(text(spec.workdir));
+      runtime::HostProcess process;
+      process.cwd = out.cwd;
+      if (auto there = open_workdir(process, judge_); !there)
+        problem(spec.workdir.empty() ? spec.at : spec.workdir.at, there.error());
       return out;
     }
     out.pull = spec.pull;
@@ -377,7 +501,11 @@ class Resolver {
       app(spec, out);
     } else {
       out.cwd = text(spec.workdir);
-      out.image = text(spec.image);
+      builder::ContainerOptions options;
+      options.workdir = out.cwd;
+      if (auto plan = builder::MountPlan::make(options, {}); !plan)
+        problem(spec.workdir.at, plan.error());
+      out.image = image(spec.image, "image");
       if (out.image.empty()) problem(spec.image.at, Error(Errc::invalid_input, "`image` is empty"));
       out.entrypoint = command(spec, spec.entrypoint, LateText::Place::entrypoint, out);
     }
@@ -386,15 +514,30 @@ class Resolver {
     out.cpus = spec.cpus;
     out.pids = spec.pids;
     out.init = spec.init;
+    if (auto fine =
+            builder::check_minimum({.memory_bytes = some(out.memory), .cpus = some(out.cpus)});
+        !fine)
+      problem(spec.at, fine.error());
     volumes(spec, out);
     return out;
   }
 
+  template <typename T>
+  static std::optional<T> some(T value) {
+    return value != 0 ? std::optional(value) : std::nullopt;
+  }
+
   const ResolveInput& in_;
   PathJudge judge_;
+  Variables variables_;
   Lookup lookup_;
   std::vector<std::string> unset_;
-  std::vector<LateText::Piece>* late_ = nullptr;  // where references of the present text go
+  std::vector<LateText::Piece>* late_ = nullptr;    // where references of the present text go
+  const ServiceSpec* spec_ = nullptr;               // the one at work
+  std::size_t room_ = 0;                            // bytes that its values may still take
+  std::vector<std::string> unset_;                  // of the text at work
+  std::set<std::string> told_;                      // names that env files have no value for
+  std::set<std::pair<unsigned, unsigned>> failed_;  // places of texts that have no value
   Resolved out_;
 };
 

@@ -6,6 +6,7 @@
 #include "base/path_judge.h"
 #include "server/project_spec.h"
 #include "server/service_config.h"
+#include "server/variables.h"
 
 namespace locald::server {
 
@@ -18,15 +19,21 @@ struct ResolveInput {
   const Paths& paths;  ///< locald's own folders: no path of a service leads there
   /// What containers can write to now; what these services can is added.
   std::vector<SharedFolder> shared;
+  /// As of Variables::Input: what an earlier `up` captured, and whether this one does it again.
+  std::function<std::optional<CapturedValue>(const std::string& service, const std::string& name)>
+      captured = {};
+  bool refresh = false;
 };
 
 struct Resolved {
   std::map<std::string, ServiceConfig> services;
-  std::vector<std::pair<std::string, std::string>> notices;  ///< {service, text}
+  std::vector<std::pair<std::string, std::string>> notices;  ///< {service or "", text}
+  Capture capture;                                           ///< the variables that the file uses
   Problems problems;  ///< when there are any, `services` is not to be used
 };
 
-/// Looks everything up: `${…}`, env files, paths, binds. Reads files, changes none.
+/// Looks everything up: `${…}`, env files, paths, binds, names of images. Reads files, changes
+/// none. What it yields is bounded: a value by kMaxValue, a service by kMaxServiceText.
 Resolved resolve(const ResolveInput& input);
 
 /// The name of a project: `override_name`, else the file's, else the folder's made valid.

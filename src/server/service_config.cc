@@ -3,16 +3,13 @@
 #include <fmt/format.h>
 
 #include "base/fs_at.h"
+#include "base/json_map.h"
 #include "base/strings.h"
+#include "builder/mount_option.h"
+#include "server/units.h"
 
 namespace locald::server {
 namespace {
-
-Json json_of(const std::map<std::string, std::string>& map) {
-  Json out = Json::object();
-  for (const auto& [k, v] : map) out.set(k, v);
-  return out;
-}
 
 std::map<std::string, std::string> map_of(const Json& json) {
   std::map<std::string, std::string> out;
@@ -168,45 +165,33 @@ Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   return out;
 }
 
-Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
-                                  const std::string& home) {
-  const auto bad = [&](std::string_view why) {
-    return Error(Errc::invalid_input, fmt::format("volume \"{}\": {}", text, why))
-        .with_hint("write \"NAME:/path\", \"./folder:/path\" or \"./folder:/path:ro\"");
-  };
-  std::vector<std::string> parts = split(text, ':');
+Result<VolumeConfig> volume_of(const std::string& source, const std::string& target,
+                               const std::string& dir, const std::function<std::string()>& home) {
+  const auto bad = [](const std::string& why) { return Error(Errc::invalid_input, why); };
   VolumeConfig out;
-  if (parts.size() == 1) {
+  out.target = target;
+  if (source.empty()) {
     out.kind = VolumeConfig::Kind::anonymous;
-    out.target = parts[0];
+  } else if (source.starts_with("/") || source.starts_with(".") || source.starts_with("~")) {
+    out.kind = VolumeConfig::Kind::bind;
+    std::string path = source;
+    if (source == "~" || source.starts_with("~/")) {
+      path = home();
+      if (path.empty()) return bad("HOME is not set");
+      path += source.substr(1);
+    } else if (source.starts_with("~")) {
+      return bad("only your own ~ is known");
+    }
+    if (!path.starts_with("/")) {
+      if (dir.empty()) return bad("the path must be absolute");
+      path = dir + "/" + path;
+    }
+    out.source = tidy_path(path);
   } else {
-    if (parts.size() > 3) return bad("too many colons");
-    if (parts.size() == 3) {
-      if (parts[2] != "ro" && parts[2] != "rw")
-        return bad(fmt::format("\"{}\" is neither ro nor rw", parts[2]));
-      out.read_only = parts[2] == "ro";
-    }
-    out.target = parts[1];
-    std::string& source = parts[0];
-    if (source.starts_with("/") || source.starts_with(".") || source.starts_with("~")) {
-      out.kind = VolumeConfig::Kind::bind;
-      if (source == "~" || source.starts_with("~/")) {
-        if (home.empty()) return bad("HOME is not set");
-        source = home + source.substr(1);
-      } else if (source.starts_with("~")) {
-        return bad("only your own ~ is known");
-      }
-      if (!source.starts_with("/")) {
-        if (dir.empty()) return bad("the path must be absolute");
-        source = dir + "/" + source;
-      }
-      out.source = tidy_path(source);
-    } else {
-      if (!valid_name(source))
-        return bad(fmt::format("\"{}\" is neither a path (./{}) nor the name of a volume", source,
-                               source));
-      out.source = source;
-    }
+    if (!valid_name(source))
+      return bad(
+          fmt::format("\"{}\" is neither a path (./{}) nor the name of a volume", source, source));
+    out.source = source;
   }
   if (!out.target.starts_with("/") || out.target == "/")
     return bad("the place in the container must be an absolute path below /");
@@ -224,6 +209,32 @@ std::vector<SharedFolder> shared_folders(const std::string& project, const std::
   return out;
 }
 
+Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
+                                  const std::function<std::string()>& home,
+                                  std::vector<std::string>& notices) {
+  const auto read = [&]() -> Result<VolumeConfig> {
+    const std::vector<std::string> parts = split(text, ':');
+    if (parts.size() == 1) return volume_of("", parts[0], dir, home);
+    if (parts.size() > 3 || (parts.size() == 3 && parts[2].starts_with('/')))
+      return Error(Errc::invalid_input, "too many colons")
+          .with_hint(
+              "a path with a colon has a form of its own: { source = \"./a:b\", target = "
+              "\"/path\", "
+              "read_only = true }");
+    VolumeConfig out = TRY(volume_of(parts[0], parts[1], dir, home));
+    if (parts.size() == 2) return out;
+    for (const std::string& option : split(parts[2], ',')) {
+      std::string notice;
+      TRY(builder::read_mount_option(option, out.read_only, notice));
+      if (!notice.empty()) notices.push_back(fmt::format("volume \"{}\": {}", text, notice));
+    }
+    return out;
+  };
+  return read()
+      .context(fmt::format("volume \"{}\"", text))
+      .hint("write \"NAME:/path\", \"./folder:/path\" or \"./folder:/path:ro\"");
+}
+
 Result<VolumeConfig> parse_tmpfs(const std::string& text) {
   const std::size_t colon = text.find(':');
   VolumeConfig out;
@@ -233,6 +244,14 @@ Result<VolumeConfig> parse_tmpfs(const std::string& text) {
   if (!out.target.starts_with("/") || out.target == "/")
     return Error(Errc::invalid_input,
                  fmt::format("tmpfs \"{}\": the place must be an absolute path below /", text));
+  for (const std::string& option : split(out.options, ','))
+    if (!option.empty()) {
+      if (!option.starts_with("size="))
+        return Error(Errc::unsupported,
+                     fmt::format("tmpfs option \"{}\" is not supported yet", option))
+            .with_hint("\"size=64m\" is");
+      TRY(parse_size(std::string_view(option).substr(5)).context("tmpfs"));
+    }
   return out;
 }
 

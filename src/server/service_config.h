@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -50,7 +51,7 @@ struct VolumeConfig {
   std::string source;  ///< named: its name; bind: absolute path
   std::string target;  ///< absolute, in the container
   bool read_only = false;
-  std::string options;  ///< tmpfs: "size=64m,mode=1777"
+  std::string options;  ///< tmpfs: "size=64m"
 };
 
 struct DependencyConfig {
@@ -102,10 +103,15 @@ std::vector<SharedFolder> shared_folders(const std::string& project, const std::
                                          const std::vector<VolumeConfig>& volumes);
 
 /// "data:/path", "./dir:/path:ro", "/path" (anonymous). Relative sources start at `dir`; `~/` is
-/// `home`.
+/// what `home` says, which is asked only then.
+/// @param notices  Takes a sentence for each option without effect.
 Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
-                                  const std::string& home);
-/// "/run" or "/run:size=64m,mode=0755".
+                                  const std::function<std::string()>& home,
+                                  std::vector<std::string>& notices);
+/// The same of the long form, whose `source` may hold colons; empty: anonymous.
+Result<VolumeConfig> volume_of(const std::string& source, const std::string& target,
+                               const std::string& dir, const std::function<std::string()>& home);
+/// "/run" or "/run:size=64m".
 Result<VolumeConfig> parse_tmpfs(const std::string& text);
 
 }  // namespace locald::server

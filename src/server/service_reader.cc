@@ -71,7 +71,8 @@ Fields container_fields(Sink& sink, ServiceSpec& out) {
                                   {"never", PullPolicy::never}},
                                  out.pull);
        }},
-      texts_field("volumes", sink, out.volumes),
+      {"volumes",
+       [&](const Toml& v, const std::string& at) { read_volumes(v, at, sink, out.volumes); }},
       texts_field("tmpfs", sink, out.tmpfs, /*one_is_fine=*/true),
       text_field("user", sink, out.user),
       {"memory", [&](const Toml& v, const std::string& at) { read_size(v, at, sink, out.memory); }},
@@ -123,12 +124,18 @@ ServiceSpec sibling(const ServiceSpec& app, const std::string& process, SourcePo
   return out;
 }
 
+/// Each has a copy of all that the app's table says.
+constexpr std::size_t kMaxProcesses = 100;
+
 /// `processes`: more services of the app. One that runs `once` is over before the others start.
 void read_processes(const Toml& node, const std::string& where, Sink& sink,
                     std::vector<ServiceSpec>& services) {
   const ServiceSpec app = services.back();
   const std::size_t first = services.size() - 1;
   std::vector<std::string> once;
+  if (node.as_array().size() + node.as_table().size() > kMaxProcesses)
+    return sink.add(node.at(),
+                    fmt::format("{} names more than {} process types", where, kMaxProcesses));
   if (node.is_array()) {
     std::vector<Text> names;
     read_texts(node, where, sink, names);

@@ -50,6 +50,37 @@ void read_depends(const Toml& node, const std::string& where, Sink& sink,
   }
 }
 
+void read_volumes(const Toml& node, const std::string& where, Sink& sink,
+                  std::vector<VolumeSpec>& out) {
+  if (!node.is_array()) return sink.expected(node, where, "an array of strings and tables");
+  for (const Toml& item : node.as_array()) {
+    VolumeSpec volume;
+    volume.at = item.at();
+    if (item.is_string()) {
+      if (read_text(item, where, sink, volume.text) && volume.text.empty())
+        sink.add(item.at(), where + " holds an empty text");
+      else
+        out.push_back(std::move(volume));
+      continue;
+    }
+    if (!item.is_table()) {
+      sink.expected(item, where, "a string, or a table { source, target, read_only }");
+      continue;
+    }
+    read_table(
+        item, where, sink,
+        {text_field("source", sink, volume.source), text_field("target", sink, volume.target),
+         bool_field("read_only", sink, volume.read_only)},
+        {{"type",
+          "is not needed: a `source` that begins with / . or ~ is a folder of the "
+          "host, another one the name of a volume; tmpfs is a key of its own"}});
+    if (volume.target.empty() && !item.contains("target"))
+      sink.add(item.at(), where + " needs a `target`",
+               "for example { source = \"./data\", target = \"/data\" }");
+    out.push_back(std::move(volume));
+  }
+}
+
 void read_restart(const Toml& node, const std::string& where, Sink& sink, RestartSpec& out) {
   const auto mode = [&](const Toml& value, const std::string& at) {
     read_choice<RestartMode>(value, at, sink,

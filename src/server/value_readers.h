@@ -10,6 +10,9 @@ namespace locald::server {
 /// ["db"] or { db = "healthy" }.
 void read_depends(const Toml& node, const std::string& where, Sink& sink,
                   std::vector<DependencySpec>& out);
+/// ["data:/data", { source, target, read_only }].
+void read_volumes(const Toml& node, const std::string& where, Sink& sink,
+                  std::vector<VolumeSpec>& out);
 /// "on-failure" or { policy, max, window }.
 void read_restart(const Toml& node, const std::string& where, Sink& sink, RestartSpec& out);
 /// "/healthz" or { http | tcp | exec | log | notify, interval, … }.

@@ -166,14 +166,18 @@ class Resolver {
 }  // namespace
 
 Result<JudgedPath> open_source(const Environment& environment, const AppSpec& app) {
-  auto opened = environment.judge().open(app.path, PathJudge::Use::share);
+  return open_source(environment.judge(), app);
+}
+
+Result<JudgedPath> open_source(const PathJudge& judge, const AppSpec& app) {
+  auto opened = judge.open(app.path, PathJudge::Use::share);
   if (!opened) {
     const bool gone = opened.error().code() == Errc::not_found;
     Error error = std::move(opened).error().with_context("the app's folder");
     return gone ? std::move(error).with_hint("correct `path`") : std::move(error);
   }
   if (!opened->is_folder())
-    return Error(Errc::invalid_input, app.path + " is no folder")
+    return Error(Errc::invalid_input, app.path + " is not a folder")
         .with_hint("`path` names the folder of the app's source");
   return opened;
 }

@@ -40,6 +40,7 @@ struct BuildInputs {
 /// The folder of the app's source, to be used as it is found here.
 /// @return Errc::not_found, Errc::invalid_input: there is none; Errc::denied: see PathJudge; one
 ///         that holds what is copied of it would grow with every build.
+Result<JudgedPath> open_source(const PathJudge& judge, const AppSpec& app);
 Result<JudgedPath> open_source(const Environment& environment, const AppSpec& app);
 
 /// Looks everything up, pulling images where they are missing (or `app.pull` says so).

@@ -1,0 +1,240 @@
+"""What a project file and its surroundings may say: one path for `config check` and `up`, bounds of what grows, and whose environment counts."""
+import json
+import os
+import resource
+import time
+
+import images_by_hand as by_hand
+import pytest
+from support import alive
+
+EXEC = "[services.a]\ncommand = 'exec sleep 100000'\n"
+CONTAINER = "[services.a]\ntype = 'container'\nimage = 'oci:/nowhere:1'\n"
+CNB = "[services.a]\ntype = 'cnb'\n"
+
+# What is wrong: (the file after [project], what the message must hold).
+WRONG = {
+    "not TOML": ("[services.a\n", ["locald.toml:3:"]),
+    "an unknown key": (EXEC + "prot = 1\n", [":5:1:", "did you mean `port`"]),
+    "no such service": (EXEC + "depends_on = ['b']\n", [":5:15:", "'b'"]),
+    "an env_file that is missing": (EXEC + "env_file = 'missing.env'\n", [":5:12:", "missing.env", "No such file"]),
+    "an env_file that is a folder": (EXEC + "env_file = 'folder'\n", [":5:12:", "not a regular file"]),
+    "an env_file with a line that is none": (EXEC + "env_file = 'bad.env'\n", ["bad.env:2:1:", "not NAME=VALUE"]),
+    "a bind whose source is missing": (CONTAINER + "volumes = ['./nowhere:/d']\n", [":6:12:", "does not exist"]),
+    "a bind of our own folder": (CONTAINER + "volumes = ['../..:/d']\n", [":6:12:", "locald keeps its own files"]),
+    "a volume with too many colons": (CONTAINER + "volumes = ['./a:b:/d']\n", [":6:12:", "source = "]),
+    "two volumes at one place": (CONTAINER + "volumes = ['a:/d', 'b:/d']\n", [":6:20:", "two volumes at /d"]),
+    "a volume over /proc": (CONTAINER + "volumes = ['a:/proc/x']\n", [":6:12:", "/proc"]),
+    "a relative tmpfs": (CONTAINER + "tmpfs = ['rel']\n", [":6:10:", "absolute"]),
+    "an option of a tmpfs": (CONTAINER + "tmpfs = ['/t:mode=1777']\n", [":6:10:", "not supported yet"]),
+    "too little memory": (CONTAINER + "memory = '1m'\n", ["at least 6m"]),
+    "a variable that is not set": (EXEC + "env = { A = '${NOT_SET}' }\n", [":5:13:", "${NOT_SET} is not set", "${NOT_SET:-}"]),
+    "a shell's variable in a command": ("[services.a]\ncommand = 'echo ${NOT_SET}'\n", [":4:11:", "$NOT_SET or $${NOT_SET}"]),
+    "a variable that is demanded": (EXEC + "env = { A = '${NOT_SET:?say who}' }\n", [":5:13:", "say who"]),
+    "a bad image name": ("[services.a]\ntype = 'container'\nimage = 'Not An Image'\n", [":5:9:", "image: "]),
+    "a workdir that is missing": (EXEC + "workdir = 'nowhere'\n", [":5:11:", "nowhere is not there"]),
+    "a workdir that is a file": (EXEC + "workdir = 'bad.env'\n", [":5:11:", "is not there"]),
+    "an app's folder that is missing": (CNB + "builder = 'b'\npath = 'nowhere'\n", [":6:8:", "the app's folder"]),
+    "a bad builder": (CNB + "builder = 'B B'\n", [":5:11:", "builder: "]),
+    "a binding that is missing": (CNB + "builder = 'b'\nbindings = { a = './nowhere' }\n", [":6:18:", "does not exist"]),
+    "a check of a port that is none": (EXEC + "health = { tcp = '${PORTNAME:-x}' }\n", [":5:18:", "has no port"]),
+    "a .env with a line that is none": (EXEC + "env = { A = '${NOT_SET:-}' }\n# dotenv\n", [".env:2:1:"]),
+    "a value without end": (EXEC + "env_file = 'bomb.env'\n", ["bomb.env:5:1:", "128 KiB"]),
+    "a command without end": ("[services.a]\ncommand = 'echo " + "${HOME}" * 60000 + "'\n", [":4:11:", "128 KiB"]),
+}
+
+
+def bomb():
+    return "A0=xxxxxxxxxxxxxxxx\n" + "".join(f"A{i}=" + f"${{A{i - 1}}}" * 10 + "\n" for i in range(1, 12))
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_config_check_refuses_what_up_refuses_with_the_same_words(project, what):
+    text, said = WRONG[what]
+    p = project("", "p", {"bad.env": "A=1\n!\n", "bomb.env": bomb(), "folder/x": ""})
+    (p.dir / "locald.toml").write_text("[project]\nname = 'p'\n" + text)
+    if "# dotenv" in text:
+        p.write(".env", "A=1\n!\n")
+    check, up = p("config", "check", check=False), p("up", "-d", check=False)
+    assert check.rc == 1 and check.out == "", check
+    assert (up.rc, up.out, up.err) == (1, "", check.err), f"{check!r}\n{up!r}"
+    for word in said:
+        assert word in check.err, f"'{word}' is not said\n{check!r}"
+    assert json.loads(p("project", "ls", "--json").out)["projects"] == [], "nothing was touched"
+
+
+def test_config_check_passes_what_up_takes(project, busybox):
+    p = project(f"""
+        [project]
+        name = "p"
+        [services.a]
+        command = "exec sleep 100000"
+        env = {{ HOST_NAME = "${{FROM_DOTENV}}" }}
+        env_file = "a.env"
+        [services.c]
+        type = "container"
+        image = "{busybox}"
+        command = ["sleep", "100000"]
+        volumes = ["./d:/d:z", {{ source = "./a:b", target = "/colon", read_only = true }}, "v:/v:nocopy"]
+        """, "p", {"a.env": 'PW="abc$def"\n', ".env": "FROM_DOTENV=yes\n", "d/x": "", "a:b/inside": "colon\n"})
+    check = p("config", "check")
+    assert "fine" in check.out
+    for r in (check, p("up", "-d")):
+        assert "z has no effect" in r.err and "a.env:1: PW: $def is not set" in r.err, r
+    assert p("exec", "c", "--", "cat", "/colon/inside").out == "colon\n"
+    assert p("exec", "c", "--", "touch", "/colon/x", check=False).rc != 0
+
+
+# -- whose environment counts --------------------------------------------------------------------------------------------
+
+WEB = """
+    [project]
+    name = "shop"
+    [services.web]
+    command = "echo web url=$URL path=$PATH; exec sleep 100000"
+    env = { URL = "postgres://${PASSWORD}@${DBHOST:-localhost}" }
+    depends_on = { migrate = "completed" }
+    [services.migrate]
+    command = "echo migrate url=$URL path=$PATH venv=$VENV; exit 0"
+    env = { URL = "${PASSWORD}" }
+    """
+
+
+def pids(p):
+    return {name: s["pid"] for name, s in p.status().items()}
+
+
+def test_up_from_a_terminal_without_the_variables_changes_nothing(project):
+    p = project(WEB, "shop")
+    p("up", "-d", env={"PASSWORD": "secret", "VENV": "first"})
+    before = pids(p)
+    other = {"PATH": "/opt/other/bin:" + os.environ.get("PATH", "/usr/bin:/bin"), "VENV": None}
+    r = p("up", "-d", env=other)
+    assert "PASSWORD" in r.err and "secret" not in r.text, r
+    assert pids(p) == before and p.logs("migrate").count("migrate url=") == 1
+    # A start takes the captured environment: the first one's PATH and variables.
+    p.write("locald.toml", WEB.replace("echo migrate", "echo again migrate"))
+    r = p("up", "-d", env=other)
+    assert "migrate" in r.err and "PATH" in r.err and "--env-refresh" in r.err, r
+    assert "/opt/other" not in p.logs_with("migrate", "again migrate", "venv=first")
+    assert pids(p)["web"] == before["web"]
+
+
+def test_another_value_is_refused_before_anything_is_touched(project):
+    p = project(WEB, "shop")
+    p("up", "-d", env={"PASSWORD": "secret"})
+    before = pids(p)
+    p.write("locald.toml", WEB.replace("echo migrate", "echo again migrate"))  # which `up` would act on
+    for verb in (["up", "-d"], ["config", "check"]):
+        r = p(*verb, env={"PASSWORD": "other", "DBHOST": "elsewhere"}, check=False)
+        assert r.rc == 1 and "secret" not in r.text and "other" not in r.text.replace("another", ""), r
+        assert "PASSWORD has another value" in r.err and "used by migrate, web" in r.err and "--env-refresh" in r.err, r
+        assert "DBHOST has another value" in r.err, r
+    assert pids(p) == before and "again" not in p.logs("migrate")
+    p("up", "-d", "--env-refresh", env={"PASSWORD": "other", "DBHOST": "elsewhere"})
+    assert pids(p)["web"] != before["web"]
+    p.logs_with("web", "url=postgres://other@elsewhere")
+    # Those are the captured ones now.
+    before = pids(p)
+    p("up", "-d")
+    assert pids(p) == before
+    # `down` forgets: now there is none.
+    p("down")
+    r = p("up", "-d", check=False)
+    assert r.rc == 1 and "${PASSWORD} is not set" in r.err, r
+
+
+def test_an_unset_variable_is_an_error_and_what_runs_goes_on(project):
+    p = project(WEB, "shop")
+    p("up", "-d", env={"PASSWORD": "secret"})
+    before = pids(p)
+    p.write("locald.toml", WEB.replace("echo web", "echo ${OTHER} web"))
+    r = p("up", "-d", check=False)
+    assert r.rc == 1 and "${OTHER} is not set" in r.err and "$OTHER or $${OTHER}" in r.err and "${OTHER:-}" in r.err, r
+    assert pids(p) == before
+
+
+def test_an_edited_dotenv_takes_effect_and_is_in_no_process(project):
+    p = project("""
+        [project]
+        name = "p"
+        [services.a]
+        command = "env; exec sleep 100000"
+        env = { A = "${FROM_FILE}" }
+        [services.b]
+        command = "exec sleep 100000"
+        """, "p", {".env": "FROM_FILE=one\nBASE=x\n"})
+    p("up", "-d")
+    before = pids(p)
+    said = p.logs_with("a", "A=one")
+    assert "FROM_FILE" not in said and "BASE" not in said
+    p.write(".env", "FROM_FILE=two\nBASE=x\n")
+    p("up", "-d")
+    p.logs_with("a", "A=two")
+    assert pids(p)["a"] != before["a"] and pids(p)["b"] == before["b"]
+    # The environment goes before the file; that is another value then.
+    assert p("up", "-d", env={"FROM_FILE": "three"}, check=False).rc == 1
+    p("up", "-d", env={"FROM_FILE": "two"})
+
+
+def test_the_captured_is_kept_by_the_next_server_and_holds_only_what_is_used(project):
+    p = project(WEB, "shop")
+    p("up", "-d", env={"PASSWORD": "secret", "UNUSED": "1"})
+    before = pids(p)
+    record = p.locald.home / "run/projects/shop.json"
+    captured = json.loads(record.read_text())["captured"]["values"]
+    assert set(captured) == {"PASSWORD", "DBHOST"} and record.stat().st_mode & 0o777 == 0o600
+    p.locald("server", "stop")
+    r = p("up", "-d")
+    assert pids(p) == before and "PASSWORD" in r.err
+    assert p("up", "-d", env={"PASSWORD": "other"}, check=False).rc == 1
+
+
+def test_a_record_of_a_version_that_captured_nothing_says_unchanged(project):
+    p = project(WEB, "shop")
+    p("up", "-d", env={"PASSWORD": "secret"})
+    before = pids(p)
+    p.locald("server", "stop")
+    record = p.locald.home / "run/projects/shop.json"
+    old = json.loads(record.read_text())
+    del old["captured"]
+    record.write_text(json.dumps(old))
+    p("up", "-d")  # from a terminal without the variable
+    assert pids(p) == before and p.logs("migrate").count("migrate url=") == 1
+    assert json.loads(record.read_text())["captured"]["values"]["PASSWORD"]["value"] == "secret"
+
+
+# -- what grows ----------------------------------------------------------------------------------------------------------
+
+def test_what_grows_without_end_ends_the_request_and_not_the_server(project):
+    """Held to 1.5 GB of address space: a server that lets it grow dies of it."""
+    ok = project("[project]\nname = 'ok'\n" + EXEC, "ok")
+    bad = project("[project]\nname = 'bomb'\n[services.a]\ncommand = 'true'\nenv_file = 'bomb.env'\n", "bomb", {"bomb.env": bomb()})
+    limit = 1500 << 20
+    starter = ok.locald.popen("server", "start", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY)))
+    assert starter.wait(timeout=30) == 0
+    ok("up", "-d")
+    server = ok.locald.server_pid()
+    for text, env in (("env_file = 'bomb.env'\n", {}), ("env = { B = '" + "${BIG}" * 150000 + "' }\n", {"BIG": "y" * 100000}),
+                      ("env = { " + ", ".join(f"B{i} = '${{BIG}}'" for i in range(4000)) + " }\n", {"BIG": "y" * 100000})):
+        (bad.dir / "locald.toml").write_text("[project]\nname = 'bomb'\n[services.a]\ncommand = 'true'\n" + text)
+        started = time.monotonic()
+        r = bad("up", "-d", env=env, check=False)
+        assert r.rc == 1 and ("128 KiB" in r.err or "2 MiB" in r.err), r
+        assert time.monotonic() - started < 60, r
+        assert ok.service("a")["state"] == "running"
+    assert ok.locald.server_pid() == server and alive(server)
+
+
+def test_an_image_with_a_long_env_starts_at_once_and_one_without_end_is_refused(locald, busybox_layer, tmp_path):
+    layouts = locald.home / "user/layouts"
+    layouts.mkdir()
+    for name, count in (("long", 60000), ("endless", 100000)):
+        blobs, manifest = by_hand.image([busybox_layer], config={"Cmd": ["/bin/sh", "-c", "echo here $V59999"], "Env": ["PATH=/bin"] + [f"V{i}=x{i}" for i in range(count)]})
+        by_hand.write_layout(layouts / name, "1", blobs, manifest)
+    locald.identity.own(layouts)
+    started = time.monotonic()
+    assert "here x59999" in locald("container", "run", "--rm", f"oci:{layouts}/long:1").out
+    assert time.monotonic() - started < 60
+    r = locald("container", "run", "--rm", f"oci:{layouts}/endless:1", check=False)
+    assert r.rc == 125 and "Env has 100001 entries" in r.err and "65536" in r.err, r
