@@ -15,7 +15,10 @@
 ///       |<-- started{…}  when the process runs --|  or failed{…}
 ///       | -- signal{number} -------------------->|
 ///       | -- stop{signal, timeout} ------------->|  signal, wait, kill the whole tree
+///       | -- folder + a descriptor -------------->|  its folder was deleted: this one from now on
 ///       |<-- exited{…} --------------------------|  the tree is gone, output is written; then EOF
+///       |            role `identify` (the server; nonce not asked for):
+///       |<-- identity{text} ---------------------|  what instance.json says; then EOF
 ///       |            role `attach` (a terminal or pipes):
 ///       |<-- out / err{bytes} -------------------|  what the process writes from now on
 ///       | -- in{bytes} / in_end / resize{…} ---->|
@@ -48,6 +51,8 @@ enum class Frame : std::uint8_t {
   err,        ///< bytes of stderr
   resize,     ///< FrameResize
   lost,       ///< the client was too slow and is dropped after this
+  folder,     ///< nothing; the descriptor of a folder comes with it. Older shims do not know it
+  identity,   ///< the text of instance.json
 };
 
 struct FrameHeader {
@@ -57,7 +62,7 @@ struct FrameHeader {
 };
 static_assert(sizeof(FrameHeader) == 8);
 
-enum class AttachRole : std::uint32_t { control = 1, attach = 2 };
+enum class AttachRole : std::uint32_t { control = 1, attach = 2, identify = 3 };
 
 struct FrameHello {
   std::uint32_t version;

@@ -6,8 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <optional>
+#include <thread>
 
+#include "base/file_lock.h"
+#include "base/strings.h"
 #include "base/sys.h"
 
 namespace locald {
@@ -121,6 +126,42 @@ TEST_F(FsAt, SocketsWorkInFoldersOfAnyLength) {
   EXPECT_EQ(st.st_mode & 0777, 0600u);
   EXPECT_EQ(sys::peer_cred(client->get())->uid, ::getuid());
   EXPECT_EQ(sys::unix_connect(deep + "/none").error().code(), Errc::not_found);
+}
+
+TEST_F(FsAt, ALockOfAFileThatHasLostItsNameIsNone) {
+  const std::string path = path_ + "/lock";
+  auto first = lock_file(path, false);
+  ASSERT_TRUE(first);
+  // Somebody waits for that file; then it is unlinked, and another takes its name.
+  std::optional<Result<UniqueFd>> waited;
+  std::thread waiter([&] { waited = lock_file(path, true); });
+  struct stat st {};
+  ASSERT_EQ(::fstat(first->get(), &st), 0);
+  const auto is_waited_for = [&] {
+    for (const std::string& line : split(*read_file("/proc/locks"), '\n'))
+      if (line.find("-> FLOCK") != std::string::npos &&
+          line.find(":" + std::to_string(st.st_ino) + " ") != std::string::npos)
+        return true;
+    return false;
+  };
+  while (!is_waited_for()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  EXPECT_FALSE(still_named(first->get(), AT_FDCWD, path));
+  first->reset();
+  waiter.join();
+  ASSERT_TRUE(waited && *waited);
+  EXPECT_TRUE(still_named((*waited)->get(), AT_FDCWD, path));
+  EXPECT_EQ(lock_file(path, false).error().code(), Errc::already_exists);
+}
+
+TEST_F(FsAt, SharedLocksOfOneNameExcludeTheOneThatIsNot) {
+  auto a = lock_at(dir_.get(), "lease", true, /*shared=*/true);
+  auto b = lock_at(dir_.get(), "lease", true, /*shared=*/true);
+  ASSERT_TRUE(a && b);
+  EXPECT_EQ(lock_at(dir_.get(), "lease", false).error().code(), Errc::already_exists);
+  // One that was unlinked is not asked: the next is the lease that everybody finds.
+  ASSERT_EQ(::unlinkat(dir_.get(), "lease", 0), 0);
+  EXPECT_TRUE(lock_at(dir_.get(), "lease", false));
 }
 
 }  // namespace

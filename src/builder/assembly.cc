@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/error_kind.h"
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -82,6 +83,7 @@ class Assembler {
     const std::string stamp_file = folder() + "/" + std::string(kImageStamp);
     if (exists(folder())) {
       const auto stamp = read_file(stamp_file, 4096);
+      if (!stamp && !says_something(stamp.error())) return stamp.error();  // not for that
       if (stamp && *stamp == a_.stamp && exists(upper())) return {};
       TRY(remove_container(a_.environment, a_.container_key, context_.stop));
     }

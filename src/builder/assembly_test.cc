@@ -40,7 +40,7 @@ TEST(Assembly, StandsOnNothingThatWasRemovedWhileItStarted) {
   };
   // It is there: the start is seen by its stamp before anything else is done.
   EXPECT_NE(start().error().message().find("no worker here"), std::string::npos);
-  EXPECT_EQ(container_stamps(environment.paths()), std::vector<std::string>{"stamp"});
+  EXPECT_EQ(*container_stamps(environment.paths()), std::vector<std::string>{"stamp"});
   ASSERT_TRUE(discard_container(environment, "p.s.1"));
 
   // Somebody chooses what to remove, and removes it: a start waits, and then says so.
@@ -49,7 +49,7 @@ TEST(Assembly, StandsOnNothingThatWasRemovedWhileItStarted) {
     const auto mutex = environment.lock_for(kInUse);
     std::unique_lock lock(*mutex);
     std::thread other([&] { said = start().error(); });
-    EXPECT_TRUE(container_stamps(environment.paths()).empty());
+    EXPECT_TRUE(container_stamps(environment.paths())->empty());
     ASSERT_TRUE(remove_tree(top + "/layers/one"));
     lock.unlock();
     other.join();
@@ -57,7 +57,7 @@ TEST(Assembly, StandsOnNothingThatWasRemovedWhileItStarted) {
   ASSERT_FALSE(said);
   EXPECT_EQ(said.error().code(), Errc::not_found);
   EXPECT_NE(said.error().message().find("removed while it started"), std::string::npos);
-  EXPECT_TRUE(container_stamps(environment.paths()).empty());
+  EXPECT_TRUE(container_stamps(environment.paths())->empty());
   (void)remove_tree(top);
 }
 

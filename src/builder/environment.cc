@@ -1,11 +1,14 @@
 #include "builder/environment.h"
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
+#include <vector>
 
+#include "base/file_lock.h"
 #include "base/fs_at.h"
 #include "base/strings.h"
 
@@ -63,7 +66,18 @@ Environment::Environment(Options options)
       builds_(options_.builds_at_once) {}
 
 Result<void> Environment::open() {
-  if (opened_) return {};
+  if (opened_ && still_named(images_->layout().dir_fd(), AT_FDCWD, options_.paths.images()) &&
+      exists(options_.paths.layers()))
+    return {};
+  if (opened_) {  // borrowers may still have them
+    static std::mutex mutex;
+    static std::vector<
+        std::pair<std::unique_ptr<oci::ImageStore>, std::unique_ptr<oci::LayerStore>>>
+        retired;
+    const std::lock_guard lock(mutex);
+    retired.emplace_back(std::move(images_), std::move(layers_));
+  }
+  opened_ = false;
   map_id_ = "root";
   if (options_.user_namespace != nullptr) {
     TRY(options_.user_namespace->fd());  // makes it, and so decides the map

@@ -190,7 +190,7 @@ Result<oci::ImageStore::Removed> remove_image(Environment& environment, const st
   oci::ImageStore* images = TRY(environment.images());
   const auto mutex = environment.lock_for(kInUse);
   const std::lock_guard lock(*mutex);
-  const std::vector<std::string> in_use = container_stamps(environment.paths());
+  const std::vector<std::string> in_use = TRY(container_stamps(environment.paths()));
   const std::vector<oci::StoredImage> present = TRY(images->list());
   const auto names_of = [&](const std::string& digest) {
     return std::count_if(present.begin(), present.end(),

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error_kind.h"
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -51,16 +52,18 @@ Result<void> find_trash(const std::string& folder, Json::Array& paths) {
 
 }  // namespace
 
-std::vector<std::string> container_stamps(const Paths& paths) {
+Result<std::vector<std::string>> container_stamps(const Paths& paths) {
   std::vector<std::string> stamps;
   const auto dir = sys::open(paths.containers(), O_RDONLY | O_DIRECTORY);
-  if (!dir) return stamps;
-  (void)list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
+  if (!dir && dir.error().code() == Errc::not_found) return stamps;
+  if (!dir) return dir.error();
+  TRY(list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
     if (key.starts_with('.')) return {};
-    if (std::string stamp = container_stamp(paths, key); !stamp.empty())
-      stamps.push_back(std::move(stamp));
+    auto stamp = read_file(paths.container(key) + "/" + std::string(kImageStamp), 4096);
+    if (!stamp && !says_something(stamp.error())) return std::move(stamp).error();
+    if (stamp && !stamp->empty()) stamps.push_back(std::move(*stamp));
     return {};
-  });
+  }));
   return stamps;
 }
 

@@ -18,7 +18,7 @@ namespace locald::builder {
 inline constexpr const char* kInUse = "in use";
 
 /// What is beneath each container that has a writable folder, running or kept (Assembly::stamp).
-std::vector<std::string> container_stamps(const Paths& paths);
+Result<std::vector<std::string>> container_stamps(const Paths& paths);
 
 /// What is beneath the container `container_key`; "" where it has no writable folder.
 std::string container_stamp(const Paths& paths, const std::string& container_key);

@@ -54,6 +54,7 @@ Result<int> run_stop(Context& context, const Args& args) {
 }
 
 Result<int> run_restart(Context& context, const Args& args) {
+  TRY(ipc::check_own_server().context("the server is not restarted"));
   auto client = context.connect_running();
   if (client)
     TRY(stop(client.value(), args.has("all")));

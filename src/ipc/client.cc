@@ -228,6 +228,11 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
              ", is older than this locald and has work under way; it is restarted later");
       return client;
     }
+    if (const auto own = check_own_server(); !own) {
+      notice("the running server, " + named +
+             ", is older than this locald, and stays: " + own.error().text());
+      return client;
+    }
     // Another new locald may do the same at this moment; then its stop counts.
     if (client.stop_server(/*all=*/false))
       notice("the server was older than this locald and has been restarted; services went on");

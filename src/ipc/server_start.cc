@@ -14,8 +14,11 @@
 #include <vector>
 
 #include "base/fs_at.h"
+#include "base/spawn.h"
+#include "base/state_paths.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "ipc/version.h"
 
 extern char** environ;
 
@@ -24,6 +27,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
+constexpr milliseconds kCheckPatience{10'000};
+constexpr milliseconds kWriteBack{3'000};  // for a living server whose run folder was deleted
 
 /// Our environment, for finding HOME, proxies and the like, without what ties a
 /// process to the service that we may be running in.
@@ -143,12 +148,29 @@ Result<UniqueFd> connect_server(const std::string& socket) {
   return fd;
 }
 
+Result<void> check_own_server() {
+  SpawnOptions options;
+  options.argv = {TRY(find_own_program("locald-server")), "--check"};
+  for (char** entry = environ; *entry != nullptr; ++entry) options.env.emplace_back(*entry);
+  const Output output = TRY(run_program(options, kCheckPatience));
+  if (!output.exit.ok())
+    return Error(Errc::failed, options.argv[0] + " cannot start: " + std::string(trim(output.err)));
+  const std::string wanted =
+      "locald-server " + std::string(kVersion) + " (" + std::string(kBuild) + ")";
+  if (trim(output.out) != wanted)
+    return Error(Errc::unsupported, options.argv[0] + " is " + std::string(trim(output.out)) +
+                                        ", this locald needs " + wanted)
+        .with_hint("install the programs of one build together");
+  return {};
+}
+
 Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
   const std::string program = TRY(find_own_program("locald-server"));
   TRY(paths.create());
   off_t log_size = size_of(paths.server_log());
   UniqueFd ready = TRY(daemonise(program, paths.server_log()));
-  const auto deadline = Clock::now() + patience;
+  const auto started = Clock::now();
+  const auto deadline = started + patience;
   // One that was killed may hold the lock for a moment yet: then ours has ended, and by now the
   // lock is free. So the first end of all is no answer.
   bool lost_race = true;
@@ -173,6 +195,8 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
       lost_race = true;
       continue;
     }
+    // The run folder of a living one was deleted: ours, on its way, has told it to look.
+    if (is_locked(state_lock(paths)) && Clock::now() < started + kWriteBack) continue;
     if (lost_race) {
       lost_race = false;
       log_size = size_of(paths.server_log());

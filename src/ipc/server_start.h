@@ -20,4 +20,9 @@ Result<UniqueFd> connect_server(const std::string& socket);
 Result<UniqueFd> start_server(const Paths& paths,
                               std::chrono::milliseconds patience = std::chrono::seconds(20));
 
+/// Whether a server of this very build could be started: its program is there, is ours, and finds
+/// what it needs. For those who are about to stop the one that runs.
+/// @return what is missing; nothing has been changed.
+Result<void> check_own_server();
+
 }  // namespace locald::ipc

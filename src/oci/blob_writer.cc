@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/file_lock.h"
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -20,11 +21,7 @@ constexpr std::string_view kPrefix = "new-";
 
 /// True if `file` is locked by us and still what `path` names.
 bool lock_ours(int dir, const std::string& path, int file) {
-  struct stat mine {};
-  struct stat named {};
-  return ::flock(file, LOCK_EX | LOCK_NB) == 0 && ::fstat(file, &mine) == 0 &&
-         ::fstatat(dir, path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-         mine.st_ino == named.st_ino;
+  return ::flock(file, LOCK_EX | LOCK_NB) == 0 && still_named(file, dir, path);
 }
 
 /// Removes what writers that died have left: nobody holds its lock.

@@ -8,10 +8,13 @@
 
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 #include <mutex>
 #include <thread>
 #include <utility>
 
+#include "base/error_kind.h"
+#include "base/file_lock.h"
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -24,6 +27,7 @@ namespace {
 constexpr std::size_t kChunkBytes = 256u << 10;
 constexpr auto kLockPoll =
     std::chrono::milliseconds(25);  // flock(2) has no wait that a stop token could end
+constexpr const char* kIndexCopy = ".index.copy.json";
 constexpr const char* kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
 
 std::string blob_path(const Digest& digest) { return "blobs/sha256/" + digest.hex(); }
@@ -106,15 +110,6 @@ Result<void> lock_waiting(int fd, const std::stop_token& stop) {
   return {};
 }
 
-/// True if `fd` is still what `path` names: its last holder may have renamed or removed it.
-bool is_still(int fd, int dir_fd, const std::string& path) {
-  struct stat mine {};
-  struct stat named {};
-  return ::fstat(fd, &mine) == 0 &&
-         ::fstatat(dir_fd, path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-         mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
-}
-
 Json index_json(const std::vector<Descriptor>& entries) {
   Json list = Json::array();
   for (const Descriptor& entry : entries) list.push(entry.to_json());
@@ -155,8 +150,12 @@ Result<void> BlobIngest::commit() && {
   const std::string from = ingest_path(expected_.digest);
   const std::string to = blob_path(expected_.digest);
   if (::fsync(file_.get()) != 0) return Error::from_errno(errno, "fsync " + from);
-  if (::renameat(layout_dir_, from.c_str(), layout_dir_, to.c_str()) != 0)
-    return Error::from_errno(errno, "rename " + from);
+  if (::renameat(layout_dir_, from.c_str(), layout_dir_, to.c_str()) != 0) {
+    // A folder in its place: nothing of ours.
+    if (errno == EISDIR) TRY(remove_tree(layout_dir_, to));
+    if (::renameat(layout_dir_, from.c_str(), layout_dir_, to.c_str()) != 0)
+      return Error::from_errno(errno, "rename " + from);
+  }
   const UniqueFd folder = TRY(sys::openat(layout_dir_, "blobs/sha256", O_RDONLY | O_DIRECTORY));
   return sync_dir(folder.get());
 }
@@ -174,6 +173,7 @@ struct ImageLayout::Cache {
   std::int64_t mtime_ns = -1;
   off_t size = 0;
   std::shared_ptr<const std::vector<Descriptor>> entries;
+  bool own = false;  ///< made by open_or_create(): what is damaged of it is made again
 };
 
 ImageLayout::ImageLayout(std::string dir, UniqueFd dir_fd)
@@ -190,6 +190,7 @@ Result<ImageLayout> ImageLayout::open(const std::string& dir) {
     return {};
   };
   if (auto checked = read(); !checked) {
+    if (!says_something(checked.error())) return std::move(checked).error().with_context(dir);
     const Errc code =
         checked.error().code() == Errc::not_found ? Errc::invalid_input : checked.error().code();
     return Error(code, dir + " is no OCI image layout: " + checked.error().message());
@@ -197,19 +198,38 @@ Result<ImageLayout> ImageLayout::open(const std::string& dir) {
   return layout;
 }
 
+namespace {
+
+/// Gives what is damaged another name, beside its old one.
+Result<void> set_aside(int dir, const char* name) {
+  const std::string other = std::string(name) + ".corrupt-" + std::to_string(std::time(nullptr));
+  if (::renameat(dir, name, dir, other.c_str()) != 0 && errno != ENOENT)
+    return Error::from_errno(errno, std::string("set ") + name + " aside");
+  return {};
+}
+
+}  // namespace
+
 Result<ImageLayout> ImageLayout::open_or_create(const std::string& dir) {
-  if (auto there = open(dir)) return there;
-  UniqueFd dir_fd = TRY(make_dirs(dir, 0700));
+  auto there = open(dir);
+  if (!there && !says_something(there.error())) return there;
+  if (there && exists(dir + "/index.json") && exists(dir + "/blobs/sha256")) {
+    there->cache_->own = true;
+    return there;
+  }
+  const UniqueFd dir_fd = TRY(make_dirs(dir, 0700));
   const UniqueFd lock = TRY(lock_file(dir + "/.index.lock", /*wait=*/true));
   for (const char* sub : {"blobs", "blobs/sha256", "ingest"})
     TRY(sys::mkdirat(dir_fd.get(), sub, 0700));
-  struct stat st {};
-  if (::fstatat(dir_fd.get(), "index.json", &st, AT_SYMLINK_NOFOLLOW) != 0)
+  if (!there && there.error().code() == Errc::unsupported) return there;  // of a later version
+  if (!there) TRY(set_aside(dir_fd.get(), "oci-layout"));
+  TRY(write_file_atomic(dir_fd.get(), "oci-layout", kLayoutFile, 0644, Durability::synced));
+  if (!exists(dir + "/index.json") && !exists(dir + "/" + kIndexCopy))
     TRY(write_file_atomic(dir_fd.get(), "index.json", index_json({}).dump(), 0644,
                           Durability::synced));
-  if (::fstatat(dir_fd.get(), "oci-layout", &st, AT_SYMLINK_NOFOLLOW) != 0)
-    TRY(write_file_atomic(dir_fd.get(), "oci-layout", kLayoutFile, 0644, Durability::synced));
-  return open(dir);
+  ImageLayout made = TRY(open(dir));
+  made.cache_->own = true;
+  return made;
 }
 
 Result<UniqueFd> ImageLayout::open_blob(const Digest& digest) const {
@@ -245,7 +265,7 @@ Result<BlobIngest> ImageLayout::ingest(const Descriptor& blob, std::stop_token s
   while (true) {
     out.file_ = TRY(sys::openat(dir_fd_.get(), path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
     TRY(lock_waiting(out.file_.get(), stop));
-    if (is_still(out.file_.get(), dir_fd_.get(), path)) break;
+    if (still_named(out.file_.get(), dir_fd_.get(), path)) break;
   }
   if (has_blob(blob)) {
     ::unlinkat(dir_fd_.get(), path.c_str(), 0);
@@ -270,6 +290,10 @@ Result<BlobIngest> ImageLayout::ingest(const Descriptor& blob, std::stop_token s
 }
 
 Result<void> ImageLayout::add_document(const Descriptor& blob, std::string_view bytes) {
+  if (has_blob(blob))
+    if (const auto present = read_document(blob.digest, blob.size_bytes);
+        !present && present.error().code() == Errc::corrupt)
+      drop_blob(blob.digest);
   BlobIngest in = TRY(ingest(blob));
   if (in.already_there()) return {};
   if (in.offset() != 0) {
@@ -302,19 +326,45 @@ void ImageLayout::drop_blob(const Digest& digest) {
   (void)remove_tree(dir_fd_.get(), blob_path(digest));
 }
 
+namespace {
+
+Result<std::vector<Descriptor>> read_index(int fd, const std::string& path) {
+  auto document = parse_manifest(TRY(read_all(fd, kMaxManifestBytes)), kOciIndex);
+  if (!document) return std::move(document).error().with_context(path);
+  return std::get<ImageIndex>(std::move(*document)).manifests;
+}
+
+/// In place of an index.json of ours that cannot be read for `why`: the copy that change_index()
+/// has left beside it; without it none, and every name is fetched again.
+Result<std::shared_ptr<const std::vector<Descriptor>>> copy_of_index(int dir_fd, const Error& why) {
+  if (!says_something(why)) return why;
+  auto fd = open_regular(dir_fd, kIndexCopy, kIndexCopy);
+  if (!fd && !says_something(fd.error())) return std::move(fd).error();
+  auto entries = fd ? read_index(fd->get(), kIndexCopy)
+                    : Result<std::vector<Descriptor>>(std::vector<Descriptor>());
+  if (!entries) entries = std::vector<Descriptor>();
+  return std::make_shared<const std::vector<Descriptor>>(std::move(*entries));
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const std::vector<Descriptor>>> ImageLayout::index() const {
-  const UniqueFd fd = TRY(open_regular(dir_fd_.get(), "index.json", dir_ + "/index.json"));
+  const auto fd = open_regular(dir_fd_.get(), "index.json", dir_ + "/index.json");
+  if (!fd) {
+    if (cache_->own) return copy_of_index(dir_fd_.get(), fd.error());
+    return fd.error();
+  }
   struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + dir_ + "/index.json");
+  if (::fstat(fd->get(), &st) != 0) return Error::from_errno(errno, "stat " + dir_ + "/index.json");
   const std::int64_t mtime = st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec;
   const std::lock_guard guard(cache_->mutex);
   if (cache_->entries && cache_->inode == st.st_ino && cache_->mtime_ns == mtime &&
       cache_->size == st.st_size)
     return cache_->entries;
-  auto document = parse_manifest(TRY(read_all(fd.get(), kMaxManifestBytes)), kOciIndex);
-  if (!document) return std::move(document).error().with_context(dir_ + "/index.json");
-  cache_->entries = std::make_shared<const std::vector<Descriptor>>(
-      std::get<ImageIndex>(std::move(*document)).manifests);
+  auto entries = read_index(fd->get(), dir_ + "/index.json");
+  if (!entries && cache_->own) return copy_of_index(dir_fd_.get(), entries.error());
+  if (!entries) return std::move(entries).error();
+  cache_->entries = std::make_shared<const std::vector<Descriptor>>(std::move(*entries));
   cache_->inode = st.st_ino;
   cache_->mtime_ns = mtime;
   cache_->size = st.st_size;
@@ -323,7 +373,7 @@ Result<std::shared_ptr<const std::vector<Descriptor>>> ImageLayout::index() cons
 
 Result<void> ImageLayout::change_index(
     const std::function<Result<void>(std::vector<Descriptor>&)>& change) {
-  const UniqueFd lock = TRY(lock_file(dir_ + "/.index.lock", /*wait=*/true));
+  const UniqueFd lock = TRY(lock_at(dir_fd_.get(), ".index.lock", /*wait=*/true));
   const auto before = TRY(index());
   std::vector<Descriptor> entries = *before;
   TRY(change(entries));
@@ -332,8 +382,15 @@ Result<void> ImageLayout::change_index(
     return Error(Errc::invalid_input,
                  "the image store holds " + std::to_string(kMaxIndexEntries) + " names")
         .with_hint("remove some: locald image rm NAME");
-  return write_file_atomic(dir_fd_.get(), "index.json", index_json(entries).dump(), 0644,
-                           Durability::synced);
+  const std::string text = index_json(entries).dump();
+  if (cache_->own) {
+    const auto fd = open_regular(dir_fd_.get(), "index.json", "index.json");
+    if (!fd || !read_index(fd->get(), "index.json")) TRY(set_aside(dir_fd_.get(), "index.json"));
+  }
+  TRY(write_file_atomic(dir_fd_.get(), "index.json", text, 0644, Durability::synced));
+  // For the day that index.json is damaged; old or new, it is better than nothing.
+  if (cache_->own) (void)write_file_atomic(dir_fd_.get(), kIndexCopy, text, 0644);
+  return {};
 }
 
 Error ImageLayout::no_space(const std::string& what) const {
@@ -353,19 +410,13 @@ Result<void> ImageLayout::each_blob(
 }
 
 Result<UniqueFd> ImageLayout::lease() const {
-  UniqueFd fd = TRY(sys::openat(dir_fd_.get(), ".lease", O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-  while (::flock(fd.get(), LOCK_SH) != 0)
-    if (errno != EINTR) return Error::from_errno(errno, "lock " + dir_ + "/.lease");
-  return fd;
+  return lock_at(dir_fd_.get(), ".lease", /*wait=*/true, /*shared=*/true);
 }
 
 Result<std::optional<UniqueFd>> ImageLayout::try_exclusive() const {
-  UniqueFd fd = TRY(sys::openat(dir_fd_.get(), ".lease", O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return std::optional<UniqueFd>();
-    if (errno != EINTR) return Error::from_errno(errno, "lock " + dir_ + "/.lease");
-  }
-  return std::optional<UniqueFd>(std::move(fd));
+  auto lock = lock_at(dir_fd_.get(), ".lease", /*wait=*/false);
+  if (!lock && lock.error().code() == Errc::already_exists) return std::optional<UniqueFd>();
+  return std::optional<UniqueFd>(TRY(std::move(lock)));
 }
 
 }  // namespace locald::oci

@@ -160,5 +160,63 @@ TEST_F(ImageLayoutTest, CollectionWaitsForLeases) {
   EXPECT_TRUE(layout.try_exclusive()->has_value());
 }
 
+TEST_F(ImageLayoutTest, OurOwnIsMadeAgainWhereItIsDamaged) {
+  const Descriptor entry = blob("document");
+  {
+    auto layout = *ImageLayout::open_or_create(dir_);
+    ASSERT_TRUE(layout.change_index([&](auto& entries) -> Result<void> {
+      entries.push_back(entry);
+      return {};
+    }));
+  }
+  for (const char* name : {"oci-layout", "index.json"})
+    for (const std::string garbage : {"", "{", "[]", "a folder"}) {
+      const std::string path = dir_ + "/" + name;
+      ASSERT_TRUE(remove_tree(path));
+      if (garbage == "a folder") {
+        ASSERT_TRUE(make_dirs(path));
+      } else {
+        std::ofstream(path) << garbage;
+      }
+      auto layout = ImageLayout::open_or_create(dir_);
+      ASSERT_TRUE(layout) << name << garbage << layout.error().message();
+      const auto entries = layout->index();
+      ASSERT_TRUE(entries) << name << garbage << entries.error().message();
+      ASSERT_EQ((*entries)->size(), 1u) << name << garbage;
+      EXPECT_EQ((**entries)[0].digest, entry.digest);
+      // The next change writes it whole; what was damaged lies beside it.
+      ASSERT_TRUE(layout->change_index([&](auto& list) -> Result<void> {
+        list.push_back(entry);
+        return {};
+      }));
+      ASSERT_TRUE(layout->change_index([&](auto& list) -> Result<void> {
+        list.pop_back();
+        return {};
+      }));
+      EXPECT_TRUE(ImageLayout::open(dir_));
+      EXPECT_EQ((*ImageLayout::open(dir_)->index())->size(), 1u);
+    }
+  // Without the copy too every name is fetched again.
+  std::ofstream(dir_ + "/index.json") << "{";
+  std::ofstream(dir_ + "/.index.copy.json") << "{";
+  auto layout = *ImageLayout::open_or_create(dir_);
+  EXPECT_TRUE((*layout.index())->empty());
+  // Another's stays what it is: an error.
+  EXPECT_FALSE(ImageLayout::open(dir_)->index());
+}
+
+TEST_F(ImageLayoutTest, ADamagedDocumentIsReplacedByTheWholeOne) {
+  auto layout = *ImageLayout::open_or_create(dir_);
+  const std::string path = dir_ + "/blobs/sha256/" + Digest::of("document").hex();
+  ASSERT_TRUE(layout.add_document(blob("document"), "document"));
+  std::ofstream(path) << "documenT";
+  ASSERT_TRUE(layout.add_document(blob("document"), "document"));
+  EXPECT_EQ(*layout.read_document(Digest::of("document"), 100), "document");
+  ASSERT_TRUE(remove_tree(path));
+  ASSERT_TRUE(make_dirs(path + "/in"));
+  ASSERT_TRUE(layout.add_document(blob("document"), "document"));
+  EXPECT_EQ(*layout.read_document(Digest::of("document"), 100), "document");
+}
+
 }  // namespace
 }  // namespace locald::oci

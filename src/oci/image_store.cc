@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/error_kind.h"
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -125,20 +126,23 @@ struct ImageStore::State {
                        entry.annotation(kPulledAt)};
   }
 
-  /// Blobs beneath `entry`; what cannot be read names nothing.
-  void mark(const Descriptor& entry, std::set<Digest>& used, int depth = 0) const {
-    if (depth > kMaxIndexDepth || !used.insert(entry.digest).second) return;
+  /// Blobs beneath `entry`; what is damaged names nothing.
+  /// @return an error where something cannot be read now: what it names must stay.
+  Result<void> mark(const Descriptor& entry, std::set<Digest>& used, int depth = 0) const {
+    if (depth > kMaxIndexDepth || !used.insert(entry.digest).second) return {};
     auto bytes = layout.read_document(entry.digest, kMaxManifestBytes);
-    if (!bytes) return;
+    if (!bytes && !says_something(bytes.error())) return std::move(bytes).error();
+    if (!bytes) return {};
     auto document = parse_manifest(*bytes, entry.media_type);
-    if (!document) return;
+    if (!document) return {};
     if (const auto* index = std::get_if<ImageIndex>(&*document)) {
-      for (const Descriptor& below : index->manifests) mark(below, used, depth + 1);
+      for (const Descriptor& below : index->manifests) TRY(mark(below, used, depth + 1));
     } else {
       const auto& image = std::get<ImageManifest>(*document);
       used.insert(image.config.digest);
       for (const Descriptor& layer : image.layers) used.insert(layer.digest);
     }
+    return {};
   }
 
   /// The entries that an id (hex digits) means.
@@ -305,7 +309,7 @@ Result<ImageStore::Removed> ImageStore::collect() {
   }
   std::set<Digest> used;
   const auto entries = TRY(state_->layout.index());
-  for (const Descriptor& entry : *entries) state_->mark(entry, used);
+  for (const Descriptor& entry : *entries) TRY(state_->mark(entry, used));
   TRY(state_->layout.each_blob([&](const Digest& digest, std::uint64_t size) -> Result<void> {
     if (used.contains(digest)) return {};
     state_->layout.drop_blob(digest);
@@ -338,9 +342,11 @@ Result<ImageStore::Removed> ImageStore::collect() {
 Result<std::set<Digest>> ImageStore::used_layers() const {
   std::set<Digest> out;
   const auto entries = TRY(state_->layout.index());
-  for (const Descriptor& entry : *entries)
-    if (auto image = state_->image(entry, ""))
-      out.insert(image->diff_ids.begin(), image->diff_ids.end());
+  for (const Descriptor& entry : *entries) {
+    auto image = state_->image(entry, "");
+    if (!image && !says_something(image.error())) return std::move(image).error();
+    if (image) out.insert(image->diff_ids.begin(), image->diff_ids.end());
+  }
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/file_lock.h"
 #include "base/fs_at.h"
 #include "base/json.h"
 #include "base/strings.h"
@@ -97,12 +98,8 @@ Result<std::optional<UniqueFd>> lock_dir(int parent, const std::string& name, bo
     if (errno == EWOULDBLOCK) return std::optional<UniqueFd>();
     return Error::from_errno(errno, "lock " + name);
   }
-  struct stat mine {};
-  struct stat named {};
-  if (::fstat(dir->get(), &mine) != 0 ||
-      ::fstatat(parent, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-      mine.st_ino != named.st_ino || mine.st_dev != named.st_dev)
-    return std::optional<UniqueFd>();  // committed or removed while we waited
+  // Committed or removed while we waited.
+  if (!still_named(dir->get(), parent, name)) return std::optional<UniqueFd>();
   return std::optional<UniqueFd>(std::move(*dir));
 }
 

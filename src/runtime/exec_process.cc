@@ -166,9 +166,11 @@ Result<ExecProcess> exec_process(const ExecTarget& target, const ExecSpec& comma
 Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) const {
   const std::string folder = options.paths.instance(id);
   auto record = read_instance(folder);
+  if (!record && record.error().code() != Errc::not_found) record = read_kept(options.paths, id);
+  if (!record && record.error().code() != Errc::not_found) return std::move(record).error();
   if (!record || record->kind != "container")
     return Error(Errc::not_found, "no container runs as " + id);
-  auto handle = TRY(connect_shim(folder, *record));
+  auto handle = TRY(connect_shim(*record));
   if (handle->pid() == 0) return Error(Errc::not_found, record->name + " is not running yet");
   ExecTarget target;
   target.id = id;
@@ -178,9 +180,13 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) cons
   if (target.in_user_namespace)
     target.single_id =
         is_single_id(TRY(read_file("/proc/" + std::to_string(record->shim_pid) + "/uid_map")));
-  target.config =
-      TRY(oci::RuntimeSpec::parse(TRY(read_file(options.paths.bundle(id) + "/config.json")))
-              .context(record->name));
+  auto config = read_file(options.paths.bundle(id) + "/config.json");
+  if (!config && config.error().code() == Errc::not_found)
+    return Error(Errc::not_found, record->name +
+                                      ": its run folder was deleted: no command can be "
+                                      "run in it")
+        .with_hint("a restart makes it whole: locald restart SERVICE");
+  target.config = TRY(oci::RuntimeSpec::parse(TRY(std::move(config))).context(record->name));
   return target;
 }
 

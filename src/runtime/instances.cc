@@ -4,10 +4,15 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <functional>
+#include <optional>
+#include <set>
 #include <thread>
 
+#include "base/error_kind.h"
 #include "base/fs_at.h"
+#include "base/json.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/cgroups.h"
@@ -23,11 +28,13 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 constexpr milliseconds kGone{2000};
+constexpr milliseconds kAnswer{1000};  // of all shims together
 
 /// Ends a shim that never said its end: it is stuck, or a stranger to this server.
 Result<void> end_shim(const InstanceRecord& record) {
   if (record.boot_id != boot_id()) return {};
   auto pidfd = open_process(record.shim_pid, record.shim_start);
+  if (!pidfd && pidfd.error().code() != Errc::not_found) return std::move(pidfd).error();
   if (!pidfd) return {};
   (void)sys::pidfd_signal(pidfd->get(), SIGKILL);
   pollfd ended{pidfd->get(), POLLIN, 0};
@@ -40,14 +47,16 @@ Result<void> end_shim(const InstanceRecord& record) {
 
 Result<void> sweep_all(const std::string& nonce, const std::string& name) {
   const auto deadline = Clock::now() + kGone;
-  int found = sweep(nonce);
-  while (found > 0 && Clock::now() < deadline) {
+  std::optional<int> found = sweep(nonce);
+  while (found != 0 && Clock::now() < deadline) {
     std::this_thread::sleep_for(milliseconds(2));
     found = sweep(nonce);
   }
   if (found == 0) return {};
+  if (!found)
+    return Error(Errc::failed, "what is left of " + name + " cannot be looked for in /proc");
   return Error(Errc::failed,
-               std::to_string(found) + " processes of " + name + " could not be killed");
+               std::to_string(*found) + " processes of " + name + " could not be killed");
 }
 
 Result<void> must_be_gone(const std::string& path) {
@@ -63,56 +72,118 @@ Result<void> each_in(const std::string& folder,
   return dir.error().code() == Errc::not_found ? Result<void>() : Result<void>(dir.error());
 }
 
+bool same(const InstanceRecord& a, const InstanceRecord& b) {
+  return a.id == b.id && a.nonce == b.nonce && a.kind == b.kind && a.meta == b.meta &&
+         a.boot_id == b.boot_id && a.shim_pid == b.shim_pid && a.shim_start == b.shim_start;
+}
+
+/// Who the instance is: two records that agree, or the only one; else the shim itself is asked.
+/// @return Errc::not_found where nothing tells of it.
+Result<InstanceRecord> identify(const Paths& paths, const std::string& id) {
+  const std::string folder = paths.instance(id);
+  auto told = read_instance(folder);
+  if (told && told->id != id)
+    told = Error(Errc::corrupt, folder + "/instance.json is of another instance");
+  auto kept = read_kept(paths, id);
+  if (told && kept && same(*told, *kept)) return told;
+  const auto absent = [](const auto& r) { return !r && r.error().code() == Errc::not_found; };
+  if (told && absent(kept)) return told;  // of an older server
+  if (absent(told) && kept) return kept;
+  if (absent(told) && absent(kept)) return told;
+  auto asked = ask_shim(folder, id);
+  if (asked) return asked;
+  if (kept) return kept;
+  return told;
+}
+
 }  // namespace
 
 Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
-  std::vector<Found> all;
-  const std::string root = impl_->options.paths.instances();
+  const Paths& paths = impl_->options.paths;
+  const std::string root = paths.instances();
+  std::set<std::string> ids;
+  for (std::string& id : TRY(kept_ids(paths))) ids.insert(std::move(id));
   TRY(each_in(root, [&](const std::string& id, unsigned char) -> Result<void> {
-    const std::string folder = root + "/" + id;
+    ids.insert(id);
+    return {};
+  }));
+  std::vector<Found> all;
+  std::vector<std::unique_ptr<ShimHandle>> shims;  // of the same index
+  for (const std::string& id : ids) {
     Found found;
     found.id = id;
-    auto record = read_instance(folder);
+    std::unique_ptr<ShimHandle> shim;
+    auto record = identify(paths, id);
     if (!record) {
-      found.exit.reason = "its start was cut short: " + record.error().message();
-      all.push_back(std::move(found));
-      return {};
-    }
-    found.nonce = record->nonce;
-    found.meta = record->meta;
-    auto recorded = read_exit(folder, record->nonce);
-    if (recorded) {
-      found.exit = std::move(*recorded);
-    } else if (auto live = connect_shim(folder, *record)) {
-      found.live = std::move(*live);
-    } else if (recorded = read_exit(folder, record->nonce);
-               recorded) {  // it ended between the two looks
-      found.exit = std::move(*recorded);
+      if (!says_something(record.error()) || record.error().code() == Errc::unsupported) {
+        std::fprintf(stderr, "instance %s is left alone: %s\n", id.c_str(),
+                     record.error().message().c_str());
+        continue;
+      }
+      found.exit.reason =
+          (record.error().code() == Errc::not_found ? "its start was cut short: " : "") +
+          record.error().message();
     } else {
-      found.exit.reason = live.error().message() + "; the exit status is unknown";
+      found.nonce = record->nonce;
+      found.meta = record->meta;
+      if (auto recorded = read_exit(record->folder, record->nonce)) {
+        found.exit = std::move(*recorded);
+      } else if (auto live = ShimHandle::find(*record)) {
+        shim = std::move(*live);
+      } else {
+        found.exit.reason = live.error().message() + "; the exit status is unknown";
+      }
     }
+    all.push_back(std::move(found));
+    shims.push_back(std::move(shim));
+  }
+  // One second for all of them, however many do not answer.
+  const auto deadline = Clock::now() + kAnswer;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    // Its end was written down by whoever saw it, before the folder went: the copy knows no better,
+    // and says no more than that something is to be cleaned. (Of --rm: that all is to go.)
+    if (shims[i] == nullptr && !exists(paths.instance(all[i].id)) &&
+        !(*Json::parse(all[i].meta.empty() ? "{}" : all[i].meta))["rm"].as_bool())
+      all[i].meta.clear();
+    if (shims[i] == nullptr) continue;
+    shims[i]->await(deadline);
+    const InstanceRecord& record = shims[i]->record();
+    const bool ended = shims[i]->has_ended();
+    // It may have come to its end between the looks.
+    auto recorded = ended || !shims[i]->trouble().empty()
+                        ? read_exit(record.folder, record.nonce)
+                        : Result<ExitStatus>(Error(Errc::not_found, ""));
+    if (recorded) {
+      all[i].exit = std::move(*recorded);
+    } else if (ended) {
+      all[i].exit.reason = "its shim has ended; the exit status is unknown";
+    } else {
+      shims[i]->keep_in(paths);
+      all[i].live = std::move(shims[i]);
+    }
+  }
+  // Assembled, and never started.
+  TRY(each_in(paths.bundles(), [&](const std::string& id, unsigned char) -> Result<void> {
+    if (ids.contains(id)) return {};
+    Found found;
+    found.id = id;
+    found.exit.reason = "its start was cut short";
     all.push_back(std::move(found));
     return {};
   }));
-  // Assembled, and never started.
-  TRY(each_in(impl_->options.paths.bundles(),
-              [&](const std::string& id, unsigned char) -> Result<void> {
-                if (exists(root + "/" + id)) return {};
-                Found found;
-                found.id = id;
-                found.exit.reason = "its start was cut short";
-                all.push_back(std::move(found));
-                return {};
-              }));
   return all;
 }
 
 Result<void> ProcessRuntime::clean(const std::string& id, const std::string& nonce) {
   const Paths& paths = impl_->options.paths;
   const std::string folder = paths.instance(id);
-  const auto record = read_instance(folder);
+  const auto record = identify(paths, id);
+  if (!record && !says_something(record.error()))
+    return record.error();  // it may be anything, also alive
   // With exit.json the shim itself has proved that its tree is gone. Without, it is proved here.
-  if (!read_exit(folder, nonce)) {
+  const auto ended = read_exit(record ? record->folder : folder, nonce);
+  if (!ended && !says_something(ended.error())) return ended.error();
+  if (!ended) {
     if (record) TRY(end_shim(*record));
     if (!nonce.empty() && (!record || record->kind != "container")) TRY(sweep_all(nonce, id));
   }
@@ -121,9 +192,14 @@ Result<void> ProcessRuntime::clean(const std::string& id, const std::string& non
   if (::geteuid() == 0 && (!record || record->kind == "container")) TRY(remove_cgroups(id));
   TRY(remove_tree(paths.bundle(id)));
   TRY(remove_tree(folder));
+  // Of a server with another run folder.
+  if (record && record->folder != folder && record->folder.ends_with("/svc/" + id))
+    TRY(remove_tree(record->folder));
   TRY(must_be_gone(paths.runc_root() + "/" + id));
   TRY(must_be_gone(paths.bundle(id)));
-  return must_be_gone(folder);
+  TRY(must_be_gone(folder));
+  forget(paths, id);
+  return {};
 }
 
 }  // namespace locald::runtime

@@ -38,11 +38,12 @@ void reap_orphans() {
   });
 }
 
-int sweep(const std::string& nonce) {
+std::optional<int> sweep(const std::string& nonce) {
   int found = 0;
   const pid_t session = ::getsid(0);
   const auto self = process_stat(::getpid());
-  const std::string own_name = self ? self->name : std::string();
+  if (!self) return std::nullopt;
+  const std::string own_name = self->name;
   each_child(::getpid(), [&](pid_t pid) {
     const auto stat = process_stat(pid);
     if (!stat || stat->session == session) return;
@@ -57,13 +58,14 @@ int sweep(const std::string& nonce) {
   });
   if (nonce.empty()) return found;
   const std::string marker = "LOCALD_INSTANCE=" + nonce;
-  each_process([&](pid_t pid) {
+  const bool all = each_process([&](pid_t pid) {
     if (pid == ::getpid() || !environment_has(pid, marker)) return;
     const auto stat = process_stat(pid);
     if (!stat || stat->state == 'Z') return;
     ++found;
     kill_tree(pid);
   });
+  if (!all) return std::nullopt;
   return found;
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -19,7 +20,8 @@ void reap_orphans();
 /// Kills what carries LOCALD_INSTANCE=`nonce` in its environment, with all below it, and
 /// children of this process that are neither its own nor shims: after the death of a shim only
 /// its orphans are that. (Shims are known by name, not by file: an upgrade may have replaced it.)
-/// @return how many were found alive: call again until 0.
-int sweep(const std::string& nonce);
+/// @return how many were found alive: call again until 0. Nullopt: the processes could not be
+/// looked at (no descriptor), which is not 0.
+std::optional<int> sweep(const std::string& nonce);
 
 }  // namespace locald::runtime

@@ -103,6 +103,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSp
     (void)remove_tree(paths.instance(instance.id));
     return std::move(handle).error().with_context(instance.name);
   }
+  (*handle)->keep_in(paths);
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
 }
 
@@ -159,6 +160,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
     (void)clean(instance.id, instance.nonce);
     return std::move(handle).error().with_context(instance.name);
   }
+  (*handle)->keep_in(paths);
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
 }
 
@@ -198,6 +200,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
     (void)remove_tree(paths.instance(instance.id));
     return std::move(handle).error().with_context(instance.name);
   }
+  (*handle)->keep_in(paths);
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <mutex>
 #include <vector>
 
 #include "base/fs_at.h"
@@ -30,12 +31,13 @@ std::optional<std::string> read_proc(const std::string& path, std::size_t max) {
   return text;
 }
 
-void each_number(const std::string& dir, const std::function<void(pid_t)>& visit) {
+bool each_number(const std::string& dir, const std::function<void(pid_t)>& visit) {
   DIR* handle = ::opendir(dir.c_str());
-  if (handle == nullptr) return;
+  if (handle == nullptr) return false;
   while (const dirent* entry = ::readdir(handle))
     if (const auto pid = parse_u64(entry->d_name)) visit(static_cast<pid_t>(*pid));
   ::closedir(handle);
+  return true;
 }
 
 }  // namespace
@@ -57,6 +59,9 @@ std::optional<ProcessStat> process_stat(pid_t pid) {
 Result<UniqueFd> open_process(pid_t pid, std::uint64_t start_time) {
   UniqueFd fd = TRY(sys::pidfd_open(pid));
   const auto stat = process_stat(pid);  // after the open: a match proves what the descriptor is
+  pollfd ended{fd.get(), POLLIN, 0};
+  if (!stat && ::poll(&ended, 1, 0) == 0)
+    return Error(Errc::failed, "process " + std::to_string(pid) + " cannot be looked at in /proc");
   if (!stat || stat->start_time != start_time)
     return Error(Errc::not_found,
                  "process " + std::to_string(pid) + " has ended; the number belongs to another");
@@ -64,12 +69,16 @@ Result<UniqueFd> open_process(pid_t pid, std::uint64_t start_time) {
 }
 
 std::string boot_id() {
-  return std::string(trim(read_proc("/proc/sys/kernel/random/boot_id", 64).value_or("")));
+  static std::mutex mutex;
+  static std::string known;
+  const std::lock_guard lock(mutex);
+  if (known.empty()) known = trim(read_proc("/proc/sys/kernel/random/boot_id", 64).value_or(""));
+  return known;
 }
 
-void each_process(const std::function<void(pid_t)>& visit) {
+bool each_process(const std::function<void(pid_t)>& visit) {
   const uid_t uid = ::geteuid();
-  each_number("/proc", [&](pid_t pid) {
+  return each_number("/proc", [&](pid_t pid) {
     struct stat st {};
     if (uid != 0 &&
         (::stat(("/proc/" + std::to_string(pid)).c_str(), &st) != 0 || st.st_uid != uid))

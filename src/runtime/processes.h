@@ -21,15 +21,17 @@ struct ProcessStat {
 /// nullopt when there is no such process.
 std::optional<ProcessStat> process_stat(pid_t pid);
 
-/// The process `pid`, if it is the one that started at `start_time`. @return Errc::not_found
-/// otherwise.
+/// The process `pid`, if it is the one that started at `start_time`.
+/// @return Errc::not_found  it is not, or has ended
+///         anything else    it cannot be looked at now (no descriptor): nothing is known
 Result<UniqueFd> open_process(pid_t pid, std::uint64_t start_time);
 
-/// Of this boot, as the kernel names it; empty if unreadable.
+/// Of this boot, as the kernel names it; empty if unreadable, and remembered once it was not.
 std::string boot_id();
 
 /// Calls `visit` with each process in /proc that `uid` owns (every one for root).
-void each_process(const std::function<void(pid_t)>& visit);
+/// @return false where they could not all be looked at.
+bool each_process(const std::function<void(pid_t)>& visit);
 /// The children of `pid`.
 void each_child(pid_t pid, const std::function<void(pid_t)>& visit);
 

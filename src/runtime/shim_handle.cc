@@ -4,12 +4,16 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include "base/fs_at.h"
 #include "base/json.h"
+#include "base/state_paths.h"
 #include "base/sys.h"
 #include "base/transient.h"
 #include "runtime/orphans.h"
@@ -23,7 +27,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kShimPatience{
     12'000};  // above what it takes itself to kill what cannot die (shim/session.cc)
 constexpr milliseconds kSweepPause{5};
-constexpr int kSweeps = 400;  // 2 s
+constexpr int kSweeps = 400;             // 2 s
+constexpr milliseconds kLookAgain{200};  // for what a shim has left, when it could not be seen
 
 std::chrono::system_clock::time_point wall(std::uint64_t ns) {
   return std::chrono::system_clock::time_point(
@@ -59,8 +64,10 @@ std::string death_of(int pidfd) {
 }  // namespace
 
 Result<ExitStatus> read_exit(const std::string& folder, const std::string& nonce) {
-  const Json doc = TRY(Json::parse(TRY(read_file(folder + "/" + shim::kExitFile, 64 << 10)))
-                           .context(folder + "/exit.json"));
+  const auto parsed = Json::parse(TRY(read_file(folder + "/" + shim::kExitFile, 64 << 10)));
+  if (!parsed || !(*parsed)["format"].is_int())
+    return Error(Errc::corrupt, folder + "/exit.json is damaged");
+  const Json& doc = *parsed;
   if (doc["format"].as_int() != 1 || doc["nonce"].as_string() != nonce)
     return Error(Errc::not_found, folder + "/exit.json is of another instance or version");
   ExitStatus status;
@@ -77,14 +84,14 @@ Result<ExitStatus> read_exit(const std::string& folder, const std::string& nonce
 ShimHandle::~ShimHandle() = default;
 
 std::string ShimHandle::control_socket() const {
-  return identity_.folder + "/" + shim::kControlSocket;
+  return record_.folder + "/" + shim::kControlSocket;
 }
 
-Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, UniqueFd control,
+Result<std::unique_ptr<ShimHandle>> ShimHandle::take(InstanceRecord record, UniqueFd control,
                                                      milliseconds limit) {
-  std::unique_ptr<ShimHandle> handle(new ShimHandle(std::move(identity)));
+  std::unique_ptr<ShimHandle> handle(new ShimHandle(std::move(record)));
   handle->control_ = std::move(control);
-  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const auto deadline = Clock::now() + limit;
   while (true) {
     FrameHeader header{};
     std::string body;
@@ -93,22 +100,20 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(ShimIdentity identity, Uniq
           body.size() >= sizeof(FrameExit))
         return Error(may_pass(body.substr(sizeof(FrameExit))) ? kUnavailable : Errc::failed,
                      body.substr(sizeof(FrameExit)));
-      FrameStatus status{};
-      if (header.type != static_cast<std::uint8_t>(Frame::status) || body.size() != sizeof status)
-        return Error(Errc::failed, "the shim said something unexpected first");
-      std::memcpy(&status, body.data(), sizeof status);
-      if (status.version != kAttachVersion)
-        return Error(Errc::unsupported, "the shim is of another version");
-      handle->shim_pid_ = status.shim_pid;
-      handle->take_status(status);
-      auto pidfd = sys::pidfd_open(status.shim_pid);
+      if (!handle->take_first(header, body)) return Error(Errc::failed, handle->trouble_);
+      auto pidfd = sys::pidfd_open(handle->record_.shim_pid);
+      if (const auto stat = process_stat(handle->record_.shim_pid))
+        handle->record_.shim_start = stat->start_time;
       // The number was the shim's as long as its end of the connection is open: look only now.
       pollfd peer{handle->control_.get(), POLLRDHUP, 0};
-      if (pidfd && ::poll(&peer, 1, 0) == 0) handle->pidfd_ = std::move(*pidfd);
+      if (::poll(&peer, 1, 0) == 0) {
+        if (pidfd) handle->pidfd_ = std::move(*pidfd);
+      } else {
+        handle->record_.shim_start = 0;
+      }
       return handle;
     }
-    const auto left =
-        std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
     if (left <= 0)
       return Error(Errc::timed_out,
                    "the shim did not answer within " + std::to_string(limit.count()) + " ms");
@@ -126,10 +131,11 @@ void ShimHandle::take_status(const FrameStatus& status) {
 }
 
 void ShimHandle::hold_process() {
-  if (pid_ == 0 || main_pidfd_ || !(identity_.host || identity_.exec)) return;
+  if (pid_ == 0 || main_pidfd_ || !(host() || exec())) return;
   auto fd = sys::pidfd_open(pid_);
+  if (fd) fd = above_reserve(std::move(*fd));
   const auto stat = process_stat(pid_);
-  if (fd && stat && stat->parent == shim_pid_) main_pidfd_ = std::move(*fd);
+  if (fd && stat && stat->parent == record_.shim_pid) main_pidfd_ = std::move(*fd);
 }
 
 Result<bool> ShimHandle::receive() {
@@ -138,7 +144,7 @@ Result<bool> ShimHandle::receive() {
     const ssize_t n = ::recv(control_.get(), chunk, sizeof chunk, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return true;
-    if (n < 0) return Error::from_errno(errno, "read from the shim of " + identity_.id);
+    if (n < 0) return Error::from_errno(errno, "read from the shim of " + record_.id);
     if (n == 0) return false;
     buffer_.append(chunk, static_cast<std::size_t>(n));
     if (static_cast<std::size_t>(n) < sizeof chunk) return true;
@@ -165,10 +171,18 @@ void ShimHandle::listen(EventLoop& loop, Events events) {
       if (events_.started) events_.started(pid_);
       if (alive.expired()) return;
     }
-    control_watch_ = loop_->watch_readable(control_.get(), [this] { on_readable(); });
-    if (pidfd_) pidfd_watch_ = loop_->watch_readable(pidfd_.get(), [this] { on_shim_gone(); });
+    watch();
     on_readable();
   });
+}
+
+void ShimHandle::watch() {
+  if (control_)
+    control_watch_ = loop_->watch_readable(control_.get(), [this] { on_readable(); });
+  else if (!unreachable_)
+    try_later();
+  if (pidfd_ && !pidfd_watch_)
+    pidfd_watch_ = loop_->watch_readable(pidfd_.get(), [this] { on_shim_gone(); });
 }
 
 void ShimHandle::on_readable() {
@@ -179,27 +193,40 @@ void ShimHandle::on_readable() {
   std::string body;
   while (!over_ && next(header, body)) {
     const auto type = static_cast<Frame>(header.type);
-    if ((type == Frame::started || type == Frame::status) && body.size() == sizeof(FrameStatus)) {
+    if (!answered_) {
+      if (!take_first(header, body)) {  // of no use, whatever else it says
+        control_watch_.reset();
+        control_.reset();
+        set_trouble(trouble_);
+        if (!alive.expired()) try_later();
+        return;
+      }
+      set_trouble({});
+      if (alive.expired()) return;
+    } else if ((type == Frame::started || type == Frame::status) &&
+               body.size() == sizeof(FrameStatus)) {
       FrameStatus status{};
       std::memcpy(&status, body.data(), sizeof status);
       take_status(status);
-      if (pid_ != 0 && !started_told_) {
-        started_told_ = true;
-        if (events_.started) events_.started(pid_);
-        if (alive.expired()) return;
-      }
     } else if ((type == Frame::exited || type == Frame::failed) &&
                body.size() >= sizeof(FrameExit)) {
       FrameExit exit{};
       std::memcpy(&exit, body.data(), sizeof exit);
       return report(from_frame(exit, body.substr(sizeof exit), type == Frame::failed));
     }
+    if (pid_ != 0 && !started_told_) {
+      started_told_ = true;
+      if (events_.started) events_.started(pid_);
+      if (alive.expired()) return;
+    }
   }
   if (over_ || (open && *open)) return;
-  // The connection ended without a word: the shim is dead, or dies just now.
+  // The connection ended without a word: the shim is dead, or dies just now; or it lives, and has
+  // taken us for a reader that is too slow.
   control_watch_.reset();
   control_.reset();
-  if (!pidfd_) on_shim_gone();
+  answered_ = false;
+  try_later();
 }
 
 void ShimHandle::on_shim_gone() {
@@ -208,6 +235,7 @@ void ShimHandle::on_shim_gone() {
     on_readable();  // what it still said counts
     if (alive.expired() || over_) return;
   }
+  retry_.reset();
   pidfd_watch_.reset();
   control_watch_.reset();
   control_.reset();
@@ -220,18 +248,24 @@ void ShimHandle::sweep_and_report(int attempts_left) {
   if (over_) return;
   int found = 0;
   if (main_pidfd_ && kill_tree(pid_, main_pidfd_.get())) ++found;
-  if (identity_.host || identity_.exec) found += sweep(identity_.nonce);
+  if (host() || exec()) {
+    const std::optional<int> swept = sweep(record_.nonce);
+    if (!swept) {  // it could not be looked: that is no proof
+      timer_ = loop_->after(kLookAgain, [this, attempts_left] { sweep_and_report(attempts_left); });
+      return;
+    }
+    found += *swept;
+  }
   if (found > 0 && attempts_left > 0) {
     timer_ =
         loop_->after(kSweepPause, [this, attempts_left] { sweep_and_report(attempts_left - 1); });
     return;
   }
-  if (auto recorded = read_exit(identity_.folder, identity_.nonce))
-    return report(std::move(*recorded));
+  if (auto recorded = read_exit(record_.folder, record_.nonce)) return report(std::move(*recorded));
   ExitStatus unknown;
   unknown.ended_at = std::chrono::system_clock::now();
   unknown.reason =
-      death_ + (identity_.exec ? ", or its container ended" : "") + "; the exit status is unknown";
+      death_ + (exec() ? ", or its container ended" : "") + "; the exit status is unknown";
   if (found > 0)
     unknown.reason += "; " + std::to_string(found) + " of its processes could not be killed";
   report(std::move(unknown));
@@ -242,6 +276,7 @@ void ShimHandle::report(ExitStatus status) {
   control_watch_.reset();
   pidfd_watch_.reset();
   timer_.reset();
+  retry_.reset();
   if (pidfd_)
     (void)::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), nullptr,
                    WEXITED | WNOHANG);
@@ -250,7 +285,7 @@ void ShimHandle::report(ExitStatus status) {
 }
 
 Result<void> ShimHandle::send(Frame type, const void* data, std::size_t size) {
-  if (!control_ || over_) return Error(Errc::not_found, identity_.id + " has ended");
+  if (!control_ || over_) return Error(Errc::not_found, record_.id + " has ended");
   char message[64];
   const FrameHeader header{static_cast<std::uint32_t>(size), static_cast<std::uint8_t>(type), {}};
   std::memcpy(message, &header, sizeof header);
@@ -260,8 +295,8 @@ Result<void> ShimHandle::send(Frame type, const void* data, std::size_t size) {
                            MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n == wanted) return {};
   if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-    return Error(Errc::not_found, identity_.id + " has ended");
-  return Error::from_errno(n < 0 ? errno : EAGAIN, "tell the shim of " + identity_.id);
+    return Error(Errc::not_found, record_.id + " has ended");
+  return Error::from_errno(n < 0 ? errno : EAGAIN, "tell the shim of " + record_.id);
 }
 
 Result<void> ShimHandle::signal(int number) {
@@ -270,16 +305,46 @@ Result<void> ShimHandle::signal(int number) {
 }
 
 Result<void> ShimHandle::stop(int signal, milliseconds timeout) {
-  const FrameStop frame{signal,
-                        static_cast<std::uint32_t>(timeout.count() < 0 ? 0 : timeout.count())};
-  TRY(send(Frame::stop, &frame, sizeof frame));
+  const bool at_once = timeout.count() <= 0;
+  const FrameStop frame{signal, static_cast<std::uint32_t>(at_once ? 0 : timeout.count())};
+  if (over_) return Error(Errc::not_found, record_.id + " has ended");
+  if (!control_ && !pidfd_) (void)reach();
+  if (control_) {
+    TRY(send(Frame::stop, &frame, sizeof frame));
+    // One that does not answer does not do it either; what it held ends with it.
+    if (at_once && !answered_ && pidfd_) (void)sys::pidfd_signal(pidfd_.get(), SIGKILL);
+  } else if (pidfd_) {
+    // Without a connection: a shim ends well by SIGTERM, in 10 s of its own.
+    TRY(sys::pidfd_signal(pidfd_.get(), at_once ? SIGKILL : SIGTERM));
+  } else {
+    return Error(Errc::failed, record_.name + " cannot be stopped now: " + trouble_);
+  }
   // A shim does this within the time it was given and its own limit for killing. One that does not
   // is stopped itself (SIGSTOP, a debugger): its death ends what it holds.
   if (loop_ != nullptr)
     overdue_ = loop_->after(timeout + kShimPatience, [this] {
-      if (!over_) (void)sys::pidfd_signal(pidfd_.get(), SIGKILL);
+      if (!over_ && pidfd_) (void)sys::pidfd_signal(pidfd_.get(), SIGKILL);
     });
   return {};
+}
+
+void ShimHandle::keep_in(const Paths& paths) {
+  paths_ = paths;
+  if (!record_.nonce.empty()) (void)keep(paths, record_);
+}
+
+Result<void> ShimHandle::write_back() {
+  if (over_) return {};
+  if (paths_ && !exists(instance_record(*paths_, record_.id))) keep_in(*paths_);
+  if (exists(control_socket())) return {};
+  const UniqueFd folder = TRY(make_dirs(record_.folder, 0700));
+  TRY(write_file_atomic(folder.get(), shim::kInstanceFile, record_.to_text(), 0600));
+  if (!control_) return {};
+  // By descriptor: in the shim's mount namespace the path may lead elsewhere, or nowhere.
+  const FrameHeader header{0, static_cast<std::uint8_t>(Frame::folder), {}};
+  const int fds[] = {folder.get()};
+  return sys::send_fds(control_.get(), {reinterpret_cast<const char*>(&header), sizeof header},
+                       fds);
 }
 
 }  // namespace locald::runtime

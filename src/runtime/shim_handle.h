@@ -1,72 +1,110 @@
 #pragma once
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/attach_protocol.h"
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "runtime/service_handle.h"
+#include "runtime/kept_handle.h"
+#include "runtime/shim_record.h"
 
 namespace locald::runtime {
 
-/// What a handle must know of its instance.
-struct ShimIdentity {
-  std::string id, nonce;
-  std::string folder;  ///< svc/<id>, absolute
-  bool host = false;   ///< a host process: its orphans are swept when the shim was killed
-  bool exec = false;   ///< a command in a container: the same, and it ends with that container
-};
-
 /// The server's end of one shim: frames over its control socket, its pidfd.
-class ShimHandle final : public ServiceHandle {
+///
+/// A shim that is alive and cannot be spoken to (it is stopped, we have no descriptor left, its
+/// folder was deleted) is not a dead one: trouble() says what is wrong, the handle goes on trying,
+/// and only stop() ends anything.
+class ShimHandle final : public KeptHandle {
  public:
-  /// Waits for the shim's first frame on `control`.
+  using Clock = std::chrono::steady_clock;
+
+  /// Of a shim that was just started: waits for its first frame on `control`. Fills in the
+  /// record's pid and start time.
   /// @return the error of the `failed` frame where the shim could not take over; Errc::timed_out.
-  static Result<std::unique_ptr<ShimHandle>> take(ShimIdentity identity, UniqueFd control,
+  static Result<std::unique_ptr<ShimHandle>> take(InstanceRecord record, UniqueFd control,
                                                   std::chrono::milliseconds limit);
+  /// Of a shim that an earlier server started: proves the process by boot id and start time,
+  /// connects and says hello. Does not wait for the answer: await(), or listen().
+  /// @return Errc::not_found  it has ended.
+  static Result<std::unique_ptr<ShimHandle>> find(InstanceRecord record);
+  /// Until it has answered or cannot any more; trouble() tells. Not after listen().
+  void await(Clock::time_point deadline);
 
   ~ShimHandle() override;
   void listen(EventLoop& loop, Events events) override;
-  const std::string& instance() const override { return identity_.id; }
-  const std::string& nonce() const override { return identity_.nonce; }
+  const std::string& instance() const override { return record_.id; }
+  const std::string& nonce() const override { return record_.nonce; }
   std::string control_socket() const override;
-  int shim_pid() const override { return shim_pid_; }
+  int shim_pid() const override { return record_.shim_pid; }
   int pid() const override { return pid_; }
   std::chrono::system_clock::time_point started_at() const override { return started_at_; }
+  std::string trouble() const override { return trouble_; }
+  std::string kind() const override { return record_.kind; }
   Result<void> signal(int number) override;
   Result<void> stop(int signal, std::chrono::milliseconds timeout) override;
+  Result<void> write_back() override;
 
-  int pidfd() const { return pidfd_.get(); }
+  const InstanceRecord& record() const noexcept { return record_; }
+  /// Writes the record to the state folder, now and in write_back().
+  void keep_in(const Paths& paths);
+  /// True once the process is known to have ended.
+  bool has_ended() const;
 
  private:
-  explicit ShimHandle(ShimIdentity identity) : identity_(std::move(identity)) {}
+  explicit ShimHandle(InstanceRecord record) : record_(std::move(record)) {}
+  bool host() const { return record_.kind == "host"; }
+  bool exec() const { return record_.kind == "exec"; }
+  Result<void> reach();
+  void say_hello();
+  bool take_first(const FrameHeader& header, const std::string& body);
   Result<void> send(Frame type, const void* data, std::size_t size);
   Result<bool> receive();  ///< false at the end of the connection
   bool next(FrameHeader& header, std::string& body);
   void take_status(const FrameStatus& status);
   void hold_process();  ///< opens main_pidfd_, proven by its parent
+  void watch();
   void on_readable();
   void on_shim_gone();
+  void try_later();
+  void set_trouble(std::string text);
   void sweep_and_report(int attempts_left);
   void report(ExitStatus status);
 
-  ShimIdentity identity_;
+  InstanceRecord record_;
+  std::optional<Paths> paths_;  ///< where the record is kept
   UniqueFd control_, pidfd_;
   UniqueFd main_pidfd_;  ///< of the process, where its shim's death alone does not end it
-  int shim_pid_ = 0, pid_ = 0;
+  int pid_ = 0;
   std::chrono::system_clock::time_point started_at_{};
   std::string buffer_, death_;
+  std::string trouble_;                 ///< why it cannot be spoken to; empty: it can
+  bool answered_ = false;               ///< its status came over `control_`
+  bool unreachable_ = false;            ///< nothing listens at its socket: no use in trying again
+  std::chrono::milliseconds pause_{0};  ///< before the next try
   Events events_;
   EventLoop* loop_ = nullptr;
   EventLoop::Handle overdue_;  ///< the stop should have been over
-  EventLoop::Handle control_watch_, pidfd_watch_, timer_;
+  EventLoop::Handle control_watch_, pidfd_watch_, timer_, retry_;
   bool over_ = false, started_told_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);  ///< callbacks may destroy us
 };
 
+/// Connects to the control socket in `folder`; the descriptor does not block. Never waits for a
+/// shim that does not accept (EAGAIN).
+Result<UniqueFd> connect_control(const std::string& folder);
+
+/// `fd`, unless it is one of the last descriptors that this process may have: those are for
+/// answering requests, also the one that stops what runs. @return errno EMFILE.
+Result<UniqueFd> above_reserve(UniqueFd fd);
+
 /// What the shim wrote to exit.json in `folder` for this nonce.
-/// @return Errc::not_found where there is none: the shim did not end by itself.
+/// @return Errc::not_found  there is none: the shim did not end by itself
+///         Errc::corrupt    it is damaged
+///         anything else    it cannot be read now (says_something())
 Result<ExitStatus> read_exit(const std::string& folder, const std::string& nonce);
 
 }  // namespace locald::runtime

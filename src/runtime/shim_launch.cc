@@ -17,19 +17,31 @@ namespace {
 
 using std::chrono::seconds;
 constexpr seconds kTakeOver{10};
-constexpr seconds kHello{1};
+
+InstanceRecord record_of(const ShimLaunch& launch) {
+  const InstanceSpec& i = launch.instance;
+  InstanceRecord record;
+  record.id = i.id;
+  record.nonce = i.nonce;
+  record.name = i.name;
+  record.kind = launch.kind;
+  record.meta = i.meta;
+  record.log_dir = i.log_dir;
+  record.boot_id = boot_id();
+  record.folder = launch.folder;
+  return record;
+}
 
 /// Without its last brace: the shim adds its own pid and start time.
-std::string instance_text(const ShimLaunch& launch) {
-  const InstanceSpec& i = launch.instance;
+std::string instance_text(const InstanceRecord& r) {
   std::string text = Json::object({{"format", 1},
-                                   {"id", i.id},
-                                   {"nonce", i.nonce},
-                                   {"name", i.name},
-                                   {"kind", launch.kind},
-                                   {"meta", i.meta},
-                                   {"log_dir", i.log_dir},
-                                   {"boot_id", boot_id()}})
+                                   {"id", r.id},
+                                   {"nonce", r.nonce},
+                                   {"name", r.name},
+                                   {"kind", r.kind},
+                                   {"meta", r.meta},
+                                   {"log_dir", r.log_dir},
+                                   {"boot_id", r.boot_id}})
                          .dump();
   text.pop_back();
   return text;
@@ -39,10 +51,11 @@ std::string instance_text(const ShimLaunch& launch) {
 
 Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
   const InstanceSpec& i = launch.instance;
+  InstanceRecord record = record_of(launch);
   launch.spec.set(shim::kKeyKind, launch.kind)
       .set(shim::kKeyId, i.id)
       .set(shim::kKeyNonce, i.nonce)
-      .set(shim::kKeyInstance, instance_text(launch))
+      .set(shim::kKeyInstance, instance_text(record))
       .set(shim::kKeyRows, i.rows)
       .set(shim::kKeyColumns, i.columns)
       .flag(shim::kKeyTty, i.tty)
@@ -58,6 +71,10 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
   const UniqueFd spec = TRY(launch.spec.to_fd());
   const UniqueFd folder = TRY(sys::open(launch.folder, O_RDONLY | O_DIRECTORY));
   auto [ours, theirs] = TRY(sys::socketpair(SOCK_STREAM));
+  ours =
+      TRY(above_reserve(std::move(ours))
+              .context("start the shim")
+              .hint("raise the limit (ulimit -n) and restart the server: locald server restart"));
   SpawnOptions spawn_options;
   spawn_options.argv = {launch.shim, shim::kModeRun, i.name};
   spawn_options.fds = {{spec.get(), shim::kShimSpec},
@@ -77,54 +94,8 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
   }
   Child first = std::move(*spawned);
   theirs.reset();
-  ShimIdentity identity{i.id, i.nonce, launch.folder, launch.kind == "host", launch.kind == "exec"};
-  auto handle = ShimHandle::take(std::move(identity), std::move(ours), kTakeOver);
+  auto handle = ShimHandle::take(std::move(record), std::move(ours), kTakeOver);
   (void)first.wait(std::chrono::steady_clock::now() + kTakeOver);  // it only forks
-  return handle;
-}
-
-Result<InstanceRecord> read_instance(const std::string& folder) {
-  const std::string path = folder + "/" + shim::kInstanceFile;
-  const Json doc = TRY(Json::parse(TRY(read_file(path, 1 << 20))).context(path));
-  if (doc["format"].as_int() != 1) return Error(Errc::unsupported, path + ": of a newer locald");
-  InstanceRecord record;
-  record.id = TRY(doc.get_string("id").context(path));
-  record.nonce = TRY(doc.get_string("nonce").context(path));
-  record.name = doc["name"].as_string();
-  record.kind = TRY(doc.get_string("kind").context(path));
-  record.meta = doc["meta"].as_string();
-  record.log_dir = doc["log_dir"].as_string();
-  record.boot_id = doc["boot_id"].as_string();
-  record.shim_pid = static_cast<int>(TRY(doc.get_int("shim_pid").context(path)));
-  record.shim_start = static_cast<std::uint64_t>(TRY(doc.get_int("shim_start").context(path)));
-  return record;
-}
-
-Result<std::unique_ptr<ShimHandle>> connect_shim(const std::string& folder,
-                                                 const InstanceRecord& record) {
-  if (record.boot_id != boot_id())
-    return Error(Errc::not_found, record.name + ": the machine has been started anew");
-  const UniqueFd proof =
-      TRY(open_process(record.shim_pid, record.shim_start).context("the shim of " + record.name));
-  UniqueFd socket = TRY(
-      sys::unix_connect(folder + "/" + shim::kControlSocket).context("the shim of " + record.name));
-  struct {
-    FrameHeader header;
-    FrameHello hello;
-  } hello{};
-  static_assert(sizeof hello == sizeof(FrameHeader) + sizeof(FrameHello));
-  hello.header = {sizeof hello.hello, static_cast<std::uint8_t>(Frame::hello), {}};
-  hello.hello.version = kAttachVersion;
-  hello.hello.role = AttachRole::control;
-  std::memcpy(hello.hello.nonce, record.nonce.data(),
-              std::min(record.nonce.size(), sizeof hello.hello.nonce));
-  TRY(sys::write_all(socket.get(),
-                     std::string_view(reinterpret_cast<const char*>(&hello), sizeof hello)));
-  ShimIdentity identity{record.id, record.nonce, folder, record.kind == "host",
-                        record.kind == "exec"};
-  auto handle = TRY(ShimHandle::take(std::move(identity), std::move(socket), kHello));
-  if (handle->shim_pid() != record.shim_pid)
-    return Error(Errc::not_found, record.name + ": another process answers at its control socket");
   return handle;
 }
 

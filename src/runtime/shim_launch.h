@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "runtime/process_runtime.h"
 #include "runtime/shim_handle.h"
+#include "runtime/shim_record.h"
 #include "runtime/shim_spec.h"
 
 namespace locald::runtime {
@@ -27,17 +28,14 @@ struct ShimLaunch {
 /// is the caller's.
 Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch);
 
-/// instance.json, read back.
-struct InstanceRecord {
-  std::string id, nonce, name, kind, meta, log_dir, boot_id;
-  int shim_pid = 0;
-  std::uint64_t shim_start = 0;
-};
-Result<InstanceRecord> read_instance(const std::string& folder);
-
 /// Connects to the shim of a record as the server, proven by boot id, start time and nonce.
-/// @return Errc::not_found when it has ended.
-Result<std::unique_ptr<ShimHandle>> connect_shim(const std::string& folder,
-                                                 const InstanceRecord& record);
+/// @return Errc::not_found  it has ended
+///         errno EAGAIN     it lives, and cannot be spoken to now: the message says why
+Result<std::unique_ptr<ShimHandle>> connect_shim(InstanceRecord record);
+
+/// Who listens at the control socket in `folder`: a shim says itself what instance.json says. An
+/// older one does not; then what /proc tells of it, without its life and restarts.
+/// @return Errc::not_found where nobody listens.
+Result<InstanceRecord> ask_shim(const std::string& folder, const std::string& id);
 
 }  // namespace locald::runtime

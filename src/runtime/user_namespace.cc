@@ -17,6 +17,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/error_kind.h"
 #include "base/fs_at.h"
 #include "base/spawn.h"
 #include "base/strings.h"
@@ -74,11 +75,14 @@ Result<IdMap> full_map() {
   IdMap map;
   map.kind = IdMapKind::subuid;
   const std::string name = own_name();
-  auto read = [](const char* file) {
-    return parse_subids(read_file(file).value_or(std::string()));
+  using Subids = decltype(parse_subids(std::string()));
+  auto read = [](const char* file) -> Result<Subids> {
+    auto text = read_file(file);
+    if (!text && !says_something(text.error())) return std::move(text).error();
+    return parse_subids(std::move(text).value_or(std::string()));
   };
-  map.uids = TRY(find_subids(read("/etc/subuid"), name, ::getuid(), "/etc/subuid"));
-  map.gids = TRY(find_subids(read("/etc/subgid"), name, ::getuid(), "/etc/subgid"));
+  map.uids = TRY(find_subids(TRY(read("/etc/subuid")), name, ::getuid(), "/etc/subuid"));
+  map.gids = TRY(find_subids(TRY(read("/etc/subgid")), name, ::getuid(), "/etc/subgid"));
   return map;
 }
 
@@ -184,6 +188,7 @@ Result<void> UserNamespace::make() {
   Result<UniqueFd> fd = full ? make_namespace(shim_, *full) : Result<UniqueFd>(full.error());
   IdMap map = full ? *full : IdMap{};
   std::string notice;
+  if (!fd && !says_something(fd.error())) return std::move(fd).error();  // another time it may go
   if (!fd) {
     // Without the full map one id still goes far: a container whose all users are one.
     notice =

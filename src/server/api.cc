@@ -56,6 +56,29 @@ Api::Api(World world) : world_(std::move(world)) {
       {"image/push", to(world_.images, &Images::push)},
       {"image/rebase", to(world_.images, &Images::rebase)},
   };
+  if (world_.unmanaged != nullptr) guard_unmanaged();
+}
+
+/// Requests about a project whose services run without being managed are theirs to answer.
+void Api::guard_unmanaged() {
+  const auto guard = [this](const char* name, auto member) {
+    Handler& handler = handlers_.at(name);
+    handler = [this, member, managed = handler](const Json& body, const ReplyPtr& reply) {
+      Unmanaged& u = *world_.unmanaged;
+      const bool all = body["all"].as_bool();  // status of every project
+      const auto project = all ? std::nullopt : u.meant_by(body);
+      if (!project || world_.projects.find(*project) != nullptr) return managed(body, reply);
+      (u.*member)(*project, body, reply);
+    };
+  };
+  using Member = void (Unmanaged::*)(const std::string&, const Json&, const ReplyPtr&);
+  guard("down", Member(&Unmanaged::down));
+  guard("stop", Member(&Unmanaged::stop));
+  guard("kill", Member(&Unmanaged::kill));
+  guard("status", Member(&Unmanaged::status));
+  guard("logs", Member(&Unmanaged::logs));
+  for (const char* name : {"up", "start", "restart", "watch", "exec", "attach"})
+    guard(name, Member(&Unmanaged::refuse));
 }
 
 void Api::handle(const Request& request, const ReplyPtr& reply) {
@@ -83,6 +106,11 @@ std::vector<std::string> Api::requests() const {
   return out;
 }
 
+std::size_t Api::services() const {
+  return world_.projects.running_services() +
+         (world_.unmanaged != nullptr ? world_.unmanaged->running() : 0);
+}
+
 std::size_t Api::jobs() const {
   return world_.jobs.unfinished() + world_.launcher.unfinished() + world_.builds.unfinished();
 }
@@ -102,7 +130,7 @@ void Api::server_status(const Json&, const ReplyPtr& reply) {
                               {"build", ipc::kBuild},
                               {"uptime_s", uptime},
                               {"projects", world_.projects.count()},
-                              {"services", world_.projects.running_services()},
+                              {"services", services()},
                               {"containers", world_.containers.running()},
                               {"jobs", jobs()},
                               {"paths", Json::object({{"data", world_.paths.data()},
@@ -117,14 +145,18 @@ void Api::server_stop(const Json& body, const ReplyPtr& reply) {
     return;
   const auto end = [this] {
     for (const ReplyPtr& stop : std::exchange(stops_, {}))
-      stop->result(Json::object(
-          {{"services_left", world_.projects.running_services() + world_.containers.running()}}));
+      stop->result(Json::object({{"services_left", services() + world_.containers.running()}}));
     world_.end();
   };
   ending_ = true;
   if (!body["all"].as_bool()) return end();
-  world_.projects.bring_all_down(
-      [this, end] { world_.containers.stop_all([this, end] { world_.sessions.stop_all(end); }); });
+  const auto rest = [this, end] {
+    world_.containers.stop_all([this, end] { world_.sessions.stop_all(end); });
+  };
+  world_.projects.bring_all_down([this, rest] {
+    if (world_.unmanaged == nullptr) return rest();
+    world_.unmanaged->stop_all(rest);
+  });
 }
 
 void Api::doctor(const Json&, const ReplyPtr& reply) {

@@ -17,6 +17,7 @@
 #include "server/projects.h"
 #include "server/runtime_launcher.h"
 #include "server/sessions.h"
+#include "server/unmanaged.h"
 
 namespace locald::server {
 
@@ -36,6 +37,7 @@ class Api {
     runtime::UserNamespace& user_namespace;
     std::string runtime_name;   ///< as configured: "runc"
     std::function<void()> end;  ///< ends the process, once replies are written
+    Unmanaged* unmanaged = nullptr;
   };
   explicit Api(World world);
 
@@ -44,11 +46,13 @@ class Api {
 
  private:
   using Handler = std::function<void(const Json&, const ReplyPtr&)>;
+  void guard_unmanaged();
   void version(const Json& body, const ReplyPtr& reply);
   void server_status(const Json& body, const ReplyPtr& reply);
   void server_stop(const Json& body, const ReplyPtr& reply);
   void doctor(const Json& body, const ReplyPtr& reply);
   std::size_t jobs() const;
+  std::size_t services() const;
 
   World world_;
   std::map<std::string, Handler> handlers_;

@@ -14,6 +14,7 @@
 #include "builder/mount_option.h"
 #include "builder/source_registry.h"
 #include "builder/volumes.h"
+#include "runtime/kept_handle.h"
 #include "server/command_note.h"
 #include "server/project_spec.h"
 #include "server/service_config.h"
@@ -70,6 +71,17 @@ Result<Containers> Containers::load(World world, std::string& notice) {
     if (entry["exit_code"].is_int()) c.exit_code = static_cast<int>(entry["exit_code"].as_int());
     if (entry["signal"].is_int()) c.signal = static_cast<int>(entry["signal"].as_int());
     c.reason = entry["reason"].as_string();
+  }
+  // Their list was damaged: what they left on disk still tells of them, so that it can be removed.
+  for (const std::string& id :
+       notice.empty() ? std::vector<std::string>() : names_in(out.world_.paths.containers())) {
+    if (id.size() != 12 || id.find_first_not_of("0123456789abcdef") != std::string::npos) continue;
+    Container& c = out.all_[id];
+    if (!c.id.empty()) continue;
+    c.id = id;
+    c.at = ContainerState::ended;
+    c.state = "exited";
+    c.reason = "its record was damaged; what it was and how it ended is unknown";
   }
   return out;
 }
@@ -464,8 +476,10 @@ void Containers::adopt(const Json& meta, const std::string& instance, const std:
                        std::unique_ptr<runtime::ServiceHandle> live,
                        const runtime::ExitStatus& exit) {
   Container& c = all_[instance];
-  if (c.id.empty()) {
+  if (c.image.empty()) {
     c.id = instance;
+    c.state = "starting";
+    c.reason.clear();
     c.name = meta["name"].as_string();
     c.image = meta["image"].as_string();
     c.created_at = iso_now();
@@ -492,6 +506,15 @@ ContainerState Containers::state_of(const std::string& name) const {
     return entry.first == name || entry.second.name == name;
   });
   return found == all_.end() ? ContainerState::none : found->second.at;
+}
+
+void Containers::write_back() {
+  bool written_down = false;
+  for (const auto& [id, c] : all_) {
+    if (c.handle != nullptr) (void)runtime::write_back(c.handle.get());
+    written_down = written_down || !c.rm;
+  }
+  if (written_down && !exists(file_of(world_.paths))) save();
 }
 
 std::size_t Containers::running() const {

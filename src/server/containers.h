@@ -64,6 +64,9 @@ class Containers {
   void settle();
 
   ContainerState state_of(const std::string& name) const;
+  /// Makes again what the run and state folders have to hold of them.
+  void write_back();
+
   std::size_t running() const;
   /// Stops all, also those that are just being started; `done` when they are gone, and so is what
   /// earlier ones left.

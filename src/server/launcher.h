@@ -84,6 +84,10 @@ class Launcher {
   virtual JobPool::Job find_endpoint(int shim_pid, std::uint16_t port,
                                      std::function<void(Result<EndpointLook>)> done) = 0;
 
+  /// Makes again what the instance needs of the run folder beside its own folder, where somebody
+  /// has deleted that. @param ready  it has said so.
+  virtual void write_back(const std::string& /*instance*/, bool /*ready*/) {}
+
   /// Probes by a command in the service's environment; by log or notification as the configuration
   /// says. Null where the kind needs none of that.
   virtual std::unique_ptr<Prober> make_prober(const LaunchRequest& request) = 0;

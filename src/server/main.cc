@@ -16,6 +16,7 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "base/fs_at.h"
@@ -31,15 +32,20 @@
 #include "runtime/orphans.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
+#include "server/adoption.h"
 #include "server/api.h"
 #include "server/builds.h"
 #include "server/containers.h"
 #include "server/http_server.h"
 #include "server/images.h"
+#include "server/notify_prober.h"
 #include "server/project_registry.h"
 #include "server/projects.h"
+#include "server/run_folder.h"
 #include "server/runtime_launcher.h"
+#include "server/server_lock.h"
 #include "server/sessions.h"
+#include "server/unmanaged.h"
 #include "server/user_config.h"
 #include "server/worker_main.h"
 
@@ -69,6 +75,17 @@ std::string find_runtime(const std::string& name) {
   return find_program(name, program_search_path()).value_or("");
 }
 
+/// What a server needs before it can be one; looked for also by those who are about to stop the
+/// present one for it (--check).
+struct BeforeStart {
+  UserConfig config;
+  std::string shim;
+};
+Result<BeforeStart> look_before_start(const Paths& paths) {
+  return BeforeStart{TRY(load_user_config(paths.config_file())),
+                     TRY(find_own_program("locald-shim"))};
+}
+
 class Server {
  public:
   /// `ready`: where a byte goes when it listens (ipc/server_start.cc), or none.
@@ -77,16 +94,8 @@ class Server {
 
   Result<int> run() {
     TRY(paths_.create());
-    auto lock = lock_file(paths_.server_lock(), /*wait=*/false);
-    if (!lock) {
-      if (lock.error().code() == Errc::already_exists)
-        return Error(Errc::already_exists, "a server is running already")
-            .with_hint("see it: locald server status");
-      return std::move(lock).error();
-    }
-    lock_ = std::move(*lock);
-    const UserConfig config = TRY(load_user_config(paths_.config_file()));
-    const std::string shim = TRY(find_own_program("locald-shim"));
+    lock_ = TRY(ServerLock::take(paths_));
+    const auto [config, shim] = TRY(look_before_start(paths_));
     TRY(runtime::become_subreaper());
     TRY(watch_signals());  // before there is another thread: it would take them, and ignore them
     raise_descriptor_limit();
@@ -119,6 +128,12 @@ class Server {
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
+    unmanaged_ = std::make_unique<Unmanaged>(Unmanaged::World{
+        loop_, *runtime_, jobs_, paths_,
+        [this](const std::string& project, bool volumes, const std::stop_token& stop) {
+          return remove_data(*environment_, project, volumes, stop);
+        },
+        log});
     projects_ = std::make_unique<Projects>(
         Projects::World{loop_, *launcher_, paths_, jobs_, listeners_, environment_->shared(),
                         [this](const RunningApp& app, std::function<void(const Json&)> progress,
@@ -135,8 +150,12 @@ class Server {
                               std::move(done));
                         },
                         [this](const std::string& project, std::function<void()> done) {
-                          sessions_->end(project, std::move(done));
-                        }},
+                          sessions_->end(project, [this, project, done = std::move(done)] {
+                            unmanaged_->end(project, {}, /*at_once=*/true,
+                                            [done](const Result<void>&) { done(); });
+                          });
+                        },
+                        unmanaged_.get()},
         std::move(registry));
     const auto clean = [this](const std::string& instance, const std::string& nonce,
                               std::function<void(Result<void>)> done) {
@@ -180,16 +199,19 @@ class Server {
         {loop_, *environment_, paths_, start_container, clean, discard_container}, notice)));
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
-    api_ = std::make_unique<Api>(Api::World{loop_, paths_, jobs_, *projects_, *sessions_,
-                                            *containers_, *images_, *builds_, *launcher_,
-                                            *user_namespace_, config.runtime, [this] { end(); }});
-    TRY(adopt());
+    api_ = std::make_unique<Api>(Api::World{
+        loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *builds_, *launcher_,
+        *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get()});
+    TRY(adopt({*runtime_, *user_namespace_, *launcher_, *projects_, *sessions_, *containers_,
+               *unmanaged_, log}));
+    remove_stale_notify_sockets(paths_);
+    environment_->in_background("clean up after builds", [this](const std::stop_token& stop) {
+      builder::cnb::after_crash(*environment_, stop);
+    });
 
-    const UniqueFd run_dir = TRY(sys::open(paths_.run(), O_RDONLY | O_DIRECTORY));
-    http_ = std::make_unique<HttpServer>(
-        loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
-        std::string(ipc::kBuild),
-        [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
+    TRY(listen());
+    run_folder_ = std::make_unique<RunFolder>(
+        loop_, paths_, [this] { return write_back(); }, log);
     if (ready_) (void)!::write(ready_.get(), "1", 1);
     ready_.reset();
     loop_.run();
@@ -227,63 +249,31 @@ class Server {
     return {};
   }
 
-  /// Takes over what earlier servers left, before the first request is answered.
-  Result<void> adopt() {
-    for (const std::string& problem : projects_->restore()) log(problem);
-    std::vector<runtime::ProcessRuntime::Found> found = TRY(runtime_->find_instances());
-    std::size_t live = 0;
-    std::map<std::string, std::set<std::string>> adopted;
-    // The newest life of a service first: an older one can only be a remainder.
-    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-      const auto life = [](const auto& f) {
-        const auto meta = Json::parse(f.meta);
-        return meta ? (*meta)["life"].as_int() : 0;
-      };
-      return life(a) > life(b);
-    });
-    for (auto& f : found) {
-      const auto parsed = Json::parse(f.meta);
-      const Json meta = parsed ? *parsed : Json();
-      if (f.live != nullptr) {
-        ++live;
-        (void)user_namespace_->adopt(f.live->shim_pid());
-      }
-      const std::string& project_name = meta["project"].as_string();
-      const std::string& service = meta["service"].as_string();
-      if (meta["container"].as_bool()) {
-        containers_->adopt(meta, f.id, f.nonce, std::move(f.live), f.exit);
-        continue;
-      }
-      if (meta["exec"].as_bool()) {
-        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
-        continue;
-      }
-      Project* project = projects_->find(project_name);
-      const Supervisor::Unit* unit =
-          project != nullptr ? project->supervisor().find(service) : nullptr;
-      if (unit == nullptr || adopted[project_name].contains(service)) {
-        log(fmt::format("instance {} of {}/{} belongs to nothing that is up: removed", f.id,
-                        project_name, service));
-        if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
-        sessions_->adopt(project_name, f.id, f.nonce, std::move(f.live));
-        continue;
-      }
-      adopted[project_name].insert(service);
-      const auto number = static_cast<std::uint64_t>(meta["life"].as_int());
-      const int restarts = static_cast<int>(meta["restarts"].as_int());
-      if (f.live != nullptr) {
-        launcher_->remember(f.live->shim_pid(), f.id, project_name + "/" + service);
-        project->supervisor().adopt(service, std::move(f.live), unit->config, number, restarts);
-      } else {
-        project->supervisor().adopt_ended(service, f.id, f.nonce, f.exit, number, restarts);
-      }
-    }
-    projects_->settle(adopted);
-    containers_->settle();
-    environment_->in_background("clean up after builds", [this](const std::stop_token& stop) {
-      builder::cnb::after_crash(*environment_, stop);
-    });
-    if (!found.empty()) log(fmt::format("adopted {} running of {} instances", live, found.size()));
+  Result<void> listen() {
+    const UniqueFd run_dir = TRY(sys::open(paths_.run(), O_RDONLY | O_DIRECTORY));
+    auto http = std::make_unique<HttpServer>(
+        loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
+        std::string(ipc::kBuild),
+        [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
+    if (http_ != nullptr) deaf_.push_back(std::move(http_));
+    http_ = std::move(http);
+    return {};
+  }
+
+  /// What the server's folders have to hold, from memory; nothing where they hold it.
+  Result<void> write_back() {
+    if (ending_) return {};
+    const bool gone = !exists(paths_.server_socket());
+    TRY(paths_.create());
+    TRY(lock_.renew(paths_));
+    TRY(projects_->write_back());
+    sessions_->write_back();
+    containers_->write_back();
+    unmanaged_->write_back();
+    if (!gone) return {};
+    // Last: who connects finds everything.
+    TRY(listen());
+    log("the run folder was deleted under the server; it has been written back");
     return {};
   }
 
@@ -300,13 +290,15 @@ class Server {
   Paths paths_;
   UniqueFd ready_;
   EventLoop loop_;
-  UniqueFd lock_, signals_;
+  ServerLock lock_;
+  UniqueFd signals_;
   std::unique_ptr<runtime::UserNamespace> user_namespace_;
   std::unique_ptr<builder::Environment> environment_;
   std::unique_ptr<runtime::ProcessRuntime> runtime_;
   ListenerSearch listeners_;
   JobPool jobs_;
   std::unique_ptr<RuntimeLauncher> launcher_;
+  std::unique_ptr<Unmanaged> unmanaged_;
   std::unique_ptr<Projects> projects_;
   std::unique_ptr<Sessions> sessions_;
   std::unique_ptr<Containers> containers_;
@@ -314,6 +306,8 @@ class Server {
   std::unique_ptr<Builds> builds_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;
+  std::vector<std::unique_ptr<HttpServer>> deaf_;  // their sockets were deleted: replies under way
+  std::unique_ptr<RunFolder> run_folder_;
   EventLoop::Handle signal_watch_, reap_timer_;
   bool reaping_ = false;
   bool ending_ = false;
@@ -325,6 +319,7 @@ Result<void> Server::remove_data(builder::Environment& environment, const std::s
                                  bool volumes, const std::stop_token& stop) {
   std::vector<std::string> keys;
   auto dir = sys::open(environment.paths().containers(), O_RDONLY | O_DIRECTORY);
+  if (!dir && dir.error().code() != Errc::not_found) return std::move(dir).error();
   if (dir)
     TRY(list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
       // Names hold no dots (container_key).
@@ -335,6 +330,20 @@ Result<void> Server::remove_data(builder::Environment& environment, const std::s
   TRY(builder::sweep_discarded(environment, stop));  // one worker for all
   if (volumes) TRY(builder::remove_volumes(environment, project, stop));
   return {};
+}
+
+/// Nothing is changed, no lock is taken: the server that runs goes on.
+int check_server() {
+  const auto look = []() -> Result<void> {
+    (void)TRY(look_before_start(TRY(Paths::from_process())));
+    return {};
+  };
+  if (const auto looked = look(); !looked) {
+    fmt::print(stderr, "{}\n", looked.error().text());
+    return 1;
+  }
+  fmt::print("locald-server {} ({})\n", ipc::kVersion, ipc::kBuild);
+  return 0;
 }
 
 int run_server(UniqueFd ready) {
@@ -369,6 +378,7 @@ int main(int argc, char** argv) {
   if (verb == "run" && argc == 2) return locald::server::run_server({});
   if (verb == "run" && argc == 4 && std::string_view(argv[2]) == "--ready-fd")
     return locald::server::run_server(locald::UniqueFd(::atoi(argv[3])));
+  if (verb == "--check" && argc == 2) return locald::server::check_server();
   if (verb == "--version") {
     fmt::print("locald-server {} ({})\n", locald::ipc::kVersion, locald::ipc::kBuild);
     return std::fflush(stdout) == 0 ? 0 : 1;

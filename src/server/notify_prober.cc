@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/fs_at.h"
+#include "base/state_paths.h"
 
 namespace locald::server {
 namespace {
@@ -41,6 +42,19 @@ Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& insta
 void remove_notify_socket(const Paths& paths, const std::string& instance) {
   ::unlink(paths.notify_socket(instance).c_str());
   ::unlink(marker_of(paths, instance).c_str());
+}
+
+void remove_stale_notify_sockets(const Paths& paths) {
+  const std::string any = paths.notify_socket("");
+  for (const std::string& name : names_in(any.substr(0, any.size() - 1))) {
+    const std::string instance = name.substr(0, name.find('.'));
+    if (!exists(paths.instance(instance)) && !exists(instance_record(paths, instance)))
+      remove_notify_socket(paths, instance);
+  }
+}
+
+void mark_ready(const Paths& paths, const std::string& instance) {
+  (void)write_file_atomic(marker_of(paths, instance), "", 0600);
 }
 
 bool says_ready(std::string_view message) noexcept {

@@ -7,6 +7,7 @@
 
 #include "server/command_note.h"
 #include "server/service_status.h"
+#include "server/unmanaged.h"
 
 namespace locald::server {
 namespace {
@@ -202,8 +203,7 @@ void Project::check_down() {
 
 void Project::close() {
   for (const auto& [service, unit] : supervisor_.units()) world_.launcher.removed(name_, service);
-  (void)::unlink(world_.paths.run_project(name_).c_str());
-  (void)::unlink(world_.paths.run_project_state(name_).c_str());
+  remove_records(world_.paths, name_);
   for (const ReplyPtr& reply : watchers_) reply->result(Json::object());
   watchers_.clear();
   end_waits(/*all=*/true);

@@ -125,6 +125,9 @@ class Project {
   Json status() const;  ///< array of services, as `status --json`
   Json status(const std::string& service) const;
 
+  /// Makes again what the run folder has to hold of it, where somebody has deleted that.
+  Result<void> write_back();
+
   /// From the run folder; services are not started yet.
   static Result<std::unique_ptr<Project>> restore(World world, const std::string& name);
   /// After restore and the adoption of what runs: starts what should run and does not, goes on

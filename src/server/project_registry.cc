@@ -58,6 +58,10 @@ Result<void> ProjectRegistry::forget(const std::string& name) {
   return {};
 }
 
+Result<void> ProjectRegistry::write_back() const {
+  return folders_.empty() || exists(file_) ? Result<void>() : save(folders_);
+}
+
 std::optional<std::string> ProjectRegistry::folder(const std::string& name) const {
   const auto known = folders_.find(name);
   return known == folders_.end() ? std::nullopt : std::optional(known->second);

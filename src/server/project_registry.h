@@ -24,6 +24,9 @@ class ProjectRegistry {
   /// @return Errc::not_found with the nearest name.
   Result<void> forget(const std::string& name);
 
+  /// Writes the file again where somebody has deleted it.
+  Result<void> write_back() const;
+
   std::optional<std::string> folder(const std::string& name) const;
   const std::map<std::string, std::string>& all() const noexcept {
     return folders_;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error_kind.h"
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -114,6 +115,8 @@ void Projects::down(const Json& body, const ReplyPtr& reply) {
     const bool volumes = body["volumes"].as_bool();
     const std::string name = TRY(name_of(body));
     const ProjectState state = state_of(name);
+    if (state == ProjectState::down)
+      remove_records(world_.paths, name);  // of one that was set aside
     if (state == ProjectState::down && !volumes) {
       reply->result(Json::object());
       return {};
@@ -196,9 +199,14 @@ void Projects::status(const Json& body, const ReplyPtr& reply) {
       for (const auto& [name, project] : projects_)
         list.push(Json::object(
             {{"project", name}, {"dir", project->dir()}, {"services", project->status()}}));
-      for (const auto& [name, dir] : registry_.all())
+      std::map<std::string, std::string> others = registry_.all();
+      for (const std::string& name : unmanaged_projects()) others.try_emplace(name);
+      for (const auto& [name, dir] : others)
         if (!projects_.contains(name))
-          list.push(Json::object({{"project", name}, {"dir", dir}, {"services", Json::array()}}));
+          list.push(Json::object(
+              {{"project", name},
+               {"dir", dir},
+               {"services", world_.unmanaged ? world_.unmanaged->status(name) : Json::array()}}));
       reply->result(Json::object({{"projects", std::move(list)}}));
       return {};
     }
@@ -286,10 +294,10 @@ void Projects::forget(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     const std::string name = TRY(body.get_string("name"));
     const ProjectState state = state_of(name);
-    if (meets(ProjectVerb::forget, state) == Meets::refuse)
+    if (meets(ProjectVerb::forget, state) == Meets::refuse || unmanaged_projects().contains(name))
       return Error(Errc::invalid_input,
                    fmt::format("project {} is {}", name,
-                               state == ProjectState::up ? "up" : "going down"))
+                               state == ProjectState::going_down ? "going down" : "up"))
           .with_hint(fmt::format("first: locald -p {} down", name));
     TRY(registry_.forget(name));
     reply->result(Json::object());
@@ -301,6 +309,7 @@ void Projects::list(const Json&, const ReplyPtr& reply) {
   std::map<std::string, std::pair<std::string, bool>> all;
   for (const auto& [name, dir] : registry_.all()) all[name] = {dir, false};
   for (const auto& [name, project] : projects_) all[name] = {project->dir(), true};
+  for (const std::string& name : unmanaged_projects()) all[name].second = true;
   Json out = Json::array();
   for (const auto& [name, entry] : all)
     out.push(Json::object({{"name", name}, {"dir", entry.first}, {"running", entry.second}}));
@@ -322,9 +331,19 @@ void Projects::tell_if_all_down() {
   for (const auto& call : std::exchange(when_all_down_, {})) call();
 }
 
+Result<void> Projects::write_back() {
+  for (const auto& [name, project] : projects_) TRY(project->write_back());
+  return registry_.write_back();
+}
+
+std::set<std::string> Projects::unmanaged_projects() const {
+  return world_.unmanaged != nullptr ? world_.unmanaged->projects() : std::set<std::string>();
+}
+
 std::vector<std::string> Projects::restore() {
   std::vector<std::string> notices;
   auto dir = sys::open(world_.paths.run_projects(), O_RDONLY | O_DIRECTORY);
+  if (!dir && dir.error().code() != Errc::not_found) notices.push_back(dir.error().text());
   if (!dir) return notices;  // none was up
   (void)list_dir(dir->get(), [&](const std::string& file, unsigned char) -> Result<void> {
     const std::string name = file.substr(0, file.find('.'));
@@ -335,13 +354,21 @@ std::vector<std::string> Projects::restore() {
       projects_[name] = std::move(*project);
       return {};
     }
-    // Set aside, never taken as empty: its services show up as found without a project.
+    // Set aside, never taken as empty: its services go on, unmanaged. What only cannot be read at
+    // this moment stays where it is.
     const std::string path = world_.paths.run_project(name);
-    (void)::rename(path.c_str(), (path + ".unreadable").c_str());
-    notices.push_back(fmt::format("project {}: {} (set aside as {}.unreadable)", name,
-                                  project.error().text(), path));
+    if (says_something(project.error())) {
+      (void)remove_tree(aside(path));
+      (void)::rename(path.c_str(), aside(path).c_str());
+    }
+    notices.push_back(
+        fmt::format("project {}: {}{}", name, project.error().text(),
+                    exists(aside(path)) ? " (set aside as " + aside(path) + ")" : ""));
     return {};
   });
+  // Whose name it is may have been lost with the registry.
+  for (const auto& [name, project] : projects_)
+    if (!registry_.folder(name)) (void)registry_.claim(name, project->dir());
   return notices;
 }
 

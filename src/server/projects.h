@@ -16,6 +16,7 @@
 #include "server/project_file.h"
 #include "server/project_registry.h"
 #include "server/reply.h"
+#include "server/unmanaged.h"
 
 namespace locald::server {
 
@@ -38,6 +39,7 @@ class Projects {
         remove_data;
     /// Ends what people still run in the project's services, then calls `done`. On the loop.
     std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
+    const Unmanaged* unmanaged = nullptr;
   };
   Projects(World world, ProjectRegistry registry);
 
@@ -73,6 +75,9 @@ class Projects {
 
   /// Every project is brought down, and no other comes up any more; `done` once all are.
   void bring_all_down(std::function<void()> done);
+
+  /// Makes again what the run and state folders have to hold, where somebody has deleted that.
+  Result<void> write_back();
 
   /// Reads the run folder. @return what could not be read, for the log.
   std::vector<std::string> restore();
@@ -113,6 +118,7 @@ class Projects {
   void look_at_listeners(const std::string& project, const std::string& service);
   void schedule_look();
   void report_listeners();
+  std::set<std::string> unmanaged_projects() const;
 
   World world_;
   ProjectRegistry registry_;

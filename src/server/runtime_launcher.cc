@@ -1,11 +1,16 @@
 #include "server/runtime_launcher.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <utility>
 
+#include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/transient.h"
 #include "builder/cnb/generation.h"
@@ -479,13 +484,23 @@ void RuntimeLauncher::clean(const std::string& instance, const std::string& nonc
     }
   }
   world_.environment.shared().set("instance " + instance, {});
-  if (notify_sockets_.erase(instance) != 0) remove_notify_socket(world_.paths, instance);
+  notify_sockets_.erase(instance);
+  remove_notify_socket(world_.paths, instance);  // also an earlier server's
   sweeps_.run<Result<void>>(
       "clean " + instance,
       [this, instance, nonce](const std::stop_token&) {
         return world_.runtime.clean(instance, nonce);
       },
       std::move(done));
+}
+
+void RuntimeLauncher::write_back(const std::string& instance, bool ready) {
+  const auto socket = notify_sockets_.find(instance);
+  if (socket == notify_sockets_.end() || exists(world_.paths.notify_socket(instance))) return;
+  // Under the same number: the prober has it.
+  if (auto bound = bind_notify_socket(world_.paths, instance))
+    (void)::dup3(bound->get(), socket->second.get(), O_CLOEXEC);
+  if (ready) mark_ready(world_.paths, instance);
 }
 
 std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& request) {

@@ -41,6 +41,7 @@ class RuntimeLauncher final : public Launcher {
              std::function<void(Result<void>)> done) override;
   JobPool::Job find_endpoint(int shim_pid, std::uint16_t port,
                              std::function<void(Result<EndpointLook>)> done) override;
+  void write_back(const std::string& instance, bool ready) override;
   std::unique_ptr<Prober> make_prober(const LaunchRequest& request) override;
 
   /// So that the holder of a port is named as the service that it is. Thread-safe.

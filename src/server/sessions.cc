@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "runtime/kept_handle.h"
 #include "server/request.h"
 #include "server/runtime_launcher.h"
 
@@ -138,6 +139,11 @@ void Sessions::keep(const std::string& project, std::unique_ptr<runtime::Service
     });
   };
   session.handle->listen(world_.loop, std::move(events));
+}
+
+void Sessions::write_back() {
+  for (const auto& [instance, session] : sessions_)
+    if (session.handle != nullptr) (void)runtime::write_back(session.handle.get());
 }
 
 void Sessions::end(const std::string& project, std::function<void()> done) {

@@ -46,6 +46,8 @@ class Sessions {
   /// Kills those of `project`, also one that is just being started; `done`, perhaps at once, when
   /// nothing of them is left.
   void end(const std::string& project, std::function<void()> done);
+  /// Makes again what the run folder has to hold of them.
+  void write_back();
   /// Kills all; `done` when nothing of them is left.
   void stop_all(std::function<void()> done);
 

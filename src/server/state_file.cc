@@ -1,5 +1,6 @@
 #include "server/state_file.h"
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 
@@ -10,8 +11,12 @@ namespace locald::server {
 Result<Json> load_state_file(const std::string& path, int format, std::string& notice) {
   auto text = read_file(path);
   if (!text && text.error().code() == Errc::not_found) return Json::object();
-  if (!text) return std::move(text).error();
-  auto document = Json::parse(*text);
+  // A folder in its place, or no end to it: damaged like bytes that are no JSON.
+  const bool odd =
+      !text && (text.error().sys_errno() == EISDIR || text.error().sys_errno() == ELOOP ||
+                text.error().code() == Errc::invalid_input);
+  if (!text && !odd) return std::move(text).error();
+  auto document = text ? Json::parse(*text) : Result<Json>(text.error());
   if (document && document->is_object() && (*document)["format"].as_int() > 0) {
     if ((*document)["format"].as_int() <= format) return std::move(*document);
     return Error(Errc::unsupported, path + " was written by a newer locald (format " +

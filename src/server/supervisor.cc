@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "base/transient.h"
+#include "runtime/kept_handle.h"
 #include "server/net_prober.h"
 #include "server/units.h"
 
@@ -126,6 +127,15 @@ void Supervisor::restore(const std::string& service, ServiceState state, std::ui
     unit->state = std::move(state);
     unit->life = life;
     observer_.changed(service);
+  }
+}
+
+void Supervisor::write_back() {
+  for (auto& [name, unit] : units_) {
+    if (unit.handle == nullptr) continue;
+    if (auto written = runtime::write_back(unit.handle.get()); !written)
+      observer_.notice(name, "its run folder was deleted: " + written.error().text());
+    launcher_.write_back(unit.instance, unit.health == Health::healthy);
   }
 }
 
@@ -406,6 +416,13 @@ void Supervisor::listen(const std::string& service, Unit& unit) {
       if (Unit* u = present()) ended(service, *u, status);
     });
   };
+  if (runtime::KeptHandle* kept = runtime::kept(unit.handle.get()))
+    kept->on_trouble = [this, present, service] {
+      Unit* u = present();
+      if (u == nullptr || u->handle == nullptr) return;
+      u->trouble = runtime::trouble_of(u->handle.get());
+      observer_.changed(service);
+    };
   unit.handle->listen(loop_, std::move(events));
 }
 
@@ -419,6 +436,7 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   if (uptime < kAtOnce && exit.reason.empty() && unit.state.phase != Phase::stopping && unit.active)
     exit.reason = launcher_.command_note(request(unit), exit.success());
   unit.handle.reset();
+  unit.trouble.clear();
   unit.pid = unit.shim_pid = 0;
   unit.content = {};
   unit.endpoint.reset();
@@ -495,7 +513,9 @@ void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::Serv
   unit->active = std::move(active);
   unit->handle = std::move(handle);
   unit->shim_pid = unit->handle->shim_pid();
-  apply(service, event::Adopted{/*running=*/false});
+  unit->trouble = runtime::trouble_of(unit->handle.get());
+  // One that does not answer counts as running: that is all there is to see of it.
+  apply(service, event::Adopted{/*running=*/!unit->trouble.empty()});
   listen(service, *unit);  // tells whether it runs already
 }
 

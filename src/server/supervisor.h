@@ -40,6 +40,8 @@ class Supervisor {
     std::shared_ptr<const ServiceConfig> active;
     Json content;                      ///< Launcher::content() of that
     std::optional<Endpoint> endpoint;  ///< where it has been found to listen on its port
+    Json content;                      ///< Launcher::content() of that
+    std::string trouble;               ///< ServiceHandle::trouble() of what runs
 
    private:
     friend class Supervisor;
@@ -96,6 +98,9 @@ class Supervisor {
   void adopt_ended(const std::string& service, const std::string& instance,
                    const std::string& nonce, const runtime::ExitStatus& exit, std::uint64_t life,
                    int restarts);
+
+  /// Makes again what the run folder has to hold of all that runs.
+  void write_back();
 
   /// A state that was written down: an end, with the counts of restarts. Nothing runs.
   void restore(const std::string& service, ServiceState state, std::uint64_t life);

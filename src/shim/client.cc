@@ -25,6 +25,7 @@ void Client::open(int fd) {
 
 void Client::close() {
   if (fd_ >= 0) ::close(fd_);
+  if (passed >= 0) ::close(passed);
   unmap_memory(out_, kOutMax);
   unmap_memory(in_, kInMax);
   *this = Client();
@@ -105,9 +106,21 @@ bool Client::receive() {
   if (in_ == nullptr && (in_ = map_memory(kInMax)) == nullptr) return false;
   for (;;) {
     if (!can_receive()) return true;
-    const ssize_t n = ::recv(fd_, in_ + in_used_, kInMax - in_used_, MSG_DONTWAIT);
+    iovec part{in_ + in_used_, kInMax - in_used_};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];  // room for one: others are dropped
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t n = ::recvmsg(fd_, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno == EAGAIN;
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+      if (passed >= 0) ::close(passed);
+      std::memcpy(&passed, CMSG_DATA(header), sizeof passed);
+    }
     if (n == 0) return false;
     in_used_ += static_cast<std::uint32_t>(n);
     if (in_used_ < kInMax) return true;

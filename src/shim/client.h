@@ -39,6 +39,7 @@ class Client {
   bool is_output =
       false;  ///< `hold`: the first to attach; reading goes on when it has taken what was sent
   AttachRole role = AttachRole::attach;
+  int passed = -1;  ///< a descriptor that came along; closed with the client unless taken
   std::uint32_t frame_done =
       0;  ///< bytes of the frame at the head that are dealt with (stdin that was full)
 

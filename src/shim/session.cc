@@ -152,6 +152,10 @@ bool Session::write_instance() {
   Text text(memory, kBufferSize);
   text.add(prefix, n).add(",\"shim_pid\":").number(shim_pid_).add(",\"shim_start\":");
   text.number(static_cast<std::int64_t>(own_start_time(proc))).add("}\n");
+  if (text.size() <= sizeof identity_) {
+    std::memcpy(identity_, text.data(), text.size());
+    identity_used_ = text.size();
+  }
   struct stat st {};
   return write_file(folder, kInstanceFile, text.data(), text.size()) && ::fstat(folder, &st) == 0 &&
          st.st_nlink > 0;
@@ -422,6 +426,10 @@ bool Session::handle(Client& client, const FrameHeader& header, const char* body
   if (!client.greeted) {
     FrameHello hello{};
     if (is(Frame::hello, sizeof hello)) std::memcpy(&hello, body, sizeof hello);
+    if (hello.version == kAttachVersion && hello.role == AttachRole::identify) {
+      client.send(Frame::identity, identity_, identity_used_);
+      return client.close(), true;
+    }
     if (hello.version != kAttachVersion ||
         std::memcmp(hello.nonce, spec.nonce, sizeof hello.nonce) != 0)
       return client.close(), true;
@@ -448,6 +456,8 @@ bool Session::handle(Client& client, const FrameHeader& header, const char* body
     FrameStop stop{};
     std::memcpy(&stop, body, sizeof stop);
     begin_stop(stop.signal, stop.timeout_ms);
+  } else if (type == Frame::folder && client.role == AttachRole::control) {
+    take_folder(client);
   } else if (is(Frame::resize, sizeof(FrameResize))) {
     FrameResize size{};
     std::memcpy(&size, body, sizeof size);
@@ -466,6 +476,23 @@ bool Session::handle(Client& client, const FrameHeader& header, const char* body
     }
   }
   return true;
+}
+
+/// The folder that we have is deleted, or will be of no use: its successor has all but the socket.
+void Session::take_folder(Client& client) {
+  const int given = client.passed;
+  if (given < 0) return;
+  client.passed = -1;
+  const int listener = listen_control(given);
+  (void)!::chdir("/");
+  if (listener < 0) {
+    ::close(given);
+    return;
+  }
+  if (listener_ >= 0) ::close(listener_);
+  ::close(folder);
+  listener_ = listener;
+  folder = given;
 }
 
 bool Session::feed_stdin(Client& client, const FrameHeader& header, const char* body) {

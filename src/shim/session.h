@@ -80,6 +80,7 @@ class Session {
   void finish();
   void linger();
   bool write_instance();
+  void take_folder(Client& client);
   void write_exit();
   void accept_console();
   static void reaped(void* self, pid_t pid, int status);
@@ -105,6 +106,8 @@ class Session {
   unsigned short rows_ = 0, columns_ = 0;
   char early_[400] = {};  ///< the first output: what runc's init says when it cannot exec
   std::size_t early_used_ = 0;
+  char identity_[4096] = {};  ///< what instance.json says; empty where that is longer
+  std::size_t identity_used_ = 0;
 };
 
 /// Starts the host process of `s.spec`; calls set_main() or fail().

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "base/error_kind.h"
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -29,19 +30,34 @@ constexpr std::chrono::hours kKeptBuildpacks{24 * 30};  // that projects add, un
 constexpr std::size_t kKeptGenerations = 2;             // besides those that containers stand on
 
 /// The numbers of the app's generations that containers, running or kept, stand on.
-std::set<std::uint64_t> used_generations(const Environment& environment, const std::string& app) {
+Result<std::set<std::uint64_t>> used_generations(const Environment& environment,
+                                                 const std::string& app) {
   std::set<std::uint64_t> used;
-  for (const std::string& text : container_stamps(environment.paths()))
+  for (const std::string& text : TRY(container_stamps(environment.paths())))
     if (const auto stamp = GenerationStamp::parse(text); stamp && stamp->app == app)
       used.insert(stamp->number);
   return used;
+}
+
+/// An error where a record cannot be read at this moment: generations() lacks it then, and nothing
+/// may be removed for that.
+Result<void> check_readable(const AppStore& store) {
+  const std::string folder = store.dir() + "/g";
+  const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY);
+  if (!dir && dir.error().code() == Errc::not_found) return {};
+  if (!dir) return dir.error();
+  return list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
+    const auto record = sys::open(folder + "/" + name + "/generation.json", O_RDONLY);
+    return record || says_something(record.error()) ? Result<void>() : record.error();
+  });
 }
 
 /// Generations, trees and spare copies that nobody will ask for.
 Result<void> remove_old(Environment& environment, const AppStore& store) {
   const auto mutex = environment.lock_for(kInUse);
   const std::lock_guard lock(*mutex);
-  const std::set<std::uint64_t> used = used_generations(environment, store.app());
+  const std::set<std::uint64_t> used = TRY(used_generations(environment, store.app()));
+  TRY(check_readable(store));
   std::set<std::string> folders, trees, cached;
   std::size_t kept = 0;
   bool hybrid = false;
@@ -112,7 +128,7 @@ Result<void> sync(const AppStore& store, std::uint64_t number) {
 Result<bool> discard_unused(Environment& environment, const std::string& app) {
   const auto mutex = environment.lock_for(kInUse);
   const std::lock_guard lock(*mutex);
-  if (!used_generations(environment, app).empty()) return false;
+  if (!TRY(used_generations(environment, app)).empty()) return false;
   TRY(discard(environment, AppStore(environment.paths(), app).dir()));
   return true;
 }
@@ -200,7 +216,7 @@ Result<std::vector<CacheEntry>> list_caches(Environment& environment, const std:
     const AppStore store(environment.paths(), app);
     CacheEntry entry{.app = app, .record = store.record()};
     entry.generations = store.generations().size();
-    entry.in_use = !used_generations(environment, app).empty();
+    entry.in_use = !TRY(used_generations(environment, app)).empty();
     const Json used =
         TRY(environment.run(Json::object({{"op", "cnb_usage"}, {"path", store.dir()}}), {}, stop));
     entry.bytes = static_cast<std::uint64_t>(used["bytes"].as_int());
@@ -234,7 +250,8 @@ Result<std::vector<CacheEntry>> prune_caches(Environment& environment,
   for (CacheEntry& cache : TRY(list_caches(environment, stop))) {
     const AppStore store(environment.paths(), cache.app);
     const auto needed = [&](const std::optional<AppStore::Record>& record) {
-      return !used_generations(environment, cache.app).empty() ||
+      const auto used = used_generations(environment, cache.app);
+      return !used || !used->empty() ||  // what cannot be looked at stays
              (record && time_of(record->last_used) > latest && exists(record->spec.path));
     };
     if (needed(cache.record)) continue;

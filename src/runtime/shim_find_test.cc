@@ -1,0 +1,216 @@
+// Shims of an earlier server: found, known, kept, also where they do not answer or what is written
+// of them is damaged or deleted.
+#include <sys/resource.h>
+
+#include "base/state_paths.h"
+#include "runtime/runtime_fixture.h"
+#include "runtime/shim_launch.h"
+
+namespace locald::runtime {
+namespace {
+
+class ShimFindTest : public RuntimeTest {
+ protected:
+  /// A service that runs, and whose server is gone.
+  InstanceSpec left_running(const std::string& name, int* pid = nullptr, int* shim = nullptr) {
+    auto w = host(instance(name), shell("sleep 1000"));
+    EXPECT_TRUE(w && run_until([&] { return w->pid != 0; }));
+    if (pid != nullptr) *pid = w->pid;
+    if (shim != nullptr) *shim = w->handle->shim_pid();
+    return w->spec;
+  }
+  ProcessRuntime::Found find(const InstanceSpec& spec) {
+    auto found = make_runtime()->find_instances();
+    EXPECT_TRUE(found);
+    for (auto& f : *found)
+      if (f.id == spec.id) return std::move(f);
+    ADD_FAILURE() << spec.id << " was not found";
+    return {};
+  }
+  void end(Watched& w) {
+    EXPECT_TRUE(w.handle->stop(SIGKILL, milliseconds(0)));
+    EXPECT_TRUE(wait_exit(w));
+    EXPECT_TRUE(runtime_->clean(w.spec.id, w.spec.nonce));
+    EXPECT_FALSE(exists(instance_record(*paths_, w.spec.id)));
+  }
+  static void spoil(const std::string& path) { std::ofstream(path) << "\x7f{garbage"; }
+};
+
+TEST_F(ShimFindTest, OneThatDoesNotAnswerIsKeptAndAnswersLater) {
+  int pid = 0, shim = 0;
+  const InstanceSpec spec = left_running("quiet", &pid, &shim);
+  ASSERT_EQ(::kill(shim, SIGSTOP), 0);
+  auto found = find(spec);
+  ASSERT_TRUE(found.live) << found.exit.reason;
+  EXPECT_NE(trouble_of(found.live.get()).find("does not answer"), std::string::npos);
+  EXPECT_TRUE(alive(pid));
+  auto w = watch(spec, std::move(found.live));
+  ASSERT_EQ(::kill(shim, SIGCONT), 0);
+  ASSERT_TRUE(run_until([&] { return w->pid == pid; }));
+  EXPECT_EQ(trouble_of(w->handle.get()), "");
+  end(*w);
+}
+
+TEST_F(ShimFindTest, ManyThatDoNotAnswerCostOneSecondTogether) {
+  std::vector<InstanceSpec> specs;
+  std::vector<int> shims(5);
+  for (int& shim : shims) {
+    specs.push_back(left_running("quiet", nullptr, &shim));
+    ASSERT_EQ(::kill(shim, SIGSTOP), 0);
+  }
+  const auto before = std::chrono::steady_clock::now();
+  auto found = make_runtime()->find_instances();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(3));
+  ASSERT_TRUE(found);
+  for (const auto& f : *found) EXPECT_TRUE(f.live);
+  for (const int shim : shims) ASSERT_EQ(::kill(shim, SIGCONT), 0);
+}
+
+TEST_F(ShimFindTest, OneThatDoesNotAnswerEndsByTheUsersWord) {
+  int pid = 0, shim = 0;
+  const InstanceSpec spec = left_running("stuck", &pid, &shim);
+  ASSERT_EQ(::kill(shim, SIGSTOP), 0);
+  auto w = watch(spec, find(spec).live);
+  end(*w);
+  EXPECT_FALSE(alive(pid));
+}
+
+TEST_F(ShimFindTest, WithoutDescriptorsNothingIsTakenForDead) {
+  int pid = 0;
+  const InstanceSpec spec = left_running("fds", &pid);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(0);
+  ::close(next);
+  const rlimit few{static_cast<rlim_t>(next) + 6, before.rlim_max};  // the reserve alone
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  auto found = find(spec);
+  auto w = found.live ? watch(spec, std::move(found.live)) : nullptr;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(w) << found.exit.reason;
+  EXPECT_TRUE(alive(pid));
+  EXPECT_NE(trouble_of(w->handle.get()).find("Too many open files"), std::string::npos)
+      << trouble_of(w->handle.get());
+  ASSERT_TRUE(run_until([&] { return w->pid == pid; }));  // it tries again by itself
+  end(*w);
+}
+
+TEST_F(ShimFindTest, ADeletedRunFolderHidesNothing) {
+  int pid = 0;
+  const InstanceSpec spec = left_running("wiped", &pid);
+  ASSERT_TRUE(remove_tree(paths_->run()));
+  auto found = find(spec);
+  ASSERT_TRUE(found.live) << found.exit.reason;
+  EXPECT_EQ(found.meta, spec.meta);
+  EXPECT_NE(trouble_of(found.live.get()).find("was deleted"), std::string::npos);
+  auto w = watch(spec, std::move(found.live));
+  EXPECT_TRUE(w->handle->stop(0, seconds(5)));
+  ASSERT_TRUE(wait_exit(*w));
+  EXPECT_FALSE(alive(pid));
+  EXPECT_TRUE(runtime_->clean(spec.id, spec.nonce));
+  EXPECT_FALSE(exists(instance_record(*paths_, spec.id)));
+}
+
+TEST_F(ShimFindTest, ADeletedFolderIsWrittenBackAndTheShimListensThere) {
+  auto w = host(instance("back"), shell("while ! [ -e go ]; do sleep 0.01; done; exit 6"));
+  ASSERT_TRUE(w && run_until([&] { return w->pid != 0; }));
+  ASSERT_TRUE(remove_tree(paths_->run()));
+  ASSERT_TRUE(remove_tree(instance_records(*paths_)));
+  ASSERT_TRUE(write_back(w->handle.get()));
+  ASSERT_TRUE(run_until([&] { return exists(w->handle->control_socket()); }));
+  EXPECT_TRUE(exists(instance_record(*paths_, w->spec.id)));
+  Attached client(w->handle->control_socket(), w->spec.nonce);
+  FrameHeader header{};
+  std::string body;
+  ASSERT_TRUE(client.next(header, body));
+  EXPECT_EQ(header.type, static_cast<std::uint8_t>(Frame::status));
+  const InstanceSpec spec = w->spec;
+  w.reset();  // this server is gone, too
+  auto again = watch(spec, find(spec).live);
+  EXPECT_EQ(trouble_of(again->handle.get()), "");
+  { std::ofstream(home_ + "/go") << "x"; }
+  ASSERT_TRUE(wait_exit(*again));
+  EXPECT_EQ(again->exit->code, 6);
+  EXPECT_TRUE(read_exit(paths_->instance(spec.id), spec.nonce));
+}
+
+TEST_F(ShimFindTest, ADamagedRecordIsMadeUpForByItsCopy) {
+  int pid = 0;
+  const InstanceSpec spec = left_running("damaged", &pid);
+  spoil(paths_->instance(spec.id) + "/instance.json");
+  auto found = find(spec);
+  ASSERT_TRUE(found.live) << found.exit.reason;
+  EXPECT_EQ(found.nonce, spec.nonce);
+  EXPECT_EQ(found.meta, spec.meta);
+  EXPECT_EQ(trouble_of(found.live.get()), "");
+  auto w = watch(spec, std::move(found.live));
+  ASSERT_TRUE(run_until([&] { return w->pid == pid; }));
+  end(*w);
+}
+
+TEST_F(ShimFindTest, WithoutAnyRecordTheShimItselfIsAsked) {
+  for (const bool stopped : {false, true}) {
+    int pid = 0, shim = 0;
+    const InstanceSpec spec = left_running("shop/web", &pid, &shim);
+    spoil(paths_->instance(spec.id) + "/instance.json");
+    ASSERT_TRUE(remove_tree(instance_record(*paths_, spec.id)));
+    // One that is stopped cannot be asked: then /proc is, as with an older one.
+    ASSERT_EQ(::kill(shim, stopped ? SIGSTOP : 0), 0);
+    auto found = find(spec);
+    ASSERT_EQ(::kill(shim, SIGCONT), 0);
+    ASSERT_TRUE(found.live) << found.exit.reason;
+    EXPECT_EQ(found.nonce, spec.nonce);
+    const auto meta = Json::parse(found.meta);
+    ASSERT_TRUE(meta);
+    EXPECT_EQ((*meta)["service"].as_string(), stopped ? "web" : "shop/web");
+    auto w = watch(spec, std::move(found.live));
+    ASSERT_TRUE(run_until([&] { return w->pid == pid; }));
+    end(*w);
+  }
+}
+
+TEST_F(ShimFindTest, TwoRecordsThatDisagreeAreSettledByTheShim) {
+  int pid = 0;
+  const InstanceSpec spec = left_running("flipped", &pid);
+  const std::string path = paths_->instance(spec.id) + "/instance.json";
+  std::string text = *read_file(path);
+  text.replace(text.find(spec.nonce), 1, spec.nonce[0] == 'a' ? "b" : "a");
+  ASSERT_TRUE(write_file_atomic(path, text));
+  auto found = find(spec);
+  ASSERT_TRUE(found.live) << found.exit.reason;
+  EXPECT_EQ(found.nonce, spec.nonce);
+  EXPECT_EQ(trouble_of(found.live.get()), "");
+  auto w = watch(spec, std::move(found.live));
+  end(*w);
+}
+
+TEST_F(ShimFindTest, ACopyOfWhatHasEndedIsNoService) {
+  auto w = host(instance("over"), shell("exit 0"));
+  ASSERT_TRUE(w && wait_exit(*w));
+  ASSERT_TRUE(remove_tree(paths_->run()));
+  auto found = find(w->spec);
+  EXPECT_FALSE(found.live);
+  EXPECT_TRUE(runtime_->clean(w->spec.id, w->spec.nonce));
+  EXPECT_FALSE(exists(instance_record(*paths_, w->spec.id)));
+}
+
+TEST(InstanceRecord, OfAnOlderServerIsReadAndADamagedOneIsSaid) {
+  const std::string older =
+      R"({"format":1,"id":"0123456789ab","nonce":"00112233445566778899aabbccddeeff",)"
+      R"("name":"shop/web","kind":"host","meta":"{\"life\":1}","log_dir":"/l","boot_id":"b",)"
+      R"("shim_pid":42,"shim_start":7})";
+  const auto record = InstanceRecord::parse(older, "x");
+  ASSERT_TRUE(record) << record.error().text();
+  EXPECT_EQ(record->shim_pid, 42);
+  for (const std::string& text :
+       {std::string(), std::string("{"), std::string("[]"), older.substr(0, older.size() / 2),
+        std::string(R"({"format":1})")}) {
+    const auto damaged = InstanceRecord::parse(text, "x");
+    ASSERT_FALSE(damaged) << text;
+    EXPECT_EQ(damaged.error().code(), Errc::corrupt);
+  }
+  EXPECT_EQ(InstanceRecord::parse(R"({"format":2})", "x").error().code(), Errc::unsupported);
+}
+
+}  // namespace
+}  // namespace locald::runtime

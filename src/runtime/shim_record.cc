@@ -1,0 +1,109 @@
+#include "runtime/shim_record.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "base/fs_at.h"
+#include "base/json.h"
+#include "base/state_paths.h"
+#include "base/sys.h"
+#include "shim/protocol.h"
+
+namespace locald::runtime {
+namespace {
+
+constexpr std::size_t kMaxBytes = 1u << 20;
+constexpr std::string_view kSuffix = ".json";
+
+Result<InstanceRecord> read_record(const std::string& path) {
+  auto text = read_file(path, kMaxBytes);
+  if (text) return InstanceRecord::parse(*text, path);
+  // A folder of that name, or a file without end: somebody has damaged it.
+  if (text.error().sys_errno() == EISDIR || text.error().sys_errno() == ELOOP ||
+      text.error().code() == Errc::invalid_input)
+    return Error(Errc::corrupt, text.error().message());
+  return std::move(text).error();
+}
+
+}  // namespace
+
+std::string InstanceRecord::to_text() const {
+  return Json::object({{"format", 1},
+                       {"id", id},
+                       {"nonce", nonce},
+                       {"name", name},
+                       {"kind", kind},
+                       {"meta", meta},
+                       {"log_dir", log_dir},
+                       {"boot_id", boot_id},
+                       {"folder", folder},
+                       {"shim_pid", shim_pid},
+                       {"shim_start", shim_start}})
+             .dump() +
+         "\n";
+}
+
+Result<InstanceRecord> InstanceRecord::parse(const std::string& text, const std::string& path) {
+  const auto damaged = [&](const std::string& why) {
+    return Error(Errc::corrupt, path + " is damaged: " + why);
+  };
+  const auto doc = Json::parse(text);
+  if (!doc) return damaged(doc.error().message());
+  if (!(*doc)["format"].is_int()) return damaged("no format");
+  if ((*doc)["format"].as_int() != 1)
+    return Error(Errc::unsupported, path + " is of a newer locald");
+  InstanceRecord record;
+  record.id = (*doc)["id"].as_string();
+  record.nonce = (*doc)["nonce"].as_string();
+  record.name = (*doc)["name"].as_string();
+  record.kind = (*doc)["kind"].as_string();
+  record.meta = (*doc)["meta"].as_string();
+  record.log_dir = (*doc)["log_dir"].as_string();
+  record.boot_id = (*doc)["boot_id"].as_string();
+  record.folder = (*doc)["folder"].as_string();
+  record.shim_pid = static_cast<int>((*doc)["shim_pid"].as_int());
+  record.shim_start = static_cast<std::uint64_t>((*doc)["shim_start"].as_int());
+  if (record.id.empty() || record.nonce.empty() || record.kind.empty() || record.boot_id.empty() ||
+      record.shim_pid <= 0 || record.shim_start == 0)
+    return damaged("it lacks what proves whose it is");
+  if (!record.meta.empty() && !Json::parse(record.meta)) return damaged("its meta is no JSON");
+  return record;
+}
+
+Result<InstanceRecord> read_instance(const std::string& folder) {
+  InstanceRecord record = TRY(read_record(folder + "/" + shim::kInstanceFile));
+  record.folder = folder;  // an older shim does not say it
+  return record;
+}
+
+Result<InstanceRecord> read_kept(const Paths& paths, const std::string& id) {
+  InstanceRecord record = TRY(read_record(instance_record(paths, id)));
+  if (record.id != id)
+    return Error(Errc::corrupt, instance_record(paths, id) + " is of another instance");
+  return record;
+}
+
+Result<void> keep(const Paths& paths, const InstanceRecord& record) {
+  TRY(make_dirs(instance_records(paths), 0700));
+  return write_file_atomic(instance_record(paths, record.id), record.to_text(), 0600);
+}
+
+void forget(const Paths& paths, const std::string& id) {
+  (void)remove_tree(instance_record(paths, id));  // what lies there may be a folder
+}
+
+Result<std::vector<std::string>> kept_ids(const Paths& paths) {
+  std::vector<std::string> ids;
+  const auto dir = sys::open(instance_records(paths), O_RDONLY | O_DIRECTORY);
+  if (!dir && dir.error().code() == Errc::not_found) return ids;
+  if (!dir) return dir.error();
+  TRY(list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
+    if (name.ends_with(kSuffix) && !name.starts_with("."))
+      ids.push_back(name.substr(0, name.size() - kSuffix.size()));
+    return {};
+  }));
+  return ids;
+}
+
+}  // namespace locald::runtime

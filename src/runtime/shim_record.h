@@ -1,0 +1,39 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/paths.h"
+#include "base/result.h"
+
+/// What is written down of a shim, twice: RUN/svc/<id>/instance.json by the shim itself, and
+/// STATE/instances/<id>.json by the server, for when the run folder is deleted under both of them.
+/// Neither holds an environment.
+namespace locald::runtime {
+
+struct InstanceRecord {
+  std::string id, nonce, name, kind, meta, log_dir, boot_id;
+  std::string folder;  ///< svc/<id>, absolute
+  int shim_pid = 0;
+  std::uint64_t shim_start = 0;  ///< of /proc/PID/stat
+
+  std::string to_text() const;
+  /// @return Errc::corrupt, Errc::unsupported
+  static Result<InstanceRecord> parse(const std::string& text, const std::string& path);
+};
+
+/// svc/<id>/instance.json.
+/// @return Errc::not_found  there is none
+///         Errc::corrupt    it is damaged
+///         anything else    it cannot be read now (too many open files): base/error_kind.h
+Result<InstanceRecord> read_instance(const std::string& folder);
+
+/// The copy in the state folder; the same errors.
+Result<InstanceRecord> read_kept(const Paths& paths, const std::string& id);
+/// Replaces the copy. A failure is no reason to end a service: the one in the run folder stands.
+Result<void> keep(const Paths& paths, const InstanceRecord& record);
+void forget(const Paths& paths, const std::string& id);
+/// The ids of all copies. @return an error where the folder is there and cannot be read.
+Result<std::vector<std::string>> kept_ids(const Paths& paths);
+
+}  // namespace locald::runtime

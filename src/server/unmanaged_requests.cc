@@ -1,0 +1,113 @@
+// What can be asked of a project whose services run without being managed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/project_file.h"
+#include "server/request.h"
+#include "server/service_status.h"
+#include "server/unmanaged.h"
+
+namespace locald::server {
+namespace {
+
+/// The services of the file that the request means, as far as that can be read.
+std::vector<ServiceSpec> services_in_file(const Json& body) {
+  auto ref = ProjectRef::from_json(body["project"]);
+  auto loaded = ref ? load_project(*ref) : Result<LoadedProject>(ref.error());
+  return loaded ? std::move(loaded->spec.services) : std::vector<ServiceSpec>();
+}
+
+}  // namespace
+
+std::optional<std::string> Unmanaged::meant_by(const Json& body) const {
+  if (all_.empty()) return std::nullopt;
+  const auto ref = ProjectRef::from_json(body["project"]);
+  if (!ref) return std::nullopt;
+  std::string name = ref->name;
+  if (name.empty())
+    if (auto loaded = load_project(*ref)) name = loaded->name;
+  return any(name) ? std::optional(name) : std::nullopt;
+}
+
+void Unmanaged::down(const std::string& project, const Json& body, const ReplyPtr& reply) {
+  end(project, {}, /*at_once=*/false,
+      [this, project, volumes = body["volumes"].as_bool(), reply](const Result<void>& ended) {
+        if (!ended) return reply->error(ended.error());
+        world_.jobs.run<Result<void>>(
+            "remove the data of " + project,
+            [remove = world_.remove_data, project, volumes](const std::stop_token& stop) {
+              return remove(project, volumes, stop);
+            },
+            [this, project, reply](const Result<void>& removed) {
+              if (!any(project)) remove_records(world_.paths, project);
+              if (removed)
+                reply->result(Json::object());
+              else
+                reply->error(removed.error());
+            });
+      });
+}
+
+void Unmanaged::stop(const std::string& project, const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    std::vector<std::string> known = services(project);
+    for (const ServiceSpec& s : services_in_file(body)) known.push_back(s.name);
+    std::set<std::string> wanted;
+    for (const std::string& name : TRY(body.get_strings("services"))) {
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        return no_service(name, known);
+      wanted.insert(name);
+    }
+    end(project, wanted, /*at_once=*/false, [this, project, reply](const Result<void>& ended) {
+      if (!ended) return reply->error(ended.error());
+      reply->result(Json::object({{"project", project},
+                                  {"services", status(project)},
+                                  {"failed", Json::array()},
+                                  {"reasons", Json::object()},
+                                  {"timed_out", false}}));
+    });
+    return {};
+  });
+}
+
+void Unmanaged::kill(const std::string& project, const Json&, const ReplyPtr& reply) {
+  end(project, {}, /*at_once=*/true, [](const Result<void>&) {});
+  reply->result(Json::object());
+}
+
+void Unmanaged::status(const std::string& project, const Json& body, const ReplyPtr& reply) {
+  Json list = status(project);
+  const std::vector<std::string> here = services(project);
+  for (const ServiceSpec& s : services_in_file(body))
+    if (std::find(here.begin(), here.end(), s.name) == here.end())
+      list.push(status_json_stopped(s));
+  reply->result(Json::object({{"project", project}, {"services", std::move(list)}}));
+}
+
+void Unmanaged::logs(const std::string& project, const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    std::vector<std::string> known = services(project);
+    for (const ServiceSpec& s : services_in_file(body))
+      if (std::find(known.begin(), known.end(), s.name) == known.end()) known.push_back(s.name);
+    std::vector<std::string> wanted = TRY(body.get_strings("services"));
+    for (const std::string& name : wanted)
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        return no_service(name, known);
+    if (wanted.empty()) wanted = known;
+    Json list = Json::array();
+    for (const std::string& name : wanted)  // where the present run began in them is lost
+      list.push(Json::object({{"name", name},
+                              {"dir", world_.paths.service_log(project, slug(name))},
+                              {"first_segment", 1}}));
+    reply->result(Json::object({{"services", std::move(list)}}));
+    return {};
+  });
+}
+
+void Unmanaged::refuse(const std::string& project, const Json&, const ReplyPtr& reply) {
+  reply->error(refusal(project));
+}
+
+}  // namespace locald::server
