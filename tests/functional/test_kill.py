@@ -154,3 +154,31 @@ def test_every_thread_of_the_server_leaves_signals_to_its_loop(pair):
         masks[(task / "comm").read_text().strip()] = int(re.search(r"SigBlk:\s*(\w+)", text)[1], 16)
     assert len(masks) > 1, masks
     assert {name for name, mask in masks.items() if mask & wanted != wanted} == set(), masks
+
+
+def test_no_thread_of_the_server_takes_a_signal_from_its_loop(project, busybox):
+    """A lost SIGCHLD leaves a killed shim waiting for a process that nobody reaps; SIGTERM would end the server at once."""
+    p = project(f"""
+        [project]
+        name = "signals"
+        [services.box]
+        type = "container"
+        image = "{busybox}"
+        command = ["sleep", "1000"]
+        stop_timeout = "200ms"
+        health = {{ exec = ["true"], interval = "50ms" }}
+        """)
+    p("up", "-d", "--wait")
+    p("server", "restart")
+    p.wait("box", lambda s: s["health"] == "healthy", "it is probed again")
+    wanted = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+    server = p.locald.server_pid()
+    for thread in os.listdir(f"/proc/{server}/task"):
+        status = dict(line.split(":", 1) for line in open(f"/proc/{server}/task/{thread}/status").read().splitlines() if ":" in line)
+        blocked = {s for s in wanted if int(status["SigBlk"], 16) >> (s - 1) & 1}
+        assert blocked == wanted, (status["Name"], blocked)
+    for _ in range(20):
+        s = p.service("box")
+        os.kill(s["shim_pid"], signal.SIGKILL)
+        p.wait("box", lambda t: t["state"] == "exited", "its end is noticed", 5)
+        p("up", "-d")

@@ -1,8 +1,9 @@
-"""A disk that is full or read-only: what runs goes on, what fails says why, what is lost is counted,
+"""A disk that is full or read-only, a server with few descriptors: what runs goes on, what fails says why, what is lost is counted,
 and once there is room all is as it should be."""
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -130,5 +131,23 @@ def test_a_read_only_home_is_said(small, project, busybox):
         assert r.rc == 1 and "read-only file system" in r.text.lower(), r
     remount(locald, "rw")
     p("up", "-d")
+    p("down")
+    p.locald.assert_nothing_left()
+
+
+def test_a_server_with_too_few_descriptors_says_so_and_leaves_nothing(project, locald):
+    p = project("[project]\nname = 'few'\n" + "".join(f"[services.s{i}]\ncommand = 'exec sleep 1000'\n" for i in range(30)))
+    started = subprocess.run([locald.binary, "server", "start"], env=locald.env, cwd=p.dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)), **locald.identity.popen_args())
+    assert started.returncode == 0, started.stdout
+    r = p("up", "-d", check=False, timeout=30)
+    assert r.rc == 0 or "too many open files" in r.text.lower(), r
+    states = {x["state"] for x in p.status().values()}
+    assert states <= {"running", "failed", "crash-loop"}, states
+    p("down")
+    p.locald.assert_nothing_left()
+    p("server", "restart")
+    p("up", "-d")
+    assert all(x["state"] == "running" for x in p.status().values())
     p("down")
     p.locald.assert_nothing_left()
