@@ -40,7 +40,6 @@ class Supervisor {
     std::shared_ptr<const ServiceConfig> active;
     Json content;                      ///< Launcher::content() of that
     std::optional<Endpoint> endpoint;  ///< where it has been found to listen on its port
-    Json content;                      ///< Launcher::content() of that
     std::string trouble;               ///< ServiceHandle::trouble() of what runs
 
    private:
