@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -12,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/file_lock.h"
 #include "base/strings.h"
 #include "base/sys.h"
 
@@ -250,34 +248,6 @@ bool exists(const std::string& path) {
 Result<void> sync_dir(int dir_fd) {
   if (::fsync(dir_fd) != 0) return Error::from_errno(errno, "fsync of a folder");
   return {};
-}
-
-bool still_named(int fd, int dir_fd, const std::string& path) {
-  struct stat mine {
-  }, named{};
-  return ::fstat(fd, &mine) == 0 &&
-         ::fstatat(dir_fd, path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-         mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
-}
-
-Result<UniqueFd> lock_at(int dir_fd, const std::string& path, bool wait, bool shared) {
-  const int how = (shared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB);
-  while (true) {
-    UniqueFd fd = TRY(sys::openat(dir_fd, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-    while (::flock(fd.get(), how) != 0) {
-      if (errno == EINTR) continue;
-      if (errno == EWOULDBLOCK)
-        return Error(Errc::already_exists, path + " is locked by another process");
-      return Error::from_errno(errno, "lock " + path);
-    }
-    // The file may have been removed, and another made, since it was opened: a lock of a file that
-    // nobody else can find guards nothing.
-    if (still_named(fd.get(), dir_fd, path)) return fd;
-  }
-}
-
-Result<UniqueFd> lock_file(const std::string& path, bool wait) {
-  return lock_at(AT_FDCWD, path, wait);
 }
 
 }  // namespace locald

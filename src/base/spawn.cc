@@ -43,6 +43,20 @@ class StopFd {
   std::stop_callback<std::function<void()>> wake_;
 };
 
+/// The lowest number above all that the child is to have.
+int above_all(const SpawnOptions& o) noexcept {
+  int number = 3;
+  for (const auto& [ours, theirs] : o.fds) number = std::max(number, theirs + 1);
+  return number;
+}
+
+/// A duplicate that no dup2 to a number of the child overwrites. -1: errno says why.
+int lifted(int fd, const SpawnOptions& o) noexcept {
+  const int high = ::fcntl(fd, F_DUPFD_CLOEXEC, above_all(o));
+  if (high < 0 && errno == EINVAL) errno = EMFILE;  // the limit is below what the child is to have
+  return high;
+}
+
 /// In the child of vfork: only calls that are safe there, no allocation.
 /// Returns errno of the step that failed.
 int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_fd,
@@ -54,10 +68,8 @@ int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_
   for (int s = 1; s < NSIG; ++s) ::sigaction(s, &standard, nullptr);
   const int stdio[3] = {o.stdin_fd, o.stdout_fd, o.stderr_fd};
   int high[3];
-  // Above all targets first, so that no dup2 below overwrites a source.
   for (int i = 0; i < 3; ++i)
-    if ((high[i] = ::fcntl(stdio[i] >= 0 ? stdio[i] : null_fd, F_DUPFD_CLOEXEC, 200)) < 0)
-      return errno;
+    if ((high[i] = lifted(stdio[i] >= 0 ? stdio[i] : null_fd, o)) < 0) return errno;
   ::syscall(SYS_close_range, 3u, ~0u,
             CLOSE_RANGE_CLOEXEC);  // robustness §2.3 rule 1: nothing leaks
   for (int i = 0; i < 3; ++i)
@@ -126,8 +138,9 @@ Result<Child> spawn(const SpawnOptions& options) {
   std::vector<UniqueFd> held;
   std::vector<int> moved;
   for (const auto& [ours, theirs] : options.fds) {
-    held.emplace_back(::fcntl(ours, F_DUPFD_CLOEXEC, 200));
-    if (!held.back()) return Error::from_errno(errno, "dup");
+    held.emplace_back(lifted(ours, options));
+    if (!held.back())
+      return Error::from_errno(errno, "duplicate a descriptor for " + options.argv[0]);
     moved.push_back(held.back().get());
   }
   // The parent's handlers must not run in the child while it shares our memory.

@@ -1,6 +1,7 @@
 #include "base/spawn.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <thread>
@@ -39,6 +40,28 @@ TEST(Spawn, PassesOnlyWhatIsNamed) {
   EXPECT_EQ(out->out, "A=1\nPATH=/usr/bin:/bin\nPWD=/\n0\n1\n2\n3\n5\n/\n");
 }
 
+TEST(Spawn, ALowLimitOfDescriptorsIsEnoughOrIsSaid) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const auto with_limit = [&](rlim_t number) {
+    SpawnOptions o = shell("exit 0");
+    const auto [read, write] = *sys::pipe();
+    o.fds = {{write.get(), 40}};
+    rlimit few = before;
+    few.rlim_cur = number;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    auto out = run_program(o, 5s);
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    return out;
+  };
+  const auto enough = with_limit(60);
+  ASSERT_TRUE(enough) << enough.error().text();
+  EXPECT_EQ(enough->exit.code, 0);
+  const auto too_few = with_limit(40);
+  ASSERT_FALSE(too_few);
+  EXPECT_EQ(too_few.error().sys_errno(), EMFILE);
+}
+
 TEST(Spawn, SaysWhyAProgramCannotRun) {
   SpawnOptions o;
   o.argv = {"/nonexistent"};
@@ -48,13 +71,13 @@ TEST(Spawn, SaysWhyAProgramCannotRun) {
 }
 
 TEST(Spawn, EndsAtTheDeadlineOrWhenStopped) {
-  EXPECT_EQ(run_program(shell("sleep 100"), 50ms).error().code(), Errc::timed_out);
+  EXPECT_EQ(run_program(shell("exec sleep 100"), 50ms).error().code(), Errc::timed_out);
   std::stop_source stop;
   std::thread later([&] {
     std::this_thread::sleep_for(30ms);
     stop.request_stop();
   });
-  EXPECT_EQ(run_program(shell("sleep 100"), 60s, 100, stop.get_token()).error().code(),
+  EXPECT_EQ(run_program(shell("exec sleep 100"), 60s, 100, stop.get_token()).error().code(),
             Errc::cancelled);
   later.join();
 }
@@ -69,7 +92,7 @@ TEST(Spawn, KeepsABoundedOutputOfAnUnboundedOne) {
 TEST(Spawn, DroppedChildIsKilledAndReaped) {
   pid_t pid = 0;
   {
-    SpawnOptions o = shell("sleep 100");
+    SpawnOptions o = shell("exec sleep 100");
     auto child = spawn(o);
     ASSERT_TRUE(child);
     pid = child->pid();

@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <ctime>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "base/error_kind.h"
 #include "base/file_lock.h"
 #include "base/fs_at.h"
+#include "base/set_aside.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "oci/manifest.h"
@@ -198,18 +198,6 @@ Result<ImageLayout> ImageLayout::open(const std::string& dir) {
   return layout;
 }
 
-namespace {
-
-/// Gives what is damaged another name, beside its old one.
-Result<void> set_aside(int dir, const char* name) {
-  const std::string other = std::string(name) + ".corrupt-" + std::to_string(std::time(nullptr));
-  if (::renameat(dir, name, dir, other.c_str()) != 0 && errno != ENOENT)
-    return Error::from_errno(errno, std::string("set ") + name + " aside");
-  return {};
-}
-
-}  // namespace
-
 Result<ImageLayout> ImageLayout::open_or_create(const std::string& dir) {
   auto there = open(dir);
   if (!there && !says_something(there.error())) return there;
@@ -222,13 +210,15 @@ Result<ImageLayout> ImageLayout::open_or_create(const std::string& dir) {
   for (const char* sub : {"blobs", "blobs/sha256", "ingest"})
     TRY(sys::mkdirat(dir_fd.get(), sub, 0700));
   if (!there && there.error().code() == Errc::unsupported) return there;  // of a later version
-  if (!there) TRY(set_aside(dir_fd.get(), "oci-layout"));
+  if (!there) (void)TRY(set_aside(dir_fd.get(), "oci-layout"));
   TRY(write_file_atomic(dir_fd.get(), "oci-layout", kLayoutFile, 0644, Durability::synced));
-  if (!exists(dir + "/index.json") && !exists(dir + "/" + kIndexCopy))
-    TRY(write_file_atomic(dir_fd.get(), "index.json", index_json({}).dump(), 0644,
-                          Durability::synced));
   ImageLayout made = TRY(open(dir));
   made.cache_->own = true;
+  if (!exists(dir + "/index.json")) {
+    const auto entries = TRY(made.index());  // of the copy
+    TRY(write_file_atomic(dir_fd.get(), "index.json", index_json(*entries).dump(), 0644,
+                          Durability::synced));
+  }
   return made;
 }
 
@@ -385,7 +375,8 @@ Result<void> ImageLayout::change_index(
   const std::string text = index_json(entries).dump();
   if (cache_->own) {
     const auto fd = open_regular(dir_fd_.get(), "index.json", "index.json");
-    if (!fd || !read_index(fd->get(), "index.json")) TRY(set_aside(dir_fd_.get(), "index.json"));
+    if (!fd || !read_index(fd->get(), "index.json"))
+      (void)TRY(set_aside(dir_fd_.get(), "index.json"));
   }
   TRY(write_file_atomic(dir_fd_.get(), "index.json", text, 0644, Durability::synced));
   // For the day that index.json is damaged; old or new, it is better than nothing.

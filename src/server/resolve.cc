@@ -531,7 +531,6 @@ class Resolver {
   PathJudge judge_;
   Variables variables_;
   Lookup lookup_;
-  std::vector<std::string> unset_;
   std::vector<LateText::Piece>* late_ = nullptr;    // where references of the present text go
   const ServiceSpec* spec_ = nullptr;               // the one at work
   std::size_t room_ = 0;                            // bytes that its values may still take

@@ -1,10 +1,11 @@
 #include "server/state_file.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
-#include <chrono>
-#include <cstdio>
 
 #include "base/fs_at.h"
+#include "base/set_aside.h"
 
 namespace locald::server {
 
@@ -24,13 +25,10 @@ Result<Json> load_state_file(const std::string& path, int format, std::string& n
                                         ", known is " + std::to_string(format) + ")")
         .with_hint("use that version, or move the file away");
   }
-  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  const std::string aside = path + ".corrupt-" + std::to_string(now);
-  if (std::rename(path.c_str(), aside.c_str()) != 0)
-    return Error::from_errno(errno, "set " + path + " aside");
+  const std::string aside = TRY(set_aside(AT_FDCWD, path));
   notice = path + " could not be read (" +
-           (document ? "no state file" : document.error().message()) + "); it was set aside as " +
-           aside;
+           (document ? "it is no state file" : document.error().message()) +
+           "); it was set aside as " + aside;
   return Json::object();
 }
 

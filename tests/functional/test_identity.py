@@ -135,7 +135,7 @@ def test_a_run_folder_that_is_deleted_while_no_server_lives(pair):
         assert "not managed" in s["reason"] and "down" in s["reason"], s
     r = pair("up", "-d", check=False)
     assert r.rc == 1 and "locald -p pair down" in r.text and "box, host" in r.text, r
-    assert pair("restart", "host", check=False).rc == 1 and pair("start", check=False).rc == 1
+    assert pair("restart", "host", check=False).rc == 1 and pair("start", "host", check=False).rc == 1
     everything_lives(pair, before)
     assert "line 3" in pair.logs("host") and "line 3" in pair("logs", "box").out
     assert "pair" in pair("status", "--all").out
