@@ -40,7 +40,7 @@ def test_a_damaged_file_ends_nothing_and_leaves_nothing(project, busybox, record
         stop_timeout = "1s"
         """)
     locald, rng = p.locald, random.Random(record)
-    for how in ("cut", "flipped", "garbage", "folder", "gone"):
+    for how in ("cut", "flipped", "garbage", "gone", "folder"):
         p("up", "-d")
         pids = [s["pid"] for s in p.status().values()]
         server = locald.server_pid()

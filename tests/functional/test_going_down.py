@@ -18,13 +18,13 @@ DEAF = """
 
 # Sends requests to the server's socket and prints the whole replies, as whoever runs locald: arguments are the socket and pairs NAME BODY.
 ASK = """
-import socket, sys, threading
+import os, socket, sys, threading
 out = {}
 def ask(i, name, body):
     s = socket.socket(socket.AF_UNIX)
     s.connect(sys.argv[1])
     s.sendall(f"POST /v1/{name} HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}".encode())
-    print("asked", flush=True)
+    os.write(1, b"asked\n")  # in one piece: there are others
     data = b""
     while True:
         try:
