@@ -24,7 +24,7 @@ def ask(i, name, body):
     s = socket.socket(socket.AF_UNIX)
     s.connect(sys.argv[1])
     s.sendall(f"POST /v1/{name} HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}".encode())
-    os.write(1, b"asked\n")  # in one piece: there are others
+    os.write(1, b"asked\\n")  # in one piece: there are others
     data = b""
     while True:
         try:
