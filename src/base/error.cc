@@ -41,7 +41,7 @@ Errc code_of(int err) noexcept {
     case ENETDOWN:
     case ENETUNREACH:
     case EHOSTUNREACH:
-      return kUnavailable;
+      return Errc::unavailable;
     default:
       return Errc::failed;
   }
@@ -63,7 +63,7 @@ constexpr Name kNames[] = {
     {Errc::timed_out, "timed_out"},
     {Errc::cancelled, "cancelled"},
     {Errc::no_space, "no_space"},
-    {kUnavailable, "unavailable"},
+    {Errc::unavailable, "unavailable"},
 };
 
 /// What helps where the machine or the user's limits are the cause, whatever was tried: no hint
@@ -119,7 +119,7 @@ std::string Error::text() const {
 }
 
 bool may_pass(const Error& error) noexcept {
-  return error.code() == kUnavailable || error.code() == Errc::no_space ||
+  return error.code() == Errc::unavailable || error.code() == Errc::no_space ||
          error.code() == Errc::timed_out;
 }
 

@@ -18,6 +18,9 @@ enum class Errc : std::uint8_t {
   timed_out,
   cancelled,
   no_space,
+  /// May be well a moment later though nothing is changed: a port in use, a network or registry
+  /// that does not answer, no more descriptors, memory or processes.
+  unavailable,
 };
 
 /// The name used for `code` in the API ("not_found"); never empty.

@@ -16,4 +16,8 @@ bool still_named(int fd, int dir_fd, const std::string& path);
 /// @return Errc::already_exists when `wait` is false and another holds it.
 Result<UniqueFd> lock_at(int dir_fd, const std::string& path, bool wait, bool shared = false);
 
+/// An exclusive flock(2) on `path` (created 0600), held while the fd is open.
+/// @return Errc::already_exists when `wait` is false and another holds it.
+Result<UniqueFd> lock_file(const std::string& path, bool wait);
+
 }  // namespace locald

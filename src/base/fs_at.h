@@ -63,8 +63,4 @@ bool exists(const std::string& path);
 /// fsync of the folder, so that renames in it last.
 Result<void> sync_dir(int dir_fd);
 
-/// An exclusive flock(2) on `path` (created 0600), held while the fd is open.
-/// @return Errc::already_exists when `wait` is false and another holds it.
-Result<UniqueFd> lock_file(const std::string& path, bool wait);
-
 }  // namespace locald

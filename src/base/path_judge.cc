@@ -267,9 +267,9 @@ Result<JudgedPath> PathJudge::open(const std::string& path, Use use) const {
   out.path = path_of(steps);
   out.st = steps.back().st;
 
-  const auto refuse = [&](const char* how, const std::string& folder, bool around) {
+  const auto refuse = [&](const std::string& how, bool around) {
     return Error(Errc::denied, path + (path == out.path ? "" : " (" + out.path + ")") + how +
-                                   folder + ", where locald keeps its own files")
+                                   " where locald keeps its own files")
         .with_hint(around ? "take a folder further down instead" : "take another folder");
   };
   const Place place = TRY(known_->table.place_of(steps.back().fd.get()).context(path));
@@ -278,8 +278,8 @@ Result<JudgedPath> PathJudge::open(const std::string& path, Use use) const {
     bool inside = own.place && place.within(*own.place);
     for (const Step& step : steps)
       inside = inside || (!own.way.empty() && FileId(step.st) == own.way.back());
-    if (is) return refuse(" is ", own.path, use == Use::share);
-    if (inside) return refuse(" lies in ", own.path, false);
+    if (is) return refuse(" is", false);
+    if (inside) return refuse(" lies in " + own.path + ",", false);
     if (use != Use::share || !out.is_folder()) continue;
     bool around = own.place && own.place->within(place);
     for (const FileId& id : own.way) around = around || id == FileId(out.st);
@@ -291,7 +291,7 @@ Result<JudgedPath> PathJudge::open(const std::string& path, Use use) const {
                      (own.place->within(mount.root) || mount.root.within(*own.place)));
     // One that is not there yet is made by its name.
     around = around || Place{{}, own.path}.within(seen);
-    if (around) return refuse(" contains ", own.path, true);
+    if (around) return refuse(" contains " + own.path + ",", true);
   }
   out.fd = std::move(steps.back().fd);
   return out;

@@ -28,7 +28,11 @@ namespace locald {
 ///     |-- projects.json              project name -> folder
 ///     |-- services/<project>/<service>/log/   segments, see base/log_format.h
 ///     |-- builds/<app>/<number>/     what the phases of a build said: segments too
-///     `-- server.log
+///     |-- server.log
+///     |-- server.lock                held by the server: one for all run folders that share this
+///     |                              state folder, also where one of those is deleted
+///     `-- instances/<instance>.json  instance.json once more, for when the run folder is deleted;
+///                                    no environments
 ///     RUN    $XDG_RUNTIME_DIR/locald 0700   (root: /run/locald; LOCALD_HOME/run)
 ///     |-- server.sock, server.lock
 ///     |-- projects/<project>.json    0600: what `up` resolved (environments too);
@@ -85,6 +89,11 @@ class Paths {
     return state_ + "/services/" + std::string(project) + "/" + std::string(service) + "/log";
   }
   std::string server_log() const { return state_ + "/server.log"; }
+  std::string state_lock() const { return state_ + "/server.lock"; }
+  std::string instance_records() const { return state_ + "/instances"; }
+  std::string instance_record(std::string_view id) const {
+    return instance_records() + "/" + std::string(id) + ".json";
+  }
   std::string server_socket() const { return run_ + "/server.sock"; }
   std::string server_lock() const { return run_ + "/server.lock"; }
   std::string run_projects() const { return run_ + "/projects"; }

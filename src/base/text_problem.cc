@@ -1,6 +1,7 @@
 #include "base/text_problem.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 
 namespace locald {
@@ -25,9 +26,12 @@ std::string describe(const TextProblems& problems) {
 }
 
 void sort_by_place(TextProblems& problems) {
+  std::map<std::string, std::size_t> turn;  // of files
+  for (const TextProblem& p : problems) turn.emplace(p.file, turn.size());
   std::stable_sort(problems.begin(), problems.end(),
-                   [](const TextProblem& a, const TextProblem& b) {
-                     return std::tie(a.at.line, a.at.column) < std::tie(b.at.line, b.at.column);
+                   [&](const TextProblem& a, const TextProblem& b) {
+                     return std::tuple(turn[a.file], a.at.line, a.at.column) <
+                            std::tuple(turn[b.file], b.at.line, b.at.column);
                    });
 }
 

@@ -26,7 +26,8 @@ using TextProblems = std::vector<TextProblem>;
 /// "locald.toml:3:1: message (hint)", one a line.
 std::string describe(const TextProblems& problems);
 
-/// Puts the problems of one file into its order; those of one place stay as they were found.
+/// Puts the problems of each file into its order; files, and those of one place, stay as they were
+/// found.
 void sort_by_place(TextProblems& problems);
 
 }  // namespace locald

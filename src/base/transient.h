@@ -7,12 +7,8 @@
 /// decides whether to try again (the restart policy) asks here.
 namespace locald {
 
-/// The code beside those of Errc for what may be well a moment later though nothing is changed: a
-/// port in use, a network or registry that does not answer, no more descriptors, memory or
-/// processes. In the API "unavailable".
-inline constexpr Errc kUnavailable{10};
-
-/// True where the same attempt may succeed later: kUnavailable, Errc::no_space, Errc::timed_out.
+/// True where the same attempt may succeed later: Errc::unavailable, Errc::no_space,
+/// Errc::timed_out.
 bool may_pass(const Error& error) noexcept;
 
 /// The same of a sentence that a program has said (runc, the shim), of which there is no code: one

@@ -15,7 +15,6 @@
 
 #include "base/fs_at.h"
 #include "base/spawn.h"
-#include "base/state_paths.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "ipc/version.h"
@@ -196,7 +195,7 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
       continue;
     }
     // The run folder of a living one was deleted: ours, on its way, has told it to look.
-    if (is_locked(state_lock(paths)) && Clock::now() < started + kWriteBack) continue;
+    if (is_locked(paths.state_lock()) && Clock::now() < started + kWriteBack) continue;
     if (lost_race) {
       lost_race = false;
       log_size = size_of(paths.server_log());

@@ -9,7 +9,6 @@
 
 #include "base/fs_at.h"
 #include "base/strings.h"
-#include "base/transient.h"
 
 namespace locald::oci {
 namespace {
@@ -297,13 +296,14 @@ Error HttpStream::failure(int curl_code) {
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
-      return Error(kUnavailable, "there is no host " + request_.url.host + " (" + detail + ")")
+      return Error(Errc::unavailable, "there is no host " + request_.url.host + " (" + detail + ")")
           .with_hint("check the name, and that this machine has a network and DNS");
     case CURLE_COULDNT_CONNECT:
-      return Error(kUnavailable, "nobody answers at " + where +
-                                     (os_errno != 0 ? std::string(": ") +
-                                                          std::strerror(static_cast<int>(os_errno))
-                                                    : ""))
+      return Error(
+                 Errc::unavailable,
+                 "nobody answers at " + where +
+                     (os_errno != 0 ? std::string(": ") + std::strerror(static_cast<int>(os_errno))
+                                    : ""))
           .with_hint("is the registry up? curl -v " + request_.url.origin() + "/v2/");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
@@ -329,7 +329,7 @@ Error HttpStream::failure(int curl_code) {
     case CURLE_UNSUPPORTED_PROTOCOL:
       mismatch_ = true;
       transient_ = code == CURLE_GOT_NOTHING;
-      return Error(transient_ ? kUnavailable : Errc::failed,
+      return Error(transient_ ? Errc::unavailable : Errc::failed,
                    where + " does not answer in HTTP: " + detail);
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
@@ -339,7 +339,7 @@ Error HttpStream::failure(int curl_code) {
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
       transient_ = true;
-      return Error(kUnavailable, "the connection to " + where + " broke: " + detail);
+      return Error(Errc::unavailable, "the connection to " + where + " broke: " + detail);
     default:
       return Error(Errc::failed, where + ": " + detail);
   }

@@ -10,7 +10,6 @@
 
 #include "base/json.h"
 #include "base/strings.h"
-#include "base/transient.h"
 #include "oci/www_authenticate.h"
 
 namespace locald::oci {
@@ -200,7 +199,7 @@ Result<std::string> RegistrySession::fetch_token(const std::string& realm,
   if (answer->status() !=
       200)  // a redirect too: tokens come from where the registry said, or not at all
     return Error(
-        passes(answer->status()) ? kUnavailable : Errc::failed,
+        passes(answer->status()) ? Errc::unavailable : Errc::failed,
         "the token service " + url.host_port() + " answered " + std::to_string(answer->status()));
   const std::string body = TRY(answer->body(kMaxTokenBody).context("token service"));
   const auto parsed = Json::parse(body);
@@ -257,13 +256,13 @@ Error RegistrySession::refusal(HttpStream& answer, const Wanted& wanted) const {
         .with_hint("check name and tag: " + reference_.familiar());
   if (status == 429) {
     const auto asked = retry_after_seconds(answer.header("retry-after"), std::time(nullptr));
-    return Error(kUnavailable, "rate limited by " + host + said)
+    return Error(Errc::unavailable, "rate limited by " + host + said)
         .with_hint(
             "try again in " +
             (asked && *asked > 0 ? time_text(std::chrono::seconds(*asked)) : "some minutes") +
             "; with a login the limit is often higher: " + login_advice());
   }
-  return Error(passes(status) ? kUnavailable : Errc::failed,
+  return Error(passes(status) ? Errc::unavailable : Errc::failed,
                host + " answered with an error for " + wanted.what + said)
       .with_hint(status < 500 ? "" : "the registry is in trouble: try again later");
 }

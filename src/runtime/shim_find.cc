@@ -65,8 +65,8 @@ std::string nonce_below(pid_t pid, int depth = 0) {
   return nonce;
 }
 
-/// A shim is started as `locald-shim run NAME`; NAME is "project/service", "project/service exec"
-/// or "container/name".
+/// A shim is started as `locald-shim run NAME`; NAME is "project/service", "project/service exec",
+/// "container/name" or "build/app phase".
 void take_name(InstanceRecord& record, std::string name) {
   record.name = name;
   const auto slash = name.find('/');
@@ -79,6 +79,8 @@ void take_name(InstanceRecord& record, std::string name) {
   } else if (service.ends_with(" exec")) {
     service.resize(service.size() - 5);
     meta = Json::object({{"exec", true}, {"project", project}, {"service", service}});
+  } else if (const auto blank = service.find(' '); blank != std::string::npos) {
+    meta = Json::object({{"build", service.substr(0, blank)}});
   } else {
     meta = Json::object({{"project", project}, {"service", service}});
   }

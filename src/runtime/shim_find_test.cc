@@ -2,7 +2,6 @@
 // of them is damaged or deleted.
 #include <sys/resource.h>
 
-#include "base/state_paths.h"
 #include "runtime/runtime_fixture.h"
 #include "runtime/shim_launch.h"
 
@@ -31,7 +30,7 @@ class ShimFindTest : public RuntimeTest {
     EXPECT_TRUE(w.handle->stop(SIGKILL, milliseconds(0)));
     EXPECT_TRUE(wait_exit(w));
     EXPECT_TRUE(runtime_->clean(w.spec.id, w.spec.nonce));
-    EXPECT_FALSE(exists(instance_record(*paths_, w.spec.id)));
+    EXPECT_FALSE(exists(paths_->instance_record(w.spec.id)));
   }
   static void spoil(const std::string& path) { std::ofstream(path) << "\x7f{garbage"; }
 };
@@ -108,17 +107,17 @@ TEST_F(ShimFindTest, ADeletedRunFolderHidesNothing) {
   ASSERT_TRUE(wait_exit(*w));
   EXPECT_FALSE(alive(pid));
   EXPECT_TRUE(runtime_->clean(spec.id, spec.nonce));
-  EXPECT_FALSE(exists(instance_record(*paths_, spec.id)));
+  EXPECT_FALSE(exists(paths_->instance_record(spec.id)));
 }
 
 TEST_F(ShimFindTest, ADeletedFolderIsWrittenBackAndTheShimListensThere) {
   auto w = host(instance("back"), shell("while ! [ -e go ]; do sleep 0.01; done; exit 6"));
   ASSERT_TRUE(w && run_until([&] { return w->pid != 0; }));
   ASSERT_TRUE(remove_tree(paths_->run()));
-  ASSERT_TRUE(remove_tree(instance_records(*paths_)));
+  ASSERT_TRUE(remove_tree(paths_->instance_records()));
   ASSERT_TRUE(write_back(w->handle.get()));
   ASSERT_TRUE(run_until([&] { return exists(w->handle->control_socket()); }));
-  EXPECT_TRUE(exists(instance_record(*paths_, w->spec.id)));
+  EXPECT_TRUE(exists(paths_->instance_record(w->spec.id)));
   Attached client(w->handle->control_socket(), w->spec.nonce);
   FrameHeader header{};
   std::string body;
@@ -153,7 +152,7 @@ TEST_F(ShimFindTest, WithoutAnyRecordTheShimItselfIsAsked) {
     int pid = 0, shim = 0;
     const InstanceSpec spec = left_running("shop/web", &pid, &shim);
     spoil(paths_->instance(spec.id) + "/instance.json");
-    ASSERT_TRUE(remove_tree(instance_record(*paths_, spec.id)));
+    ASSERT_TRUE(remove_tree(paths_->instance_record(spec.id)));
     // One that is stopped cannot be asked: then /proc is, as with an older one.
     ASSERT_EQ(::kill(shim, stopped ? SIGSTOP : 0), 0);
     auto found = find(spec);
@@ -191,7 +190,7 @@ TEST_F(ShimFindTest, ACopyOfWhatHasEndedIsNoService) {
   auto found = find(w->spec);
   EXPECT_FALSE(found.live);
   EXPECT_TRUE(runtime_->clean(w->spec.id, w->spec.nonce));
-  EXPECT_FALSE(exists(instance_record(*paths_, w->spec.id)));
+  EXPECT_FALSE(exists(paths_->instance_record(w->spec.id)));
 }
 
 TEST(InstanceRecord, OfAnOlderServerIsReadAndADamagedOneIsSaid) {

@@ -13,7 +13,6 @@
 
 #include "base/fs_at.h"
 #include "base/json.h"
-#include "base/state_paths.h"
 #include "base/sys.h"
 #include "base/transient.h"
 #include "runtime/orphans.h"
@@ -98,7 +97,7 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(InstanceRecord record, Uniq
     if (handle->next(header, body)) {
       if (header.type == static_cast<std::uint8_t>(Frame::failed) &&
           body.size() >= sizeof(FrameExit))
-        return Error(may_pass(body.substr(sizeof(FrameExit))) ? kUnavailable : Errc::failed,
+        return Error(may_pass(body.substr(sizeof(FrameExit))) ? Errc::unavailable : Errc::failed,
                      body.substr(sizeof(FrameExit)));
       if (!handle->take_first(header, body)) return Error(Errc::failed, handle->trouble_);
       auto pidfd = sys::pidfd_open(handle->record_.shim_pid);
@@ -335,7 +334,7 @@ void ShimHandle::keep_in(const Paths& paths) {
 
 Result<void> ShimHandle::write_back() {
   if (over_) return {};
-  if (paths_ && !exists(instance_record(*paths_, record_.id))) keep_in(*paths_);
+  if (paths_ && !exists(paths_->instance_record(record_.id))) keep_in(*paths_);
   if (exists(control_socket())) return {};
   const UniqueFd folder = TRY(make_dirs(record_.folder, 0700));
   TRY(write_file_atomic(folder.get(), shim::kInstanceFile, record_.to_text(), 0600));

@@ -6,7 +6,6 @@
 
 #include "base/fs_at.h"
 #include "base/json.h"
-#include "base/state_paths.h"
 #include "base/sys.h"
 #include "shim/protocol.h"
 
@@ -78,24 +77,24 @@ Result<InstanceRecord> read_instance(const std::string& folder) {
 }
 
 Result<InstanceRecord> read_kept(const Paths& paths, const std::string& id) {
-  InstanceRecord record = TRY(read_record(instance_record(paths, id)));
+  InstanceRecord record = TRY(read_record(paths.instance_record(id)));
   if (record.id != id)
-    return Error(Errc::corrupt, instance_record(paths, id) + " is of another instance");
+    return Error(Errc::corrupt, paths.instance_record(id) + " is of another instance");
   return record;
 }
 
 Result<void> keep(const Paths& paths, const InstanceRecord& record) {
-  TRY(make_dirs(instance_records(paths), 0700));
-  return write_file_atomic(instance_record(paths, record.id), record.to_text(), 0600);
+  TRY(make_dirs(paths.instance_records(), 0700));
+  return write_file_atomic(paths.instance_record(record.id), record.to_text(), 0600);
 }
 
 void forget(const Paths& paths, const std::string& id) {
-  (void)remove_tree(instance_record(paths, id));  // what lies there may be a folder
+  (void)remove_tree(paths.instance_record(id));  // what lies there may be a folder
 }
 
 Result<std::vector<std::string>> kept_ids(const Paths& paths) {
   std::vector<std::string> ids;
-  const auto dir = sys::open(instance_records(paths), O_RDONLY | O_DIRECTORY);
+  const auto dir = sys::open(paths.instance_records(), O_RDONLY | O_DIRECTORY);
   if (!dir && dir.error().code() == Errc::not_found) return ids;
   if (!dir) return dir.error();
   TRY(list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {

@@ -20,7 +20,6 @@
 #include "base/spawn.h"
 #include "base/strings.h"
 #include "base/sys.h"
-#include "base/transient.h"
 
 extern char** environ;
 
@@ -100,7 +99,7 @@ Error died(const std::string& op, Result<Child::Exit> exit) {
     how += " (exit code " + std::to_string(exit->code) + ")";
   // By the kernel, for want of memory, most often.
   const bool killed = exit && exit->signal == SIGKILL;
-  return Error(killed ? kUnavailable : Errc::failed, "the worker for \"" + op + "\" " + how)
+  return Error(killed ? Errc::unavailable : Errc::failed, "the worker for \"" + op + "\" " + how)
       .with_hint("the server's log may say more");
 }
 

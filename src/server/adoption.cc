@@ -55,6 +55,9 @@ class Adoption {
       return heirs_.containers.adopt(meta, f.id, f.nonce, std::move(f.live), f.exit);
     if (meta["exec"].as_bool())
       return heirs_.sessions.adopt(project, f.id, f.nonce, std::move(f.live));
+    // Whoever asked for a build has gone with the server; what has no name nobody could end.
+    if (!meta["build"].as_string().empty() || project.empty())
+      return remove(f, project, "a phase of a build that nobody waits for");
     take_service(f, meta, project, meta["service"].as_string());
   }
 
@@ -68,12 +71,10 @@ class Adoption {
       adopted_[project_name].insert(service);
       return heirs_.unmanaged.adopt(project_name, service, std::move(f.live));
     }
-    if (unit == nullptr || older) {
-      heirs_.log(fmt::format("instance {} of {}/{} is {}: removed", f.id, project_name, service,
-                             older ? "a remainder of an earlier life" : "over, and of no project"));
-      if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
-      return heirs_.sessions.adopt(project_name, f.id, f.nonce, std::move(f.live));
-    }
+    if (unit == nullptr || older)
+      return remove(f, project_name,
+                    fmt::format("of {}/{}, {}", project_name, service,
+                                older ? "a remainder of an earlier life" : "over"));
     adopted_[project_name].insert(service);
     const auto life = static_cast<std::uint64_t>(meta["life"].as_int());
     const int restarts = static_cast<int>(meta["restarts"].as_int());
@@ -81,6 +82,12 @@ class Adoption {
       return project->supervisor().adopt_ended(service, f.id, f.nonce, f.exit, life, restarts);
     heirs_.launcher.remember(f.live->shim_pid(), f.id, project_name + "/" + service);
     project->supervisor().adopt(service, std::move(f.live), unit->config, life, restarts);
+  }
+
+  void remove(Found& f, const std::string& project, std::string_view what) {
+    heirs_.log(fmt::format("instance {} is {}: removed", f.id, what));
+    if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
+    heirs_.sessions.adopt(project, f.id, f.nonce, std::move(f.live));
   }
 
   const Heirs& heirs_;

@@ -464,7 +464,8 @@ void Containers::remove_one(Container& c, bool force,
   if (c.at == ContainerState::starting) {
     c.fate = Container::Fate::remove;
     c.start.cancel();
-  } else if (auto killed = c.handle->stop(SIGKILL, std::chrono::milliseconds(0)); !killed) {
+  } else if (auto killed = c.handle->stop(SIGKILL, std::chrono::milliseconds(0));
+             !killed && killed.error().code() != Errc::not_found) {  // else it ends by itself now
     return done(killed);
   }
   // Its end does the rest: as one with --rm it is discarded then.

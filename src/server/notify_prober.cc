@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/fs_at.h"
-#include "base/state_paths.h"
 
 namespace locald::server {
 namespace {
@@ -48,7 +47,7 @@ void remove_stale_notify_sockets(const Paths& paths) {
   const std::string any = paths.notify_socket("");
   for (const std::string& name : names_in(any.substr(0, any.size() - 1))) {
     const std::string instance = name.substr(0, name.find('.'));
-    if (!exists(paths.instance(instance)) && !exists(instance_record(paths, instance)))
+    if (!exists(paths.instance(instance)) && !exists(paths.instance_record(instance)))
       remove_notify_socket(paths, instance);
   }
 }

@@ -89,6 +89,7 @@ class Resolver {
     }
     tell_apart();
     variables_.problems(out_.problems, in_.project);
+    sort_by_place(out_.problems);
     for (auto& notice : variables_.notices()) out_.notices.push_back(std::move(notice));
     out_.capture = variables_.capture();
     return std::move(out_);

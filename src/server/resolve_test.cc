@@ -72,6 +72,21 @@ TEST_F(ResolveTest, APlainDependencyMeansHealthyWhereThereIsACheck) {
   EXPECT_EQ(r.services.at("a").depends_on[1].condition, DependsCondition::started);
 }
 
+TEST_F(ResolveTest, ProblemsAreInTheOrderOfTheFile) {
+  const Resolved r = run(R"(
+[services.web]
+command = "${A}"
+env = { B = "${B}" }
+env_file = "none.env"
+[services.last]
+command = "true"
+env_file = "none.env"
+)");
+  std::vector<unsigned> lines;
+  for (const Problem& p : r.problems) lines.push_back(p.at.line);
+  EXPECT_EQ(lines, (std::vector<unsigned>{3, 4, 5, 8})) << describe(r.problems);
+}
+
 TEST_F(ResolveTest, AnUnsetVariableIsAProblemThatNamesTheWaysOut) {
   const Resolved r =
       run("[services.a]\nenv={A='${ALSO}${ALSO}'}\ncommand='x ${NOPE} ${FINE:-} $SHELLS'\n"

@@ -39,7 +39,8 @@ RestartDecision decide_restart(const RestartSpec& policy, const ExitInfo& exit, 
   ++history.failures;
   if (policy.max > 0 && policy.window.count() > 0) history.times.push_back(now.count());
   const int doublings = std::min(history.failures - 1, 20);
-  return {std::min(kLongestDelay, kFirstDelay * (std::int64_t{1} << doublings)), false};
+  const Milliseconds longest = exit.never_ran ? kLongestHold : kLongestDelay;
+  return {std::min(longest, kFirstDelay * (std::int64_t{1} << doublings)), false};
 }
 
 }  // namespace locald::server

@@ -23,17 +23,21 @@ struct ExitInfo {
 
 /// What happened so far, and what comes next: pure, `now` comes from outside.
 struct RestartHistory {
-  int failures = 0;                ///< ends in a row; begins anew after kGoodRun up
+  int failures = 0;                ///< ends in a row; begins at 0 after kGoodRun up
   int restarts = 0;                ///< since the service was brought up
   std::deque<std::int64_t> times;  ///< ms; restarts within the policy's window
 };
 
 inline constexpr Milliseconds kFirstDelay{100}, kLongestDelay{60000};
+/// Between starts that failed: such a try costs little, and what it waits for (a port, a registry)
+/// comes at a moment of its own. Linux keeps a port in TIME_WAIT for 60 s.
+inline constexpr Milliseconds kLongestHold{10000};
 inline constexpr Milliseconds kGoodRun{10000};
 
 /// Decides after an end, or after a start that failed: nullopt for "stays ended", else the delay
-/// before the next start (100 ms, doubling up to 1 min). What never ran is tried again only where
-/// its reason passes by itself. `gave_up` tells that only `max` stood in the way.
+/// before the next start (100 ms, doubling up to 1 min; to 10 s after a start that failed). What
+/// never ran is tried again only where its reason passes by itself. `gave_up` tells that only `max`
+/// stood in the way.
 struct RestartDecision {
   std::optional<Milliseconds> delay;
   bool gave_up = false;

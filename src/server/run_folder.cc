@@ -10,8 +10,6 @@
 #include <string_view>
 #include <utility>
 
-#include "base/state_paths.h"
-
 namespace locald::server {
 namespace {
 
@@ -54,7 +52,7 @@ void RunFolder::watch() {
 
 void RunFolder::on_event() {
   alignas(inotify_event) char buffer[8192];
-  const std::string lock = state_lock(paths_).substr(paths_.state().size() + 1);
+  const std::string lock = paths_.state_lock().substr(paths_.state().size() + 1);
   bool gone = false;
   ssize_t n = 0;
   while ((n = ::read(inotify_.get(), buffer, sizeof buffer)) > 0)

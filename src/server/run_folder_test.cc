@@ -11,7 +11,6 @@
 
 #include "base/file_lock.h"
 #include "base/fs_at.h"
-#include "base/state_paths.h"
 #include "server/fake_launcher.h"
 #include "server/server_lock.h"
 
@@ -65,9 +64,9 @@ TEST_F(RunFolderTest, ADeletedRunFolderGivesNoLockAway) {
   EXPECT_EQ(ServerLock::take(p).error().code(), Errc::already_exists);
   ASSERT_TRUE(lock->renew(p));
   EXPECT_EQ(lock_file(p.server_lock(), false).error().code(), Errc::already_exists);
-  ASSERT_EQ(::unlink(state_lock(p).c_str()), 0);
+  ASSERT_EQ(::unlink(p.state_lock().c_str()), 0);
   ASSERT_TRUE(lock->renew(p));
-  EXPECT_EQ(lock_file(state_lock(p), false).error().code(), Errc::already_exists);
+  EXPECT_EQ(lock_file(p.state_lock(), false).error().code(), Errc::already_exists);
 }
 
 TEST_F(RunFolderTest, NoticesWhatIsDeletedAndTriesUntilItIsWrittenBack) {
@@ -97,7 +96,7 @@ TEST_F(RunFolderTest, NoticesWhatIsDeletedAndTriesUntilItIsWrittenBack) {
   EXPECT_EQ(said.size(), 1u);
   possible = true;
   // Who wants a server opens its lock, and makes it look at once.
-  (void)lock_file(state_lock(p), false);
+  (void)lock_file(p.state_lock(), false);
   run_until(loop, [&] { return calls == 3; });
   EXPECT_TRUE(exists(p.run_projects()));
 }

@@ -12,7 +12,6 @@
 
 #include "base/fs_at.h"
 #include "base/strings.h"
-#include "base/transient.h"
 #include "builder/cnb/generation.h"
 #include "builder/storage.h"
 #include "server/command_note.h"
@@ -359,10 +358,10 @@ Result<void> RuntimeLauncher::check_port(int port) const {
   if (free.error().code() != Errc::already_exists) return free;
   const auto holder = find_port_holder(static_cast<std::uint16_t>(port));
   if (holder && holder->lingers)
-    return Error(kUnavailable,
+    return Error(Errc::unavailable,
                  fmt::format("port {} is not free yet: {} hold it", port, to_string(*holder)))
         .with_hint("within a minute it is free; a server that sets SO_REUSEADDR leaves none");
-  return Error(kUnavailable, fmt::format("port {} is in use by {}", port, describe(holder)))
+  return Error(Errc::unavailable, fmt::format("port {} is in use by {}", port, describe(holder)))
       .with_hint(holder && holder->pid != 0 ? "stop it, or give the service another port"
                                             : "give the service another port");
 }

@@ -8,7 +8,6 @@
 
 #include "base/file_lock.h"
 #include "base/fs_at.h"
-#include "base/state_paths.h"
 #include "base/strings.h"
 #include "base/sys.h"
 
@@ -22,7 +21,7 @@ void sign(int fd, const Paths& paths) {
 }
 
 Error taken(const Paths& paths) {
-  const auto text = read_file(state_lock(paths), 8192);
+  const auto text = read_file(paths.state_lock(), 8192);
   const std::string signed_by = text ? std::string(trim(*text)) : std::string();
   const auto blank = signed_by.find(' ');
   if (blank == std::string::npos)
@@ -59,7 +58,7 @@ Result<void> ServerLock::renew(const Paths& paths) {
     return {};
   };
   // In this order: who waits for the first has not touched the second.
-  TRY(renew_one(state_, state_lock(paths)));
+  TRY(renew_one(state_, paths.state_lock()));
   return renew_one(run_, paths.server_lock());
 }
 

@@ -209,6 +209,19 @@ TEST(ServiceState, WhatNeverRanIsNotTriedAgain) {
   EXPECT_NE(s.next.reason.find("/no/such"), std::string::npos);
 }
 
+TEST(ServiceState, AStartThatFailsIsNeverMoreThanTenSecondsAway) {
+  const RestartSpec always{.mode = RestartMode::always};
+  const event::LaunchFailed passing{"port 80 is in use", "stop it", /*may_pass=*/true, {}};
+  ServiceState s = in(Phase::preparing);
+  Milliseconds before{0};
+  for (int i = 0; i < 12; ++i) {
+    const Step t = step(s, passing, always);
+    before = std::get<action::ArmTimer>(t.actions.back()).delay;
+    s = step(t.next, event::TimerFired{}, always).next;
+  }
+  EXPECT_EQ(before, Milliseconds(10000));
+}
+
 TEST(ServiceState, AStartThatFailsForAReasonThatPassesGoesThroughTheBackOff) {
   const RestartSpec always{.mode = RestartMode::always};
   const event::LaunchFailed passing{"port 80 is in use", "stop it", /*may_pass=*/true, {}};

@@ -290,8 +290,8 @@ def test_what_nobody_may_read(house, identity, what):
 def test_a_folder_that_is_none(house, wrong, steady, tmp_path):
     wrong("the app's folder", "No such file", "correct `path`", path="/nowhere")
     wrong("is not a folder", path=str(steady.dir / "locald.toml"))
-    wrong("where locald keeps its own files", "hint: take a folder further down instead", path=str(house.locald.home / "data"))
-    wrong("where locald keeps its own files", path=str(house.locald.home))
+    wrong("/data is where locald keeps its own files", "take another folder", path=str(house.locald.home / "data"))
+    wrong("where locald keeps its own files", "take a folder further down instead", path=str(house.locald.home))
     wrong("locald", path="/")
 
 

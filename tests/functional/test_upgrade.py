@@ -70,6 +70,7 @@ def test_services_of_the_previous_build_go_on(locald, previous, busybox):
     r = now("up", "-d")
     assert locald.server_pid() != server and not alive(server), "the server is of the new build"
     assert facts(now.status()) == facts(was), r
+    assert r.text.count(": unchanged") == len(was), r
     assert {s["health"] for n, s in now.status().items() if n in ("web", "cache")} == {"healthy"}
     for word in ("recreated", "restarted", "starting"):
         assert word not in r.text.replace("has been restarted; services went on", ""), r
