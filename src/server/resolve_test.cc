@@ -96,9 +96,9 @@ TEST_F(ResolveTest, AnUnsetVariableIsAProblemThatNamesTheWaysOut) {
   EXPECT_EQ(r.problems[0].at.line, 2u);
   EXPECT_NE(r.problems[0].hint.find("${ALSO:-}"), std::string::npos);
   EXPECT_EQ(r.problems[0].hint.find("$${ALSO}"), std::string::npos);
-  EXPECT_EQ(r.problems[1].message, "${PORTLESS} is not set") << "and no word of the missing port";
-  EXPECT_EQ(r.problems[2].message, "${NOPE} is not set");
-  EXPECT_NE(r.problems[2].hint.find("$NOPE or $${NOPE}"), std::string::npos);
+  EXPECT_EQ(r.problems[2].message, "${PORTLESS} is not set") << "and no word of the missing port";
+  EXPECT_EQ(r.problems[1].message, "${NOPE} is not set");
+  EXPECT_NE(r.problems[1].hint.find("$NOPE or $${NOPE}"), std::string::npos);
 }
 
 TEST_F(ResolveTest, WhatIsNotTakenNeedsNoVariable) {
