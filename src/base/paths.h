@@ -37,7 +37,7 @@ namespace locald {
 ///     |-- server.sock, server.lock
 ///     |-- projects/<project>.json    0600: what `up` resolved (environments too);
 ///     |                              <project>.state.json: what became of it
-///     |-- notify/<instance>          socket on which a service says READY=1
+///     |-- notify/<instance>          socket on which a service says READY=1; <instance>.ready: it has
 ///     |-- svc/<instance>/            ctl.sock, instance.json, exit.json (one start of one service)
 ///     |-- bundles/<instance>/        config.json, rootfs/ and binds/N (mount points in the shim's
 ///     |                              namespace)
@@ -106,6 +106,7 @@ class Paths {
   std::string notify_socket(std::string_view id) const {
     return run_ + "/notify/" + std::string(id);
   }
+  std::string notify_marker(std::string_view id) const { return notify_socket(id) + ".ready"; }
   std::string instances() const { return run_ + "/svc"; }
   std::string instance(std::string_view id) const { return instances() + "/" + std::string(id); }
   std::string bundles() const { return run_ + "/bundles"; }

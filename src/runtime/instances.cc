@@ -191,6 +191,9 @@ Result<void> ProcessRuntime::clean(const std::string& id, const std::string& non
   TRY(remove_tree(paths.runc_root() + "/" + id));
   if (::geteuid() == 0 && (!record || record->kind == "container")) TRY(remove_cgroups(id));
   TRY(remove_tree(paths.bundle(id)));
+  // Its server may have been killed, or know no more what it was.
+  TRY(remove_tree(paths.notify_socket(id)));
+  TRY(remove_tree(paths.notify_marker(id)));
   TRY(remove_tree(folder));
   // Of a server with another run folder.
   if (record && record->folder != folder && record->folder.ends_with("/svc/" + id))

@@ -11,14 +11,6 @@
 #include "base/fs_at.h"
 
 namespace locald::server {
-namespace {
-
-std::string marker_of(const Paths& paths, const std::string& instance) {
-  return paths.notify_socket(instance) + ".ready";
-}
-
-}  // namespace
-
 Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& instance) {
   const std::string path = paths.notify_socket(instance);
   const UniqueFd dir = TRY(make_dirs(path.substr(0, path.rfind('/'))));
@@ -38,22 +30,20 @@ Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& insta
   return fd;
 }
 
-void remove_notify_socket(const Paths& paths, const std::string& instance) {
-  ::unlink(paths.notify_socket(instance).c_str());
-  ::unlink(marker_of(paths, instance).c_str());
-}
-
 void remove_stale_notify_sockets(const Paths& paths) {
   const std::string any = paths.notify_socket("");
   for (const std::string& name : names_in(any.substr(0, any.size() - 1))) {
     const std::string instance = name.substr(0, name.find('.'));
-    if (!exists(paths.instance(instance)) && !exists(paths.instance_record(instance)))
-      remove_notify_socket(paths, instance);
+    if (exists(paths.instance(instance)) || exists(paths.instance_record(instance))) continue;
+    ::unlink(paths.notify_socket(instance).c_str());
+    ::unlink(paths.notify_marker(instance).c_str());
   }
 }
 
 void mark_ready(const Paths& paths, const std::string& instance) {
-  (void)write_file_atomic(marker_of(paths, instance), "", 0600);
+  const std::string marker = paths.notify_marker(instance);
+  if (exists(marker) || !make_dirs(marker.substr(0, marker.rfind('/')))) return;
+  (void)write_file_atomic(marker, "", 0600);
 }
 
 bool says_ready(std::string_view message) noexcept {
@@ -68,7 +58,7 @@ bool says_ready(std::string_view message) noexcept {
 NotifyProber::NotifyProber(EventLoop& loop, const Paths& paths, const std::string& instance,
                            std::function<Result<int>()> socket)
     : loop_(loop),
-      marker_(marker_of(paths, instance)),
+      marker_(paths.notify_marker(instance)),
       socket_(std::move(socket)),
       ready_(exists(marker_)) {}
 

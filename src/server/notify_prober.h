@@ -12,11 +12,10 @@
 namespace locald::server {
 
 /// The socket that a service finds in NOTIFY_SOCKET (sd_notify(3)), made before it starts. An old
-/// one is replaced.
+/// one is replaced. ProcessRuntime::clean removes it.
 Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& instance);
 /// Writes down that it has said READY=1, for the next server.
 void mark_ready(const Paths& paths, const std::string& instance);
-void remove_notify_socket(const Paths& paths, const std::string& instance);
 /// Those of instances that there are none of: their server was killed between two steps. While
 /// nothing is being started.
 void remove_stale_notify_sockets(const Paths& paths);

@@ -484,7 +484,6 @@ void RuntimeLauncher::clean(const std::string& instance, const std::string& nonc
   }
   world_.environment.shared().set("instance " + instance, {});
   notify_sockets_.erase(instance);
-  remove_notify_socket(world_.paths, instance);  // also an earlier server's
   sweeps_.run<Result<void>>(
       "clean " + instance,
       [this, instance, nonce](const std::stop_token&) {
@@ -495,10 +494,12 @@ void RuntimeLauncher::clean(const std::string& instance, const std::string& nonc
 
 void RuntimeLauncher::write_back(const std::string& instance, bool ready) {
   const auto socket = notify_sockets_.find(instance);
-  if (socket == notify_sockets_.end() || exists(world_.paths.notify_socket(instance))) return;
-  // Under the same number: the prober has it.
-  if (auto bound = bind_notify_socket(world_.paths, instance))
-    (void)::dup3(bound->get(), socket->second.get(), O_CLOEXEC);
+  if (socket == notify_sockets_.end()) return;
+  // Under the same number: the prober has it. Of one that was ready before this server there is
+  // none.
+  if (socket->second && !exists(world_.paths.notify_socket(instance)))
+    if (auto bound = bind_notify_socket(world_.paths, instance))
+      (void)::dup3(bound->get(), socket->second.get(), O_CLOEXEC);
   if (ready) mark_ready(world_.paths, instance);
 }
 
@@ -513,6 +514,7 @@ std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& reques
           world_.loop, world_.paths.service_log(request.project, slug(request.config->name)),
           request.nonce, request.config->health.pattern);
     case HealthSpec::Kind::notify: {
+      notify_sockets_.try_emplace(request.instance);
       return std::make_unique<NotifyProber>(
           world_.loop, world_.paths, request.instance,
           [this, instance = request.instance]() -> Result<int> {

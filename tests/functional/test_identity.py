@@ -314,3 +314,19 @@ def test_a_readiness_socket_goes_with_its_instance_whoever_was_killed(project):
         p.status()
         p("down")
         assert os.listdir(p.locald.home / "run/notify") == []
+
+
+def test_a_readiness_that_was_said_is_known_after_the_run_folder_was_deleted(project):
+    say = "import os, socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b'READY=1', os.environ['NOTIFY_SOCKET']); time.sleep(1000)"
+    p = project(f"[project]\nname = 'said'\n[services.a]\ncommand = ['python3', '-c', \"{say}\"]\nhealth = {{ notify = true }}\n")
+    p("up", "-d", "--wait")
+    run = p.locald.home / "run"
+    for _ in range(2):  # under the server that heard it, and under one that found it written down
+        kill_server(p.locald)
+        p.wait("a", lambda s: s["health"] == "healthy", "it is known how it is")
+        shutil.rmtree(run)
+        wait_until(lambda: (run / "server.sock").exists(), "the run folder is written back")
+    kill_server(p.locald)
+    p.wait("a", lambda s: s["health"] == "healthy", "it is known how it is")
+    p("down")
+    assert os.listdir(run / "notify") == []
