@@ -93,7 +93,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSp
     return Error(Errc::invalid_input, instance.name + ": no command");
   const Paths& paths = impl_->options.paths;
   TRY(make_instance_folder(paths, instance.id));
-  auto handle = launch_shim({.instance = instance,
+  auto handle = launch_shim({.paths = paths,
+                             .instance = instance,
                              .kind = "host",
                              .shim = impl_->options.shim,
                              .folder = paths.instance(instance.id),
@@ -103,7 +104,6 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSp
     (void)remove_tree(paths.instance(instance.id));
     return std::move(handle).error().with_context(instance.name);
   }
-  (*handle)->keep_in(paths);
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
 }
 
@@ -147,7 +147,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
       spec.set(shim::kKeyBind, bind.path);
       binds.push_back(bind.fd.get());
     }
-    return launch_shim({.instance = instance,
+    return launch_shim({.paths = paths,
+                        .instance = instance,
                         .kind = "container",
                         .shim = impl_->options.shim,
                         .folder = paths.instance(instance.id),
@@ -160,7 +161,6 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
     (void)clean(instance.id, instance.nonce);
     return std::move(handle).error().with_context(instance.name);
   }
-  (*handle)->keep_in(paths);
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
 }
 
@@ -188,7 +188,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
         .set(shim::kKeyTarget, target_instance)
         .flag(shim::kKeyReport, made.init)
         .flag(shim::kKeyUserns, target.in_user_namespace);
-    return launch_shim({.instance = instance,
+    return launch_shim({.paths = paths,
+                        .instance = instance,
                         .kind = "exec",
                         .shim = impl_->options.shim,
                         .folder = folder,
@@ -200,7 +201,6 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
     (void)remove_tree(paths.instance(instance.id));
     return std::move(handle).error().with_context(instance.name);
   }
-  (*handle)->keep_in(paths);
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
 }
 

@@ -1,6 +1,8 @@
 // Shims of an earlier server: found, known, kept, also where they do not answer or what is written
 // of them is damaged or deleted.
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "runtime/runtime_fixture.h"
 #include "runtime/shim_launch.h"
@@ -72,6 +74,30 @@ TEST_F(ShimFindTest, OneThatDoesNotAnswerEndsByTheUsersWord) {
   auto w = watch(spec, find(spec).live);
   end(*w);
   EXPECT_FALSE(alive(pid));
+}
+
+TEST_F(ShimFindTest, OneThatItsServerNeverHeardOfIsFoundWithoutTheRunFolder) {
+  // The server is killed between the shim's exec and its first word.
+  const std::string killer = home_ + "/shim";
+  std::ofstream(killer) << "#!/bin/sh\nkill -9 $PPID\nexec " << shim_ << " \"$@\"\n";
+  ASSERT_EQ(::chmod(killer.c_str(), 0700), 0);
+  const InstanceSpec spec = instance("early");
+  const pid_t server = ::fork();
+  if (server == 0) {
+    shim_ = killer;
+    (void)make_runtime()->run_host(spec, shell("sleep 1000"));
+    ::_exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(server, &status, 0), server);
+  ASSERT_TRUE(WIFSIGNALED(status)) << status;
+  ASSERT_TRUE(run_until([&] { return bool(read_instance(paths_->instance(spec.id))); }));
+  ASSERT_TRUE(remove_tree(paths_->run()));
+  auto found = find(spec);
+  ASSERT_TRUE(found.live) << found.exit.reason;
+  EXPECT_EQ(found.meta, spec.meta);
+  auto w = watch(spec, std::move(found.live));
+  end(*w);
 }
 
 TEST_F(ShimFindTest, WithoutDescriptorsNothingIsTakenForDead) {

@@ -51,6 +51,8 @@ class ShimHandle final : public KeptHandle {
   const InstanceRecord& record() const noexcept { return record_; }
   /// Writes the record to the state folder, now and in write_back().
   void keep_in(const Paths& paths);
+  /// Only in write_back(): the shim has written it itself.
+  void kept_in(const Paths& paths) { paths_ = paths; }
   /// True once the process is known to have ended.
   bool has_ended() const;
 

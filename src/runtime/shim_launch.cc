@@ -8,6 +8,7 @@
 #include "base/fs_at.h"
 #include "base/json.h"
 #include "base/spawn.h"
+#include "base/state_paths.h"
 #include "base/sys.h"
 #include "runtime/processes.h"
 #include "shim/protocol.h"
@@ -41,7 +42,8 @@ std::string instance_text(const InstanceRecord& r) {
                                    {"kind", r.kind},
                                    {"meta", r.meta},
                                    {"log_dir", r.log_dir},
-                                   {"boot_id", r.boot_id}})
+                                   {"boot_id", r.boot_id},
+                                   {"folder", r.folder}})
                          .dump();
   text.pop_back();
   return text;
@@ -63,6 +65,9 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
       .flag(shim::kKeyHold, i.hold)
       .flag(shim::kKeyLog, !i.log_dir.empty())
       .set(shim::kKeyLogMax, i.log_max_bytes);
+  // A failure is no reason to start nothing: the one in the run folder stands.
+  if (make_dirs(instance_records(launch.paths), 0700))
+    launch.spec.set(shim::kKeyKept, instance_records(launch.paths));
   UniqueFd log;
   if (!i.log_dir.empty()) {
     TRY(make_dirs(i.log_dir, 0700).context("create the log folder " + i.log_dir));
@@ -96,6 +101,7 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
   theirs.reset();
   auto handle = ShimHandle::take(std::move(record), std::move(ours), kTakeOver);
   (void)first.wait(std::chrono::steady_clock::now() + kTakeOver);  // it only forks
+  if (handle) (*handle)->kept_in(launch.paths);
   return handle;
 }
 

@@ -14,6 +14,7 @@ namespace locald::runtime {
 /// One shim to be started: its folder svc/<id> stands, the spec lacks only what all instances
 /// share.
 struct ShimLaunch {
+  const Paths& paths;
   const InstanceSpec& instance;
   std::string kind;    ///< "host", "container", "exec"
   std::string shim;    ///< path of locald-shim

@@ -6,9 +6,9 @@
 #include "base/paths.h"
 #include "base/result.h"
 
-/// What is written down of a shim, twice: RUN/svc/<id>/instance.json by the shim itself, and
-/// STATE/instances/<id>.json by the server, for when the run folder is deleted under both of them.
-/// Neither holds an environment.
+/// What is written down of a shim, twice: RUN/svc/<id>/instance.json and, for when the run folder
+/// is deleted, STATE/instances/<id>.json; both by the shim itself before anything runs, and again
+/// by the server that finds one of them gone. Neither holds an environment.
 namespace locald::runtime {
 
 struct InstanceRecord {

@@ -72,6 +72,8 @@ inline constexpr char kKeyId[] = "id";      ///< of the instance; container: run
 inline constexpr char kKeyNonce[] = "nonce";
 inline constexpr char kKeyInstance[] =
     "instance";  ///< text of instance.json without its last brace; the shim adds what it knows
+inline constexpr char kKeyKept[] =
+    "kept";  ///< absolute path of the folder where ID.json is a copy of it; may be absent
 inline constexpr char kKeyLog[] = "log";         ///< "1": kShimLog is there
 inline constexpr char kKeyLogMax[] = "log_max";  ///< bytes of the whole folder
 inline constexpr char kKeyTty[] = "tty";         ///< "1"

@@ -24,16 +24,20 @@ int refuse(const char* text) {
   return 125;
 }
 
+/// Above the numbers of protocol.h, which mean something even where nothing was handed over.
+int above_handed(int low) {
+  const int fd = ::fcntl(low, F_DUPFD_CLOEXEC, kShimJoin + 1);
+  ::close(low);
+  return fd;
+}
+
 }  // namespace
 
 bool read_spec(Spec& spec, int* proc, const char** why) {
   // 4: CLOSE_RANGE_CLOEXEC. What the server handed over ends here, nothing runs with it.
   if (::syscall(SYS_close_range, 3u, ~0u, 4u) != 0)
     for (int fd = 3; fd < 1024; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  // Above the numbers of protocol.h, which mean something even where nothing was handed over.
-  const int low = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  *proc = ::fcntl(low, F_DUPFD_CLOEXEC, kShimJoin + 1);
-  ::close(low);
+  *proc = above_handed(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!spec.read(kShimSpec, why)) return false;
   ::close(kShimSpec);
   return true;
@@ -43,6 +47,9 @@ int run_mode() {
   const char* why = "";
   TextOf<300> text;
   if (!read_spec(session.spec, &session.proc, &why)) return refuse(why);
+  // Before the mount namespace may be another.
+  if (const char* path = session.spec.first(kKeyKept); path != nullptr)
+    session.kept = above_handed(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!join_namespaces(session.spec, text)) return refuse(text.data());
   session.folder = kShimFolder;
   session.control = kShimControl;

@@ -141,7 +141,8 @@ bool Session::make_stdio(int child[3]) {
 }
 
 /// False: nobody could ever find this instance. Its server died and the next one has cleaned the
-/// folder away.
+/// folder away. The copy comes first: whoever lives is told of, also if the run folder is deleted
+/// and the server is killed before it has heard of us.
 bool Session::write_instance() {
   const char* prefix = spec.first(kKeyInstance);
   if (prefix == nullptr || folder < 0) return false;
@@ -156,9 +157,17 @@ bool Session::write_instance() {
     std::memcpy(identity_, text.data(), text.size());
     identity_used_ = text.size();
   }
+  TextOf<64> copy;
+  copy.add(spec.id).add(".json");
+  if (kept >= 0) (void)write_file(kept, copy.data(), text.data(), text.size());
   struct stat st {};
-  return write_file(folder, kInstanceFile, text.data(), text.size()) && ::fstat(folder, &st) == 0 &&
-         st.st_nlink > 0;
+  const bool known = write_file(folder, kInstanceFile, text.data(), text.size()) &&
+                     ::fstat(folder, &st) == 0 && st.st_nlink > 0;
+  const int why = errno;
+  if (kept >= 0 && !known) ::unlinkat(kept, copy.data(), 0);
+  ::close(kept);  // or its mount stays busy for our lifetime
+  errno = why;
+  return known;
 }
 
 void Session::set_main(pid_t pid) {

@@ -35,6 +35,7 @@ class Session {
   int own_proc = -1;  ///< the /proc with the numbers that this process sees
   int control = -1;   ///< connected to the server
   int log_folder = -1;
+  int kept = -1;  ///< where a copy of instance.json is written
 
   /// The shim proper: takes over what the members say, ends the process.
   [[noreturn]] void run();
