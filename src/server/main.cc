@@ -130,10 +130,7 @@ class Server {
     builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
     unmanaged_ = std::make_unique<Unmanaged>(Unmanaged::World{
         loop_, *runtime_, jobs_, paths_,
-        [this](const std::string& project, bool volumes, const std::stop_token& stop) {
-          return remove_data(*environment_, project, volumes, stop);
-        },
-        log});
+        [this](const Json& body, const ReplyPtr& reply) { projects_->down(body, reply); }, log});
     projects_ = std::make_unique<Projects>(
         Projects::World{loop_, *launcher_, paths_, jobs_, listeners_, environment_->shared(),
                         [this](const RunningApp& app, std::function<void(const Json&)> progress,

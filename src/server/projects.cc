@@ -117,10 +117,6 @@ void Projects::down(const Json& body, const ReplyPtr& reply) {
     const ProjectState state = state_of(name);
     if (state == ProjectState::down)
       remove_records(world_.paths, name);  // of one that was set aside
-    if (state == ProjectState::down && !volumes) {
-      reply->result(Json::object());
-      return {};
-    }
     Leaving& leaving = leaving_[name];
     leaving.volumes = leaving.volumes || volumes;
     leaving.after.emplace_back([reply](const Result<void>& removed) {
@@ -136,7 +132,7 @@ void Projects::down(const Json& body, const ReplyPtr& reply) {
       (void)project->subscribe(reply, {}, /*present=*/false);
       bring_down(*project, volumes);
     } else if (state == ProjectState::down) {
-      remove_what_is_left(name);
+      on_quiet(name);  // what its record would tell of may be there without it
     }
     return {};
   });
@@ -151,7 +147,7 @@ void Projects::remove_what_is_left(const std::string& name) {
   Leaving& leaving = leaving_[name];
   if (project != nullptr) leaving.volumes = leaving.volumes || project->remove_volumes();
   const bool volumes = leaving.volumes;
-  bool containers = false;
+  bool containers = project == nullptr;
   if (project != nullptr)
     for (const auto& [service, unit] : project->supervisor().units())
       containers = containers || unit.config->kind != ServiceKind::exec;

@@ -27,9 +27,8 @@ class Unmanaged {
     runtime::ProcessRuntime& runtime;
     JobPool& jobs;
     const Paths& paths;
-    /// Removes what the project leaves on disk, as Projects has it. On a job's thread.
-    std::function<Result<void>(const std::string& project, bool volumes, const std::stop_token&)>
-        remove_data;
+    /// Projects::down, for what else there is of a project: sessions, records, data.
+    std::function<void(const Json& body, const ReplyPtr& reply)> down;
     std::function<void(const std::string&)> log;
   };
   explicit Unmanaged(World world) : world_(std::move(world)) {}

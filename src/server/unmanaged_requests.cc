@@ -32,22 +32,10 @@ std::optional<std::string> Unmanaged::meant_by(const Json& body) const {
 }
 
 void Unmanaged::down(const std::string& project, const Json& body, const ReplyPtr& reply) {
-  end(project, {}, /*at_once=*/false,
-      [this, project, volumes = body["volumes"].as_bool(), reply](const Result<void>& ended) {
-        if (!ended) return reply->error(ended.error());
-        world_.jobs.run<Result<void>>(
-            "remove the data of " + project,
-            [remove = world_.remove_data, project, volumes](const std::stop_token& stop) {
-              return remove(project, volumes, stop);
-            },
-            [this, project, reply](const Result<void>& removed) {
-              if (!any(project)) remove_records(world_.paths, project);
-              if (removed)
-                reply->result(Json::object());
-              else
-                reply->error(removed.error());
-            });
-      });
+  end(project, {}, /*at_once=*/false, [this, body, reply](const Result<void>& ended) {
+    if (!ended) return reply->error(ended.error());
+    world_.down(body, reply);
+  });
 }
 
 void Unmanaged::stop(const std::string& project, const Json& body, const ReplyPtr& reply) {

@@ -330,3 +330,36 @@ def test_a_readiness_that_was_said_is_known_after_the_run_folder_was_deleted(pro
     p.wait("a", lambda s: s["health"] == "healthy", "it is known how it is")
     p("down")
     assert os.listdir(run / "notify") == []
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_down_of_a_project_whose_record_is_lost_leaves_nothing(project, busybox, killed):
+    p = project(f"""
+        [project]
+        name = "lost"
+        [services.n]
+        command = "exec sleep 1000"
+        health = {{ notify = true }}
+        [services.box]
+        type = "container"
+        image = "{busybox}"
+        command = ["sleep", "1000"]
+        stop_timeout = "1s"
+        """)
+    p("up", "-d")
+    session = p.popen("exec", "n", "--", "sleep", "987654")
+    wait_until(lambda: "sleep 987654" in p.locald.processes().values(), "the session runs")
+    shims = [s["shim_pid"] for s in p.status().values()]
+    kill_server(p.locald)
+    if killed:
+        for shim in shims:
+            os.kill(shim, signal.SIGKILL)
+        shutil.rmtree(p.locald.home / "run/projects")
+    else:
+        shutil.rmtree(p.locald.home / "run")
+    p("down", timeout=60)
+    session.communicate(timeout=20)
+    p.locald.assert_nothing_left()
+    home = p.locald.home
+    for folder in ("run/notify", "run/projects", "data/containers", "state/instances"):
+        assert not (home / folder).exists() or os.listdir(home / folder) == [], folder
