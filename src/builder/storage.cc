@@ -117,13 +117,10 @@ Result<void> remove_volumes(Environment& environment, const std::string& project
   return sweep_discarded(environment, stop).context("remove the volumes of " + project);
 }
 
-Result<void> remove_anonymous_volumes(Environment& environment, const std::string& project,
-                                      const std::string& container_key,
-                                      const std::stop_token& stop) {
-  TRY(discard(environment.paths().volumes() + "/" + project, [&](const std::string& name) {
-        return is_anonymous_volume(name, container_key);
-      }).context("remove the volumes of container " + container_key));
-  return sweep_discarded(environment, stop)
+Result<void> discard_anonymous_volumes(Environment& environment, const std::string& project,
+                                       const std::string& container_key) {
+  return discard(environment.paths().volumes() + "/" + project,
+                 [&](const std::string& name) { return is_anonymous_volume(name, container_key); })
       .context("remove the volumes of container " + container_key);
 }
 

@@ -39,9 +39,8 @@ Result<void> sweep_discarded(Environment& environment, const std::stop_token& st
 Result<void> remove_volumes(Environment& environment, const std::string& project,
                             const std::stop_token& stop);
 
-/// One container's volumes without a name (`container run --rm`).
-Result<void> remove_anonymous_volumes(Environment& environment, const std::string& project,
-                                      const std::string& container_key,
-                                      const std::stop_token& stop);
+/// One container's volumes without a name (`container run --rm`); as discard_container().
+Result<void> discard_anonymous_volumes(Environment& environment, const std::string& project,
+                                       const std::string& container_key);
 
 }  // namespace locald::builder

@@ -53,6 +53,8 @@ class Adoption {
     const std::string& project = meta["project"].as_string();
     if (meta["container"].as_bool())
       return heirs_.containers.adopt(meta, f.id, f.nonce, std::move(f.live), f.exit);
+    if (f.live == nullptr && project.empty() && heirs_.containers.is_rest(f.id))
+      return heirs_.containers.remove_rest(f.id, f.nonce);
     if (meta["exec"].as_bool())
       return heirs_.sessions.adopt(project, f.id, f.nonce, std::move(f.live));
     // Whoever asked for a build has gone with the server; what has no name nobody could end.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/fs_at.h"
+#include "base/state_paths.h"
 #include "base/strings.h"
 #include "builder/image_source.h"
 #include "builder/mount_option.h"
@@ -30,6 +31,10 @@ constexpr std::chrono::seconds kAtOnce{5};
 
 std::string iso_now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+bool is_id(const std::string& name) {
+  return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 std::string file_of(const Paths& paths) { return paths.state() + "/containers.json"; }
@@ -72,16 +77,18 @@ Result<Containers> Containers::load(World world, std::string& notice) {
     if (entry["signal"].is_int()) c.signal = static_cast<int>(entry["signal"].as_int());
     c.reason = entry["reason"].as_string();
   }
-  // Their list was damaged: what they left on disk still tells of them, so that it can be removed.
+  // Their list was damaged, or deleted (settle() sees to it that there is one): what they left on
+  // disk still tells of them, so that it can be removed.
+  const bool lost = !notice.empty() || !exists(file);
   for (const std::string& id :
-       notice.empty() ? std::vector<std::string>() : names_in(out.world_.paths.containers())) {
-    if (id.size() != 12 || id.find_first_not_of("0123456789abcdef") != std::string::npos) continue;
+       lost ? names_in(out.world_.paths.containers()) : std::vector<std::string>()) {
+    if (!is_id(id)) continue;
     Container& c = out.all_[id];
     if (!c.id.empty()) continue;
     c.id = id;
     c.at = ContainerState::ended;
     c.state = "exited";
-    c.reason = "its record was damaged; what it was and how it ended is unknown";
+    c.reason = "its record was lost; what it was and how it ended is unknown";
   }
   return out;
 }
@@ -362,10 +369,11 @@ void Containers::discard(const std::string& id, std::function<void(const Result<
 Result<void> Containers::discard(const Tools& tools, const std::string& id,
                                  const std::string& nonce, const std::stop_token& stop) {
   TRY(tools.runtime.clean(id, nonce));
-  TRY(builder::discard_container(tools.environment, id));
-  TRY(builder::remove_anonymous_volumes(tools.environment, kProject, id, stop));
+  TRY(builder::discard_anonymous_volumes(tools.environment, kProject, id));
   const std::string log = tools.environment.paths().service_log(kProject, id);
-  return remove_tree(log.substr(0, log.rfind('/')));
+  TRY(remove_tree(log.substr(0, log.rfind('/'))));
+  TRY(builder::discard_container(tools.environment, id));
+  return builder::sweep_discarded(tools.environment, stop).context("remove container " + id);
 }
 
 Json Containers::describe(const Container& c) const {
@@ -494,12 +502,31 @@ void Containers::adopt(const Json& meta, const std::string& instance, const std:
   listen(c);
 }
 
+bool Containers::is_rest(const std::string& instance) const {
+  return is_id(instance) && !all_.contains(instance) && exists(world_.paths.container(instance));
+}
+
+void Containers::remove_rest(const std::string& instance, const std::string& nonce) {
+  Container& c = all_[instance];
+  c.id = instance;
+  c.nonce = nonce;
+  c.rm = true;
+  c.state = "exited";
+  c.reason = "its start or its removal was cut short";
+  discard(instance, {});
+}
+
 void Containers::settle() {
   for (auto& [id, c] : all_)
     if (c.handle == nullptr && (c.state == "running" || c.state == "starting")) {
       c.state = "exited";
       c.reason = "how it ended is unknown: no server was there";
     }
+  for (const std::string& id : names_in(world_.paths.containers()))
+    if (is_rest(id) && !exists(world_.paths.instance(id)) &&
+        !exists(instance_record(world_.paths, id)))
+      remove_rest(id, "");
+  if (!exists(file_of(world_.paths))) save();
 }
 
 ContainerState Containers::state_of(const std::string& name) const {

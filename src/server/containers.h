@@ -48,8 +48,8 @@ class Containers {
   /// @param notice  set when the file had to be set aside.
   static Result<Containers> load(World world, std::string& notice);
 
-  /// Everything of it goes: runtime, writable layer, volumes without a name, log. On a job's
-  /// thread.
+  /// Everything of it goes: runtime, volumes without a name, log, and at last the writable layer,
+  /// which tells of the rest while there is some. On a job's thread.
   static Result<void> discard(const Tools& tools, const std::string& id, const std::string& nonce,
                               const std::stop_token& stop);
 
@@ -60,7 +60,12 @@ class Containers {
   /// One that an earlier server started: `live`, or ended with `exit`.
   void adopt(const Json& meta, const std::string& instance, const std::string& nonce,
              std::unique_ptr<runtime::ServiceHandle> live, const runtime::ExitStatus& exit);
-  /// After adoption: what is written down as running and was not found has ended.
+  /// Whether it is what a server that was killed left of a start or a removal: a writable layer
+  /// that nothing else tells of.
+  bool is_rest(const std::string& instance) const;
+  void remove_rest(const std::string& instance, const std::string& nonce);
+  /// After adoption: what is written down as running and was not found has ended, and the rests
+  /// go of which there is not even an instance.
   void settle();
 
   ContainerState state_of(const std::string& name) const;

@@ -363,3 +363,34 @@ def test_the_down_of_a_project_whose_record_is_lost_leaves_nothing(project, busy
     home = p.locald.home
     for folder in ("run/notify", "run/projects", "data/containers", "state/instances"):
         assert not (home / folder).exists() or os.listdir(home / folder) == [], folder
+
+
+def test_what_a_container_run_had_prepared_when_its_server_was_killed_is_removed(locald, busybox):
+    locald("container", "run", "-d", "--name", "lives", busybox, "sleep", "1000")
+    locald("container", "run", "-d", "--rm", "--name", "rm", busybox, "sleep", "1000")
+    locald("container", "run", "--name", "over", busybox, "true")
+    ids = {c["name"]: c["id"] for c in json.loads(locald("container", "ls", "--json").out)["containers"]}
+    layers, home = locald.home / "data/containers", locald.home
+    kill_server(locald)
+    # As far as it had come: before the bundle was there, and after that; and a removal that was cut short.
+    for rest, also in (("0123456789ab", None), ("123456789abc", home / "run/bundles/123456789abc"), ("23456789abcd", home / "run/svc/23456789abcd")):
+        made = [layers / rest / "upper/file", layers / rest / "work/x", home / f"data/volumes/container/_{rest}_0123456789ab/file"]
+        for f in made + ([also / "x"] if also else []):
+            f.parent.mkdir(parents=True)
+            f.touch()
+            for folder in f.relative_to(home).parents:
+                locald.identity.own(home / folder)
+    locald("container", "ls")
+    wait_until(lambda: sorted(os.listdir(layers)) == sorted(ids.values()), "the rests are gone")
+    wait_until(lambda: not os.listdir(home / "run/bundles" ) or sorted(os.listdir(home / "run/bundles")) == sorted([ids["lives"], ids["rm"]]), "their bundles are gone")
+    assert list((home / "data/volumes").glob("*/*")) == []
+    now = {c["name"]: c["state"] for c in json.loads(locald("container", "ls", "--json").out)["containers"]}
+    assert now == {"lives": "running", "rm": "running", "over": "exited"}
+    # Without the list that would be a guess: all that is there is listed.
+    kill_server(locald)
+    (home / "state/containers.json").unlink()
+    now = {c["id"]: c for c in json.loads(locald("container", "ls", "--json").out)["containers"]}
+    assert sorted(now) == sorted(ids.values()) and "record" in now[ids["over"]]["reason"], now
+    locald("container", "rm", "-f", *ids.values())
+    assert os.listdir(layers) == []
+    locald.assert_nothing_left()
