@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -9,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/fs_at.h"
+#include "base/state_paths.h"
 #include "runtime/kept_handle.h"
 
 namespace locald::server {
@@ -22,11 +25,27 @@ Json meta_of(const Found& found) {
   return meta ? std::move(*meta) : Json();
 }
 
+/// What an earlier server was writing when it was killed (write_file_atomic): it may hold
+/// environments. A shim's own it may just be writing.
+void remove_half_written(const Paths& paths) {
+  constexpr std::string_view kShims = ".json.new";
+  for (const std::string& folder :
+       {paths.state(), instance_records(paths), paths.run_projects(), paths.notify_socket("")})
+    for (const std::string& name : names_in(folder)) {
+      if (!name.starts_with('.')) continue;
+      if (name.ends_with(kShims) &&
+          exists(paths.instance(name.substr(1, name.size() - 1 - kShims.size()))))
+        continue;
+      ::unlink((folder + "/" + name).c_str());
+    }
+}
+
 class Adoption {
  public:
   explicit Adoption(const Heirs& heirs) : heirs_(heirs) {}
 
   Result<void> run() {
+    remove_half_written(heirs_.paths);
     for (const std::string& problem : heirs_.projects.restore()) heirs_.log(problem);
     std::vector<Found> found = TRY(heirs_.runtime.find_instances());
     // The newest life of a service first: an older one can only be a remainder.

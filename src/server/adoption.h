@@ -15,6 +15,7 @@ namespace locald::server {
 
 /// Who takes over what earlier servers left.
 struct Heirs {
+  const Paths& paths;
   runtime::ProcessRuntime& runtime;
   runtime::UserNamespace& user_namespace;
   RuntimeLauncher& launcher;

@@ -199,8 +199,8 @@ class Server {
     api_ = std::make_unique<Api>(Api::World{
         loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *builds_, *launcher_,
         *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get()});
-    TRY(adopt({*runtime_, *user_namespace_, *launcher_, *projects_, *sessions_, *containers_,
-               *unmanaged_, log}));
+    TRY(adopt({paths_, *runtime_, *user_namespace_, *launcher_, *projects_, *sessions_,
+               *containers_, *unmanaged_, log}));
     remove_stale_notify_sockets(paths_);
     environment_->in_background("clean up after builds", [this](const std::stop_token& stop) {
       builder::cnb::after_crash(*environment_, stop);
