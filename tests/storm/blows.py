@@ -9,12 +9,7 @@ import socket
 import struct
 
 # What is off, and why: verbs (plan.VERBS), blows and promises (promises.py) by their name. Each run says them.
-OFF = {
-    "promise: notify": "the socket of a service that says READY=1 outlives a server that is killed",
-    "promise: layer of a run cut short": "what `container run` had prepared when the server was killed is not removed by the next one",
-    "wipe the run folder": "a server does not yet write it back, nor find services without it",
-    "damage a record": "services of a damaged record end or belong to nobody",
-}
+OFF = {}
 ON = "LOCALD_STORM_ON"  # names, by commas: what `--on` has switched on again, for the processes of the driver
 for _name in os.environ.get(ON, "").split(","):
     OFF.pop(_name, None)
@@ -240,6 +235,7 @@ def damage(storm, rng):
     if not kinds:
         return None
     path = rng.choice(rng.choice(kinds))
+    storm.forgotten = True
     how = rng.choice(("cut", "flip", "garbage", "empty", "folder", "gone"))
     if rng.random() < 0.5:
         kill_server(storm, rng)
@@ -265,7 +261,7 @@ def wipe(storm, rng):
     if rng.random() < 0.4:
         kill_server(storm, rng)
     path = storm.locald.home / "run" / part
-    storm.server_may_end = storm.killed_shims = True
+    storm.server_may_end = storm.killed_shims = storm.forgotten = True
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -58,9 +58,7 @@ def left_behind(locald, orphans_may_live, deadline=4.0):
     while True:
         run, data = locald.home / "run", locald.home / "data"
         what = {"runc": names(run / "runc"), "instances": names(run / "svc"), "bundles": names(run / "bundles"), "notify": names(run / "notify"),
-                "records": names(run / "projects"), "writable layers": names(data / "containers"), "mounts": locald.mounts()}
-        if "promise: layer of a run cut short" in OFF:
-            what["writable layers"] = [n for n in what["writable layers"] if "." in n]  # PROJECT.SERVICE.HASH
+                "records": names(run / "projects"), "copies": names(locald.home / "state/instances"), "writable layers": names(data / "containers"), "mounts": locald.mounts()}
         if not any(v for k, v in what.items() if f"promise: {k}" not in OFF):
             server = locald.server_pid()
             what["processes"] = {p: c for p, c in locald.processes(holders=True).items() if p != server}

@@ -38,7 +38,7 @@ class Storm:
             (p.dir / "src").mkdir(exist_ok=True)
             locald.identity.own(p.dir)
         self.problems, self.running, self.timers, self.damaged, self.log = [], [], [], [], []
-        self.server_may_end = self.killed_shims = self.filled = False
+        self.server_may_end = self.killed_shims = self.filled = self.forgotten = False
         self.tries = self.count = self.hits = 0
         self.selector = selectors.DefaultSelector()
         self.begun = time.monotonic()
@@ -180,9 +180,9 @@ class Storm:
 
     def calm(self):
         for plan, project in zip(self.plan.projects, self.projects):
-            if self.plan.up_again and not self.damaged:
+            if self.plan.up_again:
                 project.write("locald.toml", plan.toml)
-                self.ask(project, "up", "-d", "--timeout", "15s", expect=0 if plan.sound else None, why="after the storm ")
+                self.up_again(plan, project)
             r = self.ask(project, "logs", "--json")
             if r and r.rc == 0:
                 self.problems += check_counters(r.out, self.plan, torn=self.killed_shims)
@@ -198,6 +198,20 @@ class Storm:
         for path in self.damaged:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
+
+    def up_again(self, plan, project):
+        """`forgotten`: what became unmanaged because its record was deleted or damaged is to be ended first, and the message says so."""
+        expect = 0 if plan.sound and not self.damaged else None
+        words = ("up", "-d", "--timeout", "15s")
+        r = self.ask(project, *words, expect=None if self.forgotten else expect, why="after the storm ")
+        if r is None or not self.forgotten or r.rc == 0:
+            return
+        if "cannot be managed" not in r.text:
+            if expect is not None:
+                self.problems.append(f"after the storm {r!r}")
+            return
+        self.ask(project, "down", expect=0, why="of what is not managed ")
+        self.ask(project, *words, expect=expect, why="after what was not managed ")
 
     def end(self):
         """Of a round that failed: nothing of it shall run on."""
