@@ -394,3 +394,16 @@ def test_what_a_container_run_had_prepared_when_its_server_was_killed_is_removed
     locald("container", "rm", "-f", *ids.values())
     assert os.listdir(layers) == []
     locald.assert_nothing_left()
+
+
+def test_what_a_killed_server_was_just_writing_is_removed(pair):
+    home = pair.locald.home
+    kill_server(pair.locald)
+    for path in ("run/projects/.pair.json.0a1b2c3d", "run/notify/.0123456789ab.ready.0a1b2c3d", "state/.projects.json.0a1b2c3d", "state/instances/.0123456789ab.json.0a1b2c3d", "state/instances/.0123456789ab.json.new"):
+        (home / path).parent.mkdir(exist_ok=True)
+        (home / path).write_text("TOKEN=hunter2")
+        pair.locald.identity.own((home / path).parent)
+        pair.locald.identity.own(home / path)
+    pair.status()
+    assert [f for f in secrets_on_disk(pair.locald) if "/." in f] == []
+    pair("down")
