@@ -134,11 +134,12 @@ Result<void> remove_tree(int dir_fd, const std::string& name) {
 
   struct stat top {};
   if (::fstatat(dir_fd, name.c_str(), &top, AT_SYMLINK_NOFOLLOW) != 0)
-    return Error::from_errno(errno, "stat " + name);
+    return errno == ENOENT ? Result<void>() : Error::from_errno(errno, "stat " + name);
   if (!S_ISDIR(top.st_mode)) return Error(Errc::denied, "remove " + name + ": Permission denied");
 
   std::optional<Error> first;
   auto note = [&first](Error e) {
+    if (e.sys_errno() == ENOENT) return;  // somebody else has removed it
     if (!first) first = std::move(e);
   };
   std::vector<Level> levels;
@@ -158,7 +159,7 @@ Result<void> remove_tree(int dir_fd, const std::string& name) {
     levels.push_back({std::move(*fd), std::move(*dir), child});
     return true;
   };
-  if (!enter(dir_fd, name)) return std::move(*first);
+  if (!enter(dir_fd, name)) return first ? Result<void>(std::move(*first)) : Result<void>();
   // What lies too deep for as many descriptors is moved up, to be found by another look at the top.
   bool look_again = false;
   auto move_up = [&](int parent, const std::string& child) {

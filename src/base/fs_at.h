@@ -43,8 +43,8 @@ Result<void> write_file_atomic(const std::string& path, std::string_view content
 
 /// Removes `name` in `dir_fd` with all below it; never follows a symlink, never
 /// crosses into another mount, iterative (any depth, also more than there may be descriptors).
-/// Folders without write permission are
-/// given it first. A missing `name` is fine. Goes on after a failed entry and returns the first
+/// Folders without write permission are given it first. What is missing is fine, also where
+/// somebody else removes it at the same time. Goes on after a failed entry and returns the first
 /// error.
 Result<void> remove_tree(int dir_fd, const std::string& name);
 Result<void> remove_tree(const std::string& path);

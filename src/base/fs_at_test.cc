@@ -106,6 +106,24 @@ TEST_F(FsAt, RemoveTreeNeedsFewDescriptorsForManyLevels) {
   EXPECT_FALSE(exists(path_ + "/t"));
 }
 
+TEST_F(FsAt, TwoMayRemoveOneTree) {
+  const auto remover = [this](std::string& said) {
+    for (int i = 0; i < 300; ++i) {
+      const auto removed = remove_tree(path_ + "/t" + std::to_string(i));
+      if (!removed) said = removed.error().message();
+    }
+  };
+  for (int i = 0; i < 300; ++i)
+    for (const char* inner : {"", "/a", "/a/b", "/c"})
+      ASSERT_EQ(::mkdir((path_ + "/t" + std::to_string(i) + inner).c_str(), 0700), 0);
+  std::string first, second;
+  std::thread other([&] { remover(second); });
+  remover(first);
+  other.join();
+  EXPECT_EQ(first + second, "");
+  EXPECT_FALSE(exists(path_ + "/t0"));
+}
+
 TEST_F(FsAt, LockFileHasOneOwner) {
   auto first = lock_file(path_ + "/lock", false);
   ASSERT_TRUE(first);
