@@ -90,6 +90,7 @@ class House:
     def assert_whole(self, deadline=10, running=False):
         """No phase, no mount, no half generation, nothing of a build but its log; once what goes on in the background has ended.
         running: what runs now is to run at the end of each test, too."""
+        self.locald.at_rest()
         if running:
             self.stays = self.running()
         end = time.monotonic() + deadline
@@ -99,7 +100,10 @@ class House:
 
 
 def names(folder):
-    return sorted(os.listdir(folder)) if folder.is_dir() else []
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 class App:

@@ -227,6 +227,14 @@ class Locald:
         except OSError:
             return None
 
+    def at_rest(self):
+        """Waits until the server does nothing in the background. After a build's answer copies are made for the next one, and what is old is removed: before a
+        test looks at what is kept, or changes it by itself."""
+        def jobs():
+            r = self("server", "status", "--json", check=False)
+            return r.json()["jobs"] if r.rc == 0 else 0
+        wait_until(lambda: jobs() == 0, "no job is under way")
+
     # -- what may be left of this home ---------------------------------------------------------------------------------
 
     def processes(self, holders=False):

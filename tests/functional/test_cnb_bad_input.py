@@ -603,6 +603,7 @@ def test_what_is_kept_is_damaged(house, identity):
     app.runs()
     house.assert_whole()
     data, whole = app.data, house.locald.home / "user/whole"
+    assert (data / "spare/workspace.index").is_file()
     copy_of(data, whole)
     failures = {}
     for case in DAMAGE if identity.root else list(DAMAGE)[::7]:
@@ -625,6 +626,7 @@ def test_what_is_kept_is_damaged(house, identity):
         except AssertionError as e:
             failures[case] = str(e)
         app("down", check=False)
+        house.locald.at_rest()
         app.write({"text": GOOD["text"]})
         copy_of(whole, data)
     assert not failures, "\n\n".join(f"== {case}: {why}" for case, why in failures.items())

@@ -70,6 +70,7 @@ class Crashes:
         self.app.write({"text": f"it runs {self.count} well\n", "detect.sh": None, "wait": None})
         built = self.app.build()
         assert built["built"]
+        self.locald.at_rest()
         top = self.app.data / "g" / str(built["generation"])
         assert (top / "root/workspace/text").read_text() == f"it runs {self.count} well\n"
         assert len(names(top / "root/workspace/many")) == 2000
@@ -94,6 +95,7 @@ def crashes(house, all_crashes):
 
 
 def no_spare_layer(c):
+    c.locald.at_rest()
     subprocess.run(["rm", "-rf", c.app.data / "spare/t"], check=True)
 
 
