@@ -21,6 +21,7 @@ namespace {
 
 using Kind = SourceEntry::Kind;
 
+constexpr const char* kChanged = "the copy changed";
 constexpr struct timespec kTimes[2] = {{kNormalTime, 0}, {kNormalTime, 0}};
 
 std::string_view parent_of(std::string_view path) {
@@ -76,21 +77,24 @@ class Stager {
     for (const SourceEntry& entry : want.entries) wanted.emplace(entry.path, &entry);
     if (have != nullptr) {
       present.reserve(have->entries.size());
-      // What goes, goes first: a folder may come where a symlink was.
+      std::vector<const SourceEntry*> going;
       for (const SourceEntry& entry : have->entries) {
         const auto still = wanted.find(entry.path);
         if (still != wanted.end() && keeps_place(entry, *still->second))
           present.emplace(entry.path, &entry);
         else
-          TRY(remove(entry).context(entry.path));
+          going.push_back(&entry);
       }
+      // All is looked at before anything is changed, for that changes folders' times.
+      TRY(check_top());
+      for (const SourceEntry& entry : have->entries)
+        if (present.contains(entry.path)) TRY(check_kept(entry).context(entry.path));
+      // What goes, goes first: a folder may come where a symlink was.
+      for (const SourceEntry* entry : going) TRY(remove(*entry).context(entry->path));
     }
     for (const SourceEntry& entry : want.entries) {
       const auto there = present.find(entry.path);
-      if (there != present.end() && there->second->same_content(entry)) {
-        TRY(check_kept(entry).context(entry.path));
-        continue;
-      }
+      if (there != present.end() && there->second->same_content(entry)) continue;
       TRY(make(entry, there != present.end()).context(entry.path));
     }
     return finish();
@@ -100,6 +104,13 @@ class Stager {
   /// Only a folder can change (its mode) and stay.
   static bool keeps_place(const SourceEntry& before, const SourceEntry& now) {
     return before.same_content(now) || (before.kind == Kind::folder && now.kind == Kind::folder);
+  }
+
+  /// A folder's time tells whether something came into it, or went, since it was made.
+  Result<void> check_top() const {
+    struct stat st {};
+    if (::fstat(target_.top(), &st) != 0) return Error::from_errno(errno, "look at the copy");
+    return st.st_mtim.tv_sec == kNormalTime ? Result<void>() : Error(Errc::corrupt, kChanged);
   }
 
   /// The copy is still as it was made, as far as a look at it tells.
@@ -114,7 +125,7 @@ class Stager {
         : entry.kind == Kind::symlink
             ? S_ISLNK(st.st_mode)
             : S_ISREG(st.st_mode) && static_cast<std::uint64_t>(st.st_size) == entry.size;
-    if (!same || st.st_mtim.tv_sec != kNormalTime) return Error(Errc::corrupt, "the copy changed");
+    if (!same || st.st_mtim.tv_sec != kNormalTime) return Error(Errc::corrupt, kChanged);
     return {};
   }
 
@@ -191,7 +202,12 @@ class Stager {
     auto copied = copy_bytes(in->get(), out.get(), static_cast<off_t>(entry.size));
     if (!copied && copied.error().code() == Errc::no_space) return copied;
     // Whoever changed it meanwhile changed one of these.
-    if (!copied || !as_indexed(in->get(), entry)) staged_.changed.push_back(entry.path);
+    if (!copied || !as_indexed(in->get(), entry)) {
+      staged_.changed.push_back(entry.path);
+      // No index will say that it is there, so nobody would remove it.
+      if (::unlinkat(dir, name.c_str(), 0) != 0) return Error::from_errno(errno, "unlink");
+      return {};
+    }
     staged_.bytes += entry.size;
     if (::fchown(out.get(), uid_, gid_) != 0) return Error::from_errno(errno, "chown");
     if (::fchmod(out.get(), entry.mode) != 0) return Error::from_errno(errno, "chmod");

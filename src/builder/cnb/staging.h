@@ -16,6 +16,7 @@ struct Staged {
   std::uint64_t copied = 0, removed = 0;  ///< entries
   std::uint64_t bytes = 0;                ///< copied
   /// Paths that were no longer as the index has them when they were copied: scan and stage again.
+  /// Nothing of them is in the copy.
   std::vector<std::string> changed;
 };
 
@@ -25,8 +26,10 @@ struct Staged {
 ///
 /// What `have` says is there already is kept where it is still wanted, so a second call costs what
 /// has changed and no more. For workers: root, or root of the user namespace.
-/// @param have  What an earlier call left in `target`; null: `target` is empty.
-/// @return on error `target` holds a mixture: throw it away.
+/// @param have  What an earlier call left in `target`: its index less what changed then; null:
+///              `target` is empty.
+/// @return on error `target` holds a mixture: throw it away. Errc::corrupt: it is not what `have`
+///         says, as far as sizes and times tell.
 Result<Staged> stage_source(const JudgedPath& source, const SourceIndex& want,
                             const SourceIndex* have, const std::string& target, std::uint32_t uid,
                             std::uint32_t gid);

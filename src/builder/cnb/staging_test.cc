@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <thread>
+
 #include "builder/cnb/path_filter.h"
 #include "builder/cnb/test_folder.h"
 
@@ -18,6 +21,12 @@ class Staging : public ::testing::Test {
         stage_source(source_.opened(), want, have, target_.path(), ::getuid(), ::getgid());
     EXPECT_TRUE(staged) << (staged ? "" : staged.error().text());
     return staged ? std::move(*staged) : Staged();
+  }
+  /// The staging that is not possible, as `have` says it.
+  Errc refused(const SourceIndex& want, const SourceIndex& have) {
+    const auto staged =
+        stage_source(source_.opened(), want, &have, target_.path(), ::getuid(), ::getgid());
+    return staged ? Errc::failed : staged.error().code();
   }
   TestFolder source_, target_;
 };
@@ -60,6 +69,41 @@ TEST_F(Staging, TouchesOnlyWhatHasChanged) {
   EXPECT_EQ(target_.stat("d").st_mtim.tv_sec, kNormalTime);
 }
 
+TEST_F(Staging, AChangeInAFolderCostsNothingElse) {
+  source_.write("d/changed", "1");
+  source_.write("d/gone", "1");
+  source_.write("d/same", "1");
+  const SourceIndex before = scan();
+  stage(before);
+  source_.write("d/changed", "2");
+  ASSERT_EQ(::unlink((source_ / "d/gone").c_str()), 0);
+  SourceIndex now = scan();
+  ASSERT_EQ(stage(now, &before).copied, 1u);
+  const SourceIndex then = std::exchange(now, [&] {
+    source_.write("d/changed", "3");
+    ::chmod((source_ / "d").c_str(), 0700);
+    return scan();
+  }());
+  EXPECT_EQ(stage(now, &then).copied, 2u) << "the file, and the folder's mode";
+  EXPECT_EQ(target_.read("d/changed"), "3");
+  EXPECT_FALSE(exists(target_ / "d/gone"));
+  EXPECT_EQ(stage(now, &now).copied, 0u);
+}
+
+TEST_F(Staging, SeesThatACopyHoldsMoreThanItsIndexSays) {
+  source_.write("d/e", "1");
+  const SourceIndex index = scan();
+  stage(index);
+  target_.write("d/more", "x");
+  EXPECT_EQ(refused(index, index), Errc::corrupt);
+  ASSERT_TRUE(remove_tree(target_ / "d"));
+  ASSERT_TRUE(remove_tree(target_ / "more"));
+  stage(index);
+  EXPECT_EQ(stage(index, &index).copied, 0u);
+  target_.write("more", "x");
+  EXPECT_EQ(refused(index, index), Errc::corrupt) << "at the top too";
+}
+
 TEST_F(Staging, ExchangesKinds) {
   source_.write("x", "file");
   ASSERT_EQ(::symlink("x", (source_ / "y").c_str()), 0);
@@ -88,6 +132,31 @@ TEST_F(Staging, TellsWhatChangedUnderItsHands) {
   ASSERT_EQ(::unlink((source_ / "l").c_str()), 0);
   ASSERT_EQ(::symlink("b", (source_ / "l").c_str()), 0);
   EXPECT_EQ(stage(index).changed, (std::vector<std::string>{"a", "b", "l"}));
+}
+
+TEST_F(Staging, WhatGoesWhileItIsCopiedLeavesNothingInTheCopy) {
+  const std::string big(64u << 20, 'x');
+  for (int tries = 0; tries < 50; ++tries) {
+    source_.write("a", "1");
+    source_.write("big", big);
+    const SourceIndex index = scan();
+    std::thread remover([&] {
+      while (!exists(target_ / "big")) std::this_thread::yield();
+      ::unlink((source_ / "big").c_str());
+    });
+    const Staged staged = stage(index);
+    remover.join();
+    if (staged.changed.empty()) {  // it was copied before it went
+      ASSERT_TRUE(remove_tree(target_ / "a"));
+      ASSERT_TRUE(remove_tree(target_ / "big"));
+      continue;
+    }
+    EXPECT_EQ(staged.changed, std::vector<std::string>{"big"});
+    EXPECT_FALSE(exists(target_ / "big")) << "no index says that it is there: it would never go";
+    EXPECT_TRUE(exists(target_ / "a"));
+    return;
+  }
+  FAIL() << "a copy of 64 MiB is always faster than a removal";
 }
 
 TEST_F(Staging, DoesNotFollowASymlinkThatTookAFoldersPlace) {
