@@ -504,6 +504,28 @@ def test_a_source_that_changes_all_the_time(house):
     assert not app.build()["built"]
 
 
+def test_a_build_that_waited_is_of_what_it_says(house):
+    """Whatever others scan while it waits."""
+    app = house.app("waited", {"slow": ""}, build="[[ ! -e slow ]] || sleep 2")
+
+    def begin(word, *args):
+        p = app.popen("build", *args)
+        wait_until(lambda: word in os.read(p.stderr.fileno(), 65536).decode(), f"the build says {word!r}")
+        return p
+    first = begin("building")
+    app.write({"text": "two\n"})
+    second = begin("another build")
+    app.write({"text": "three\n"})
+    third = begin("another build")
+    third.send_signal(signal.SIGINT)
+    third.communicate(timeout=20)
+    assert first.communicate(timeout=20) and first.returncode == 0
+    wait_until(lambda: "building" in os.read(second.stderr.fileno(), 65536).decode(), "the second builds")
+    app.write({"text": "two\n"})
+    assert second.communicate(timeout=20) and second.returncode == 0
+    app.runs("two\n")
+
+
 # ---- caches that are damaged
 
 LAYER = """

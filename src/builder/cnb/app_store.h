@@ -33,7 +33,8 @@ namespace locald::builder::cnb {
 ///     |                        workspace.index) and layers to be restored (t/<tree>/); `boot`
 ///     |                        says whether they have reached the disk
 ///     |-- packed.json          of which layers an export knows digests (export.h)
-///     |-- build/               a build under way; what a crash leaves of it is removed by the next
+///     |-- build/               a build under way; what a crash leaves of it is removed by the next.
+///     |                        Its own source.index, for while it waits others scan
 ///     `-- strict/              cache/ and layout/ of the real exporter
 ///
 // clang-format on
@@ -57,6 +58,7 @@ class AppStore {
   std::string spare() const { return dir_ + "/spare"; }
   std::string spare_tree(std::string_view id) const { return spare() + "/t/" + std::string(id); }
   std::string build() const { return dir_ + "/build"; }
+  std::string build_index() const { return build() + "/source.index"; }
   std::string strict() const { return dir_ + "/strict"; }
   std::string packed() const { return dir_ + "/packed.json"; }
   GenerationStamp stamp(const Generation& g) const { return {app_, g.number, g.built_at}; }

@@ -69,6 +69,7 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
   TRY(make_dirs(store_.spare()));
   TRY(store_.mark_spares(Durability::renamed));
   TRY(make_dirs(store_.build()));
+  TRY(source.save(store_.build_index()));
   TRY(write_platform_dir(folder("platform"), inputs_.env, inputs_.bindings));
   Json::Array folders{"build/layers", "build/tmp"}, files;
   for (std::string& path : extra.folders) folders.push_back(std::move(path));
@@ -77,7 +78,7 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
   Json job = Json::object({{"op", "cnb_begin"},
                            {"top", store_.dir()},
                            {"source", inputs_.app.path},
-                           {"want", "source.index"},
+                           {"want", "build/source.index"},
                            {"spare", "spare/workspace"},
                            {"have", "spare/workspace.index"},
                            {"workspace", "build/workspace"},
@@ -95,7 +96,7 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
       return Error(Errc::failed, "the source changes faster than it can be copied: " + changed[0])
           .with_hint("what writes there? Leave it out with `exclude` in project.toml");
     source = TRY(scan_source(from, inputs_.filter, &source, context_.stop));
-    TRY(source.save(store_.source_index()));
+    TRY(source.save(store_.build_index()));
   }
   note_time("stage", since);
   return make_runner();
@@ -159,7 +160,7 @@ Result<std::vector<std::string>> BuildSession::hidden_by_live() const {
   const Json found = TRY(environment_.run(Json::object({{"op", "cnb_written"},
                                                         {"top", store_.dir()},
                                                         {"workspace", "build/workspace"},
-                                                        {"want", "source.index"},
+                                                        {"want", "build/source.index"},
                                                         {"folders", inputs_.app.live},
                                                         {"uid", 0},
                                                         {"gid", 0}}),
