@@ -4,16 +4,19 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 #include "base/error_kind.h"
 #include "base/file_lock.h"
+#include "base/file_stamp.h"
 #include "base/fs_at.h"
 #include "base/set_aside.h"
 #include "base/strings.h"
@@ -171,6 +174,7 @@ struct ImageLayout::Cache {
   std::mutex mutex;
   std::uint64_t inode = 0;
   std::int64_t mtime_ns = -1;
+  bool settled = false;  ///< nobody can have changed it since within the same tick
   off_t size = 0;
   std::shared_ptr<const std::vector<Descriptor>> entries;
   bool own = false;  ///< made by open_or_create(): what is damaged of it is made again
@@ -339,6 +343,8 @@ Result<std::shared_ptr<const std::vector<Descriptor>>> copy_of_index(int dir_fd,
 }  // namespace
 
 Result<std::shared_ptr<const std::vector<Descriptor>>> ImageLayout::index() const {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
   const auto fd = open_regular(dir_fd_.get(), "index.json", dir_ + "/index.json");
   if (!fd) {
     if (cache_->own) return copy_of_index(dir_fd_.get(), fd.error());
@@ -348,8 +354,8 @@ Result<std::shared_ptr<const std::vector<Descriptor>>> ImageLayout::index() cons
   if (::fstat(fd->get(), &st) != 0) return Error::from_errno(errno, "stat " + dir_ + "/index.json");
   const std::int64_t mtime = st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec;
   const std::lock_guard guard(cache_->mutex);
-  if (cache_->entries && cache_->inode == st.st_ino && cache_->mtime_ns == mtime &&
-      cache_->size == st.st_size)
+  if (cache_->entries && cache_->settled && cache_->inode == st.st_ino &&
+      cache_->mtime_ns == mtime && cache_->size == st.st_size)
     return cache_->entries;
   auto entries = read_index(fd->get(), dir_ + "/index.json");
   if (!entries && cache_->own) return copy_of_index(dir_fd_.get(), entries.error());
@@ -357,6 +363,7 @@ Result<std::shared_ptr<const std::vector<Descriptor>>> ImageLayout::index() cons
   cache_->entries = std::make_shared<const std::vector<Descriptor>>(std::move(*entries));
   cache_->inode = st.st_ino;
   cache_->mtime_ns = mtime;
+  cache_->settled = is_settled(mtime, now.tv_sec * 1'000'000'000LL + now.tv_nsec);
   cache_->size = st.st_size;
   return cache_->entries;
 }

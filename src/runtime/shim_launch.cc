@@ -8,7 +8,6 @@
 #include "base/fs_at.h"
 #include "base/json.h"
 #include "base/spawn.h"
-#include "base/state_paths.h"
 #include "base/sys.h"
 #include "runtime/processes.h"
 #include "shim/protocol.h"

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "base/fs_at.h"
-#include "base/state_paths.h"
 #include "runtime/kept_handle.h"
 
 namespace locald::server {
@@ -30,7 +29,7 @@ Json meta_of(const Found& found) {
 void remove_half_written(const Paths& paths) {
   constexpr std::string_view kShims = ".json.new";
   for (const std::string& folder :
-       {paths.state(), instance_records(paths), paths.run_projects(), paths.notify_socket("")})
+       {paths.state(), paths.instance_records(), paths.run_projects(), paths.notify_socket("")})
     for (const std::string& name : names_in(folder)) {
       if (!name.starts_with('.')) continue;
       if (name.ends_with(kShims) &&

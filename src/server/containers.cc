@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/fs_at.h"
-#include "base/state_paths.h"
 #include "base/strings.h"
 #include "builder/image_source.h"
 #include "builder/mount_option.h"
@@ -524,7 +523,7 @@ void Containers::settle() {
     }
   for (const std::string& id : names_in(world_.paths.containers()))
     if (is_rest(id) && !exists(world_.paths.instance(id)) &&
-        !exists(instance_record(world_.paths, id)))
+        !exists(world_.paths.instance_record(id)))
       remove_rest(id, "");
   if (!exists(file_of(world_.paths))) save();
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file_stamp.h"
 #include "base/fs_at.h"
 #include "base/sys.h"
 #include "builder/cnb/app_folder.h"
@@ -27,8 +28,6 @@ namespace locald::builder::cnb {
 namespace {
 
 using Progress = std::function<void(Json)>;
-
-constexpr std::int64_t kTickNs = 20'000'000;  // as for a scanned source: source_index.cc
 
 std::int64_t ns(const timespec& t) { return t.tv_sec * 1'000'000'000LL + t.tv_nsec; }
 
@@ -66,13 +65,17 @@ Result<std::string> hash_of(int fd) {
 }
 
 /// Unpacks what is in `fd`, the file `path`, unless it is there already. @return its key.
-Result<std::string> take_archive(const Json& job, int fd, const std::string& path,
+/// @param own  Nobody else has the file.
+Result<std::string> take_archive(const Json& job, int fd, const std::string& path, bool own,
                                  BuildpackTree& tree) {
   const std::string before = stamp_of(path);
-  const std::string key = buildpack_key("archive", job["id_map"].as_string(), TRY(hash_of(fd)));
+  const bool tells = own || !file_stamp(fd).empty();
+  const std::string hash = TRY(hash_of(fd));
+  const std::string key = buildpack_key("archive", job["id_map"].as_string(), hash);
   if (BuildpackStore(TRY(job.get_string("store"))).find(key)) return key;
   auto modules = TRY(unpack_buildpacks(fd, path, job["images"].as_string(), tree));
-  if (stamp_of(path) != before)
+  // What is kept under this key is never looked at again.
+  if (stamp_of(path) != before || (!tells && TRY(hash_of(fd)) != hash))
     return Error(Errc::failed, "it changes while it is read").with_hint("build again");
   TRY(tree.commit(key, std::move(modules), "archive", /*durable=*/true));
   return key;
@@ -84,9 +87,8 @@ std::string file_stamp(int fd) {
   struct stat st {};
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || ns(st.st_ctim) > ns(now) - kTickNs)
-    return {};
-  return stamp_of(st);
+  if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return {};
+  return is_settled(ns(st.st_ctim), ns(now)) ? stamp_of(st) : std::string();
 }
 
 Result<Json> buildpack_folder_job(const Json& job, const Progress&) {
@@ -111,7 +113,7 @@ Result<Json> buildpack_archive_job(const Json& job, const Progress&) {
   const std::string path = "/proc/self/fd/" + std::to_string(fd.get());
   const std::string stamp = file_stamp(fd.get());
   BuildpackTree tree = TRY(begin(job));
-  const std::string key = TRY(take_archive(job, fd.get(), path, tree));
+  const std::string key = TRY(take_archive(job, fd.get(), path, /*own=*/false, tree));
   // Written to while it was read: the key is of what was read, but the stamp would lie.
   return Json::object({{"key", key}, {"stamp", file_stamp(fd.get()) == stamp ? stamp : ""}});
 }
@@ -130,7 +132,8 @@ Result<Json> buildpack_url_job(const Json& job, const Progress& progress) {
   };
   const Downloaded got = TRY(download(what, file.get()));
   if (got.not_modified) return Json::object({{"not_modified", true}});
-  const std::string key = TRY(take_archive(job, file.get(), tree.scratch_path("download"), tree));
+  const std::string key =
+      TRY(take_archive(job, file.get(), tree.scratch_path("download"), /*own=*/true, tree));
   return Json::object({{"key", key}, {"etag", got.etag}});
 }
 

@@ -26,10 +26,6 @@ constexpr std::size_t kMaxEntries = 1'000'000;
 constexpr int kMaxDepth = 256;
 constexpr std::uint64_t kSmall = 1u << 20;  // bytes: up to there holes are not looked for
 constexpr std::size_t kMaxIndexFile = 512u << 20;
-/// A file that was changed within the tick in which the scan looked at it may look unchanged
-/// afterwards (git's "racy" entries). The kernel's coarse clock ticks every 10 ms at the most.
-constexpr std::int64_t kTickNs = 20'000'000;
-
 std::int64_t ns(const timespec& t) { return t.tv_sec * 1'000'000'000LL + t.tv_nsec; }
 
 std::int64_t now_ns() {
@@ -38,13 +34,65 @@ std::int64_t now_ns() {
   return ns(now);
 }
 
+/// A file's bytes into a hash.
+class FileHash {
+ public:
+  FileHash(int file, const std::stop_token& stop, std::uint64_t& read_bytes)
+      : file_(file), stop_(stop), read_bytes_(read_bytes) {}
+
+  /// From where the file stands, to `end` or (-1) the file's end.
+  Result<void> range(off_t end) {
+    std::array<std::byte, 262144> buffer;
+    off_t left = end < 0 ? std::numeric_limits<off_t>::max() : end - ::lseek(file_, 0, SEEK_CUR);
+    while (left > 0) {
+      const std::size_t n = TRY(sys::read_some(
+          file_, buffer.data(), std::min(buffer.size(), static_cast<std::size_t>(left))));
+      if (n == 0) break;
+      if (stop_.stop_requested()) return Error(Errc::cancelled, "cancelled");
+      sha_.update({buffer.data(), n});
+      read_bytes_ += n;
+      left -= static_cast<off_t>(n);
+    }
+    return {};
+  }
+
+  Result<void> extents(off_t size) {
+    const auto place = [&](off_t at) {
+      const std::string text = std::to_string(at) + "\n";
+      sha_.update(std::as_bytes(std::span(text)));
+    };
+    for (off_t at = 0; at < size;) {
+      const off_t data = ::lseek(file_, at, SEEK_DATA);
+      if (data < 0 && errno == ENXIO) break;
+      if (data < 0) return Error::from_errno(errno, "seek");
+      const off_t hole = ::lseek(file_, data, SEEK_HOLE);
+      if (hole < 0) return Error::from_errno(errno, "seek");
+      place(data);
+      place(hole);
+      if (::lseek(file_, data, SEEK_SET) < 0) return Error::from_errno(errno, "seek");
+      TRY(range(hole));
+      at = hole;
+    }
+    place(size);
+    return {};
+  }
+
+  std::string finish() { return std::move(sha_).finish().hex(); }
+
+ private:
+  int file_;
+  const std::stop_token& stop_;
+  std::uint64_t& read_bytes_;
+  oci::Sha256 sha_;
+};
+
 class Scanner {
  public:
   Scanner(const PathFilter& filter, const SourceIndex* known, const std::stop_token& stop,
           const ScanWords& words)
       : filter_(filter), stop_(stop), words_(words) {
     if (known == nullptr) return;
-    trusted_before_ns_ = known->taken_ns - kTickNs;
+    known_index_ = known;
     known_.reserve(known->entries.size());
     for (const SourceEntry& entry : known->entries) known_.emplace(entry.path, &entry);
   }
@@ -148,59 +196,15 @@ class Scanner {
     const bool same = before.kind == now.kind && before.size == now.size &&
                       before.mtime_ns == now.mtime_ns && before.ctime_ns == now.ctime_ns &&
                       before.inode == now.inode;
-    return same && now.ctime_ns < trusted_before_ns_ ? &before : nullptr;
+    return same && known_index_->settled(now) ? &before : nullptr;
   }
 
   Result<void> read_file_entry(int dir, const std::string& name, SourceEntry& entry) {
     TRY(check_owner_may({.st_mode = entry.mode}, 0400, entry.path, "file"));
     auto file = sys::openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!file) return unreadable(std::move(file).error(), entry.path);
-    struct stat st {};
-    const bool sparse = entry.size > kSmall && ::fstat(file->get(), &st) == 0 &&
-                        static_cast<std::uint64_t>(st.st_blocks) * 512 < entry.size;
-    oci::Sha256 sha;
-    TRY((sparse ? hash_extents(file->get(), static_cast<off_t>(entry.size), sha)
-                : hash_range(file->get(), -1, sha))
-            .context(entry.path));
-    entry.hash = std::move(sha).finish().hex();
-    return {};
-  }
-
-  /// From where the file stands, to `end` or (-1) the file's end.
-  Result<void> hash_range(int file, off_t end, oci::Sha256& sha) {
-    std::array<std::byte, 262144> buffer;
-    off_t left = end < 0 ? std::numeric_limits<off_t>::max() : end - ::lseek(file, 0, SEEK_CUR);
-    while (left > 0) {
-      const std::size_t n = TRY(sys::read_some(
-          file, buffer.data(), std::min(buffer.size(), static_cast<std::size_t>(left))));
-      if (n == 0) break;
-      if (stop_.stop_requested()) return Error(Errc::cancelled, "cancelled");
-      sha.update({buffer.data(), n});
-      index_.read_bytes += n;
-      left -= static_cast<off_t>(n);
-    }
-    return {};
-  }
-
-  /// Of a file with holes what is in it, and where: a terabyte of nothing is not read.
-  Result<void> hash_extents(int file, off_t size, oci::Sha256& sha) {
-    const auto place = [&](off_t at) {
-      const std::string text = std::to_string(at) + "\n";
-      sha.update(std::as_bytes(std::span(text)));
-    };
-    for (off_t at = 0; at < size;) {
-      const off_t data = ::lseek(file, at, SEEK_DATA);
-      if (data < 0 && errno == ENXIO) break;
-      if (data < 0) return Error::from_errno(errno, "seek");
-      const off_t hole = ::lseek(file, data, SEEK_HOLE);
-      if (hole < 0) return Error::from_errno(errno, "seek");
-      place(data);
-      place(hole);
-      if (::lseek(file, data, SEEK_SET) < 0) return Error::from_errno(errno, "seek");
-      TRY(hash_range(file, hole, sha));
-      at = hole;
-    }
-    place(size);
+    entry.hash = TRY(
+        hash_source_file(file->get(), entry.size, stop_, index_.read_bytes).context(entry.path));
     return {};
   }
 
@@ -231,12 +235,23 @@ class Scanner {
   const std::stop_token& stop_;
   const ScanWords& words_;
   std::unordered_map<std::string_view, const SourceEntry*> known_;
-  std::int64_t trusted_before_ns_ = 0;
+  const SourceIndex* known_index_ = nullptr;
   bool differs_ = false;
   SourceIndex index_;
 };
 
 }  // namespace
+
+Result<std::string> hash_source_file(int file, std::uint64_t size, const std::stop_token& stop,
+                                     std::uint64_t& read_bytes) {
+  struct stat st {};
+  const bool sparse = size > kSmall && ::fstat(file, &st) == 0 &&
+                      static_cast<std::uint64_t>(st.st_blocks) * 512 < size;
+  if (::lseek(file, 0, SEEK_SET) < 0) return Error::from_errno(errno, "seek");
+  FileHash hash(file, stop, read_bytes);
+  TRY(sparse ? hash.extents(static_cast<off_t>(size)) : hash.range(-1));
+  return hash.finish();
+}
 
 std::uint64_t SourceIndex::bytes() const {
   std::uint64_t sum = 0;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_stamp.h"
 #include "base/path_judge.h"
 #include "base/result.h"
 #include "oci/digest.h"
@@ -42,6 +43,8 @@ struct SourceIndex {
   bool as_known = false;  ///< all is as the earlier scan has it, which need not be replaced
 
   std::uint64_t bytes() const;  ///< of all files
+  /// Who finds the file of `entry` with the same times and inode finds the content that was hashed.
+  bool settled(const SourceEntry& entry) const { return is_settled(entry.ctime_ns, taken_ns); }
   /// Of path, kind, mode and content of every entry that lies in none of the folders `without`.
   oci::Digest digest(const std::vector<std::string>& without = {}) const;
 
@@ -65,5 +68,11 @@ struct ScanWords {
 Result<SourceIndex> scan_source(const JudgedPath& folder, const PathFilter& filter,
                                 const SourceIndex* known, const std::stop_token& stop,
                                 const ScanWords& words = {});
+
+/// What SourceEntry::hash is of a regular file, read from the start; of one with holes what is in
+/// it, and where: a terabyte of nothing is not read.
+/// @param read_bytes  What had to be read is added.
+Result<std::string> hash_source_file(int file, std::uint64_t size, const std::stop_token& stop,
+                                     std::uint64_t& read_bytes);
 
 }  // namespace locald::builder::cnb

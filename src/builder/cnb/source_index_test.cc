@@ -89,6 +89,16 @@ TEST_F(SourceScan, DoesNotTrustWhatChangedWithinTheClocksTick) {
   EXPECT_EQ(second.read_bytes, 3u);
 }
 
+TEST(FileStamp, IsSettledOnceNoLaterChangeCanHaveTheSameTime) {
+  constexpr std::int64_t kMs = 1'000'000, kThen = 1'700'000'000'000 * kMs;
+  EXPECT_FALSE(is_settled(kThen + 3, kThen + 3));
+  EXPECT_FALSE(is_settled(kThen + 3, kThen + 10 * kMs)) << "a tick of a slow clock";
+  EXPECT_TRUE(is_settled(kThen + 3, kThen + 25 * kMs));
+  EXPECT_FALSE(is_settled(kThen + 3, kThen - 5)) << "the clock was set back since";
+  EXPECT_FALSE(is_settled(kThen, kThen + 1999 * kMs)) << "a file system of whole seconds";
+  EXPECT_TRUE(is_settled(kThen, kThen + 2001 * kMs));
+}
+
 TEST_F(SourceScan, TouchingChangesNothing) {
   source_.write("a", "one");
   let_settle();

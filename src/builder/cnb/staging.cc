@@ -73,6 +73,7 @@ class Stager {
 
   Result<Staged> run(const SourceIndex& want, const SourceIndex* have) {
     std::unordered_map<std::string_view, const SourceEntry*> wanted, present;
+    want_ = &want;
     wanted.reserve(want.entries.size());
     for (const SourceEntry& entry : want.entries) wanted.emplace(entry.path, &entry);
     if (have != nullptr) {
@@ -189,6 +190,13 @@ class Stager {
            st.st_ctim.tv_sec * 1'000'000'000LL + st.st_ctim.tv_nsec == entry.ctime_ns;
   }
 
+  /// Where times would not tell it: the content is the one that was scanned.
+  Result<bool> as_hashed(int fd, const SourceEntry& entry) const {
+    if (want_->settled(entry)) return true;
+    std::uint64_t read_bytes = 0;
+    return TRY(hash_source_file(fd, entry.size, {}, read_bytes)) == entry.hash;
+  }
+
   Result<void> copy_file(int dir, const std::string& name, const SourceEntry& entry) {
     const auto from = source_.folder(parent_of(entry.path));
     auto in = from ? sys::openat(*from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
@@ -202,7 +210,7 @@ class Stager {
     auto copied = copy_bytes(in->get(), out.get(), static_cast<off_t>(entry.size));
     if (!copied && copied.error().code() == Errc::no_space) return copied;
     // Whoever changed it meanwhile changed one of these.
-    if (!copied || !as_indexed(in->get(), entry)) {
+    if (!copied || !TRY(as_hashed(in->get(), entry)) || !as_indexed(in->get(), entry)) {
       staged_.changed.push_back(entry.path);
       // No index will say that it is there, so nobody would remove it.
       if (::unlinkat(dir, name.c_str(), 0) != 0) return Error::from_errno(errno, "unlink");
@@ -231,6 +239,7 @@ class Stager {
 
   Way source_, target_;
   std::uint32_t uid_, gid_;
+  const SourceIndex* want_ = nullptr;
   std::set<std::string> touched_;  // folders whose times are to be set
   Staged staged_;
 };

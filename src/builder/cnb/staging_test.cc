@@ -159,6 +159,22 @@ TEST_F(Staging, WhatGoesWhileItIsCopiedLeavesNothingInTheCopy) {
   FAIL() << "a copy of 64 MiB is always faster than a removal";
 }
 
+TEST_F(Staging, DoesNotTakeWhatWasWrittenInTheScansTickForWhatWasScanned) {
+  source_.write("a", "one");
+  SourceIndex index = scan();
+  source_.write("a", "two");
+  const struct stat st = source_.stat("a");
+  SourceEntry& entry = index.entries[0];
+  ASSERT_EQ(entry.inode, st.st_ino);
+  // As a clock that ticks every 10 ms dates both.
+  entry.mtime_ns = st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec;
+  entry.ctime_ns = index.taken_ns = st.st_ctim.tv_sec * 1'000'000'000LL + st.st_ctim.tv_nsec;
+  EXPECT_EQ(stage(index).changed, std::vector<std::string>{"a"});
+  EXPECT_FALSE(exists(target_ / "a"));
+  EXPECT_TRUE(stage(scan()).changed.empty());
+  EXPECT_EQ(target_.read("a"), "two");
+}
+
 TEST_F(Staging, DoesNotFollowASymlinkThatTookAFoldersPlace) {
   TestFolder elsewhere;
   elsewhere.write("f", "not ours");

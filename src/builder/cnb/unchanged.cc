@@ -27,6 +27,20 @@ std::int64_t clock_offset() {
   return ns(real) - ns(boot);
 }
 
+/// Touches the file until its ctime is later than `stamp_ns`: all that changes from then on is
+/// dated later too. False where it stays so for long: the file system counts whole seconds.
+Result<bool> tick_on(int file, std::int64_t stamp_ns) {
+  constexpr timespec kStep{0, 500'000};
+  for (int steps = 0; steps < 100; ++steps) {  // the kernel's clock ticks every 10 ms at the most
+    struct stat st {};
+    if (::futimens(file, nullptr) != 0 || ::fstat(file, &st) != 0)
+      return Error::from_errno(errno, kMarkFile);
+    if (ns(st.st_ctim) > stamp_ns) return true;
+    ::nanosleep(&kStep, nullptr);
+  }
+  return false;
+}
+
 /// Errc::already_exists stands for "changed": it ends the walk.
 Result<void> look(int dir, const std::string& name, std::int64_t stamp_ns) {
   struct stat st {};
@@ -46,10 +60,12 @@ Result<ChangeMark> mark_now(const AppFolder& app) {
   TRY(app.own_file(kMarkFile, ""));
   // The folder stays root's: without an id of the build user's the server could not rename it away.
   const UniqueFd dir = TRY(app.root_dir(parent_of(kMarkFile)));
+  const UniqueFd file = TRY(sys::openat(dir.get(), name_of(kMarkFile), O_WRONLY | O_NOFOLLOW));
   struct stat st {};
-  if (::fstatat(dir.get(), name_of(kMarkFile).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
-    return Error::from_errno(errno, kMarkFile);
-  return ChangeMark{ns(st.st_ctim), clock_offset()};
+  if (::fstat(file.get(), &st) != 0) return Error::from_errno(errno, kMarkFile);
+  const std::int64_t stamp = ns(st.st_ctim);
+  const bool tells = TRY(tick_on(file.get(), stamp));
+  return ChangeMark{tells ? stamp : 0, clock_offset()};
 }
 
 Result<bool> unchanged_since(const ChangeMark& mark, const AppFolder& app,

@@ -9,11 +9,12 @@ namespace locald::builder::cnb {
 
 /// A moment, as the file system dates changes.
 struct ChangeMark {
-  std::int64_t stamp_ns = 0;  ///< ctime of a file made then
+  std::int64_t stamp_ns = 0;  ///< ctime of a file made then; 0: nothing here was made before
   std::int64_t clock_ns =
       0;  ///< CLOCK_REALTIME less CLOCK_BOOTTIME then: steps of the clock show in it
 };
 
+/// Returns when the clock has ticked on, so that whatever changes afterwards is dated later.
 Result<ChangeMark> mark_now(const AppFolder& app);
 
 /// True if nothing in the tree at `path`, itself included, was changed since `mark`: no inode's

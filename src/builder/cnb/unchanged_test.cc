@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <thread>
 
 #include "builder/cnb/test_folder.h"
 
@@ -22,7 +21,6 @@ class Unchanged : public ::testing::Test {
   /// What unchanged_since() says after `change`.
   bool after(const std::function<void()>& change) {
     const ChangeMark mark = mark_now(*app_).value();
-    std::this_thread::sleep_for(std::chrono::milliseconds(25));  // a tick of the kernel's clock
     change();
     return unchanged_since(mark, *app_, "build/layers/b/l").value();
   }
