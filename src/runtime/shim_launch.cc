@@ -65,8 +65,8 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
       .flag(shim::kKeyLog, !i.log_dir.empty())
       .set(shim::kKeyLogMax, i.log_max_bytes);
   // A failure is no reason to start nothing: the one in the run folder stands.
-  if (make_dirs(instance_records(launch.paths), 0700))
-    launch.spec.set(shim::kKeyKept, instance_records(launch.paths));
+  if (make_dirs(launch.paths.instance_records(), 0700))
+    launch.spec.set(shim::kKeyKept, launch.paths.instance_records());
   UniqueFd log;
   if (!i.log_dir.empty()) {
     TRY(make_dirs(i.log_dir, 0700).context("create the log folder " + i.log_dir));
