@@ -72,8 +72,9 @@ Result<int> run_ls(Context& context, const Args& args) {
     rows.push_back(
         {container["id"].as_string(), container["image"].as_string(),
          paint(state_colour(container["state"].as_string(), ""), state_text(container), colour),
-         container["pid"].is_int() ? std::to_string(container["pid"].as_int()) : "-"});
-  return out(table({"CONTAINER", "IMAGE", "STATE", "PID"}, rows)) ? 0 : 1;
+         container["pid"].is_int() ? std::to_string(container["pid"].as_int()) : "-",
+         container["name"].is_string() ? container["name"].as_string() : "-"});
+  return out(table({"CONTAINER", "IMAGE", "STATE", "PID", "NAME"}, rows)) ? 0 : 1;
 }
 
 Result<int> run_rm(Context& context, const Args& args) {
