@@ -108,12 +108,12 @@ TEST_F(FsAt, RemoveTreeNeedsFewDescriptorsForManyLevels) {
 
 TEST_F(FsAt, TwoMayRemoveOneTree) {
   const auto remover = [this](std::string& said) {
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 60; ++i) {
       const auto removed = remove_tree(path_ + "/t" + std::to_string(i));
       if (!removed) said = removed.error().message();
     }
   };
-  for (int i = 0; i < 300; ++i)
+  for (int i = 0; i < 60; ++i)
     for (const char* inner : {"", "/a", "/a/b", "/c"})
       ASSERT_EQ(::mkdir((path_ + "/t" + std::to_string(i) + inner).c_str(), 0700), 0);
   std::string first, second;
