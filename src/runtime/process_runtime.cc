@@ -101,7 +101,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::run_host(const InstanceSp
                              .spec = host_spec(process, instance.nonce),
                              .extra_fds = host_fds(process)});
   if (!handle) {
-    (void)remove_tree(paths.instance(instance.id));
+    (void)clean(instance.id, instance.nonce);  // it may have started all the same
     return std::move(handle).error().with_context(instance.name);
   }
   return std::unique_ptr<ServiceHandle>(std::move(*handle));
@@ -198,7 +198,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
   };
   auto handle = start();
   if (!handle) {
-    (void)remove_tree(paths.instance(instance.id));
+    (void)clean(instance.id, instance.nonce);  // it may have started all the same
     return std::move(handle).error().with_context(instance.name);
   }
   return std::unique_ptr<ServiceHandle>(std::move(*handle));

@@ -100,6 +100,21 @@ TEST_F(ShimFindTest, OneThatItsServerNeverHeardOfIsFoundWithoutTheRunFolder) {
   end(*w);
 }
 
+TEST_F(ShimFindTest, AStartThatFailedLeavesNoShim) {
+  // Its connection is lost after it has started.
+  std::string deaf = home_ + "/shim";
+  std::ofstream(deaf) << "#!/bin/sh\n" << shim_ << " \"$@\" 5>&- &\nsleep 0.5\n";
+  ASSERT_EQ(::chmod(deaf.c_str(), 0700), 0);
+  std::swap(shim_, deaf);
+  auto w = make_runtime()->run_host(instance("lost"), shell("echo $$ > pid; sleep 1000"));
+  std::swap(shim_, deaf);
+  EXPECT_FALSE(w);
+  const auto pid = read_file(home_ + "/pid");
+  ASSERT_TRUE(pid);
+  EXPECT_FALSE(alive(std::stoi(*pid)));
+  EXPECT_EQ(kept_ids(*paths_)->size(), 0u);
+}
+
 TEST_F(ShimFindTest, WithoutDescriptorsNothingIsTakenForDead) {
   int pid = 0;
   const InstanceSpec spec = left_running("fds", &pid);
