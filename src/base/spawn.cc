@@ -10,9 +10,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <functional>
+#include <mutex>
+#include <set>
 
 #include "base/strings.h"
 #include "base/sys.h"
@@ -21,6 +24,23 @@ namespace locald {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// The children that a Child stands for. A number is taken out in one step with its waitpid(2),
+/// after which the kernel may give it to another.
+std::mutex owned_mutex;
+std::set<pid_t> owned;
+/// Starts whose child may be there and is not in `owned` yet.
+std::atomic<int> under_way{0};
+
+/// Takes an ended child of ours away. @return its status, or -1 with errno.
+int reap(pid_t pid) {
+  const std::lock_guard guard(owned_mutex);
+  owned.erase(pid);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR) return -1;
+  return status;
+}
 
 int timeout_ms(Clock::time_point deadline) {
   if (deadline == Clock::time_point::max()) return -1;
@@ -41,6 +61,11 @@ class StopFd {
  private:
   UniqueFd fd_;
   std::stop_callback<std::function<void()>> wake_;
+};
+
+struct UnderWay {
+  UnderWay() { ++under_way; }
+  ~UnderWay() { --under_way; }
 };
 
 /// The lowest number above all that the child is to have.
@@ -98,9 +123,10 @@ Child::~Child() { kill(); }
 void Child::kill() {
   if (pid_ < 0) return;
   (void)sys::pidfd_signal(pidfd_.get(), SIGKILL);
-  int status = 0;
-  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  pollfd ended{pidfd_.get(), POLLIN, 0};  // without the lock that reap() holds
+  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
   }
+  (void)reap(pid_);
   pid_ = -1;
 }
 
@@ -120,10 +146,8 @@ Result<Child::Exit> Child::wait(Clock::time_point deadline, const std::stop_toke
     if (stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (Clock::now() >= deadline) return Error(Errc::timed_out, "timed out");
   }
-  int status = 0;
-  while (::waitpid(pid_, &status, 0) < 0)
-    if (errno != EINTR) return Error::from_errno(errno, "waitpid");
-  pid_ = -1;
+  const int status = reap(std::exchange(pid_, -1));
+  if (status < 0) return Error::from_errno(errno, "waitpid");
   if (WIFSIGNALED(status)) return Exit{-1, WTERMSIG(status)};
   return Exit{WEXITSTATUS(status), 0};
 }
@@ -148,6 +172,7 @@ Result<Child> spawn(const SpawnOptions& options) {
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   volatile int failed = 0;
+  const UnderWay starting;
   const pid_t pid = ::vfork();
   if (pid == 0) {
     failed = become(options, argv.data(), env.data(), null_fd.get(), moved.data());
@@ -168,7 +193,18 @@ Result<Child> spawn(const SpawnOptions& options) {
     ::waitpid(pid, nullptr, 0);
     return Error::from_errno(err, "pidfd_open");
   }
+  const std::lock_guard guard(owned_mutex);
+  owned.insert(pid);
   return Child(pid, std::move(pidfd));
+}
+
+Reaped reap_unowned(pid_t pid) {
+  // In this order: a start that is over has put its child among the owned.
+  if (under_way != 0) return Reaped::later;
+  const std::lock_guard guard(owned_mutex);
+  if (owned.contains(pid)) return Reaped::owned;
+  (void)::waitpid(pid, nullptr, WNOHANG);
+  return Reaped::yes;
 }
 
 std::optional<std::string> find_program(const std::string& name, const std::string& path) {

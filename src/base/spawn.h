@@ -28,7 +28,6 @@ struct SpawnOptions {
 /// kills (SIGKILL) and reaps what still runs: no zombie, no orphan.
 class Child {
  public:
-  Child(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
   Child(Child&& other) noexcept
       : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
   Child& operator=(Child&& other) noexcept;
@@ -52,12 +51,25 @@ class Child {
   void kill();
 
  private:
+  friend Result<Child> spawn(const SpawnOptions& options);
+  Child(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
+
   pid_t pid_ = -1;  // -1: reaped or moved away
   UniqueFd pidfd_;
 };
 
 /// Starts a program. Errc::not_found / denied as exec gave them (the message names argv[0]).
 Result<Child> spawn(const SpawnOptions& options);
+
+/// What became of an ended child of this process: see reap_unowned().
+enum class Reaped {
+  yes,
+  owned,  ///< a Child stands for it, and reaps it
+  later,  ///< a start is under way, whose child it may be: ask once more
+};
+/// Reaps `pid`, an ended child of this process, unless a Child of whatever thread owns it: what
+/// falls to a subreaper nobody else reaps.
+Reaped reap_unowned(pid_t pid);
 
 /// Finds `name` in the folders of `path` (as $PATH): the first executable regular file.
 std::optional<std::string> find_program(const std::string& name, const std::string& path);

@@ -41,7 +41,7 @@ Result<void> end_shim(const InstanceRecord& record) {
   if (::poll(&ended, 1, static_cast<int>(kGone.count())) <= 0)
     return Error(Errc::timed_out, "the shim of " + record.name + " (process " +
                                       std::to_string(record.shim_pid) + ") does not end");
-  reap_orphans();
+  (void)reap_orphans();
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "base/spawn.h"
 #include "runtime/processes.h"
 
 namespace locald::runtime {
@@ -21,21 +22,22 @@ Result<void> become_subreaper() {
   return {};
 }
 
-void reap_orphans() {
-  const pid_t session = ::getsid(0);
-  while (true) {
+bool reap_orphans() {
+  Reaped first = Reaped::yes;
+  while (first == Reaped::yes) {
     siginfo_t info{};
-    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
-    const pid_t of = ::getsid(info.si_pid);
-    if (of < 0 || of == session) break;
-    ::waitpid(info.si_pid, nullptr, WNOHANG);
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+      return true;
+    first = reap_unowned(info.si_pid);
   }
-  // The first is another thread's, and hides those behind it. Only now is every child looked at:
-  // with 200 services that is 200 files of /proc, each time.
+  // It hides those behind it. Only now is every child looked at: with 200 services that is 200
+  // files of /proc, each time.
+  bool all = true;
   each_child(::getpid(), [&](pid_t pid) {
     const auto stat = process_stat(pid);
-    if (stat && stat->state == 'Z' && stat->session != session) ::waitpid(pid, nullptr, WNOHANG);
+    if (stat && stat->state == 'Z' && reap_unowned(pid) == Reaped::later) all = false;
   });
+  return all;
 }
 
 std::optional<int> sweep(const std::string& nonce) {
@@ -46,11 +48,12 @@ std::optional<int> sweep(const std::string& nonce) {
   const std::string own_name = self->name;
   each_child(::getpid(), [&](pid_t pid) {
     const auto stat = process_stat(pid);
-    if (!stat || stat->session == session) return;
+    if (!stat) return;
     if (stat->state == 'Z') {
-      ::waitpid(pid, nullptr, WNOHANG);
+      (void)reap_unowned(pid);
       return;
     }
+    if (stat->session == session) return;
     // Our own name: another thread's start of a shim, between fork and exec.
     if (stat->name == kShimName || stat->name == own_name) return;
     ++found;

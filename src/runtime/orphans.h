@@ -13,9 +13,9 @@ namespace locald::runtime {
 /// Makes this process the one that orphans fall to. Once, before anything is started.
 Result<void> become_subreaper();
 
-/// Reaps ended children that this process did not start itself: shims and orphans, known by
-/// being in another session. For SIGCHLD; children of base/spawn.h are left to their owners.
-void reap_orphans();
+/// Reaps ended children that no Child of base/spawn.h owns: shims, what they had started, orphans.
+/// For SIGCHLD. False: not all that is there to reap could be told apart; call again soon.
+bool reap_orphans();
 
 /// Kills what carries LOCALD_INSTANCE=`nonce` in its environment, with all below it, and
 /// children of this process that are neither its own nor shims: after the death of a shim only

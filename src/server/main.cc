@@ -234,16 +234,19 @@ class Server {
       }
       // Not at once: where many end, or start through a process in between, one look does for all
       // of them.
-      if (child && !reaping_) {
-        reaping_ = true;
-        reap_timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
-          reaping_ = false;
-          runtime::reap_orphans();
-        });
-      }
+      if (child) reap_soon();
       if (stop) end();
     });
     return {};
+  }
+
+  void reap_soon() {
+    if (reaping_) return;
+    reaping_ = true;
+    reap_timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
+      reaping_ = false;
+      if (!runtime::reap_orphans()) reap_soon();
+    });
   }
 
   Result<void> listen() {
