@@ -385,8 +385,7 @@ Json Project::status(const std::string& service) const {
       unit->state.phase == Phase::running && out["reason"].is_null())
     out.set("reason", it->second.second);
   if (builds_.under_way(service))
-    out.set("reason",
-            "goes on meanwhile: its build is checked, and made anew where something changed");
+    out.set("reason", "runs on while its build is checked, and replaced where something changed");
   return out;
 }
 

@@ -108,7 +108,7 @@ BUILDERS = {
     "a Platform API that it has not": (metadata(lambda m: m["lifecycle"]["apis"].update(platform={"deprecated": [], "supported": ["0.15"]})), None,
                                        ["the builder's lifecycle does not speak the Platform API asked for (detect ended with code 11)", "hint: the builder's label promises it"]),
     "a Buildpack API to come": (None, {f"{BUILDPACK}/buildpack.toml": 'api = "0.99"\n[buildpack]\nid = "test/script"\nversion = "1.0.0"\n'},
-                                ["the builder's lifecycle does not speak the Buildpack API of one of its buildpacks (detect ended with code 12)", "test/script", "0.99", "hint: pull the builder anew"]),
+                                ["the builder's lifecycle does not speak the Buildpack API of one of its buildpacks (detect ended with code 12)", "test/script", "0.99", "hint: pull the builder again"]),
     "an order that is no TOML": (None, {"cnb/order.toml": "[[order"}, ["detect ended with code", "order"]),
     "an order without groups": (None, {"cnb/order.toml": ""}, ["detect ended with code"]),
     "an order of what is not there": (None, {"cnb/order.toml": '[[order]]\n[[order.group]]\nid = "test/none"\nversion = "1"\n'}, ["detect ended with code", "test_none/1/buildpack.toml"]),
@@ -689,7 +689,7 @@ def test_what_the_real_exporter_keeps_is_damaged(house, identity):
             r = app("build", "--strict", "--json", check=False)
             if r.rc:
                 helped.append(case)
-                assert "hint: if it goes on like this, remove the app's cache and build anew: locald cache ls, locald cache rm" in r.err, r
+                assert "hint: if it goes on like this, remove the app's cache and build again: locald cache ls, locald cache rm" in r.err, r
                 app.write({"text": GOOD["text"]})
                 app.runs()
                 app.write({"text": case + "\n"})

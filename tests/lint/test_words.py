@@ -35,6 +35,10 @@ def test_what_exists_passes(text):
     assert list(words.check_text(text, KNOWN, OPTIONS, KEYS, ROOT, code=True)) == []
 
 
+def test_odd_words_are_found():
+    assert list(words.check_wording("it is built anew; whoever asks")) and not list(words.check_wording("recommended, tended"))
+
+
 def test_what_exists_is_read_from_the_tables():
     known = words.verbs(ROOT)
     assert {"up", "image pull", "server status", "version"} <= set(known) and len(known) > 30

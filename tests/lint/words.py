@@ -117,6 +117,15 @@ def check_text(text, known, all_options, known_keys, root, code):
             yield f"there is no {path}"
 
 
+# Not said to people: words that few use today, and those that stand for nobody in particular.
+ODD = re.compile(r"\b(anew|meanwhile|whoever|mend(?:s|ed|ing)?|of ours)\b", re.I)
+
+
+def check_wording(text):
+    for word in ODD.findall(text):
+        yield f"\"{word}\" is said to people: use a plain word of today"
+
+
 def code_of_page(text):
     """What a page shows as code: in backticks, fenced, or indented."""
     lines, fenced = [], False
@@ -153,12 +162,17 @@ def check_tree(root):
             if not name.endswith((".cc", ".h")) or name.endswith(("_test.cc", "_fixture.h")) or name.startswith(("fake_", "test_")):
                 continue
             for line, text in literals(read(path)):
+                for finding in check_wording(text):
+                    yield f"{os.path.relpath(path, root)}:{line}: {finding}"
                 for finding in check_text(text, known, options, known_keys, root, code=True):
                     yield f"{os.path.relpath(path, root)}:{line}: {finding}"
     pages = [os.path.join(root, n) for n in ("README.md", "HACKING.md", "SECURITY.md")]
     for folder, dirs, files in os.walk(os.path.join(root, "docs")):
         pages += [os.path.join(folder, n) for n in sorted(files) if n.endswith(".md")]
     for path in filter(os.path.exists, pages):
+        for n, line in enumerate(read(path).splitlines(), 1):
+            for finding in check_wording(line):
+                yield f"{os.path.relpath(path, root)}:{n}: {finding}"
         for line, text in code_of_page(read(path)):
             for finding in check_text(text, known, options, known_keys, root, code=False):
                 yield f"{os.path.relpath(path, root)}:{line}: {finding}"

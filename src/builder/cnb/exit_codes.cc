@@ -13,17 +13,18 @@ struct Meaning {
 };
 
 constexpr const char* kRemoveCache =
-    "if it goes on like this, remove the app's cache and build anew: locald cache ls, locald cache "
+    "if it goes on like this, remove the app's cache and build again: locald cache ls, locald "
+    "cache "
     "rm";
 
 // Only the codes that the phases we run can end with; launch and rebase have their own.
 constexpr Meaning kMeanings[] = {
     {3, Errc::failed, "the lifecycle refused its arguments", ""},
     {11, Errc::unsupported, "the builder's lifecycle does not speak the Platform API asked for",
-     "the builder's label promises it; pull the builder anew, or take another one"},
+     "the builder's label promises it; pull the builder again, or take another one"},
     {12, Errc::unsupported,
      "the builder's lifecycle does not speak the Buildpack API of one of its buildpacks",
-     "pull the builder anew, or take another one"},
+     "pull the builder again, or take another one"},
     {20, Errc::invalid_input, "no group of buildpacks fits this app",
      "the table shows what each buildpack said; is `path` the app's folder, and are its files "
      "(package.json, Procfile, …) sent? A wrong builder, or one without the language, ends here "

@@ -145,7 +145,7 @@ Result<void> check_stack(const oci::ConfigFile& app, const oci::ConfigFile& base
 /// An objection that `force` overrules.
 Result<void> object(bool force, std::vector<std::string>& notices, const std::string& what) {
   if (!force)
-    return Error(Errc::unsupported, what).with_hint("build it anew, or overrule it with --force");
+    return Error(Errc::unsupported, what).with_hint("build it again, or overrule it with --force");
   notices.push_back(what);
   return {};
 }

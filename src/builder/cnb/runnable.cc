@@ -79,7 +79,7 @@ Result<Runnable> runnable(Environment& environment, const AppStore& store,
   const auto check = [&](const std::string& path, mode_t kind) -> Result<void> {
     if (!is_there(store.dir() + "/" + path, kind))
       return Error(Errc::not_found, "a part of the built app is gone: " + path)
-          .with_hint("build it anew: locald build");
+          .with_hint("build it again: locald build");
     return {};
   };
   const auto add = [&](const std::string& path, const std::string& inner) -> Result<void> {
