@@ -189,15 +189,16 @@ Result<ImageLayout> ImageLayout::open(const std::string& dir) {
     const UniqueFd fd = TRY(open_regular(layout.dir_fd(), "oci-layout", "oci-layout"));
     const Json document = TRY(parse_image_json(TRY(read_all(fd.get(), kMaxManifestBytes))));
     const std::string version = TRY(document.get_string("imageLayoutVersion"));
-    if (version.substr(0, 2) != "1.")
-      return Error(Errc::unsupported, "imageLayoutVersion \"" + version + "\"; 1.x is read");
-    return {};
+    if (version.starts_with("1.")) return {};
+    const bool later = parse_u64(version.substr(0, version.find('.'))).has_value();
+    return Error(later ? Errc::unsupported : Errc::corrupt,
+                 "imageLayoutVersion \"" + version + "\"; 1.x is read");
   };
   if (auto checked = read(); !checked) {
     if (!says_something(checked.error())) return std::move(checked).error().with_context(dir);
     const Errc code =
         checked.error().code() == Errc::not_found ? Errc::invalid_input : checked.error().code();
-    return Error(code, dir + " is no OCI image layout: " + checked.error().message());
+    return Error(code, dir + " is not an OCI image layout: " + checked.error().message());
   }
   return layout;
 }

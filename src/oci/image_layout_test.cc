@@ -170,7 +170,8 @@ TEST_F(ImageLayoutTest, OurOwnIsMadeAgainWhereItIsDamaged) {
     }));
   }
   for (const char* name : {"oci-layout", "index.json"})
-    for (const std::string garbage : {"", "{", "[]", "a folder"}) {
+    for (const std::string garbage :
+         {"", "{", "[]", R"({"imageLayoutVersion":"d.0.0","manifests":7})", "a folder"}) {
       const std::string path = dir_ + "/" + name;
       ASSERT_TRUE(remove_tree(path));
       if (garbage == "a folder") {
