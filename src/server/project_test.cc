@@ -309,7 +309,8 @@ TEST_F(ProjectTest, ServicesOfOneAppAreBuiltOnceWhileTheyRun) {
   std::optional<Result<Json>> built;
   project->build(apps[0], [&](Result<Json> content) { built = std::move(content); });
   ASSERT_EQ(builds.size(), 1u);
-  EXPECT_NE(project->status("api/worker")["reason"].as_string().find("goes on meanwhile"),
+  EXPECT_NE(project->status("api/worker")["reason"].as_string().find(
+                "runs on while its build is checked"),
             std::string::npos);
   EXPECT_EQ(phase("api"), Phase::running);
   builds[0].done(Json::object({{"generation", 2}}));
