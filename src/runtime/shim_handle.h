@@ -62,6 +62,7 @@ class ShimHandle final : public KeptHandle {
   bool exec() const { return record_.kind == "exec"; }
   Result<void> reach();
   void say_hello();
+  void wait_for_end(Clock::time_point deadline) const;
   bool take_first(const FrameHeader& header, const std::string& body);
   Result<void> send(Frame type, const void* data, std::size_t size);
   Result<bool> receive();  ///< false at the end of the connection
@@ -86,6 +87,7 @@ class ShimHandle final : public KeptHandle {
   std::string trouble_;                 ///< why it cannot be spoken to; empty: it can
   bool answered_ = false;               ///< its status came over `control_`
   bool unreachable_ = false;            ///< nothing listens at its socket: no use in trying again
+  bool ending_ = false;                 ///< its socket refused us: it is likely about to end
   std::chrono::milliseconds pause_{0};  ///< before the next try
   Events events_;
   EventLoop* loop_ = nullptr;

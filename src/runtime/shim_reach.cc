@@ -76,6 +76,8 @@ Result<void> ShimHandle::reach() {
   if (!socket) {
     const int why = socket.error().sys_errno();
     unreachable_ = why == ENOENT || why == ECONNREFUSED || why == ENOTDIR || why == ENOTSOCK;
+    // The file is there and nobody listens: of a process that is just ending.
+    ending_ = why == ECONNREFUSED;
     trouble_ = unreachable_ ? "it cannot be reached: " + control_socket() +
                                   " was deleted; stop and down end it, attach and exec do not work"
                             : "it cannot be reached: " + socket.error().message();
@@ -83,9 +85,9 @@ Result<void> ShimHandle::reach() {
   }
   control_ = std::move(*socket);
   buffer_.clear();
-  unreachable_ = answered_ = false;
+  unreachable_ = answered_ = ending_ = false;
   trouble_ = "its shim (process " + std::to_string(record_.shim_pid) +
-             ") does not answer; it is left running";
+             ") does not answer";
   say_hello();
   return {};
 }
@@ -129,6 +131,7 @@ bool ShimHandle::take_first(const FrameHeader& header, const std::string& body) 
 }
 
 void ShimHandle::await(Clock::time_point deadline) {
+  if (!control_ && ending_ && pidfd_) wait_for_end(deadline);
   while (control_ && !answered_) {
     FrameHeader header{};
     std::string body;
@@ -147,9 +150,14 @@ void ShimHandle::await(Clock::time_point deadline) {
     // It may be at its very end: then its socket closes first.
     control_.reset();
     trouble_ = "its shim (process " + std::to_string(record_.shim_pid) + ") refuses this server";
-    pollfd ended{pidfd_.get(), POLLIN, 0};
-    (void)::poll(&ended, 1, static_cast<int>(std::max<long>(left, 0)));
+    wait_for_end(deadline);
   }
+}
+
+void ShimHandle::wait_for_end(Clock::time_point deadline) const {
+  const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
+  pollfd ended{pidfd_.get(), POLLIN, 0};
+  (void)::poll(&ended, 1, static_cast<int>(std::max<long>(left, 0)));
 }
 
 bool ShimHandle::has_ended() const {
