@@ -25,6 +25,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kStdinAhead = 128u << 10;  // bytes of stdin that wait for the shim
 constexpr std::chrono::seconds kPipePatience{2};
+constexpr std::chrono::seconds kGreeting{10};         // for the shim's first answer
+constexpr std::chrono::seconds kGreetingSignalled{1};  // the same, once we are told to end
 constexpr int kPrefixPatience = 250;  // ms that a lone ctrl-p waits for its ctrl-q
 constexpr char kCtrlP = 0x10, kCtrlQ = 0x11;
 
@@ -62,6 +64,7 @@ class Session {
   bool greeted_ = false;  // the shim's status has come
   bool deaf_ = false;     // our own output is closed
   Clock::time_point give_up_ = Clock::time_point::max();
+  Clock::time_point silent_until_ = Clock::now() + kGreeting;  // while it is not greeted_
   int interrupts_ = 0;
   int code_ = -1;  // the end, once it is >= 0
   std::string why_lost_;
@@ -195,6 +198,9 @@ Result<void> Session::read_stdin() {
 }
 
 void Session::signal(int number) {
+  // Nobody may ever pass it on.
+  if (!greeted_ && number != SIGWINCH && number != SIGCONT)
+    silent_until_ = std::min(silent_until_, Clock::now() + kGreetingSignalled);
   switch (number) {
     case SIGWINCH:
       if (options_.tty) send_size();
@@ -232,12 +238,17 @@ Result<int> Session::run() {
         pollfd{socket_.get(), static_cast<short>(outgoing_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
         pollfd{signals_.fd(), POLLIN, 0}, pollfd{more_stdin ? STDIN_FILENO : -1, POLLIN, 0}};
     const int n = ::poll(fds.data(), fds.size(),
-                         deaf_             ? 100
-                         : keys_.holding() ? kPrefixPatience
-                                           : -1);
+                         deaf_ || !greeted_ ? 100
+                         : keys_.holding()  ? kPrefixPatience
+                                            : -1);
     if (n < 0 && errno != EINTR) return Error::from_errno(errno, "poll");
     if (n == 0 && keys_.holding()) send(Frame::in, keys_.flush());
     if (Clock::now() >= give_up_) leave(128 + SIGPIPE);
+    if (!greeted_ && Clock::now() >= silent_until_) {
+      raw_.reset();
+      return Error(Errc::timed_out, "the process's shim does not answer")
+          .with_hint("it may be stopped (SIGSTOP), or the machine busy; see: locald status");
+    }
     if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) TRY(read_socket());
     if (code_ >= 0) break;
     while (const auto number = signals_.next()) signal(*number);

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstring>
 
@@ -127,7 +126,8 @@ Result<std::unique_ptr<ShimHandle>> connect_shim(InstanceRecord record) {
   handle->await(Clock::now() + kHello);
   if (handle->has_ended()) return Error(Errc::not_found, name + " has ended");
   if (const std::string why = handle->trouble(); !why.empty())
-    return Error::from_errno(EAGAIN, name + ": " + why);
+    return Error(Errc::unavailable, name + ": " + why)
+        .with_hint("a process that was stopped goes on with SIGCONT; what runs: locald status");
   return handle;
 }
 

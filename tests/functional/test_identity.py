@@ -82,6 +82,25 @@ def test_a_shim_that_does_not_answer_is_shown_as_unresponsive_and_left_running(p
     pair.locald.assert_nothing_left()
 
 
+def test_a_shim_that_does_not_answer_holds_no_client(pair):
+    before = pair.status()
+    for s in before.values():
+        os.kill(s["shim_pid"], signal.SIGSTOP)
+    try:
+        r = pair("exec", "box", "--", "true", check=False, timeout=30)
+        assert r.rc == 125 and "does not answer" in r.err and "hint: " in r.err and "temporarily" not in r.err, r
+        for name in before:
+            client = pair.popen("attach", "--no-stdin", name)
+            wait_until(lambda: any("signalfd" in os.readlink(f"/proc/{client.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{client.pid}/fd")), "it listens to signals")
+            client.send_signal(signal.SIGTERM)
+            _, err = client.communicate(timeout=8)
+            assert client.returncode == 125 and b"does not answer" in err and b"hint: " in err, err
+    finally:
+        for s in before.values():
+            os.kill(s["shim_pid"], signal.SIGCONT)
+    everything_lives(pair, before)
+
+
 def test_a_service_that_does_not_answer_is_killed_by_the_users_word(pair):
     before = pair.status()
     for s in before.values():
