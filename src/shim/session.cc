@@ -26,6 +26,7 @@ namespace {
 
 constexpr int kKillLimitMs = 10'000;  // of the proof that nothing is left
 constexpr int kHoldLimitMs = 10'000;  // for the first client of an instance that has ended already
+constexpr int kExecuteLimitMs = 1'000;  // for runc's init to become the command
 constexpr int kFlushLimitMs = 1'000;  // for clients that are only watching
 constexpr int kTrimAfterMs = 1'000;
 constexpr int kPipeSize = 1 << 20;
@@ -177,7 +178,21 @@ void Session::set_main(pid_t pid) {
   host_pid_ = spec.kind == Spec::Kind::host ? pid : host_number(proc, main_pidfd_);
   started_ns_ = wall_ns();
   state_ = State::running;
-  if (report < 0) command_runs();
+  if (report < 0 && executed()) command_runs();
+}
+
+/// Runc has let its init go, which becomes the command now: within microseconds, or never. What
+/// ended instead has never run, and `started` is not said of it.
+bool Session::executed() const {
+  if (spec.kind == Spec::Kind::host) return true;
+  const auto limit = monotonic_ms() + kExecuteLimitMs;
+  while (is_runc_init(own_proc, main_pid_)) {
+    constexpr timespec kPause{0, 200'000};
+    pollfd ended{main_pidfd_, POLLIN, 0};
+    if (::ppoll(&ended, 1, &kPause, nullptr) == 1) return !is_runc_init(own_proc, main_pid_);
+    if (monotonic_ms() >= limit) return true;
+  }
+  return true;
 }
 
 void Session::command_runs() {

@@ -71,6 +71,7 @@ class Session {
   bool output_waits() const;
   void trim();
 
+  bool executed() const;
   void command_runs();
   void read_report();
   void children_ended();
