@@ -21,7 +21,8 @@ struct Failure {
   bool ran = false;  // so there may be output
 };
 
-/// The last lines of what the service wrote; none where they cannot be read.
+/// The last lines of what the service wrote in its present or last life, not in those before: they
+/// would explain what has not happened. None where they cannot be read.
 std::vector<std::string> last_lines(Context& context, const std::string& service) {
   std::vector<std::string> lines;
   const auto read = [&]() -> Result<void> {
@@ -30,12 +31,16 @@ std::vector<std::string> last_lines(Context& context, const std::string& service
     auto client = TRY(context.connect_running());
     const Json reply = TRY(client.call("logs", request));
     std::vector<LogReader::Source> sources;
-    for (const Json& log : reply["services"].as_array())
+    std::string nonce;
+    for (const Json& log : reply["services"].as_array()) {
+      nonce = log["nonce"].as_string();
       sources.push_back({.dir = log["dir"].as_string(),
                          .from = {static_cast<std::uint64_t>(log["first_segment"].as_int()), 0}});
+    }
     auto reader = TRY(LogReader::open(std::move(sources), {.tail = kLastLines}));
     LogLine line;
-    while (TRY(reader.next(line))) lines.push_back(cut_to(line.text, kMaxColumns));
+    while (TRY(reader.next(line)))
+      if (line.instance == nonce) lines.push_back(cut_to(line.text, kMaxColumns));
     return {};
   };
   (void)read();

@@ -237,30 +237,36 @@ void Projects::logs(const Json& body, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     auto found = find_up(body, ProjectVerb::logs);
     std::string name;
-    std::vector<std::pair<std::string, std::uint64_t>> all;
+    struct Log {
+      std::string service;
+      std::uint64_t first_segment;
+      std::string nonce;  // of the present or last life; empty: not known
+    };
+    std::vector<Log> all;
     if (found) {
       name = (*found)->name();
       for (const auto& [service, unit] : (*found)->supervisor().units())
-        all.emplace_back(service, unit.first_segment);
+        all.push_back({service, unit.first_segment, unit.nonce});
     } else {
       if (found.error().code() != Errc::not_found) return std::move(found).error();
       const LoadedProject loaded = TRY(load_project(TRY(ProjectRef::from_json(body["project"]))));
       if (!loaded.problems.empty()) return problems_error(loaded.problems);
       name = loaded.name;
-      for (const ServiceSpec& s : loaded.spec.services) all.emplace_back(s.name, 1);
+      for (const ServiceSpec& s : loaded.spec.services) all.push_back({s.name, 1, {}});
     }
     const auto wanted = TRY(body.get_strings("services"));
     std::vector<std::string> known;
-    for (const auto& [service, first] : all) known.push_back(service);
+    for (const Log& log : all) known.push_back(log.service);
     for (const std::string& service : wanted)
       if (std::find(known.begin(), known.end(), service) == known.end())
         return no_service(service, known);
     Json list = Json::array();
-    for (const auto& [service, first] : all)
-      if (wanted.empty() || std::find(wanted.begin(), wanted.end(), service) != wanted.end())
-        list.push(Json::object({{"name", service},
-                                {"dir", world_.paths.service_log(name, slug(service))},
-                                {"first_segment", first}}));
+    for (const Log& log : all)
+      if (wanted.empty() || std::find(wanted.begin(), wanted.end(), log.service) != wanted.end())
+        list.push(Json::object({{"name", log.service},
+                                {"dir", world_.paths.service_log(name, slug(log.service))},
+                                {"first_segment", log.first_segment},
+                                {"nonce", log.nonce}}));
     reply->result(Json::object({{"services", std::move(list)}}));
     return {};
   });

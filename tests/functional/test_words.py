@@ -178,6 +178,30 @@ def test_up_says_what_it_made_of_each_service(project):
     p("down")
 
 
+def test_up_waits_until_a_container_has_executed_its_command(project, make_image):
+    """Not only until runc has said that it runs: the end that comes a moment later would be missed."""
+    ref = make_image(*(file(name[1:], data, mode) for name, (data, mode) in FILES.items()))
+    p = project("[project]\nname = 'exec'\n" + "".join(
+        f"[services.s{i}]\ntype = 'container'\nimage = '{ref}'\ncommand = ['{command}']\n" for i in range(4) for command in ["/script" if i % 2 else "/bare"]))
+    for _ in range(5):
+        r = p("up", "-d", "--wait", check=False)
+        assert r.rc == 1 and r.err.count("could not be started") >= 4 and ": running" not in r.err, r
+        p("down")
+
+
+def test_what_failed_is_told_with_the_words_of_its_own_life(project):
+    toml = "[project]\nname = 'life'\n[services.a]\nhealth = {{ exec = ['false'], start_period = '100s' }}\ncommand = \"{}\"\n"
+    p = project(toml.format("echo earlier words; exec sleep 1000"))
+    p("up", "-d")
+    p.logs_with("a", "earlier words")
+    p.write("locald.toml", toml.format("exit 3"))
+    r = p("up", "-d", "--wait", check=False)
+    assert r.rc == 1 and "exited with code 3" in r.err and "earlier words" not in r.err, r
+    p.write("locald.toml", toml.format("echo later words; exit 4"))
+    r = p("up", "-d", "--wait", check=False)
+    assert r.rc == 1 and "  | later words" in r.err and "earlier words" not in r.err, r
+
+
 def test_status_never_wraps_and_has_the_reasons_below_the_table(project):
     long = "a-service-with-a-rather-long-name"
     port = free_port()
