@@ -76,7 +76,7 @@ enum class ContainerState : std::uint8_t {
   running,
   ending,    ///< it has ended, what it had at run time is being removed: a job
   ended,     ///< it is listed
-  removing,  ///< the rest of it is being removed: a job
+  removing,  ///< it is killed to be removed, or the rest of it is being removed: a job
 };
 inline constexpr std::size_t kContainerStates = 6;
 

@@ -420,7 +420,7 @@ void Containers::remove(const Json& body, const ReplyPtr& reply) {
     std::set<std::string> ids;  // two words may mean one
     for (const std::string& text : TRY(body.get_strings("ids"))) {
       Container& c = *TRY(find(text));
-      if (meets(verb, c.at) == Meets::refuse)
+      if (meets(verb, state_of(c)) == Meets::refuse)
         return Error(Errc::invalid_input,
                      fmt::format("container {} is {}", text,
                                  c.at == ContainerState::starting ? "being started" : "running"))
@@ -455,7 +455,7 @@ void Containers::remove(const Json& body, const ReplyPtr& reply) {
 /// @param done  Once, when it is gone or could not be removed.
 void Containers::remove_one(Container& c, bool force,
                             std::function<void(const Result<void>&)> done) {
-  switch (meets(force ? ContainerVerb::remove_forced : ContainerVerb::remove, c.at)) {
+  switch (meets(force ? ContainerVerb::remove_forced : ContainerVerb::remove, state_of(c))) {
     case Meets::refuse:
       return done(Error(Errc::invalid_input, fmt::format("container {} is running", c.id)));
     case Meets::queue:
@@ -532,7 +532,12 @@ ContainerState Containers::state_of(const std::string& name) const {
   const auto found = std::find_if(all_.begin(), all_.end(), [&](const auto& entry) {
     return entry.first == name || entry.second.name == name;
   });
-  return found == all_.end() ? ContainerState::none : found->second.at;
+  return found == all_.end() ? ContainerState::none : state_of(found->second);
+}
+
+ContainerState Containers::state_of(const Container& c) {
+  // Its removal was asked for: that it has still to end changes nothing for others.
+  return c.when_gone.empty() ? c.at : ContainerState::removing;
 }
 
 void Containers::write_back() {

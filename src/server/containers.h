@@ -109,6 +109,7 @@ class Containers {
   void discard(const std::string& id, std::function<void(const Result<void>&)> done);
   void remove_one(Container& c, bool force, std::function<void(const Result<void>&)> done);
   Result<Container*> find(const std::string& text);
+  static ContainerState state_of(const Container& c);
 
   void sweep_done();
 

@@ -1,7 +1,9 @@
 """What is asked of a thing that is just going: `down`, `container rm`, `server stop --all` take a while, and others come in between.
 What runs afterwards belongs to something that says so, and every request has had exactly one end."""
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -224,6 +226,29 @@ def test_containers_of_one_name_come_and_go(locald, busybox):
         assert r.rc == 0 or re.search("already|there is no container|was removed|stopped before it had started", r.err), r
     locald("container", "rm", "-f", "same", check=False)
     assert "same" not in locald("container", "ls", "--json").out
+    locald.assert_nothing_left()
+
+
+def waits_for_the_server(client):
+    """It is connected, and sleeps until there is an answer."""
+    try:
+        links = [os.readlink(f"/proc/{client}/fd/{fd}") for fd in os.listdir(f"/proc/{client}/fd")]
+        return any(link.startswith("socket:") for link in links) and open(f"/proc/{client}/stat").read().rpartition(")")[2].split()[0] == "S"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_name_is_free_once_its_container_is_being_removed(locald, busybox):
+    """A container that takes its time to end: what comes by its name after `rm -f` waits for that."""
+    first = locald("container", "run", "-d", "--name", "same", busybox, "sleep", "1000").out.strip()
+    pid = next(c["pid"] for c in locald("container", "ls", "--json").json()["containers"] if c["id"] == first)
+    os.kill(int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1]), signal.SIGSTOP)  # its shim
+    removal = locald.popen("container", "rm", "-f", "same")
+    wait_until(lambda: waits_for_the_server(removal.pid), "the server has heard of the removal")
+    again = locald.popen("container", "rm", "same")
+    second = locald("container", "run", "-d", "--name", "same", busybox, "sleep", "1000", timeout=60).out.strip()
+    assert removal.wait(timeout=30) == 0 and again.wait(timeout=30) == 0 and second != first
+    locald("container", "rm", "-f", "same")
     locald.assert_nothing_left()
 
 
