@@ -52,8 +52,9 @@ bool has_variable(const std::vector<std::string>& env, std::string_view name) {
   });
 }
 
-/// An image is from outside, and so is the length of its Env.
-constexpr std::size_t kMaxVariables = 65536;
+/// An image is from outside, and so is the length of its Env. runc's time grows with the square of
+/// the number: this many take it a second or two.
+constexpr std::size_t kMaxVariables = 20'000;
 constexpr std::size_t kMaxEnvironment = 4u << 20;  // bytes: execve(2) takes less
 
 Result<std::vector<std::string>> environment(const SpecInput& in, const ResolvedUser& user,

@@ -132,16 +132,16 @@ TEST(SpecBuilder, OrdersTheEnvironmentImageThenOptionsThenService) {
 TEST(SpecBuilder, AnImagesLongEnvTakesLinearTimeAndHasALimit) {
   Case c;
   c.image.env.clear();
-  for (int i = 0; i < 60000; ++i) c.image.env.push_back("V" + std::to_string(i) + "=" + "x");
-  c.image.env.push_back("V59999=last");
+  for (int i = 0; i < 15000; ++i) c.image.env.push_back("V" + std::to_string(i) + "=" + "x");
+  c.image.env.push_back("V14999=last");
   const auto before = std::chrono::steady_clock::now();
   const BuiltSpec built = c.build().value();
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(3));
-  EXPECT_TRUE(has_env(built, "V59999=last"));
+  EXPECT_TRUE(has_env(built, "V14999=last"));
   EXPECT_TRUE(has_env(built, "V0=x"));
-  for (int i = 0; i < 60000; ++i) c.image.env.push_back("V" + std::to_string(i) + "=" + "x");
+  for (int i = 0; i < 15000; ++i) c.image.env.push_back("V" + std::to_string(i) + "=" + "x");
   EXPECT_EQ(c.build().error().message(),
-            "the image's Env has 120001 entries; at most 65536 are taken");
+            "the image's Env has 30001 entries; at most 20000 are taken");
   c.image.env = {"A=" + std::string(5u << 20, 'x')};
   EXPECT_NE(c.build().error().message().find("at most 4096 KiB"), std::string::npos);
 }
