@@ -183,9 +183,12 @@ Result<void> open_workdir(runtime::HostProcess& process, const PathJudge& judge)
   auto folder = judge.open(process.cwd, PathJudge::Use::look);
   if (!folder && folder.error().code() != Errc::not_found)
     return std::move(folder).error().with_context("workdir");
-  if (!folder || !folder->is_folder())
+  if (!folder)
     return Error(Errc::not_found, fmt::format("workdir {} is not there", process.cwd))
         .with_hint("make it, or correct `workdir`");
+  if (!folder->is_folder())
+    return Error(Errc::invalid_input, fmt::format("workdir {} is not a folder", process.cwd))
+        .with_hint("correct `workdir`");
   process.folder = std::make_shared<const UniqueFd>(std::move(folder->fd));
   return {};
 }

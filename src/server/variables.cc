@@ -25,9 +25,11 @@ void Variables::load_dotenv() {
   if (std::exchange(loaded_, true)) return;
   auto text = in_.read(in_.dotenv);
   if (!text) {
-    if (text.error().code() != Errc::not_found)
-      dotenv_problems_.push_back(
-          {{}, {}, text.error().message(), "make it readable, or give it another name"});
+    if (text.error().code() == Errc::not_found) return;
+    const std::string hint = text.error().code() == Errc::denied
+                                 ? "make it readable, or give it another name"
+                                 : "it gives values to ${…}: give it another name if it has none";
+    dotenv_problems_.push_back({{}, {}, text.error().message(), hint});
     return;
   }
   // What `.env` itself refers to: here without an account of it, as most entries are not used.
