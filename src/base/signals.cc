@@ -12,7 +12,7 @@ namespace locald {
 Result<int> parse_signal(std::string_view text) {
   const auto bad = [&] {
     return Error(Errc::invalid_input,
-                 "\"" + std::string(text) + "\" is no signal (\"SIGTERM\" is one)");
+                 "invalid signal \"" + std::string(text) + "\" (\"SIGTERM\" is one)");
   };
   if (const auto number = parse_u64(text)) {
     if (*number < 1 || *number > 64) return bad();

@@ -75,7 +75,7 @@ Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string&
         "a folder is written with \"/\", \"./\", \"../\" or \"~/\" in front: did you mean \"./" +
             source + "\"?");
   } else {
-    return wrong(text, "\"" + source + "\" is no name for a volume ([a-z0-9][a-z0-9_-]{0,62})");
+    return wrong(text, "invalid volume name \"" + source + "\" ([a-z0-9][a-z0-9_-]{0,62})");
   }
   if (parts.size() == 3)
     for (const std::string& option : split(parts[2], ',')) {
@@ -95,7 +95,7 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
   const auto bad = [&] {
     return Error(
         Errc::invalid_input,
-        "\"" + std::string(text) + "\" is no size: write a number and b, k, m or g (\"512m\")");
+        "invalid size \"" + std::string(text) + "\": write a number and b, k, m or g (\"512m\")");
   };
   std::string lower = to_lower(trim(text));
   unsigned shift = 0;

@@ -104,7 +104,7 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     if (at == nullptr) return Error(Errc::failed, std::string("no facts about ") + path);
     if (at->resolved != path || at->kind == PathFacts::Kind::file ||
         at->kind == PathFacts::Kind::other)
-      return Error(Errc::denied, std::string("the image's ") + path + " is no folder but " +
+      return Error(Errc::denied, std::string("the image's ") + path + " is not a folder but " +
                                      (at->resolved != path ? "a symlink to " + at->resolved
                                                            : std::string("a file")))
           .with_hint("such an image is broken or means harm; it is not started");
@@ -116,7 +116,7 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     if (at == nullptr || inside_a_mount(file)) continue;
     const bool harmless = at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::missing;
     if (!harmless || in_system_folder(at->resolved))
-      return Error(Errc::denied, std::string("the image's ") + file + " is no regular file" +
+      return Error(Errc::denied, std::string("the image's ") + file + " is not a regular file" +
                                      (at->resolved != file ? " (it is " + at->resolved + ")" : ""))
           .with_hint("such an image is broken or means harm; it is not started");
   }
@@ -125,7 +125,7 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     if (at == nullptr) return Error(Errc::failed, "no facts about " + file);
     if (at->kind == PathFacts::Kind::folder || at->kind == PathFacts::Kind::other ||
         in_system_folder(at->resolved))
-      return Error(Errc::denied, "the image's " + file + " is no file (it is " + at->resolved + ")")
+      return Error(Errc::denied, "the image's " + file + " is not a file (it is " + at->resolved + ")")
           .with_hint("such an image is broken or means harm; it is not started");
     target = at->resolved;
   }
@@ -158,7 +158,7 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
   if (const PathFacts* at = facts.find(workdir_); at != nullptr && !inside_a_mount(workdir_)) {
     if (at->kind == PathFacts::Kind::file || at->kind == PathFacts::Kind::other)
       return Error(Errc::invalid_input,
-                   "the working folder " + workdir_ + " is no folder in the image");
+                   "the working folder " + workdir_ + " is not a folder in the image");
     if (is_within(at->resolved, "/proc"))  // CVE-2024-21626
       return Error(Errc::denied,
                    "the working folder " + workdir_ + " leads into /proc (" + at->resolved + ")");

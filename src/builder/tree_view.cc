@@ -207,7 +207,7 @@ std::string read_user_file(int root, const std::string& path, std::string& probl
   }
   struct stat st {};
   if (::fstat(look->get(), &st) != 0 || !S_ISREG(st.st_mode)) {
-    problem = "/" + path + " is no regular file";
+    problem = "/" + path + " is not a regular file";
     return {};
   }
   // Only now opened for reading: a FIFO would hang us, a device act.

@@ -68,8 +68,8 @@ Result<ResolvedUser> resolve_user(std::string_view user, const UserDatabase& dat
   const std::string_view group =
       colon == std::string_view::npos ? std::string_view() : user.substr(colon + 1);
   const auto out_of_range = [&](std::string_view number) {
-    return Error(Errc::invalid_input, "user \"" + std::string(user) + "\": " + std::string(number) +
-                                          " is no id (0 to 4294967294)");
+    return Error(Errc::invalid_input, "user \"" + std::string(user) + "\": invalid id " +
+                                          std::string(number) + " (0 to 4294967294)");
   };
 
   ResolvedUser resolved;

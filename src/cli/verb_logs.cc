@@ -111,7 +111,7 @@ const Verb kLogs{
                  "one JSON object a line: service, time, stream, line, instance"},
                 {'a', "all", nullptr, "what is kept of earlier runs, or builds, too"},
                 {'b', "build", nullptr,
-                 "of the last build instead; a folder that is no service is ./FOLDER"}},
+                 "of the last build instead; a folder whose name is not a service's is ./FOLDER"}},
     .run = run,
 };
 

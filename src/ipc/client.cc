@@ -123,7 +123,7 @@ Result<Call::Item> Call::poll() {
     if (const auto text = state_->take(); text && !text->empty()) {
       auto parsed = Json::parse(*text, {.max_bytes = kMaxReply});
       if (!parsed || !parsed->is_object())
-        return Error(Errc::corrupt, "the server's reply is no JSON object (HTTP status " +
+        return Error(Errc::corrupt, "the server's reply is not a JSON object (HTTP status " +
                                         std::to_string(state_->reply.status()) + ")");
       if (parsed->contains("error")) {
         state_->error = (*parsed)["error"];

@@ -12,7 +12,7 @@ constexpr std::size_t kMaxHead =
     64u << 10;  // bytes of status line, headers, chunk sizes between bodies
 
 Error corrupt(const std::string& what) {
-  return Error(Errc::corrupt, "the server's reply is no HTTP: " + what);
+  return Error(Errc::corrupt, "the server's reply is not HTTP: " + what);
 }
 
 }  // namespace

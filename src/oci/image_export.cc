@@ -86,7 +86,7 @@ class ImageExport {
     const auto there = judge_.open(path_, PathJudge::Use::look);
     if (!there && there.error().code() == Errc::not_found) return to_new_layout();
     if (!there) return there.error();
-    if (!there->is_folder()) return Error(Errc::invalid_input, path_ + " is no folder");
+    if (!there->is_folder()) return Error(Errc::invalid_input, path_ + " is not a folder");
     const UniqueFd dir = TRY(there->reopen(O_RDONLY | O_DIRECTORY));
     while (::flock(dir.get(), LOCK_EX) != 0)
       if (errno != EINTR) return Error::from_errno(errno, "lock " + path_);

@@ -46,7 +46,7 @@ Result<UniqueFd> open_regular(int dir_fd, const std::string& path, const std::st
   }
   struct stat st {};
   if (::fstat(fd->get(), &st) != 0) return Error::from_errno(errno, "stat " + what);
-  if (!S_ISREG(st.st_mode)) return Error(Errc::corrupt, what + " is no regular file; refused");
+  if (!S_ISREG(st.st_mode)) return Error(Errc::corrupt, what + " is not a regular file; refused");
   return fd;
 }
 

@@ -150,7 +150,7 @@ Result<void> LayerArchive::bytes(int file, const struct stat& st) {
 
 Result<void> LayerArchive::file(int file, const std::string& name, std::uint32_t mode) {
   const struct stat st = TRY(stat_of(file).context(name));
-  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, name + " is no regular file");
+  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, name + " is not a regular file");
   TRY(tar_.entry({.name = name,
                   .mode = mode,
                   .size = static_cast<std::uint64_t>(st.st_size),

@@ -93,7 +93,7 @@ FoundLogin parse_login_file(std::string_view text, const std::string& file,
                             const std::string& registry, const std::string& repository) {
   const auto document = Json::parse(text, {.max_bytes = kMaxFile, .reject_duplicates = false});
   if (!document || !document->is_object())
-    return {std::nullopt, file + " cannot be read: it is no JSON" + advice(registry)};
+    return {std::nullopt, file + " cannot be read: it is not JSON" + advice(registry)};
   const Json& entry = entry_for((*document)["auths"], registry + "/" + repository);
   if (auto login = login_of(entry)) return {std::move(login), {}};
   if (!entry["identitytoken"].as_string().empty())

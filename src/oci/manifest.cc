@@ -54,7 +54,7 @@ Result<ManifestDocument> read_manifest(const Json& document, std::string media_t
   const std::string& config_type = out.config.media_type;
   if (!config_type.empty() && !is_config_type(config_type))
     return Error(Errc::unsupported,
-                 "this is no container image: its config is of type " + config_type);
+                 "this is not a container image: its config is of type " + config_type);
   if (out.config.size_bytes > kMaxManifestBytes)
     return Error(Errc::invalid_input, "the config has " + human_bytes(out.config.size_bytes) +
                                           "; at most 4 MiB are read");
@@ -125,7 +125,7 @@ Result<ManifestDocument> parse_manifest(std::string_view bytes, std::string_view
   if (type.empty()) type = std::string(like_index ? kOciIndex : kOciManifest);
   if (is_index_type(type)) return read_index(document, std::move(type));
   if (is_manifest_type(type)) return read_manifest(document, std::move(type));
-  return Error(Errc::unsupported, "this is no container image: " + type);
+  return Error(Errc::unsupported, "this is not a container image: " + type);
 }
 
 Json ImageManifest::to_json() const {

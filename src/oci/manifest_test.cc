@@ -73,7 +73,7 @@ TEST(Manifest, NamesWhatItDoesNotTake) {
                      R"(,"layers":[]})")
           .error()
           .message(),
-      "this is no container image: its config is of type application/vnd.cncf.helm.config.v1+json");
+      "this is not a container image: its config is of type application/vnd.cncf.helm.config.v1+json");
 }
 
 TEST(Manifest, RefusesBrokenDocuments) {

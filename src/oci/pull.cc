@@ -337,7 +337,7 @@ Result<PullPolicy> parse_pull_policy(std::string_view text) {
   if (text == "always") return PullPolicy::always;
   if (text == "never") return PullPolicy::never;
   return Error(Errc::invalid_input,
-               "\"" + std::string(text) + "\" is no pull policy (missing, always, never)");
+               "invalid pull policy \"" + std::string(text) + "\" (missing, always, never)");
 }
 
 std::string_view to_string(PullProgress::Phase phase) noexcept {

@@ -93,7 +93,7 @@ Result<ImageReference> parse_docker(std::string_view text, std::string_view rest
     rest = rest.substr(0, colon);
     if (!is_tag(ref.tag))
       return bad(text,
-                 "\"" + ref.tag + "\" is no tag (letters, digits, '_', '.', '-', at most 128)");
+                 "invalid tag \"" + ref.tag + "\" (letters, digits, '_', '.', '-', at most 128)");
   }
   if (rest.empty()) return bad(text, "the name is missing");
 
@@ -104,7 +104,7 @@ Result<ImageReference> parse_docker(std::string_view text, std::string_view rest
                                           head == "localhost" || to_lower(head) != head);
   if (has_host) {
     if (!is_host(head))
-      return bad(text, "\"" + std::string(head) + "\" is no host name or host:port");
+      return bad(text, "invalid host name or host:port \"" + std::string(head) + "\"");
     ref.registry = head;
     rest = rest.substr(first + 1);
     if (ref.registry == "index.docker.io" || ref.registry == "registry-1.docker.io")
@@ -118,8 +118,8 @@ Result<ImageReference> parse_docker(std::string_view text, std::string_view rest
     if (to_lower(part) != part)
       return bad(text, "\"" + part + "\": repository names are lower case");
     if (part.empty()) return bad(text, "an empty part between slashes");
-    return bad(text, "\"" + part +
-                         "\" is no repository name (a-z, 0-9, separated by '.', '_', '__' or '-')");
+    return bad(text, "invalid repository name \"" + part +
+                         "\" (a-z, 0-9, separated by '.', '_', '__' or '-')");
   }
   ref.repository = rest;
   if (ref.registry == kDefaultRegistry && rest.find('/') == std::string_view::npos) {
@@ -146,7 +146,7 @@ Result<ImageReference> parse_file(Transport transport, std::string_view text, st
     const bool plain =
         std::all_of(ref.tag.begin(), ref.tag.end(), [](char c) { return c > ' ' && c < 0x7f; });
     if (!plain || ref.tag.size() > kMaxNameBytes + kMaxTagBytes)
-      return bad(text, "the name after the path is no image name");
+      return bad(text, "invalid image name after the path");
   }
   if (path.empty()) return bad(text, "the path is missing");
   if (path.find('\0') != std::string::npos) return bad(text, "a NUL byte in the path");
@@ -189,8 +189,8 @@ Result<ImageReference> ImageReference::parse(std::string_view text, const std::s
   if (const auto scheme = rest.find("://"); scheme != std::string_view::npos) {
     if (starts_with(rest, "http://") || starts_with(rest, "https://"))
       return bad(text, "leave out the scheme: \"" + std::string(rest.substr(scheme + 3)) + "\"");
-    return bad(text, "\"" + std::string(rest.substr(0, scheme)) +
-                         "\" is no transport (docker://, oci:, oci-archive:, docker-archive:)");
+    return bad(text, "invalid transport \"" + std::string(rest.substr(0, scheme)) +
+                         "\" (docker://, oci:, oci-archive:, docker-archive:)");
   }
   for (const std::string_view other :
        {"docker-daemon:", "containers-storage:", "dir:", "sif:", "ostree:"})

@@ -119,7 +119,7 @@ Result<void> refuse_compressed(int fd) {
 Result<TarIndex> TarIndex::scan(int fd) {
   struct stat st {};
   if (::fstat(fd, &st) != 0) return Error::from_errno(errno, "stat the archive");
-  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, "the archive is no regular file");
+  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, "the archive is not a regular file");
   TRY(refuse_compressed(fd));
   const auto end = static_cast<std::uint64_t>(st.st_size);
   TarIndex out;

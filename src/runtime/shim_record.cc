@@ -66,7 +66,7 @@ Result<InstanceRecord> InstanceRecord::parse(const std::string& text, const std:
   if (record.id.empty() || record.nonce.empty() || record.kind.empty() || record.boot_id.empty() ||
       record.shim_pid <= 0 || record.shim_start == 0)
     return damaged("it lacks what proves whose it is");
-  if (!record.meta.empty() && !Json::parse(record.meta)) return damaged("its meta is no JSON");
+  if (!record.meta.empty() && !Json::parse(record.meta)) return damaged("its meta is not JSON");
   return record;
 }
 

@@ -27,7 +27,7 @@ Result<Json> load_state_file(const std::string& path, int format, std::string& n
   }
   const std::string aside = TRY(set_aside(AT_FDCWD, path));
   notice = path + " could not be read (" +
-           (document ? "it is no state file" : document.error().message()) +
+           (document ? "it is not a state file" : document.error().message()) +
            "); it was set aside as " + aside;
   return Json::object();
 }

@@ -186,7 +186,7 @@ void runc_ended(Session& s, int status) {
     const auto pid = static_cast<pid_t>(parse_number(text));
     // Reparented to us, and not reaped before this line: the number is the process.
     if (pid > 0 && parent_of(s.own_proc, pid) == ::getpid()) return s.set_main(pid);
-    s.reason.add("runc started a process that is no child of its shim");
+    s.reason.add("runc started a process that is not a child of its shim");
     return s.fail(125, s.reason.data());
   }
   TextOf<900> error;

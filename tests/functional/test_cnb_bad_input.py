@@ -1,7 +1,7 @@
 """Bad input for builds: each ends with a message that says what was tried, what failed and what to do next, and what ran before goes on.
 
 Where the rest of it is: builds in the five real phases without locald (exit codes, a full disk) in test_cnb_builder.py; a changed source that does not build, a crash
-of the app, an unknown process type at a first start, a failed build for people and programs, and live source that is no folder in test_cnb_services.py; each mistake in
+of the app, an unknown process type at a first start, a failed build for people and programs, and live source that is not a folder in test_cnb_services.py; each mistake in
 project.toml with its line, and folders, archives and packages that are no buildpacks in test_cnb_project.py; a full disk in an export in test_cnb_export.py; killed
 servers and workers in test_cnb_crash.py.
 """
@@ -88,14 +88,14 @@ def label(name, text):
 META = "io.buildpacks.builder.metadata"
 # name -> (what is changed in the image, files of one layer more, words of the message)
 BUILDERS = {
-    "no label": (label(META, None), None, ["is no builder: it has no label io.buildpacks.builder.metadata", "hint: a builder is an image made by `pack builder create`"]),
-    "no JSON": (label(META, "{]"), None, ["is no builder: its label io.buildpacks.builder.metadata is damaged", "hint: a builder is"]),
-    "a number": (label(META, "7"), None, ["is no builder: its label io.buildpacks.builder.metadata does not say which Platform API"]),
-    "nested deep": (label(META, "[" * 100_000), None, ["is no builder: its label io.buildpacks.builder.metadata is damaged"]),
-    "no user": (env(CNB_USER_ID=None), None, ["is no builder: CNB_USER_ID is not in its environment"]),
-    "no number": (env(CNB_GROUP_ID="cnb"), None, ['is no builder: CNB_GROUP_ID is "cnb", which is no id']),
-    "a huge user": (env(CNB_USER_ID="99999999999"), None, ['CNB_USER_ID is "99999999999", which is no id']),
-    "root": (env(CNB_USER_ID="0"), None, ["is no builder: its build user is root"]),
+    "no label": (label(META, None), None, ["is not a builder: it has no label io.buildpacks.builder.metadata", "hint: a builder is an image made by `pack builder create`"]),
+    "no JSON": (label(META, "{]"), None, ["is not a builder: its label io.buildpacks.builder.metadata is damaged", "hint: a builder is"]),
+    "a number": (label(META, "7"), None, ["is not a builder: its label io.buildpacks.builder.metadata does not say which Platform API"]),
+    "nested deep": (label(META, "[" * 100_000), None, ["is not a builder: its label io.buildpacks.builder.metadata is damaged"]),
+    "no user": (env(CNB_USER_ID=None), None, ["is not a builder: CNB_USER_ID is not in its environment"]),
+    "no number": (env(CNB_GROUP_ID="cnb"), None, ['is not a builder: CNB_GROUP_ID is "cnb", which is not an id']),
+    "a huge user": (env(CNB_USER_ID="99999999999"), None, ['CNB_USER_ID is "99999999999", which is not an id']),
+    "root": (env(CNB_USER_ID="0"), None, ["is not a builder: its build user is root"]),
     "no Platform API": (metadata(lambda m: m["lifecycle"]["apis"].pop("platform")), None, ["does not say which Platform API"]),
     "an old Platform API": (metadata(lambda m: m["lifecycle"]["apis"].update(platform={"deprecated": ["0.3"], "supported": ["0.4"]})), None,
                             ["has lifecycle 0.21.17 with Platform API 0.3, 0.4; locald speaks 0.12 to 0.15", "hint: take a newer builder"]),
@@ -142,8 +142,8 @@ def test_a_builder_that_is_not_there(wrong, cnb, busybox, house):
     wrong("builder: ", "other", builder=cnb.builder.rpartition(":")[0] + ":other")
     wrong("builder: ", "127.0.0.1:1", builder="127.0.0.1:1/no/builder:1")
     wrong("builder: ", builder="UPPER/case:1")
-    wrong("is no builder", "hint: a builder is an image made by", builder=busybox)
-    wrong("is no builder", builder=cnb.run)
+    wrong("is not a builder", "hint: a builder is an image made by", builder=busybox)
+    wrong("is not a builder", builder=cnb.run)
     wrong("uses image extensions", builder=cnb.builder_with_extension)
     wrong("run image: ", "another one can be named: run_image", run_image="oci:/nowhere:1")
     wrong("run image: ", "locald.test/cnb/run:1", "hint: check the name, ", "another one can be named: run_image", run_image="")

@@ -425,7 +425,7 @@ def test_what_stands_in_the_way_of_an_export_stays(locald, app):
     os.mkfifo(user / "x")
     locald.identity.own(user)
     r = locald("image", "export", "test/app", "oci:x:1", check=False)
-    assert r.rc == 1 and "no folder" in r.err and sorted(os.listdir(user)) == ["procfile", "x"], r
+    assert r.rc == 1 and "not a folder" in r.err and sorted(os.listdir(user)) == ["procfile", "x"], r
 
 
 def test_podman_runs_the_image_unchanged(locald, app, cnb_registry, scratch):

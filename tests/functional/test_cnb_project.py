@@ -473,7 +473,7 @@ BAD = {
     "the registry, bare": (HEAD + '[[io.buildpacks.group]]\nuri = "heroku/nodejs"\n', ["the buildpack registry is not looked into"]),
     "an API to come": (HEAD + '[[io.buildpacks.group]]\nid = "me/new"\n[io.buildpacks.group.script]\napi = "0.99"\ninline = "true"\n',
                        ["the script me/new is for Buildpack API 0.99; the lifecycle 0.21.17 of the builder", "0.12"]),
-    "an image that is none": (HEAD + '[[io.buildpacks.group]]\nuri = "RUN"\n', ["the buildpack oci:", "it is no package of buildpacks: it has no label io.buildpacks.buildpackage.metadata"]),
+    "an image that is none": (HEAD + '[[io.buildpacks.group]]\nuri = "RUN"\n', ["the buildpack oci:", "it is not a package of buildpacks: it has no label io.buildpacks.buildpackage.metadata"]),
     "an image that is not there": (HEAD + '[[io.buildpacks.group]]\nuri = "oci:/nowhere:1"\n', ["project.toml:4:7: the buildpack oci:/nowhere:1"]),
 }
 
@@ -501,8 +501,8 @@ BAD_FOLDERS = {
     "no buildpack.toml": (lambda f: (f / "buildpack.toml").unlink(), "there is no buildpack.toml in it"),
     "not TOML": (lambda f: (f / "buildpack.toml").write_text('api = "0.10"\n[buildpack\n'), "buildpack.toml:2:11: not TOML"),
     "no api": (lambda f: (f / "buildpack.toml").write_text('[buildpack]\nid = "a/b"\nversion = "1"\n'), "there is no `api`"),
-    "an id that leads out": (lambda f: (f / "buildpack.toml").write_text('api = "0.10"\n[buildpack]\nid = "a/../../b"\nversion = "1"\n'), "is no buildpack's id"),
-    "a version that leads out": (lambda f: (f / "buildpack.toml").write_text('api = "0.10"\n[buildpack]\nid = "a/b"\nversion = ".."\n'), '".." is no version'),
+    "an id that leads out": (lambda f: (f / "buildpack.toml").write_text('api = "0.10"\n[buildpack]\nid = "a/../../b"\nversion = "1"\n'), "invalid buildpack id"),
+    "a version that leads out": (lambda f: (f / "buildpack.toml").write_text('api = "0.10"\n[buildpack]\nid = "a/b"\nversion = ".."\n'), 'invalid version ".."'),
     "an old API": (lambda f: (f / "buildpack.toml").write_text('api = "0.2"\n[buildpack]\nid = "a/b"\nversion = "1"\n'), "a/b@1 is for Buildpack API 0.2"),
     "an extension": (lambda f: (f / "buildpack.toml").write_text('api = "0.10"\n[extension]\nid = "a/b"\nversion = "1"\n'), "is an image extension"),
     "no bin/build": (lambda f: (f / "bin/build").unlink(), "there is no bin/build in it"),
@@ -558,7 +558,7 @@ def test_a_package_is_what_its_labels_say_or_refused(project):
                                 ("layer", {"io.buildpacks.buildpackage.metadata": '{"id":"a/b","version":"1"}',
                                            "io.buildpacks.buildpack.layers": json.dumps({"a/b": {"1": {"api": "0.10", "layerDiffID": "sha256:" + "0" * 64}}})}, "is not one of its layers"),
                                 ("evil", {"io.buildpacks.buildpackage.metadata": '{"id":"a/b","version":".."}',
-                                          "io.buildpacks.buildpack.layers": json.dumps({"a/b": {"..": {"api": "0.10", "layerDiffID": "sha256:" + "0" * 64}}})}, '".." is no version')):
+                                          "io.buildpacks.buildpack.layers": json.dumps({"a/b": {"..": {"api": "0.10", "layerDiffID": "sha256:" + "0" * 64}}})}, 'invalid version ".."')):
         package(project.top / name, folder, "me/tool", labels=labels)
         project.toml(HEAD + f'[[io.buildpacks.group]]\nuri = "oci:../{name}:1"\n')
         err = project.refused()
@@ -580,7 +580,7 @@ def test_a_name_that_the_buildpack_does_not_have_is_said(project):
 
 def test_a_project_toml_that_is_no_file_is_refused(project):
     (project.app / "project.toml").mkdir()
-    assert "project.toml is no regular file" in project.refused()
+    assert "project.toml is not a regular file" in project.refused()
     (project.app / "project.toml").rmdir()
     (project.app / "project.toml").symlink_to("/etc/hostname")
     assert "is a symlink to nothing in the app's folder" in project.refused()

@@ -194,7 +194,7 @@ def test_live_source_needs_no_build_and_the_status_says_so(app):
     p("down")
     p.write("locald.toml", (p.dir / "locald.toml").read_text().replace("public/**", "server.js"))
     r = p("up", "-d", check=False)
-    assert r.rc == 1 and "is no folder" in r.err and "name a folder" in r.err
+    assert r.rc == 1 and "is not a folder" in r.err and "name a folder" in r.err
 
 
 def test_what_live_source_hides_is_told(app):

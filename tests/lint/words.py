@@ -119,9 +119,13 @@ def check_text(text, known, all_options, known_keys, root, code):
 
 # Not said to people: words that few use today, and those that stand for nobody in particular.
 ODD = re.compile(r"\b(anew|meanwhile|whoever|mend(?:s|ed|ing)?|of ours)\b", re.I)
+# "x is no size" is said as "invalid size x", or "x is not a size".
+IS_NO = re.compile(r"(?<!there )\b((?:is|are) no (?!longer\b|room\b|more\b|use\b|limit\b|such\b)\w+)", re.I)
 
 
 def check_wording(text):
+    for word in IS_NO.findall(text):
+        yield f"\"{word}\" is said to people: write \"invalid …: …\" or \"is not a …\""
     for word in ODD.findall(text):
         yield f"\"{word}\" is said to people: use a plain word of today"
 

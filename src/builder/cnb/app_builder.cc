@@ -130,7 +130,7 @@ class Ensuring {
       const auto live = open_in_root(source.fd.get(), folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
       if (!live)
         return Error(Errc::not_found,
-                     "`sync`: " + app_.path + "/" + folder + " is no folder, or no longer there")
+                     "`sync`: " + app_.path + "/" + folder + " is not a folder, or no longer there")
             .with_hint("make that folder, or leave it out of `sync`");
     }
     return {};

@@ -103,7 +103,7 @@ Result<std::string> AppFolder::read_file(const std::string& path, std::size_t ma
   const UniqueFd file = TRY(std::move(opened).context(path));
   struct stat st {};
   if (::fstat(file.get(), &st) != 0) return Error::from_errno(errno, path);
-  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is no regular file");
+  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is not a regular file");
   return read_all(file.get(), max_bytes).context(path);
 }
 

@@ -22,7 +22,7 @@ std::optional<std::string> variable(const oci::ImageConfig& config, std::string_
 }
 
 Error no_builder(const std::string& name, const std::string& why) {
-  return Error(Errc::invalid_input, name + " is no builder: " + why)
+  return Error(Errc::invalid_input, name + " is not a builder: " + why)
       .with_hint(
           "a builder is an image made by `pack builder create`, like "
           "paketobuildpacks/builder-jammy-base or heroku/builder:24");
@@ -34,7 +34,7 @@ Result<std::uint32_t> build_id(const std::string& name, const oci::ImageConfig& 
   if (!text) return no_builder(name, std::string(variable_name) + " is not in its environment");
   const auto number = parse_u64(*text);
   if (!number || *number > kMaxId)
-    return no_builder(name, std::string(variable_name) + " is \"" + *text + "\", which is no id");
+    return no_builder(name, std::string(variable_name) + " is \"" + *text + "\", which is not an id");
   return static_cast<std::uint32_t>(*number);
 }
 
@@ -68,7 +68,7 @@ Result<ApiVersion> ApiVersion::parse(std::string_view text) {
   const auto major = parse_u64(parts[0]);
   const auto minor = parts.size() == 2 ? parse_u64(parts[1]) : std::optional<std::uint64_t>(0);
   if (parts.size() > 2 || !major || !minor || *major > 999 || *minor > 999)
-    return Error(Errc::invalid_input, "\"" + std::string(text) + "\" is no version of an API");
+    return Error(Errc::invalid_input, "invalid API version \"" + std::string(text) + "\"");
   return ApiVersion{static_cast<unsigned>(*major), static_cast<unsigned>(*minor)};
 }
 

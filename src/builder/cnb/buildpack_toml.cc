@@ -48,7 +48,7 @@ Result<Module> parse_buildpack_toml(std::string_view text, const std::string& fi
   Module out;
   out.api = TRY(document.get_string("api"));
   if (!ApiVersion::parse(out.api))
-    return document["api"].error("\"" + out.api + "\" is no version of an API");
+    return document["api"].error("invalid API version \"" + out.api + "\"");
   out.id = TRY(own.get_string("id"));
   if (auto good = check_buildpack_id(out.id); !good) return own["id"].error(good.error().message());
   out.version = TRY(own.get_string("version"));
@@ -79,7 +79,7 @@ Result<PackageToml> parse_package_toml(std::string_view text, const std::string&
       auto parsed = parse_buildpack_uri(uri, base_dir);
       if (!parsed) return (*table)["uri"].error("`uri`: " + parsed.error().message());
       if (std::holds_alternative<BuilderOrder>(*parsed))
-        return (*table)["uri"].error("`uri`: the builder's order is no part of a buildpack");
+        return (*table)["uri"].error("`uri`: the builder's order is not part of a buildpack");
       out.dependencies.push_back({std::move(*parsed), table->at()});
     } else {
       auto name = oci::ImageReference::parse("docker://" + image);

@@ -36,7 +36,7 @@ TEST(BuildpackToml, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(problem("api = 0.10\n[buildpack]\nid = \"a\"\nversion = \"1\"\n"),
             "buildpack.toml:1:7: `api` must be a string, not a number");
   EXPECT_EQ(problem("api = \"new\"\n[buildpack]\nid = \"a\"\nversion = \"1\"\n"),
-            "buildpack.toml:1:7: \"new\" is no version of an API");
+            "buildpack.toml:1:7: invalid API version \"new\"");
   EXPECT_EQ(problem("api = \"0.10\"\n[extension]\nid = \"a\"\n"),
             "buildpack.toml:2:1: it is an image extension");
   EXPECT_EQ(problem("api = \"0.10\"\n[buildpack]\nversion = \"1\"\n"),
@@ -90,7 +90,7 @@ TEST(PackageToml, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(said("uri = \"a\"\nimage = \"b\"\n"),
             "/p/package.toml:1:1: a dependency has one of `uri` and `image`");
   EXPECT_EQ(said("uri = \"from=builder\"\n"),
-            "/p/package.toml:2:7: `uri`: the builder's order is no part of a buildpack");
+            "/p/package.toml:2:7: `uri`: the builder's order is not part of a buildpack");
   EXPECT_EQ(said("uri = \"ftp://x/y\"\n").rfind("/p/package.toml:2:7: `uri`: ", 0), 0u);
   EXPECT_EQ(said("image = \"UPPER CASE\"\n").rfind("/p/package.toml:2:9: `image`: ", 0), 0u);
 }

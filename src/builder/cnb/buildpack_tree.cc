@@ -109,7 +109,7 @@ Result<Module> read_module(int dir) {
   struct stat st {};
   if (!file) return file.error();
   if (::fstat(file->get(), &st) != 0) return Error::from_errno(errno, "buildpack.toml");
-  if (!S_ISREG(st.st_mode)) return bad("buildpack.toml is no regular file");
+  if (!S_ISREG(st.st_mode)) return bad("buildpack.toml is not a regular file");
   return parse_buildpack_toml(
       TRY(read_all(file->get(), kMaxBuildpackToml).context("buildpack.toml")), "buildpack.toml");
 }

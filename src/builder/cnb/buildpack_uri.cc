@@ -94,7 +94,7 @@ Result<BuildpackUri> file_url(std::string_view text, std::string_view rest) {
     i += 2;
   }
   if (!path.starts_with('/'))
-    return bad(quoted(text) + " is no absolute path").with_hint("leave \"file:\" away");
+    return bad(quoted(text) + " is not an absolute path").with_hint("leave \"file:\" away");
   return BuildpackUri(LocalPath{std::move(path)});
 }
 
@@ -120,20 +120,20 @@ Result<void> check_buildpack_id(std::string_view id) {
   if (id.size() > kMaxIdBytes) return bad("a buildpack's id is over 255 bytes");
   if (!std::all_of(id.begin(), id.end(),
                    [](char c) { return is_alnum(c) || c == '.' || c == '/' || c == '-'; }))
-    return bad(quoted(id) + " is no buildpack's id (letters, digits, '.', '/', '-')");
+    return bad("invalid buildpack id " + quoted(id) + " (letters, digits, '.', '/', '-')");
   for (const std::string& part : split(id, '/'))
     if (part.empty() || part == "." || part == "..")
-      return bad(quoted(id) + " is no buildpack's id: a part of it is " +
+      return bad("invalid buildpack id " + quoted(id) + ": a part of it is " +
                  (part.empty() ? "empty" : quoted(part)));
   for (const std::string_view word : {"app", "config", "generated", "sbom"})
-    if (id == word) return bad(quoted(id) + " is reserved, and no buildpack's id");
+    if (id == word) return bad(quoted(id) + " is reserved: a buildpack cannot have this id");
   return {};
 }
 
 Result<void> check_buildpack_version(std::string_view version) {
   if (is_version(version)) return {};
   return bad(version.empty() ? "a buildpack's version is empty"
-                             : quoted(version) + " is no version");
+                             : "invalid version " + quoted(version));
 }
 
 Result<BuilderModule> parse_buildpack_id(std::string_view text) {
@@ -183,8 +183,8 @@ Result<BuildpackUri> parse_buildpack_uri(std::string_view text, const std::strin
   if (text.starts_with("https://") || text.starts_with("http://")) return remote(text);
   if (const auto rest = after(text, "file:")) return file_url(text, *rest);
   if (const std::size_t scheme = text.find(":/"); scheme != text.npos && scheme > 0)
-    return bad(quoted(text) + ": \"" + std::string(text.substr(0, scheme)) +
-               "\" is no scheme that is known here")
+    return bad(quoted(text) + ": unknown scheme \"" + std::string(text.substr(0, scheme)) +
+               "\"")
         .with_hint("known are https, docker, oci, oci-archive and file");
   if (is_path_for_sure(text)) return BuildpackUri(LocalPath{std::string(text)});
   return BuildpackUri(BareName{std::string(text)});
@@ -198,8 +198,8 @@ Result<BuildpackUri> settle(const BareName& name, bool path_exists, bool in_buil
   auto reference = oci::ImageReference::parse(name.text);
   if (!reference)
     return bad(quoted(name.text) +
-               " is no path that is there, no buildpack of the builder, no id "
-               "of the registry, and no image")
+               " is neither a path that is there, nor a buildpack of the builder, nor an id "
+               "of the registry, nor an image")
         .with_hint(reference.error().message());
   return BuildpackUri(ImageName{std::move(*reference)});
 }

@@ -29,7 +29,7 @@ TEST(BuildpackUri, KnowsPathsByTheirLook) {
   EXPECT_EQ(read("file://localhost/opt/a"), "path /opt/a");
   EXPECT_EQ(read("file://elsewhere/opt/a"),
             "error: \"file://elsewhere/opt/a\" names a file of another host");
-  EXPECT_EQ(read("file:opt/a"), "error: \"file:opt/a\" is no absolute path");
+  EXPECT_EQ(read("file:opt/a"), "error: \"file:opt/a\" is not an absolute path");
   for (const char* url : {"file:///a%", "file:///a%2", "file:///a%zz", "file:///a%00"})
     EXPECT_TRUE(read(url).starts_with("error: ")) << url;
 }
@@ -50,7 +50,7 @@ TEST(BuildpackUri, TakesArchivesOverHttpsOnly) {
   EXPECT_EQ(read("http://example.com/bp.tgz"), "error: \"http://example.com/bp.tgz\" is not https");
   EXPECT_TRUE(read("https://user:pw@example.com/x").starts_with("error: "));
   EXPECT_EQ(read("ftp://example.com/bp.tgz"),
-            "error: \"ftp://example.com/bp.tgz\": \"ftp\" is no scheme that is known here");
+            "error: \"ftp://example.com/bp.tgz\": unknown scheme \"ftp\"");
 }
 
 TEST(BuildpackUri, KnowsTheRegistry) {

@@ -81,7 +81,7 @@ class Commit {
     if (!above || ::fstatat(above->get(), name_of(path).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
         !S_ISDIR(st.st_mode))
       return fault(path.substr(std::string_view("build").size()) +
-                   (S_ISLNK(st.st_mode) ? " was replaced by a symlink" : " is no folder any more"));
+                   (S_ISLNK(st.st_mode) ? " was replaced by a symlink" : " is not a folder any more"));
     return {};
   }
 
@@ -103,7 +103,7 @@ class Commit {
       if (::fstatat(dir.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
         return Error::from_errno(errno, path + "/" + name);
       const bool described = name.ends_with(kToml);
-      if (described && !S_ISREG(st.st_mode)) return fault(element.id + ": " + name + " is no file");
+      if (described && !S_ISREG(st.st_mode)) return fault(element.id + ": " + name + " is not a file");
       if (S_ISDIR(st.st_mode)) {
         with_content.insert(name);
         return {};
@@ -126,7 +126,7 @@ class Commit {
           TRY(parse_layer_toml(TRY(app_.read_file(path + "/" + name + ".toml", kMaxToml)),
                                what + ": " + name + ".toml"));
       if (!toml.launch && !toml.cache) continue;  // for this build alone
-      if (files.contains(name)) return fault("layer " + what + " is no folder");
+      if (files.contains(name)) return fault("layer " + what + " is not a folder");
       GenerationLayer layer{.name = name,
                             .launch = toml.launch,
                             .build = toml.build,
@@ -246,7 +246,7 @@ class Commit {
           .with_hint("take a whole builder, as `pack builder create` makes it");
     struct stat st {};
     if (::fstat(in->get(), &st) != 0 || !S_ISREG(st.st_mode))
-      return Error(Errc::invalid_input, "the builder's /" + from + " is no file");
+      return Error(Errc::invalid_input, "the builder's /" + from + " is not a file");
     const UniqueFd out = TRY(sys::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     TRY(copy_bytes(in->get(), out.get(), st.st_size).context("copy /" + from));
     if (::fchmod(out.get(), mode) != 0) return Error::from_errno(errno, "chmod " + name);

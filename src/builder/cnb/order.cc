@@ -147,7 +147,7 @@ Result<ImageModules> ImageModules::of_package(const oci::ImageConfig& config) {
   for (const char* label : {kPackageLabel, kLayersLabel})
     if (!config.labels.contains(label))
       return Error(Errc::invalid_input,
-                   std::string("it is no package of buildpacks: it has no label ") + label)
+                   std::string("it is not a package of buildpacks: it has no label ") + label)
           .with_hint("such images are made by `pack buildpack package`");
   ImageModules out;
   TRY(read_layers(config, out));

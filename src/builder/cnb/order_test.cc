@@ -149,7 +149,7 @@ TEST(ImageModules, RefusesLabelsThatAreMissingOrDamaged) {
   const std::string package = "io.buildpacks.buildpackage.metadata",
                     layers = "io.buildpacks.buildpack.layers";
   EXPECT_EQ(ImageModules::of_package(config({{layers, kLayers}})).error().message(),
-            "it is no package of buildpacks: it has no label io.buildpacks.buildpackage.metadata");
+            "it is not a package of buildpacks: it has no label io.buildpacks.buildpackage.metadata");
   for (const std::string& bad :
        {std::string("{"), std::string(R"({"a/../b":{"1":{}}})"), std::string(R"({"a":{"..":{}}})"),
         std::string(R"({"a":{"1":{"api":"0.10"}}})"),

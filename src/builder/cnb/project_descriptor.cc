@@ -164,7 +164,7 @@ class Reader {
       problem(schema, "the schema version " + version + " is not supported",
               "known are 0.1, 0.2 and 0.3");
     else
-      problem(schema, "`schema-version` = \"" + version.substr(0, 100) + "\" is no version",
+      problem(schema, "`schema-version`: invalid version \"" + version.substr(0, 100) + "\"",
               "for example \"0.2\"");
   }
 
@@ -311,7 +311,7 @@ class Reader {
           for (PlacedText& name : names) {
             if (name.empty() || name.text.find('/') != std::string::npos)
               problems_.push_back({file_, name.at,
-                                   "`exec-env`: \"" + name.text + "\" is no execution environment",
+                                   "`exec-env`: invalid execution environment \"" + name.text + "\"",
                                    "such as \"production\", \"test\" or \"development\""});
             else
               out.push_back(std::move(name.text));
@@ -406,11 +406,11 @@ class Reader {
         problem(value, "the script has no " + ticked(key),
                 key == "api" ? "the Buildpack API it is written for, such as \"0.10\"" : "");
     if (value.contains("api") && !is_api_version(script.api))
-      problem(value["api"], "`api` = \"" + script.api.substr(0, 100) + "\" is no version",
+      problem(value["api"], "`api`: invalid version \"" + script.api.substr(0, 100) + "\"",
               "for example \"0.10\"");
     // It becomes the first line of a file that is executed.
     if (!script.shell.starts_with('/') || script.shell.find('\n') != std::string::npos)
-      problem(value["shell"], "`shell` is no absolute path of a program",
+      problem(value["shell"], "`shell` is not the absolute path of a program",
               "for example \"/bin/bash\"");
   }
 

@@ -183,7 +183,7 @@ exec-env = ["test", "development"]
       "left out (it needs schema-version = \"0.3\")");
   EXPECT_EQ(problems("[_]\nschema-version = '0.3'\n[[io.buildpacks.group]]\nid='a/b'\nexec-env = "
                      "['a/b', 1]\n"),
-            "/p/project.toml:5:13: `exec-env`: \"a/b\" is no execution environment (such as "
+            "/p/project.toml:5:13: `exec-env`: invalid execution environment \"a/b\" (such as "
             "\"production\", \"test\" or \"development\")\n"
             "/p/project.toml:5:20: `exec-env` must be an array of strings, but holds a number");
 }
@@ -204,7 +204,7 @@ TEST(ProjectDescriptor, RefusesSchemasThatItDoesNotKnow) {
             "/p/project.toml:2:18: the schema version 1 is not supported (known are 0.1, 0.2 and "
             "0.3)");
   EXPECT_EQ(problems("[_]\nschema-version = 'new'\n"),
-            "/p/project.toml:2:18: `schema-version` = \"new\" is no version (for example \"0.2\")");
+            "/p/project.toml:2:18: `schema-version`: invalid version \"new\" (for example \"0.2\")");
   EXPECT_EQ(problems("[_]\nschema-version = 0.2\n"),
             "/p/project.toml:2:18: `schema-version` must be a string, not a number (put it in "
             "quotes)");
@@ -266,7 +266,7 @@ TEST(ProjectDescriptor, AnEntrySaysOnceWhereItsBuildpackComesFrom) {
             "/p/project.toml:3:1: the buildpack in [[io.buildpacks.group]] has no `id`");
   EXPECT_EQ(
       entry("id = '../../etc'\n"),
-      "/p/project.toml:4:6: `id`: \"../../etc\" is no buildpack's id: a part of it is \"..\"");
+      "/p/project.toml:4:6: `id`: invalid buildpack id \"../../etc\": a part of it is \"..\"");
   EXPECT_EQ(entry("id = 'a/b'\nversion = ''\n"),
             "/p/project.toml:5:11: `version` is empty (without it the newest is taken)");
   EXPECT_EQ(
@@ -292,8 +292,8 @@ TEST(ProjectDescriptor, AScriptNeedsAnApiAndItsText) {
             "such as \"0.10\")\n"
             "/p/project.toml:5:10: the script has no `inline`");
   EXPECT_EQ(entry("id = 'a/b'\nscript = {api='new', shell='bash', inline='x'}\n"),
-            "/p/project.toml:5:15: `api` = \"new\" is no version (for example \"0.10\")\n"
-            "/p/project.toml:5:28: `shell` is no absolute path of a program (for example "
+            "/p/project.toml:5:15: `api`: invalid version \"new\" (for example \"0.10\")\n"
+            "/p/project.toml:5:28: `shell` is not the absolute path of a program (for example "
             "\"/bin/bash\")");
   EXPECT_NE(entry("id = 'a/b'\nscript = {api='0.10', shell=\"/bin/sh\\n#!x\", inline='x'}\n"), "");
   EXPECT_NE(entry("id = 'a/b'\nscript = 'x'\n"), "");

@@ -36,7 +36,7 @@ Result<std::optional<ProjectFile>> read_project_file(const JudgedPath& folder) {
   }
   if (!fd) return Error(fd.error()).with_context(file);
   if (::fstat(fd->get(), &st) != 0) return Error::from_errno(errno, file);
-  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, file + " is no regular file");
+  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, file + " is not a regular file");
   const std::string text = TRY(read_all(fd->get(), kMaxBytes).context(file));
   ParsedDescriptor parsed = parse_project_descriptor(text, file);
   if (!parsed.problems.empty())

@@ -30,7 +30,7 @@ TEST(ProjectFile, ThatIsNoneIsRefused) {
   const TestFolder app;
   ASSERT_EQ(::mkdir((app / "project.toml").c_str(), 0700), 0);
   EXPECT_EQ(read_project_file(app.opened()).error().message(),
-            app / "project.toml" + std::string(" is no regular file"));
+            app / "project.toml" + std::string(" is not a regular file"));
   ::rmdir((app / "project.toml").c_str());
   ASSERT_EQ(::mkfifo((app / "project.toml").c_str(), 0600), 0);
   EXPECT_EQ(read_project_file(app.opened()).error().code(), Errc::invalid_input);

@@ -11,7 +11,7 @@ namespace locald::builder::cnb {
 namespace {
 
 Error bad_pattern(std::string_view text) {
-  return {Errc::invalid_input, "\"" + std::string(text) + "\" is no pattern"};
+  return {Errc::invalid_input, "invalid pattern \"" + std::string(text) + "\""};
 }
 
 /// filepath.Clean, for what lies in a folder.
