@@ -75,7 +75,7 @@ class Storm:
         if argv[0] == "EDIT":
             argv.pop(0)
             plan = self.plan.projects[verb.project]
-            project.write("locald.toml", plan.toml + f'[services.late{self.count}]\ncommand = "exec sleep 1000"\n')
+            project.replace("locald.toml", plan.toml + f'[services.late{self.count}]\ncommand = "exec sleep 1000"\n')
         if "ANY" in argv:
             argv[argv.index("ANY")] = next(iter(self.containers()), "none")
         if verb.kind.startswith("server "):
@@ -181,7 +181,7 @@ class Storm:
     def calm(self):
         for plan, project in zip(self.plan.projects, self.projects):
             if self.plan.up_again:
-                project.write("locald.toml", plan.toml)
+                project.replace("locald.toml", plan.toml)
                 self.up_again(plan, project)
             r = self.ask(project, "logs", "--json")
             if r and r.rc == 0:
