@@ -192,6 +192,7 @@ void runc_ended(Session& s, int status) {
   TextOf<900> error;
   if (last_runc_error(s.folder, error)) {
     explain_runc(error.data(), s.reason);
+    s.drop_output();  // it says it on stderr, too
     // runc does not always say so itself ("unable to store init state: %!w(<nil>)").
     if (!has_room(s.folder))
       s.reason.add(" (").add(s.spec.first(kKeyRunDir)).add(": ").add(error_text(errno)).add(")");

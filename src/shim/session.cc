@@ -237,10 +237,17 @@ void Session::broadcast(Frame type, const void* data, std::size_t size, const vo
 // --- output ---------------------------------------------------------------
 
 bool Session::output_waits() const {
-  if (hold_waits_) return true;
+  if (hold_waits_ || runc_pid != 0) return true;  // runc's own words are not the command's
   for (const Client& client : clients_)
     if (client.is_open() && client.is_output && client.pending()) return true;
   return false;
+}
+
+void Session::drop_output() {
+  for (const int fd : {out_, err_}) {
+    ssize_t n = fd < 0 ? 0 : 1;
+    while (n > 0 || (n < 0 && errno == EINTR)) n = ::read(fd, buffer, sizeof buffer);
+  }
 }
 
 /// One read. True while there may be more at once.

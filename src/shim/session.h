@@ -46,6 +46,7 @@ class Session {
 
   // For the starters (host.cc, container.cc).
   bool make_stdio(int child[3]);  ///< pipes and /dev/null; false: fail() was called
+  void drop_output();             ///< of what was never executed: the words of its starter
   void set_main(pid_t pid);       ///< `pid` (our numbers) is our child and runs, or is our init
   TextOf<1024> reason;
   int master = -1;     ///< of the terminal

@@ -14,7 +14,7 @@ def test_output_exit_codes_and_nothing_left(locald, busybox):
     assert (r.rc, r.out, r.err.strip().splitlines()[-1]) == (7, "out\n", "err"), r
     assert run(locald, busybox, "true").rc == 0
     r = run(locald, busybox, "no-such-command", check=False)
-    assert r.rc == 127 and "no-such-command" in r.err, r
+    assert r.rc == 127 and r.err == "error: no-such-command: command not found in PATH\n", r
     r = run(locald, busybox, "/etc/passwd", check=False)
     assert r.rc == 126 and "/etc/passwd" in r.err, r
     locald.assert_nothing_left()

@@ -70,7 +70,7 @@ def test_a_command_that_ends_at_once_loses_no_output(service):
 
 def test_exec_codes_125_126_127_and_signals(service):
     r = service("exec", "c", "--", "no-such-command", check=False)
-    assert r.rc == 127 and "no-such-command" in r.err
+    assert r.rc == 127 and r.err == "error: no-such-command: command not found in PATH\n", r
     assert service("exec", "c", "--", "/etc/passwd", check=False).rc == 126
     assert service("exec", "c", "--", "sh", "-c", "kill -TERM $$", check=False).rc == 143
     r = service("exec", "no-such-service", "--", "true", check=False)
