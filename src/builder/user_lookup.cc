@@ -62,24 +62,29 @@ Error unknown(std::string_view what, std::string_view name, std::string_view tex
 
 }  // namespace
 
+Result<void> check_user(std::string_view user) {
+  const std::vector<std::string> parts = split(user, ':');
+  if (parts.size() > 2)
+    return Error(Errc::invalid_input, "invalid user \"" + std::string(user) + "\"")
+        .with_hint("write USER or USER:GROUP, each a name or a number");
+  for (const std::string& part : parts)
+    if (!part.empty() && all_digits(part) && !id(part))
+      return Error(Errc::invalid_input, "user \"" + std::string(user) + "\": invalid id " + part +
+                                            " (0 to 4294967294)");
+  return {};
+}
+
 Result<ResolvedUser> resolve_user(std::string_view user, const UserDatabase& database) {
+  TRY(check_user(user));
   const std::size_t colon = user.find(':');
   const std::string_view who = user.substr(0, colon);
   const std::string_view group =
       colon == std::string_view::npos ? std::string_view() : user.substr(colon + 1);
-  const auto out_of_range = [&](std::string_view number) {
-    return Error(Errc::invalid_input, "user \"" + std::string(user) + "\": invalid id " +
-                                          std::string(number) + " (0 to 4294967294)");
-  };
 
   ResolvedUser resolved;
   bool known = false;
   const bool numeric = who.empty() || all_digits(who);
-  if (numeric && !who.empty()) {
-    const auto number = id(who);
-    if (!number) return out_of_range(who);
-    resolved.uid = *number;
-  }
+  if (numeric && !who.empty()) resolved.uid = *id(who);
   each_entry(database.passwd, 4, [&](const std::vector<std::string>& entry) {
     const auto uid = id(entry[2]), gid = id(entry[3]);
     if (!uid || !gid || (numeric ? *uid != resolved.uid : entry[0] != who)) return false;
@@ -94,9 +99,7 @@ Result<ResolvedUser> resolve_user(std::string_view user, const UserDatabase& dat
 
   if (!group.empty()) {
     if (all_digits(group)) {
-      const auto number = id(group);
-      if (!number) return out_of_range(group);
-      resolved.gid = *number;
+      resolved.gid = *id(group);
     } else if (!each_entry(database.group, 3, [&](const std::vector<std::string>& entry) {
                  const auto gid = id(entry[2]);
                  if (!gid || entry[0] != group) return false;

@@ -24,6 +24,10 @@ struct UserDatabase {
                         ///< message when a name is asked for
 };
 
+/// The form alone, as resolve_user() reads it: USER or USER:GROUP, numbers in range. Pure.
+/// @return Errc::invalid_input
+Result<void> check_user(std::string_view user);
+
 /// Reads "", "name", "uid", "name:group", "uid:gid" and the mixtures; "" is root.
 ///
 /// Digits are a number, never a name (rule 10: CVE-2024-40635), and must fit 32

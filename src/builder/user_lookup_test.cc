@@ -72,6 +72,14 @@ TEST(ResolveUser, NamesWhatItDoesNotFindAndWhatIsNear) {
   EXPECT_NE(none.error().hint().find("give a number"), std::string::npos);
 }
 
+TEST(ResolveUser, RefusesAFormThatNobodyCanMean) {
+  for (const char* fine : {"", "redis", "0", "1000:1000", "redis:", ":redis", "4294967294"})
+    EXPECT_TRUE(check_user(fine)) << fine;
+  for (const char* wrong : {"1:2:3", "a:b:", "4294967295", "redis:99999999999"})
+    EXPECT_EQ(check_user(wrong).error().code(), Errc::invalid_input) << wrong;
+  EXPECT_EQ(resolve_user("1:2:3", kUsers).error().message(), "invalid user \"1:2:3\"");
+}
+
 TEST(ResolveUser, SkipsEntriesThatAreNone) {
   EXPECT_FALSE(resolve_user("huge", kUsers));
   EXPECT_FALSE(resolve_user("broken line", kUsers));

@@ -10,6 +10,7 @@
 #include "builder/cnb/build_inputs.h"
 #include "builder/limits.h"
 #include "builder/mount_plan.h"
+#include "builder/user_lookup.h"
 #include "builder/volumes.h"
 #include "oci/reference.h"
 #include "server/dotenv.h"
@@ -511,6 +512,7 @@ class Resolver {
       out.entrypoint = command(spec, spec.entrypoint, LateText::Place::entrypoint, out);
     }
     out.user = text(spec.user);
+    if (auto good = builder::check_user(out.user); !good) problem(spec.user.at, good.error());
     out.memory = spec.memory;
     out.cpus = spec.cpus;
     out.pids = spec.pids;

@@ -34,6 +34,8 @@ WRONG = {
     "a bad image name": ("[services.a]\ntype = 'container'\nimage = 'Not An Image'\n", [":5:9:", "image: "]),
     "a workdir that is missing": (EXEC + "workdir = 'nowhere'\n", [":5:11:", "nowhere is not there"]),
     "a workdir that is a file": (EXEC + "workdir = 'bad.env'\n", [":5:11:", "is not a folder"]),
+    "a user of three parts": ("[services.a]\ntype = 'container'\nimage = 'a'\nuser = '1:2:3'\n", [":6:8:", 'invalid user "1:2:3"']),
+    "a user without end": ("[services.a]\ntype = 'container'\nimage = 'a'\nuser = '99999999999'\n", [":6:8:", "invalid id 99999999999"]),
     "an app's folder that is missing": (CNB + "builder = 'b'\npath = 'nowhere'\n", [":6:8:", "the app's folder"]),
     "a bad builder": (CNB + "builder = 'B B'\n", [":5:11:", "builder: "]),
     "a binding that is missing": (CNB + "builder = 'b'\nbindings = { a = './nowhere' }\n", [":6:18:", "does not exist"]),
