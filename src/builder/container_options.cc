@@ -93,9 +93,8 @@ Result<VolumeMount> VolumeMount::parse(std::string_view text, const std::string&
 
 Result<std::uint64_t> parse_bytes(std::string_view text) {
   const auto bad = [&] {
-    return Error(
-        Errc::invalid_input,
-        "invalid size \"" + std::string(text) + "\": write a number and b, k, m or g (\"512m\")");
+    return Error(Errc::invalid_input, "invalid size \"" + std::string(text) +
+                                          "\": write a number and b, k, m or g (\"512m\")");
   };
   std::string lower = to_lower(trim(text));
   unsigned shift = 0;

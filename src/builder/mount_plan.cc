@@ -125,7 +125,8 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     if (at == nullptr) return Error(Errc::failed, "no facts about " + file);
     if (at->kind == PathFacts::Kind::folder || at->kind == PathFacts::Kind::other ||
         in_system_folder(at->resolved))
-      return Error(Errc::denied, "the image's " + file + " is not a file (it is " + at->resolved + ")")
+      return Error(Errc::denied,
+                   "the image's " + file + " is not a file (it is " + at->resolved + ")")
           .with_hint("such an image is broken or means harm; it is not started");
     target = at->resolved;
   }

@@ -69,8 +69,8 @@ Result<void> check_user(std::string_view user) {
         .with_hint("write USER or USER:GROUP, each a name or a number");
   for (const std::string& part : parts)
     if (!part.empty() && all_digits(part) && !id(part))
-      return Error(Errc::invalid_input, "user \"" + std::string(user) + "\": invalid id " + part +
-                                            " (0 to 4294967294)");
+      return Error(Errc::invalid_input,
+                   "user \"" + std::string(user) + "\": invalid id " + part + " (0 to 4294967294)");
   return {};
 }
 

@@ -66,8 +66,8 @@ TEST(ResolveUser, NamesWhatItDoesNotFindAndWhatIsNear) {
   EXPECT_EQ(user.error().hint(), "did you mean \"redis\"?");
   EXPECT_EQ(resolve_user("redis:nope", kUsers).error().message(),
             "group \"nope\": not in the image's /etc/group");
-  const auto none =
-      resolve_user("app", {.passwd = "", .group = "", .problem = "/etc/passwd is not a regular file"});
+  const auto none = resolve_user(
+      "app", {.passwd = "", .group = "", .problem = "/etc/passwd is not a regular file"});
   EXPECT_NE(none.error().message().find("not a regular file"), std::string::npos);
   EXPECT_NE(none.error().hint().find("give a number"), std::string::npos);
 }

@@ -25,9 +25,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kStdinAhead = 128u << 10;  // bytes of stdin that wait for the shim
 constexpr std::chrono::seconds kPipePatience{2};
-constexpr std::chrono::seconds kGreeting{10};         // for the shim's first answer
+constexpr std::chrono::seconds kGreeting{10};          // for the shim's first answer
 constexpr std::chrono::seconds kGreetingSignalled{1};  // the same, once we are told to end
-constexpr int kPrefixPatience = 250;  // ms that a lone ctrl-p waits for its ctrl-q
+constexpr int kPrefixPatience = 250;                   // ms that a lone ctrl-p waits for its ctrl-q
 constexpr char kCtrlP = 0x10, kCtrlQ = 0x11;
 
 class Session {

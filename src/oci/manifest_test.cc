@@ -67,13 +67,13 @@ TEST(Manifest, NamesWhatItDoesNotTake) {
   EXPECT_EQ(
       parse_manifest(manifest(descriptor("application/vnd.in-toto+json", "a"))).error().code(),
       Errc::unsupported);
-  EXPECT_EQ(
-      parse_manifest(R"({"schemaVersion":2,"config":)" +
-                     descriptor("application/vnd.cncf.helm.config.v1+json", "{}") +
-                     R"(,"layers":[]})")
-          .error()
-          .message(),
-      "this is not a container image: its config is of type application/vnd.cncf.helm.config.v1+json");
+  EXPECT_EQ(parse_manifest(R"({"schemaVersion":2,"config":)" +
+                           descriptor("application/vnd.cncf.helm.config.v1+json", "{}") +
+                           R"(,"layers":[]})")
+                .error()
+                .message(),
+            "this is not a container image: its config is of type "
+            "application/vnd.cncf.helm.config.v1+json");
 }
 
 TEST(Manifest, RefusesBrokenDocuments) {

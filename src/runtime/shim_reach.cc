@@ -86,8 +86,7 @@ Result<void> ShimHandle::reach() {
   control_ = std::move(*socket);
   buffer_.clear();
   unreachable_ = answered_ = ending_ = false;
-  trouble_ = "its shim (process " + std::to_string(record_.shim_pid) +
-             ") does not answer";
+  trouble_ = "its shim (process " + std::to_string(record_.shim_pid) + ") does not answer";
   say_hello();
   return {};
 }

@@ -431,9 +431,10 @@ class Resolver {
       else if (S_ISDIR(st.st_mode))
         app.live.push_back(folder.raw);
       else
-        problem(folder.at, Error(Errc::invalid_input, fmt::format("`sync`: {} is not a folder", path))
-                               .with_hint("a single file would stay the old one when an editor "
-                                          "replaces it: name a folder"));
+        problem(folder.at,
+                Error(Errc::invalid_input, fmt::format("`sync`: {} is not a folder", path))
+                    .with_hint("a single file would stay the old one when an editor "
+                               "replaces it: name a folder"));
     }
     out.bindings = bindings(spec.bindings);
     out.process = text(spec.process);

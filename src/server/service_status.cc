@@ -42,7 +42,9 @@ Json status_json(const std::string& name, const Supervisor::Unit& unit,
   if (s.phase == Phase::running && unit.health == Health::unhealthy)
     reason =
         "the health check fails" + (probe_failure.empty() ? std::string() : ": " + probe_failure);
-  if (!unit.trouble.empty() && s.busy()) reason = "unresponsive: " + unit.trouble + (s.phase == Phase::stopping ? "" : "; it is left running");
+  if (!unit.trouble.empty() && s.busy())
+    reason = "unresponsive: " + unit.trouble +
+             (s.phase == Phase::stopping ? "" : "; it is left running");
   Json exit_code, signal;
   if (s.exit && s.exit->code && !s.exit->signal) exit_code = *s.exit->code;
   if (s.exit && s.exit->signal) signal = signal_name(*s.exit->signal);

@@ -27,7 +27,7 @@ namespace {
 constexpr int kKillLimitMs = 10'000;  // of the proof that nothing is left
 constexpr int kHoldLimitMs = 10'000;  // for the first client of an instance that has ended already
 constexpr int kExecuteLimitMs = 1'000;  // for runc's init to become the command
-constexpr int kFlushLimitMs = 1'000;  // for clients that are only watching
+constexpr int kFlushLimitMs = 1'000;    // for clients that are only watching
 constexpr int kTrimAfterMs = 1'000;
 constexpr int kPipeSize = 1 << 20;
 constexpr std::size_t kBufferSize = 256 << 10;

@@ -34,7 +34,8 @@ Result<std::uint32_t> build_id(const std::string& name, const oci::ImageConfig& 
   if (!text) return no_builder(name, std::string(variable_name) + " is not in its environment");
   const auto number = parse_u64(*text);
   if (!number || *number > kMaxId)
-    return no_builder(name, std::string(variable_name) + " is \"" + *text + "\", which is not an id");
+    return no_builder(name,
+                      std::string(variable_name) + " is \"" + *text + "\", which is not an id");
   return static_cast<std::uint32_t>(*number);
 }
 

@@ -183,8 +183,7 @@ Result<BuildpackUri> parse_buildpack_uri(std::string_view text, const std::strin
   if (text.starts_with("https://") || text.starts_with("http://")) return remote(text);
   if (const auto rest = after(text, "file:")) return file_url(text, *rest);
   if (const std::size_t scheme = text.find(":/"); scheme != text.npos && scheme > 0)
-    return bad(quoted(text) + ": unknown scheme \"" + std::string(text.substr(0, scheme)) +
-               "\"")
+    return bad(quoted(text) + ": unknown scheme \"" + std::string(text.substr(0, scheme)) + "\"")
         .with_hint("known are https, docker, oci, oci-archive and file");
   if (is_path_for_sure(text)) return BuildpackUri(LocalPath{std::string(text)});
   return BuildpackUri(BareName{std::string(text)});

@@ -80,8 +80,9 @@ class Commit {
     const auto above = app_.dir(parent_of(path));
     if (!above || ::fstatat(above->get(), name_of(path).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 ||
         !S_ISDIR(st.st_mode))
-      return fault(path.substr(std::string_view("build").size()) +
-                   (S_ISLNK(st.st_mode) ? " was replaced by a symlink" : " is not a folder any more"));
+      return fault(
+          path.substr(std::string_view("build").size()) +
+          (S_ISLNK(st.st_mode) ? " was replaced by a symlink" : " is not a folder any more"));
     return {};
   }
 
@@ -103,7 +104,8 @@ class Commit {
       if (::fstatat(dir.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
         return Error::from_errno(errno, path + "/" + name);
       const bool described = name.ends_with(kToml);
-      if (described && !S_ISREG(st.st_mode)) return fault(element.id + ": " + name + " is not a file");
+      if (described && !S_ISREG(st.st_mode))
+        return fault(element.id + ": " + name + " is not a file");
       if (S_ISDIR(st.st_mode)) {
         with_content.insert(name);
         return {};

@@ -148,8 +148,9 @@ TEST(ImageModules, ReadsAPackagesLabels) {
 TEST(ImageModules, RefusesLabelsThatAreMissingOrDamaged) {
   const std::string package = "io.buildpacks.buildpackage.metadata",
                     layers = "io.buildpacks.buildpack.layers";
-  EXPECT_EQ(ImageModules::of_package(config({{layers, kLayers}})).error().message(),
-            "it is not a package of buildpacks: it has no label io.buildpacks.buildpackage.metadata");
+  EXPECT_EQ(
+      ImageModules::of_package(config({{layers, kLayers}})).error().message(),
+      "it is not a package of buildpacks: it has no label io.buildpacks.buildpackage.metadata");
   for (const std::string& bad :
        {std::string("{"), std::string(R"({"a/../b":{"1":{}}})"), std::string(R"({"a":{"..":{}}})"),
         std::string(R"({"a":{"1":{"api":"0.10"}}})"),

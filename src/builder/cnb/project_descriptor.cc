@@ -304,19 +304,19 @@ class Reader {
   }
 
   Field execution_environments(std::vector<std::string>& out) {
-    return {
-        "exec-env", [this, &out](const Toml& value) {
-          std::vector<PlacedText> names;
-          read_texts(value, "exec-env", names);
-          for (PlacedText& name : names) {
-            if (name.empty() || name.text.find('/') != std::string::npos)
-              problems_.push_back({file_, name.at,
-                                   "`exec-env`: invalid execution environment \"" + name.text + "\"",
-                                   "such as \"production\", \"test\" or \"development\""});
-            else
-              out.push_back(std::move(name.text));
-          }
-        }};
+    return {"exec-env", [this, &out](const Toml& value) {
+              std::vector<PlacedText> names;
+              read_texts(value, "exec-env", names);
+              for (PlacedText& name : names) {
+                if (name.empty() || name.text.find('/') != std::string::npos)
+                  problems_.push_back(
+                      {file_, name.at,
+                       "`exec-env`: invalid execution environment \"" + name.text + "\"",
+                       "such as \"production\", \"test\" or \"development\""});
+                else
+                  out.push_back(std::move(name.text));
+              }
+            }};
   }
   /// `exec-env` where the schema has it, else the hint for who writes it too early.
   std::vector<Foreign> with_exec_env(std::vector<Field>& fields, std::vector<std::string>& out) {

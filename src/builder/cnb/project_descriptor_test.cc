@@ -203,8 +203,9 @@ TEST(ProjectDescriptor, RefusesSchemasThatItDoesNotKnow) {
   EXPECT_EQ(problems("[_]\nschema-version = '1'\n"),
             "/p/project.toml:2:18: the schema version 1 is not supported (known are 0.1, 0.2 and "
             "0.3)");
-  EXPECT_EQ(problems("[_]\nschema-version = 'new'\n"),
-            "/p/project.toml:2:18: `schema-version`: invalid version \"new\" (for example \"0.2\")");
+  EXPECT_EQ(
+      problems("[_]\nschema-version = 'new'\n"),
+      "/p/project.toml:2:18: `schema-version`: invalid version \"new\" (for example \"0.2\")");
   EXPECT_EQ(problems("[_]\nschema-version = 0.2\n"),
             "/p/project.toml:2:18: `schema-version` must be a string, not a number (put it in "
             "quotes)");
