@@ -21,13 +21,6 @@ namespace {
 
 constexpr int kMaxLinks = 40;  // as the kernel
 
-struct FileId {
-  dev_t device = 0;
-  ino_t inode = 0;
-  explicit FileId(const struct stat& st) : device(st.st_dev), inode(st.st_ino) {}
-  friend bool operator==(const FileId&, const FileId&) = default;
-};
-
 /// A file or folder on the way, held open.
 struct Step {
   UniqueFd fd;
@@ -154,7 +147,9 @@ std::vector<SharedFolder> SharedFolders::all() const {
   for (const auto& [owner, folders] : folders_)
     for (const SharedFolder& folder : folders)
       if (std::none_of(out.begin(), out.end(),
-                       [&](const SharedFolder& other) { return other.path == folder.path; }))
+                       [&](const SharedFolder& other) {
+                         return other.path == folder.path && other.id == folder.id;
+                       }))
         out.push_back(folder);
   return out;
 }
@@ -184,7 +179,7 @@ struct PathJudge::Known {
   };
   struct Shared {
     FileId id;
-    std::optional<Place> place;
+    std::vector<Place> places;  ///< its own, and of what is mounted below it; none: it was renamed
     const SharedFolder* folder;
   };
   MountTable table;
@@ -214,23 +209,66 @@ struct PathJudge::Known {
     shared.emplace();
     for (const SharedFolder& folder : folders) {
       const auto steps = walk_ours(folder.path);
-      if (!steps) continue;  // nothing that a container could write to
-      auto place = table.place_of(steps->back().fd.get());
-      shared->push_back({FileId(steps->back().st),
-                         place ? std::optional(std::move(*place)) : std::nullopt, &folder});
+      if (!steps && !folder.id) continue;  // nothing that a container could write to
+      Shared& one = shared->emplace_back();
+      one.id = folder.id ? *folder.id : FileId(steps->back().st);
+      one.folder = &folder;
+      if (!steps || one.id != FileId(steps->back().st)) continue;
+      if (auto place = table.place_of(steps->back().fd.get()))
+        one.places.push_back(std::move(*place));
+      // Containers are given the mounts below it too.
+      const Place seen{{}, path_of(*steps)};
+      for (const MountTable::Mount& mount : table.mounts())
+        if (mount.point != seen.path && Place{{}, mount.point}.within(seen))
+          one.places.push_back(mount.root);
     }
   }
 
-  /// The shared folder that the last of `steps` is or lies in.
-  Result<const SharedFolder*> shared_around(const std::vector<Step>& steps) const {
-    if (shared->empty()) return nullptr;
+  /// True where a folder above `place` is `id`, by whichever mount it can be seen. For a folder
+  /// whose path is not known any more.
+  bool has_above(const Place& place, const FileId& id) const {
+    for (const MountTable::Mount& mount : table.mounts()) {
+      if (!place.within(mount.root)) continue;
+      auto steps = walk_ours(mount.point);
+      if (!steps) continue;
+      const std::size_t root = mount.root.path == "/" ? 0 : mount.root.path.size();
+      for (const std::string& name : split(place.path.substr(root), '/')) {
+        if (FileId(steps->back().st) == id) return true;
+        if (name.empty()) continue;
+        auto step = enter(*steps, name);
+        if (!step || !S_ISDIR(step->st.st_mode)) break;
+        steps->push_back(std::move(*step));
+      }
+      if (FileId(steps->back().st) == id) return true;
+    }
+    return false;
+  }
+
+  /// The shared folder that the last of `steps` is or lies in, and who can write there, for people;
+  /// empty: none.
+  Result<std::string> shared_around(const std::vector<Step>& steps) const {
+    if (shared->empty()) return std::string();
     const Place place = TRY(table.place_of(steps.back().fd.get()));
     for (const Shared& one : *shared) {
-      if (one.place && place.within(*one.place)) return one.folder;
-      for (const Step& step : steps)
-        if (FileId(step.st) == one.id) return one.folder;
+      std::string where = one.folder->path;
+      bool inside = std::any_of(one.places.begin(), one.places.end(),
+                                [&](const Place& other) { return place.within(other); });
+      for (std::size_t i = 0; i < steps.size() && !inside; ++i) {
+        if (FileId(steps[i].st) != one.id) continue;
+        inside = true;
+        if (!one.places.empty()) continue;
+        // It has been renamed, and this is where it is now.
+        std::string now;
+        for (std::size_t n = 1; n <= i; ++n) now += "/" + steps[n].name;
+        where = now + (where.empty() ? "" : " (" + where + " when it was mounted)");
+      }
+      if (!inside && one.places.empty()) {
+        inside = has_above(place, one.id);
+        where = "what was mounted as " + where;
+      }
+      if (inside) return where + ", which " + one.folder->by + " can write to";
     }
-    return nullptr;
+    return std::string();
   }
 };
 
@@ -249,13 +287,10 @@ Result<JudgedPath> PathJudge::open(const std::string& path, Use use) const {
   if (!known_) known_ = std::make_unique<Known>(TRY(Known::read(own_)));
   const auto may_follow = [&](const std::vector<Step>& steps, const Step& link) -> Result<void> {
     known_->look_at(shared_);
-    const SharedFolder* shared = TRY(known_->shared_around(steps));
-    std::string where;
-    if (shared != nullptr)
-      where = shared->path + ", which " + shared->by + " can write to";
-    else if (!steps.back().open_to.empty())
+    std::string where = TRY(known_->shared_around(steps));
+    if (where.empty() && !steps.back().open_to.empty())
       where = steps.back().open_to;
-    else if ((steps.back().st.st_mode & S_ISVTX) != 0 && !trusted(link.st.st_uid))
+    else if (where.empty() && (steps.back().st.st_mode & S_ISVTX) != 0 && !trusted(link.st.st_uid))
       where = path_of(steps) + ", where it belongs to uid " + std::to_string(link.st.st_uid);
     if (where.empty()) return {};
     return Error(Errc::denied, path + ": " + below(steps, link.name) + " is a symlink in " + where +

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,27 @@
 
 namespace locald {
 
+/// A file or folder itself, whatever its name. Of that one alone for as long as something holds it
+/// open or mounted.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+
+  FileId() = default;
+  explicit FileId(const struct stat& st) : device(st.st_dev), inode(st.st_ino) {}
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+
 /// A folder in which something that is not trusted exchanges files, folders and links at any time:
 /// a container, which has it mounted writable.
 struct SharedFolder {
   std::string path;  ///< absolute, as it was asked for
   std::string by;    ///< who, for people: "service web of project shop"
+  /// What a container that runs has mounted: that folder, wherever it is by now, and what is at
+  /// `path` only where it is the same. Without: what is at `path` when it is looked at.
+  std::optional<FileId> id = std::nullopt;
+
+  friend bool operator==(const SharedFolder&, const SharedFolder&) = default;
 };
 
 /// All of them, whoever they belong to. Thread-safe.

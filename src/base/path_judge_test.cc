@@ -100,6 +100,43 @@ TEST_F(PathJudgeTest, KnowsASharedFolderByAnotherName) {
   EXPECT_TRUE(has(refusal(judge(), "/also/inner"), "service a"));
 }
 
+TEST_F(PathJudgeTest, KnowsAMountedFolderThatWasRenamed) {
+  struct stat st {};
+  ASSERT_EQ(::stat((top_ + "/p/src").c_str(), &st), 0);
+  const SharedFolder mounted{top_ + "/p/src", "service a", FileId(st)};
+  link("data", "/p/src/inner");
+  EXPECT_TRUE(has(refusal({paths(), {mounted}}, "/p/src/inner"),
+                  "is a symlink in " + top_ + "/p/src, which service a can"));
+  ASSERT_EQ(::rename((top_ + "/p/src").c_str(), (top_ + "/p/src2").c_str()), 0);
+  for (const char* put : {"", "/p/src"}) {  // with nothing, then something else, at its name
+    if (*put != '\0') {
+      ASSERT_TRUE(make_dirs(top_ + put + "/data"));
+    }
+    const std::string why = refusal({paths(), {mounted}}, "/p/src2/inner");
+    EXPECT_TRUE(has(why, "is a symlink in " + top_ + "/p/src2 (" + top_ +
+                             "/p/src when it was mounted), which service a can write to"))
+        << why;
+  }
+  EXPECT_TRUE(PathJudge(paths(), {mounted}).open(top_ + "/p/src2/data/file", Use::share));
+  link("data", "/p/src/inner");
+  EXPECT_EQ(refusal({paths(), {mounted}}, "/p/src/inner"), "") << "another folder";
+  EXPECT_TRUE(has(refusal(judge(), "/p/src/inner"), "service a of project p"))
+      << "what will be mounted";
+  EXPECT_TRUE(has(refusal({paths(), {{"", "service a", FileId(st)}}}, "/p/src2/inner"),
+                  "is a symlink in " + top_ + "/p/src2, which service a"));
+}
+
+TEST(SharedFolders, TellsApartWhatHadOneNameAfterTheOther) {
+  SharedFolders shared;
+  FileId one, two;
+  two.inode = 2;
+  shared.set("x", {{"/src", "service a"}, {"/src", "service a", one}});
+  shared.set("y", {{"/src", "service b", two}, {"/src", "service b", one}});
+  EXPECT_EQ(shared.all().size(), 3u);
+  shared.set("x", {});
+  EXPECT_EQ(shared.all().size(), 2u);
+}
+
 TEST_F(PathJudgeTest, FollowsNoLinkThatAnotherUserMayHaveMade) {
   (void)make_dirs(top_ + "/open/mine").value();
   link(top_ + "/p/own", "/open/mine/link");
@@ -211,6 +248,38 @@ TEST_F(PathJudgeTest, KnowsAFolderThroughWhicheverMountItIsReached) {
         if (!has(refusal(judge(), "/m3/inner"), "service a of project p")) return 5;
         if (!judge().open(top_ + "/m3/data", Use::share)) return 6;
         if (!has(refusal(judge(), "/home/data/disk"), " lies in ")) return 7;
+        return 0;
+      },
+      &code);
+  if (!ran) GTEST_SKIP() << "needs a user and a mount namespace";
+  EXPECT_EQ(code, 0);
+}
+
+TEST_F(PathJudgeTest, KnowsWhatLiesInASharedFolderByAnotherMount) {
+  for (const char* folder : {"/disk/x", "/m", "/p/src/disk"}) (void)make_dirs(top_ + folder, 0755);
+  link("x", "/disk/link");
+  link("file", "/p/src/data/link");
+  struct stat st {};
+  ASSERT_EQ(::stat((top_ + "/p/src").c_str(), &st), 0);
+  const SharedFolder mounted{top_ + "/p/src", "service a", FileId(st)};
+  int code = 0;
+  const bool ran = with_mounts(
+      [&]() -> int {
+        const auto bind = [&](const std::string& from, const std::string& to) {
+          return ::mount((top_ + from).c_str(), (top_ + to).c_str(), nullptr, MS_BIND, nullptr);
+        };
+        if (bind("/disk", "/p/src/disk") != 0 || bind("/p/src/data", "/m") != 0) return 99;
+        // A mount below it goes into the container with it.
+        for (const auto& shared : {mounted, SharedFolder{mounted.path, "service a"}})
+          if (!has(refusal({paths(), {shared}}, "/disk/link"), "service a")) return 1;
+        if (!has(refusal({paths(), {mounted}}, "/m/link", Use::look), "service a")) return 2;
+        if (::umount((top_ + "/p/src/disk").c_str()) != 0) return 99;
+        if (!refusal({paths(), {mounted}}, "/disk/link").empty()) return 3;
+        if (::rename((top_ + "/p/src").c_str(), (top_ + "/p/src2").c_str()) != 0) return 4;
+        if (!has(refusal({paths(), {mounted}}, "/m/link", Use::look),
+                 "what was mounted as " + top_ + "/p/src, which service a"))
+          return 5;
+        if (!refusal({paths(), {mounted}}, "/disk/link").empty()) return 6;
         return 0;
       },
       &code);

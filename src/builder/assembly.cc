@@ -264,8 +264,11 @@ class Assembler {
     TRY(warn_of_binds(built));
     if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     std::vector<runtime::HostBind> binds;
-    for (JudgedPath& bind : binds_)
-      binds.push_back({std::move(bind.fd), bind.path, bind.is_folder()});
+    for (const PlannedMount& mount : plan_.mounts) {
+      if (mount.kind != VolumeMount::Kind::bind) continue;
+      JudgedPath& bind = binds_[binds.size()];
+      binds.push_back({std::move(bind.fd), bind.path, bind.is_folder(), mount.read_only});
+    }
     runtime::ContainerBundle bundle = TRY(runtime::ContainerBundle::create(
         destination_,
         {.lowers = a_.lowers, .lower_base = a_.lower_base, .upper = upper(), .work = work()},

@@ -27,6 +27,7 @@ struct HostBind {
   UniqueFd fd;       ///< O_PATH
   std::string path;  ///< absolute, without symlinks
   bool is_folder = true;
+  bool read_only = false;  ///< config.json says so
 };
 
 /// A ready-to-run OCI bundle (the seed's ContainerBundle): a folder with

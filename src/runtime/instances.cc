@@ -74,7 +74,8 @@ Result<void> each_in(const std::string& folder,
 
 bool same(const InstanceRecord& a, const InstanceRecord& b) {
   return a.id == b.id && a.nonce == b.nonce && a.kind == b.kind && a.meta == b.meta &&
-         a.boot_id == b.boot_id && a.shim_pid == b.shim_pid && a.shim_start == b.shim_start;
+         a.boot_id == b.boot_id && a.shim_pid == b.shim_pid && a.shim_start == b.shim_start &&
+         a.writable == b.writable;
 }
 
 /// Who the instance is: two records that agree, or the only one; else the shim itself is asked.
@@ -158,6 +159,7 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
     } else if (ended) {
       all[i].exit.reason = "its shim has ended; the exit status is unknown";
     } else {
+      impl_->share(record.id, record.shared());
       shims[i]->keep_in(paths);
       all[i].live = std::move(shims[i]);
     }
@@ -202,6 +204,7 @@ Result<void> ProcessRuntime::clean(const std::string& id, const std::string& non
   TRY(must_be_gone(paths.bundle(id)));
   TRY(must_be_gone(folder));
   forget(paths, id);
+  impl_->share(id, {});
   return {};
 }
 

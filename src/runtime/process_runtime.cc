@@ -143,10 +143,18 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
           .set(shim::kKeyUpper, bundle.rootfs.upper)
           .set(shim::kKeyWork, bundle.rootfs.work);
     std::vector<int> binds;
+    InstanceRecord known;
+    known.id = instance.id;
+    known.name = instance.name;
     for (const HostBind& bind : bundle.binds) {
       spec.set(shim::kKeyBind, bind.path);
       binds.push_back(bind.fd.get());
+      if (!bind.is_folder || bind.read_only) continue;
+      struct stat st {};
+      if (::fstat(bind.fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + bind.path);
+      known.writable.push_back({FileId(st), bind.path});
     }
+    impl_->share(instance.id, known.shared());
     return launch_shim({.paths = paths,
                         .instance = instance,
                         .kind = "container",
@@ -154,7 +162,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
                         .folder = paths.instance(instance.id),
                         .spec = std::move(spec),
                         .extra_fds = std::move(binds),
-                        .join_fd = userns});
+                        .join_fd = userns,
+                        .writable = std::move(known.writable)});
   };
   auto handle = start();
   if (!handle) {

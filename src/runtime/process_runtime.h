@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/path_judge.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -66,6 +67,9 @@ class ProcessRuntime {
     std::string runc;  ///< path of the OCI runtime
     /// The user namespace that containers live in; -1 as root. Borrowed.
     std::function<Result<int>()> user_namespace;
+    /// Told which folders of the host's a container can write to, before it runs, when it is found
+    /// again, and (none) once it is cleaned away: SharedFolders::set. On any thread; may be empty.
+    std::function<void(const std::string& owner, std::vector<SharedFolder>)> share = {};
   };
   explicit ProcessRuntime(Options options);
   ~ProcessRuntime();

@@ -14,6 +14,10 @@ struct ProcessRuntime::Impl {
   Result<void> check_runc() const;
   /// The running container `id`, proven to be the one its folder speaks of.
   Result<ExecTarget> exec_target(const std::string& id) const;
+  /// What the instance can write to from now on.
+  void share(const std::string& id, std::vector<SharedFolder> folders) const {
+    if (options.share) options.share("running " + id, std::move(folders));
+  }
 
   Options options;
 };

@@ -242,6 +242,8 @@ TEST(InstanceRecord, OfAnOlderServerIsReadAndADamagedOneIsSaid) {
   const auto record = InstanceRecord::parse(older, "x");
   ASSERT_TRUE(record) << record.error().text();
   EXPECT_EQ(record->shim_pid, 42);
+  EXPECT_TRUE(record->writable.empty());
+  EXPECT_FALSE((*Json::parse(record->to_text())).contains("writable"));
   for (const std::string& text :
        {std::string(), std::string("{"), std::string("[]"), older.substr(0, older.size() / 2),
         std::string(R"({"format":1})")}) {
@@ -250,6 +252,40 @@ TEST(InstanceRecord, OfAnOlderServerIsReadAndADamagedOneIsSaid) {
     EXPECT_EQ(damaged.error().code(), Errc::corrupt);
   }
   EXPECT_EQ(InstanceRecord::parse(R"({"format":2})", "x").error().code(), Errc::unsupported);
+}
+
+TEST(InstanceRecord, SaysWhichFoldersAreWritable) {
+  InstanceRecord record;
+  record.id = record.nonce = record.boot_id = "x";
+  record.kind = "container";
+  record.name = "shop/web";
+  record.shim_pid = 42;
+  record.shim_start = 7;
+  record.writable.resize(3);
+  record.writable[0].id.device = static_cast<dev_t>(-1);
+  record.writable[0].id.inode = static_cast<ino_t>(-2);
+  record.writable[0].path = "/src";
+  record.writable[1].id.inode = 3;
+  record.writable[1].path = "/no\xfftext";
+  record.writable[2].path = "/" + std::string(4000, 'x');
+  const auto again = InstanceRecord::parse(record.to_text(), "x");
+  ASSERT_TRUE(again) << again.error().text();
+  record.writable[1].path.clear();  // would be no JSON
+  record.writable[2].path.clear();  // a shim says a page at most
+  EXPECT_EQ(again->writable, record.writable);
+  EXPECT_LT(record.to_text().size(), 1500u);
+  ASSERT_EQ(again->shared().size(), 3u);
+  EXPECT_EQ(again->shared()[0].by, "service web of project shop");
+  EXPECT_EQ(again->shared()[0].path, "/src");
+  EXPECT_TRUE(again->shared()[0].id == record.writable[0].id);
+  record.name = "container/one";
+  EXPECT_EQ(record.shared()[1].by, "container one");
+  const auto odd = InstanceRecord::parse(
+      R"({"format":1,"id":"a","nonce":"b","kind":"host","boot_id":"c","shim_pid":1,"shim_start":2,)"
+      R"("writable":[7,{"device":1},{"device":1,"inode":2,"path":5}]})",
+      "x");
+  ASSERT_TRUE(odd) << odd.error().text();
+  EXPECT_EQ(odd->writable.size(), 1u);
 }
 
 }  // namespace

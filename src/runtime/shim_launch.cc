@@ -29,21 +29,13 @@ InstanceRecord record_of(const ShimLaunch& launch) {
   record.log_dir = i.log_dir;
   record.boot_id = boot_id();
   record.folder = launch.folder;
+  record.writable = launch.writable;
   return record;
 }
 
 /// Without its last brace: the shim adds its own pid and start time.
 std::string instance_text(const InstanceRecord& r) {
-  std::string text = Json::object({{"format", 1},
-                                   {"id", r.id},
-                                   {"nonce", r.nonce},
-                                   {"name", r.name},
-                                   {"kind", r.kind},
-                                   {"meta", r.meta},
-                                   {"log_dir", r.log_dir},
-                                   {"boot_id", r.boot_id},
-                                   {"folder", r.folder}})
-                         .dump();
+  std::string text = r.without_shim().dump();
   text.pop_back();
   return text;
 }

@@ -23,6 +23,7 @@ struct ShimLaunch {
   /// From shim::kShimExtra on; borrowed.
   std::vector<int> extra_fds = {};
   int join_fd = -1;  ///< user namespace or pidfd, see shim/protocol.h; borrowed
+  std::vector<WritableFolder> writable = {};
 };
 
 /// Starts the shim and waits until it has taken over. On error no process of it is left; the folder

@@ -5,7 +5,7 @@
 #include <cerrno>
 
 #include "base/fs_at.h"
-#include "base/json.h"
+#include "base/strings.h"
 #include "base/sys.h"
 #include "shim/protocol.h"
 
@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 1u << 20;
 constexpr std::string_view kSuffix = ".json";
+// All paths of writable folders together: a shim that is asked says a page of its record at most.
+constexpr std::size_t kMaxPaths = 1024;
 
 Result<InstanceRecord> read_record(const std::string& path) {
   auto text = read_file(path, kMaxBytes);
@@ -27,20 +29,48 @@ Result<InstanceRecord> read_record(const std::string& path) {
 
 }  // namespace
 
+Json InstanceRecord::without_shim() const {
+  Json doc = Json::object({{"format", 1},
+                           {"id", id},
+                           {"nonce", nonce},
+                           {"name", name},
+                           {"kind", kind},
+                           {"meta", meta},
+                           {"log_dir", log_dir},
+                           {"boot_id", boot_id},
+                           {"folder", folder}});
+  if (writable.empty()) return doc;
+  Json list = Json::array();
+  std::size_t length = 0;
+  for (const WritableFolder& one : writable) {
+    Json entry = Json::object({{"device", one.id.device}, {"inode", one.id.inode}});
+    // Bytes that are no text would make the record unreadable.
+    if (to_utf8(one.path) == one.path && (length += one.path.size()) <= kMaxPaths)
+      entry.set("path", one.path);
+    list.push(std::move(entry));
+  }
+  doc.set("writable", std::move(list));
+  return doc;
+}
+
 std::string InstanceRecord::to_text() const {
-  return Json::object({{"format", 1},
-                       {"id", id},
-                       {"nonce", nonce},
-                       {"name", name},
-                       {"kind", kind},
-                       {"meta", meta},
-                       {"log_dir", log_dir},
-                       {"boot_id", boot_id},
-                       {"folder", folder},
-                       {"shim_pid", shim_pid},
-                       {"shim_start", shim_start}})
-             .dump() +
-         "\n";
+  Json doc = without_shim();
+  doc.set("shim_pid", shim_pid);
+  doc.set("shim_start", shim_start);
+  return doc.dump() + "\n";
+}
+
+std::vector<SharedFolder> InstanceRecord::shared() const {
+  const std::size_t slash = name.find('/');
+  const std::string first = name.substr(0, slash);
+  const std::string rest = slash == std::string::npos ? "" : name.substr(slash + 1);
+  const std::string by = rest.empty()           ? "instance " + id
+                         : first == "container" ? "container " + rest
+                         : first == "build"     ? "the build of " + rest
+                                                : "service " + rest + " of project " + first;
+  std::vector<SharedFolder> out;
+  for (const WritableFolder& one : writable) out.push_back({one.path, by, one.id});
+  return out;
 }
 
 Result<InstanceRecord> InstanceRecord::parse(const std::string& text, const std::string& path) {
@@ -63,6 +93,13 @@ Result<InstanceRecord> InstanceRecord::parse(const std::string& text, const std:
   record.folder = (*doc)["folder"].as_string();
   record.shim_pid = static_cast<int>((*doc)["shim_pid"].as_int());
   record.shim_start = static_cast<std::uint64_t>((*doc)["shim_start"].as_int());
+  for (const Json& one : (*doc)["writable"].as_array()) {
+    if (!one["device"].is_int() || !one["inode"].is_int()) continue;
+    WritableFolder& folder = record.writable.emplace_back();
+    folder.id.device = static_cast<dev_t>(one["device"].as_int());
+    folder.id.inode = static_cast<ino_t>(one["inode"].as_int());
+    folder.path = one["path"].as_string();
+  }
   if (record.id.empty() || record.nonce.empty() || record.kind.empty() || record.boot_id.empty() ||
       record.shim_pid <= 0 || record.shim_start == 0)
     return damaged("it lacks what proves whose it is");

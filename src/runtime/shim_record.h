@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
+#include "base/path_judge.h"
 #include "base/paths.h"
 #include "base/result.h"
 
@@ -11,13 +13,26 @@
 /// by the server that finds one of them gone. Neither holds an environment.
 namespace locald::runtime {
 
+/// A folder of the host's that the container has mounted writable: the one that was opened.
+struct WritableFolder {
+  FileId id;
+  std::string path;  ///< where it was then, for people; may be empty
+
+  friend bool operator==(const WritableFolder&, const WritableFolder&) = default;
+};
+
 struct InstanceRecord {
   std::string id, nonce, name, kind, meta, log_dir, boot_id;
   std::string folder;  ///< svc/<id>, absolute
   int shim_pid = 0;
   std::uint64_t shim_start = 0;  ///< of /proc/PID/stat
+  std::vector<WritableFolder> writable;  ///< an older shim does not say it
 
+  /// Those, as a judge of paths knows them: by whom, `name` says.
+  std::vector<SharedFolder> shared() const;
   std::string to_text() const;
+  /// What the shim completes: all but its own pid and start time.
+  Json without_shim() const;
   /// @return Errc::corrupt, Errc::unsupported
   static Result<InstanceRecord> parse(const std::string& text, const std::string& path);
 };

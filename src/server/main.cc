@@ -104,8 +104,11 @@ class Server {
 
     user_namespace_ = std::make_unique<runtime::UserNamespace>(shim);
     const auto userns = [ns = user_namespace_.get()] { return ns->fd(); };
-    runtime_ = std::make_unique<runtime::ProcessRuntime>(
-        runtime::ProcessRuntime::Options{paths_, shim, find_runtime(config.runtime), userns});
+    runtime_ = std::make_unique<runtime::ProcessRuntime>(runtime::ProcessRuntime::Options{
+        paths_, shim, find_runtime(config.runtime), userns,
+        [this](const std::string& owner, std::vector<SharedFolder> folders) {
+          environment_->shared().set(owner, std::move(folders));
+        }});
     environment_ = std::make_unique<builder::Environment>(builder::Environment::Options{
         .paths = paths_,
         .server_binary = TRY(find_own_program("locald-server")),

@@ -1,14 +1,17 @@
 """A path of the host's is what was opened when it was judged, whatever a container exchanges at its name meanwhile."""
 import contextlib
+import json
 import os
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support import wait_until
+from support import alive, wait_until
 
 STARTS = int(os.environ.get("LOCALD_TEST_STARTS", "500"))
 # What a container does that has the folder mounted writable, at the speed of system calls.
@@ -141,6 +144,110 @@ def test_a_container_of_nobodys_project_counts_too(locald, busybox):
         assert r.rc == 125 and "which container one can write to" in r.err, r
     locald("container", "rm", "-f", "one")
     assert locald("container", "run", "--rm", "-v", f"{src}/inner:/data", busybox, "cat", "/data/mark").out == "ours\n"
+
+
+def kill_server(locald):
+    server = locald.server_pid()
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not alive(server), "the server is dead")
+
+
+def replaced_by_a_link(folder):
+    """What the container does that has the folder above mounted."""
+    folder.rename(folder.with_name("kept"))
+    (folder.parent.parent / "elsewhere").mkdir()
+    folder.symlink_to("../elsewhere")
+
+
+REFUSAL = "is a symlink in .*/src{}, which {} can write to; it is not followed"
+
+
+@pytest.mark.parametrize("how", ["damaged", "deleted", "run folder deleted"])
+def test_a_service_that_is_not_managed_counts_too(locald, project, busybox, how):
+    src = shared_folder(locald, {"data": "/etc"})
+    a = project(holder(busybox, "../src:/src"), "a")
+    b = project(holder(busybox, "../src/data:/data", "b"), "b")
+    a("up", "-d")
+    pid = a.service("a")["pid"]
+    kill_server(locald)
+    record = locald.home / "run/projects/a.json"
+    if how == "damaged":
+        record.write_bytes(record.read_bytes()[:-40])
+    elif how == "deleted":
+        record.unlink()
+    else:
+        shutil.rmtree(locald.home / "run")
+    assert "not managed" in a.service("a")["reason"]
+    replaced_by_a_link(src / "data")
+    r = b("up", "-d", check=False)
+    assert r.rc == 1 and re.search("data " + REFUSAL.format("", "service a of project a"), r.err), r
+    r = locald("container", "run", "--rm", "-v", f"{src}/data:/data", busybox, "true", check=False)
+    assert r.rc == 125 and re.search(REFUSAL.format("", "service a of project a"), r.err), r
+    assert alive(pid)
+    a("down")
+    b("up", "-d")  # nobody writes there any more: the user's own link
+
+
+def test_a_shared_folder_is_known_after_it_was_renamed(locald, project, busybox):
+    src, renamed = shared_folder(locald, {"data": "/etc"}), locald.home / "user/src2"
+    a = project(holder(busybox, "../src:/src"), "a")
+    b = project(holder(busybox, "../src2/data:/data", "b"), "b")
+    a("up", "-d")
+    src.rename(renamed)
+    (src / "data").mkdir(parents=True)
+    locald.identity.own(src)
+    b("up", "-d")
+    assert b("exec", "b", "--", "cat", "/data/mark").out == "ours\n"
+    b("down")
+    replaced_by_a_link(renamed / "data")
+    refusal = REFUSAL.format("2 [(].*/src when it was mounted[)]", "service a of project a")
+    for restart in (False, True):
+        if restart:
+            kill_server(locald)
+        r = b("up", "-d", check=False)
+        assert r.rc == 1 and re.search(refusal, r.err), r
+    a("down")
+    b("up", "-d")
+    b("down")
+    a("up", "-d")  # has the new one now
+    b("up", "-d")
+
+
+def test_what_a_container_of_nobodys_project_has_is_known_after_it_was_renamed(locald, busybox):
+    src, renamed = shared_folder(locald, {"data": "/etc"}), locald.home / "user/src2"
+    locald("container", "run", "-d", "--name", "one", "-v", f"{src}:/src", "-v", f"{src}/data:/data:ro", busybox, "sleep", "1000")
+    src.rename(renamed)
+    replaced_by_a_link(renamed / "data")
+    for restart in (False, True):
+        if restart:
+            kill_server(locald)
+        r = locald("container", "run", "--rm", "-v", f"{renamed}/data:/data", busybox, "true", check=False)
+        assert r.rc == 125 and re.search(REFUSAL.format("2 [(].*/src when it was mounted[)]", "container one"), r.err), r
+    locald("container", "rm", "-f", "one")
+    locald("container", "run", "--rm", "-v", f"{renamed}/data:/data", busybox, "true")
+
+
+def test_an_instance_whose_record_does_not_say_what_it_can_write_to_is_kept(locald, project, busybox):
+    """As an earlier version wrote it: its project says it."""
+    src = shared_folder(locald, {"data": "/etc"})
+    a = project(holder(busybox, "../src:/src"), "a")
+    a("up", "-d")
+    pid = a.service("a")["pid"]
+    kill_server(locald)
+    records = [*locald.home.glob("run/svc/*/instance.json"), *locald.home.glob("state/instances/*.json")]
+    assert len(records) == 2
+    for path in records:
+        doc = json.loads(path.read_text())
+        assert [f["path"] for f in doc.pop("writable")] == [str(src.resolve())]
+        path.write_text(json.dumps(doc) + "\n")
+    replaced_by_a_link(src / "data")
+    r = locald("container", "run", "--rm", "-v", f"{src}/data:/data", busybox, "true", check=False)
+    assert r.rc == 125 and re.search(REFUSAL.format("", "service a of project a"), r.err), r
+    assert a.service("a")["pid"] == pid and a.service("a")["reason"] is None
+    a("up", "-d")
+    assert a.service("a")["pid"] == pid
+    a("down")
+    locald.assert_nothing_left()
 
 
 def test_an_image_is_written_only_where_nobody_can_lead_it_elsewhere(locald, project, busybox):
