@@ -293,8 +293,9 @@ Result<JudgedPath> PathJudge::open(const std::string& path, Use use) const {
     else if (where.empty() && (steps.back().st.st_mode & S_ISVTX) != 0 && !trusted(link.st.st_uid))
       where = path_of(steps) + ", where it belongs to uid " + std::to_string(link.st.st_uid);
     if (where.empty()) return {};
-    return Error(Errc::denied, path + ": " + below(steps, link.name) + " is a symlink in " + where +
-                                   "; it is not followed")
+    const std::string at = below(steps, link.name);
+    return Error(Errc::denied, at + (at == path ? "" : ", on the way to " + path + ",") +
+                                   " is a symlink in " + where + "; it is not followed")
         .with_hint("name the folder or file that is meant itself");
   };
   std::vector<Step> steps = TRY(walk(path, may_follow));

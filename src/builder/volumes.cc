@@ -28,6 +28,8 @@ bool is_anonymous_volume(const std::string& name, const std::string& key) {
 
 Result<JudgedPath> open_bind(const std::string& source, const PathJudge& judge) {
   auto opened = judge.open(source, PathJudge::Use::share);
+  // A refusal names the source itself.
+  if (!opened && opened.error().code() == Errc::denied) return std::move(opened).context("mount");
   if (opened || opened.error().code() != Errc::not_found)
     return std::move(opened).context("mount " + source);
   return Error(Errc::not_found, "the folder or file " + source + " to be mounted does not exist")
