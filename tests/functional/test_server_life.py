@@ -1,0 +1,90 @@
+"""The server's own life: ended while services run, its folders deleted under it, something else in the place of its files, silent; and what is then said."""
+import fcntl
+import os
+import shutil
+import signal
+import stat
+
+import pytest
+from support import Locald, alive, wait_until
+
+TOML = """
+    [project]
+    name = "life"
+    [services.a]
+    command = "exec sleep 100000"
+    [services.b]
+    command = "exec sleep 100000"
+    """
+
+
+@pytest.fixture
+def life(project):
+    p = project(TOML)
+    p("up", "-d")
+    return p
+
+
+def kill_server(locald):
+    pid = locald.server_pid()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(pid), "the server is dead")
+    return pid
+
+
+def servers(locald):
+    return [p for p, c in locald.processes().items() if "locald-server" in c and " worker" not in c and " --check" not in c]
+
+
+def services(locald):
+    return [p for p, c in locald.processes().items() if c == "sleep 100000"]
+
+
+# -- all is to end, and the server has ended before it ---------------------------------------------------------------------------------------------
+
+def test_stop_all_after_the_server_was_killed(life):
+    pids = [s["pid"] for s in life.status().values()]
+    kill_server(life.locald)
+    r = life("server", "stop", "--all")
+    assert not any(alive(pid) for pid in pids), r
+    assert "no server is running" not in r.text and "the server has stopped" in r.text, r
+    life.locald.assert_nothing_left(but_server=False)
+
+
+def test_restart_all_after_the_server_was_killed(life):
+    pids = [s["pid"] for s in life.status().values()]
+    kill_server(life.locald)
+    r = life("server", "restart", "--all")
+    assert not any(alive(pid) for pid in pids), r
+    assert life.locald.server_pid()
+
+
+def test_stop_all_where_the_run_folder_went_with_the_server(life):
+    pids = [s["pid"] for s in life.status().values()]
+    kill_server(life.locald)
+    shutil.rmtree(life.locald.home / "run")
+    life("server", "stop", "--all")
+    assert not any(alive(pid) for pid in pids)
+    life.locald.assert_nothing_left(but_server=False)
+
+
+def test_stop_all_says_so_where_no_server_can_be_started(life):
+    pids = [s["pid"] for s in life.status().values()]
+    kill_server(life.locald)
+    settings = life.locald.home / "config.toml"
+    settings.write_text("runtime = 3\n")
+    r = life("server", "stop", "--all", check=False)
+    assert r.rc == 1 and "services of an earlier server may still run" in r.err and "config.toml" in r.err, r
+    assert all(alive(pid) for pid in pids)
+    settings.unlink()
+    life("server", "stop", "--all")
+
+
+def test_stop_all_where_nothing_runs_starts_no_server(locald):
+    r = locald("server", "stop", "--all")
+    assert "no server is running" in r.text and not (locald.home / "state").exists(), r
+    locald("server", "start")
+    kill_server(locald)
+    log = (locald.home / "state/server.log").read_text()
+    r = locald("server", "stop", "--all")
+    assert "no server is running" in r.text and (locald.home / "state/server.log").read_text() == log, r
