@@ -88,3 +88,45 @@ def test_stop_all_where_nothing_runs_starts_no_server(locald):
     log = (locald.home / "state/server.log").read_text()
     r = locald("server", "stop", "--all")
     assert "no server is running" in r.text and (locald.home / "state/server.log").read_text() == log, r
+
+
+# -- services that nobody manages -----------------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def lost(project):
+    """Their project's record is gone."""
+    p = project("""
+        [project]
+        name = "lost"
+        [services.a]
+        command = "exec sleep 100000"
+        [services.deaf]
+        command = "trap '' TERM; while :; do sleep 0.1; done"
+        """)
+    p("up", "-d")
+    kill_server(p.locald)
+    (p.locald.home / "run/projects/lost.json").unlink()
+    assert all("not managed" in s["reason"] for s in p.status().values())
+    return p
+
+
+def test_the_stop_of_what_is_not_managed_says_what_it_does(lost):
+    pid = lost.service("a")["pid"]
+    r = lost("stop", "a")
+    assert not alive(pid) and "a: stop" in r.err, r
+    lost("down", timeout=60)
+
+
+def test_the_stop_of_what_is_not_managed_gives_up_in_time(lost):
+    pid = lost.service("deaf")["pid"]
+    r = lost("stop", "--timeout", "300ms", "deaf", check=False)
+    assert r.seconds < 5 and r.rc == 1, r
+    assert "deaf: stopping" in r.err and "deaf: not in time (stopping)" in r.err, r
+    lost("down", timeout=60)
+    assert not alive(pid)
+
+
+def test_a_service_that_is_not_there_names_the_others_once(lost):
+    r = lost("stop", "nosuch", check=False)
+    assert r.rc == 1 and "there are: a, deaf\n" in r.err, r
+    lost("server", "stop", "--all", timeout=60)
