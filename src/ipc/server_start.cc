@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/fs_at.h"
+#include "base/set_aside.h"
 #include "base/spawn.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -24,6 +25,7 @@ extern char** environ;
 namespace locald::ipc {
 namespace {
 
+using Notice = std::function<void(const std::string& text)>;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 constexpr milliseconds kCheckPatience{10'000};
@@ -70,11 +72,34 @@ std::vector<char*> server_environment() {
   ::_exit(127);
 }
 
+/// server.log to append to. Anything else in its place (a folder, a pipe that nobody reads, a link
+/// that leads elsewhere) is set aside: it shall not lock anybody out.
+Result<UniqueFd> open_log(const std::string& path, const Notice& notice) {
+  std::string aside;
+  while (true) {
+    auto fd = sys::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600);
+    struct stat st {};
+    const int error = fd ? 0 : fd.error().sys_errno();
+    const bool odd = error == EISDIR || error == ELOOP || error == ENXIO ||
+                     (fd && ::fstat(fd->get(), &st) == 0 && !S_ISREG(st.st_mode));
+    if (!odd || !aside.empty()) {
+      if (!fd) return std::move(fd).context("the server's log");
+      TRY(sys::set_nonblocking(fd->get(), false));
+      if (aside.empty()) return fd;
+      const std::string text = path + " was not a file; it was set aside as " + aside;
+      (void)sys::write_all(fd->get(), text + "\n");
+      if (notice) notice(text);
+      return fd;
+    }
+    aside = TRY(set_aside(AT_FDCWD, path).context("the server's log"));
+  }
+}
+
 /// Starts the daemon. @return a pipe: one byte comes when it listens, EOF when it has ended.
 /// (Not inotify on the socket: closing that takes the kernel 10 to 20 ms.)
-Result<UniqueFd> daemonise(const std::string& program, const std::string& log) {
-  const UniqueFd log_fd = TRY(
-      sys::open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600).context("the server's log"));
+Result<UniqueFd> daemonise(const std::string& program, const std::string& log,
+                           const Notice& notice) {
+  const UniqueFd log_fd = TRY(open_log(log, notice));
   const UniqueFd null_fd = TRY(sys::open("/dev/null", O_RDWR));
   auto [read_end, write_end] = TRY(sys::pipe());
   auto [ready_read, ready_write] = TRY(sys::pipe());
@@ -105,7 +130,7 @@ Result<UniqueFd> daemonise(const std::string& program, const std::string& log) {
 
 /// The last lines of the server's log, from `from` on: why it ended.
 std::string log_since(const std::string& path, off_t from) {
-  auto fd = sys::open(path, O_RDONLY);
+  auto fd = sys::open(path, O_RDONLY | O_NONBLOCK);
   if (!fd) return {};
   std::array<char, 2000> buffer{};
   const off_t size = ::lseek(fd->get(), 0, SEEK_END);
@@ -126,7 +151,7 @@ bool is_locked(const std::string& path) {
 
 off_t size_of(const std::string& path) {
   struct stat st {};
-  return ::stat(path.c_str(), &st) == 0 ? st.st_size : 0;
+  return ::lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
 }
 
 }  // namespace
@@ -163,11 +188,11 @@ Result<void> check_own_server() {
   return {};
 }
 
-Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
+Result<UniqueFd> start_server(const Paths& paths, const Notice& notice, milliseconds patience) {
   const std::string program = TRY(find_own_program("locald-server"));
   TRY(paths.create());
   off_t log_size = size_of(paths.server_log());
-  UniqueFd ready = TRY(daemonise(program, paths.server_log()));
+  UniqueFd ready = TRY(daemonise(program, paths.server_log(), notice));
   const auto started = Clock::now();
   const auto deadline = started + patience;
   // One that was killed may hold the lock for a moment yet: then ours has ended, and by now the
@@ -199,7 +224,7 @@ Result<UniqueFd> start_server(const Paths& paths, milliseconds patience) {
     if (lost_race) {
       lost_race = false;
       log_size = size_of(paths.server_log());
-      ready = TRY(daemonise(program, paths.server_log()));
+      ready = TRY(daemonise(program, paths.server_log(), notice));
       continue;
     }
     if (auto last = connect_server(paths.server_socket())) return last;

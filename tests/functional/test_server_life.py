@@ -90,6 +90,39 @@ def test_stop_all_where_nothing_runs_starts_no_server(locald):
     assert "no server is running" in r.text and (locald.home / "state/server.log").read_text() == log, r
 
 
+# -- something else in the place of a file that is opened at start ------------------------------------------------------------------------------------
+
+PLACES = ["state/server.log", "state/server.lock", "run/server.lock", "run/server.sock", "run/.server.sock.new", "state/projects.json", "state/containers.json"]
+
+
+@pytest.mark.parametrize("how", ["folder", "fifo", "link"])
+@pytest.mark.parametrize("place", PLACES)
+def test_something_else_in_the_place_of_a_file_locks_nobody_out(project, place, how):
+    p = project(TOML)
+    path, home = p.locald.home / place, p.locald.home
+    for name in ("run", "state"):
+        (home / name).mkdir(mode=0o700)
+    if how == "folder":
+        path.mkdir()
+        (path / "kept").write_text("of a person")
+    elif how == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/no/such/file")
+    for f in [home / "run", home / "state", path]:
+        os.lchown(f, p.locald.identity.uid, p.locald.identity.gid)
+    r = p("up", "-d", timeout=15)
+    assert all(s["state"] == "running" for s in p.status().values()), r
+    if how == "folder":
+        assert [f.read_text() for f in path.parent.glob(path.name + ".corrupt-*/kept")] == ["of a person"]
+    if place == "state/server.log":
+        assert "server.log" in r.err and ".corrupt-" in r.err, r
+        assert stat.S_ISREG(path.lstat().st_mode) and "starts, pid" in path.read_text()
+        assert ".corrupt-" in path.read_text()
+    kill_server(p.locald)
+    p("down", timeout=15)
+
+
 # -- services that nobody manages -----------------------------------------------------------------------------------------------------------------------
 
 @pytest.fixture
