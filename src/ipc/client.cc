@@ -206,8 +206,8 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
   for (int attempt = 1;; ++attempt) {
     Client client(paths.server_socket());
     auto fd = connect_server(client.socket_);
-    if (!fd && fd.error().code() == Errc::not_found && options.start)
-      fd = start_server(paths, options.notice);
+    if (!fd && fd.error().code() == Errc::not_found)
+      fd = options.start ? start_server(paths, options.notice) : await_server(paths);
     client.first_ = TRY(std::move(fd));
     if (auto met = client.hello(); !met) {
       // A server that is just ending takes connections and answers none: the next one will.

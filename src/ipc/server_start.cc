@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "base/spawn.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "ipc/living_server.h"
 #include "ipc/version.h"
 
 extern char** environ;
@@ -30,6 +32,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 constexpr milliseconds kCheckPatience{10'000};
 constexpr milliseconds kWriteBack{3'000};  // for a living server whose run folder was deleted
+constexpr milliseconds kMoment{300};
 
 /// Our environment, for finding HOME, proxies and the like, without what ties a
 /// process to the service that we may be running in.
@@ -154,6 +157,20 @@ off_t size_of(const std::string& path) {
   return ::lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
 }
 
+Error not_written_back(const Paths& paths, int pid) {
+  return Error(Errc::timed_out, "a server is running, process " + std::to_string(pid) +
+                                    ", whose socket is gone: it has not written it back within " +
+                                    std::to_string(kWriteBack.count() / 1000) + " s")
+      .with_hint(way_out(paths, pid));
+}
+
+/// One whose run folder another XDG_RUNTIME_DIR names: there is nothing to wait for, and the server
+/// that we start says what to do.
+bool lives_elsewhere(const Paths& paths, int pid) {
+  const LockSignature signature = lock_signature(paths);
+  return signature.pid == pid && signature.run != paths.run();
+}
+
 }  // namespace
 
 Result<UniqueFd> connect_server(const std::string& socket) {
@@ -188,13 +205,31 @@ Result<void> check_own_server() {
   return {};
 }
 
+Result<UniqueFd> await_server(const Paths& paths) {
+  // One that has its lock is starting, ending, or just done with writing back.
+  const bool locked = is_locked(paths.server_lock());
+  const auto deadline = Clock::now() + (locked ? kMoment : kWriteBack);
+  while (true) {
+    const int living = living_server(paths);  // before: it may listen, and be done, in between
+    auto fd = connect_server(paths.server_socket());
+    if (fd || fd.error().code() != Errc::not_found || living == 0 ||
+        lives_elsewhere(paths, living))
+      return fd;
+    if (Clock::now() >= deadline) {
+      if (locked) return fd;
+      return not_written_back(paths, living);
+    }
+    ::poll(nullptr, 0, 5);
+  }
+}
+
 Result<UniqueFd> start_server(const Paths& paths, const Notice& notice, milliseconds patience) {
   const std::string program = TRY(find_own_program("locald-server"));
   TRY(paths.create());
   off_t log_size = size_of(paths.server_log());
   UniqueFd ready = TRY(daemonise(program, paths.server_log(), notice));
-  const auto started = Clock::now();
-  const auto deadline = started + patience;
+  const auto deadline = Clock::now() + patience;
+  std::optional<Clock::time_point> folderless;  // since when one lives that has no run folder
   // One that was killed may hold the lock for a moment yet: then ours has ended, and by now the
   // lock is free. So the first end of all is no answer.
   bool lost_race = true;
@@ -217,10 +252,18 @@ Result<UniqueFd> start_server(const Paths& paths, const Notice& notice, millisec
     // that one ends meanwhile (it was told to), ours is started again.
     if (is_locked(paths.server_lock())) {
       lost_race = true;
+      folderless.reset();
       continue;
     }
     // The run folder of a living one was deleted: ours, on its way, has told it to look.
-    if (is_locked(paths.state_lock()) && Clock::now() < started + kWriteBack) continue;
+    const int living = living_server(paths);
+    if (living == 0 && !is_locked(paths.state_lock()))
+      folderless.reset();
+    else if (Clock::now() < folderless.value_or(Clock::now()) + kWriteBack) {
+      if (!folderless) folderless = Clock::now();
+      continue;
+    }
+    if (living != 0 && !lives_elsewhere(paths, living)) return not_written_back(paths, living);
     if (lost_race) {
       lost_race = false;
       log_size = size_of(paths.server_log());

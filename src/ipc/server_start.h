@@ -24,6 +24,11 @@ Result<UniqueFd> start_server(const Paths& paths,
                               const std::function<void(const std::string& text)>& notice = {},
                               std::chrono::milliseconds patience = std::chrono::seconds(20));
 
+/// Where nobody listens: waits for a server that lives and has to write its folders back.
+/// @return Errc::not_found  none lives, or it is just starting or ending
+///         Errc::timed_out  it has not done so in some seconds
+Result<UniqueFd> await_server(const Paths& paths);
+
 /// Whether a server of this very build could be started: its program is there, is ours, and finds
 /// what it needs. For those who are about to stop the one that runs.
 /// @return what is missing; nothing has been changed.

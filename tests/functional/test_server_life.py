@@ -90,6 +90,97 @@ def test_stop_all_where_nothing_runs_starts_no_server(locald):
     assert "no server is running" in r.text and (locald.home / "state/server.log").read_text() == log, r
 
 
+# -- one server, whatever is deleted ---------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("layout", ["home", "xdg"])
+@pytest.mark.parametrize("folders", ["run state", "run state data"])
+def test_folders_that_are_deleted_together_bring_no_second_server(project, make_locald, identity, layout, folders):
+    """At once, before the server that lives has seen it."""
+    p = project(TOML)
+    locald = p.locald
+    where = {name: locald.home / name for name in ("run", "state", "data")}
+    if layout == "xdg":
+        base = locald.home / "user/x"
+        for name in where:
+            where[name] = base / name / "locald"
+            where[name].parent.mkdir(parents=True)
+        identity.own(base)
+        if identity.root:
+            pytest.skip("root has the system's own folders")
+        locald.env.pop("LOCALD_HOME")
+        locald.env |= {"XDG_RUNTIME_DIR": str(base / "run"), "XDG_STATE_HOME": str(base / "state"), "XDG_DATA_HOME": str(base / "data")}
+    try:
+        p("up", "-d")
+        pids = sorted(s["pid"] for s in p.status().values())
+        server = servers(locald)
+        assert len(server) == 1
+        for _ in range(4):
+            for name in folders.split():
+                gone = where[name].with_name("gone-" + name)
+                where[name].rename(gone)
+            for name in folders.split():  # together: a removal of much may take long
+                shutil.rmtree(where[name].with_name("gone-" + name), ignore_errors=True)
+            several = [p.popen("up", "-d"), p.popen("status"), p.popen("status", "--json")]
+            said = [(c.communicate(timeout=60), c.returncode) for c in several]
+            assert all(code == 0 for _, code in said), said
+            assert wait_until(lambda: servers(locald) == server, "the server that was there is the only one"), said
+            assert sorted(s["pid"] for s in p.status().values()) == pids == sorted(services(locald))
+    finally:
+        p("server", "stop", "--all", check=False)
+    wait_until(lambda: not locald.processes(), "nothing is left")
+
+
+def test_another_run_folder_is_not_waited_for(locald, identity):
+    """Its server lives, and has lost nothing."""
+    if identity.root:
+        pytest.skip("root has the system's own folders")
+    base = locald.home / "user/x"
+    for name in ("one", "two"):
+        (base / name).mkdir(parents=True)
+    identity.own(base)
+    env = {"LOCALD_HOME": None, "XDG_STATE_HOME": str(base / "state"), "XDG_DATA_HOME": str(base / "data")}
+    one, two = (env | {"XDG_RUNTIME_DIR": str(base / name)} for name in ("one", "two"))
+    locald("server", "start", env=one)
+    try:
+        r = locald("server", "status", env=two, check=False)
+        assert r.rc == 1 and r.seconds < 2 and "no server is running" in r.err, r
+        r = locald("server", "start", env=two, check=False)
+        assert r.rc == 1 and "set XDG_RUNTIME_DIR as it was" in r.err and f"{base}/one/locald" in r.err, r
+    finally:
+        locald("server", "stop", env=one)
+
+
+def test_a_lock_of_somebody_else_on_the_home_locks_nobody_out(locald):
+    """flock(1) on a folder is what scripts do."""
+    fd = os.open(locald.home, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        r = locald("server", "start")
+        assert locald.server_pid() and r.seconds < 2.5, r
+        locald("server", "restart")
+    finally:
+        os.close(fd)
+    locald("server", "stop")
+
+
+def test_a_server_that_cannot_write_its_folders_back_is_named(life):
+    """It does not run: stopped. Nothing is started beside it."""
+    locald, server = life.locald, life.locald.server_pid()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        shutil.rmtree(locald.home / "run")
+        shutil.rmtree(locald.home / "state")
+        r = life("up", "-d", check=False)
+        assert r.rc == 1 and f"process {server}" in r.err and f"kill -CONT {server}" in r.err, r
+        assert "locald server status" not in r.err, r
+        assert servers(locald) == [server] and len(services(locald)) == 2
+    finally:
+        os.kill(server, signal.SIGCONT)
+    wait_until(lambda: locald.server_pid() == server, "the folders are written back")
+    life("up", "-d")
+    assert servers(locald) == [server] and len(services(locald)) == 2
+
+
 # -- something else in the place of a file that is opened at start ------------------------------------------------------------------------------------
 
 PLACES = ["state/server.log", "state/server.lock", "run/server.lock", "run/server.sock", "run/.server.sock.new", "state/projects.json", "state/containers.json"]
