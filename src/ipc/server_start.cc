@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -171,6 +172,20 @@ bool lives_elsewhere(const Paths& paths, int pid) {
   return signature.pid == pid && signature.run != paths.run();
 }
 
+/// How a program ended that said nothing.
+std::string end_text(const Child::Exit& exit) {
+  if (exit.signal == 0) return "it ended with exit code " + std::to_string(exit.code);
+  const char* name = ::sigabbrev_np(exit.signal);
+  return "it was ended by " + (name != nullptr ? "SIG" + std::string(name)
+                                               : "signal " + std::to_string(exit.signal));
+}
+
+/// The first line of what a program said, no longer than a person reads.
+std::string first_line(std::string_view text) {
+  text = trim(text);
+  return std::string(trim(text.substr(0, std::min<std::size_t>(text.find('\n'), 200))));
+}
+
 }  // namespace
 
 Result<UniqueFd> connect_server(const std::string& socket) {
@@ -179,6 +194,9 @@ Result<UniqueFd> connect_server(const std::string& socket) {
     if (fd.error().sys_errno() == ECONNREFUSED || fd.error().code() == Errc::not_found)
       return Error(Errc::not_found, "no server is running (" + socket + ")")
           .with_hint("start it: locald server start");
+    if (fd.error().code() == Errc::denied)
+      return std::move(fd).context("connect to the server").hint(
+          "run locald as the user whose folder that is, or set LOCALD_HOME to a folder of your own");
     return std::move(fd).context("connect to the server");
   }
   const auto peer = TRY(sys::peer_cred(fd->get()));
@@ -193,15 +211,22 @@ Result<void> check_own_server() {
   SpawnOptions options;
   options.argv = {TRY(find_own_program("locald-server")), "--check"};
   for (char** entry = environ; *entry != nullptr; ++entry) options.env.emplace_back(*entry);
-  const Output output = TRY(run_program(options, kCheckPatience));
-  if (!output.exit.ok())
-    return Error(Errc::failed, options.argv[0] + " cannot start: " + std::string(trim(output.err)));
+  constexpr const char* kTogether = "install the programs of one build together";
+  const Output output = TRY(run_program(options, kCheckPatience).hint(kTogether));
+  const std::string problem(trim(output.err));
+  if (!output.exit.ok() && problem.empty())
+    return Error(Errc::failed, options.argv[0] + " cannot start: " + end_text(output.exit) +
+                                   " and said nothing")
+        .with_hint(kTogether);
+  if (!output.exit.ok()) return Error(Errc::failed, options.argv[0] + " cannot start: " + problem);
+  const std::string version = first_line(output.out);
   const std::string wanted =
       "locald-server " + std::string(kVersion) + " (" + std::string(kBuild) + ")";
-  if (trim(output.out) != wanted)
-    return Error(Errc::unsupported, options.argv[0] + " is " + std::string(trim(output.out)) +
-                                        ", this locald needs " + wanted)
-        .with_hint("install the programs of one build together");
+  if (version != wanted)
+    return Error(Errc::unsupported,
+                 options.argv[0] + (version.empty() ? " said nothing of its version" : " is " + version) +
+                     ", this locald needs " + wanted)
+        .with_hint(kTogether);
   return {};
 }
 

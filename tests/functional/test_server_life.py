@@ -214,6 +214,73 @@ def test_something_else_in_the_place_of_a_file_locks_nobody_out(project, place, 
     p("down", timeout=15)
 
 
+# -- what to do next ----------------------------------------------------------------------------------------------------------------------------------
+
+def test_a_server_that_is_silent_is_named_with_the_way_out(life):
+    server = life.locald.server_pid()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        for verb in (["server", "status"], ["status"]):
+            r = life(*verb, check=False)
+            assert r.rc == 1 and f"process {server}" in r.err, r
+            assert "locald server status" not in r.err and f"kill -CONT {server}" in r.err, r
+    finally:
+        os.kill(server, signal.SIGCONT)
+    life("status")
+
+
+def test_the_home_of_another_user_is_named_with_the_way_out(locald, identity, make_locald):
+    if identity.root:
+        pytest.skip("root may enter it")
+    home = locald.home / "user/closed"
+    home.mkdir()
+    for name in ("run", "state", "data"):
+        (home / name).mkdir(mode=0o700)
+        os.chown(home / name, identity.uid + 1 if os.geteuid() == 0 else identity.uid, -1)
+        (home / name).chmod(0o700 if os.geteuid() == 0 else 0o000)
+    try:
+        for verb in (["status", "--all"], ["server", "stop"], ["server", "status"]):
+            r = locald(*verb, env={"LOCALD_HOME": str(home)}, check=False)
+            assert r.rc == 1 and "hint: " in r.err and "LOCALD_HOME" in r.err, r
+    finally:
+        for name in ("run", "state", "data"):
+            (home / name).chmod(0o700)
+
+
+def test_a_reply_that_ends_in_the_middle_is_told_with_the_way_out(project):
+    p = project("""
+        [project]
+        name = "cut"
+        [services.deaf]
+        command = "trap '' TERM; while :; do sleep 0.1; done"
+        stop_timeout = "60s"
+        """)
+    p("up", "-d")
+    stop = p.popen("stop", "deaf")
+    p.wait("deaf", lambda s: s["state"] == "stopping", "it is being stopped")
+    kill_server(p.locald)
+    err = stop.communicate(timeout=30)[1].decode()
+    assert stop.returncode == 1 and "hung up" in err and "hint: " in err and "locald status" in err, err
+    os.killpg(p.service("deaf")["pid"], signal.SIGKILL)
+    p("down")
+
+
+@pytest.mark.parametrize("script, words", [("exit 0", "said nothing"), ("exit 3", "exit code 3"), ("kill -9 $$", "SIGKILL"), ("echo other 1", "other 1")])
+def test_a_server_program_that_says_nothing_is_told(life, scratch, script, words):
+    server = life.locald.server_pid()
+    other = scratch / f"mute-{life.locald.identity.name}-{abs(hash(script))}"
+    shutil.copytree(life.locald.dist, other)
+    program = other / "libexec/locald/locald-server"
+    program.unlink()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    r = Locald(other, life.locald.identity, life.locald.home)("server", "restart", check=False)
+    lines = r.err.splitlines()
+    assert r.rc == 1 and words in r.err and any(x.startswith("hint: ") for x in lines), r
+    assert " is ," not in r.err and not any(x.rstrip().endswith(":") for x in lines), r
+    assert life.locald.server_pid() == server
+
+
 # -- services that nobody manages -----------------------------------------------------------------------------------------------------------------------
 
 @pytest.fixture
