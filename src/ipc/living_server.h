@@ -15,8 +15,8 @@ namespace locald::ipc {
 /// The folder above the state folder: LOCALD_HOME, $XDG_STATE_HOME, /var/lib/locald.
 std::string lasting_folder(const Paths& paths);
 
-/// The process of a server of ours that holds the flock on the lasting folder; 0 where none is seen.
-/// Not this process.
+/// The process of a server of ours that holds the flock on the lasting folder; 0 where none is
+/// seen. Not this process.
 int living_server(const Paths& paths);
 
 /// What a server writes into STATE/server.lock: its process and its run folder.

@@ -93,10 +93,11 @@ TEST_F(LivingServer, TheSignatureOfTheLockIsReadOrThereIsNone) {
 
 TEST_F(LivingServer, TheWayOutFitsWhatItDoes) {
   hold("locald-server");
-  EXPECT_NE(way_out(paths_, child_).find("kill -KILL " + std::to_string(child_)), std::string::npos);
+  const std::string number = std::to_string(child_);
+  EXPECT_NE(way_out(paths_, child_).find("kill -KILL " + number), std::string::npos);
   ASSERT_EQ(::kill(child_, SIGSTOP), 0);
   ASSERT_EQ(::waitpid(child_, nullptr, WUNTRACED), child_);
-  EXPECT_NE(way_out(paths_, child_).find("kill -CONT " + std::to_string(child_)), std::string::npos);
+  EXPECT_NE(way_out(paths_, child_).find("kill -CONT " + number), std::string::npos);
   EXPECT_NE(way_out(paths_, 0).find(paths_.server_log()), std::string::npos);
 }
 

@@ -195,8 +195,11 @@ Result<UniqueFd> connect_server(const std::string& socket) {
       return Error(Errc::not_found, "no server is running (" + socket + ")")
           .with_hint("start it: locald server start");
     if (fd.error().code() == Errc::denied)
-      return std::move(fd).context("connect to the server").hint(
-          "run locald as the user whose folder that is, or set LOCALD_HOME to a folder of your own");
+      return std::move(fd)
+          .context("connect to the server")
+          .hint(
+              "run locald as the user whose folder that is, or set LOCALD_HOME to a folder of your "
+              "own");
     return std::move(fd).context("connect to the server");
   }
   const auto peer = TRY(sys::peer_cred(fd->get()));
@@ -224,7 +227,8 @@ Result<void> check_own_server() {
       "locald-server " + std::string(kVersion) + " (" + std::string(kBuild) + ")";
   if (version != wanted)
     return Error(Errc::unsupported,
-                 options.argv[0] + (version.empty() ? " said nothing of its version" : " is " + version) +
+                 options.argv[0] +
+                     (version.empty() ? " said nothing of its version" : " is " + version) +
                      ", this locald needs " + wanted)
         .with_hint(kTogether);
   return {};

@@ -66,7 +66,8 @@ Result<void> ServerLock::take_lasting(const Paths& paths) {
     (void)sys::open(paths.state_lock(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
     if (ipc::lock_signature(paths).pid == living) return taken(paths);
     return Error(Errc::already_exists, "a server is running already: process " +
-                                           std::to_string(living) + ", and its folders were deleted")
+                                           std::to_string(living) +
+                                           ", and its folders were deleted")
         .with_hint(ipc::way_out(paths, living));
   }
   lasting_ = std::move(*fd);

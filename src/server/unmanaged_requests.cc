@@ -44,7 +44,8 @@ void Unmanaged::end_for(const ReplyPtr& reply, const std::string& project,
           ServiceSpec spec;
           spec.name = name;
           if (std::find(left.begin(), left.end(), name) == left.end())
-            reply->event(Json::object({{"event", "state"}, {"service", status_json_stopped(spec)}}));
+            reply->event(
+                Json::object({{"event", "state"}, {"service", status_json_stopped(spec)}}));
         }
         done(ended);
       });
