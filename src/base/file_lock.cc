@@ -23,8 +23,12 @@ bool still_named(int fd, int dir_fd, const std::string& path) {
 Result<UniqueFd> lock_at(int dir_fd, const std::string& path, bool wait, bool shared) {
   const int how = (shared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB);
   while (true) {
-    auto opened = sys::openat(dir_fd, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-    if (!opened && opened.error().sys_errno() == EISDIR) {  // nobody holds that
+    auto opened = sys::openat(dir_fd, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+    struct stat st {};
+    const int error = opened ? 0 : opened.error().sys_errno();
+    // A folder, a link, a socket, a pipe: nobody holds that.
+    if (error == EISDIR || error == ELOOP || error == ENXIO ||
+        (opened && ::fstat(opened->get(), &st) == 0 && !S_ISREG(st.st_mode))) {
       (void)TRY(set_aside(dir_fd, path));
       continue;
     }

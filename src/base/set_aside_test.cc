@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <set>
@@ -50,6 +52,23 @@ TEST_F(SetAside, AFolderInPlaceOfALockIsNobodys) {
   ASSERT_TRUE(lock) << lock.error().text();
   EXPECT_TRUE(still_named(lock->get(), AT_FDCWD, dir_ + "/lock"));
   EXPECT_FALSE(lock_file(dir_ + "/lock", /*wait=*/false));
+}
+
+TEST_F(SetAside, ALinkOrAPipeInPlaceOfALockIsNobodys) {
+  ASSERT_EQ(::symlink("/no/such/file", (dir_ + "/link").c_str()), 0);
+  ASSERT_EQ(::mkfifo((dir_ + "/pipe").c_str(), 0600), 0);
+  for (const std::string name : {"/link", "/pipe"}) {
+    const auto lock = lock_file(dir_ + name, /*wait=*/false);
+    ASSERT_TRUE(lock) << lock.error().text();
+    struct stat st {};
+    ASSERT_EQ(::lstat((dir_ + name).c_str(), &st), 0);
+    EXPECT_TRUE(S_ISREG(st.st_mode)) << name;
+  }
+}
+
+TEST_F(SetAside, APipeThatNobodyWritesToIsAnEmptyFile) {
+  ASSERT_EQ(::mkfifo((dir_ + "/pipe").c_str(), 0600), 0);
+  EXPECT_EQ(*read_file(dir_ + "/pipe"), "");
 }
 
 }  // namespace

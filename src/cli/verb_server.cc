@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "base/fs_at.h"
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -28,6 +29,18 @@ Result<int> run_start(Context& context, const Args&) {
   return 0;
 }
 
+/// To stop all: the server that runs, or, where one ended before its services did, a new one that
+/// finds them. @return Errc::not_found where nothing runs at all.
+Result<ipc::Client> connect_to_stop(Context& context, bool all) {
+  auto running = context.connect_running();
+  if (running || running.error().code() != Errc::not_found || !all) return running;
+  const Paths paths = TRY(context.paths());
+  if (names_in(paths.instances()).empty() && names_in(paths.instance_records()).empty())
+    return running;
+  return context.connect().context(
+      "services of an earlier server may still run, and no server starts that could stop them");
+}
+
 /// Stops it; what is left running is said.
 Result<void> stop(ipc::Client& client, bool all) {
   Progress progress;
@@ -43,7 +56,7 @@ Result<void> stop(ipc::Client& client, bool all) {
 }
 
 Result<int> run_stop(Context& context, const Args& args) {
-  auto client = context.connect_running();
+  auto client = connect_to_stop(context, args.has("all"));
   if (!client && client.error().code() == Errc::not_found) {
     notice("no server is running");
     return 0;
@@ -55,7 +68,7 @@ Result<int> run_stop(Context& context, const Args& args) {
 
 Result<int> run_restart(Context& context, const Args& args) {
   TRY(ipc::check_own_server().context("the server is not restarted"));
-  auto client = context.connect_running();
+  auto client = connect_to_stop(context, args.has("all"));
   if (client)
     TRY(stop(client.value(), args.has("all")));
   else if (client.error().code() != Errc::not_found)
@@ -115,7 +128,8 @@ const Verb kServerStop{
     .summary = "stop the server; services go on running",
     .details =
         "Returns when the server is gone. The next command starts a new one, which finds the "
-        "services again.\n",
+        "services again.\n"
+        "With --all also where the server has ended already and its services have not.\n",
     .options = {kAll},
     .max_arguments = 0,
     .run = run_stop,

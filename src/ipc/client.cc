@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "ipc/api.h"
 #include "ipc/codec.h"
+#include "ipc/living_server.h"
 #include "ipc/server_start.h"
 #include "ipc/version.h"
 
@@ -19,6 +20,9 @@ namespace {
 
 constexpr std::size_t kMaxReply = 64u << 20;  // bytes of one JSON document or line
 constexpr std::chrono::seconds kHelloPatience{15};
+constexpr const char* kCutShort =
+    "the server may have ended: why is in its log, server.log in the state folder; see how things "
+    "stand: locald status";
 
 /// Waits until `fd` is readable. Errc::timed_out after `patience` (negative: never).
 Result<void> wait_readable(int fd, std::chrono::milliseconds patience) {
@@ -35,7 +39,7 @@ Result<void> send_all(int fd, std::string_view data) {
   while (!data.empty()) {
     const ssize_t n = ::send(fd, data.data(), data.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Error::from_errno(errno, "write to the server");
+    if (n < 0) return Error::from_errno(errno, "write to the server").with_hint(kCutShort);
     data.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
@@ -83,13 +87,14 @@ struct Call::State {
     std::array<char, 65536> buffer;
     const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-    if (n < 0 && errno != ECONNRESET) return Error::from_errno(errno, "read from the server");
+    if (n < 0 && errno != ECONNRESET) 
+      return Error::from_errno(errno, "read from the server").with_hint(kCutShort);
     if (n <= 0) {
-      TRY(reply.end());
+      TRY(reply.end().hint(kCutShort));
       ended = true;
       return true;
     }
-    TRY(reply.feed({buffer.data(), static_cast<std::size_t>(n)}));
+    TRY(reply.feed({buffer.data(), static_cast<std::size_t>(n)}).hint(kCutShort));
     ended = reply.complete();
     if (body.size() - taken > kMaxReply)
       return Error(Errc::corrupt, "the server's reply is too long");
@@ -124,7 +129,8 @@ Result<Call::Item> Call::poll() {
       auto parsed = Json::parse(*text, {.max_bytes = kMaxReply});
       if (!parsed || !parsed->is_object())
         return Error(Errc::corrupt, "the server's reply is not a JSON object (HTTP status " +
-                                        std::to_string(state_->reply.status()) + ")");
+                                        std::to_string(state_->reply.status()) + ")")
+            .with_hint(kCutShort);
       if (parsed->contains("error")) {
         state_->error = (*parsed)["error"];
         return error_from_json(state_->error);
@@ -135,7 +141,8 @@ Result<Call::Item> Call::poll() {
     } else if (!text) {
       if (!TRY(state_->read())) return Item{};
     } else if (state_->ended) {
-      return Error(Errc::corrupt, "the server ended its reply without a result");
+      return Error(Errc::corrupt, "the server ended its reply without a result")
+          .with_hint(kCutShort);
     }
   }
 }
@@ -182,7 +189,7 @@ Result<Json> Client::call(const std::string& name, const Json& body,
   return call.finish(on_event);
 }
 
-Result<void> Client::hello() {
+Result<void> Client::hello(const Paths& paths) {
   Call call = TRY(start("version", Json::object()));
   while (true) {
     auto item = TRY(call.poll());
@@ -190,9 +197,13 @@ Result<void> Client::hello() {
       server_ = std::move(item.value);
       break;
     }
-    TRY(wait_readable(call.fd(), kHelloPatience)
-            .hint("see what it does: locald server status; its log is server.log in the state "
-                  "folder"));
+    if (auto answers = wait_readable(call.fd(), kHelloPatience); !answers) {
+      const auto peer = sys::peer_cred(call.fd());
+      if (answers.error().code() != Errc::timed_out || !peer) return std::move(answers).error();
+      return Error(Errc::timed_out,
+                   "the server, process " + std::to_string(peer->pid) + ", does not answer")
+          .with_hint(way_out(paths, peer->pid));
+    }
   }
   if (call.state_->reply.keep_alive()) first_ = std::move(call.state_->fd);
   return {};
@@ -206,9 +217,10 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
   for (int attempt = 1;; ++attempt) {
     Client client(paths.server_socket());
     auto fd = connect_server(client.socket_);
-    if (!fd && fd.error().code() == Errc::not_found && options.start) fd = start_server(paths);
+    if (!fd && fd.error().code() == Errc::not_found)
+      fd = options.start ? start_server(paths, options.notice) : await_server(paths);
     client.first_ = TRY(std::move(fd));
-    if (auto met = client.hello(); !met) {
+    if (auto met = client.hello(paths); !met) {
       // A server that is just ending takes connections and answers none: the next one will.
       if (attempt == 5 || met.error().code() == Errc::timed_out) return std::move(met).error();
       ::poll(nullptr, 0, attempt * 10);
@@ -244,10 +256,12 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
 Result<Json> Client::stop_server(bool all, const std::function<void(const Json&)>& on_event) {
   // By pidfd, taken while the server answers: the very process that we talk to.
   const UniqueFd fd = TRY(connect_server(socket_));
-  const UniqueFd pidfd = TRY(sys::pidfd_open(TRY(sys::peer_cred(fd.get())).pid));
+  const int pid = TRY(sys::peer_cred(fd.get())).pid;
+  const UniqueFd pidfd = TRY(sys::pidfd_open(pid));
   Json reply = TRY(call("server/stop", Json::object({{"all", all}}), on_event));
   TRY(wait_readable(pidfd.get(), std::chrono::seconds(30))
-          .context("the server has been told to stop and is still there"));
+          .context("the server has been told to stop and is still there")
+          .hint("end it, its services go on: kill -KILL " + std::to_string(pid)));
   return reply;
 }
 

@@ -85,7 +85,7 @@ class Client {
  private:
   explicit Client(std::string socket) : socket_(std::move(socket)) {}
   Result<UniqueFd> open();
-  Result<void> hello();
+  Result<void> hello(const Paths& paths);
 
   std::string socket_;
   UniqueFd first_;  // the connection that connect() made, for the first request

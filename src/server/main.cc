@@ -22,6 +22,7 @@
 #include "base/fs_at.h"
 #include "base/job_pool.h"
 #include "base/paths.h"
+#include "base/set_aside.h"
 #include "base/spawn.h"
 #include "base/standard_fds.h"
 #include "base/sys.h"
@@ -95,6 +96,7 @@ class Server {
   Result<int> run() {
     TRY(paths_.create());
     lock_ = TRY(ServerLock::take(paths_));
+    set_aside_what_is_no_folder();
     const auto [config, shim] = TRY(look_before_start(paths_));
     TRY(runtime::become_subreaper());
     TRY(watch_signals());  // before there is another thread: it would take them, and ignore them
@@ -252,8 +254,30 @@ class Server {
     });
   }
 
+  /// Files and pipes in the place of folders: what would be made in there could not be. Not links:
+  /// they may lead to what is just not mounted.
+  void set_aside_what_is_no_folder() {
+    for (const std::string& path :
+         {paths_.images(), paths_.layers(), paths_.facts(), paths_.containers(),
+          paths_.data() + "/volumes", paths_.cnb(), paths_.state() + "/services",
+          paths_.state() + "/builds", paths_.instance_records(), paths_.run_projects(),
+          paths_.run() + "/notify", paths_.instances(), paths_.bundles(), paths_.runc_root()}) {
+      struct stat st {};
+      if (::lstat(path.c_str(), &st) != 0 || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode)) continue;
+      const auto aside = set_aside(AT_FDCWD, path);
+      log(aside ? path + " was not a folder; it was set aside as " + *aside : aside.error().text());
+    }
+  }
+
   Result<void> listen() {
     const UniqueFd run_dir = TRY(sys::open(paths_.run(), O_RDONLY | O_DIRECTORY));
+    for (const char* name : {"server.sock", ".server.sock.new"}) {
+      struct stat st {};
+      if (::fstatat(run_dir.get(), name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode))
+        continue;
+      log(fmt::format("{}/{} was a folder; it was set aside as {}", paths_.run(), name,
+                      TRY(set_aside(run_dir.get(), name))));
+    }
     auto http = std::make_unique<HttpServer>(
         loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
         std::string(ipc::kBuild),

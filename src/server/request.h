@@ -33,7 +33,9 @@ inline Error brought_down(const std::string& project) {
 }
 
 /// That `name` is none of the services that are `known`, with the one that was likely meant.
-inline Error no_service(const std::string& name, const std::vector<std::string>& known) {
+inline Error no_service(const std::string& name, std::vector<std::string> known) {
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
   const auto near = did_you_mean(name, known);
   return Error(Errc::not_found, "there is no service '" + name + "'")
       .with_hint(near ? "did you mean '" + *near + "'?" : "there are: " + join(known, ", "));

@@ -1,33 +1,34 @@
 #include "server/server_lock.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <string>
 #include <utility>
 
 #include "base/file_lock.h"
 #include "base/fs_at.h"
-#include "base/strings.h"
 #include "base/sys.h"
+#include "ipc/living_server.h"
 
 namespace locald::server {
 namespace {
 
-/// "PID RUN": for the message of the server that finds the lock taken.
+/// As ipc::lock_signature() reads it: for the message of the server that finds the lock taken.
 void sign(int fd, const Paths& paths) {
   const std::string text = std::to_string(::getpid()) + " " + paths.run() + "\n";
   if (::ftruncate(fd, 0) == 0) (void)sys::write_all(fd, text);
 }
 
 Error taken(const Paths& paths) {
-  const auto text = read_file(paths.state_lock(), 8192);
-  const std::string signed_by = text ? std::string(trim(*text)) : std::string();
-  const auto blank = signed_by.find(' ');
-  if (blank == std::string::npos)
+  const auto [number, run] = ipc::lock_signature(paths);
+  if (number == 0)
     return Error(Errc::already_exists, "a server is running already")
         .with_hint("see it: locald server status");
-  const std::string pid = signed_by.substr(0, blank), run = signed_by.substr(blank + 1);
+  const std::string pid = std::to_string(number);
   if (run == paths.run())
     return Error(Errc::already_exists, "a server is running already: process " + pid)
         .with_hint("see it: locald server status");
@@ -40,7 +41,38 @@ Error taken(const Paths& paths) {
           pid);
 }
 
+/// True if `fd` is what `path` leads to (symlinks followed).
+bool leads_to(int fd, const std::string& path) {
+  struct stat mine {
+  }, named{};
+  return ::fstat(fd, &mine) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+}
+
 }  // namespace
+
+/// Only a server of ours that holds it is an obstacle: whatever else is in the way, the lock files
+/// decide alone.
+Result<void> ServerLock::take_lasting(const Paths& paths) {
+  const std::string folder = ipc::lasting_folder(paths);
+  if (lasting_ && leads_to(lasting_.get(), folder)) return {};
+  auto fd = sys::open(folder, O_RDONLY | O_DIRECTORY);
+  if (!fd) return {};
+  while (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    const int living = errno == EWOULDBLOCK ? ipc::living_server(paths) : 0;
+    if (living == 0) return {};
+    // As whoever finds the file locked: it makes that server look after its folders at once.
+    (void)sys::open(paths.state_lock(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (ipc::lock_signature(paths).pid == living) return taken(paths);
+    return Error(Errc::already_exists, "a server is running already: process " +
+                                           std::to_string(living) +
+                                           ", and its folders were deleted")
+        .with_hint(ipc::way_out(paths, living));
+  }
+  lasting_ = std::move(*fd);
+  return {};
+}
 
 Result<ServerLock> ServerLock::take(const Paths& paths) {
   ServerLock lock;
@@ -57,7 +89,8 @@ Result<void> ServerLock::renew(const Paths& paths) {
     sign(held.get(), paths);
     return {};
   };
-  // In this order: who waits for the first has not touched the second.
+  // In this order: who waits for one has not touched the next.
+  TRY(take_lasting(paths));
   TRY(renew_one(state_, paths.state_lock()));
   return renew_one(run_, paths.server_lock());
 }

@@ -7,7 +7,8 @@ namespace locald::server {
 
 /// What lets one server live: STATE/server.lock, which is one for all run folders of that state
 /// folder and outlives a run folder that is deleted, and RUN/server.lock, which is all that servers
-/// of older versions know.
+/// of older versions know. Before both, where that can be had, the lasting folder (ipc/
+/// living_server.h): it stays when the other two are deleted together.
 class ServerLock {
  public:
   /// @return Errc::already_exists naming the other server.
@@ -18,7 +19,9 @@ class ServerLock {
   Result<void> renew(const Paths& paths);
 
  private:
-  UniqueFd state_, run_;
+  Result<void> take_lasting(const Paths& paths);
+
+  UniqueFd lasting_, state_, run_;
 };
 
 }  // namespace locald::server

@@ -98,7 +98,7 @@ Json Unmanaged::status(const std::string& project) const {
     list.push(Json::object(
         {{"name", e.service},
          {"kind", e.kind},
-         {"state", e.handle == nullptr ? "stopping" : "running"},
+         {"state", e.handle == nullptr || e.stopping ? "stopping" : "running"},
          {"health", "none"},
          {"managed", false},
          {"pid", pid == 0 ? Json() : Json(pid)},
@@ -150,6 +150,7 @@ void Unmanaged::end(const std::string& project, const std::set<std::string>& ser
         continue;
       }
     ++work->left;
+    entry.stopping = true;
     entry.when_gone.push_back(one);
   }
   world_.loop.post([one] { one({}); });

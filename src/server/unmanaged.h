@@ -70,7 +70,11 @@ class Unmanaged {
     std::string project, service, kind;
     std::unique_ptr<runtime::ServiceHandle> handle;  // null: ended, being cleaned
     std::vector<std::function<void(Result<void>)>> when_gone;
+    bool stopping = false;
   };
+  /// end() by the user's word: `reply` hears what becomes of each.
+  void end_for(const ReplyPtr& reply, const std::string& project,
+               const std::set<std::string>& services, std::function<void(Result<void>)> done);
   std::string why(const std::string& project) const;
   void ended(const std::string& instance);
 

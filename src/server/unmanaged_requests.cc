@@ -31,8 +31,35 @@ std::optional<std::string> Unmanaged::meant_by(const Json& body) const {
   return any(name) ? std::optional(name) : std::nullopt;
 }
 
+void Unmanaged::end_for(const ReplyPtr& reply, const std::string& project,
+                        const std::set<std::string>& services,
+                        std::function<void(Result<void>)> done) {
+  std::set<std::string> ending;
+  for (const std::string& name : this->services(project))
+    if (services.empty() || services.contains(name)) ending.insert(name);
+  end(project, services, /*at_once=*/false,
+      [this, reply, project, ending, done = std::move(done)](const Result<void>& ended) {
+        const std::vector<std::string> left = this->services(project);
+        for (const std::string& name : ending) {
+          ServiceSpec spec;
+          spec.name = name;
+          if (std::find(left.begin(), left.end(), name) == left.end())
+            reply->event(
+                Json::object({{"event", "state"}, {"service", status_json_stopped(spec)}}));
+        }
+        done(ended);
+      });
+  const Json now = status(project);
+  for (Json service : now.as_array())
+    if (ending.contains(service["name"].as_string()) &&
+        service["state"].as_string() == "stopping") {
+      service.set("reason", Json());  // that it is not managed is no news here
+      reply->event(Json::object({{"event", "state"}, {"service", std::move(service)}}));
+    }
+}
+
 void Unmanaged::down(const std::string& project, const Json& body, const ReplyPtr& reply) {
-  end(project, {}, /*at_once=*/false, [this, body, reply](const Result<void>& ended) {
+  end_for(reply, project, {}, [this, body, reply](const Result<void>& ended) {
     if (!ended) return reply->error(ended.error());
     world_.down(body, reply);
   });
@@ -48,14 +75,28 @@ void Unmanaged::stop(const std::string& project, const Json& body, const ReplyPt
         return no_service(name, known);
       wanted.insert(name);
     }
-    end(project, wanted, /*at_once=*/false, [this, project, reply](const Result<void>& ended) {
-      if (!ended) return reply->error(ended.error());
+    const auto answer = [this, project, reply, wanted](bool timed_out) {
+      Json failed = Json::array(), reasons = Json::object();
+      if (timed_out)
+        for (const std::string& name : services(project))
+          if (wanted.empty() || wanted.contains(name)) {
+            failed.push(name);
+            reasons.set(name, "not in time (stopping)");
+          }
       reply->result(Json::object({{"project", project},
                                   {"services", status(project)},
-                                  {"failed", Json::array()},
-                                  {"reasons", Json::object()},
-                                  {"timed_out", false}}));
+                                  {"failed", std::move(failed)},
+                                  {"reasons", std::move(reasons)},
+                                  {"timed_out", timed_out}}));
+    };
+    auto timer = std::make_shared<EventLoop::Handle>();
+    end_for(reply, project, wanted, [reply, answer, timer](const Result<void>& ended) {
+      timer->reset();
+      if (!ended) return reply->error(ended.error());
+      answer(/*timed_out=*/false);
     });
+    if (const auto limit = timeout_of(body))
+      *timer = world_.loop.after(*limit, [answer] { answer(/*timed_out=*/true); });
     return {};
   });
 }

@@ -1,0 +1,79 @@
+#include "ipc/living_server.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <sstream>
+#include <string_view>
+
+#include "base/fs_at.h"
+#include "base/strings.h"
+
+namespace locald::ipc {
+namespace {
+
+constexpr std::string_view kName = "locald-server";  // what the kernel calls it: 15 bytes at most
+
+bool is_server(int pid) {
+  const std::string process = "/proc/" + std::to_string(pid);
+  struct stat st {};
+  if (pid == ::getpid() || ::stat(process.c_str(), &st) != 0 || st.st_uid != ::geteuid())
+    return false;
+  const auto name = read_file(process + "/comm", 64);
+  return name && trim(*name) == kName;
+}
+
+/// "T" of a process that was stopped, "S" of one that sleeps …; 0 where that cannot be read.
+char state_of(int pid) {
+  const auto text = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
+  const auto end = text ? text->rfind(')') : std::string::npos;
+  return end == std::string::npos || end + 2 >= text->size() ? '\0' : (*text)[end + 2];
+}
+
+}  // namespace
+
+std::string lasting_folder(const Paths& paths) {
+  const std::string& state = paths.state();
+  return state.substr(0, std::max<std::size_t>(state.rfind('/'), 1));
+}
+
+int living_server(const Paths& paths) {
+  struct stat st {};
+  if (::stat(lasting_folder(paths).c_str(), &st) != 0) return 0;
+  const auto locks = read_file("/proc/locks");
+  if (!locks) return 0;
+  // "7: FLOCK  ADVISORY  WRITE 1234 00:2d:5678 0 EOF". The device is not compared: on some file
+  // systems stat(2) has another one.
+  const std::string inode = ":" + std::to_string(st.st_ino);
+  std::istringstream lines(*locks);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string number, kind, how, what, file;
+    int pid = 0;
+    if (words >> number >> kind >> how >> what >> pid >> file && kind == "FLOCK" && pid > 0 &&
+        file.ends_with(inode) && is_server(pid))
+      return pid;
+  }
+  return 0;
+}
+
+LockSignature lock_signature(const Paths& paths) {
+  const auto text = read_file(paths.state_lock(), 8192);
+  const std::string_view words = text ? trim(*text) : std::string_view();
+  const auto blank = words.find(' ');
+  const auto pid = parse_u64(words.substr(0, blank));
+  if (blank == std::string_view::npos || !pid) return {};
+  return {static_cast<int>(*pid), std::string(words.substr(blank + 1))};
+}
+
+std::string way_out(const Paths& paths, int pid) {
+  const std::string log = "its log is " + paths.server_log();
+  const std::string number = std::to_string(pid);
+  if (pid <= 0) return log;
+  if (const char state = state_of(pid); state == 'T' || state == 't')
+    return "it is stopped; let it go on: kill -CONT " + number;
+  return log + "; where it stays silent, end it, its services go on: kill -KILL " + number;
+}
+
+}  // namespace locald::ipc
