@@ -146,10 +146,9 @@ std::vector<SharedFolder> SharedFolders::all() const {
   std::vector<SharedFolder> out;
   for (const auto& [owner, folders] : folders_)
     for (const SharedFolder& folder : folders)
-      if (std::none_of(out.begin(), out.end(),
-                       [&](const SharedFolder& other) {
-                         return other.path == folder.path && other.id == folder.id;
-                       }))
+      if (std::none_of(out.begin(), out.end(), [&](const SharedFolder& other) {
+            return other.path == folder.path && other.id == folder.id;
+          }))
         out.push_back(folder);
   return out;
 }

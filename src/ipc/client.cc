@@ -87,7 +87,7 @@ struct Call::State {
     std::array<char, 65536> buffer;
     const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-    if (n < 0 && errno != ECONNRESET) 
+    if (n < 0 && errno != ECONNRESET)
       return Error::from_errno(errno, "read from the server").with_hint(kCutShort);
     if (n <= 0) {
       TRY(reply.end().hint(kCutShort));

@@ -176,8 +176,8 @@ bool lives_elsewhere(const Paths& paths, int pid) {
 std::string end_text(const Child::Exit& exit) {
   if (exit.signal == 0) return "it ended with exit code " + std::to_string(exit.code);
   const char* name = ::sigabbrev_np(exit.signal);
-  return "it was ended by " + (name != nullptr ? "SIG" + std::string(name)
-                                               : "signal " + std::to_string(exit.signal));
+  return "it was ended by " +
+         (name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(exit.signal));
 }
 
 /// The first line of what a program said, no longer than a person reads.
@@ -218,8 +218,8 @@ Result<void> check_own_server() {
   const Output output = TRY(run_program(options, kCheckPatience).hint(kTogether));
   const std::string problem(trim(output.err));
   if (!output.exit.ok() && problem.empty())
-    return Error(Errc::failed, options.argv[0] + " cannot start: " + end_text(output.exit) +
-                                   " and said nothing")
+    return Error(Errc::failed,
+                 options.argv[0] + " cannot start: " + end_text(output.exit) + " and said nothing")
         .with_hint(kTogether);
   if (!output.exit.ok()) return Error(Errc::failed, options.argv[0] + " cannot start: " + problem);
   const std::string version = first_line(output.out);
@@ -241,8 +241,7 @@ Result<UniqueFd> await_server(const Paths& paths) {
   while (true) {
     const int living = living_server(paths);  // before: it may listen, and be done, in between
     auto fd = connect_server(paths.server_socket());
-    if (fd || fd.error().code() != Errc::not_found || living == 0 ||
-        lives_elsewhere(paths, living))
+    if (fd || fd.error().code() != Errc::not_found || living == 0 || lives_elsewhere(paths, living))
       return fd;
     if (Clock::now() >= deadline) {
       if (locked) return fd;

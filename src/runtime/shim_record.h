@@ -25,7 +25,7 @@ struct InstanceRecord {
   std::string id, nonce, name, kind, meta, log_dir, boot_id;
   std::string folder;  ///< svc/<id>, absolute
   int shim_pid = 0;
-  std::uint64_t shim_start = 0;  ///< of /proc/PID/stat
+  std::uint64_t shim_start = 0;          ///< of /proc/PID/stat
   std::vector<WritableFolder> writable;  ///< an older shim does not say it
 
   /// Those, as a judge of paths knows them: by whom, `name` says.
