@@ -46,7 +46,7 @@ TEST(VolumeMount, OptionsOfComposeThatHaveNoEffectAreTakenAndSaid) {
 TEST(VolumeMount, RefusesWhatItCannotMeanAndSaysWhy) {
   EXPECT_NE(problem("data:var/lib").find("absolute"), std::string::npos);
   EXPECT_NE(problem("data:/a/../b").find("\"..\""), std::string::npos);
-  EXPECT_NE(problem("Data:/x").find("no name for a volume"), std::string::npos);
+  EXPECT_NE(problem("Data:/x").find("invalid volume name"), std::string::npos);
   EXPECT_NE(problem("seed/sub:/x").find("did you mean \"./seed/sub\""), std::string::npos);
   EXPECT_NE(problem("data:/x:zz").find("unknown option \"zz\""), std::string::npos);
   EXPECT_NE(problem("data:/x:size=1m").find("unknown option"), std::string::npos);
