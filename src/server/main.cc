@@ -293,6 +293,7 @@ class Server {
     const bool gone = !exists(paths_.server_socket());
     TRY(paths_.create());
     TRY(lock_.renew(paths_));
+    renew_log(paths_.server_log());
     TRY(projects_->write_back());
     sessions_->write_back();
     containers_->write_back();

@@ -1,14 +1,20 @@
 #include "server/run_folder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <string_view>
 #include <utility>
+
+#include "base/sys.h"
 
 namespace locald::server {
 namespace {
@@ -20,6 +26,25 @@ constexpr std::uint32_t kGone =
     IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
 }  // namespace
+
+void renew_log(const std::string& path) {
+  constexpr std::string_view kDeleted = " (deleted)";
+  const std::string name = path.substr(path.rfind('/'));
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    std::array<char, PATH_MAX> link{};
+    const ssize_t n =
+        ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), link.data(), link.size());
+    std::string_view leads_to(link.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+    if (leads_to.ends_with(kDeleted)) leads_to.remove_suffix(kDeleted.size());
+    struct stat is {
+    }, named{};
+    if (!leads_to.ends_with(name) || ::fstat(fd, &is) != 0) continue;
+    if (::stat(path.c_str(), &named) == 0 && is.st_dev == named.st_dev && is.st_ino == named.st_ino)
+      continue;
+    const auto log = sys::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (log) ::dup2(log->get(), fd);
+  }
+}
 
 RunFolder::RunFolder(EventLoop& loop, const Paths& paths, std::function<Result<void>()> write_back,
                      std::function<void(const std::string&)> log)

@@ -35,4 +35,9 @@ class RunFolder {
   EventLoop::Handle watch_, timer_;
 };
 
+/// Gives the server's log its name again where it was deleted or moved away under the server: from
+/// here on stdout and stderr are written to `path`. Nothing where they never led to a log of that
+/// name, or where it cannot be opened.
+void renew_log(const std::string& path);
+
 }  // namespace locald::server

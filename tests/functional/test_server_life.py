@@ -125,6 +125,8 @@ def test_folders_that_are_deleted_together_bring_no_second_server(project, make_
             assert all(code == 0 for _, code in said), said
             assert wait_until(lambda: servers(locald) == server, "the server that was there is the only one"), said
             assert sorted(s["pid"] for s in p.status().values()) == pids == sorted(services(locald))
+            log = where["state"] / "server.log"
+            wait_until(lambda: log.exists() and os.path.samefile(f"/proc/{server[0]}/fd/2", log), "the log has its name again")
     finally:
         p("server", "stop", "--all", check=False)
     wait_until(lambda: not locald.processes(), "nothing is left")
