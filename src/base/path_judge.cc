@@ -293,7 +293,7 @@ Result<JudgedPath> PathJudge::open(const std::string& path, Use use) const {
       where = path_of(steps) + ", where it belongs to uid " + std::to_string(link.st.st_uid);
     if (where.empty()) return {};
     const std::string at = below(steps, link.name);
-    return Error(Errc::denied, at + (at == path ? "" : ", on the way to " + path + ",") +
+    return Error(Errc::denied, at + (at == tidy_path(path) ? "" : ", on the way to " + path + ",") +
                                    " is a symlink in " + where + "; it is not followed")
         .with_hint("name the folder or file that is meant itself");
   };

@@ -100,6 +100,16 @@ TEST_F(PathJudgeTest, KnowsASharedFolderByAnotherName) {
   EXPECT_TRUE(has(refusal(judge(), "/also/inner"), "service a"));
 }
 
+TEST_F(PathJudgeTest, NamesARefusedLinkOnce) {
+  link("data", "/p/src/inner");
+  EXPECT_TRUE(refusal(judge(), "/p/src/inner").starts_with(top_ + "/p/src/inner is a symlink in "));
+  for (const char* path : {"/p/own/../src/inner", "/p/./src/inner/"})
+    EXPECT_FALSE(has(refusal(judge(), path), "on the way")) << path;
+  EXPECT_TRUE(refusal(judge(), "/p/src/inner/file")
+                  .starts_with(top_ + "/p/src/inner, on the way to " + top_ +
+                               "/p/src/inner/file, is a symlink in "));
+}
+
 TEST_F(PathJudgeTest, KnowsAMountedFolderThatWasRenamed) {
   struct stat st {};
   ASSERT_EQ(::stat((top_ + "/p/src").c_str(), &st), 0);
