@@ -1,9 +1,12 @@
 #include "ipc/living_server.h"
 
+#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <memory>
 #include <sstream>
 #include <string_view>
 
@@ -24,6 +27,20 @@ bool is_server(int pid) {
   return name && trim(*name) == kName;
 }
 
+/// True too where it cannot be seen.
+bool has_open(int pid, const struct stat& file) {
+  const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
+  const std::unique_ptr<DIR, int (*)(DIR*)> fds(::opendir(folder.c_str()), ::closedir);
+  if (fds == nullptr) return errno != ENOENT;
+  while (const dirent* entry = ::readdir(fds.get())) {
+    struct stat st {};
+    if (::fstatat(::dirfd(fds.get()), entry->d_name, &st, 0) == 0 && st.st_dev == file.st_dev &&
+        st.st_ino == file.st_ino)
+      return true;
+  }
+  return false;
+}
+
 /// "T" of a process that was stopped, "S" of one that sleeps …; 0 where that cannot be read.
 char state_of(int pid) {
   const auto text = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
@@ -38,9 +55,9 @@ std::string lasting_folder(const Paths& paths) {
   return state.substr(0, std::max<std::size_t>(state.rfind('/'), 1));
 }
 
-int living_server(const Paths& paths) {
+int lock_holder(const std::string& path) {
   struct stat st {};
-  if (::stat(lasting_folder(paths).c_str(), &st) != 0) return 0;
+  if (::stat(path.c_str(), &st) != 0) return 0;
   const auto locks = read_file("/proc/locks");
   if (!locks) return 0;
   // "7: FLOCK  ADVISORY  WRITE 1234 00:2d:5678 0 EOF". The device is not compared: on some file
@@ -52,10 +69,15 @@ int living_server(const Paths& paths) {
     std::string number, kind, how, what, file;
     int pid = 0;
     if (words >> number >> kind >> how >> what >> pid >> file && kind == "FLOCK" && pid > 0 &&
-        file.ends_with(inode) && is_server(pid))
+        file.ends_with(inode) && has_open(pid, st))
       return pid;
   }
   return 0;
+}
+
+int living_server(const Paths& paths) {
+  const int pid = lock_holder(lasting_folder(paths));
+  return pid != 0 && is_server(pid) ? pid : 0;
 }
 
 LockSignature lock_signature(const Paths& paths) {

@@ -19,6 +19,10 @@ std::string lasting_folder(const Paths& paths);
 /// seen. Not this process.
 int living_server(const Paths& paths);
 
+/// The process that holds a flock(2) on what `path` leads to; 0: none is seen. The kernel's list
+/// names the inode, whose number other file systems have too: the holder is asked what it has open.
+int lock_holder(const std::string& path);
+
 /// What a server writes into STATE/server.lock: its process and its run folder.
 struct LockSignature {
   int pid = 0;  ///< 0: nobody has signed, or it cannot be read

@@ -146,12 +146,7 @@ std::string log_since(const std::string& path, off_t from) {
 
 /// True while some process holds a flock on `path`: another server that starts or
 /// adopts. Looked up without taking the lock, which would disturb its rightful taker.
-bool is_locked(const std::string& path) {
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return false;
-  const auto locks = read_file("/proc/locks");
-  return locks && locks.value().find(":" + std::to_string(st.st_ino) + " ") != std::string::npos;
-}
+bool is_locked(const std::string& path) { return lock_holder(path) != 0; }
 
 off_t size_of(const std::string& path) {
   struct stat st {};

@@ -347,7 +347,11 @@ class Project:
 
     def replace(self, name, text):
         """As an editor does it: nobody reads half of it."""
-        os.replace(self.write(f".{name}.new", text), self.dir / name)
+        new = self.dir / f".{name}.new"
+        try:
+            os.replace(self.write(new.name, text), self.dir / name)
+        finally:
+            new.unlink(missing_ok=True)
 
     def __call__(self, *args, **more):
         return self.locald(*args, cwd=more.pop("cwd", self.dir), **more)
