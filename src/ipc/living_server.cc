@@ -27,18 +27,22 @@ bool is_server(int pid) {
   return name && trim(*name) == kName;
 }
 
-/// True too where it cannot be seen.
+/// True too where it cannot be seen: one that was killed has no descriptors any more, and its locks
+/// for a moment yet.
 bool has_open(int pid, const struct stat& file) {
   const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
   const std::unique_ptr<DIR, int (*)(DIR*)> fds(::opendir(folder.c_str()), ::closedir);
   if (fds == nullptr) return errno != ENOENT;
+  bool any = false;
   while (const dirent* entry = ::readdir(fds.get())) {
+    if (entry->d_name[0] == '.') continue;
+    any = true;
     struct stat st {};
     if (::fstatat(::dirfd(fds.get()), entry->d_name, &st, 0) == 0 && st.st_dev == file.st_dev &&
         st.st_ino == file.st_ino)
       return true;
   }
-  return false;
+  return !any;
 }
 
 /// "T" of a process that was stopped, "S" of one that sleeps …; 0 where that cannot be read.
