@@ -5,7 +5,7 @@
 /// socket. Shim-safe.
 ///
 /// A SOCK_STREAM unix socket, 0600 in a 0700 folder; the shim checks its peer
-/// (same user, same user and pid namespaces as the server's: design §9.8).
+/// (same user, same user and pid namespaces as the server's).
 /// Frames both ways: an 8-byte FrameHeader, then `length` bytes.
 ///
 ///     client                                   shim

@@ -13,7 +13,7 @@ namespace locald {
 namespace {
 
 /// What Boost's parser calls: builds our values, and refuses what two readers
-/// of one document could understand in two ways (robustness A18).
+/// of one document could understand in two ways.
 struct Handler {
   static constexpr std::size_t max_object_size = std::numeric_limits<std::size_t>::max();
   static constexpr std::size_t max_array_size = std::numeric_limits<std::size_t>::max();

@@ -261,7 +261,7 @@ TEST_F(PathJudgeTest, KnowsAFolderThroughWhicheverMountItIsReached) {
         return 0;
       },
       &code);
-  if (!ran) GTEST_SKIP() << "needs a user and a mount namespace";
+  if (!ran) GTEST_SKIP() << "this host lets nobody make a user and a mount namespace (unshare)";
   EXPECT_EQ(code, 0);
 }
 
@@ -293,7 +293,7 @@ TEST_F(PathJudgeTest, KnowsWhatLiesInASharedFolderByAnotherMount) {
         return 0;
       },
       &code);
-  if (!ran) GTEST_SKIP() << "needs a user and a mount namespace";
+  if (!ran) GTEST_SKIP() << "this host lets nobody make a user and a mount namespace (unshare)";
   EXPECT_EQ(code, 0);
 }
 

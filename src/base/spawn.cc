@@ -96,7 +96,7 @@ int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_
   for (int i = 0; i < 3; ++i)
     if ((high[i] = lifted(stdio[i] >= 0 ? stdio[i] : null_fd, o)) < 0) return errno;
   ::syscall(SYS_close_range, 3u, ~0u,
-            CLOSE_RANGE_CLOEXEC);  // robustness §2.3 rule 1: nothing leaks
+            CLOSE_RANGE_CLOEXEC);  // no descriptor leaks to a program
   for (int i = 0; i < 3; ++i)
     if (::dup2(high[i], i) < 0) return errno;
   for (std::size_t i = 0; i < o.fds.size(); ++i)

@@ -151,7 +151,7 @@ class Assembler {
     return job;
   }
 
-  /// What is mounted needs a place that is ours (robustness §2.3 rule 3): missing
+  /// What is mounted needs a place that is ours: missing
   /// ones are made in the writable folder now, before the runtime sees the tree.
   Result<void> make_mount_points() {
     TRY(plan_.settle(facts_));

@@ -9,7 +9,7 @@ namespace locald::builder {
 
 /// The capabilities of a container: Docker's fourteen, changed by what the user adds and drops
 /// ("NET_ADMIN", "CAP_NET_ADMIN", "ALL"; drops first, as Docker counts). Inheritable and ambient
-/// are always empty (robustness §2.3 rule 8).
+/// are always empty.
 ///
 /// @param uid  Who the process starts as: only 0 has them in effect; for
 ///             others they bound what a setuid program may gain, as execve(2) would have it.

@@ -73,8 +73,7 @@ class Environment {
                    const std::stop_token& stop, std::chrono::milliseconds limit = {},
                    int file = -1);
 
-  /// One at a time per `key`: two starts must not make the same volume or the same facts
-  /// (robustness §2.3 rule 4).
+  /// One at a time per `key`: two starts must not make the same volume or the same facts.
   std::shared_ptr<std::mutex> lock_for(const std::string& key);
 
   /// Of builds that are under way, whoever asked for them.

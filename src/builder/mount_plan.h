@@ -36,7 +36,7 @@ struct PlannedMount {
 class MountPlan {
  public:
   /// @return Errc::invalid_input: two mounts at one place; Errc::denied: a target
-  ///         that is or hides "/", /proc, /sys or /dev (robustness §2.3 rule 7).
+  ///         that is or hides "/", /proc, /sys or /dev.
   static Result<MountPlan> make(const ContainerOptions& options, const oci::ImageConfig& image);
 
   /// All that the facts must cover.

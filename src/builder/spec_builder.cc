@@ -133,7 +133,7 @@ std::vector<Mount> system_mounts(const SpecInput& in) {
                       .options = {"nosuid", "noexec", "nodev", "relatime", "ro"}});
   } else {
     // With the host's network a user namespace may not mount sysfs anew; a bind
-    // of the host's, cgroups covered, is what there is (process-model §2).
+    // of the host's, cgroups covered, is what there is.
     const char* read_only = in.host.recursive_read_only ? "rro" : "ro";
     mounts.push_back({.destination = "/sys",
                       .source = "/sys",

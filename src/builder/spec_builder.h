@@ -57,7 +57,7 @@ struct BuiltSpec {
 /// nothing but its input (a seccomp profile of the user's own excepted).
 ///
 /// Nothing of the image becomes an option of ours: labels, annotations, hooks
-/// and devices are not looked at (robustness A27, §2.3 rule 13).
+/// and devices are not looked at.
 ///
 /// Where the user namespace has a single id and the command is to be another user than
 /// 0:0, the runtime starts our helper instead, with what it needs to nest the command

@@ -47,7 +47,7 @@ Result<PathFacts> locate(int root, const std::string& path);
 Result<PathFacts> make_mount_point(int root, const std::string& path, PathFacts::Kind kind);
 
 /// The facts of a tree: its users and `paths`. A passwd or group that is no regular file or larger
-/// than 1 MiB is not read (robustness A28); UserDatabase::problem says so.
+/// than 1 MiB is not read; UserDatabase::problem says so.
 Result<ImageFacts> collect_facts(int root, const std::vector<std::string>& paths);
 
 }  // namespace locald::builder

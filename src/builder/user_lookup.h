@@ -11,7 +11,7 @@ namespace locald::builder {
 /// Who a container's process is.
 struct ResolvedUser {
   std::uint32_t uid = 0, gid = 0;
-  std::vector<std::uint32_t> additional_gids;  ///< sorted; holds `gid` (robustness §2.3 rule 9)
+  std::vector<std::uint32_t> additional_gids;  ///< sorted; holds `gid`
   std::string home = "/";                      ///< from passwd
   std::string name;                            ///< from passwd; empty where it has none
 };
@@ -30,7 +30,7 @@ Result<void> check_user(std::string_view user);
 
 /// Reads "", "name", "uid", "name:group", "uid:gid" and the mixtures; "" is root.
 ///
-/// Digits are a number, never a name (rule 10: CVE-2024-40635), and must fit 32
+/// Digits are a number, never a name (CVE-2024-40635), and must fit 32
 /// bits; a number need not be in passwd, its gid is then 0. The groups that list the
 /// user are added unless a group is given, as Docker does. Lines of over 64 KiB and
 /// lines that are no entries are skipped.

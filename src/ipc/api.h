@@ -55,7 +55,7 @@
 ///     kill            {project}                -> {}: a second Ctrl-C: everything is killed at once
 ///     status          {project} | {all: true}  -> {project, services:[…]} |
 ///                                                 {projects:[{project, dir, services}]};
-///                         each service as design §8, with `network`, and for kind cnb `app`
+///                         each service as `status` has it, with `network`, and for kind cnb `app`
 ///                         {name, path, process, generation, built_at, live:[folders]}
 ///     watch           {project}                -> stream of state events, first the present ones;
 ///                                                 {} when the project is down. No polling.

@@ -57,7 +57,7 @@ class Call {
 /// The CLI's end of the server's socket.
 ///
 /// connect() starts the server where it is not running, refuses a socket that
-/// another user listens on, and settles versions (design §8): a server older than us is
+/// another user listens on, and settles versions: a server older than us is
 /// restarted unless it has a job (services go on), a newer one is told of.
 class Client {
  public:

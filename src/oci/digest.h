@@ -14,9 +14,8 @@ struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX; its headers stay in the .cc
 namespace locald::oci {
 
 /// A content digest, "sha256:" and 64 lower-case hex digits; nothing else is
-/// accepted, so that a digest is always safe as a file name (robustness A19,
-/// CVE-2024-3727). A value: compared, hashed, printed.
-/// Spec: OCI image-spec, descriptor.md#digests.
+/// accepted, so that a digest is always safe as a file name (CVE-2024-3727). A value: compared,
+/// hashed, printed. Spec: OCI image-spec, descriptor.md#digests.
 class Digest {
  public:
   /// @return Errc::invalid_input for any other text; Errc::unsupported for another algorithm.

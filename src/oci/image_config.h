@@ -19,7 +19,7 @@ struct HistoryEntry {
 };
 
 /// What an image says about itself. All of it comes from strangers: it never
-/// becomes an option of ours (robustness A27). A value.
+/// becomes an option of ours. A value.
 /// Spec: OCI image-spec, config.md. Docker's config is the same document.
 struct ImageConfig {
   Platform platform;

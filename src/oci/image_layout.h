@@ -57,7 +57,7 @@ class BlobIngest {
 /// Blobs are stored as received, never serialised again, so that they hash to
 /// their names. index.json is replaced atomically, under a lock between processes.
 /// Nothing in it is trusted: a blob that is a symlink or no regular file is
-/// refused (robustness A21). Thread-safe. Spec: OCI image-spec, image-layout.md.
+/// refused. Thread-safe. Spec: OCI image-spec, image-layout.md.
 class ImageLayout {
  public:
   /// An existing layout, for reading.

@@ -66,7 +66,7 @@ struct AppliedLayer {
 /// Nothing outside of the folder is written, whatever the layer says, and
 /// nothing outside of it and the lower trees is read: every step is by
 /// descriptor, one name at a time, symlinks are read by us and never followed
-/// by the kernel. Names that escape by ".." are refused (policy: robustness §1.4).
+/// by the kernel. Names that escape by ".." are refused.
 ///
 /// Thread: one call per target; calls on different targets may run side by side. Inflating runs on
 /// a thread of its own. On error the folder holds a part of the layer: throw it away.

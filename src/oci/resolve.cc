@@ -77,8 +77,7 @@ Result<ResolvedImage> resolve(ImageOrigin& origin, const ImageLayout& local) {
                                       std::to_string(chosen.size_bytes) + " bytes, got " +
                                       fetched.digest.str() + " of " +
                                       std::to_string(fetched.bytes.size()));
-    // The index's word on the type counts like the registry's: all three must agree (robustness
-    // A18).
+    // The index's word on the type counts like the registry's: all three must agree.
     if (!is_manifest_type(fetched.content_type) && !is_index_type(fetched.content_type))
       fetched.content_type = chosen.media_type;
   }

@@ -36,13 +36,13 @@ enum class HostClass : std::uint8_t {
 /// @param host  As in Url::host.
 HostClass classify_host(std::string_view host);
 
-/// Where a registry may send us with a redirect (robustness A24, A25): never
+/// Where a registry may send us with a redirect: never
 /// from https down to http, never by http but to loopback, never to an address
 /// inside of our machine or network unless the registry itself is there.
 /// The caller drops Authorization when the origin changes.
 Result<Url> check_redirect(const Url& registry, const Url& from, std::string_view location);
 
-/// Where tokens may be fetched (robustness A23): https, or http when the
+/// Where tokens may be fetched: https, or http when the
 /// registry itself is loopback by http; no numeric inside address but the registry's own host and
 /// port.
 Result<Url> check_realm(const Url& registry, std::string_view realm);

@@ -126,7 +126,7 @@ Result<oci::spec::User> parse_user(const std::string& user, const std::string& p
         result.additional_gids.push_back(TRY(number(fields[2])));
     }
   }
-  result.additional_gids.push_back(result.gid);  // robustness §2.3 rule 9
+  result.additional_gids.push_back(result.gid);  // always, so that a drop of groups leaves it
   std::sort(result.additional_gids.begin(), result.additional_gids.end());
   result.additional_gids.erase(
       std::unique(result.additional_gids.begin(), result.additional_gids.end()),

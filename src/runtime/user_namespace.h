@@ -21,7 +21,7 @@ class UserNamespace {
   explicit UserNamespace(std::string shim);
 
   /// The namespace's descriptor (borrowed), or -1 as root. Made on first use: the
-  /// rootless ladder of robustness §2.4 (newuidmap with the subid range, else the
+  /// ladder of what a rootless user may have (newuidmap with the subid range, else the
   /// single-id map with a notice, else a refusal that names the missing piece and
   /// the exact command that mends it, §2.5).
   Result<int> fd();

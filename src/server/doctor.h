@@ -9,7 +9,7 @@
 #include "base/result.h"
 
 /// What locald needs of this machine, tried out rather than guessed from
-/// versions; each missing piece with the command that mends it (robustness §2.4, §2.5).
+/// versions; each missing piece with the command that mends it.
 namespace locald::server {
 
 struct Check {

@@ -7,7 +7,7 @@
 
 namespace locald::server {
 
-/// One service as `status` shows it (design §8); a field that does not apply is null.
+/// One service as `status` shows it; a field that does not apply is null.
 Json status_json(const std::string& name, const Supervisor::Unit& unit,
                  const std::string& probe_failure);
 /// The same for one that was never brought up.

@@ -6,7 +6,7 @@
 
 namespace locald::server {
 
-/// Reads `locald.toml` (design §7). Strict: an unknown key is a problem with its
+/// Reads `locald.toml`. Strict: an unknown key is a problem with its
 /// line and the key that was likely meant; a key that the design knows and this
 /// version does not act on yet is refused by name. All problems of the file are
 /// found at once, in its order; `spec` is only of use when there are none.

@@ -185,7 +185,7 @@ def test_the_right_platform_is_taken_from_an_index(locald, fake):
 
 
 def test_credentials_never_follow_a_redirect_or_a_foreign_realm(locald, fake):
-    """A24: the token stays with the registry that asked for it."""
+    """The token stays with the registry that asked for it."""
     elsewhere = by_hand.FakeRegistry()
     try:
         blobs, manifest = by_hand.image([by_hand.tar(by_hand.file("a", b"content"))])

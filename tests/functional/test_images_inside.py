@@ -1,4 +1,4 @@
-"""What an image's own tree may do to its container: mount points, users, volumes, working folders; the caller's rules of robustness §2.3."""
+"""What an image's own tree may do to its container: mount points, users, volumes, working folders."""
 import json
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""What a registry may do to us: redirects, tokens, being busy, breaking off, lying (robustness §1.2 A16-A25, §4.3 19-27)."""
+"""What a registry may do to us: redirects, tokens, being busy, breaking off, lying."""
 import json
 import os
 import signal

@@ -106,7 +106,7 @@ def test_folders_that_are_deleted_together_bring_no_second_server(project, make_
             where[name].parent.mkdir(parents=True)
         identity.own(base)
         if identity.root:
-            pytest.skip("root has the system's own folders")
+            pytest.skip("for root the folders are the system's own, which no test touches; the run as an unprivileged user does this case")
         locald.env.pop("LOCALD_HOME")
         locald.env |= {"XDG_RUNTIME_DIR": str(base / "run"), "XDG_STATE_HOME": str(base / "state"), "XDG_DATA_HOME": str(base / "data")}
     try:
@@ -135,7 +135,7 @@ def test_folders_that_are_deleted_together_bring_no_second_server(project, make_
 def test_another_run_folder_is_not_waited_for(locald, identity):
     """Its server lives, and has lost nothing."""
     if identity.root:
-        pytest.skip("root has the system's own folders")
+        pytest.skip("for root the folders are the system's own, which no test touches; the run as an unprivileged user does this case")
     base = locald.home / "user/x"
     for name in ("one", "two"):
         (base / name).mkdir(parents=True)
@@ -233,7 +233,7 @@ def test_a_server_that_is_silent_is_named_with_the_way_out(life):
 
 def test_the_home_of_another_user_is_named_with_the_way_out(locald, identity, make_locald):
     if identity.root:
-        pytest.skip("root may enter it")
+        pytest.skip("nothing is closed to root; the run as an unprivileged user does this case")
     home = locald.home / "user/closed"
     home.mkdir()
     for name in ("run", "state", "data"):
