@@ -2,7 +2,7 @@
 #include <span>
 #include <string>
 
-#include "builder/cnb/buildpack_archive.h"
+#include "cnb/buildpacks/buildpack_archive.h"
 #include "oci/test_tar.h"
 
 /// A look through an archive. Property: the folder that a buildpack is said to lie in is one name.
@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   for (const std::size_t step : {std::size_t{1} << 20, std::size_t{100}}) {
     locald::oci::test::StringSource source(std::string(reinterpret_cast<const char*>(data), size),
                                            step);
-    const auto found = locald::builder::cnb::survey_archive(source);
+    const auto found = locald::cnb::survey_archive(source);
     if (!found) continue;
     if (found->top == "." || found->top == ".." || found->top.find('/') != std::string::npos)
       std::abort();

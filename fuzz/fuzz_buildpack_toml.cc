@@ -2,10 +2,10 @@
 #include <string>
 #include <string_view>
 
-#include "builder/cnb/buildpack_toml.h"
-#include "builder/cnb/order.h"
+#include "cnb/buildpacks/buildpack_toml.h"
+#include "cnb/inputs/order.h"
 
-using namespace locald::builder::cnb;  // NOLINT: a fuzz target
+using namespace locald::cnb;  // NOLINT: a fuzz target
 
 namespace {
 void check(bool ok) {

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "base/strings.h"
-#include "builder/cnb/path_filter.h"
+#include "cnb/source/path_filter.h"
 
-using locald::builder::cnb::PathFilter;
+using locald::cnb::PathFilter;
 
 namespace {
 void check(bool ok) {

@@ -3,10 +3,10 @@
 #include <string_view>
 #include <vector>
 
-#include "builder/cnb/path_filter.h"
-#include "builder/cnb/project_descriptor.h"
+#include "cnb/source/path_filter.h"
+#include "cnb/inputs/project_descriptor.h"
 
-using namespace locald::builder::cnb;  // NOLINT: a fuzz target
+using namespace locald::cnb;  // NOLINT: a fuzz target
 
 namespace {
 void check(bool ok) {

@@ -20,9 +20,9 @@ namespace locald {
 ///     |-- containers/<instance key>/ upper/ and work/: writable part of one service's container
 ///     |-- volumes/<project>/<name>/
 ///     |-- cnb/<app>/                 an app of buildpacks: its inside is drawn in
-///     |                              builder/cnb/app_store.h
+///     |                              cnb/store/app_store.h
 ///     |-- cnb/.buildpacks/           buildpacks that projects add to builders:
-///     |                              builder/cnb/buildpack_store.h
+///     |                              cnb/buildpacks/buildpack_store.h
 ///     `-- cnb/.lifecycle/<builder's digest>.json   what its exporter says of itself
 ///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder

@@ -257,7 +257,6 @@ class Assembler {
                                       .options = a_.options,
                                       .facts = facts_,
                                       .host = host_,
-                                      .env = context_.env,
                                       .mounts = std::move(mounts),
                                       .own_files = std::move(own),
                                       .fallback_hostname = hostname}));

@@ -1,6 +1,5 @@
 #pragma once
 #include <functional>
-#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -19,7 +18,6 @@ struct PrepareProgress {
 };
 
 struct PrepareContext {
-  std::map<std::string, std::string> env;  ///< of the service; wins over the image's
   std::function<void(const PrepareProgress&)>
       progress;  ///< called on the thread that prepares; may be empty
   std::function<void(const std::string& text)>
@@ -28,9 +26,8 @@ struct PrepareContext {
   std::vector<std::string> login_files = {};  ///< the user's, for registries (oci/login_file.h)
 };
 
-/// Produces a bundle from something: an image, a folder, an app built with
-/// buildpacks. A new kind of source is one new file in this room and one line
-/// in source_registry.cc.
+/// Produces a bundle from something: an image (ImageSource), an app built with buildpacks
+/// (cnb/cnb_source.h). Which one is made of what a service asks for: server/container_source.h.
 ///
 /// `prepare` is plain blocking code and runs on a job's thread. It may be called
 /// again, for the next start of the same service; then what is there already is

@@ -58,7 +58,7 @@ struct ContainerOptions {
   std::optional<std::vector<std::string>>
       entrypoint;  ///< set: the image's Cmd is dropped too, as Docker does
   std::optional<std::vector<std::string>> command;
-  std::map<std::string, std::string> env;  ///< image < this < PrepareContext::env
+  std::map<std::string, std::string> env;  ///< wins over the image's
   std::string user;                        ///< "", "name", "uid", "name:group", "uid:gid"
   std::string workdir;                     ///< absolute; "" = the image's
   std::vector<VolumeMount> mounts;

@@ -80,7 +80,6 @@ Result<std::vector<std::string>> environment(const SpecInput& in, const Resolved
     if (const std::size_t equals = pair.find('='); equals != std::string::npos && equals != 0)
       put(pair.substr(0, equals), pair.substr(equals + 1));
   for (const auto& [name, value] : in.options.env) put(name, value);
-  for (const auto& [name, value] : in.env) put(name, value);
   if (bytes > kMaxEnvironment)
     return Error(Errc::unsupported,
                  "the environment of the container, the image's Env with what "

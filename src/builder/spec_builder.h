@@ -39,7 +39,6 @@ struct SpecInput {
   const ContainerOptions& options;
   const ImageFacts& facts;
   const HostFacts& host;
-  const std::map<std::string, std::string>& env;  ///< of the service: wins over all
   std::vector<ReadyMount> mounts;                 ///< the user's and the image's volumes
   std::vector<ReadyMount> own_files;              ///< /etc/hosts and its like
   std::string fallback_hostname;

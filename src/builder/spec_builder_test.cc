@@ -38,7 +38,6 @@ struct Case {
   ContainerOptions options;
   ImageFacts facts;
   HostFacts host;
-  std::map<std::string, std::string> env;
   std::vector<ReadyMount> mounts;
 
   Case() {
@@ -56,7 +55,6 @@ struct Case {
                        .options = options,
                        .facts = facts,
                        .host = host,
-                       .env = env,
                        .mounts = mounts,
                        .own_files = {{.source = "/run/b/hosts", .target = "/etc/hosts"}},
                        .fallback_hostname = "abc123"});
@@ -86,8 +84,7 @@ TEST(SpecBuilder, MakesTheSpecOfAServiceRootlessWithTerminalAndMounts) {
   c.options.tty = true;
   c.options.rows = 50;
   c.options.columns = 120;
-  c.options.env = {{"REDIS_VERSION", "8"}, {"A", "options"}};
-  c.env = {{"A", "context"}};
+  c.options.env = {{"REDIS_VERSION", "8"}, {"A", "context"}};
   c.mounts = {{.kind = VolumeMount::Kind::bind,
                .source = "/home/u/conf",
                .target = "/data/conf",
@@ -112,13 +109,12 @@ TEST(SpecBuilder, JoinsEntrypointAndCommandAsDockerDoes) {
   EXPECT_NE(c.build().error().hint().find("command ="), std::string::npos);
 }
 
-TEST(SpecBuilder, OrdersTheEnvironmentImageThenOptionsThenService) {
+TEST(SpecBuilder, OrdersTheEnvironmentImageThenOptions) {
   Case c;
   c.options.env = {{"REDIS_VERSION", "8"}, {"A", "options"}};
-  c.env = {{"A", "context"}};
   const BuiltSpec built = c.build().value();
   EXPECT_TRUE(has_env(built, "REDIS_VERSION=8"));
-  EXPECT_TRUE(has_env(built, "A=context"));
+  EXPECT_TRUE(has_env(built, "A=options"));
   EXPECT_TRUE(has_env(built, "PATH=/usr/bin:/bin"));
   EXPECT_TRUE(has_env(built, "HOME=/root"));
   EXPECT_TRUE(has_env(built, "HOSTNAME=abc123"));

@@ -11,7 +11,6 @@
 
 #include "base/fs_at.h"
 #include "base/sys.h"
-#include "builder/cnb/worker_jobs.h"
 #include "builder/image_facts.h"
 #include "builder/tree_view.h"
 #include "builder/volumes.h"
@@ -192,7 +191,7 @@ runtime::WorkerHandler find_worker_job(const std::string& op) {
       {"remove_layers", remove_layers}};
   for (const auto& [name, handler] : table)
     if (op == name) return handler;
-  return cnb::find_worker_job(op);
+  return {};
 }
 
 }  // namespace locald::builder

@@ -23,8 +23,6 @@ namespace locald::builder {
 /// remove_trees   paths:[]: {}
 /// remove_layers  diff_ids:[]: {}
 ///
-/// cnb_…         of builds: cnb/worker_jobs.h
-///
 /// @return an empty handler for an op that is not in the table.
 runtime::WorkerHandler find_worker_job(const std::string& op);
 

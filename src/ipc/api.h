@@ -91,7 +91,7 @@
 ///     image/rebase    {image, run_image|absent, force: bool, policy, cwd, logins…}
 ///                         -> stream; {name, digest, changed: bool, run_image, run_image_digest}
 ///
-///     build           {project, services:[], world…} | {app: AppSpec (builder/cnb/app.h)}, and
+///     build           {project, services:[], world…} | {app: AppSpec (cnb/app.h)}, and
 ///                     {again: bool, strict: bool, pull: ""|"always", output: ""|oci:…, tags:[],
 ///                     logins…}
 ///                         -> stream; {apps:[{app, path, services, built: bool, reason|null,

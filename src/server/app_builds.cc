@@ -22,7 +22,7 @@ std::vector<RunningApp> running_apps(const Supervisor& supervisor,
     const Supervisor::Unit* unit = supervisor.find(name);
     if (config == configs.end() || !config->second.app || unit == nullptr || unit->pid == 0)
       continue;
-    builder::cnb::AppSpec app = app_of(config->second, user);
+    cnb::AppSpec app = app_of(config->second, user);
     auto same = std::find_if(out.begin(), out.end(),
                              [&](const RunningApp& other) { return other.app == app; });
     if (same == out.end())

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/job_pool.h"
-#include "builder/cnb/app.h"
+#include "cnb/app.h"
 #include "server/service_config.h"
 #include "server/supervisor.h"
 
@@ -16,7 +16,7 @@ namespace locald::server {
 
 /// An app, and those of a project's services that run it.
 struct RunningApp {
-  builder::cnb::AppSpec app;
+  cnb::AppSpec app;
   std::set<std::string> services;
   std::vector<std::string> login_files = {};
   std::set<std::string> process_types = {};  ///< that they are to run; "" = the app's default

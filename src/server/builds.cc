@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "builder/cnb/app_builder.h"
-#include "builder/cnb/app_store.h"
-#include "builder/cnb/export.h"
-#include "builder/cnb/housekeeping.h"
+#include "cnb/build/app_builder.h"
+#include "cnb/store/app_store.h"
+#include "cnb/export/export.h"
+#include "cnb/store/housekeeping.h"
 #include "oci/image_export.h"
 #include "oci/reference.h"
 #include "server/projects.h"
@@ -17,7 +17,7 @@
 namespace locald::server {
 namespace {
 
-using builder::cnb::AppSpec;
+using cnb::AppSpec;
 
 Json progress_json(const builder::PrepareProgress& p) {
   return Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}});
@@ -53,10 +53,10 @@ Result<ImageWanted> image_wanted(const Json& body) {
 
 /// The image of what was built, and where it is wanted.
 Result<oci::StoredImage> make_image(builder::Environment& environment, const AppSpec& app,
-                                    builder::cnb::BuildResult& built, const ImageWanted& wanted,
+                                    cnb::BuildResult& built, const ImageWanted& wanted,
                                     const builder::PrepareContext& context) {
-  const builder::cnb::AppStore store(environment.paths(), app.key());
-  oci::StoredImage image = TRY(builder::cnb::export_generation(
+  const cnb::AppStore store(environment.paths(), app.key());
+  oci::StoredImage image = TRY(cnb::export_generation(
       environment, store, built.generation, wanted.tags, context, &built.notices));
   if (wanted.output)
     TRY(oci::export_image(
@@ -67,7 +67,7 @@ Result<oci::StoredImage> make_image(builder::Environment& environment, const App
   return image;
 }
 
-Json processes_json(const builder::cnb::Generation& generation) {
+Json processes_json(const cnb::Generation& generation) {
   Json out = Json::array();
   for (const auto& process : generation.processes)
     out.push(Json::object({{"type", process.type},
@@ -79,9 +79,9 @@ Json processes_json(const builder::cnb::Generation& generation) {
   return out;
 }
 
-Json outcome_json(const AppSpec& app, const builder::cnb::BuildResult& built,
+Json outcome_json(const AppSpec& app, const cnb::BuildResult& built,
                   const std::optional<oci::StoredImage>& image) {
-  const builder::cnb::Generation& g = built.generation;
+  const cnb::Generation& g = built.generation;
   Json buildpacks = Json::array();
   for (const auto& b : g.buildpacks)
     buildpacks.push(Json::object({{"id", b.id}, {"version", b.version}}));
@@ -143,7 +143,7 @@ struct Outcomes {
   Json failure;  ///< BuildFailure::details
 };
 
-Json cache_json(const builder::cnb::CacheEntry& c) {
+Json cache_json(const cnb::CacheEntry& c) {
   const AppSpec spec = c.record ? c.record->spec : AppSpec();
   return Json::object({{"app", c.app},
                        {"project", spec.project.empty() ? Json() : Json(spec.project)},
@@ -175,7 +175,7 @@ JobPool::Job Builds::ensure(const RunningApp& app, std::function<void(const Json
         context.progress = [this, &progress](const builder::PrepareProgress& p) {
           world_.loop.post([progress, event = progress_json(p)] { progress(event); });
         };
-        const auto built = TRY(builder::cnb::ensure_built(world_.environment, app.app, context));
+        const auto built = TRY(cnb::ensure_built(world_.environment, app.app, context));
         for (const std::string& type : app.process_types)
           TRY(built.generation.choose_process(type).context(app.app.path));
         return Json::object({{"app", app.app.key()},
@@ -210,9 +210,9 @@ void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) 
             event.set("service", service);
             world_.loop.post([reply, event = std::move(event)] { reply->event(event); });
           };
-          builder::cnb::BuildFailure failure;
+          cnb::BuildFailure failure;
           auto built =
-              builder::cnb::ensure_built(world_.environment, w.app, context, again, &failure);
+              cnb::ensure_built(world_.environment, w.app, context, again, &failure);
           if (!built) {
             outcomes->result = built.error();
             outcomes->failure = std::move(failure.details);
@@ -246,8 +246,8 @@ void Builds::logs(Projects& projects, const Json& body, const ReplyPtr& reply) {
     const Paths& paths = world_.environment.paths();
     std::map<std::string, std::string> names;  // app -> what it is called
     if (const std::string path = TRY(body.get_string_or("path", "")); !path.empty()) {
-      for (const std::string& app : builder::cnb::AppStore::list(paths))
-        if (const auto record = builder::cnb::AppStore(paths, app).record();
+      for (const std::string& app : cnb::AppStore::list(paths))
+        if (const auto record = cnb::AppStore(paths, app).record();
             record && record->spec.path == path)
           names[app] = path;
     } else {
@@ -255,7 +255,7 @@ void Builds::logs(Projects& projects, const Json& body, const ReplyPtr& reply) {
     }
     Json logs = Json::array();
     for (const auto& [app, name] : names) {
-      const auto builds = builder::cnb::logged_builds(paths, app);
+      const auto builds = cnb::logged_builds(paths, app);
       for (const std::string& dir : builds) {
         logs.push(Json::object({{"name", name}, {"dir", dir}}));
         if (!body["all"].as_bool()) break;
@@ -271,7 +271,7 @@ void Builds::list_caches(const Json&, const ReplyPtr& reply) {
       "list caches",
       [&environment = world_.environment](const std::stop_token& stop) -> Result<Json> {
         Json list = Json::array();
-        for (const auto& cache : TRY(builder::cnb::list_caches(environment, stop)))
+        for (const auto& cache : TRY(cnb::list_caches(environment, stop)))
           list.push(cache_json(cache));
         return Json::object({{"caches", std::move(list)}});
       },
@@ -286,7 +286,7 @@ void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
       "remove caches",
       [&environment = world_.environment,
        apps = std::move(*apps)](const std::stop_token& stop) -> Result<Json> {
-        for (const std::string& app : apps) TRY(builder::cnb::remove_cache(environment, app, stop));
+        for (const std::string& app : apps) TRY(cnb::remove_cache(environment, app, stop));
         return Json::object({{"removed", apps}});
       },
       [reply](Result<Json> result) { answer(reply, std::move(result)); });
@@ -299,7 +299,7 @@ void Builds::prune_caches(const Json& body, const ReplyPtr& reply) {
       "prune caches",
       [&environment = world_.environment, unused](const std::stop_token& stop) -> Result<Json> {
         Json removed = Json::array();
-        for (const auto& cache : TRY(builder::cnb::prune_caches(environment, unused, stop)))
+        for (const auto& cache : TRY(cnb::prune_caches(environment, unused, stop)))
           removed.push(cache_json(cache));
         return Json::object({{"removed", std::move(removed)}});
       },

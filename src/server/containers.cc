@@ -12,7 +12,7 @@
 #include "base/strings.h"
 #include "builder/image_source.h"
 #include "builder/mount_option.h"
-#include "builder/source_registry.h"
+#include "server/container_source.h"
 #include "builder/volumes.h"
 #include "runtime/kept_handle.h"
 #include "server/command_note.h"
@@ -118,11 +118,12 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     if (network != "host" && !network.empty())
       return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network))
           .with_hint("\"host\" is what there is");
-    builder::SourceRequest source;
-    source.kind = "image";
-    source.base_dir = TRY(body.get_string_or("cwd", ""));
+    const std::string base_dir = TRY(body.get_string_or("cwd", ""));
     const std::string pull = TRY(body.get_string_or("pull", "missing"));
-    source.settings = {{"image", image}, {"pull", pull.empty() ? "missing" : pull}};
+    SourceRequest source{FromImage{TRY(oci::ImageReference::parse(image, base_dir)),
+                                   TRY(oci::parse_pull_policy(pull.empty() ? "missing" : pull))},
+                         {},
+                         {}};
     builder::ContainerOptions& options = source.options;
     options.project = kProject;
     if (body["entrypoint"].is_string())
@@ -143,7 +144,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     if (options.tty) options.env.emplace("TERM", "xterm");
     std::vector<std::string> notices;
     options.mounts =
-        TRY(mounts_of(TRY(body.get_strings("volumes")), source.base_dir,
+        TRY(mounts_of(TRY(body.get_strings("volumes")), base_dir,
                       TRY(body.get_string_or("home", "")), world_.environment.judge(), notices));
     for (const std::string& text : notices)
       reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
@@ -208,7 +209,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
         [&loop = world_.loop, source = std::move(source), instance, reply,
          login_files = body["login_files"].as_strings()](const Tools& tools,
                                                          const std::stop_token& stop) -> Started {
-          const auto made = TRY(builder::make_source(tools.environment, source));
+          const auto made = make_source(tools.environment, source);
           builder::PrepareContext context;
           context.stop = stop;
           context.login_files = login_files;

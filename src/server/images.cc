@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#include "builder/cnb/housekeeping.h"
-#include "builder/cnb/image_rebase.h"
+#include "cnb/store/housekeeping.h"
+#include "cnb/export/image_rebase.h"
 #include "builder/image_source.h"
 #include "oci/image_export.h"
 
@@ -87,7 +87,7 @@ void Images::remove(const Json& body, const ReplyPtr& reply) {
         std::uint64_t freed = 0;
         for (const std::string& text : TRY(body.get_strings("images"))) {
           const auto gone = TRY(builder::remove_image(
-              environment, text, builder::cnb::layers_in_use(environment), context.stop));
+              environment, text, cnb::layers_in_use(environment), context.stop));
           for (const std::string& name : gone.names) removed.push(name);
           freed += gone.freed_bytes;
         }
@@ -160,7 +160,7 @@ void Images::rebase(const Json& body, const ReplyPtr& reply) {
              const builder::PrepareContext& context) -> Result<Json> {
         const auto name =
             TRY(oci::ImageReference::parse(TRY(body.get_string("image")), base_of(body)));
-        const auto rebased = TRY(builder::cnb::rebase_image(
+        const auto rebased = TRY(cnb::rebase_image(
             environment, name,
             {.run_image = TRY(body.get_string_or("run_image", "")),
              .force = TRY(body.get_bool_or("force", false)),

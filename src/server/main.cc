@@ -26,7 +26,7 @@
 #include "base/spawn.h"
 #include "base/standard_fds.h"
 #include "base/sys.h"
-#include "builder/cnb/housekeeping.h"
+#include "cnb/store/housekeeping.h"
 #include "builder/environment.h"
 #include "builder/image_source.h"
 #include "ipc/version.h"
@@ -208,7 +208,7 @@ class Server {
                *containers_, *unmanaged_, log}));
     remove_stale_notify_sockets(paths_);
     environment_->in_background("clean up after builds", [this](const std::stop_token& stop) {
-      builder::cnb::after_crash(*environment_, stop);
+      cnb::after_crash(*environment_, stop);
     });
 
     TRY(listen());

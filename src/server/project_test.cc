@@ -63,7 +63,7 @@ class ProjectTest : public testing::Test {
   std::string home;
   std::optional<Paths> paths;
   struct Build {
-    builder::cnb::AppSpec app;
+    cnb::AppSpec app;
     std::function<void(Result<Json>)> done;
   };
   std::vector<Build> builds;

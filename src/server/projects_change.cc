@@ -51,7 +51,7 @@ Result<std::map<std::string, int>> Projects::choose_ports(const ProjectSpec& spe
   return out;
 }
 
-Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> Projects::apps(
+Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
     const Json& body) {
   const Prepared prepared = TRY(prepare(body));
   if (!prepared.problems.empty()) return problems_error(prepared.problems);
@@ -67,7 +67,7 @@ Result<std::vector<std::pair<std::string, builder::cnb::AppSpec>>> Projects::app
             "build ./FOLDER --builder IMAGE");
   auto wanted = TRY(body.get_strings("services"));
   if (wanted.empty()) wanted = known;
-  std::vector<std::pair<std::string, builder::cnb::AppSpec>> out;
+  std::vector<std::pair<std::string, cnb::AppSpec>> out;
   for (const std::string& name : wanted) {
     const auto found = resolved.services.find(name);
     if (found == resolved.services.end()) return no_service(name, known);

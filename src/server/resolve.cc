@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/strings.h"
-#include "builder/cnb/build_inputs.h"
+#include "cnb/inputs/build_inputs.h"
 #include "builder/limits.h"
 #include "builder/mount_plan.h"
 #include "builder/user_lookup.h"
@@ -280,7 +280,7 @@ class Resolver {
       c.argv = command(spec, h.command, LateText::Place::health, out);
       // In the app's own environment, which the launcher makes.
       if (spec.kind == ServiceKind::cnb) {
-        c.argv.insert(c.argv.begin(), std::string(builder::cnb::kLauncher));
+        c.argv.insert(c.argv.begin(), std::string(cnb::kLauncher));
         for (LateText& late : out.late)
           if (late.place == LateText::Place::health)
             late.key = std::to_string(parse_u64(late.key).value_or(0) + 1);
@@ -407,11 +407,11 @@ class Resolver {
 
   void app(const ServiceSpec& spec, ServiceConfig& out) {
     const BuildSpec& build = spec.build;
-    builder::cnb::AppSpec app;
+    cnb::AppSpec app;
     app.project = in_.project;
     app.path = tidy_path(in_project(text(build.path)));
     app.base_dir = in_.spec.dir;
-    if (auto folder = builder::cnb::open_source(judge_, app); !folder)
+    if (auto folder = cnb::open_source(judge_, app); !folder)
       problem(build.path.empty() ? spec.at : build.path.at, folder.error());
     app.builder = image(build.builder, "builder");
     app.run_image = image(build.run_image, "run image");
@@ -449,13 +449,13 @@ class Resolver {
   /// no variant, so that of a lone service, whatever its settings become, the caches count.
   void tell_apart() {
     struct Group {
-      builder::cnb::AppSpec app;
+      cnb::AppSpec app;
       std::string variant;
     };
     std::vector<Group> groups;
     for (auto& [name, config] : out_.services) {
       if (!config.app) continue;
-      builder::cnb::AppSpec& app = *config.app;
+      cnb::AppSpec& app = *config.app;
       const auto beside = [&](const Group& group) {
         return group.app.path == app.path && group.app.builder == app.builder;
       };

@@ -12,7 +12,7 @@
 
 #include "base/fs_at.h"
 #include "base/strings.h"
-#include "builder/cnb/generation.h"
+#include "cnb/store/generation.h"
 #include "builder/storage.h"
 #include "server/command_note.h"
 #include "server/log_prober.h"
@@ -69,7 +69,7 @@ int parent_of(int pid) {
 /// workload projection.
 void app_options(const ServiceConfig& config, builder::ContainerOptions& out) {
   if (!config.argv.empty())
-    out.entrypoint = std::vector{std::string(builder::cnb::kLauncher)};
+    out.entrypoint = std::vector{std::string(cnb::kLauncher)};
   else if (!config.args.empty())
     out.command = config.args;
   if (config.bindings.empty()) return;
@@ -250,29 +250,25 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   return out;
 }
 
-/// The only place that knows what kinds of containers there are.
-Result<builder::SourceRequest> source_request(const LaunchRequest& request) {
+Result<SourceRequest> source_request(const LaunchRequest& request) {
   const ServiceConfig& config = *request.config;
-  builder::SourceRequest out;
-  out.base_dir = request.dir;
-  out.options = TRY(container_options(request));
-  out.container_key = container_key(request.project, config);
-  if (config.app) {
-    out.kind = "cnb";
-    out.settings = {{"app", app_of(config, *request.user).to_json().dump()},
-                    {"process", config.process},
-                    // An automatic restart builds nothing, whatever has changed: it runs the newest
-                    // generation (where there is one), which may not be the one that ended.
-                    {"build", request.restarts > 0 || request.built ? "no" : "yes"}};
-  } else {
-    out.kind = "image";
-    out.settings = {{"image", config.image}, {"pull", std::string(to_string(config.pull))}};
-  }
-  return out;
+  builder::ContainerOptions options = TRY(container_options(request));
+  std::string key = container_key(request.project, config);
+  if (config.app)
+    // An automatic restart builds nothing, whatever has changed: it runs the newest
+    // generation (where there is one), which may not be the one that ended.
+    return SourceRequest{FromApp{.app = app_of(config, *request.user),
+                                 .process = config.process,
+                                 .build = request.restarts == 0 && !request.built},
+                         std::move(options), std::move(key)};
+  return SourceRequest{
+      FromImage{TRY(oci::ImageReference::parse(config.image, request.dir)),
+                TRY(oci::parse_pull_policy(to_string(config.pull)))},
+      std::move(options), std::move(key)};
 }
 
-builder::cnb::AppSpec app_of(const ServiceConfig& config, const UserContext& user) {
-  builder::cnb::AppSpec app = *config.app;
+cnb::AppSpec app_of(const ServiceConfig& config, const UserContext& user) {
+  cnb::AppSpec app = *config.app;
   for (const char* name :
        {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"})
     if (const auto found = user.env.find(name); found != user.env.end() && !found->second.empty())
@@ -395,9 +391,9 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
       process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
     return world_.runtime.run_host(instance, process);
   }
-  builder::SourceRequest wanted = TRY(source_request(late));
+  SourceRequest wanted = TRY(source_request(late));
   wanted.container_key = container_key(request.project, *request.config);
-  const auto source = TRY(builder::make_source(world_.environment, wanted));
+  const auto source = make_source(world_.environment, std::move(wanted));
   builder::PrepareContext context;
   context.progress = [&progress](const builder::PrepareProgress& p) {
     progress(
@@ -458,7 +454,7 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
 Json RuntimeLauncher::content(const LaunchRequest& request) const {
   const ServiceConfig& config = *request.config;
   if (!config.app) return {};
-  const auto stamp = builder::cnb::GenerationStamp::parse(
+  const auto stamp = cnb::GenerationStamp::parse(
       builder::container_stamp(world_.paths, container_key(request.project, config)));
   if (!stamp) return {};
   return Json::object(

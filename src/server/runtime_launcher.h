@@ -9,7 +9,7 @@
 #include "base/unique_fd.h"
 #include "builder/container_options.h"
 #include "builder/environment.h"
-#include "builder/source_registry.h"
+#include "server/container_source.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
 #include "server/launcher.h"
@@ -86,7 +86,7 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
 Result<builder::SourceRequest> source_request(const LaunchRequest& request);
 /// The service's app with what its build takes of the world of whoever runs it: proxies and the
 /// place of certificates.
-builder::cnb::AppSpec app_of(const ServiceConfig& config, const UserContext& user);
+cnb::AppSpec app_of(const ServiceConfig& config, const UserContext& user);
 /// Names the writable folder of a service's container: a new one after a change of its
 /// configuration.
 std::string container_key(const std::string& project, const ServiceConfig& config);

@@ -157,7 +157,7 @@ Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   out.pids = static_cast<int>(json["pids"].as_int());
   out.init = json["init"].as_bool();
   if (json.contains("app")) {
-    out.app = TRY(builder::cnb::AppSpec::from_json(json["app"]));
+    out.app = TRY(cnb::AppSpec::from_json(json["app"]));
     out.process = json["process"].as_string();
     out.args = json["args"].as_strings();
     out.bindings = map_of(json["bindings"]);

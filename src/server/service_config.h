@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/path_judge.h"
 #include "base/result.h"
-#include "builder/cnb/app.h"
+#include "cnb/app.h"
 #include "server/late_text.h"
 #include "server/project_spec.h"
 
@@ -86,7 +86,7 @@ struct ServiceConfig {
   bool init = false;
 
   // kind cnb
-  std::optional<builder::cnb::AppSpec>
+  std::optional<cnb::AppSpec>
       app;              ///< proxies and certificates are the user's, at the build
   std::string process;  ///< empty = the app's default
   std::vector<std::string> args;

@@ -61,7 +61,7 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
     } else {
       // In the environment that the launcher makes for the app's own processes.
       if (config.kind == ServiceKind::cnb)
-        argv.insert(argv.begin(), {std::string(builder::cnb::kLauncher), "--"});
+        argv.insert(argv.begin(), {std::string(cnb::kLauncher), "--"});
       runtime::ExecSpec spec{std::move(argv), {}, user.empty() ? config.user : user, cwd};
       for (const auto& [name, value] : body["env"].as_object())
         spec.env.push_back(name + "=" + value.as_string());

@@ -11,6 +11,7 @@
 
 #include "base/strings.h"
 #include "builder/worker_jobs.h"
+#include "cnb/worker_jobs.h"
 #include "runtime/worker.h"
 #include "server/listeners.h"
 
@@ -45,7 +46,8 @@ int worker_main(int argc, char** argv) {
         if (op == "listeners")
           return
               [](const Json& job, const std::function<void(Json)>&) { return listeners_job(job); };
-        return builder::find_worker_job(op);
+        if (auto job = builder::find_worker_job(op)) return job;
+        return cnb::find_worker_job(op);
       });
 }
 

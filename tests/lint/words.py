@@ -22,7 +22,7 @@ FOREIGN = {"--reinstall", "--add-subuids", "--add-subgids", "--system", "--job-f
 # Programs, and words of other files, in backticks.
 OTHER = {"dmesg", "pack", "shell", "log", "build", "id", "types", "group"}
 READERS = ("src/server/service_reader.cc", "src/server/build_reader.cc", "src/server/value_readers.cc", "src/server/toml_front.cc",
-           "src/server/user_config.cc", "src/builder/cnb/project_descriptor.cc", "src/builder/cnb/buildpack_toml.cc", "src/builder/cnb/order.cc")
+           "src/server/user_config.cc", "src/cnb/inputs/project_descriptor.cc", "src/cnb/buildpacks/buildpack_toml.cc", "src/cnb/inputs/order.cc")
 
 
 def literals(text):

@@ -1,6 +1,6 @@
 // Makes a bundle as the server does, and says as JSON what came of it:
 //
-//     make_bundle HOME IMAGE|rootfs:DIR BUNDLE [OPTION…] [-- CMD…]
+//     make_bundle HOME IMAGE BUNDLE [OPTION…] [-- CMD…]
 //       --key K --user U --workdir D --volume V… --env K=V… --tty --init --repeat N
 //
 // HOME is a LOCALD_HOME. With --repeat N the bundle is made N times more (and
@@ -15,7 +15,6 @@
 #include "base/fs_at.h"
 #include "base/strings.h"
 #include "builder/image_source.h"
-#include "builder/source_registry.h"
 #include "builder/worker_jobs.h"
 #include "runtime/user_namespace.h"
 #include "runtime/worker.h"
@@ -59,48 +58,45 @@ Result<Json> run(int argc, char** argv) {
                                     .init_program = shim,
                                     .user_namespace = userns ? &*userns : nullptr});
 
-  builder::SourceRequest request;
-  request.base_dir = "/";
-  request.container_key = "test";
-  request.options.project = "test";
+  builder::ContainerOptions options;
+  std::string key = "test";
+  options.project = "test";
   int repeat = 0;
   builder::PrepareContext context;
   for (int i = 4; i < argc; ++i) {
     const std::string option = argv[i];
     if (option == "--") {
-      request.options.command = std::vector<std::string>(argv + i + 1, argv + argc);
+      options.command = std::vector<std::string>(argv + i + 1, argv + argc);
       break;
     }
     if (option == "--tty" || option == "--init") {
-      (option == "--tty" ? request.options.tty : request.options.init) = true;
+      (option == "--tty" ? options.tty : options.init) = true;
       continue;
     }
     if (i + 1 == argc) return Error(Errc::invalid_input, option + ": a value is missing");
     const std::string value = argv[++i];
     if (option == "--key")
-      request.container_key = value;
+      key = value;
     else if (option == "--user")
-      request.options.user = value;
+      options.user = value;
     else if (option == "--workdir")
-      request.options.workdir = value;
+      options.workdir = value;
     else if (option == "--volume")
-      request.options.mounts.push_back(TRY(builder::VolumeMount::parse(value, "/", home)));
+      options.mounts.push_back(TRY(builder::VolumeMount::parse(value, "/", home)));
     else if (option == "--env")
-      context.env[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+      options.env[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
     else if (option == "--repeat")
       repeat = static_cast<int>(parse_u64(value).value_or(0));
     else
       return Error(Errc::invalid_input, option + ": unknown");
   }
-  const bool folder = what.starts_with("rootfs:");
-  request.kind = folder ? "rootfs" : "image";
-  request.settings[folder ? "rootfs" : "image"] = folder ? what.substr(7) : what;
-  const std::string key = request.container_key;
   std::string phases;
   context.progress = [&](const builder::PrepareProgress& p) {
     if (phases.empty() || !phases.ends_with(" " + p.phase)) phases += " " + p.phase;
   };
-  const auto source = TRY(builder::make_source(environment, std::move(request)));
+  auto reference = TRY(oci::ImageReference::parse(what, "/"));
+  const auto source = std::make_unique<builder::ImageSource>(
+      environment, std::move(reference), oci::PullPolicy::missing, options, key);
   const auto now = [] { return std::chrono::steady_clock::now(); };
   const auto us = [](auto d) {
     return std::chrono::duration_cast<std::chrono::microseconds>(d).count();
@@ -141,7 +137,7 @@ Result<Json> run(int argc, char** argv) {
 int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "worker") == 0) return locald::worker(argc, argv);
   if (argc < 4) {
-    std::fputs("make_bundle HOME IMAGE|rootfs:DIR BUNDLE [OPTION…] [-- CMD…]\n", stderr);
+    std::fputs("make_bundle HOME IMAGE BUNDLE [OPTION…] [-- CMD…]\n", stderr);
     return 2;
   }
   const auto result = locald::run(argc, argv);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records what git ignores: cases.json, which builder/cnb/path_filter_test.cc holds PathFilter::exclude against.
+"""Records what git ignores: cases.json, which cnb/source/path_filter_test.cc holds PathFilter::exclude against.
 
 Run with git 2.39: record.py [SEED COUNT] > cases.json. It makes a repository with the tree below, writes each list of patterns as its .gitignore and asks
 `git check-ignore --no-index --stdin -z` about every path. Folders end in a slash in the output. SEED and COUNT add lists made up at random.
