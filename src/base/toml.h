@@ -1,181 +1,47 @@
 #pragma once
-#include <cstdint>
-#include <initializer_list>
-#include <memory>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <utility>
-#include <variant>
-#include <vector>
 
-#include "base/json.h"
+#include "base/node.h"
 #include "base/result.h"
 #include "base/text_problem.h"
 
+/// TOML (toml.io, v1.0) as one syntax of a Node. The parser beneath is toml++, seen by
+/// toml_parse.cc alone. Thread-safe.
+///
+///     auto layer = Node::table({{"types", Node::table({{"launch", true}})}});
+///     auto bytes = TRY(write_toml(layer));     // as the lifecycle would have laid them out
 namespace locald {
 
-/// A TOML value (toml.io, v1.0), light enough for headers: the twin of Json. The
-/// parser beneath is toml++, seen by toml_parse.cc alone.
-///
-///     auto doc = TRY(Toml::parse(text, "buildpack.toml"));
-///     auto api = TRY(doc.get_string("api"));   // "buildpack.toml:1:7: `api` must be a string, …"
-///     bool clear = doc["buildpack"]["clear-env"].as_bool();
-///
-///     auto layer = Toml::table({{"types", Toml::table({{"launch", true}})}});
-///     auto bytes = TRY(layer.write());         // as the lifecycle would have laid them out
-///
-/// A table keeps its members in the order of the file; a node that was parsed
-/// knows its place. A value may also be nothing, which no TOML text holds: it is
-/// what a missing key reads as, and what JSON's null becomes. Thread-compatible.
-class Toml {
- public:
-  /// A date, a time, or both, with or without an offset, as TOML text in one
-  /// spelling: `T` between date and time, `Z` for no offset, no zeros at the end of
-  /// a fraction of a second (at most nine digits).
-  struct DateTime {
-    std::string text;
-    friend bool operator==(const DateTime&, const DateTime&) = default;
-  };
-  using Array = std::vector<Toml>;
-  using Member = std::pair<std::string, Toml>;
-  using Table = std::vector<Member>;  ///< no two members of one name: the owner sees to it
-
-  Toml() = default;                                             ///< nothing
-  Toml(bool value) : value_(value) {}                           // NOLINT: implicit, all of these
-  Toml(double value) : value_(value) {}                         // NOLINT
-  Toml(std::string value) : value_(std::move(value)) {}         // NOLINT
-  Toml(std::string_view value) : value_(std::string(value)) {}  // NOLINT
-  Toml(const char* value) : value_(std::string(value)) {}       // NOLINT
-  Toml(DateTime value) : value_(std::move(value)) {}            // NOLINT
-  Toml(Array value) : value_(std::move(value)) {}               // NOLINT
-  Toml(Table value) : value_(std::move(value)) {}               // NOLINT
-  Toml(const std::vector<std::string>& values);                 // NOLINT
-  template <typename T>
-  requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) Toml(T value)
-      : value_(static_cast<std::int64_t>(value)) {}  // NOLINT
-
-  static Toml table(std::initializer_list<Member> members = {}) { return Toml(Table(members)); }
-  static Toml array(std::initializer_list<Toml> items = {}) { return Toml(Array(items)); }
-
-  struct ParseOptions {
-    std::size_t max_bytes = 1u << 20;  ///< refused before parsing: the parser is not linear
-    int max_depth = 64;                ///< tables and arrays within each other
-  };
-  /// Parses a whole document; the value is a table.
-  /// @param file  What messages call the text; it is not opened.
-  /// @return Errc::invalid_input, "FILE:LINE:COLUMN: not TOML: …".
-  static Result<Toml> parse(std::string_view text, const std::string& file,
-                            const ParseOptions& options);
-  static Result<Toml> parse(std::string_view text, const std::string& file) {
-    return parse(text, file, ParseOptions{});
-  }
-  /// The same for who collects problems.
-  /// @return what is wrong, `out` then being a nothing; nullopt when all is well.
-  static std::optional<TextProblem> parse_to(Toml& out, std::string_view text,
-                                             const std::string& file, const ParseOptions& options);
-
-  /// The document's text, laid out as Go's BurntSushi/toml v1 encoder lays it out, so
-  /// that files are the same byte for byte whether the CNB lifecycle wrote them or we
-  /// did: in each table the simple values first, then tables and arrays of tables,
-  /// nested ones indented by two blanks; a blank line before each `[table]` at the top
-  /// and before each `[[element]]`; floats always with a point or an exponent. Members
-  /// that are nothing are left out.
-  ///
-  /// A Go struct is a table as it stands here, a Go map is one that is sorted().
-  /// The one difference: a nothing at the end of an inline table makes Go write
-  /// `{a = 1, }`, which TOML 1.0 forbids; here it is `{a = 1}`.
-  /// @return Errc::invalid_input if this is no table, or an array holds a nothing.
-  Result<std::string> write() const;
-
-  /// The same value with the members of every table in the order of their bytes.
-  Toml sorted() const;
-
-  bool is_nothing() const noexcept { return value_.index() == 0; }
-  bool is_table() const noexcept { return std::holds_alternative<Table>(value_); }
-  bool is_array() const noexcept { return std::holds_alternative<Array>(value_); }
-  bool is_string() const noexcept { return std::holds_alternative<std::string>(value_); }
-  bool is_bool() const noexcept { return std::holds_alternative<bool>(value_); }
-  bool is_int() const noexcept { return std::holds_alternative<std::int64_t>(value_); }
-  bool is_float() const noexcept { return std::holds_alternative<double>(value_); }
-  bool is_number() const noexcept { return is_int() || is_float(); }
-  bool is_date_time() const noexcept { return std::holds_alternative<DateTime>(value_); }
-  /// What it is, for messages: "a string", "a table", "nothing".
-  std::string_view kind() const noexcept;
-
-  /// Where the value stands; of a table its header, or its key where it has none. The
-  /// document itself and values of our own making stand nowhere.
-  SourcePos at() const noexcept { return at_; }
-  /// Where its key stands; what is no member stands nowhere.
-  SourcePos key_at() const noexcept { return key_at_; }
-  /// The file given to parse(); "" for values of our own making.
-  const std::string& file() const noexcept;
-  /// Errc::invalid_input with the place in front: "FILE:LINE:COLUMN: MESSAGE".
-  Error error(std::string_view message) const;
-
-  /// Plain reads with a fallback for another type.
-  const std::string& as_string() const noexcept;  ///< "" if not a string
-  std::int64_t as_int(std::int64_t fallback = 0) const noexcept;
-  double as_double(double fallback = 0) const noexcept;  ///< also of a whole number
-  bool as_bool(bool fallback = false) const noexcept;
-  const std::string& as_date_time() const noexcept;  ///< its text; "" if it is none
-  const Array& as_array() const noexcept;            ///< empty if not an array
-  const Table& as_table() const noexcept;            ///< empty if not a table
-  std::vector<std::string> as_strings() const;  ///< the strings of an array; others are left out
-
-  /// The member `key`, or a nothing: chains (`doc["a"]["b"].as_int()`).
-  const Toml& operator[](std::string_view key) const noexcept;
-  /// True if this is a table with the member `key`.
-  bool contains(std::string_view key) const noexcept;
-
-  /// Strict reads, for documents from outside. The Errc::invalid_input says where, which
-  /// key, what it is and what was expected.
-  Result<std::string> get_string(std::string_view key) const;
-  Result<std::int64_t> get_int(std::string_view key) const;
-  Result<bool> get_bool(std::string_view key) const;
-  /// As above; an absent member gives `fallback`, another type is an error.
-  Result<std::string> get_string_or(std::string_view key, std::string fallback) const;
-  Result<std::int64_t> get_int_or(std::string_view key, std::int64_t fallback) const;
-  Result<bool> get_bool_or(std::string_view key, bool fallback) const;
-  /// An array of strings; absent is empty, another type an error.
-  Result<std::vector<std::string>> get_strings(std::string_view key) const;
-  /// The tables of an array of tables, as they stand here (the pointers live as long as this
-  /// value does); absent is empty, another type an error.
-  Result<std::vector<const Toml*>> get_tables(std::string_view key) const;
-
-  /// Sets or replaces a member; a nothing becomes a table first.
-  Toml& set(std::string key, Toml value);
-  /// Appends to an array; a nothing becomes an array first.
-  Toml& push(Toml value);
-
-  /// As Go's encoding/json has it: a date-time is a string in RFC 3339, a local one read as
-  /// UTC, as in a container without a time zone.
-  /// @return Errc::invalid_input for inf and nan, which JSON cannot say.
-  Result<Json> to_json() const;
-  /// null becomes a nothing; of members of one name the last one counts.
-  static Toml from_json(const Json& json);
-  /// The same value with a float for every whole number (1 becomes 1.0).
-  ///
-  /// Why anyone would want that: the lifecycle carries the metadata of layers from one build
-  /// to the next in a label of the image, as JSON, and Go reads every number of untyped JSON
-  /// as a float64. So a buildpack that wrote `version = 1` finds `version = 1.0` in the
-  /// <layer>.toml that the next build restores, and some compare.
-  Toml as_json_numbers() const;
-
-  /// Equal as TOML means it: a table's order and a node's place do not count, nan is nan.
-  friend bool operator==(const Toml& a, const Toml& b);
-
- private:
-  friend class TomlReader;  // the conversion from toml++, which sets places
-
-  void sort_members();
-  void make_floats();
-
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, DateTime, Array, Table>
-      value_;
-  std::shared_ptr<const std::string> file_;
-  SourcePos at_, key_at_;
+struct TomlLimits {
+  std::size_t max_bytes = 1u << 20;  ///< refused before parsing: the parser is not linear
+  int max_depth = 64;                ///< tables and arrays within each other
 };
+
+/// Parses a whole document; the value is a table.
+/// @param file  What messages call the text; it is not opened.
+/// @return Errc::invalid_input, "FILE:LINE:COLUMN: not TOML: …".
+Result<Node> parse_toml(std::string_view text, const std::string& file,
+                        const TomlLimits& limits = {});
+
+/// The same where problems are collected.
+/// @return what is wrong, `out` then being a nothing; nullopt when all is well.
+std::optional<TextProblem> parse_toml_to(Node& out, std::string_view text, const std::string& file,
+                                         const TomlLimits& limits = {});
+
+/// The document's text, laid out as Go's BurntSushi/toml v1 encoder lays it out, so
+/// that files are the same byte for byte whether the CNB lifecycle wrote them or locald
+/// did: in each table the simple values first, then tables and arrays of tables,
+/// nested ones indented by two blanks; a blank line before each `[table]` at the top
+/// and before each `[[element]]`; floats always with a point or an exponent. Members
+/// that are nothing are left out.
+///
+/// A Go struct is a table as it stands here, a Go map is one that is sorted().
+/// The one difference: a nothing at the end of an inline table makes Go write
+/// `{a = 1, }`, which TOML 1.0 forbids; here it is `{a = 1}`.
+/// @return Errc::invalid_input if `document` is not a table, or an array holds a nothing.
+Result<std::string> write_toml(const Node& document);
 
 }  // namespace locald

@@ -146,35 +146,34 @@ class TomlReader {
   TomlReader(const std::string& file, int max_depth)
       : file_(std::make_shared<const std::string>(file)), max_depth_(max_depth) {}
 
-  Toml read(const toml::node& node, SourcePos at, int depth) {
-    Toml out;
-    out.file_ = file_;
-    out.at_ = at;
+  Node read(const toml::node& node, SourcePos at, int depth) {
+    Node out;
     if (depth > max_depth_) {
       if (!too_deep_) too_deep_ = at;
     } else if (const auto* table = node.as_table()) {
-      out.value_ = read_table(*table, depth);
+      out = read_table(*table, depth);
     } else if (const auto* array = node.as_array()) {
-      Toml::Array items;
+      Node::Array items;
       items.reserve(array->size());
       for (const toml::node& item : *array)
         items.push_back(read(item, pos_of(item.source()), depth + 1));
-      out.value_ = std::move(items);
+      out = std::move(items);
     } else if (const auto* text = node.as_string()) {
-      out.value_ = text->get();
+      out = text->get();
     } else if (const auto* number = node.as_integer()) {
-      out.value_ = number->get();
+      out = number->get();
     } else if (const auto* real = node.as_floating_point()) {
-      out.value_ = real->get();
+      out = real->get();
     } else if (const auto* flag = node.as_boolean()) {
-      out.value_ = flag->get();
+      out = flag->get();
     } else if (const auto* date = node.as_date()) {
-      out.value_ = Toml::DateTime{date_text(date->get())};
+      out = Node::DateTime{date_text(date->get())};
     } else if (const auto* time = node.as_time()) {
-      out.value_ = Toml::DateTime{time_text(time->get())};
+      out = Node::DateTime{time_text(time->get())};
     } else if (const auto* both = node.as_date_time()) {
-      out.value_ = Toml::DateTime{date_time_text(both->get())};
+      out = Node::DateTime{date_time_text(both->get())};
     }
+    out.place_in(file_, at);
     return out;
   }
 
@@ -182,7 +181,7 @@ class TomlReader {
   std::optional<SourcePos> too_deep() const noexcept { return too_deep_; }
 
  private:
-  Toml::Table read_table(const toml::table& table, int depth) {
+  Node::Table read_table(const toml::table& table, int depth) {
     // toml++ sorts by name; the keys' places give back the order of the file.
     std::vector<std::pair<SourcePos, std::pair<const toml::key*, const toml::node*>>> order;
     order.reserve(table.size());
@@ -190,13 +189,13 @@ class TomlReader {
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
       return std::tie(a.first.line, a.first.column) < std::tie(b.first.line, b.first.column);
     });
-    Toml::Table members;
+    Node::Table members;
     members.reserve(order.size());
     for (const auto& [key_at, member] : order) {
       const auto& [key, node] = member;
       const SourcePos at = pos_of(node->source());
-      Toml value = read(*node, at.line != 0 ? at : key_at, depth + 1);
-      value.key_at_ = key_at;
+      Node value = read(*node, at.line != 0 ? at : key_at, depth + 1);
+      value.place_key(key_at);
       members.emplace_back(std::string(key->str()), std::move(value));
     }
     return members;
@@ -207,9 +206,9 @@ class TomlReader {
   std::optional<SourcePos> too_deep_;
 };
 
-std::optional<TextProblem> Toml::parse_to(Toml& out, std::string_view text, const std::string& file,
-                                          const ParseOptions& options) {
-  out = Toml();
+std::optional<TextProblem> parse_toml_to(Node& out, std::string_view text, const std::string& file,
+                                          const TomlLimits& options) {
+  out = Node();
   if (text.size() > options.max_bytes)
     return TextProblem{file, {}, "TOML of more than " + human_bytes(options.max_bytes), {}};
   if (auto obstacle = toml_obstacle(text, options.max_depth))
@@ -223,14 +222,14 @@ std::optional<TextProblem> Toml::parse_to(Toml& out, std::string_view text, cons
   TomlReader reader(file, options.max_depth);
   out = reader.read(parsed.table(), {}, 0);
   if (!reader.too_deep()) return std::nullopt;
-  out = Toml();
+  out = Node();
   return TextProblem{file, *reader.too_deep(), too_deep(options.max_depth), {}};
 }
 
-Result<Toml> Toml::parse(std::string_view text, const std::string& file,
-                         const ParseOptions& options) {
-  Toml out;
-  if (const auto problem = parse_to(out, text, file, options))
+Result<Node> parse_toml(std::string_view text, const std::string& file,
+                         const TomlLimits& options) {
+  Node out;
+  if (const auto problem = parse_toml_to(out, text, file, options))
     return Error(Errc::invalid_input, describe({*problem}));
   return out;
 }

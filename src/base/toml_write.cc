@@ -85,19 +85,19 @@ std::string quoted(std::string_view text) {
 std::string key_text(const std::string& key) { return is_bare_key(key) ? key : quoted(key); }
 
 /// The encoder writes [[headers]] for an array that holds tables only, and at least one.
-bool is_array_of_tables(const Toml& value) {
+bool is_array_of_tables(const Node& value) {
   if (value.as_array().empty()) return false;
-  for (const Toml& item : value.as_array())
+  for (const Node& item : value.as_array())
     if (!item.is_table()) return false;
   return true;
 }
-bool has_header(const Toml& value) { return value.is_table() || is_array_of_tables(value); }
+bool has_header(const Node& value) { return value.is_table() || is_array_of_tables(value); }
 
 class Writer {
  public:
   /// @param path   Of the table, as in its header: "a.b".
   /// @param depth  Parts of `path`.
-  Result<void> members(const std::string& path, std::size_t depth, const Toml::Table& table) {
+  Result<void> members(const std::string& path, std::size_t depth, const Node::Table& table) {
     for (const auto& [name, value] : table) {
       if (value.is_nothing() || has_header(value)) continue;
       out_.append(depth * 2, ' ');
@@ -115,7 +115,7 @@ class Writer {
         TRY(members(inner, depth + 1, value.as_table()));
         continue;
       }
-      for (const Toml& item : value.as_array()) {
+      for (const Node& item : value.as_array()) {
         blank_line();
         out_.append(depth * 2, ' ');
         out_ += "[[" + inner + "]]\n";
@@ -132,7 +132,7 @@ class Writer {
     if (!out_.empty()) out_ += '\n';
   }
 
-  Result<void> inline_value(const Toml& value) {
+  Result<void> inline_value(const Node& value) {
     if (value.is_string()) {
       out_ += quoted(value.as_string());
     } else if (value.is_bool()) {
@@ -146,7 +146,7 @@ class Writer {
     } else if (value.is_array()) {
       out_ += '[';
       const char* separator = "";
-      for (const Toml& item : value.as_array()) {
+      for (const Node& item : value.as_array()) {
         if (item.is_nothing()) return item.error("TOML cannot say nothing within an array");
         out_ += std::exchange(separator, ", ");
         TRY(inline_value(item));
@@ -172,10 +172,11 @@ class Writer {
 
 }  // namespace
 
-Result<std::string> Toml::write() const {
-  if (!is_table()) return error("a TOML document is a table, not " + std::string(kind()));
+Result<std::string> write_toml(const Node& document) {
+  if (!document.is_table())
+    return document.error("a TOML document is a table, not " + std::string(document.kind()));
   Writer writer;
-  TRY(writer.members("", 0, as_table()));
+  TRY(writer.members("", 0, document.as_table()));
   return writer.take();
 }
 

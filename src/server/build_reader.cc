@@ -8,7 +8,7 @@
 namespace locald::server {
 namespace {
 
-void read_bindings(const Toml& node, const std::string& where, Sink& sink,
+void read_bindings(const Node& node, const std::string& where, Sink& sink,
                    std::vector<std::pair<std::string, Text>>& out) {
   if (!node.is_table()) return sink.expected(node, where, "a table NAME = \"folder\"");
   for (const auto& [name, value] : node.as_table()) {
@@ -22,15 +22,15 @@ void read_bindings(const Toml& node, const std::string& where, Sink& sink,
   }
 }
 
-void read_build(const Toml& node, const std::string& where, Sink& sink, BuildSpec& out) {
+void read_build(const Node& node, const std::string& where, Sink& sink, BuildSpec& out) {
   if (!node.is_table()) return sink.expected(node, where, "a table like { env = { … } }");
   read_table(
       node, "`build`", sink,
-      {{"env", [&](const Toml& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
+      {{"env", [&](const Node& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
        {"bindings",
-        [&](const Toml& v, const std::string& at) { read_bindings(v, at, sink, out.bindings); }},
+        [&](const Node& v, const std::string& at) { read_bindings(v, at, sink, out.bindings); }},
        {"host_ca",
-        [&](const Toml& v, const std::string& at) {
+        [&](const Node& v, const std::string& at) {
           bool on = false;
           read_bool(v, at, sink, on);
           out.host_ca = on;
@@ -43,7 +43,7 @@ void read_build(const Toml& node, const std::string& where, Sink& sink, BuildSpe
 }
 
 /// "src", "src/" and "src/**" are the folder src: what is bound is a folder.
-void read_sync(const Toml& node, const std::string& where, Sink& sink, std::vector<Text>& out) {
+void read_sync(const Node& node, const std::string& where, Sink& sink, std::vector<Text>& out) {
   std::vector<Text> texts;
   read_texts(node, where, sink, texts);
   for (Text& text : texts) {
@@ -81,15 +81,15 @@ std::vector<Field> build_fields(Sink& sink, ServiceSpec& out) {
       text_field("builder", sink, build.builder),
       text_field("run_image", sink, build.run_image),
       {"build",
-       [&sink, &build](const Toml& v, const std::string& at) { read_build(v, at, sink, build); }},
+       [&sink, &build](const Node& v, const std::string& at) { read_build(v, at, sink, build); }},
       {"dev",
-       [&sink, &build](const Toml& v, const std::string& at) {
+       [&sink, &build](const Node& v, const std::string& at) {
          if (!v.is_table()) return sink.expected(v, at, "a table like { sync = [\"src/**\"] }");
-         read_table(v, "`dev`", sink, {{"sync", [&](const Toml& sync, const std::string& where) {
+         read_table(v, "`dev`", sink, {{"sync", [&](const Node& sync, const std::string& where) {
                                           read_sync(sync, where, sink, build.live);
                                         }}});
        }},
-      {"bindings", [&sink, &out](const Toml& v, const std::string& at) {
+      {"bindings", [&sink, &out](const Node& v, const std::string& at) {
          read_bindings(v, at, sink, out.bindings);
        }}};
 }

@@ -83,7 +83,7 @@ std::string_view same_elsewhere(std::string_view name, const std::vector<std::st
   return {};
 }
 
-std::string_view kind_of(const Toml& node) { return node.is_number() ? "a number" : node.kind(); }
+std::string_view kind_of(const Node& node) { return node.is_number() ? "a number" : node.kind(); }
 
 }  // namespace
 
@@ -96,11 +96,11 @@ void Sink::add(SourcePos at, const std::string& where, const Error& error) {
   add(at, fmt::format("{}: {}", where, error.message()), error.hint());
 }
 
-void Sink::expected(const Toml& node, const std::string& where, std::string_view what) {
+void Sink::expected(const Node& node, const std::string& where, std::string_view what) {
   add(node.at(), fmt::format("{} must be {}, not {}", where, what, kind_of(node)));
 }
 
-void read_table(const Toml& table, const std::string& where, Sink& sink,
+void read_table(const Node& table, const std::string& where, Sink& sink,
                 const std::vector<Field>& fields, const std::vector<Refused>& refused) {
   for (const auto& [name, node] : table.as_table()) {
     if (sink.problems.size() >= kMaxProblems) return;
@@ -136,7 +136,7 @@ void read_table(const Toml& table, const std::string& where, Sink& sink,
   }
 }
 
-bool read_text(const Toml& node, const std::string& where, Sink& sink, Text& out) {
+bool read_text(const Node& node, const std::string& where, Sink& sink, Text& out) {
   if (!node.is_string()) return sink.expected(node, where, "a string"), false;
   if (node.as_string().find('\0') != std::string::npos)
     return sink.add(node.at(), where + " holds a NUL byte"), false;
@@ -144,7 +144,7 @@ bool read_text(const Toml& node, const std::string& where, Sink& sink, Text& out
   return true;
 }
 
-void read_texts(const Toml& node, const std::string& where, Sink& sink, std::vector<Text>& out,
+void read_texts(const Node& node, const std::string& where, Sink& sink, std::vector<Text>& out,
                 bool one_is_fine) {
   Text text;
   if (one_is_fine && node.is_string()) {
@@ -152,11 +152,11 @@ void read_texts(const Toml& node, const std::string& where, Sink& sink, std::vec
     return;
   }
   if (!node.is_array()) return sink.expected(node, where, "an array of strings");
-  for (const Toml& item : node.as_array())
+  for (const Node& item : node.as_array())
     if (read_text(item, where, sink, text)) out.push_back(text);
 }
 
-bool read_int(const Toml& node, const std::string& where, Sink& sink, std::int64_t low,
+bool read_int(const Node& node, const std::string& where, Sink& sink, std::int64_t low,
               std::int64_t high, int& out) {
   if (!node.is_int()) return sink.expected(node, where, "a whole number"), false;
   if (node.as_int() < low || node.as_int() > high)
@@ -167,21 +167,21 @@ bool read_int(const Toml& node, const std::string& where, Sink& sink, std::int64
   return true;
 }
 
-void read_bool(const Toml& node, const std::string& where, Sink& sink, bool& out) {
+void read_bool(const Node& node, const std::string& where, Sink& sink, bool& out) {
   if (node.is_bool())
     out = node.as_bool();
   else
     sink.expected(node, where, "true or false");
 }
 
-void read_duration(const Toml& node, const std::string& where, Sink& sink, Milliseconds& out) {
+void read_duration(const Node& node, const std::string& where, Sink& sink, Milliseconds& out) {
   if (!node.is_string()) return sink.expected(node, where, "a duration like \"2s\"");
   auto parsed = parse_duration(node.as_string());
   if (!parsed) return sink.add(node.at(), where, parsed.error());
   out = *parsed;
 }
 
-void read_size(const Toml& node, const std::string& where, Sink& sink, std::uint64_t& out) {
+void read_size(const Node& node, const std::string& where, Sink& sink, std::uint64_t& out) {
   if (node.is_int() && node.as_int() > 0) {
     out = static_cast<std::uint64_t>(node.as_int());
     return;
@@ -192,7 +192,7 @@ void read_size(const Toml& node, const std::string& where, Sink& sink, std::uint
   out = *parsed;
 }
 
-void read_command(const Toml& node, const std::string& where, Sink& sink, CommandSpec& out) {
+void read_command(const Node& node, const std::string& where, Sink& sink, CommandSpec& out) {
   Text text;
   if (node.is_string()) {
     if (!read_text(node, where, sink, text)) return;
@@ -201,14 +201,14 @@ void read_command(const Toml& node, const std::string& where, Sink& sink, Comman
     return;
   }
   if (!node.is_array()) return sink.expected(node, where, "a string or an array of strings");
-  const Toml::Array& words = node.as_array();
+  const Node::Array& words = node.as_array();
   if (words.empty() || words.front().as_string().empty())
     return sink.add(node.at(), where + " is empty");
   out = {};
   read_texts(node, where, sink, out.words);
 }
 
-void read_variables(const Toml& node, const std::string& where, Sink& sink,
+void read_variables(const Node& node, const std::string& where, Sink& sink,
                     std::vector<std::pair<std::string, Text>>& out) {
   if (!node.is_table()) return sink.expected(node, where, "a table of strings");
   for (const auto& [name, value] : node.as_table()) {
@@ -229,7 +229,7 @@ void read_variables(const Toml& node, const std::string& where, Sink& sink,
   }
 }
 
-int read_word(const Toml& node, const std::string& where, Sink& sink,
+int read_word(const Node& node, const std::string& where, Sink& sink,
               const std::vector<std::string>& names) {
   if (!node.is_string()) return sink.expected(node, where, "a string"), -1;
   const auto found = std::find(names.begin(), names.end(), node.as_string());
@@ -243,24 +243,24 @@ int read_word(const Toml& node, const std::string& where, Sink& sink,
 
 Field text_field(std::string_view name, Sink& sink, Text& out) {
   return {name,
-          [&sink, &out](const Toml& v, const std::string& at) { read_text(v, at, sink, out); }};
+          [&sink, &out](const Node& v, const std::string& at) { read_text(v, at, sink, out); }};
 }
 Field texts_field(std::string_view name, Sink& sink, std::vector<Text>& out, bool one_is_fine) {
-  return {name, [&sink, &out, one_is_fine](const Toml& v, const std::string& at) {
+  return {name, [&sink, &out, one_is_fine](const Node& v, const std::string& at) {
             read_texts(v, at, sink, out, one_is_fine);
           }};
 }
 Field command_field(std::string_view name, Sink& sink, CommandSpec& out) {
   return {name,
-          [&sink, &out](const Toml& v, const std::string& at) { read_command(v, at, sink, out); }};
+          [&sink, &out](const Node& v, const std::string& at) { read_command(v, at, sink, out); }};
 }
 Field bool_field(std::string_view name, Sink& sink, bool& out) {
   return {name,
-          [&sink, &out](const Toml& v, const std::string& at) { read_bool(v, at, sink, out); }};
+          [&sink, &out](const Node& v, const std::string& at) { read_bool(v, at, sink, out); }};
 }
 Field duration_field(std::string_view name, Sink& sink, Milliseconds& out) {
   return {name,
-          [&sink, &out](const Toml& v, const std::string& at) { read_duration(v, at, sink, out); }};
+          [&sink, &out](const Node& v, const std::string& at) { read_duration(v, at, sink, out); }};
 }
 
 }  // namespace locald::server

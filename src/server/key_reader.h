@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/toml.h"
+#include "base/node.h"
 #include "server/project_spec.h"
 
 /// How the tables of our TOML files are read: strictly, each key by a function that says what may
@@ -21,13 +21,13 @@ struct Sink {
   Problems& problems;
   void add(SourcePos at, std::string message, std::string hint = {});
   void add(SourcePos at, const std::string& where, const Error& error);
-  void expected(const Toml& node, const std::string& where, std::string_view what);
+  void expected(const Node& node, const std::string& where, std::string_view what);
 };
 
 /// One key of a table: what may stand there is said by the function that reads it.
 struct Field {
   std::string_view name;
-  std::function<void(const Toml&, const std::string& where)> read;
+  std::function<void(const Node&, const std::string& where)> read;
 };
 /// A key that is known but refused, with what to say.
 struct Refused {
@@ -36,29 +36,29 @@ struct Refused {
 };
 
 /// Reads every key of `table`; the unknown ones are problems, with the one that was likely meant.
-void read_table(const Toml& table, const std::string& where, Sink& sink,
+void read_table(const Node& table, const std::string& where, Sink& sink,
                 const std::vector<Field>& fields, const std::vector<Refused>& refused = {});
 
 // Each reads one value into `out`; what does not fit is a problem, and `out` is as it was.
 // `where` names the key in messages: "`port`". Those that return bool say whether it fitted.
-bool read_text(const Toml& node, const std::string& where, Sink& sink, Text& out);
-void read_texts(const Toml& node, const std::string& where, Sink& sink, std::vector<Text>& out,
+bool read_text(const Node& node, const std::string& where, Sink& sink, Text& out);
+void read_texts(const Node& node, const std::string& where, Sink& sink, std::vector<Text>& out,
                 bool one_is_fine = false);
-bool read_int(const Toml& node, const std::string& where, Sink& sink, std::int64_t low,
+bool read_int(const Node& node, const std::string& where, Sink& sink, std::int64_t low,
               std::int64_t high, int& out);
-void read_bool(const Toml& node, const std::string& where, Sink& sink, bool& out);
-void read_duration(const Toml& node, const std::string& where, Sink& sink, Milliseconds& out);
-void read_size(const Toml& node, const std::string& where, Sink& sink, std::uint64_t& out);
-void read_command(const Toml& node, const std::string& where, Sink& sink, CommandSpec& out);
+void read_bool(const Node& node, const std::string& where, Sink& sink, bool& out);
+void read_duration(const Node& node, const std::string& where, Sink& sink, Milliseconds& out);
+void read_size(const Node& node, const std::string& where, Sink& sink, std::uint64_t& out);
+void read_command(const Node& node, const std::string& where, Sink& sink, CommandSpec& out);
 /// A table of strings, NAME = "value"; numbers, true and false too, whose meaning is plain.
-void read_variables(const Toml& node, const std::string& where, Sink& sink,
+void read_variables(const Node& node, const std::string& where, Sink& sink,
                     std::vector<std::pair<std::string, Text>>& out);
 /// One of a few words: the index of it in `names`, or -1.
-int read_word(const Toml& node, const std::string& where, Sink& sink,
+int read_word(const Node& node, const std::string& where, Sink& sink,
               const std::vector<std::string>& names);
 
 template <typename T>
-void read_choice(const Toml& node, const std::string& where, Sink& sink,
+void read_choice(const Node& node, const std::string& where, Sink& sink,
                  std::initializer_list<std::pair<std::string_view, T>> choices, T& out) {
   std::vector<std::string> names;
   for (const auto& [name, meaning] : choices) names.emplace_back(name);

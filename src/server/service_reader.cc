@@ -21,7 +21,7 @@ Fields common_fields(Sink& sink, ServiceSpec& out) {
   return {
       command_field("command", sink, out.command),
       {"port",
-       [&](const Toml& v, const std::string& at) {
+       [&](const Node& v, const std::string& at) {
          out.port_at = v.at();
          if (v.is_string() && v.as_string() == "auto")
            out.auto_port = true;
@@ -30,16 +30,16 @@ Fields common_fields(Sink& sink, ServiceSpec& out) {
          else
            read_int(v, at, sink, 1, 65535, out.port);
        }},
-      {"env", [&](const Toml& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
+      {"env", [&](const Node& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
       texts_field("env_file", sink, out.env_file, /*one_is_fine=*/true),
       {"depends_on",
-       [&](const Toml& v, const std::string& at) { read_depends(v, at, sink, out.depends_on); }},
+       [&](const Node& v, const std::string& at) { read_depends(v, at, sink, out.depends_on); }},
       {"health",
-       [&](const Toml& v, const std::string& at) { read_health(v, at, sink, out.health); }},
+       [&](const Node& v, const std::string& at) { read_health(v, at, sink, out.health); }},
       {"restart",
-       [&](const Toml& v, const std::string& at) { read_restart(v, at, sink, out.restart); }},
+       [&](const Node& v, const std::string& at) { read_restart(v, at, sink, out.restart); }},
       {"stop_signal",
-       [&](const Toml& v, const std::string& at) {
+       [&](const Node& v, const std::string& at) {
          Text word;
          if (!read_text(v, at, sink, word)) return;
          auto signal = parse_signal(word.raw);
@@ -49,7 +49,7 @@ Fields common_fields(Sink& sink, ServiceSpec& out) {
       duration_field("stop_timeout", sink, out.stop_timeout),
       bool_field("tty", sink, out.tty),
       {"network",
-       [&](const Toml& v, const std::string& at) {
+       [&](const Node& v, const std::string& at) {
          bool host = false;
          read_choice<bool>(v, at, sink, {{"host", true}, {"project", false}, {"none", false}},
                            host);
@@ -64,7 +64,7 @@ Fields common_fields(Sink& sink, ServiceSpec& out) {
 Fields container_fields(Sink& sink, ServiceSpec& out) {
   return {
       {"pull",
-       [&](const Toml& v, const std::string& at) {
+       [&](const Node& v, const std::string& at) {
          read_choice<PullPolicy>(v, at, sink,
                                  {{"missing", PullPolicy::missing},
                                   {"always", PullPolicy::always},
@@ -72,18 +72,18 @@ Fields container_fields(Sink& sink, ServiceSpec& out) {
                                  out.pull);
        }},
       {"volumes",
-       [&](const Toml& v, const std::string& at) { read_volumes(v, at, sink, out.volumes); }},
+       [&](const Node& v, const std::string& at) { read_volumes(v, at, sink, out.volumes); }},
       texts_field("tmpfs", sink, out.tmpfs, /*one_is_fine=*/true),
       text_field("user", sink, out.user),
-      {"memory", [&](const Toml& v, const std::string& at) { read_size(v, at, sink, out.memory); }},
+      {"memory", [&](const Node& v, const std::string& at) { read_size(v, at, sink, out.memory); }},
       {"cpus",
-       [&](const Toml& v, const std::string& at) {
+       [&](const Node& v, const std::string& at) {
          if (!v.is_number() || !(v.as_double() > 0) || v.as_double() > 100000)
            return sink.expected(v, at, "a number above 0");
          out.cpus = v.as_double();
        }},
       {"pids",
-       [&](const Toml& v, const std::string& at) { read_int(v, at, sink, 1, 4194304, out.pids); }},
+       [&](const Node& v, const std::string& at) { read_int(v, at, sink, 1, 4194304, out.pids); }},
       bool_field("init", sink, out.init),
   };
 }
@@ -92,7 +92,7 @@ Fields image_fields(Sink& sink, ServiceSpec& out) {
   return {text_field("image", sink, out.image),
           text_field("workdir", sink, out.workdir),
           command_field("entrypoint", sink, out.entrypoint),
-          {"container_port", [&](const Toml& v, const std::string& at) {
+          {"container_port", [&](const Node& v, const std::string& at) {
              if (read_int(v, at, sink, 1, 65535, out.container_port)) out.port_at = v.at();
            }}};
 }
@@ -128,7 +128,7 @@ ServiceSpec sibling(const ServiceSpec& app, const std::string& process, SourcePo
 constexpr std::size_t kMaxProcesses = 100;
 
 /// `processes`: more services of the app. One that runs `once` is over before the others start.
-void read_processes(const Toml& node, const std::string& where, Sink& sink,
+void read_processes(const Node& node, const std::string& where, Sink& sink,
                     std::vector<ServiceSpec>& services) {
   const ServiceSpec app = services.back();
   const std::size_t first = services.size() - 1;
@@ -172,13 +172,13 @@ void read_processes(const Toml& node, const std::string& where, Sink& sink,
 
 }  // namespace
 
-void read_service(const std::string& name, const Toml& table, Sink& sink,
+void read_service(const std::string& name, const Node& table, Sink& sink,
                   std::vector<ServiceSpec>& services) {
   ServiceSpec out;
   out.name = name;
   out.at = table.at();
   const std::string title = fmt::format("[services.{}]", name);
-  if (const Toml& type = table["type"]; !type.is_nothing())
+  if (const Node& type = table["type"]; !type.is_nothing())
     read_choice<ServiceKind>(type, "`type`", sink,
                              {{"exec", ServiceKind::exec},
                               {"container", ServiceKind::container},
@@ -187,13 +187,13 @@ void read_service(const std::string& name, const Toml& table, Sink& sink,
   const bool is_app = out.kind == ServiceKind::cnb;
   out.init = is_app;  // few apps reap what others leave to them
 
-  const Toml* processes = nullptr;
+  const Node* processes = nullptr;
   Fields fields = common_fields(sink, out);
-  fields.push_back({"type", [](const Toml&, const std::string&) {}});
+  fields.push_back({"type", [](const Node&, const std::string&) {}});
   const Fields inside = container_fields(sink, out), image = image_fields(sink, out);
   Fields app = build_fields(sink, out);
   append(app, process_fields(sink, out));
-  app.push_back({"processes", [&](const Toml& v, const std::string&) { processes = &v; }});
+  app.push_back({"processes", [&](const Node& v, const std::string&) { processes = &v; }});
 
   std::vector<Refused> refused{
       {"ports", is_app ? "is not needed: the network is the host's, so say `port`"

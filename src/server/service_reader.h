@@ -8,7 +8,7 @@ namespace locald::server {
 
 /// Reads the table [services.`name`], and appends what it describes: one service, and for
 /// type = "cnb" one more for each entry of `processes`. What is wrong is in the sink.
-void read_service(const std::string& name, const Toml& table, Sink& sink,
+void read_service(const std::string& name, const Node& table, Sink& sink,
                   std::vector<ServiceSpec>& out);
 
 /// The keys that type = "cnb" alone has, but `processes` (build_reader.cc).

@@ -10,7 +10,7 @@
 namespace locald::server {
 namespace {
 
-void read_services(const Toml& node, const std::string& where, Sink& sink,
+void read_services(const Node& node, const std::string& where, Sink& sink,
                    std::vector<ServiceSpec>& out) {
   if (!node.is_table()) return sink.expected(node, where, "a table");
   for (const auto& [name, service] : node.as_table()) {
@@ -23,20 +23,20 @@ void read_services(const Toml& node, const std::string& where, Sink& sink,
                    [](const ServiceSpec& a, const ServiceSpec& b) { return a.name < b.name; });
 }
 
-void read_project(const Toml& root, Sink& sink, ProjectSpec& spec) {
+void read_project(const Node& root, Sink& sink, ProjectSpec& spec) {
   read_table(root, "the file", sink,
              {{"project",
-               [&](const Toml& node, const std::string& where) {
+               [&](const Node& node, const std::string& where) {
                  if (!node.is_table()) return sink.expected(node, where, "a table");
                  read_table(node, "[project]", sink,
-                            {{"name", [&](const Toml& v, const std::string& at) {
+                            {{"name", [&](const Node& v, const std::string& at) {
                                 Text text;
                                 if (!read_text(v, at, sink, text)) return;
                                 spec.name = text.raw;
                                 spec.name_at = text.at;
                               }}});
                }},
-              {"services", [&](const Toml& node, const std::string& where) {
+              {"services", [&](const Node& node, const std::string& where) {
                  read_services(node, where, sink, spec.services);
                }}});
 }
@@ -49,8 +49,8 @@ ParsedProject parse_project_toml(std::string_view text, const std::string& file)
   out.spec.dir = file.substr(0, file.rfind('/'));
   if (out.spec.dir.empty())
     out.spec.dir.push_back('/');  // not = "/": GCC 12 sees an overlap (PR 105651)
-  Toml root;
-  if (auto problem = Toml::parse_to(root, text, file, {})) {
+  Node root;
+  if (auto problem = parse_toml_to(root, text, file, {})) {
     out.problems.push_back(std::move(*problem));
     return out;
   }

@@ -15,10 +15,10 @@ Result<UserConfig> load_user_config(const std::string& path) {
     if (text.error().code() == Errc::not_found) return config;
     return std::move(text).error();
   }
-  const Toml file = TRY(Toml::parse(*text, path));
+  const Node file = TRY(parse_toml(*text, path));
   Problems problems;
   Sink sink{path, problems};
-  read_table(file, "the file", sink, {{"runtime", [&](const Toml& v, const std::string& at) {
+  read_table(file, "the file", sink, {{"runtime", [&](const Node& v, const std::string& at) {
                                          Text word;
                                          if (read_text(v, at, sink, word))
                                            config.runtime = word.raw;

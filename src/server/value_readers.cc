@@ -7,7 +7,7 @@
 namespace locald::server {
 namespace {
 
-void read_tcp(const Toml& node, const std::string& where, Sink& sink, Text& target) {
+void read_tcp(const Node& node, const std::string& where, Sink& sink, Text& target) {
   int port = 0;
   if (node.is_string())
     read_text(node, where, sink, target);
@@ -19,7 +19,7 @@ void read_tcp(const Toml& node, const std::string& where, Sink& sink, Text& targ
     sink.expected(node, where, "a port, \"host:port\" or true");
 }
 
-void read_notify(const Toml& node, const std::string& where, Sink& sink) {
+void read_notify(const Node& node, const std::string& where, Sink& sink) {
   bool on = false;
   read_bool(node, where, sink, on);
   if (!on) sink.add(node.at(), "`notify` can only be true", "leave `health` away for no check");
@@ -27,10 +27,10 @@ void read_notify(const Toml& node, const std::string& where, Sink& sink) {
 
 }  // namespace
 
-void read_depends(const Toml& node, const std::string& where, Sink& sink,
+void read_depends(const Node& node, const std::string& where, Sink& sink,
                   std::vector<DependencySpec>& out) {
   if (node.is_array()) {
-    for (const Toml& item : node.as_array()) {
+    for (const Node& item : node.as_array()) {
       Text text;
       if (read_text(item, where, sink, text))
         out.push_back({text.raw, DependsCondition::ready, text.at});
@@ -50,10 +50,10 @@ void read_depends(const Toml& node, const std::string& where, Sink& sink,
   }
 }
 
-void read_volumes(const Toml& node, const std::string& where, Sink& sink,
+void read_volumes(const Node& node, const std::string& where, Sink& sink,
                   std::vector<VolumeSpec>& out) {
   if (!node.is_array()) return sink.expected(node, where, "an array of strings and tables");
-  for (const Toml& item : node.as_array()) {
+  for (const Node& item : node.as_array()) {
     VolumeSpec volume;
     volume.at = item.at();
     if (item.is_string()) {
@@ -81,8 +81,8 @@ void read_volumes(const Toml& node, const std::string& where, Sink& sink,
   }
 }
 
-void read_restart(const Toml& node, const std::string& where, Sink& sink, RestartSpec& out) {
-  const auto mode = [&](const Toml& value, const std::string& at) {
+void read_restart(const Node& node, const std::string& where, Sink& sink, RestartSpec& out) {
+  const auto mode = [&](const Node& value, const std::string& at) {
     read_choice<RestartMode>(value, at, sink,
                              {{"no", RestartMode::no},
                               {"on-failure", RestartMode::on_failure},
@@ -95,7 +95,7 @@ void read_restart(const Toml& node, const std::string& where, Sink& sink, Restar
     return sink.expected(node, where, "a string or a table { policy, max, window }");
   read_table(node, "`restart`", sink,
              {{"policy", mode},
-              {"max", [&](const Toml& v,
+              {"max", [&](const Node& v,
                           const std::string& at) { read_int(v, at, sink, 0, 1000000, out.max); }},
               duration_field("window", sink, out.window)});
   if (!node.contains("policy"))
@@ -103,7 +103,7 @@ void read_restart(const Toml& node, const std::string& where, Sink& sink, Restar
              "for example { policy = \"on-failure\", max = 5 }");
 }
 
-void read_health(const Toml& node, const std::string& where, Sink& sink, HealthSpec& out) {
+void read_health(const Node& node, const std::string& where, Sink& sink, HealthSpec& out) {
   out = {};
   out.at = node.at();
   int kinds = 0;
@@ -120,34 +120,34 @@ void read_health(const Toml& node, const std::string& where, Sink& sink, HealthS
     return sink.expected(node, where, "a path, or a table like { http = \"/healthz\" }");
   read_table(node, "`health`", sink,
              {{"http",
-               [&](const Toml& v, const std::string& at) {
+               [&](const Node& v, const std::string& at) {
                  kind(HealthSpec::Kind::http);
                  read_text(v, at, sink, out.target);
                }},
               {"tcp",
-               [&](const Toml& v, const std::string& at) {
+               [&](const Node& v, const std::string& at) {
                  kind(HealthSpec::Kind::tcp);
                  read_tcp(v, at, sink, out.target);
                }},
               {"exec",
-               [&](const Toml& v, const std::string& at) {
+               [&](const Node& v, const std::string& at) {
                  kind(HealthSpec::Kind::exec);
                  read_command(v, at, sink, out.command);
                }},
               {"log",
-               [&](const Toml& v, const std::string& at) {
+               [&](const Node& v, const std::string& at) {
                  kind(HealthSpec::Kind::log);
                  read_text(v, at, sink, out.target);
                }},
               {"notify",
-               [&](const Toml& v, const std::string& at) {
+               [&](const Node& v, const std::string& at) {
                  kind(HealthSpec::Kind::notify);
                  read_notify(v, at, sink);
                }},
               duration_field("interval", sink, out.interval),
               duration_field("timeout", sink, out.timeout),
               duration_field("start_period", sink, out.start_period),
-              {"retries", [&](const Toml& v, const std::string& at) {
+              {"retries", [&](const Node& v, const std::string& at) {
                  read_int(v, at, sink, 1, 1000, out.retries);
                }}});
   if (kinds == 0)

@@ -8,14 +8,14 @@
 namespace locald::server {
 
 /// ["db"] or { db = "healthy" }.
-void read_depends(const Toml& node, const std::string& where, Sink& sink,
+void read_depends(const Node& node, const std::string& where, Sink& sink,
                   std::vector<DependencySpec>& out);
 /// ["data:/data", { source, target, read_only }].
-void read_volumes(const Toml& node, const std::string& where, Sink& sink,
+void read_volumes(const Node& node, const std::string& where, Sink& sink,
                   std::vector<VolumeSpec>& out);
 /// "on-failure" or { policy, max, window }.
-void read_restart(const Toml& node, const std::string& where, Sink& sink, RestartSpec& out);
+void read_restart(const Node& node, const std::string& where, Sink& sink, RestartSpec& out);
 /// "/healthz" or { http | tcp | exec | log | notify, interval, … }.
-void read_health(const Toml& node, const std::string& where, Sink& sink, HealthSpec& out);
+void read_health(const Node& node, const std::string& where, Sink& sink, HealthSpec& out);
 
 }  // namespace locald::server

@@ -118,7 +118,7 @@ class Commit {
     }));
     if (files.contains("store.toml")) {
       out.has_store = true;
-      const Toml store = TRY(Toml::parse(TRY(app_.read_file(path + "/store.toml", kMaxToml)),
+      const Node store = TRY(parse_toml(TRY(app_.read_file(path + "/store.toml", kMaxToml)),
                                          element.id + ": store.toml"));
       out.store = TRY(store["metadata"].to_json().context(element.id + ": store.toml"));
     }

@@ -12,7 +12,7 @@ constexpr const char* kNotInTypes = "/><:|&\\";
 constexpr std::size_t kMaxName = 255;  // bytes of a file's name
 
 /// A document of our own making: always a table that can be written.
-std::string text_of(const Toml& document) { return document.write().value_or(""); }
+std::string text_of(const Node& document) { return write_toml(document).value_or(""); }
 
 std::string label(const oci::ImageConfig& config, const char* name) {
   const auto found = config.labels.find(name);
@@ -20,8 +20,8 @@ std::string label(const oci::ImageConfig& config, const char* name) {
 }
 
 /// The members of a table but those that are "".
-Toml without_empty(std::initializer_list<std::pair<const char*, std::string>> members) {
-  Toml table = Toml::table();
+Node without_empty(std::initializer_list<std::pair<const char*, std::string>> members) {
+  Node table = Node::table();
   for (const auto& [name, value] : members)
     if (!value.empty()) table.set(name, value);
   return table;
@@ -38,9 +38,9 @@ bool is_buildpack_id(std::string_view id) {
          id.size() <= kMaxName && !has_controls(id);
 }
 
-Result<std::vector<GroupElement>> elements(const Toml& document, std::string_view key) {
+Result<std::vector<GroupElement>> elements(const Node& document, std::string_view key) {
   std::vector<GroupElement> out;
-  for (const Toml* element : TRY(document.get_tables(key))) {
+  for (const Node* element : TRY(document.get_tables(key))) {
     out.push_back({TRY(element->get_string("id")), TRY(element->get_string_or("version", "")),
                    TRY(element->get_string_or("api", "")),
                    TRY(element->get_string_or("homepage", ""))});
@@ -56,7 +56,7 @@ std::string no_process_type(const std::string& type) {
          kNotInTypes + ")";
 }
 
-Result<Process> process(const Toml& table) {
+Result<Process> process(const Node& table) {
   Process p;
   p.type = TRY(table.get_string("type"));
   if (table["command"].is_string())  // Platform API before 0.10
@@ -76,60 +76,60 @@ Result<Process> process(const Toml& table) {
 }  // namespace
 
 std::string run_toml(const std::vector<RunImage>& images) {
-  Toml list = Toml::array();
+  Node list = Node::array();
   for (const RunImage& image : images) {
-    Toml entry = Toml::table({{"image", image.image}});
+    Node entry = Node::table({{"image", image.image}});
     if (!image.mirrors.empty()) entry.set("mirrors", image.mirrors);
     list.push(std::move(entry));
   }
-  return text_of(Toml::table({{"images", std::move(list)}}));
+  return text_of(Node::table({{"images", std::move(list)}}));
 }
 
 std::string analyzed_toml(const std::string& run_image, const oci::ImageConfig& config) {
-  Toml target = without_empty({{"id", label(config, kTargetLabel)}});
+  Node target = without_empty({{"id", label(config, kTargetLabel)}});
   target.set("os", config.platform.os);
   target.set("arch", config.platform.architecture);
   if (!config.platform.variant.empty()) target.set("arch-variant", config.platform.variant);
   const std::string name = label(config, kDistroName), version = label(config, kDistroVersion);
   if (!name.empty() && !version.empty())
-    target.set("distro", Toml::table({{"name", name}, {"version", version}}));
-  return text_of(Toml::table({{"run-image", Toml::table({{"reference", run_image},
+    target.set("distro", Node::table({{"name", name}, {"version", version}}));
+  return text_of(Node::table({{"run-image", Node::table({{"reference", run_image},
                                                          {"image", run_image},
                                                          {"target", std::move(target)}})}}));
 }
 
 std::string project_metadata_toml(const Json& source) {
   if (!source.is_object()) return {};
-  return text_of(Toml::table({{"source", Toml::from_json(source)}}));
+  return text_of(Node::table({{"source", Node::from_json(source)}}));
 }
 
 Result<std::vector<GroupElement>> parse_group(std::string_view text) {
-  return elements(TRY(Toml::parse(text, "group.toml")), "group");
+  return elements(TRY(parse_toml(text, "group.toml")), "group");
 }
 
 Result<BuildMetadata> parse_build_metadata(std::string_view text) {
-  const Toml document = TRY(Toml::parse(text, "metadata.toml"));
+  const Node document = TRY(parse_toml(text, "metadata.toml"));
   BuildMetadata out;
   out.buildpacks = TRY(elements(document, "buildpacks"));
-  for (const Toml* table : TRY(document.get_tables("processes")))
+  for (const Node* table : TRY(document.get_tables("processes")))
     out.processes.push_back(TRY(process(*table)));
   out.default_process = TRY(document.get_string_or("buildpack-default-process-type", ""));
-  for (const Toml* table : TRY(document.get_tables("labels")))
+  for (const Node* table : TRY(document.get_tables("labels")))
     out.labels.emplace_back(TRY(table->get_string("key")), TRY(table->get_string("value")));
-  for (const Toml* table : TRY(document.get_tables("slices")))
+  for (const Node* table : TRY(document.get_tables("slices")))
     out.slices.push_back(TRY(table->get_strings("paths")));
   return out;
 }
 
 Result<LayerToml> parse_layer_toml(std::string_view text, const std::string& name) {
-  const Toml document = TRY(Toml::parse(text, name));
+  const Node document = TRY(parse_toml(text, name));
   for (const char* flag : {"launch", "build", "cache"})
     if (document.contains(flag))
       return document[flag].error(std::string("`") + flag +
                                   "` must stand in the table [types] (Buildpack API 0.6)");
   LayerToml layer;
   if (document.contains("types")) {
-    const Toml& types = document["types"];
+    const Node& types = document["types"];
     if (!types.is_table()) return types.error("`types` must be a table");
     layer.launch = TRY(types.get_bool_or("launch", false));
     layer.build = TRY(types.get_bool_or("build", false));

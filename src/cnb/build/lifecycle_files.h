@@ -45,7 +45,7 @@ Result<BuildMetadata> parse_build_metadata(std::string_view text);
 /// <layer>.toml, as a buildpack leaves it.
 struct LayerToml {
   bool launch = false, build = false, cache = false;
-  Toml metadata;  ///< nothing where there is none
+  Node metadata;  ///< nothing where there is none
 };
 /// @return Errc::invalid_input also for flags outside of [types], as the lifecycle refuses them.
 Result<LayerToml> parse_layer_toml(std::string_view text, const std::string& name);

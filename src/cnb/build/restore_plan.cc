@@ -8,9 +8,9 @@ namespace {
 /// What was written as TOML, kept as JSON in a label, and is written as TOML again: numbers have
 /// become floats on the way.
 Result<std::string> metadata_text(const Json& data) {
-  Toml document = Toml::table();
-  if (!data.is_null()) document.set("metadata", Toml::from_json(data).as_json_numbers().sorted());
-  return document.write();
+  Node document = Node::table();
+  if (!data.is_null()) document.set("metadata", Node::from_json(data).as_json_numbers().sorted());
+  return write_toml(document);
 }
 
 bool restores_metadata(const GenerationLayer& layer) {

@@ -10,11 +10,11 @@
 namespace locald::cnb {
 namespace {
 
-Result<Order> read_order(const Toml& document) {
+Result<Order> read_order(const Node& document) {
   Order order;
-  for (const Toml* group : TRY(document.get_tables("order"))) {
+  for (const Node* group : TRY(document.get_tables("order"))) {
     OrderGroup& out = order.emplace_back();
-    for (const Toml* entry : TRY(group->get_tables("group"))) {
+    for (const Node* entry : TRY(group->get_tables("group"))) {
       OrderEntry e{.id = TRY(entry->get_string("id")),
                    .version = TRY(entry->get_string("version")),
                    .optional = TRY(entry->get_bool_or("optional", false))};
@@ -32,8 +32,8 @@ Result<Order> read_order(const Toml& document) {
 }  // namespace
 
 Result<Module> parse_buildpack_toml(std::string_view text, const std::string& file) {
-  const Toml document = TRY(Toml::parse(text, file, {.max_bytes = kMaxBuildpackToml}));
-  const Toml& own = document["buildpack"];
+  const Node document = TRY(parse_toml(text, file, {.max_bytes = kMaxBuildpackToml}));
+  const Node& own = document["buildpack"];
   if (own.is_nothing()) {
     if (document.contains("extension"))
       return document["extension"]
@@ -64,13 +64,13 @@ Result<Module> parse_buildpack_toml(std::string_view text, const std::string& fi
 }
 
 Result<PackageToml> parse_package_toml(std::string_view text, const std::string& file) {
-  const Toml document = TRY(Toml::parse(text, file));
+  const Node document = TRY(parse_toml(text, file));
   const std::string base_dir = file.substr(0, file.rfind('/') + 1);
   PackageToml out;
-  if (const Toml& own = document["buildpack"]; own.is_table())
+  if (const Node& own = document["buildpack"]; own.is_table())
     out.base = TRY(own.get_string_or("uri", ""));
   if (out.base == ".") out.base.clear();
-  for (const Toml* table : TRY(document.get_tables("dependencies"))) {
+  for (const Node* table : TRY(document.get_tables("dependencies"))) {
     const std::string uri = TRY(table->get_string_or("uri", ""));
     const std::string image = TRY(table->get_string_or("image", ""));
     if (uri.empty() == image.empty())
@@ -93,13 +93,13 @@ Result<PackageToml> parse_package_toml(std::string_view text, const std::string&
 ScriptFiles script_files(const std::string& id, const std::string& version, const std::string& api,
                          const std::string& shell, const std::string& body) {
   const std::string first = "#!" + shell + "\n\n";
-  const Toml toml = Toml::table(
+  const Node toml = Node::table(
       {{"api", api},
-       {"buildpack", Toml::table({{"id", id}, {"version", version}})},
+       {"buildpack", Node::table({{"id", id}, {"version", version}})},
        // Both: which of them a lifecycle looks at depends on the API. Neither limits anything.
-       {"targets", Toml::array({Toml::table({{"os", "linux"}})})},
-       {"stacks", Toml::array({Toml::table({{"id", "*"}})})}});
-  return {toml.write().value_or(""), first + "exit 0\n", first + body + "\n"};
+       {"targets", Node::array({Node::table({{"os", "linux"}})})},
+       {"stacks", Node::array({Node::table({{"id", "*"}})})}});
+  return {write_toml(toml).value_or(""), first + "exit 0\n", first + body + "\n"};
 }
 
 }  // namespace locald::cnb

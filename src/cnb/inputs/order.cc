@@ -89,17 +89,17 @@ Json to_json(const Order& order) {
 
 std::string order_toml(const Order& order) {
   if (order.empty()) return {};
-  Toml groups = Toml::array();
+  Node groups = Node::array();
   for (const OrderGroup& group : order) {
-    Toml entries = Toml::array();
+    Node entries = Node::array();
     for (const OrderEntry& e : group) {
-      Toml entry = Toml::table({{"id", e.id}, {"version", e.version}});
+      Node entry = Node::table({{"id", e.id}, {"version", e.version}});
       if (e.optional) entry.set("optional", true);
       entries.push(std::move(entry));
     }
-    groups.push(Toml::table({{"group", std::move(entries)}}));
+    groups.push(Node::table({{"group", std::move(entries)}}));
   }
-  return Toml::table({{"order", std::move(groups)}}).write().value_or("");
+  return write_toml(Node::table({{"order", std::move(groups)}})).value_or("");
 }
 
 void Modules::add(Module module) {

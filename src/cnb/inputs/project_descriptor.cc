@@ -22,7 +22,7 @@ bool is_api_version(std::string_view text) {
 /// One key of a table: what may stand there is said by the function that reads it.
 struct Field {
   std::string_view name;
-  std::function<void(const Toml& value)> read;
+  std::function<void(const Node& value)> read;
 };
 /// A key that another schema knows: what to say, as a warning.
 struct Foreign {
@@ -38,7 +38,7 @@ class Reader {
         out_(out.descriptor),
         problems_(out.problems) {}
 
-  void read(const Toml& doc) {
+  void read(const Node& doc) {
     read_schema(doc);
     if (!problems_.empty()) return;  // which keys there are depends on it
     if (out_.schema == "0.1")
@@ -48,16 +48,16 @@ class Reader {
   }
 
  private:
-  void problem(const Toml& node, std::string message, std::string hint = {}) {
+  void problem(const Node& node, std::string message, std::string hint = {}) {
     problems_.push_back({file_, node.at(), std::move(message), std::move(hint)});
   }
-  void problem(const Toml& node, std::string_view key, const Error& error) {
+  void problem(const Node& node, std::string_view key, const Error& error) {
     problem(node, ticked(key) + ": " + error.message(), error.hint());
   }
-  void warn(const Toml& node, std::string message, std::string hint = {}) {
+  void warn(const Node& node, std::string message, std::string hint = {}) {
     out_.warnings.push_back({file_, node.at(), std::move(message), std::move(hint)});
   }
-  void expected(const Toml& node, std::string_view key, std::string_view what) {
+  void expected(const Node& node, std::string_view key, std::string_view what) {
     std::string hint;
     if (what == "a string" && (node.is_number() || node.is_bool() || node.is_date_time()))
       hint = "put it in quotes";
@@ -66,13 +66,13 @@ class Reader {
             std::move(hint));
   }
 
-  void holds(const Toml& item, std::string_view key, std::string_view what) {
+  void holds(const Node& item, std::string_view key, std::string_view what) {
     problem(item, ticked(key) + " must be " + std::string(what) + ", but holds " +
                       std::string(item.kind()));
   }
 
   /// Reads every key of `table`; unknown ones are warnings.
-  void read_table(const Toml& table, std::string_view where, const std::vector<Field>& fields,
+  void read_table(const Node& table, std::string_view where, const std::vector<Field>& fields,
                   const std::vector<Foreign>& foreign = {}) {
     for (const auto& [name, value] : table.as_table()) {
       const auto field = std::find_if(fields.begin(), fields.end(),
@@ -100,7 +100,7 @@ class Reader {
     }
   }
 
-  bool read_text(const Toml& value, std::string_view key, std::string& out) {
+  bool read_text(const Node& value, std::string_view key, std::string& out) {
     if (!value.is_string()) return expected(value, key, "a string"), false;
     if (value.as_string().find('\0') != std::string::npos)
       return problem(value, ticked(key) + " holds a NUL byte"), false;
@@ -108,18 +108,18 @@ class Reader {
     return true;
   }
   Field text(std::string_view key, std::string& out) {
-    return {key, [this, key, &out](const Toml& value) { read_text(value, key, out); }};
+    return {key, [this, key, &out](const Node& value) { read_text(value, key, out); }};
   }
   /// A key that may be there, and is none of ours.
   Field ignored_text(std::string_view key) {
-    return {key, [this, key](const Toml& value) {
+    return {key, [this, key](const Node& value) {
               std::string nobody;
               read_text(value, key, nobody);
             }};
   }
-  void read_texts(const Toml& value, std::string_view key, std::vector<PlacedText>& out) {
+  void read_texts(const Node& value, std::string_view key, std::vector<PlacedText>& out) {
     if (!value.is_array()) return expected(value, key, "an array of strings");
-    for (const Toml& item : value.as_array()) {
+    for (const Node& item : value.as_array()) {
       PlacedText word{{}, item.at()};
       if (!item.is_string())
         holds(item, key, "an array of strings");
@@ -128,10 +128,10 @@ class Reader {
     }
   }
   /// Calls `read` with each table of an array of tables.
-  Field tables(std::string_view key, std::function<void(const Toml&)> read) {
-    return {key, [this, key, read = std::move(read)](const Toml& value) {
+  Field tables(std::string_view key, std::function<void(const Node&)> read) {
+    return {key, [this, key, read = std::move(read)](const Node& value) {
               if (!value.is_array()) return expected(value, key, "an array of tables");
-              for (const Toml& item : value.as_array()) {
+              for (const Node& item : value.as_array()) {
                 if (item.is_table())
                   read(item);
                 else
@@ -139,8 +139,8 @@ class Reader {
               }
             }};
   }
-  Field table(std::string_view key, std::function<void(const Toml&)> read) {
-    return {key, [this, key, read = std::move(read)](const Toml& value) {
+  Field table(std::string_view key, std::function<void(const Node&)> read) {
+    return {key, [this, key, read = std::move(read)](const Node& value) {
               if (value.is_table())
                 read(value);
               else
@@ -148,10 +148,10 @@ class Reader {
             }};
   }
 
-  void read_schema(const Toml& doc) {
-    const Toml& own = doc["_"];
+  void read_schema(const Node& doc) {
+    const Node& own = doc["_"];
     if (!own.is_nothing() && !own.is_table()) return expected(own, "_", "a table");
-    const Toml& schema = own["schema-version"];
+    const Node& schema = own["schema-version"];
     if (schema.is_nothing()) return;
     std::string version;
     if (!read_text(schema, "schema-version", version)) return;
@@ -170,9 +170,9 @@ class Reader {
 
   // Schema 0.1.
 
-  void read_first(const Toml& doc) {
+  void read_first(const Node& doc) {
     const std::string hint = "it needs schema-version = \"0.2\" in [_]";
-    if (const Toml& later = doc["io"]["buildpacks"]; !later.is_nothing())
+    if (const Node& later = doc["io"]["buildpacks"]; !later.is_nothing())
       warn(later,
            doc["_"].contains("schema-version")
                ? "[io.buildpacks] is left out: the file is of schema 0.1"
@@ -199,9 +199,9 @@ class Reader {
 
   // Schemas 0.2 and 0.3.
 
-  void read_later(const Toml& doc) {
+  void read_later(const Node& doc) {
     for (const std::string_view old : {"build", "project"}) {
-      const Toml& first = doc[old];
+      const Node& first = doc[old];
       if (first.contains("buildpacks") || first.contains("env") || first.contains("include") ||
           first.contains("exclude") || first.contains("builder") || first.contains("licenses"))
         warn(first,
@@ -211,13 +211,13 @@ class Reader {
     }
     std::vector<Field> own = project_fields();
     own.push_back(ignored_text("schema-version"));
-    own.push_back(table("metadata", [this](const Toml& value) { out_.metadata = value; }));
+    own.push_back(table("metadata", [this](const Node& value) { out_.metadata = value; }));
     read_table(doc["_"], "[_]", own);
 
-    const Toml& io = doc["io"];
+    const Node& io = doc["io"];
     if (io.is_nothing()) return;
     if (!io.is_table()) return expected(io, "io", "a table");
-    const Toml& buildpacks = io["buildpacks"];
+    const Node& buildpacks = io["buildpacks"];
     if (buildpacks.is_nothing()) return;
     if (!buildpacks.is_table()) return expected(buildpacks, "io.buildpacks", "a table");
     std::vector<Field> fields{ignored_text("schema-version"),
@@ -227,7 +227,7 @@ class Reader {
                               tables("group", entry_into(out_.groups, "[[io.buildpacks.group]]")),
                               additions("pre", "[io.buildpacks.pre]", out_.pre),
                               additions("post", "[io.buildpacks.post]", out_.post),
-                              table("build", [this](const Toml& value) {
+                              table("build", [this](const Node& value) {
                                 read_table(
                                     value, "[io.buildpacks.build]",
                                     {tables("env", variable_into("[[io.buildpacks.build.env]]"))});
@@ -240,15 +240,15 @@ class Reader {
   }
 
   /// `env.build`, as early files of 0.2 have it; only without `build.env`.
-  Field old_environment(const Toml& buildpacks) {
-    return table("env", [this, &buildpacks](const Toml& value) {
+  Field old_environment(const Node& buildpacks) {
+    return table("env", [this, &buildpacks](const Node& value) {
       const bool replaced = buildpacks["build"].contains("env");
       if (value.contains("build"))
         warn(value,
              replaced ? "`env.build` is left out, since `build.env` is there"
                       : "`env.build` is an old name",
              "its place is [[io.buildpacks.build.env]]");
-      auto read = replaced ? [](const Toml&) {} : variable_into("[[io.buildpacks.env.build]]");
+      auto read = replaced ? [](const Node&) {} : variable_into("[[io.buildpacks.env.build]]");
       read_table(value, "[io.buildpacks.env]", {tables("build", std::move(read))});
     });
   }
@@ -262,11 +262,11 @@ class Reader {
             text("source-url", out_.source_url),
             ignored_text("documentation-url"),
             {"authors",
-             [this](const Toml& value) {
+             [this](const Node& value) {
                std::vector<PlacedText> nobody;
                read_texts(value, "authors", nobody);
              }},
-            tables("licenses", [this](const Toml& license) {
+            tables("licenses", [this](const Node& license) {
               read_table(license, "[[licenses]]", {ignored_text("type"), ignored_text("uri")});
               if (!license.contains("type") && !license.contains("uri"))
                 problem(license, "a license has neither `type` nor `uri`");
@@ -274,7 +274,7 @@ class Reader {
   }
 
   Field builder() {
-    return {"builder", [this](const Toml& value) {
+    return {"builder", [this](const Node& value) {
               if (!read_text(value, "builder", out_.builder.text)) return;
               out_.builder.at = value.at();
               if (auto name = oci::ImageReference::parse(out_.builder.text, base_dir_); !name)
@@ -283,12 +283,12 @@ class Reader {
   }
 
   Field filter(std::string_view key, std::vector<PlacedText>& out) {
-    return {key, [this, key, &out](const Toml& value) { read_texts(value, key, out); }};
+    return {key, [this, key, &out](const Node& value) { read_texts(value, key, out); }};
   }
-  void check_filters(const Toml& table) {
+  void check_filters(const Node& table) {
     if (!table.contains("include") || !table.contains("exclude")) return;
-    const Toml& include = table["include"];
-    const Toml& exclude = table["exclude"];
+    const Node& include = table["include"];
+    const Node& exclude = table["exclude"];
     const bool first = std::pair(include.at().line, include.at().column) <
                        std::pair(exclude.at().line, exclude.at().column);
     problem(first ? exclude : include, "`include` and `exclude` are both there",
@@ -296,7 +296,7 @@ class Reader {
   }
 
   Field additions(std::string_view key, std::string where, std::vector<BuildpackEntry>& out) {
-    return table(key, [this, where, &out](const Toml& value) {
+    return table(key, [this, where, &out](const Node& value) {
       read_table(value, where,
                  {tables("group",
                          entry_into(out, "[[" + where.substr(1, where.size() - 2) + ".group]]"))});
@@ -304,7 +304,7 @@ class Reader {
   }
 
   Field execution_environments(std::vector<std::string>& out) {
-    return {"exec-env", [this, &out](const Toml& value) {
+    return {"exec-env", [this, &out](const Node& value) {
               std::vector<PlacedText> names;
               read_texts(value, "exec-env", names);
               for (PlacedText& name : names) {
@@ -325,8 +325,8 @@ class Reader {
     return {};
   }
 
-  std::function<void(const Toml&)> variable_into(std::string where) {
-    return [this, where = std::move(where)](const Toml& value) {
+  std::function<void(const Node&)> variable_into(std::string where) {
+    return [this, where = std::move(where)](const Node& value) {
       BuildVariable variable;
       variable.at = value.at();
       const std::size_t before = problems_.size();
@@ -343,16 +343,16 @@ class Reader {
     };
   }
 
-  std::function<void(const Toml&)> entry_into(std::vector<BuildpackEntry>& out, std::string where) {
-    return [this, &out, where = std::move(where)](const Toml& value) {
+  std::function<void(const Node&)> entry_into(std::vector<BuildpackEntry>& out, std::string where) {
+    return [this, &out, where = std::move(where)](const Node& value) {
       BuildpackEntry entry;
       entry.at = value.at();
       const std::size_t before = problems_.size();
       std::vector<Field> fields{
           text("id", entry.id),
           text("version", entry.version),
-          {"uri", [&](const Toml& uri) { read_uri(uri, &out == &out_.groups, entry); }},
-          table("script", [&](const Toml& script) { read_script(script, entry); })};
+          {"uri", [&](const Node& uri) { read_uri(uri, &out == &out_.groups, entry); }},
+          table("script", [&](const Node& script) { read_script(script, entry); })};
       const auto foreign = with_exec_env(fields, entry.exec_env);
       read_table(value, where, fields, foreign);
       if (problems_.size() == before) check_entry(value, where, entry);
@@ -360,7 +360,7 @@ class Reader {
     };
   }
 
-  void check_entry(const Toml& value, const std::string& where, const BuildpackEntry& entry) {
+  void check_entry(const Node& value, const std::string& where, const BuildpackEntry& entry) {
     std::vector<std::string> sources;
     for (const std::string_view key : {"version", "uri", "script"})
       if (value.contains(key)) sources.push_back(ticked(key));
@@ -378,7 +378,7 @@ class Reader {
       problem(value["version"], "`version` is empty", "without it the newest is taken");
   }
 
-  void read_uri(const Toml& value, bool in_group, BuildpackEntry& entry) {
+  void read_uri(const Node& value, bool in_group, BuildpackEntry& entry) {
     entry.uri_at = value.at();
     std::string words;
     if (!read_text(value, "uri", words)) return;
@@ -394,7 +394,7 @@ class Reader {
     entry.uri = std::move(*uri);
   }
 
-  void read_script(const Toml& value, BuildpackEntry& entry) {
+  void read_script(const Node& value, BuildpackEntry& entry) {
     InlineScript& script = entry.script.emplace();
     script.at = value.at();
     const std::size_t before = problems_.size();
@@ -433,8 +433,8 @@ std::optional<Json> ProjectDescriptor::source() const {
 
 ParsedDescriptor parse_project_descriptor(std::string_view text, const std::string& file) {
   ParsedDescriptor out;
-  Toml doc;
-  if (auto problem = Toml::parse_to(doc, text, file, {})) {
+  Node doc;
+  if (auto problem = parse_toml_to(doc, text, file, {})) {
     out.problems.push_back(std::move(*problem));
     return out;
   }

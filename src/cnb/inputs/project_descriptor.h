@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/text_problem.h"
-#include "base/toml.h"
+#include "base/node.h"
 #include "cnb/buildpacks/buildpack_uri.h"
 
 namespace locald::cnb {
@@ -55,7 +55,7 @@ struct ProjectDescriptor {
   std::vector<BuildVariable> build_env;  ///< in the order of the file; the last of a name counts
 
   std::string id, name, version, source_url;  ///< of the project; all optional
-  Toml metadata;                              ///< free form; a nothing where there is none
+  Node metadata;                              ///< free form; a nothing where there is none
 
   /// What does no harm but is likely not meant: keys that nobody reads, with the one that was
   /// likely meant. Not errors, since other tools keep their tables in the same file.
