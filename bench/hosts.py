@@ -235,7 +235,7 @@ def flood_peer(bench, cls, marks):
 
 
 def locald_tail(folder):
-    """The end of what the newest segment's index covers (src/base/log_format.h): what a reader believes."""
+    """The end of what the newest segment's index covers (src/base/log/log_format.h): what a reader believes."""
     try:
         index = max(n for n in os.listdir(folder) if n.endswith(".idx"))
         with open(folder / index, "rb") as f:

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/source_dir.h"
 
 #define LOCALD_CORPUS(name) extern "C" int fuzz_##name(const unsigned char*, std::size_t);

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "cnb/buildpacks/buildpack_archive.h"
-#include "oci/test_tar.h"
+#include "oci/archive/test_tar.h"
 
 /// A look through an archive. Property: the folder that a buildpack is said to lie in is one name.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "oci/decompress.h"
-#include "oci/test_tar.h"
+#include "oci/archive/decompress.h"
+#include "oci/archive/test_tar.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
 #include <cstdlib>
 
-#include "oci/digest.h"
+#include "oci/ref/digest.h"
 
 /// Property: what parses prints back the same and is safe as a file name.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

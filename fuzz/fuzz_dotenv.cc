@@ -1,7 +1,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "server/dotenv.h"
+#include "project/resolve/dotenv.h"
 
 /// Properties: names can be names of variables; what is wrong stands on a line; single quotes are
 /// literal; values are bounded, whatever refers to what; CR LF is LF.

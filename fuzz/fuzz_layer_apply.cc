@@ -11,9 +11,9 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "oci/layer_apply.h"
-#include "oci/test_tar.h"
-#include "oci/test_tree.h"
+#include "oci/layer/layer_apply.h"
+#include "oci/archive/test_tar.h"
+#include "oci/layer/test_tree.h"
 
 namespace {
 

@@ -1,7 +1,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "oci/login_file.h"
+#include "oci/registry/login_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const auto found =

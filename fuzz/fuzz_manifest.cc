@@ -1,7 +1,7 @@
 #include <cstdlib>
 
-#include "oci/image_config.h"
-#include "oci/manifest.h"
+#include "oci/spec/image_config.h"
+#include "oci/spec/manifest.h"
 
 /// Property: a document is a manifest, an index or a config, never two of
 /// them for two readings; what we write of it reads back the same.

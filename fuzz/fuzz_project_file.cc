@@ -5,10 +5,10 @@
 #include <string_view>
 
 #include "base/paths.h"
-#include "server/interpolation.h"
-#include "server/project_check.h"
-#include "server/resolve.h"
-#include "server/toml_front.h"
+#include "project/resolve/interpolation.h"
+#include "project/project_check.h"
+#include "project/resolve/resolve.h"
+#include "project/toml/toml_front.h"
 
 using namespace locald::server;  // NOLINT: a fuzz target
 

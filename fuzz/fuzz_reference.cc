@@ -1,6 +1,6 @@
 #include <cstdlib>
 
-#include "oci/reference.h"
+#include "oci/ref/reference.h"
 
 /// Property: what parses prints a name that means the same, and a registry's
 /// parts hold nothing that could change the URL they are put into.

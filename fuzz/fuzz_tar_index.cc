@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "oci/tar_index.h"
+#include "oci/archive/tar_index.h"
 
 /// Property: it ends, and no member lies outside of the file.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

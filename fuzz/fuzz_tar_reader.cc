@@ -2,8 +2,8 @@
 // cut.
 #include <cstdlib>
 
-#include "oci/tar_reader.h"
-#include "oci/test_tar.h"
+#include "oci/archive/tar_reader.h"
+#include "oci/archive/test_tar.h"
 
 namespace {
 

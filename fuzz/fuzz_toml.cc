@@ -2,7 +2,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/toml.h"
+#include "base/node/toml.h"
 
 using locald::Json;
 using locald::Node;

@@ -1,6 +1,6 @@
 #include <cstdlib>
 
-#include "oci/url.h"
+#include "oci/registry/url.h"
 
 /// Property: wherever a stranger's registry sends us, it is https and not
 /// inside of our machine or network; a login goes to nobody but its owner.

@@ -1,7 +1,7 @@
 #include <cstdlib>
 
-#include "oci/registry_session.h"
-#include "oci/www_authenticate.h"
+#include "oci/registry/registry_session.h"
+#include "oci/registry/www_authenticate.h"
 
 /// Property: it ends, schemes are words, nothing grows beyond the input.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

@@ -26,7 +26,7 @@ namespace locald {
 ///     `-- cnb/.lifecycle/<builder's digest>.json   what its exporter says of itself
 ///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder
-///     |-- services/<project>/<service>/log/   segments, see base/log_format.h
+///     |-- services/<project>/<service>/log/   segments, see base/log/log_format.h
 ///     |-- builds/<app>/<number>/     what the phases of a build said: segments too
 ///     |-- server.log
 ///     |-- server.lock                held by the server: one for all run folders that share this

@@ -13,9 +13,9 @@
 #include <utility>
 
 #include "base/error_kind.h"
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "builder/mount_plan.h"
 #include "builder/spec_builder.h"
 #include "builder/storage.h"

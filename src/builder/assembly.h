@@ -9,7 +9,7 @@
 #include "builder/container_options.h"
 #include "builder/environment.h"
 #include "builder/image_facts.h"
-#include "oci/image_config.h"
+#include "oci/spec/image_config.h"
 #include "runtime/container_bundle.h"
 
 namespace locald::builder {

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <thread>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "builder/storage.h"
 
 namespace locald::builder {

@@ -23,11 +23,11 @@ struct PrepareContext {
   std::function<void(const std::string& text)>
       notice;            ///< what the user should hear; on the same thread; may be empty
   std::stop_token stop;  ///< asks to give up: Errc::cancelled, nothing half-done
-  std::vector<std::string> login_files = {};  ///< the user's, for registries (oci/login_file.h)
+  std::vector<std::string> login_files = {};  ///< the user's, for registries (oci/registry/login_file.h)
 };
 
 /// Produces a bundle from something: an image (ImageSource), an app built with buildpacks
-/// (cnb/cnb_source.h). Which one is made of what a service asks for: server/container_source.h.
+/// (cnb/cnb_source.h). Which one is made of what a service asks for: server/instances/container_source.h.
 ///
 /// `prepare` is plain blocking code and runs on a job's thread. It may be called
 /// again, for the next start of the same service; then what is there already is

@@ -4,7 +4,7 @@
 
 #include <csignal>
 
-#include "base/signals.h"
+#include "base/sys/signals.h"
 #include "builder/mount_option.h"
 
 namespace locald::builder {

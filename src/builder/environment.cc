@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/file_lock.h"
-#include "base/fs_at.h"
+#include "base/sys/file_lock.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
 
 namespace locald::builder {

@@ -9,14 +9,14 @@
 #include <stop_token>
 #include <string>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/limit.h"
-#include "base/path_judge.h"
+#include "base/sys/path_judge.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "builder/spec_builder.h"
-#include "oci/image_store.h"
-#include "oci/layer_store.h"
+#include "oci/store/image_store.h"
+#include "oci/layer/layer_store.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
 #include "runtime/worker.h"

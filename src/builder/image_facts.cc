@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 
 namespace locald::builder {
 namespace {

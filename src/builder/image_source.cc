@@ -7,13 +7,13 @@
 #include <mutex>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/judged_folder.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/judged_folder.h"
+#include "base/sys/sys.h"
 #include "builder/assembly.h"
 #include "builder/pull_turns.h"
-#include "oci/login_file.h"
-#include "oci/platform.h"
+#include "oci/registry/login_file.h"
+#include "oci/ref/platform.h"
 
 namespace locald::builder {
 namespace {

@@ -8,7 +8,7 @@
 #include "builder/container_options.h"
 #include "builder/image_facts.h"
 #include "builder/spec_builder.h"
-#include "oci/image_config.h"
+#include "oci/spec/image_config.h"
 
 namespace locald::builder {
 

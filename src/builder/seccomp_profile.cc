@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 
 namespace locald::builder {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "oci/runtime_spec.h"
+#include "oci/spec/runtime_spec.h"
 
 namespace locald::builder {
 

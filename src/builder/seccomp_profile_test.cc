@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 
 namespace locald::builder {
 namespace {

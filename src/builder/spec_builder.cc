@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/signals.h"
+#include "base/sys/signals.h"
 #include "base/strings.h"
 #include "builder/capabilities.h"
 #include "builder/limits.h"

@@ -9,8 +9,8 @@
 #include "builder/container_options.h"
 #include "builder/image_facts.h"
 #include "builder/user_lookup.h"
-#include "oci/image_config.h"
-#include "oci/runtime_spec.h"
+#include "oci/spec/image_config.h"
+#include "oci/spec/runtime_spec.h"
 #include "runtime/user_namespace.h"
 
 namespace locald::builder {

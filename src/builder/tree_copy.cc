@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 
 namespace locald::builder {
 namespace {

@@ -14,9 +14,9 @@
 #include <deque>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 
 namespace locald::builder {
 namespace {

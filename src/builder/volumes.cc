@@ -8,11 +8,11 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "builder/tree_copy.h"
-#include "oci/digest.h"
+#include "oci/ref/digest.h"
 
 namespace locald::builder {
 

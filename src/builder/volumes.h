@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/path_judge.h"
+#include "base/sys/path_judge.h"
 #include "base/result.h"
 #include "builder/container_options.h"
 #include "builder/image_facts.h"

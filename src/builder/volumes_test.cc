@@ -8,8 +8,8 @@
 
 #include <cstdlib>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 
 namespace locald::builder {
 namespace {

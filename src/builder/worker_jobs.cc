@@ -9,15 +9,15 @@
 #include <optional>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "builder/image_facts.h"
 #include "builder/tree_view.h"
 #include "builder/volumes.h"
-#include "oci/image_store.h"
-#include "oci/layer_store.h"
-#include "oci/pull.h"
-#include "oci/registry_push.h"
+#include "oci/store/image_store.h"
+#include "oci/layer/layer_store.h"
+#include "oci/store/pull.h"
+#include "oci/registry/registry_push.h"
 #include "runtime/worker.h"
 
 namespace locald::builder {

@@ -12,8 +12,8 @@
 #include <cstring>
 #include <optional>
 
-#include "base/attach_protocol.h"
-#include "base/sys.h"
+#include "base/log/attach_protocol.h"
+#include "base/sys/sys.h"
 #include "cli/print.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"

@@ -17,7 +17,7 @@ struct AttachOptions {
 };
 
 /// Connects our stdin, stdout, stderr and signals to a process through its shim
-/// (base/attach_protocol.h), until it has ended or we are detached.
+/// (base/log/attach_protocol.h), until it has ended or we are detached.
 ///
 /// Signals: without a terminal SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2
 /// are sent on; with one, Ctrl-C is a byte like others. The third SIGINT leaves.

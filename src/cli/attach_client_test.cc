@@ -11,9 +11,9 @@
 #include <cstring>
 #include <thread>
 
-#include "base/attach_protocol.h"
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/log/attach_protocol.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 
 namespace locald::cli {
 namespace {

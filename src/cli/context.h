@@ -2,7 +2,7 @@
 #include <optional>
 #include <string>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/paths.h"
 #include "cli/args.h"
 #include "ipc/client.h"

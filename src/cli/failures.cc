@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "base/log_reader.h"
+#include "base/log/log_reader.h"
 #include "base/strings.h"
 #include "cli/print.h"
 #include "cli/progress.h"

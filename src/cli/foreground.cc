@@ -9,7 +9,7 @@
 #include <map>
 #include <set>
 
-#include "base/log_reader.h"
+#include "base/log/log_reader.h"
 #include "cli/failures.h"
 #include "cli/log_printer.h"
 #include "cli/print.h"

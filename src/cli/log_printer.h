@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "base/log_reader.h"
+#include "base/log/log_reader.h"
 
 namespace locald::cli {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/standard_fds.h"
+#include "base/sys/standard_fds.h"
 #include "base/strings.h"
 #include "cli/context.h"
 #include "cli/print.h"

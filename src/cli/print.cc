@@ -15,7 +15,7 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 
 namespace locald::cli {
 

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 
 namespace locald::cli {
 

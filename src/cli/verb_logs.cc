@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "base/log_reader.h"
+#include "base/log/log_reader.h"
 #include "base/strings.h"
 #include "cli/context.h"
 #include "cli/log_printer.h"

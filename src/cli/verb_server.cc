@@ -2,7 +2,7 @@
 
 #include <cerrno>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/progress.h"

@@ -1,8 +1,8 @@
 #include "cnb/app.h"
 
-#include "base/json_map.h"
+#include "base/json/json_map.h"
 #include "base/strings.h"
-#include "oci/digest.h"
+#include "oci/ref/digest.h"
 
 namespace locald::cnb {
 namespace {

@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "cnb/build/lifecycle_files.h"
 #include "builder/image_source.h"
-#include "oci/layer_store.h"
-#include "oci/manifest.h"
+#include "oci/layer/layer_store.h"
+#include "oci/spec/manifest.h"
 #include "runtime/processes.h"
 
 namespace locald::cnb {

@@ -8,8 +8,8 @@
 #include "cnb/inputs/build_inputs.h"
 #include "cnb/store/generation.h"
 #include "builder/environment.h"
-#include "oci/image_config.h"
-#include "oci/image_store.h"
+#include "oci/spec/image_config.h"
+#include "oci/store/image_store.h"
 
 namespace locald::cnb {
 

@@ -8,9 +8,9 @@
 #include <fstream>
 #include <string>
 
-#include "base/fs_at.h"
-#include "base/path_judge.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/path_judge.h"
+#include "base/sys/sys.h"
 
 namespace locald::cnb {
 

@@ -8,8 +8,8 @@
 #include <set>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/buildpacks/buildpack_job.h"
 #include "cnb/build/commit_job.h"

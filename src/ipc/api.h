@@ -24,7 +24,7 @@
 /// Every request has exactly one end: where what it is about goes (its project is brought down, its
 /// container removed, the server stopped), that is an error which names it. Where too many requests
 /// are under way a new one is answered with HTTP status 503. Which request meets what while
-/// something is going is a table: server/admission.h. A project that is going down: `up` waits for
+/// something is going is a table: server/instances/admission.h. A project that is going down: `up` waits for
 /// it (hanging up then calls it off, and so does another `down`), `start`, `restart` and `exec` are
 /// refused, `stop` and `down` end with it.
 ///
@@ -60,7 +60,7 @@
 ///     watch           {project}                -> stream of state events, first the present ones;
 ///                                                 {} when the project is down. No polling.
 ///     logs            {project, services:[]}   -> {services:[{name, dir, first_segment}]}: the CLI
-///                         reads the segments itself (base/log_format.h); first_segment: of the
+///                         reads the segments itself (base/log/log_format.h); first_segment: of the
 ///                         present run
 ///     config/check    {project, env:{}}        -> {project, services:[names], file,
 ///                         notices:[{service, text}]}, or the error that `up` would end with,
@@ -69,7 +69,7 @@
 ///     project/forget  {name}                   -> {}
 ///
 ///     exec            {project, service, argv, env:{}, user, cwd, tty, stdin, rows, columns}
-///                         -> {socket, nonce}: attach there (base/attach_protocol.h, with `hold`)
+///                         -> {socket, nonce}: attach there (base/log/attach_protocol.h, with `hold`)
 ///     attach          {project, service}       -> {socket, nonce, tty}
 ///     container/run   {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty,
 ///                      stdin, rm, init, detach, pull, network, rows, columns, name|null, logins…}

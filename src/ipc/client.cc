@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "ipc/api.h"
 #include "ipc/codec.h"
 #include "ipc/living_server.h"

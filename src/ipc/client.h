@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/paths.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 #include "ipc/http_reply.h"
 
 namespace locald::ipc {

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <thread>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "ipc/version.h"
 
 namespace locald::ipc {

@@ -1,5 +1,5 @@
 #pragma once
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 
 /// The parts of api.h that both sides write and read.

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
 
 namespace locald::ipc {

@@ -7,7 +7,7 @@
 /// folder may be deleted together, and it needs a moment to write them back. It is known by a
 /// flock(2) that it holds on a folder that stays.
 ///
-/// That lock comes on top of those in server/server_lock.h: servers of older versions do not hold
+/// That lock comes on top of those in server/state/server_lock.h: servers of older versions do not hold
 /// it, some file systems have none for folders, and whoever may read the folder can take it. So it
 /// counts only where a server of ours is seen to hold it.
 namespace locald::ipc {

@@ -10,8 +10,8 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 
 namespace locald::ipc {
 namespace {

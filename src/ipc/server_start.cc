@@ -15,11 +15,11 @@
 #include <string>
 #include <vector>
 
-#include "base/fs_at.h"
-#include "base/set_aside.h"
-#include "base/spawn.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/set_aside.h"
+#include "base/sys/spawn.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "ipc/living_server.h"
 #include "ipc/version.h"
 

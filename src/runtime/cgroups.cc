@@ -6,7 +6,7 @@
 #include <chrono>
 #include <thread>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
 
 namespace locald::runtime {

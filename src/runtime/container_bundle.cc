@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "shim/protocol.h"
 
 namespace locald::runtime {

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
-#include "oci/runtime_spec.h"
+#include "base/sys/unique_fd.h"
+#include "oci/spec/runtime_spec.h"
 
 namespace locald::runtime {
 
@@ -21,7 +21,7 @@ struct Rootfs {
 };
 
 /// A folder or file of the host's that is mounted into a container: that very one, which was opened
-/// and judged (base/path_judge.h), not what its name leads to later. The shim puts it at
+/// and judged (base/sys/path_judge.h), not what its name leads to later. The shim puts it at
 /// bind_point() in its own mount namespace, and config.json names that place.
 struct HostBind {
   UniqueFd fd;       ///< O_PATH

@@ -6,7 +6,7 @@
 
 #include <cstdlib>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 
 namespace locald::runtime {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "oci/runtime_spec.h"
+#include "oci/spec/runtime_spec.h"
 
 namespace locald::runtime {
 

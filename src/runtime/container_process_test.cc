@@ -2,7 +2,7 @@
 
 #include <fstream>
 
-#include "base/spawn.h"
+#include "base/sys/spawn.h"
 #include "runtime/cgroups.h"
 #include "runtime/container_init.h"
 #include "runtime/runtime_fixture.h"

@@ -6,9 +6,9 @@
 #include <limits>
 #include <optional>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "runtime/container_init.h"
 #include "runtime/process_runtime_impl.h"
 #include "runtime/shim_launch.h"

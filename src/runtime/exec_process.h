@@ -2,8 +2,8 @@
 #include <string>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
-#include "oci/runtime_spec.h"
+#include "base/sys/unique_fd.h"
+#include "oci/spec/runtime_spec.h"
 #include "runtime/process_runtime.h"
 
 namespace locald::runtime {

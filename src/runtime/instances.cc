@@ -13,10 +13,10 @@
 #include <thread>
 
 #include "base/error_kind.h"
-#include "base/fs_at.h"
-#include "base/json.h"
+#include "base/sys/fs_at.h"
+#include "base/json/json.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "runtime/cgroups.h"
 #include "runtime/orphans.h"
 #include "runtime/process_runtime_impl.h"

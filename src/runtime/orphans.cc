@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-#include "base/spawn.h"
+#include "base/sys/spawn.h"
 #include "runtime/processes.h"
 
 namespace locald::runtime {

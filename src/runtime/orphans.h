@@ -13,7 +13,7 @@ namespace locald::runtime {
 /// Makes this process the one that orphans fall to. Once, before anything is started.
 Result<void> become_subreaper();
 
-/// Reaps ended children that no Child of base/spawn.h owns: shims, what they had started, orphans.
+/// Reaps ended children that no Child of base/sys/spawn.h owns: shims, what they had started, orphans.
 /// For SIGCHLD. False: not all that is there to reap could be told apart; call again soon.
 bool reap_orphans();
 

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <thread>
 
-#include "base/spawn.h"
+#include "base/sys/spawn.h"
 #include "base/strings.h"
 #include "runtime/processes.h"
 

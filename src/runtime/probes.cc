@@ -7,8 +7,8 @@
 #include <cstring>
 #include <optional>
 
-#include "base/spawn.h"
-#include "base/sys.h"
+#include "base/sys/spawn.h"
+#include "base/sys/sys.h"
 #include "runtime/process_runtime_impl.h"
 #include "runtime/processes.h"
 #include "runtime/shim_launch.h"

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <mutex>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "runtime/cgroups.h"
 #include "runtime/container_init.h"
 #include "runtime/exec_process.h"

@@ -10,9 +10,9 @@
 #include <mutex>
 #include <vector>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 
 namespace locald::runtime {
 namespace {

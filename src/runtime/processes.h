@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 
 /// Processes of this machine, as /proc shows them; each pid with a proof that it is still the same.
 namespace locald::runtime {

@@ -16,12 +16,12 @@
 #include <string>
 #include <thread>
 
-#include "base/attach_protocol.h"
-#include "base/event_loop.h"
-#include "base/fs_at.h"
+#include "base/log/attach_protocol.h"
+#include "base/loop/event_loop.h"
+#include "base/sys/fs_at.h"
 #include "base/paths.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "runtime/orphans.h"
 #include "runtime/process_runtime.h"
 #include "runtime/processes.h"

@@ -11,9 +11,9 @@
 #include <optional>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/json.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/json/json.h"
+#include "base/sys/sys.h"
 #include "base/transient.h"
 #include "runtime/orphans.h"
 #include "runtime/processes.h"

@@ -4,10 +4,10 @@
 #include <optional>
 #include <string>
 
-#include "base/attach_protocol.h"
-#include "base/event_loop.h"
+#include "base/log/attach_protocol.h"
+#include "base/loop/event_loop.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 #include "runtime/kept_handle.h"
 #include "runtime/shim_record.h"
 

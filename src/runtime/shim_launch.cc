@@ -5,10 +5,10 @@
 #include <chrono>
 #include <cstring>
 
-#include "base/fs_at.h"
-#include "base/json.h"
-#include "base/spawn.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/json/json.h"
+#include "base/sys/spawn.h"
+#include "base/sys/sys.h"
 #include "runtime/processes.h"
 #include "shim/protocol.h"
 

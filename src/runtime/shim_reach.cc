@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "runtime/processes.h"
 #include "runtime/shim_handle.h"
 #include "shim/protocol.h"

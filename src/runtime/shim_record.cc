@@ -4,9 +4,9 @@
 
 #include <cerrno>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "shim/protocol.h"
 
 namespace locald::runtime {

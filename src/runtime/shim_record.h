@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
-#include "base/path_judge.h"
+#include "base/json/json.h"
+#include "base/sys/path_judge.h"
 #include "base/paths.h"
 #include "base/result.h"
 

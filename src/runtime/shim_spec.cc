@@ -1,6 +1,6 @@
 #include "runtime/shim_spec.h"
 
-#include "base/sys.h"
+#include "base/sys/sys.h"
 
 namespace locald::runtime {
 

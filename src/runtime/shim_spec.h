@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 
 namespace locald::runtime {
 

@@ -18,10 +18,10 @@
 #include <vector>
 
 #include "base/error_kind.h"
-#include "base/fs_at.h"
-#include "base/spawn.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/spawn.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "runtime/id_map.h"
 #include "shim/protocol.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 
 namespace locald::runtime {
 

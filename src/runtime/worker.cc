@@ -17,9 +17,9 @@
 #include <optional>
 #include <utility>
 
-#include "base/spawn.h"
+#include "base/sys/spawn.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 
 extern char** environ;
 

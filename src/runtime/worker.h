@@ -4,9 +4,9 @@
 #include <stop_token>
 #include <string>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 
 namespace locald::runtime {
 

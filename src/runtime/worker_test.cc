@@ -6,7 +6,7 @@
 #include <csignal>
 #include <thread>
 
-#include "base/spawn.h"
+#include "base/sys/spawn.h"
 #include "base/strings.h"
 
 namespace locald::runtime {

@@ -18,14 +18,14 @@
 #include <utility>
 #include <vector>
 
-#include "base/event_loop.h"
-#include "base/fs_at.h"
-#include "base/job_pool.h"
+#include "base/loop/event_loop.h"
+#include "base/sys/fs_at.h"
+#include "base/loop/job_pool.h"
 #include "base/paths.h"
-#include "base/set_aside.h"
-#include "base/spawn.h"
-#include "base/standard_fds.h"
-#include "base/sys.h"
+#include "base/sys/set_aside.h"
+#include "base/sys/spawn.h"
+#include "base/sys/standard_fds.h"
+#include "base/sys/sys.h"
 #include "cnb/store/housekeeping.h"
 #include "builder/environment.h"
 #include "builder/image_source.h"
@@ -33,21 +33,21 @@
 #include "runtime/orphans.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
-#include "server/adoption.h"
-#include "server/api.h"
-#include "server/builds.h"
-#include "server/containers.h"
-#include "server/http_server.h"
-#include "server/images.h"
-#include "server/notify_prober.h"
-#include "server/project_registry.h"
-#include "server/projects.h"
-#include "server/run_folder.h"
-#include "server/runtime_launcher.h"
-#include "server/server_lock.h"
-#include "server/sessions.h"
-#include "server/unmanaged.h"
-#include "server/user_config.h"
+#include "server/instances/adoption.h"
+#include "server/api/api.h"
+#include "server/builds/builds.h"
+#include "server/instances/containers.h"
+#include "server/http/http_server.h"
+#include "server/api/images.h"
+#include "server/supervise/notify_prober.h"
+#include "server/projects/project_registry.h"
+#include "server/projects/projects.h"
+#include "server/state/run_folder.h"
+#include "server/instances/runtime_launcher.h"
+#include "server/state/server_lock.h"
+#include "server/instances/sessions.h"
+#include "server/instances/unmanaged.h"
+#include "project/user_config.h"
 #include "server/worker_main.h"
 
 namespace locald::server {
@@ -73,17 +73,17 @@ void raise_descriptor_limit() {
 
 std::string find_runtime(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
-  return find_program(name, program_search_path()).value_or("");
+  return find_program(name, project::program_search_path()).value_or("");
 }
 
 /// What a server needs before it can be one; looked for also by those who are about to stop the
 /// present one for it (--check).
 struct BeforeStart {
-  UserConfig config;
+  project::UserConfig config;
   std::string shim;
 };
 Result<BeforeStart> look_before_start(const Paths& paths) {
-  return BeforeStart{TRY(load_user_config(paths.config_file())),
+  return BeforeStart{TRY(project::load_user_config(paths.config_file())),
                      TRY(find_own_program("locald-shim"))};
 }
 
@@ -124,7 +124,7 @@ class Server {
               [](int) {});
         }});
     if (::geteuid() != 0)
-      listeners_ = ListenerSearch([environment = environment_.get()](Json job) {
+      listeners_ = runtime::ListenerSearch([environment = environment_.get()](Json job) {
         return environment->run(std::move(job), {}, {}, std::chrono::seconds(5));
       });
     launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{
@@ -222,7 +222,7 @@ class Server {
   }
 
  private:
-  /// Signals are blocked in every thread and read here. Children get a fresh mask (base/spawn.h).
+  /// Signals are blocked in every thread and read here. Children get a fresh mask (base/sys/spawn.h).
   Result<void> watch_signals() {
     sigset_t set;
     sigemptyset(&set);
@@ -323,7 +323,7 @@ class Server {
   std::unique_ptr<runtime::UserNamespace> user_namespace_;
   std::unique_ptr<builder::Environment> environment_;
   std::unique_ptr<runtime::ProcessRuntime> runtime_;
-  ListenerSearch listeners_;
+  runtime::ListenerSearch listeners_;
   JobPool jobs_;
   std::unique_ptr<RuntimeLauncher> launcher_;
   std::unique_ptr<Unmanaged> unmanaged_;

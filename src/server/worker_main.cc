@@ -13,7 +13,8 @@
 #include "builder/worker_jobs.h"
 #include "cnb/worker_jobs.h"
 #include "runtime/worker.h"
-#include "server/listeners.h"
+#include "net/listeners.h"
+#include "runtime/listener_search.h"
 
 namespace locald::server {
 
@@ -45,7 +46,7 @@ int worker_main(int argc, char** argv) {
       static_cast<int>(*job_fd), [](const std::string& op) -> runtime::WorkerHandler {
         if (op == "listeners")
           return
-              [](const Json& job, const std::function<void(Json)>&) { return listeners_job(job); };
+              [](const Json& job, const std::function<void(Json)>&) { return runtime::listeners_job(job); };
         if (auto job = builder::find_worker_job(op)) return job;
         return cnb::find_worker_job(op);
       });

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/attach_protocol.h"
+#include "base/log/attach_protocol.h"
 
 namespace locald::shim {
 

@@ -2,11 +2,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/log_format.h"
+#include "base/log/log_format.h"
 
 namespace locald::shim {
 
-/// Writes one instance's output into a log folder, as base/log_format.h draws it.
+/// Writes one instance's output into a log folder, as base/log/log_format.h draws it.
 ///
 /// A segment ends at 64 MiB (or an eighth of the folder's limit); before each new
 /// one the oldest segments go until the folder holds to its limit, also those of

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "base/standard_fds.h"
+#include "base/sys/standard_fds.h"
 #include "shim/init.h"
 #include "shim/protocol.h"
 #include "shim/session.h"

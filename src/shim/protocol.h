@@ -2,7 +2,7 @@
 
 /// How the server starts a shim. The only header that `runtime` and `shim` share
 /// beside those of base. What is said later, over the control socket, is
-/// base/attach_protocol.h.
+/// base/log/attach_protocol.h.
 ///
 ///     server                     locald-shim (run)              the shim proper
 ///       | -- exec, descriptors 3.. ->|                                |

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/attach_protocol.h"
-#include "base/log_format.h"
+#include "base/log/attach_protocol.h"
+#include "base/log/log_format.h"
 #include "shim/client.h"
 #include "shim/log_writer.h"
 #include "shim/spec.h"

@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/log_format.h"
+#include "base/log/log_format.h"
 #include "shim/client.h"
 #include "shim/execute.h"
 #include "shim/kernel.h"

@@ -25,15 +25,15 @@ LAYERS = {
 
 # Headers of base that the shim may include: no iostreams, no allocation after clone, nothing that links a library.
 SHIM_SAFE = {
-    "base/attach_protocol.h",
+    "base/log/attach_protocol.h",
     "base/error.h",
-    "base/fs_at.h",
-    "base/log_format.h",
+    "base/sys/fs_at.h",
+    "base/log/log_format.h",
     "base/result.h",
-    "base/standard_fds.h",
+    "base/sys/standard_fds.h",
     "base/strings.h",
-    "base/sys.h",
-    "base/unique_fd.h",
+    "base/sys/sys.h",
+    "base/sys/unique_fd.h",
 }
 
 # Third-party headers stay inside .cc files, so that a room's contract costs its readers nothing.
@@ -42,8 +42,8 @@ THIRD_PARTY = ("CLI/", "archive", "boost/", "curl/", "fmt/", "gtest/", "gmock/",
 
 # pattern, where it is allowed (a prefix or a suffix of the path below src/), why it is banned elsewhere. Comments and strings are not looked at.
 BANS = [
-    (r"\bremove_all\s*\(", (), "follows a swapped symlink; use remove_tree() of base/fs_at.h"),
-    (r"(?<![\w.>])(?:std::|::)?(?:system|popen)\s*\(", (), "goes through a shell; use base/spawn.h"),
+    (r"\bremove_all\s*\(", (), "follows a swapped symlink; use remove_tree() of base/sys/fs_at.h"),
+    (r"(?<![\w.>])(?:std::|::)?(?:system|popen)\s*\(", (), "goes through a shell; use base/sys/spawn.h"),
     (r"(?<!\w)::(?:open|openat|creat)\s*\((?![^;]*O_CLOEXEC)", ("base/", "_test.cc"), "without O_CLOEXEC; use sys::openat(), which adds it"),
     (r"\bthrow\b", (), "errors are values here: return an Error (base/result.h)"),
     (r"\busing\s+namespace\s+(?!std::(?:string_view_literals|string_literals|chrono_literals|literals)\b)", ("main.cc",), "a header added later changes what a name means"),

@@ -10,11 +10,11 @@ import lint
 BAD = [
     ("oci/a.cc", '#include "runtime/runc.h"\n', "oci may not include"),
     ("runtime/a.cc", '#include "shim/main.h"\n', "runtime may not include"),
-    ("cli/a.cc", '#include "oci/digest.h"\n', "cli may not include"),
-    ("shim/a.cc", '#include "base/json.h"\n', "shim may not include"),
+    ("cli/a.cc", '#include "oci/ref/digest.h"\n', "cli may not include"),
+    ("shim/a.cc", '#include "base/json/json.h"\n', "shim may not include"),
     ("shim/a.cc", "#include <fmt/format.h>\n", "static and tiny"),
-    ("base/a_test.cc", '#include "oci/digest.h"\n', "in tests neither"),
-    ("base/sys.h", '#pragma once\n#include "base/json.h"\n', "which the shim includes"),
+    ("base/a_test.cc", '#include "oci/ref/digest.h"\n', "in tests neither"),
+    ("base/sys/sys.h", '#pragma once\n#include "base/json/json.h"\n', "which the shim includes"),
     ("server/a.cc", '#include "json.h"\n', "from the root of src"),
     ("daemon/a.cc", "\n", "not a room"),
     ("oci/a.h", "#pragma once\n#include <curl/curl.h>\n", "stay inside .cc"),
@@ -29,9 +29,9 @@ BAD = [
     ("oci/a.cc", "\n" * 801, "801 lines"),
 ]
 GOOD = [
-    ("runtime/a.cc", '#include "shim/protocol.h"\n#include "oci/digest.h"\n'),
-    ("shim/a.cc", '#include "base/unique_fd.h"\n#include "shim/protocol.h"\n'),
-    ("base/sys.cc", 'void f() { ::open("x", 0); }\n'),
+    ("runtime/a.cc", '#include "shim/protocol.h"\n#include "oci/ref/digest.h"\n'),
+    ("shim/a.cc", '#include "base/sys/unique_fd.h"\n#include "shim/protocol.h"\n'),
+    ("base/sys/sys.cc", 'void f() { ::open("x", 0); }\n'),
     ("oci/a.cc", 'void f() { ::openat(d, "x", O_PATH |\n O_CLOEXEC); }\n'),
     ("oci/a.cc", 'void f() { sys::open("x", 0); asio::post(x); }\n'),
     ("cli/a.cc", "void f() { out(text); std::snprintf(t, n, text); }\n"),

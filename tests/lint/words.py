@@ -21,8 +21,8 @@ PROSE = {"and", "as", "cannot", "does", "failed", "is", "keeps", "knows", "may",
 FOREIGN = {"--reinstall", "--add-subuids", "--add-subgids", "--system", "--job-fd"}
 # Programs, and words of other files, in backticks.
 OTHER = {"dmesg", "pack", "shell", "log", "build", "id", "types", "group"}
-READERS = ("src/server/service_reader.cc", "src/server/build_reader.cc", "src/server/value_readers.cc", "src/server/toml_front.cc",
-           "src/server/user_config.cc", "src/cnb/inputs/project_descriptor.cc", "src/cnb/buildpacks/buildpack_toml.cc", "src/cnb/inputs/order.cc")
+READERS = ("src/project/keys/service_reader.cc", "src/project/keys/build_reader.cc", "src/project/keys/value_readers.cc", "src/project/toml/toml_front.cc",
+           "src/project/user_config.cc", "src/cnb/inputs/project_descriptor.cc", "src/cnb/buildpacks/buildpack_toml.cc", "src/cnb/inputs/order.cc")
 
 
 def literals(text):

@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
-#include "base/sys.h"
-#include "oci/layer_apply.h"
+#include "base/json/json.h"
+#include "base/sys/sys.h"
+#include "oci/layer/layer_apply.h"
 
 namespace {
 

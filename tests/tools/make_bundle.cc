@@ -12,7 +12,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
 #include "builder/image_source.h"
 #include "builder/worker_jobs.h"

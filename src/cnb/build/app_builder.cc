@@ -10,8 +10,8 @@
 #include <optional>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/job_pool.h"
+#include "base/sys/fs_at.h"
+#include "base/loop/job_pool.h"
 #include "base/limit.h"
 #include "base/strings.h"
 #include "cnb/store/app_lock.h"
@@ -24,7 +24,7 @@
 #include "cnb/source/source_index.h"
 #include "cnb/build/strict_build.h"
 #include "builder/storage.h"
-#include "oci/digest.h"
+#include "oci/ref/digest.h"
 
 namespace locald::cnb {
 namespace {

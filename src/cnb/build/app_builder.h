@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
 #include "cnb/app.h"

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "cnb/build/exit_codes.h"
 
 namespace locald::cnb {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
 #include "cnb/store/housekeeping.h"
 #include "cnb/inputs/platform_dir.h"
 #include "builder/image_source.h"
-#include "oci/digest.h"
-#include "oci/layer_store.h"
+#include "oci/ref/digest.h"
+#include "oci/layer/layer_store.h"
 #include "runtime/processes.h"
 
 namespace locald::cnb {

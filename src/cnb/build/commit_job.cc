@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/build/lifecycle_files.h"
 #include "cnb/build/unchanged.h"

@@ -4,16 +4,16 @@
 #include <mutex>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/inputs/builder_info.h"
 #include "cnb/store/housekeeping.h"
 #include "cnb/build/lifecycle_files.h"
 #include "cnb/build/phase_runner.h"
 #include "builder/image_source.h"
-#include "oci/layer_store.h"
-#include "oci/manifest.h"
-#include "oci/media_type.h"
+#include "oci/layer/layer_store.h"
+#include "oci/spec/manifest.h"
+#include "oci/spec/media_type.h"
 
 namespace locald::cnb {
 namespace {

@@ -1,12 +1,12 @@
 #pragma once
 #include <functional>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
 #include "cnb/export/app_image.h"
 #include "builder/environment.h"
-#include "oci/image_store.h"
+#include "oci/store/image_store.h"
 
 namespace locald::cnb {
 

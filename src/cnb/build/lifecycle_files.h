@@ -4,12 +4,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
-#include "base/toml.h"
+#include "base/node/toml.h"
 #include "cnb/app.h"
 #include "cnb/inputs/builder_info.h"
-#include "oci/image_config.h"
+#include "oci/spec/image_config.h"
 
 /// The files by which platform, lifecycle and buildpacks talk. What is read here was
 /// written by strangers' programs: every reader checks types and answers Errc::invalid_input with

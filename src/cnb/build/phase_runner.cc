@@ -5,8 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "base/event_loop.h"
-#include "base/log_reader.h"
+#include "base/loop/event_loop.h"
+#include "base/log/log_reader.h"
 #include "base/strings.h"
 #include "builder/assembly.h"
 #include "builder/storage.h"

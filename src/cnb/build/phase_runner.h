@@ -11,7 +11,7 @@
 #include "cnb/build/exit_codes.h"
 #include "builder/container_options.h"
 #include "builder/environment.h"
-#include "oci/image_config.h"
+#include "oci/spec/image_config.h"
 
 namespace locald::cnb {
 

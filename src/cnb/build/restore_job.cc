@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/store/generation.h"
 #include "cnb/build/restore_plan.h"

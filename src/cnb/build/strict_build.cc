@@ -3,13 +3,13 @@
 #include <string>
 #include <vector>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "cnb/build/lifecycle_files.h"
 #include "cnb/export/published_image.h"
 #include "cnb/runnable.h"
 #include "builder/image_source.h"
-#include "oci/manifest.h"
-#include "oci/media_type.h"
+#include "oci/spec/manifest.h"
+#include "oci/spec/media_type.h"
 
 namespace locald::cnb {
 namespace {

@@ -8,14 +8,14 @@
 #include <utility>
 #include <variant>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
 #include "cnb/buildpacks/buildpack_supply.h"
 #include "cnb/buildpacks/buildpack_toml.h"
 #include "cnb/buildpacks/download.h"
 #include "builder/image_source.h"
-#include "oci/layer_store.h"
-#include "oci/platform.h"
+#include "oci/layer/layer_store.h"
+#include "oci/ref/platform.h"
 
 namespace locald::cnb {
 namespace {

@@ -11,7 +11,7 @@
 #include "cnb/inputs/order.h"
 #include "cnb/inputs/project_descriptor.h"
 #include "builder/environment.h"
-#include "oci/image_store.h"
+#include "oci/store/image_store.h"
 
 namespace locald::cnb {
 

@@ -9,17 +9,17 @@
 #include <set>
 #include <utility>
 
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "cnb/build/lifecycle_files.h"
-#include "oci/decompress.h"
-#include "oci/image_layout.h"
-#include "oci/image_origin.h"
-#include "oci/image_store.h"
-#include "oci/layer_apply.h"
-#include "oci/layer_path.h"
-#include "oci/reference.h"
-#include "oci/resolve.h"
-#include "oci/tar_reader.h"
+#include "oci/archive/decompress.h"
+#include "oci/store/image_layout.h"
+#include "oci/store/image_origin.h"
+#include "oci/store/image_store.h"
+#include "oci/layer/layer_apply.h"
+#include "oci/layer/layer_path.h"
+#include "oci/ref/reference.h"
+#include "oci/store/resolve.h"
+#include "oci/archive/tar_reader.h"
 
 namespace locald::cnb {
 namespace {

@@ -5,7 +5,7 @@
 #include "base/result.h"
 #include "cnb/buildpacks/buildpack_tree.h"
 #include "cnb/inputs/order.h"
-#include "oci/byte_source.h"
+#include "oci/archive/byte_source.h"
 
 namespace locald::cnb {
 

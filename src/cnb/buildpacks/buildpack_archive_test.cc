@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "oci/test_tar.h"
+#include "oci/archive/test_tar.h"
 
 namespace locald::cnb {
 namespace {

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/file_stamp.h"
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/file_stamp.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/buildpacks/buildpack_archive.h"
 #include "cnb/buildpacks/buildpack_store.h"
@@ -20,8 +20,8 @@
 #include "cnb/buildpacks/download.h"
 #include "cnb/source/source_index.h"
 #include "cnb/source/staging.h"
-#include "oci/digest.h"
-#include "oci/url.h"
+#include "oci/ref/digest.h"
+#include "oci/registry/url.h"
 #include "runtime/worker.h"
 
 namespace locald::cnb {

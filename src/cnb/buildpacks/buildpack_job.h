@@ -1,7 +1,7 @@
 #pragma once
 #include <functional>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 
 namespace locald::cnb {

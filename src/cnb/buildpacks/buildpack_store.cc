@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "cnb/store/housekeeping.h"
-#include "oci/digest.h"
+#include "oci/ref/digest.h"
 #include "runtime/processes.h"
 
 namespace locald::cnb {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "cnb/inputs/order.h"

@@ -5,8 +5,8 @@
 #include <mutex>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "cnb/buildpacks/buildpack_job.h"
 #include "cnb/buildpacks/buildpack_toml.h"
 #include "cnb/buildpacks/download.h"

@@ -8,9 +8,9 @@
 #include "cnb/buildpacks/buildpack_store.h"
 #include "cnb/inputs/project_descriptor.h"
 #include "builder/environment.h"
-#include "oci/image_store.h"
-#include "oci/pull.h"
-#include "oci/url.h"
+#include "oci/store/image_store.h"
+#include "oci/store/pull.h"
+#include "oci/registry/url.h"
 
 namespace locald::cnb {
 

@@ -9,7 +9,7 @@
 
 #include "cnb/test_folder.h"
 #include "cnb/worker_jobs.h"
-#include "oci/test_tar.h"
+#include "oci/archive/test_tar.h"
 
 namespace locald::cnb {
 namespace {

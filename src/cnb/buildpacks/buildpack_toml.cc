@@ -3,9 +3,9 @@
 #include <optional>
 #include <utility>
 
-#include "base/toml.h"
+#include "base/node/toml.h"
 #include "cnb/inputs/builder_info.h"
-#include "oci/reference.h"
+#include "oci/ref/reference.h"
 
 namespace locald::cnb {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/text_problem.h"
+#include "base/node/text_problem.h"
 #include "cnb/buildpacks/buildpack_uri.h"
 #include "cnb/inputs/order.h"
 

@@ -10,16 +10,16 @@
 #include <array>
 #include <cerrno>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/buildpacks/buildpack_toml.h"
 #include "cnb/build/lifecycle_files.h"
 #include "cnb/source/staging.h"
-#include "oci/layer_apply.h"
-#include "oci/layer_attributes.h"
-#include "oci/layer_path.h"
+#include "oci/layer/layer_apply.h"
+#include "oci/layer/layer_attributes.h"
+#include "oci/layer/layer_path.h"
 
 namespace locald::cnb {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 #include "cnb/buildpacks/buildpack_store.h"
 #include "cnb/inputs/order.h"
 

@@ -4,8 +4,8 @@
 #include <variant>
 
 #include "base/result.h"
-#include "oci/reference.h"
-#include "oci/url.h"
+#include "oci/ref/reference.h"
+#include "oci/registry/url.h"
 
 namespace locald::cnb {
 

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "base/sys.h"
-#include "oci/http.h"
+#include "base/sys/sys.h"
+#include "oci/registry/http.h"
 
 namespace locald::cnb {
 namespace {

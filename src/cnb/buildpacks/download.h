@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "oci/url.h"
+#include "oci/registry/url.h"
 
 namespace locald::cnb {
 
@@ -21,7 +21,7 @@ struct Downloaded {
 };
 
 /// Writes what a GET answers to the empty file `fd`. https, and http on this machine; redirects
-/// are followed where a registry's would be (oci/url.h), broken connections and 429 and 5xx tried
+/// are followed where a registry's would be (oci/registry/url.h), broken connections and 429 and 5xx tried
 /// again, three times in all. No credentials are sent. Blocking: for a worker.
 /// @return Errc::not_found (404, 410), denied, timed_out, no_space; Errc::invalid_input where
 ///         more than `max_bytes` come.

@@ -5,7 +5,7 @@
 #include "cnb/inputs/builder_info.h"
 #include "cnb/build/lifecycle_files.h"
 #include "cnb/export/published_image.h"
-#include "oci/go_json.h"
+#include "oci/spec/go_json.h"
 
 namespace locald::cnb {
 namespace {

@@ -2,10 +2,10 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 #include "cnb/store/generation.h"
-#include "oci/config_file.h"
+#include "oci/spec/config_file.h"
 
 /// The image of an app as the real exporter would make it of the same build: its layers in
 /// their order, its labels, its configuration, byte for byte. Pure.

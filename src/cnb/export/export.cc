@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "cnb/export/app_image.h"
 #include "cnb/store/app_lock.h"
 #include "cnb/export/export_job.h"

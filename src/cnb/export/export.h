@@ -6,8 +6,8 @@
 #include "cnb/store/app_store.h"
 #include "cnb/store/generation.h"
 #include "builder/environment.h"
-#include "oci/image_store.h"
-#include "oci/reference.h"
+#include "oci/store/image_store.h"
+#include "oci/ref/reference.h"
 
 namespace locald::cnb {
 

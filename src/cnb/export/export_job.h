@@ -3,10 +3,10 @@
 #include <map>
 #include <string>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
-#include "oci/descriptor.h"
-#include "oci/digest.h"
+#include "oci/spec/descriptor.h"
+#include "oci/ref/digest.h"
 
 namespace locald::cnb {
 

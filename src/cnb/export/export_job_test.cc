@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "cnb/export/app_image.h"
 #include "cnb/store/generation.h"
-#include "oci/decompress.h"
-#include "oci/image_layout.h"
-#include "oci/tar_reader.h"
-#include "oci/test_tree.h"
+#include "oci/archive/decompress.h"
+#include "oci/store/image_layout.h"
+#include "oci/archive/tar_reader.h"
+#include "oci/layer/test_tree.h"
 
 namespace locald::cnb {
 namespace {

@@ -9,8 +9,8 @@
 #include "cnb/export/published_image.h"
 #include "cnb/runnable.h"
 #include "builder/image_source.h"
-#include "oci/go_json.h"
-#include "oci/manifest.h"
+#include "oci/spec/go_json.h"
+#include "oci/spec/manifest.h"
 
 namespace locald::cnb {
 namespace {

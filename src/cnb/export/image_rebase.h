@@ -2,14 +2,14 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
 #include "builder/environment.h"
-#include "oci/config_file.h"
-#include "oci/image_store.h"
-#include "oci/pull.h"
-#include "oci/reference.h"
+#include "oci/spec/config_file.h"
+#include "oci/store/image_store.h"
+#include "oci/store/pull.h"
+#include "oci/ref/reference.h"
 
 /// Exchanging the run image below an app: its layers, and what the labels say of it; nothing is
 /// built. The result has the configuration that the lifecycle's rebaser would have published, byte

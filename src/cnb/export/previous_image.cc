@@ -7,11 +7,11 @@
 #include <cstddef>
 #include <vector>
 
-#include "base/fs_at.h"
-#include "base/json.h"
-#include "base/sys.h"
-#include "oci/digest.h"
-#include "oci/manifest.h"
+#include "base/sys/fs_at.h"
+#include "base/json/json.h"
+#include "base/sys/sys.h"
+#include "oci/ref/digest.h"
+#include "oci/spec/manifest.h"
 
 namespace locald::cnb {
 namespace {

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "cnb/test_folder.h"
-#include "oci/digest.h"
+#include "oci/ref/digest.h"
 
 namespace locald::cnb {
 namespace {

@@ -8,13 +8,13 @@
 #include <cstddef>
 #include <utility>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/build/lifecycle_files.h"
-#include "oci/manifest.h"
-#include "oci/media_type.h"
-#include "oci/reference.h"
+#include "oci/spec/manifest.h"
+#include "oci/spec/media_type.h"
+#include "oci/ref/reference.h"
 
 namespace locald::cnb {
 namespace {

@@ -2,14 +2,14 @@
 #include <functional>
 #include <string>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
 #include "cnb/store/app_store.h"
 #include "cnb/store/generation.h"
 #include "builder/environment.h"
-#include "oci/image_config.h"
-#include "oci/image_store.h"
+#include "oci/spec/image_config.h"
+#include "oci/store/image_store.h"
 
 /// Images of apps as the real exporter writes them into a layout folder, on their way into our
 /// store.

@@ -4,14 +4,14 @@
 #include <optional>
 #include <utility>
 
-#include "base/json_map.h"
+#include "base/json/json_map.h"
 #include "base/strings.h"
 #include "cnb/buildpacks/added_buildpacks.h"
 #include "cnb/build/lifecycle_files.h"
 #include "cnb/inputs/project_file.h"
 #include "builder/image_source.h"
-#include "oci/digest.h"
-#include "oci/platform.h"
+#include "oci/ref/digest.h"
+#include "oci/ref/platform.h"
 
 namespace locald::cnb {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
 #include "cnb/app.h"
@@ -11,7 +11,7 @@
 #include "cnb/source/path_filter.h"
 #include "cnb/inputs/platform_dir.h"
 #include "builder/environment.h"
-#include "oci/image_store.h"
+#include "oci/store/image_store.h"
 
 namespace locald::cnb {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/strings.h"
-#include "oci/manifest.h"
+#include "oci/spec/manifest.h"
 
 namespace locald::cnb {
 namespace {

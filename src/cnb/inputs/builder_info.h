@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "oci/image_config.h"
-#include "oci/reference.h"
+#include "oci/spec/image_config.h"
+#include "oci/ref/reference.h"
 
 namespace locald::cnb {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/strings.h"
-#include "base/toml.h"
-#include "oci/manifest.h"
+#include "base/node/toml.h"
+#include "oci/spec/manifest.h"
 
 namespace locald::cnb {
 namespace {

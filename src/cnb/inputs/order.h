@@ -7,11 +7,11 @@
 #include <variant>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
 #include "cnb/buildpacks/buildpack_uri.h"
-#include "oci/digest.h"
-#include "oci/image_config.h"
+#include "oci/ref/digest.h"
+#include "oci/spec/image_config.h"
 
 /// Which buildpacks are tried, in which order: what a builder's labels and composite buildpacks
 /// say of it, and what a project.toml makes of that. Pure.

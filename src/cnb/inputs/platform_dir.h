@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "base/path_judge.h"
+#include "base/sys/path_judge.h"
 #include "base/result.h"
 #include "cnb/app.h"
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "oci/reference.h"
+#include "oci/ref/reference.h"
 
 namespace locald::cnb {
 namespace {

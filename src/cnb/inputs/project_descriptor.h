@@ -4,9 +4,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
-#include "base/text_problem.h"
-#include "base/node.h"
+#include "base/json/json.h"
+#include "base/node/text_problem.h"
+#include "base/node/node.h"
 #include "cnb/buildpacks/buildpack_uri.h"
 
 namespace locald::cnb {

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/fs_at.h"
-#include "base/sys.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "cnb/buildpacks/added_buildpacks.h"
 
 namespace locald::cnb {

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/path_judge.h"
+#include "base/sys/path_judge.h"
 #include "base/result.h"
 #include "cnb/source/path_filter.h"
 #include "cnb/inputs/project_descriptor.h"

@@ -8,7 +8,7 @@
 #include <set>
 #include <sstream>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/source_dir.h"
 
 namespace locald::cnb {

@@ -13,9 +13,9 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "cnb/source/path_filter.h"
 
 namespace locald::cnb {

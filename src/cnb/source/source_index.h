@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "base/file_stamp.h"
-#include "base/path_judge.h"
+#include "base/sys/file_stamp.h"
+#include "base/sys/path_judge.h"
 #include "base/result.h"
-#include "oci/digest.h"
+#include "oci/ref/digest.h"
 
 namespace locald::cnb {
 

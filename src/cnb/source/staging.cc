@@ -11,9 +11,9 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "builder/tree_copy.h"
 
 namespace locald::cnb {

@@ -8,9 +8,9 @@
 #include <cstdio>
 #include <set>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 
 namespace locald::cnb {
 namespace {

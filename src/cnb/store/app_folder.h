@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json/json.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "base/sys/unique_fd.h"
 
 namespace locald::cnb {
 

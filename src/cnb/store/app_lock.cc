@@ -4,7 +4,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/job_pool.h"
+#include "base/loop/job_pool.h"
 
 namespace locald::cnb {
 

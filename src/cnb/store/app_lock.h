@@ -11,7 +11,7 @@
 namespace locald::cnb {
 
 /// Held by whoever changes anything of an app: a build, its housekeeping, its removal. A build may
-/// hold it for an hour, so whoever waits may be called off, and is aside (base/job_pool.h)
+/// hold it for an hour, so whoever waits may be called off, and is aside (base/loop/job_pool.h)
 /// meanwhile.
 class AppLock {
  public:

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <array>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "runtime/processes.h"
 
 namespace locald::cnb {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "cnb/app.h"

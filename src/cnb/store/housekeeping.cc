@@ -11,16 +11,16 @@
 #include <utility>
 
 #include "base/error_kind.h"
-#include "base/fs_at.h"
+#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "base/sys.h"
+#include "base/sys/sys.h"
 #include "cnb/store/app_lock.h"
 #include "cnb/buildpacks/buildpack_store.h"
 #include "cnb/build/phase_runner.h"
 #include "cnb/export/published_image.h"
 #include "builder/image_source.h"
 #include "builder/storage.h"
-#include "oci/image_config.h"
+#include "oci/spec/image_config.h"
 
 namespace locald::cnb {
 namespace {

@@ -30,7 +30,7 @@ void after_crash(builder::Environment& environment, const std::stop_token& stop)
 /// rest. What is not there is fine.
 Result<void> discard(const builder::Environment& environment, const std::string& path);
 
-/// The folders of the logs that are kept of the app's builds (base/log_format.h), newest first.
+/// The folders of the logs that are kept of the app's builds (base/log/log_format.h), newest first.
 std::vector<std::string> logged_builds(const Paths& paths, const std::string& app);
 
 /// What one app has on disk.

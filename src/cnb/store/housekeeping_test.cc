@@ -7,7 +7,7 @@
 #include "cnb/store/app_lock.h"
 #include "cnb/export/published_image.h"
 #include "cnb/test_folder.h"
-#include "oci/media_type.h"
+#include "oci/spec/media_type.h"
 
 namespace locald::cnb {
 namespace {

@@ -1,0 +1,31 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+
+namespace locald::net {
+
+/// What one probe says of a service. One that could not be made (no descriptor or process was to be
+/// had for it) says nothing: our own trouble is no failure of the service.
+struct Verdict {
+  enum class Kind : std::uint8_t { healthy, failed, unknown };
+  Kind kind = Kind::healthy;
+  std::string reason;  ///< failed: why; unknown: why there was no probe
+
+  Verdict(const Result<void>& probed)  // NOLINT(google-explicit-constructor)
+      : kind(probed ? Kind::healthy : Kind::failed),
+        reason(probed ? std::string() : probed.error().message()) {}
+  Verdict(const Error& why)  // NOLINT(google-explicit-constructor)
+      : kind(Kind::failed), reason(why.message()) {}
+  static Verdict unknown(const Error& why) {
+    Verdict v{Result<void>()};
+    v.kind = Kind::unknown;
+    v.reason = "it could not be asked: " + why.message();
+    return v;
+  }
+  explicit operator bool() const noexcept { return kind == Kind::healthy; }
+};
+
+}  // namespace locald::net

@@ -1,0 +1,77 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/node/node.h"
+#include "project/project_spec.h"
+
+/// How the tables of our TOML files are read: strictly, each key by a function that says what may
+/// stand there, and all problems of a file at once.
+namespace locald::project {
+
+/// What all readers write to.
+struct Sink {
+  const std::string& file;
+  Problems& problems;
+  void add(SourcePos at, std::string message, std::string hint = {});
+  void add(SourcePos at, const std::string& where, const Error& error);
+  void expected(const Node& node, const std::string& where, std::string_view what);
+};
+
+/// One key of a table: what may stand there is said by the function that reads it.
+struct Field {
+  std::string_view name;
+  std::function<void(const Node&, const std::string& where)> read;
+};
+/// A key that is known but refused, with what to say.
+struct Refused {
+  std::string_view name;
+  std::string message;
+};
+
+/// Reads every key of `table`; the unknown ones are problems, with the one that was likely meant.
+void read_table(const Node& table, const std::string& where, Sink& sink,
+                const std::vector<Field>& fields, const std::vector<Refused>& refused = {});
+
+// Each reads one value into `out`; what does not fit is a problem, and `out` is as it was.
+// `where` names the key in messages: "`port`". Those that return bool say whether it fitted.
+bool read_text(const Node& node, const std::string& where, Sink& sink, Text& out);
+void read_texts(const Node& node, const std::string& where, Sink& sink, std::vector<Text>& out,
+                bool one_is_fine = false);
+bool read_int(const Node& node, const std::string& where, Sink& sink, std::int64_t low,
+              std::int64_t high, int& out);
+void read_bool(const Node& node, const std::string& where, Sink& sink, bool& out);
+void read_duration(const Node& node, const std::string& where, Sink& sink, Milliseconds& out);
+void read_size(const Node& node, const std::string& where, Sink& sink, std::uint64_t& out);
+void read_command(const Node& node, const std::string& where, Sink& sink, CommandSpec& out);
+/// A table of strings, NAME = "value"; numbers, true and false too, whose meaning is plain.
+void read_variables(const Node& node, const std::string& where, Sink& sink,
+                    std::vector<std::pair<std::string, Text>>& out);
+/// One of a few words: the index of it in `names`, or -1.
+int read_word(const Node& node, const std::string& where, Sink& sink,
+              const std::vector<std::string>& names);
+
+template <typename T>
+void read_choice(const Node& node, const std::string& where, Sink& sink,
+                 std::initializer_list<std::pair<std::string_view, T>> choices, T& out) {
+  std::vector<std::string> names;
+  for (const auto& [name, meaning] : choices) names.emplace_back(name);
+  if (const int index = read_word(node, where, sink, names); index >= 0)
+    out = (choices.begin() + index)->second;
+}
+
+/// Fields made of the above.
+Field text_field(std::string_view name, Sink& sink, Text& out);
+Field texts_field(std::string_view name, Sink& sink, std::vector<Text>& out,
+                  bool one_is_fine = false);
+Field command_field(std::string_view name, Sink& sink, CommandSpec& out);
+Field bool_field(std::string_view name, Sink& sink, bool& out);
+Field duration_field(std::string_view name, Sink& sink, Milliseconds& out);
+
+}  // namespace locald::project

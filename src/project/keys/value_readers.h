@@ -1,0 +1,21 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "project/keys/key_reader.h"
+
+/// The keys of a service whose values have a form of their own.
+namespace locald::project {
+
+/// ["db"] or { db = "healthy" }.
+void read_depends(const Node& node, const std::string& where, Sink& sink,
+                  std::vector<DependencySpec>& out);
+/// ["data:/data", { source, target, read_only }].
+void read_volumes(const Node& node, const std::string& where, Sink& sink,
+                  std::vector<VolumeSpec>& out);
+/// "on-failure" or { policy, max, window }.
+void read_restart(const Node& node, const std::string& where, Sink& sink, RestartSpec& out);
+/// "/healthz" or { http | tcp | exec | log | notify, interval, … }.
+void read_health(const Node& node, const std::string& where, Sink& sink, HealthSpec& out);
+
+}  // namespace locald::project

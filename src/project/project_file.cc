@@ -1,0 +1,92 @@
+#include "project/project_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
+#include "project/project_check.h"
+#include "project/resolve/resolve.h"
+#include "project/toml/toml_front.h"
+
+namespace locald::project {
+namespace {
+
+constexpr std::size_t kMaxFile = 1u << 20;  // bytes
+constexpr std::string_view kFileName = "locald.toml";
+
+}  // namespace
+
+Result<ProjectRef> ProjectRef::from_json(const Json& json) {
+  if (!json.is_object()) return Error(Errc::invalid_input, "project: missing");
+  ProjectRef ref;
+  ref.dir = TRY(json.get_string("dir").context("project"));
+  ref.file = TRY(json.get_string_or("file", "").context("project"));
+  ref.name = TRY(json.get_string_or("name", "").context("project"));
+  if (!ref.dir.starts_with("/")) return Error(Errc::invalid_input, "project: dir must be absolute");
+  if (!ref.file.empty() && !ref.file.starts_with("/"))
+    return Error(Errc::invalid_input, "project: file must be absolute");
+  return ref;
+}
+
+Result<std::string> find_project_file(const ProjectRef& ref) {
+  if (!ref.file.empty()) {
+    if (!exists(ref.file))
+      return Error(Errc::not_found, fmt::format("{} does not exist", ref.file));
+    return ref.file;
+  }
+  std::string dir = ref.dir;
+  while (dir.size() > 1 && dir.ends_with("/")) dir.pop_back();
+  while (true) {
+    const std::string path = fmt::format("{}/{}", dir == "/" ? "" : dir, kFileName);
+    if (exists(path)) return path;
+    if (dir == "/" || dir.empty()) break;
+    dir.erase(dir.rfind('/'));
+    if (dir.empty()) dir.push_back('/');  // not = "/": GCC 12 sees an overlap (PR 105651)
+  }
+  return Error(Errc::not_found, fmt::format("no {} in {} or a folder above it", kFileName, ref.dir))
+      .with_hint("go to the project's folder, or name it with -C DIR or -f FILE");
+}
+
+Result<LoadedProject> load_project(const ProjectRef& ref) {
+  const std::string path = TRY(find_project_file(ref));
+  // A FIFO in its place must not hang the server: hence the flag, and the look at what it is.
+  const UniqueFd fd = TRY(sys::open(path, O_RDONLY | O_NONBLOCK));
+  struct stat st {};
+  if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + path);
+  if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is not a regular file");
+  const std::string text = TRY(read_all(fd.get(), kMaxFile).context(path));
+  ParsedProject parsed = parse_project_toml(text, path);
+  LoadedProject out{std::move(parsed.spec), {}, std::move(parsed.problems)};
+  // A text that is no TOML has nothing to check.
+  if (out.problems.empty() || !out.spec.services.empty()) check_project(out.spec, out.problems);
+  auto name = project_name(out.spec, ref.name);
+  if (name)
+    out.name = std::move(*name);
+  else if (!ref.name.empty() || out.spec.name.empty())
+    out.problems.push_back({path, out.spec.name_at, name.error().message(), name.error().hint()});
+  return out;
+}
+
+Error problems_error(const Problems& problems) {
+  // The first hint is in the text already.
+  std::string text = describe(problems);
+  if (problems.size() >= kMaxProblems) text += "\nand there may be more: these are the first ones";
+  return Error(Errc::invalid_input, std::move(text));
+}
+
+Json problems_json(const Problems& problems) {
+  Json out = Json::array();
+  for (const Problem& p : problems)
+    out.push(Json::object({{"file", p.file},
+                           {"line", p.at.line},
+                           {"column", p.at.column},
+                           {"message", p.message},
+                           {"hint", p.hint}}));
+  return out;
+}
+
+}  // namespace locald::project

@@ -1,0 +1,56 @@
+#include "project/project_spec.h"
+
+#include <algorithm>
+
+namespace locald::project {
+
+std::string_view to_string(ServiceKind kind) noexcept {
+  switch (kind) {
+    case ServiceKind::exec:
+      return "exec";
+    case ServiceKind::container:
+      return "container";
+    case ServiceKind::cnb:
+      return "cnb";
+  }
+  return "exec";
+}
+
+std::string_view to_string(PullPolicy policy) noexcept {
+  switch (policy) {
+    case PullPolicy::missing:
+      return "missing";
+    case PullPolicy::always:
+      return "always";
+    case PullPolicy::never:
+      return "never";
+  }
+  return "missing";
+}
+
+const ServiceSpec* ProjectSpec::find(const std::string& service) const {
+  const auto it = std::find_if(services.begin(), services.end(),
+                               [&](const ServiceSpec& s) { return s.name == service; });
+  return it == services.end() ? nullptr : &*it;
+}
+
+bool valid_name(std::string_view name) noexcept {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= 63 && plain(name[0]) &&
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return plain(c) || c == '_' || c == '-'; });
+}
+
+bool valid_service_name(std::string_view name) noexcept {
+  const std::size_t slash = name.find('/');
+  return valid_name(name.substr(0, slash)) &&
+         (slash == std::string_view::npos || valid_name(name.substr(slash + 1)));
+}
+
+std::string slug(std::string_view service) {
+  std::string out(service);
+  std::replace(out.begin(), out.end(), '/', '.');
+  return out;
+}
+
+}  // namespace locald::project

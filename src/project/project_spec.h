@@ -1,0 +1,157 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/node/text_problem.h"
+
+/// A project as a front end read it: plain values that remember where they
+/// stood. Nothing past the front ends knows TOML, and nothing here has been
+/// looked up yet: a Text still holds its `${…}` (resolve.h turns it into text).
+namespace locald::project {
+
+using locald::SourcePos;
+using Problem = TextProblem;
+using Problems = TextProblems;
+
+/// So many problems of one file are told; who has more reads the first ones.
+inline constexpr std::size_t kMaxProblems = 100;
+
+struct Text {
+  std::string raw;  ///< `${…}` not yet replaced
+  SourcePos at;
+  bool empty() const noexcept { return raw.empty(); }
+};
+
+using Milliseconds = std::chrono::milliseconds;
+
+enum class ServiceKind : std::uint8_t { exec, container, cnb };
+std::string_view to_string(ServiceKind kind) noexcept;
+
+/// A string runs in `sh -c`, an array is executed as it is.
+struct CommandSpec {
+  bool shell = false;
+  std::vector<Text> words;  ///< one where `shell`
+  bool empty() const noexcept { return words.empty(); }
+};
+
+enum class DependsCondition : std::uint8_t {
+  ready,  ///< of a plain list: healthy where there is a check, else started
+  started,
+  healthy,
+  completed,  ///< ended with exit code 0
+};
+
+struct DependencySpec {
+  std::string service;
+  DependsCondition condition = DependsCondition::ready;
+  SourcePos at;
+};
+
+struct HealthSpec {
+  enum class Kind : std::uint8_t { none, http, tcp, exec, log, notify };
+  Kind kind = Kind::none;
+  Text target;  ///< http: path or URL; tcp: "", "PORT" or "HOST:PORT"; log: regular expression
+  CommandSpec command;  ///< exec
+  Milliseconds interval{2000}, timeout{1000}, start_period{30000};
+  int retries = 3;
+  SourcePos at;
+};
+
+enum class RestartMode : std::uint8_t { no, on_failure, always, unless_stopped };
+
+struct RestartSpec {
+  RestartMode mode = RestartMode::no;
+  int max =
+      0;  ///< restarts within `window` (0: since the last success) before giving up; 0: no limit
+  Milliseconds window{0};
+};
+
+enum class PullPolicy : std::uint8_t { missing, always, never };
+std::string_view to_string(PullPolicy policy) noexcept;
+
+/// How the app of a type = "cnb" service is built; the services of one table share it.
+struct BuildSpec {
+  Text path;                ///< the source's folder; empty: the project's
+  Text builder, run_image;  ///< images; empty: what project.toml, the builder say
+  std::vector<std::pair<std::string, Text>> env;       ///< for buildpacks
+  std::vector<std::pair<std::string, Text>> bindings;  ///< for buildpacks: name -> folder
+  Text exec_env;
+  std::optional<bool> host_ca;  ///< absent: where the host has certificates of its own
+  bool strict = false;
+  Milliseconds timeout{3'600'000};
+  std::vector<Text> live;  ///< folders of the source that are bound over the built app
+};
+
+struct VolumeSpec {
+  Text text;            ///< the short form, "SOURCE:TARGET:OPTIONS"; empty: the long one
+  Text source, target;  ///< an empty source: without a name
+  bool read_only = false;
+  SourcePos at;
+};
+
+struct ServiceSpec {
+  std::string name;  ///< of a process type: "TABLE/TYPE"
+  SourcePos at;
+  ServiceKind kind = ServiceKind::exec;
+
+  CommandSpec command;
+  Text workdir;
+  bool auto_port = false;
+  int port = 0;  ///< 0: none
+  SourcePos port_at;
+  std::vector<std::pair<std::string, Text>> env;
+  std::vector<Text> env_file;
+  std::vector<DependencySpec> depends_on;
+  HealthSpec health;
+  RestartSpec restart;
+  int stop_signal = 0;  ///< 0: the image's, else SIGTERM
+  Milliseconds stop_timeout{10000};
+  bool tty = false;
+
+  // type = "container"
+  Text image;
+  PullPolicy pull = PullPolicy::missing;
+  CommandSpec entrypoint;
+  int container_port = 0;  ///< 0: none
+  std::vector<VolumeSpec> volumes;
+  std::vector<Text> tmpfs;
+  Text user;
+  std::uint64_t memory = 0;  ///< bytes; 0: no limit
+  double cpus = 0;           ///< 0: no limit
+  int pids = 0;              ///< 0: no limit
+  bool init = false;
+
+  // type = "cnb", which has the ones above but image, entrypoint and container_port
+  BuildSpec build;
+  Text process;            ///< a process type; empty: the app's default one
+  std::vector<Text> args;  ///< in place of the process type's own
+  std::vector<std::pair<std::string, Text>> bindings;  ///< of the running app: name -> folder
+
+  /// The port that others reach it on; 0 where it has none, or it is automatic and not chosen yet.
+  int any_port() const noexcept { return port != 0 ? port : container_port; }
+  bool has_port() const noexcept { return auto_port || any_port() != 0; }
+};
+
+struct ProjectSpec {
+  std::string name;  ///< empty: the folder's name decides
+  SourcePos name_at;
+  std::string file;                   ///< absolute path of the file it was read from
+  std::string dir;                    ///< absolute; relative paths in the file start here
+  std::vector<ServiceSpec> services;  ///< in the order of their names
+
+  const ServiceSpec* find(const std::string& service) const;
+};
+
+/// [a-z0-9][a-z0-9_-]{0,62}: names of projects, services and volumes.
+bool valid_name(std::string_view name) noexcept;
+/// The same, or two of them with a slash between: "api/worker".
+bool valid_service_name(std::string_view name) noexcept;
+/// The service's name where no slash may stand, as in file and host names: "api.worker", which no
+/// other service has.
+std::string slug(std::string_view service);
+
+}  // namespace locald::project

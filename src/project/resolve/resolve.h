@@ -1,0 +1,46 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/sys/path_judge.h"
+#include "project/project_spec.h"
+#include "project/service_config.h"
+#include "project/resolve/variables.h"
+
+namespace locald::project {
+
+struct ResolveInput {
+  const ProjectSpec& spec;
+  std::string project;  ///< its name
+  const UserContext& user;
+  /// Port of each service with port = "auto".
+  const std::map<std::string, int>& auto_ports;
+  const Paths& paths;  ///< locald's own folders: no path of a service leads there
+  /// What containers can write to now; what these services can is added.
+  std::vector<SharedFolder> shared;
+  /// As of Variables::Input: what an earlier `up` captured, and whether this one does it again.
+  std::function<std::optional<CapturedValue>(const std::string& service, const std::string& name)>
+      captured = {};
+  bool refresh = false;
+};
+
+struct Resolved {
+  std::map<std::string, ServiceConfig> services;
+  std::vector<std::pair<std::string, std::string>> notices;  ///< {service or "", text}
+  Capture capture;                                           ///< the variables that the file uses
+  Problems problems;  ///< when there are any, `services` is not to be used
+};
+
+/// Looks everything up: `${…}`, env files, paths, binds, names of images. Reads files, changes
+/// none. What it yields is bounded: a value by kMaxValue, a service by kMaxServiceText.
+Resolved resolve(const ResolveInput& input);
+
+/// The name of a project: `override_name`, else the file's, else the folder's made valid.
+/// @return Errc::invalid_input when the result is no name.
+Result<std::string> project_name(const ProjectSpec& spec, const std::string& override_name);
+
+/// The configuration as `config show` and people may see it: values of environments left out.
+Json redacted(const ServiceConfig& config);
+
+}  // namespace locald::project

@@ -1,0 +1,117 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json/json.h"
+#include "base/sys/path_judge.h"
+#include "base/result.h"
+#include "cnb/app.h"
+#include "project/resolve/late_text.h"
+#include "project/project_spec.h"
+
+/// What a service is once everything has been looked up: plain text, absolute
+/// paths, chosen ports. Two equal configurations need no restart; the text of
+/// to_json() is what is compared and what the run folder keeps (0600: it
+/// holds environments).
+namespace locald::project {
+
+/// The world of whoever ran `up`: what host services get, and what `${VAR}` reads.
+struct UserContext {
+  std::map<std::string, std::string> env;
+  unsigned umask = 022;
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>
+      rlimits;                                ///< "NOFILE" -> {soft, hard}; ~0: no limit
+  std::vector<std::string> login_files = {};  ///< for registries (oci/registry/login_file.h)
+
+  Json to_json() const;
+  static Result<UserContext> from_json(const Json& json);
+  friend bool operator==(const UserContext&, const UserContext&) = default;
+};
+
+struct HealthConfig {
+  HealthSpec::Kind kind = HealthSpec::Kind::none;
+  std::string host;  ///< http, tcp: an address or "localhost"
+  int port = 0;
+  std::string path;               ///< http: what is asked for, with its query
+  std::vector<std::string> argv;  ///< exec
+  std::string pattern;            ///< log
+  Milliseconds interval{2000}, timeout{1000}, start_period{30000};
+  int retries = 3;
+
+  bool any() const noexcept { return kind != HealthSpec::Kind::none; }
+};
+
+struct VolumeConfig {
+  enum class Kind : std::uint8_t { named, bind, anonymous, tmpfs };
+  Kind kind = Kind::named;
+  std::string source;  ///< named: its name; bind: absolute path
+  std::string target;  ///< absolute, in the container
+  bool read_only = false;
+  std::string options;  ///< tmpfs: "size=64m"
+};
+
+struct DependencyConfig {
+  std::string service;
+  DependsCondition condition = DependsCondition::started;  ///< never `ready`
+};
+
+struct ServiceConfig {
+  std::string name;
+  ServiceKind kind = ServiceKind::exec;
+  std::vector<std::string> argv;  ///< container: empty = the image's; cnb: the launcher's words
+  std::string cwd;                ///< container: empty = the image's
+  std::map<std::string, std::string> env;  ///< what the file adds
+  std::vector<std::string> unset;          ///< names taken away (an env file's bare NAME)
+  int port = 0;                            ///< 0: none
+  bool auto_port = false;                  ///< `port` was chosen by us
+  std::vector<DependencyConfig> depends_on;
+  HealthConfig health;
+  RestartSpec restart;
+  int stop_signal = 0;  ///< 0: the image's, else SIGTERM
+  Milliseconds stop_timeout{10000};
+  bool tty = false;
+
+  std::string image;
+  PullPolicy pull = PullPolicy::missing;
+  std::vector<std::string> entrypoint;  ///< empty = the image's
+  std::vector<VolumeConfig> volumes;
+  std::string user;
+  std::uint64_t memory = 0;
+  double cpus = 0;
+  int pids = 0;
+  bool init = false;
+
+  // kind cnb
+  std::optional<cnb::AppSpec>
+      app;              ///< proxies and certificates are the user's, at the build
+  std::string process;  ///< empty = the app's default
+  std::vector<std::string> args;
+  std::map<std::string, std::string> bindings;  ///< of the running app: name -> folder
+
+  std::vector<LateText> late;  ///< not in to_json(): it repeats what the texts above say
+
+  Json to_json() const;
+  static Result<ServiceConfig> from_json(const Json& json);
+};
+
+/// Those of `volumes` that are the host's and that the service's container can write to.
+std::vector<SharedFolder> shared_folders(const std::string& project, const std::string& service,
+                                         const std::vector<VolumeConfig>& volumes);
+
+/// "data:/path", "./dir:/path:ro", "/path" (anonymous). Relative sources start at `dir`; `~/` is
+/// what `home` says, which is asked only then.
+/// @param notices  Takes a sentence for each option without effect.
+Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
+                                  const std::function<std::string()>& home,
+                                  std::vector<std::string>& notices);
+/// The same of the long form, whose `source` may hold colons; empty: anonymous.
+Result<VolumeConfig> volume_of(const std::string& source, const std::string& target,
+                               const std::string& dir, const std::function<std::string()>& home);
+/// "/run" or "/run:size=64m".
+Result<VolumeConfig> parse_tmpfs(const std::string& text);
+
+}  // namespace locald::project

@@ -1,0 +1,22 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "project/project_spec.h"
+
+namespace locald::project {
+
+/// Reads `locald.toml`. Strict: an unknown key is a problem with its
+/// line and the key that was likely meant; a key that the design knows and this
+/// version does not act on yet is refused by name. All problems of the file are
+/// found at once, in its order; `spec` is only of use when there are none.
+/// Pure: no file is opened, nothing is looked up (project_check.h goes on).
+///
+/// @param file  The absolute path that `text` was read from; relative paths start in its folder.
+struct ParsedProject {
+  ProjectSpec spec;
+  Problems problems;
+};
+ParsedProject parse_project_toml(std::string_view text, const std::string& file);
+
+}  // namespace locald::project

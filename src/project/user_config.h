@@ -1,0 +1,21 @@
+#pragma once
+#include <string>
+
+#include "base/result.h"
+
+namespace locald::project {
+
+/// The user's settings: CONFIG/config.toml, strict like locald.toml. An absent file is all
+/// defaults.
+struct UserConfig {
+  std::string runtime = "runc";  ///< a name that is looked for in PATH, or a path
+};
+
+/// @return Errc::invalid_input with every problem and its line.
+Result<UserConfig> load_user_config(const std::string& path);
+
+/// Where the server looks for runc and the like: PATH, and beside each of its bin folders
+/// the sbin one, which a user's PATH has not on Debian.
+std::string program_search_path();
+
+}  // namespace locald::project

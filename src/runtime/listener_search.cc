@@ -1,0 +1,158 @@
+#include "runtime/listener_search.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
+#include "runtime/processes.h"
+
+namespace locald::runtime {
+namespace {
+
+std::uint64_t namespace_of(const std::string& pid) {
+  struct stat st {};
+  return ::stat(("/proc/" + pid + "/ns/net").c_str(), &st) == 0 ? st.st_ino : 0;
+}
+
+/// Inodes of the sockets that a process has open; nullopt where we may not look.
+std::optional<std::set<ino_t>> sockets_of(pid_t pid) {
+  std::set<ino_t> inodes;
+  const auto dir = sys::open("/proc/" + std::to_string(pid) + "/fd", O_RDONLY | O_DIRECTORY);
+  if (!dir) {
+    if (dir.error().code() == Errc::denied) return std::nullopt;
+    return inodes;  // it has ended
+  }
+  bool denied = false;
+  (void)list_dir(dir->get(), [&](const std::string& name, unsigned char) -> Result<void> {
+    std::array<char, 64> target{};
+    const ssize_t n = ::readlinkat(dir->get(), name.c_str(), target.data(), target.size() - 1);
+    denied = denied || (n < 0 && errno == EACCES);
+    unsigned long inode = 0;
+    if (n > 0 && std::sscanf(target.data(), "socket:[%lu]", &inode) == 1) inodes.insert(inode);
+    return {};
+  });
+  if (denied) return std::nullopt;
+  return inodes;
+}
+
+/// Walks one tree, with what is known of network namespaces from the trees before.
+class Walk {
+ public:
+  Walk(std::uint16_t port, std::vector<net::Listener> here)
+      : port_(port), own_(namespace_of("self")), here_(std::move(here)) {}
+
+  net::TreeListeners below(pid_t root) {
+    net::TreeListeners out;
+    std::vector<pid_t> todo{root};
+    std::set<pid_t> seen;
+    std::set<ino_t> taken;
+    while (!todo.empty()) {
+      const pid_t pid = todo.back();
+      todo.pop_back();
+      if (!seen.insert(pid).second) continue;
+      each_child(pid, [&](pid_t child) { todo.push_back(child); });
+      const std::uint64_t netns = namespace_of(std::to_string(pid));
+      const std::vector<net::Listener>& there = in(netns, pid);
+      if (there.empty() && netns != 0) continue;  // whatever it has open, it listens nowhere
+      const auto sockets = sockets_of(pid);
+      if (!sockets) {
+        struct stat st {};
+        if (::stat(("/proc/" + std::to_string(pid)).c_str(), &st) == 0)
+          out.unreadable.insert(st.st_uid);
+        continue;
+      }
+      for (const net::Listener& l : there)
+        if (sockets->contains(l.inode) && taken.insert(l.inode).second) out.listeners.push_back(l);
+    }
+    return out;
+  }
+
+ private:
+  const std::vector<net::Listener>& in(std::uint64_t netns, pid_t pid) {
+    if (netns == 0 || netns == own_) return here_;
+    const auto known = elsewhere_.find(netns);
+    if (known != elsewhere_.end()) return known->second;
+    auto found = net::listeners_by_text(std::to_string(pid), netns);
+    std::vector<net::Listener>& list = elsewhere_[netns];
+    if (found) list = std::move(*found);
+    std::erase_if(list, [this](const net::Listener& l) { return port_ != 0 && l.port != port_; });
+    return list;
+  }
+
+  std::uint16_t port_;
+  std::uint64_t own_;
+  std::vector<net::Listener> here_;
+  std::map<std::uint64_t, std::vector<net::Listener>> elsewhere_;
+};
+
+Json to_json(const net::TreeListeners& tree) {
+  Json listeners = Json::array(), unreadable = Json::array();
+  for (const net::Listener& l : tree.listeners) listeners.push(l.to_json());
+  for (const uid_t uid : tree.unreadable) unreadable.push(uid);
+  return Json::object({{"listeners", listeners}, {"unreadable", unreadable}});
+}
+
+}  // namespace
+
+Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>& roots,
+                                                   std::uint16_t port) {
+  Walk walk(port, TRY(net::listeners(port)));
+  std::vector<net::TreeListeners> out;
+  out.reserve(roots.size());
+  for (const pid_t root : roots) out.push_back(walk.below(root));
+  return out;
+}
+
+Result<std::vector<net::TreeListeners>> ListenerSearch::below(const std::vector<pid_t>& roots,
+                                                         std::uint16_t port) const {
+  std::vector<net::TreeListeners> out = TRY(listeners_below(roots, port));
+  if (!run_) return out;
+  Json hidden = Json::array();
+  std::vector<std::size_t> where;
+  for (std::size_t i = 0; i < roots.size(); ++i)
+    if (!out[i].unreadable.empty()) {
+      hidden.push(roots[i]);
+      where.push_back(i);
+    }
+  if (where.empty()) return out;
+  const Json answer =
+      TRY(run_(Json::object({{"op", "listeners"}, {"roots", hidden}, {"port", port}}))
+              .context("look at the sockets of containers"));
+  const auto& trees = answer["trees"].as_array();
+  for (std::size_t i = 0; i < where.size() && i < trees.size(); ++i) {
+    net::TreeListeners& tree = out[where[i]];
+    // What neither of us may see is a program with more rights than ours: the host's numbers stay.
+    if (trees[i]["unreadable"].as_array().empty()) tree.unreadable.clear();
+    for (const Json& json : trees[i]["listeners"].as_array()) {
+      const net::Listener l = net::Listener::from_json(json);
+      const bool known = std::any_of(tree.listeners.begin(), tree.listeners.end(),
+                                     [&](const net::Listener& k) { return k.inode == l.inode; });
+      if (!known) tree.listeners.push_back(l);
+    }
+  }
+  return out;
+}
+
+Result<Json> listeners_job(const Json& job) {
+  std::vector<pid_t> roots;
+  for (const Json& pid : job["roots"].as_array()) roots.push_back(static_cast<pid_t>(pid.as_int()));
+  Json trees = Json::array();
+  for (const net::TreeListeners& tree :
+       TRY(listeners_below(roots, static_cast<std::uint16_t>(job["port"].as_int()))))
+    trees.push(to_json(tree));
+  return Json::object({{"trees", trees}});
+}
+
+}  // namespace locald::runtime

@@ -1,0 +1,41 @@
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/json/json.h"
+#include "base/result.h"
+#include "net/listeners.h"
+
+/// Whose the listening sockets are (net/listeners.h): found by the processes that have them open.
+namespace locald::runtime {
+
+/// Of each process of `roots` and all below it, each in its own network namespace: those with
+/// `port` (0: all). The same order as `roots`. Blocks: some 100 µs for a tree of a few.
+Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>& roots,
+                                                   std::uint16_t port = 0);
+
+/// The listeners of services, also of those in containers whose users are only root of the user
+/// namespace can see: the part that this process may not see is asked of a worker in there.
+/// Thread-safe; blocks: on a job's thread.
+class ListenerSearch {
+ public:
+  /// Runs a job in a worker (builder::Environment::run); empty: everything is visible (root).
+  using RunJob = std::function<Result<Json>(Json job)>;
+  explicit ListenerSearch(RunJob run = {}) : run_(std::move(run)) {}
+
+  /// As listeners_below(). A worker (some 10 ms) runs only where a listener has not been found in
+  /// what is visible, and not all is.
+  Result<std::vector<net::TreeListeners>> below(const std::vector<pid_t>& roots,
+                                           std::uint16_t port = 0) const;
+
+ private:
+  RunJob run_;
+};
+
+/// The worker's side: {"op":"listeners","roots":[pid],"port":n} -> {"trees":[…]}.
+Result<Json> listeners_job(const Json& job);
+
+}  // namespace locald::runtime

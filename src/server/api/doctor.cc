@@ -1,0 +1,215 @@
+#include "server/api/doctor.h"
+
+#include <linux/magic.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <tuple>
+
+#include "base/sys/fs_at.h"
+#include "base/sys/spawn.h"
+#include "base/strings.h"
+
+namespace locald::server {
+namespace {
+
+using namespace std::chrono_literals;
+using Status = Check::Status;
+
+constexpr auto kProgramTimeout = 5s;
+
+std::optional<std::string> read_setting(const DoctorInputs& in, const std::string& path) {
+  auto text = read_file(in.sysroot + path, 64 << 10);
+  return text ? std::optional<std::string>(trim(*text)) : std::nullopt;
+}
+
+Check check_runtime(const DoctorInputs& in, const std::stop_token& stop) {
+  const auto path = find_program(in.runtime_name, in.search_path);
+  if (!path)
+    return {"runtime", Status::fail,
+            "no OCI runtime: looked for " + in.runtime_name + " in " + in.search_path,
+            "sudo apt-get install runc"};
+  SpawnOptions options;
+  options.argv = {*path, "--version"};
+  options.env = {"PATH=" + in.search_path};
+  const auto output = run_program(options, kProgramTimeout, 4096, stop);
+  if (!output)
+    return {"runtime", Status::fail, *path + " cannot run: " + output.error().message(),
+            output.error().hint().empty()
+                ? "install it again: sudo apt-get install --reinstall runc"
+                : output.error().hint()};
+  if (!output->exit.ok())
+    return {"runtime", Status::fail, *path + " --version failed: " + std::string(trim(output->err)),
+            "install it again: sudo apt-get install --reinstall runc"};
+  const std::string first = split(output->out, '\n').front();
+  const std::string version = first.substr(first.rfind(' ') + 1);
+  const std::string holes =
+      path->find("runc") == std::string::npos ? "" : known_runc_holes(version);
+  if (holes.empty()) return {"runtime", Status::ok, *path + " (" + first + ")", ""};
+  return {"runtime", Status::warn,
+          *path + " (" + first +
+              ") has known holes unless your distribution patched them: " + holes +
+              (in.root ? "; as root they reach the whole machine"
+                       : "; without root they reach what you can reach anyway"),
+          "install runc 1.2.8, 1.3.3 or newer where your distribution has it"};
+}
+
+Check check_user_namespace(const DoctorInputs& in) {
+  if (in.root) return {"user-namespaces", Status::ok, "not needed: the server runs as root", ""};
+  if (read_setting(in, "/proc/sys/user/max_user_namespaces") == "0")
+    return {"user-namespaces", Status::fail,
+            "user namespaces are disabled (user.max_user_namespaces=0); containers need them",
+            "echo 'user.max_user_namespaces=28633' | sudo tee /etc/sysctl.d/51-locald.conf && sudo "
+            "sysctl --system"};
+  if (read_setting(in, "/proc/sys/kernel/unprivileged_userns_clone") == "0")
+    return {"user-namespaces", Status::fail,
+            "this kernel forbids unprivileged user namespaces (kernel.unprivileged_userns_clone=0)",
+            "echo 'kernel.unprivileged_userns_clone=1' | sudo tee /etc/sysctl.d/51-locald.conf && "
+            "sudo sysctl --system"};
+  auto map = in.user_namespace();
+  if (!map) return {"user-namespaces", Status::fail, map.error().message(), map.error().hint()};
+  if (!map->notice.empty()) return {"user-namespaces", Status::warn, map->notice, ""};
+  return {"user-namespaces", Status::ok, "ids are mapped to " + map->map_id, ""};
+}
+
+Check check_overlay(const DoctorInputs& in, const std::stop_token& stop) {
+  const std::string base = in.paths.data() + "/.doctor-" + random_hex(4);
+  const auto made = [&]() -> Result<void> {
+    for (const char* part : {"/l", "/u", "/w", "/m"}) (void)TRY(make_dirs(base + part));
+    return {};
+  }();
+  if (!made)
+    return {"overlay", Status::fail, "cannot write to the store: " + made.error().message(),
+            made.error().hint()};
+  SpawnOptions options;
+  // unshare and mount come with util-linux, which Debian cannot be without; `-r` is not for root.
+  const std::string mount = "mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w" +
+                            std::string(in.root ? "" : ",userxattr") +
+                            " m && echo x > m/x && rm m/x";
+  options.argv = {"/usr/bin/unshare"};
+  if (!in.root) options.argv.emplace_back("-r");
+  options.argv.insert(options.argv.end(), {"-m", "sh", "-c", mount});
+  options.env = {"PATH=" + in.search_path};
+  options.cwd = base;
+  const auto output = run_program(options, kProgramTimeout, 4096, stop);
+  (void)remove_tree(base);
+  if (!output)
+    return {"overlay", Status::warn,
+            "overlay mounts could not be tried: " + output.error().message(), ""};
+  if (output->exit.ok())
+    return {"overlay", Status::ok, "overlay mounts work on " + in.paths.data(), ""};
+  return {
+      "overlay", Status::fail,
+      "overlay mounts do not work on " + in.paths.data() + ": " + std::string(trim(output->err)),
+      "put the store on ext4, xfs, btrfs or tmpfs (XDG_DATA_HOME or LOCALD_HOME), on a kernel from "
+      "5.13 on"};
+}
+
+Check check_cgroups(const DoctorInputs& in) {
+  const auto controllers = read_setting(in, "/sys/fs/cgroup/cgroup.controllers");
+  if (in.root)
+    return {
+        "cgroups", Status::ok,
+        controllers ? "cgroup v2 with " + *controllers : "cgroup v1 or hybrid: limits work as root",
+        ""};
+  if (!controllers)
+    return {"cgroups", Status::warn,
+            "no cgroup v2 here: services of yours run without memory, cpu and pids limits", ""};
+  const auto own = read_setting(in, "/proc/self/cgroup");
+  const std::string path = own && own->rfind("0::", 0) == 0 ? own->substr(3) : "/";
+  if (::access((in.sysroot + "/sys/fs/cgroup" + path + "/cgroup.subtree_control").c_str(), W_OK) ==
+      0)
+    return {"cgroups", Status::ok, "cgroup v2 is delegated (" + *controllers + ")", ""};
+  return {"cgroups", Status::warn,
+          "cgroup v2 is not delegated to you (here: " + path +
+              "): services run without memory, cpu and pids limits",
+          "write [Service] Delegate=cpu cpuset io memory pids to "
+          "/etc/systemd/system/user@.service.d/delegate.conf, systemctl "
+          "daemon-reload, log in again"};
+}
+
+Check check_folders(const DoctorInputs& in) {
+  if (in.paths.runtime_dir_is_fallback())
+    return {"folders", Status::warn,
+            "XDG_RUNTIME_DIR is not set; " + in.paths.run() +
+                " is used, which others can occupy before you",
+            "log in properly (not by su), or: sudo loginctl enable-linger $USER"};
+  return {"folders", Status::ok, in.paths.data() + ", " + in.paths.state() + ", " + in.paths.run(),
+          ""};
+}
+
+Check check_store(const DoctorInputs& in) {
+  struct statfs fs {};
+  struct statvfs vfs {};
+  if (::statfs(in.paths.data().c_str(), &fs) != 0 || ::statvfs(in.paths.data().c_str(), &vfs) != 0)
+    return {"store", Status::fail, in.paths.data() + " cannot be read", "check its owner and mode"};
+  const std::uint64_t free = static_cast<std::uint64_t>(vfs.f_bavail) * vfs.f_frsize;
+  const std::string where = in.paths.data() + " has " + human_bytes(free) + " free";
+  if (fs.f_type == NFS_SUPER_MAGIC)
+    return {"store", Status::fail, where + ", but is on NFS, which cannot hold containers' files",
+            "set XDG_DATA_HOME or LOCALD_HOME to a local disk"};
+  if ((vfs.f_flag & ST_NOEXEC) != 0)
+    return {"store", Status::fail, where + ", but is mounted noexec",
+            "set XDG_DATA_HOME or LOCALD_HOME to another disk"};
+  if (free < (1ull << 30))
+    return {"store", Status::warn, where, "images need room: locald image rm …"};
+  return {"store", Status::ok, where, ""};
+}
+
+Check check_ports(const DoctorInputs& in) {
+  const auto first = read_setting(in, "/proc/sys/net/ipv4/ip_unprivileged_port_start");
+  if (in.root || !first || *first == "0")
+    return {"ports", Status::ok, "every port can be used", ""};
+  return {"ports", Status::ok, "ports from " + *first + " on can be used", ""};
+}
+
+}  // namespace
+
+std::string_view to_string(Status status) noexcept {
+  switch (status) {
+    case Status::ok:
+      return "ok";
+    case Status::warn:
+      return "warn";
+    case Status::fail:
+      break;
+  }
+  return "fail";
+}
+
+std::string known_runc_holes(const std::string& version) {
+  int major = 0, minor = 0, patch = 0;
+  if (std::sscanf(version.c_str(), "%d.%d.%d", &major, &minor, &patch) != 3) return {};
+  struct Hole {
+    const char* id;
+    // Fixed in, per branch (runc's CHANGELOG); {1, x, 0} of the newest branch covers all later
+    // ones.
+    std::array<std::tuple<int, int, int>, 3> fixed;
+  };
+  const Hole holes[] = {
+      {"CVE-2024-21626", {{{1, 1, 12}, {1, 2, 0}, {1, 2, 0}}}},
+      {"CVE-2024-45310", {{{1, 1, 14}, {1, 2, 0}, {1, 2, 0}}}},
+      {"CVE-2025-31133, CVE-2025-52565, CVE-2025-52881", {{{1, 2, 8}, {1, 3, 3}, {1, 4, 0}}}},
+      {"CVE-2026-41579", {{{1, 3, 6}, {1, 4, 3}, {1, 5, 0}}}},
+  };
+  const std::tuple own(major, minor, patch);
+  std::vector<std::string> found;
+  for (const Hole& hole : holes) {
+    bool fixed = own >= hole.fixed.back();
+    for (const auto& in : hole.fixed)
+      if (std::get<0>(in) == major && std::get<1>(in) == minor && own >= in) fixed = true;
+    if (!fixed) found.emplace_back(hole.id);
+  }
+  return join(found, ", ");
+}
+
+std::vector<Check> run_doctor(const DoctorInputs& inputs, const std::stop_token& stop) {
+  return {check_runtime(inputs, stop), check_user_namespace(inputs), check_overlay(inputs, stop),
+          check_cgroups(inputs),       check_folders(inputs),        check_store(inputs),
+          check_ports(inputs)};
+}
+
+}  // namespace locald::server

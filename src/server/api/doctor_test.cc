@@ -1,0 +1,116 @@
+#include "server/api/doctor.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+
+#include "base/sys/fs_at.h"
+#include "server/projects/project_registry.h"
+#include "server/state/state_file.h"
+
+namespace locald::server {
+namespace {
+
+class Folder : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = "/tmp/locald-doctor-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    path_ = name;
+  }
+  void TearDown() override { (void)remove_tree(path_); }
+  void put(const std::string& file, const std::string& text) {
+    ASSERT_TRUE(make_dirs(path_ + file.substr(0, file.rfind('/'))));
+    ASSERT_TRUE(write_file_atomic(path_ + file, text));
+  }
+  const Check& find(const std::vector<Check>& checks, const std::string& name) {
+    for (const Check& check : checks)
+      if (check.name == name) return check;
+    static const Check none;
+    return none;
+  }
+  std::string path_;
+};
+
+using Doctor = Folder;
+using Registry = Folder;
+
+TEST_F(Doctor, NamesEachMissingPieceWithItsRemedy) {
+  put("/sys/proc/sys/user/max_user_namespaces", "0\n");
+  DoctorInputs in{.paths = *Paths::from_env(
+                      [&](const std::string& n) -> std::optional<std::string> {
+                        return n == "LOCALD_HOME" ? std::optional(path_) : std::nullopt;
+                      },
+                      1000)};
+  ASSERT_TRUE(in.paths.create());
+  in.search_path = path_ + "/bin";
+  in.user_namespace = []() -> Result<DoctorInputs::IdMap> { return Error(Errc::failed, "asked"); };
+  in.sysroot = path_ + "/sys";
+  const auto checks = run_doctor(in, {});
+  EXPECT_EQ(find(checks, "runtime").status, Check::Status::fail);
+  EXPECT_EQ(find(checks, "runtime").hint, "sudo apt-get install runc");
+  EXPECT_EQ(find(checks, "user-namespaces").status, Check::Status::fail);
+  EXPECT_NE(find(checks, "user-namespaces").hint.find("sysctl"), std::string::npos);
+  EXPECT_EQ(find(checks, "cgroups").status, Check::Status::warn);
+  EXPECT_FALSE(exists(path_ + "/data/.doctor"));
+
+  put("/sys/proc/sys/user/max_user_namespaces", "1000\n");
+  put("/bin/runc", "#!/bin/sh\necho runc version 1.1.5+ds1\n");
+  ASSERT_EQ(::chmod((path_ + "/bin/runc").c_str(), 0755), 0);
+  const auto again = run_doctor(in, {});
+  EXPECT_EQ(find(again, "runtime").status, Check::Status::warn) << find(again, "runtime").message;
+  EXPECT_NE(find(again, "runtime").message.find("CVE-2024-45310"), std::string::npos);
+  EXPECT_EQ(find(again, "user-namespaces").message, "asked");
+}
+
+TEST(RuncHoles, FollowTheBranches) {
+  EXPECT_NE(known_runc_holes("1.1.5+ds1").find("CVE-2024-21626"), std::string::npos);
+  EXPECT_EQ(known_runc_holes("1.2.8"), "CVE-2026-41579");
+  EXPECT_EQ(known_runc_holes("1.3.6"), "");
+  EXPECT_EQ(known_runc_holes("1.4.0"), "CVE-2026-41579");
+  EXPECT_EQ(known_runc_holes("1.5.1"), "");
+  EXPECT_EQ(known_runc_holes("2.0.0"), "");
+  EXPECT_EQ(known_runc_holes("unknown"), "");
+}
+
+TEST_F(Registry, RefusesANameOfAnotherFolderWithBothWaysOut) {
+  std::string notice;
+  const std::string file = path_ + "/projects.json";
+  put("/a/x", "");
+  put("/b/x", "");
+  auto registry = *ProjectRegistry::load(file, notice);
+  EXPECT_TRUE(registry.claim("shop", path_ + "/a"));
+  EXPECT_TRUE(registry.claim("shop", path_ + "/a"));
+  const auto refused = registry.claim("shop", path_ + "/b");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::already_exists);
+  EXPECT_NE(refused.error().hint().find("-p NAME"), std::string::npos);
+  EXPECT_NE(refused.error().hint().find("project forget shop"), std::string::npos);
+
+  auto reread = *ProjectRegistry::load(file, notice);
+  EXPECT_EQ(reread.folder("shop"), path_ + "/a");
+  EXPECT_EQ(reread.forget("shpo").error().hint(), "did you mean shop?");
+  EXPECT_TRUE(reread.forget("shop"));
+  EXPECT_TRUE(reread.claim("shop", path_ + "/b"));
+  ASSERT_TRUE(remove_tree(path_ + "/b"));
+  EXPECT_TRUE(reread.claim("shop", path_ + "/a"));
+  EXPECT_EQ(notice, "");
+}
+
+TEST_F(Registry, SetsAsideWhatItCannotRead) {
+  std::string notice;
+  put("/projects.json", "{\"format\":1,\"proj");
+  auto registry = ProjectRegistry::load(path_ + "/projects.json", notice);
+  ASSERT_TRUE(registry);
+  EXPECT_NE(notice.find(".corrupt-"), std::string::npos);
+  EXPECT_FALSE(exists(path_ + "/projects.json"));
+
+  put("/projects.json", R"({"format":9,"projects":{}})");
+  EXPECT_EQ(ProjectRegistry::load(path_ + "/projects.json", notice).error().code(),
+            Errc::unsupported);
+  EXPECT_TRUE(exists(path_ + "/projects.json"));
+}
+
+}  // namespace
+}  // namespace locald::server

@@ -1,0 +1,310 @@
+#include "server/builds/builds.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "cnb/build/app_builder.h"
+#include "cnb/store/app_store.h"
+#include "cnb/export/export.h"
+#include "cnb/store/housekeeping.h"
+#include "oci/store/image_export.h"
+#include "oci/ref/reference.h"
+#include "server/projects/projects.h"
+
+namespace locald::server {
+namespace {
+
+using cnb::AppSpec;
+
+Json progress_json(const builder::PrepareProgress& p) {
+  return Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}});
+}
+
+/// Where the image is to go, besides the app's own generations.
+struct ImageWanted {
+  std::vector<oci::ImageReference> tags;
+  std::optional<oci::ImageReference> output;
+  bool any() const { return output || !tags.empty(); }
+};
+
+Result<ImageWanted> image_wanted(const Json& body) {
+  ImageWanted out;
+  for (const std::string& tag : TRY(body.get_strings("tags"))) {
+    auto name = TRY(oci::ImageReference::parse(tag).context("--tag"));
+    if (!name.is_registry() || name.digest)
+      return Error(Errc::invalid_input, "--tag " + tag + ": a name as Docker writes it is wanted")
+          .with_hint("to a folder or a file: --output " + tag);
+    out.tags.push_back(std::move(name));
+  }
+  if (const std::string text = TRY(body.get_string_or("output", "")); !text.empty()) {
+    out.output = TRY(oci::ImageReference::parse(text).context("--output"));
+    if (out.output->transport != oci::Transport::oci &&
+        out.output->transport != oci::Transport::oci_archive)
+      return Error(Errc::invalid_input,
+                   "--output " + text + ": oci:DIR[:TAG] or oci-archive:FILE[:TAG] is wanted")
+          .with_hint(
+              "into locald's image store: --tag NAME; to a registry: locald image push NAME");
+  }
+  return out;
+}
+
+/// The image of what was built, and where it is wanted.
+Result<oci::StoredImage> make_image(builder::Environment& environment, const AppSpec& app,
+                                    cnb::BuildResult& built, const ImageWanted& wanted,
+                                    const builder::PrepareContext& context) {
+  const cnb::AppStore store(environment.paths(), app.key());
+  oci::StoredImage image = TRY(cnb::export_generation(
+      environment, store, built.generation, wanted.tags, context, &built.notices));
+  if (wanted.output)
+    TRY(oci::export_image(
+        TRY(environment.images())->layout(), image, *wanted.output, environment.judge(),
+        {.stop = context.stop, .progress = [&](std::uint64_t done, std::uint64_t total) {
+           context.progress({.phase = "write", .done = done, .total = total});
+         }}));
+  return image;
+}
+
+Json processes_json(const cnb::Generation& generation) {
+  Json out = Json::array();
+  for (const auto& process : generation.processes)
+    out.push(Json::object({{"type", process.type},
+                           {"default", process.type == generation.default_process},
+                           {"command", process.command},
+                           {"args", process.args},
+                           {"direct", process.direct},
+                           {"buildpack", process.buildpack_id}}));
+  return out;
+}
+
+Json outcome_json(const AppSpec& app, const cnb::BuildResult& built,
+                  const std::optional<oci::StoredImage>& image) {
+  const cnb::Generation& g = built.generation;
+  Json buildpacks = Json::array();
+  for (const auto& b : g.buildpacks)
+    buildpacks.push(Json::object({{"id", b.id}, {"version", b.version}}));
+  return Json::object({{"app", app.key()},
+                       {"path", app.path},
+                       {"built", built.built},
+                       {"reason", built.reason.empty() ? Json() : Json(built.reason)},
+                       {"generation", g.number},
+                       {"built_at", g.built_at},
+                       {"strict", g.strict()},
+                       {"builder", g.builder},
+                       {"builder_digest", g.builder_digest},
+                       {"run_image", g.run_image},
+                       {"run_image_digest", g.run_image_digest},
+                       {"platform_api", g.platform_api},
+                       {"lifecycle", g.lifecycle_version},
+                       {"buildpacks", std::move(buildpacks)},
+                       {"processes", processes_json(g)},
+                       {"times", g.times.to_json()},
+                       {"image", image ? Json::object({{"name", image->name},
+                                                       {"digest", image->manifest_digest.str()},
+                                                       {"id", image->config_digest.str()},
+                                                       {"size", image->size_bytes}})
+                                       : Json()},
+                       {"notices", built.notices}});
+}
+
+/// An app, and the services that it was asked for by; none for a folder.
+struct Wanted {
+  AppSpec app;
+  std::vector<std::string> services;
+};
+
+Result<std::vector<Wanted>> wanted_apps(Projects& projects, const Json& body) {
+  std::vector<Wanted> out;
+  if (body.contains("app")) {
+    out.push_back({TRY(AppSpec::from_json(body["app"])), {}});
+  } else {
+    for (auto& [service, app] : TRY(projects.apps(body))) {
+      const auto same = std::find_if(out.begin(), out.end(),
+                                     [&, &app = app](const Wanted& w) { return w.app == app; });
+      if (same == out.end())
+        out.push_back({std::move(app), {service}});
+      else
+        same->services.push_back(service);
+    }
+  }
+  for (Wanted& wanted : out) {
+    if (body["strict"].as_bool()) wanted.app.strict = true;
+    if (!body["pull"].as_string().empty()) wanted.app.pull = body["pull"].as_string();
+  }
+  return out;
+}
+
+/// What all builds of one request came to.
+struct Outcomes {
+  Json apps = Json::array();
+  Result<void> result;
+  Json failure;  ///< BuildFailure::details
+};
+
+Json cache_json(const cnb::CacheEntry& c) {
+  const AppSpec spec = c.record ? c.record->spec : AppSpec();
+  return Json::object({{"app", c.app},
+                       {"project", spec.project.empty() ? Json() : Json(spec.project)},
+                       {"path", spec.path.empty() ? Json() : Json(spec.path)},
+                       {"builder", spec.builder.empty() ? Json() : Json(spec.builder)},
+                       {"bytes", c.bytes},
+                       {"generations", c.generations},
+                       {"last_used", c.record ? Json(c.record->last_used) : Json()},
+                       {"in_use", c.in_use}});
+}
+
+void answer(const ReplyPtr& reply, Result<Json> result) {
+  if (result)
+    reply->result(std::move(*result));
+  else
+    reply->error(result.error());
+}
+
+}  // namespace
+
+JobPool::Job Builds::ensure(const RunningApp& app, std::function<void(const Json&)> progress,
+                            std::function<void(Result<Json> content)> done) {
+  return jobs_.run<Result<Json>>(
+      "build " + app.app.path,
+      [this, app, progress = std::move(progress)](const std::stop_token& stop) -> Result<Json> {
+        builder::PrepareContext context;
+        context.stop = stop;
+        context.login_files = app.login_files;
+        context.progress = [this, &progress](const builder::PrepareProgress& p) {
+          world_.loop.post([progress, event = progress_json(p)] { progress(event); });
+        };
+        const auto built = TRY(cnb::ensure_built(world_.environment, app.app, context));
+        for (const std::string& type : app.process_types)
+          TRY(built.generation.choose_process(type).context(app.app.path));
+        return Json::object({{"app", app.app.key()},
+                             {"generation", built.generation.number},
+                             {"built_at", built.generation.built_at}});
+      },
+      std::move(done));
+}
+
+void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) {
+  auto wanted = wanted_apps(projects, body);
+  if (!wanted) return reply->error(wanted.error());
+  auto images = image_wanted(body);
+  if (!images) return reply->error(images.error());
+  if (images->any() && wanted->size() != 1)
+    return reply->error(Error(Errc::invalid_input, "an image of one app at a time")
+                            .with_hint("name the service: locald build api --output …"));
+  auto job = jobs_.run<std::shared_ptr<Outcomes>>(
+      "build",
+      [this, reply, wanted = std::move(*wanted), images = std::move(*images),
+       again = body["again"].as_bool(),
+       login_files = body["login_files"].as_strings()](const std::stop_token& stop) {
+        auto outcomes = std::make_shared<Outcomes>();
+        for (const Wanted& w : wanted) {
+          builder::PrepareContext context;
+          context.stop = stop;
+          context.login_files = login_files;
+          const std::string service = w.services.empty() ? std::string() : w.services.front();
+          context.progress = [this, reply, service](const builder::PrepareProgress& p) {
+            Json event = progress_json(p);
+            event.set("event", "progress");
+            event.set("service", service);
+            world_.loop.post([reply, event = std::move(event)] { reply->event(event); });
+          };
+          cnb::BuildFailure failure;
+          auto built =
+              cnb::ensure_built(world_.environment, w.app, context, again, &failure);
+          if (!built) {
+            outcomes->result = built.error();
+            outcomes->failure = std::move(failure.details);
+            break;
+          }
+          std::optional<oci::StoredImage> image;
+          if (images.any()) {
+            auto made = make_image(world_.environment, w.app, *built, images, context);
+            if (!made) {
+              outcomes->result = made.error();
+              break;
+            }
+            image = std::move(*made);
+          }
+          Json app = outcome_json(w.app, *built, image);
+          app.set("services", w.services);
+          outcomes->apps.push(std::move(app));
+        }
+        return outcomes;
+      },
+      [reply](const std::shared_ptr<Outcomes>& outcomes) {
+        if (outcomes->result) return reply->result(Json::object({{"apps", outcomes->apps}}));
+        if (outcomes->failure.is_null()) return reply->error(outcomes->result.error());
+        reply->error(outcomes->result.error(), {{"build", outcomes->failure}});
+      });
+  reply->on_hangup([job]() mutable { job.cancel(); });
+}
+
+void Builds::logs(Projects& projects, const Json& body, const ReplyPtr& reply) {
+  const auto find = [&]() -> Result<Json> {
+    const Paths& paths = world_.environment.paths();
+    std::map<std::string, std::string> names;  // app -> what it is called
+    if (const std::string path = TRY(body.get_string_or("path", "")); !path.empty()) {
+      for (const std::string& app : cnb::AppStore::list(paths))
+        if (const auto record = cnb::AppStore(paths, app).record();
+            record && record->spec.path == path)
+          names[app] = path;
+    } else {
+      for (const auto& [service, app] : TRY(projects.apps(body))) names.emplace(app.key(), service);
+    }
+    Json logs = Json::array();
+    for (const auto& [app, name] : names) {
+      const auto builds = cnb::logged_builds(paths, app);
+      for (const std::string& dir : builds) {
+        logs.push(Json::object({{"name", name}, {"dir", dir}}));
+        if (!body["all"].as_bool()) break;
+      }
+    }
+    return Json::object({{"logs", std::move(logs)}});
+  };
+  answer(reply, find());
+}
+
+void Builds::list_caches(const Json&, const ReplyPtr& reply) {
+  auto job = caches_.run<Result<Json>>(
+      "list caches",
+      [&environment = world_.environment](const std::stop_token& stop) -> Result<Json> {
+        Json list = Json::array();
+        for (const auto& cache : TRY(cnb::list_caches(environment, stop)))
+          list.push(cache_json(cache));
+        return Json::object({{"caches", std::move(list)}});
+      },
+      [reply](Result<Json> result) { answer(reply, std::move(result)); });
+  reply->on_hangup([job]() mutable { job.cancel(); });
+}
+
+void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
+  auto apps = body.get_strings("apps");
+  if (!apps) return reply->error(apps.error());
+  auto job = caches_.run<Result<Json>>(
+      "remove caches",
+      [&environment = world_.environment,
+       apps = std::move(*apps)](const std::stop_token& stop) -> Result<Json> {
+        for (const std::string& app : apps) TRY(cnb::remove_cache(environment, app, stop));
+        return Json::object({{"removed", apps}});
+      },
+      [reply](Result<Json> result) { answer(reply, std::move(result)); });
+  reply->on_hangup([job]() mutable { job.cancel(); });
+}
+
+void Builds::prune_caches(const Json& body, const ReplyPtr& reply) {
+  const std::chrono::milliseconds unused(body["unused_ms"].as_int());
+  auto job = caches_.run<Result<Json>>(
+      "prune caches",
+      [&environment = world_.environment, unused](const std::stop_token& stop) -> Result<Json> {
+        Json removed = Json::array();
+        for (const auto& cache : TRY(cnb::prune_caches(environment, unused, stop)))
+          removed.push(cache_json(cache));
+        return Json::object({{"removed", std::move(removed)}});
+      },
+      [reply](Result<Json> result) { answer(reply, std::move(result)); });
+  reply->on_hangup([job]() mutable { job.cancel(); });
+}
+
+}  // namespace locald::server

@@ -1,0 +1,48 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/loop/event_loop.h"
+#include "base/loop/job_pool.h"
+#include "builder/environment.h"
+#include "server/builds/app_builds.h"
+#include "server/http/reply.h"
+
+namespace locald::server {
+
+class Projects;
+
+/// Builds of apps with buildpacks, and what they keep: on their own, for requests and for services
+/// that run. Loop thread only.
+class Builds {
+ public:
+  struct World {
+    EventLoop& loop;
+    builder::Environment& environment;
+  };
+  explicit Builds(World world)
+      : world_(world), jobs_(world.loop, kAtOnce), caches_(world.loop, kCachesAtOnce) {}
+
+  /// For services that run (BuildApp of app_builds.h).
+  JobPool::Job ensure(const RunningApp& app, std::function<void(const Json&)> progress,
+                      std::function<void(Result<Json> content)> done);
+
+  // ipc/api.h: `build`, `build/logs`, `cache/ls`, `cache/rm`, `cache/prune`.
+  void build(Projects& projects, const Json& body, const ReplyPtr& reply);
+  void logs(Projects& projects, const Json& body, const ReplyPtr& reply);
+  void list_caches(const Json& body, const ReplyPtr& reply);
+  void remove_caches(const Json& body, const ReplyPtr& reply);
+  void prune_caches(const Json& body, const ReplyPtr& reply);
+
+  std::size_t unfinished() const { return jobs_.unfinished() + caches_.unfinished(); }
+
+ private:
+  static constexpr std::size_t kAtOnce = 4;  ///< besides those that build: Environment::builds()
+  static constexpr std::size_t kCachesAtOnce = 2;
+  World world_;
+  JobPool jobs_;
+  JobPool caches_;  ///< what is asked of them is not to wait for builds, nor for their pulls
+};
+
+}  // namespace locald::server

@@ -1,0 +1,579 @@
+#include "server/instances/containers.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/sys/fs_at.h"
+#include "base/strings.h"
+#include "builder/image_source.h"
+#include "builder/mount_option.h"
+#include "server/instances/container_source.h"
+#include "builder/volumes.h"
+#include "runtime/kept_handle.h"
+#include "server/instances/command_note.h"
+#include "project/project_spec.h"
+#include "project/service_config.h"
+#include "server/state/state_file.h"
+#include "project/units.h"
+
+namespace locald::server {
+namespace {
+
+constexpr int kFormat = 1;
+constexpr const char* kProject = "container";  // whose volumes and logs
+constexpr std::chrono::seconds kAtOnce{5};
+
+std::string iso_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+bool is_id(const std::string& name) {
+  return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+std::string file_of(const Paths& paths) { return paths.state() + "/containers.json"; }
+
+/// The same rules as for a project's volumes: a bind's source is there, and is none of ours.
+Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
+                                                    const std::string& cwd, const std::string& home,
+                                                    const PathJudge& judge,
+                                                    std::vector<std::string>& notices) {
+  std::vector<builder::VolumeMount> out;
+  for (const std::string& text : texts) {
+    builder::VolumeMount mount = TRY(builder::VolumeMount::parse(text, cwd, home));
+    for (std::string& notice : builder::mount_option_notices(text))
+      notices.push_back(std::move(notice));
+    if (mount.kind == builder::VolumeMount::Kind::bind)
+      TRY(builder::open_bind(mount.source, judge));
+    out.push_back(std::move(mount));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Containers> Containers::load(World world, std::string& notice) {
+  const std::string file = file_of(world.paths);
+  Containers out(std::move(world));
+  const Json doc = TRY(load_state_file(file, kFormat, notice));
+  for (const auto& [id, entry] : doc["containers"].as_object()) {
+    Container& c = out.all_[id];
+    c.id = id;
+    c.name = entry["name"].as_string();
+    c.image = entry["image"].as_string();
+    c.nonce = entry["nonce"].as_string();
+    c.command = entry["command"].as_strings();
+    c.state = entry["state"].as_string();
+    c.at = ContainerState::ended;  // adopt() finds those that are not
+    c.created_at = entry["created_at"].as_string();
+    c.started_at = entry["started_at"].as_string();
+    if (entry["exit_code"].is_int()) c.exit_code = static_cast<int>(entry["exit_code"].as_int());
+    if (entry["signal"].is_int()) c.signal = static_cast<int>(entry["signal"].as_int());
+    c.reason = entry["reason"].as_string();
+  }
+  // Their list was damaged, or deleted (settle() sees to it that there is one): what they left on
+  // disk still tells of them, so that it can be removed.
+  const bool lost = !notice.empty() || !exists(file);
+  for (const std::string& id :
+       lost ? names_in(out.world_.paths.containers()) : std::vector<std::string>()) {
+    if (!is_id(id)) continue;
+    Container& c = out.all_[id];
+    if (!c.id.empty()) continue;
+    c.id = id;
+    c.at = ContainerState::ended;
+    c.state = "exited";
+    c.reason = "its record was lost; what it was and how it ended is unknown";
+  }
+  return out;
+}
+
+void Containers::save() {
+  Json list = Json::object();
+  for (const auto& [id, c] : all_)
+    if (!c.rm)
+      list.set(id, Json::object({{"name", c.name},
+                                 {"image", c.image},
+                                 {"nonce", c.nonce},
+                                 {"command", c.command},
+                                 {"state", c.state},
+                                 {"created_at", c.created_at},
+                                 {"started_at", c.started_at},
+                                 {"exit_code", c.exit_code ? Json(*c.exit_code) : Json()},
+                                 {"signal", c.signal ? Json(*c.signal) : Json()},
+                                 {"reason", c.reason}}));
+  const Json doc = Json::object({{"containers", std::move(list)}});
+  if (auto written = save_state_file(file_of(world_.paths), kFormat, doc); !written)
+    fmt::print(stderr, "containers.json: {}\n", written.error().text());
+}
+
+void Containers::run(const Json& body, const ReplyPtr& reply) {
+  const auto request = [&]() -> Result<void> {
+    const std::string image = TRY(body.get_string("image"));
+    const std::string network = TRY(body.get_string_or("network", "host"));
+    if (network != "host" && !network.empty())
+      return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network))
+          .with_hint("\"host\" is what there is");
+    const std::string base_dir = TRY(body.get_string_or("cwd", ""));
+    const std::string pull = TRY(body.get_string_or("pull", "missing"));
+    SourceRequest source{FromImage{TRY(oci::ImageReference::parse(image, base_dir)),
+                                   TRY(oci::parse_pull_policy(pull.empty() ? "missing" : pull))},
+                         {},
+                         {}};
+    builder::ContainerOptions& options = source.options;
+    options.project = kProject;
+    if (body["entrypoint"].is_string())
+      options.entrypoint = body["entrypoint"].as_string().empty()
+                               ? std::vector<std::string>()
+                               : std::vector{body["entrypoint"].as_string()};
+    else if (body["entrypoint"].is_array())
+      options.entrypoint = body["entrypoint"].as_strings();
+    std::vector<std::string> argv = TRY(body.get_strings("argv"));
+    if (!argv.empty()) options.command = argv;
+    for (const auto& [name, value] : body["env"].as_object()) options.env[name] = value.as_string();
+    options.user = TRY(body.get_string_or("user", ""));
+    options.workdir = TRY(body.get_string_or("workdir", ""));
+    options.init = body["init"].as_bool();
+    options.tty = body["tty"].as_bool();
+    options.rows = static_cast<unsigned short>(body["rows"].as_int(24));
+    options.columns = static_cast<unsigned short>(body["columns"].as_int(80));
+    if (options.tty) options.env.emplace("TERM", "xterm");
+    std::vector<std::string> notices;
+    options.mounts =
+        TRY(mounts_of(TRY(body.get_strings("volumes")), base_dir,
+                      TRY(body.get_string_or("home", "")), world_.environment.judge(), notices));
+    for (const std::string& text : notices)
+      reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
+
+    const std::string name = TRY(body.get_string_or("name", ""));
+    if (!name.empty()) {
+      if (!project::valid_name(name))
+        return Error(Errc::invalid_input,
+                     fmt::format("\"{}\" cannot be the name of a container", name));
+      switch (meets(ContainerVerb::run, state_of(name))) {
+        case Meets::go:
+          break;
+        case Meets::queue:  // its name is free in a moment
+          (*find(name))->when_gone.emplace_back([this, body, reply](const Result<void>&) {
+            if (reply->open()) run(body, reply);
+          });
+          return {};
+        case Meets::join:
+        case Meets::refuse:
+          return Error(Errc::already_exists, fmt::format("there is a container {} already", name))
+              .with_hint("remove it: locald container rm " + name);
+      }
+    }
+    const std::string id = random_hex(6);
+    Container& c = all_[id];
+    c.id = id;
+    c.name = name;
+    c.image = image;
+    c.nonce = random_hex(16);
+    c.command = argv;
+    c.own_command = argv.empty() && body["entrypoint"].is_null();
+    c.rm = body["rm"].as_bool();
+    c.created_at = iso_now();
+    source.container_key = id;
+    options.hostname = name;
+
+    runtime::InstanceSpec instance;
+    instance.id = id;
+    instance.nonce = c.nonce;
+    instance.name = "container/" + (name.empty() ? id : name);
+    std::vector<std::string> writable;
+    for (const builder::VolumeMount& mount : options.mounts)
+      if (mount.kind == builder::VolumeMount::Kind::bind && !mount.read_only)
+        writable.push_back(mount.source);
+    share(c, writable);
+    instance.meta = Json::object({{"container", true},
+                                  {"image", image},
+                                  {"rm", c.rm},
+                                  {"name", name},
+                                  {"writable", writable}})
+                        .dump();
+    instance.tty = options.tty;
+    instance.rows = options.rows;
+    instance.columns = options.columns;
+    instance.open_stdin = body["stdin"].as_bool();
+    instance.hold = !body["detach"].as_bool();
+    // What is attached to and then removed has its output seen; a log of it nobody could ask for.
+    if (!c.rm || !instance.hold) instance.log_dir = world_.paths.service_log(kProject, id);
+
+    auto job = world_.start(
+        "container run " + image,
+        [&loop = world_.loop, source = std::move(source), instance, reply,
+         login_files = body["login_files"].as_strings()](const Tools& tools,
+                                                         const std::stop_token& stop) -> Started {
+          const auto made = make_source(tools.environment, source);
+          builder::PrepareContext context;
+          context.stop = stop;
+          context.login_files = login_files;
+          context.progress = [&loop, reply](const builder::PrepareProgress& p) {
+            loop.post([reply, event = Json::object({{"event", "progress"},
+                                                    {"phase", p.phase},
+                                                    {"item", p.item},
+                                                    {"done", p.done},
+                                                    {"total", p.total}})] { reply->event(event); });
+          };
+          context.notice = [&loop, reply](const std::string& text) {
+            loop.post([reply, text] {
+              reply->event(Json::object({{"event", "notice"}, {"text", text}}));
+            });
+          };
+          if (const std::string text = tools.notice(); !text.empty()) context.notice(text);
+          return tools.runtime.run_container(instance, *made, context);
+        },
+        [this, id, reply, detach = body["detach"].as_bool()](Started result) {
+          started(id, detach, reply, std::move(result));
+        });
+    c.start = job;
+    // Whoever waits for a pull and goes does not want it any more.
+    if (!body["detach"].as_bool()) reply->on_hangup([job]() mutable { job.cancel(); });
+    return {};
+  };
+  if (auto done = request(); !done) reply->error(done.error());
+}
+
+/// What it can write to on the host; none: nothing any more.
+void Containers::share(const Container& c, const std::vector<std::string>& writable) {
+  std::vector<SharedFolder> folders;
+  for (const std::string& path : writable)
+    folders.push_back({path, "container " + (c.name.empty() ? c.id : c.name)});
+  world_.environment.shared().set("container " + c.id, std::move(folders));
+}
+
+void Containers::started(const std::string& id, bool detach, const ReplyPtr& reply,
+                         Started result) {
+  Container& c = all_.at(id);  // nothing removes one that is starting
+  c.start = {};
+  const auto called_off = [fate = c.fate, name = c.name.empty() ? id : c.name] {
+    return fate == Container::Fate::stop
+               ? Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment")
+               : Error(Errc::cancelled, fmt::format("container {} was removed", name));
+  };
+  if (!result) {
+    const Error error = c.fate == Container::Fate::keep ? result.error() : called_off();
+    return discard(id, [reply, error](const Result<void>&) { reply->error(error); });
+  }
+  c.at = ContainerState::running;
+  c.handle = std::move(*result);
+  // Who asked for it has hung up before it could be attached to: nobody else ever will.
+  if (!detach && !reply->open()) c.fate = Container::Fate::remove;
+  if (c.fate == Container::Fate::keep && detach) c.detached = reply;
+  if (c.fate == Container::Fate::keep && !detach)
+    reply->result(
+        Json::object({{"id", id}, {"socket", c.handle->control_socket()}, {"nonce", c.nonce}}));
+  if (c.fate != Container::Fate::keep) {
+    const bool remove = c.fate == Container::Fate::remove;
+    c.rm = c.rm || remove;
+    (void)c.handle->stop(remove ? SIGKILL : 0, std::chrono::seconds(remove ? 0 : 10));
+    reply->error(called_off());
+  }
+  if (!c.rm) save();
+  listen(c);
+}
+
+void Containers::listen(Container& c) {
+  runtime::ServiceHandle::Events events;
+  events.started = [this, id = c.id](int pid) {
+    const auto it = all_.find(id);
+    if (it == all_.end()) return;
+    it->second.pid = pid;
+    it->second.state = "running";
+    it->second.started_at = iso_now();
+    it->second.running_since = EventLoop::Clock::now();
+    if (const ReplyPtr reply = std::exchange(it->second.detached, nullptr))
+      reply->result(Json::object({{"id", id},
+                                  {"socket", it->second.handle->control_socket()},
+                                  {"nonce", it->second.nonce}}));
+    if (!it->second.rm) save();
+  };
+  events.exited = [this, id = c.id](const runtime::ExitStatus& status) {
+    world_.loop.post([this, id, status] { ended(id, status); });
+  };
+  c.handle->listen(world_.loop, std::move(events));
+}
+
+void Containers::ended(const std::string& id, const runtime::ExitStatus& status) {
+  const auto it = all_.find(id);
+  if (it == all_.end()) return;
+  Container& c = it->second;
+  c.handle.reset();
+  share(c, {});
+  c.at = ContainerState::ending;
+  c.pid = 0;
+  c.state = status.never_ran ? "failed" : "exited";
+  c.exit_code = status.signal ? std::nullopt : status.code;
+  c.signal = status.signal;
+  c.reason = status.reason;
+  // That the image's own command (a shell, it may be) ended so soon surprises.
+  if (c.own_command && c.reason.empty() && status.known() && !c.rm &&
+      EventLoop::Clock::now() - c.running_since < kAtOnce)
+    c.reason = (status.signal ? "was ended by " + project::signal_name(*status.signal)
+                              : "exited with code " + std::to_string(status.code.value_or(0))) +
+               ": " + command_note(world_.paths, id, kImagesOwn);
+  if (const ReplyPtr reply = std::exchange(c.detached, nullptr)) {
+    if (!status.never_ran) {
+      reply->result(Json::object({{"id", id}}));
+    } else {
+      const Json result = Json::object(
+          {{"id", id}, {"exit_code", status.code.value_or(125)}, {"reason", status.reason}});
+      return discard(id, [reply, result](const Result<void>&) { reply->result(result); });
+    }
+  }
+  if (c.rm) return discard(id, {});
+  save();
+  ++sweeping_;
+  world_.clean(id, c.nonce, [this, id](const Result<void>&) {
+    if (const auto found = all_.find(id); found != all_.end()) {
+      found->second.at = ContainerState::ended;
+      for (const auto& call : std::exchange(found->second.when_settled, {})) call();
+    }
+    sweep_done();
+  });
+}
+
+void Containers::sweep_done() {
+  if (--sweeping_ == 0)
+    for (const auto& call : std::exchange(when_swept_, {})) call();
+}
+
+void Containers::discard(const std::string& id, std::function<void(const Result<void>&)> done) {
+  const auto it = all_.find(id);
+  if (it == all_.end()) {
+    if (done) done({});
+    return;
+  }
+  if (done) it->second.when_gone.push_back(std::move(done));
+  if (std::exchange(it->second.at, ContainerState::removing) == ContainerState::removing) return;
+  const bool kept = !it->second.rm;
+  share(it->second, {});
+  ++sweeping_;
+  world_.discard(id, it->second.nonce, [this, id, kept](const Result<void>& result) {
+    auto node = all_.extract(id);
+    if (kept) save();
+    if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
+    if (!node.empty()) {
+      for (const auto& call : node.mapped().when_settled) call();
+      for (const auto& call : node.mapped().when_gone) call(result);
+    }
+    sweep_done();
+  });
+}
+
+Result<void> Containers::discard(const Tools& tools, const std::string& id,
+                                 const std::string& nonce, const std::stop_token& stop) {
+  TRY(tools.runtime.clean(id, nonce));
+  TRY(builder::discard_anonymous_volumes(tools.environment, kProject, id));
+  const std::string log = tools.environment.paths().service_log(kProject, id);
+  TRY(remove_tree(log.substr(0, log.rfind('/'))));
+  TRY(builder::discard_container(tools.environment, id));
+  return builder::sweep_discarded(tools.environment, stop).context("remove container " + id);
+}
+
+Json Containers::describe(const Container& c) const {
+  return Json::object({{"id", c.id},
+                       {"name", c.name.empty() ? Json() : Json(c.name)},
+                       {"image", c.image},
+                       {"command", c.command},
+                       {"state", c.state},
+                       {"pid", c.pid == 0 ? Json() : Json(c.pid)},
+                       {"created_at", c.created_at},
+                       {"started_at", c.started_at.empty() ? Json() : Json(c.started_at)},
+                       {"exit_code", c.exit_code ? Json(*c.exit_code) : Json()},
+                       {"signal", c.signal ? Json(project::signal_name(*c.signal)) : Json()},
+                       {"reason", c.reason.empty() ? Json() : Json(c.reason)},
+                       {"network", "host"}});
+}
+
+void Containers::list(const Json&, const ReplyPtr& reply) {
+  Json out = Json::array();
+  for (const auto& [id, c] : all_) out.push(describe(c));
+  reply->result(Json::object({{"containers", std::move(out)}}));
+}
+
+Result<Containers::Container*> Containers::find(const std::string& text) {
+  for (auto& [id, c] : all_)
+    if (id == text || (!c.name.empty() && c.name == text)) return &c;
+  Container* found = nullptr;
+  for (auto& [id, c] : all_)
+    if (!text.empty() && id.starts_with(text)) {
+      if (found != nullptr)
+        return Error(Errc::invalid_input, fmt::format("\"{}\" means several containers", text))
+            .with_hint("write more of its id");
+      found = &c;
+    }
+  if (found == nullptr)
+    return Error(Errc::not_found, fmt::format("there is no container \"{}\"", text))
+        .with_hint("see them: locald container ls");
+  return found;
+}
+
+void Containers::remove(const Json& body, const ReplyPtr& reply) {
+  const auto request = [&]() -> Result<void> {
+    const bool force = body["force"].as_bool();
+    const ContainerVerb verb = force ? ContainerVerb::remove_forced : ContainerVerb::remove;
+    std::set<std::string> ids;  // two words may mean one
+    for (const std::string& text : TRY(body.get_strings("ids"))) {
+      Container& c = *TRY(find(text));
+      if (meets(verb, state_of(c)) == Meets::refuse)
+        return Error(Errc::invalid_input,
+                     fmt::format("container {} is {}", text,
+                                 c.at == ContainerState::starting ? "being started" : "running"))
+            .with_hint("stop it at once and remove it: locald container rm -f " + text);
+      ids.insert(c.id);
+    }
+    struct Work {
+      std::size_t left;
+      Json removed = Json::array();
+      std::optional<Error> error;
+    };
+    auto work = std::make_shared<Work>(Work{ids.size(), Json::array(), std::nullopt});
+    if (ids.empty()) reply->result(Json::object({{"removed", Json::array()}}));
+    for (const std::string& id : ids)
+      remove_one(all_.at(id), force, [work, reply, id](const Result<void>& result) {
+        if (result)
+          work->removed.push(id);
+        else if (!work->error)
+          work->error = result.error();
+        if (--work->left != 0) return;
+        if (work->error)
+          reply->error(*work->error);
+        else
+          reply->result(Json::object({{"removed", std::move(work->removed)}}));
+      });
+    save();
+    return {};
+  };
+  if (auto done = request(); !done) reply->error(done.error());
+}
+
+/// @param done  Once, when it is gone or could not be removed.
+void Containers::remove_one(Container& c, bool force,
+                            std::function<void(const Result<void>&)> done) {
+  switch (meets(force ? ContainerVerb::remove_forced : ContainerVerb::remove, state_of(c))) {
+    case Meets::refuse:
+      return done(Error(Errc::invalid_input, fmt::format("container {} is running", c.id)));
+    case Meets::queue:
+      c.when_settled.emplace_back([this, id = c.id, done] { discard(id, done); });
+      return;
+    case Meets::join:
+      c.when_gone.push_back(std::move(done));
+      return;
+    case Meets::go:
+      break;
+  }
+  if (c.at == ContainerState::ended) return discard(c.id, std::move(done));
+  if (c.at == ContainerState::starting) {
+    c.fate = Container::Fate::remove;
+    c.start.cancel();
+  } else if (auto killed = c.handle->stop(SIGKILL, std::chrono::milliseconds(0));
+             !killed && killed.error().code() != Errc::not_found) {  // else it ends by itself now
+    return done(killed);
+  }
+  // Its end does the rest: as one with --rm it is discarded then.
+  c.rm = true;
+  c.when_gone.push_back(std::move(done));
+}
+
+void Containers::adopt(const Json& meta, const std::string& instance, const std::string& nonce,
+                       std::unique_ptr<runtime::ServiceHandle> live,
+                       const runtime::ExitStatus& exit) {
+  Container& c = all_[instance];
+  if (c.image.empty()) {
+    c.id = instance;
+    c.state = "starting";
+    c.reason.clear();
+    c.name = meta["name"].as_string();
+    c.image = meta["image"].as_string();
+    c.created_at = iso_now();
+    c.rm = meta["rm"].as_bool(true);
+  }
+  c.nonce = nonce;
+  if (live == nullptr) return ended(instance, exit);
+  c.handle = std::move(live);
+  share(c, meta["writable"].as_strings());
+  c.at = ContainerState::running;
+  listen(c);
+}
+
+bool Containers::is_rest(const std::string& instance) const {
+  return is_id(instance) && !all_.contains(instance) && exists(world_.paths.container(instance));
+}
+
+void Containers::remove_rest(const std::string& instance, const std::string& nonce) {
+  Container& c = all_[instance];
+  c.id = instance;
+  c.nonce = nonce;
+  c.rm = true;
+  c.state = "exited";
+  c.reason = "its start or its removal was cut short";
+  discard(instance, {});
+}
+
+void Containers::settle() {
+  for (auto& [id, c] : all_)
+    if (c.handle == nullptr && (c.state == "running" || c.state == "starting")) {
+      c.state = "exited";
+      c.reason = "how it ended is unknown: no server was there";
+    }
+  for (const std::string& id : names_in(world_.paths.containers()))
+    if (is_rest(id) && !exists(world_.paths.instance(id)) &&
+        !exists(world_.paths.instance_record(id)))
+      remove_rest(id, "");
+  if (!exists(file_of(world_.paths))) save();
+}
+
+ContainerState Containers::state_of(const std::string& name) const {
+  const auto found = std::find_if(all_.begin(), all_.end(), [&](const auto& entry) {
+    return entry.first == name || entry.second.name == name;
+  });
+  return found == all_.end() ? ContainerState::none : state_of(found->second);
+}
+
+ContainerState Containers::state_of(const Container& c) {
+  // Its removal was asked for: that it has still to end changes nothing for others.
+  return c.when_gone.empty() ? c.at : ContainerState::removing;
+}
+
+void Containers::write_back() {
+  bool written_down = false;
+  for (const auto& [id, c] : all_) {
+    if (c.handle != nullptr) (void)runtime::write_back(c.handle.get());
+    written_down = written_down || !c.rm;
+  }
+  if (written_down && !exists(file_of(world_.paths))) save();
+}
+
+std::size_t Containers::running() const {
+  return static_cast<std::size_t>(std::count_if(
+      all_.begin(), all_.end(), [](const auto& e) { return e.second.handle != nullptr; }));
+}
+
+void Containers::stop_all(std::function<void()> done) {
+  auto left = std::make_shared<std::size_t>(1);
+  const auto one = [this, left, done] {
+    if (--*left != 0) return;
+    if (sweeping_ == 0) return done();
+    when_swept_.push_back(done);
+  };
+  for (auto& [id, c] : all_) {
+    if (c.at != ContainerState::starting && c.at != ContainerState::running) continue;
+    ++*left;
+    c.when_settled.push_back(one);
+    if (c.at == ContainerState::running) {
+      (void)c.handle->stop(0, std::chrono::seconds(10));
+      continue;
+    }
+    if (c.fate == Container::Fate::keep) c.fate = Container::Fate::stop;
+    c.start.cancel();
+  }
+  one();
+}
+
+}  // namespace locald::server

@@ -1,0 +1,122 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/loop/event_loop.h"
+#include "base/loop/job_pool.h"
+#include "base/paths.h"
+#include "builder/environment.h"
+#include "runtime/process_runtime.h"
+#include "server/instances/admission.h"
+#include "server/http/reply.h"
+
+namespace locald::server {
+
+/// Containers that belong to no project: `container run|ls|rm`. Those without
+/// --rm are written down (STATE/containers.json), so that they are listed, and can be removed,
+/// after their end and under another server. What may be asked of one in which state is said by
+/// the table in admission.h. Loop thread only.
+class Containers {
+ public:
+  using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
+  /// What the work of a job needs.
+  struct Tools {
+    runtime::ProcessRuntime& runtime;
+    builder::Environment& environment;
+    std::function<std::string()> notice;  ///< of the id map, once
+  };
+  using Start = std::function<Started(const Tools&, const std::stop_token&)>;
+  struct World {
+    EventLoop& loop;
+    builder::Environment& environment;
+    const Paths& paths;
+    /// Jobs; `done` comes once, on the loop, later, also after a cancel.
+    std::function<JobPool::Job(const std::string& name, Start start,
+                               std::function<void(Started)> done)>
+        start;
+    std::function<void(const std::string&id, const std::string&nonce,
+                       std::function<void(Result<void>)> done)>
+        clean,    ///< ProcessRuntime::clean
+        discard;  ///< Containers::discard
+  };
+  /// @param notice  set when the file had to be set aside.
+  static Result<Containers> load(World world, std::string& notice);
+
+  /// Everything of it goes: runtime, volumes without a name, log, and at last the writable layer,
+  /// which tells of the rest while there is some. On a job's thread.
+  static Result<void> discard(const Tools& tools, const std::string& id, const std::string& nonce,
+                              const std::stop_token& stop);
+
+  void run(const Json& body, const ReplyPtr& reply);
+  void list(const Json& body, const ReplyPtr& reply);
+  void remove(const Json& body, const ReplyPtr& reply);
+
+  /// One that an earlier server started: `live`, or ended with `exit`.
+  void adopt(const Json& meta, const std::string& instance, const std::string& nonce,
+             std::unique_ptr<runtime::ServiceHandle> live, const runtime::ExitStatus& exit);
+  /// Whether it is what a server that was killed left of a start or a removal: a writable layer
+  /// that nothing else tells of.
+  bool is_rest(const std::string& instance) const;
+  void remove_rest(const std::string& instance, const std::string& nonce);
+  /// After adoption: what is written down as running and was not found has ended, and the rests
+  /// go of which there is not even an instance.
+  void settle();
+
+  ContainerState state_of(const std::string& name) const;
+  /// Makes again what the run and state folders have to hold of them.
+  void write_back();
+
+  std::size_t running() const;
+  /// Stops all, also those that are just being started; `done` when they are gone, and so is what
+  /// earlier ones left.
+  void stop_all(std::function<void()> done);
+
+ private:
+  struct Container {
+    std::string id, name, image, nonce;
+    std::vector<std::string> command;
+    std::string state = "starting";  ///< starting, running, exited, failed
+    bool rm = false;
+    std::string created_at, started_at;
+    EventLoop::Clock::time_point running_since{};
+    bool own_command = false;  ///< the image's; nobody gave one
+    std::optional<int> exit_code, signal;
+    std::string reason;
+    std::unique_ptr<runtime::ServiceHandle> handle;
+    int pid = 0;
+    ReplyPtr detached;  ///< of `run -d`: answered when it runs, or has ended
+
+    ContainerState at = ContainerState::starting;
+    JobPool::Job start;                                        ///< while it is starting
+    enum class Fate { keep, stop, remove } fate = Fate::keep;  ///< as soon as it is there
+    std::vector<std::function<void()>> when_settled;  ///< it has come to `ended`, or is gone
+    std::vector<std::function<void(const Result<void>&)>> when_gone;
+  };
+
+  explicit Containers(World world) : world_(std::move(world)) {}
+  Json describe(const Container& c) const;
+  void save();
+  void started(const std::string& id, bool detach, const ReplyPtr& reply, Started result);
+  void listen(Container& c);
+  void share(const Container& c, const std::vector<std::string>& writable);
+  void ended(const std::string& id, const runtime::ExitStatus& status);
+  void discard(const std::string& id, std::function<void(const Result<void>&)> done);
+  void remove_one(Container& c, bool force, std::function<void(const Result<void>&)> done);
+  Result<Container*> find(const std::string& text);
+  static ContainerState state_of(const Container& c);
+
+  void sweep_done();
+
+  World world_;
+  std::map<std::string, Container> all_;
+  int sweeping_ = 0;  // removals under way
+  std::vector<std::function<void()>> when_swept_;
+};
+
+}  // namespace locald::server

@@ -1,0 +1,197 @@
+#include "server/instances/sessions.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/strings.h"
+#include "runtime/kept_handle.h"
+#include "server/api/request.h"
+#include "server/instances/runtime_launcher.h"
+
+namespace locald::server {
+
+void Sessions::exec(const Json& body, const ReplyPtr& reply) {
+  const auto request = [&]() -> Result<void> {
+    Project& project = *TRY(world_.projects.find_up(body, ProjectVerb::exec));
+    const std::string service = TRY(body.get_string("service"));
+    const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
+    if (unit.state.phase != Phase::running)
+      return Error(Errc::invalid_input,
+                   fmt::format("{} is {}{}", service, to_string(unit.state.phase),
+                               unit.state.reason.empty() ? "" : ": " + unit.state.reason))
+          .with_hint(fmt::format("start it: locald start {}", service));
+    std::vector<std::string> argv = TRY(body.get_strings("argv"));
+    if (argv.empty())
+      return Error(Errc::invalid_input, "exec: no command")
+          .with_hint("for example: locald exec " + service + " -- sh");
+    const std::string user = TRY(body.get_string_or("user", ""));
+    const std::string cwd = TRY(body.get_string_or("cwd", ""));
+
+    runtime::InstanceSpec instance;
+    instance.id = random_hex(6);
+    instance.nonce = random_hex(16);
+    instance.name = project.name() + "/" + service + " exec";
+    instance.meta =
+        Json::object({{"exec", true}, {"project", project.name()}, {"service", service}}).dump();
+    instance.tty = body["tty"].as_bool();
+    instance.rows = static_cast<unsigned short>(body["rows"].as_int(24));
+    instance.columns = static_cast<unsigned short>(body["columns"].as_int(80));
+    instance.open_stdin = body["stdin"].as_bool();
+    instance.hold = true;
+
+    const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
+    Start start;
+    if (config.kind == project::ServiceKind::exec) {
+      if (!user.empty())
+        return Error(Errc::unsupported,
+                     fmt::format("{} is a host process: it has no other users", service));
+      runtime::HostProcess process = host_process(config, *unit.user, std::move(argv));
+      if (!cwd.empty()) process.cwd = cwd;
+      for (const auto& [name, value] : body["env"].as_object())
+        process.env.push_back(name + "=" + value.as_string());
+      start = [instance, process,
+               &environment = world_.environment](runtime::ProcessRuntime& runtime) -> Started {
+        runtime::HostProcess run = process;
+        TRY(open_workdir(run, environment.judge()));
+        return runtime.run_host(instance, run);
+      };
+    } else {
+      // In the environment that the launcher makes for the app's own processes.
+      if (config.kind == project::ServiceKind::cnb)
+        argv.insert(argv.begin(), {std::string(cnb::kLauncher), "--"});
+      runtime::ExecSpec spec{std::move(argv), {}, user.empty() ? config.user : user, cwd};
+      for (const auto& [name, value] : body["env"].as_object())
+        spec.env.push_back(name + "=" + value.as_string());
+      if (instance.tty && !body["env"].contains("TERM")) spec.env.push_back("TERM=xterm");
+      start = [instance, target = unit.instance, spec](runtime::ProcessRuntime& runtime) {
+        return runtime.exec(instance, target, spec);
+      };
+    }
+    // From here on it is one of the project's: who brings that down waits for it.
+    sessions_[instance.id].project = project.name();
+    world_.start(
+        "exec in " + service, std::move(start),
+        [this, reply, id = instance.id](Started result) { started(id, reply, std::move(result)); });
+    return {};
+  };
+  if (auto done = request(); !done) reply->error(done.error());
+}
+
+void Sessions::started(const std::string& instance, const ReplyPtr& reply, Started result) {
+  const std::string project = sessions_[instance].project;
+  const bool unwanted = sessions_[instance].unwanted;
+  if (!result) {
+    sessions_.erase(instance);
+    reply->error(unwanted ? brought_down(project) : result.error());
+    return look_if_quiet();
+  }
+  const Json answer =
+      Json::object({{"socket", (*result)->control_socket()}, {"nonce", (*result)->nonce()}});
+  const std::string id = (*result)->instance();
+  sessions_.erase(instance);
+  keep(project, std::move(*result));
+  // Who has hung up does not know where to attach, and nobody else ever will.
+  if (unwanted || !reply->open())
+    (void)sessions_[id].handle->stop(SIGKILL, std::chrono::milliseconds(0));
+  if (unwanted) return reply->error(brought_down(project));
+  reply->result(answer);
+}
+
+void Sessions::attach(const Json& body, const ReplyPtr& reply) {
+  const auto request = [&]() -> Result<void> {
+    Project& project = *TRY(world_.projects.find_up(body, ProjectVerb::attach));
+    const std::string service = TRY(body.get_string("service"));
+    const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
+    runtime::ServiceHandle* handle = project.supervisor().handle(service);
+    if (handle == nullptr)
+      return Error(Errc::invalid_input,
+                   fmt::format("{} is {}", service, to_string(unit.state.phase)))
+          .with_hint(fmt::format("start it: locald start {}", service));
+    const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
+    reply->result(Json::object(
+        {{"socket", handle->control_socket()}, {"nonce", handle->nonce()}, {"tty", config.tty}}));
+    return {};
+  };
+  if (auto done = request(); !done) reply->error(done.error());
+}
+
+void Sessions::adopt(const std::string& project, const std::string& instance,
+                     const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live) {
+  if (live != nullptr) return keep(project, std::move(live));
+  sessions_[instance] = {.project = project, .state = SessionState::ending};
+  clean(instance, nonce);
+}
+
+void Sessions::keep(const std::string& project, std::unique_ptr<runtime::ServiceHandle> handle) {
+  const std::string instance = handle->instance(), nonce = handle->nonce();
+  Session& session = sessions_[instance] =
+      Session{project, std::move(handle), SessionState::running, false};
+  runtime::ServiceHandle::Events events;
+  events.started = [](int) {};
+  events.exited = [this, instance, nonce](const runtime::ExitStatus&) {
+    world_.loop.post([this, instance, nonce] {
+      sessions_[instance].handle = nullptr;
+      sessions_[instance].state = SessionState::ending;
+      clean(instance, nonce);
+    });
+  };
+  session.handle->listen(world_.loop, std::move(events));
+}
+
+void Sessions::write_back() {
+  for (const auto& [instance, session] : sessions_)
+    if (session.handle != nullptr) (void)runtime::write_back(session.handle.get());
+}
+
+void Sessions::end(const std::string& project, std::function<void()> done) {
+  kill_and_wait({project, std::move(done)});
+}
+
+void Sessions::stop_all(std::function<void()> done) { kill_and_wait({"", std::move(done)}); }
+
+void Sessions::kill_and_wait(Waiter waiter) {
+  for (auto& [instance, session] : sessions_) {
+    if (!waiter.project.empty() && session.project != waiter.project) continue;
+    switch (meets_end(session.state)) {
+      case Meets::queue:
+        session.unwanted = true;
+        break;
+      case Meets::go:
+        (void)session.handle->stop(SIGKILL, std::chrono::milliseconds(0));
+        break;
+      case Meets::join:
+      case Meets::refuse:
+        break;
+    }
+  }
+  waiters_.push_back(std::move(waiter));
+  look_if_quiet();
+}
+
+bool Sessions::any_of(const std::string& project) const {
+  return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
+    return project.empty() || entry.second.project == project;
+  });
+}
+
+void Sessions::look_if_quiet() {
+  std::vector<std::function<void()>> quiet;
+  std::erase_if(waiters_, [&](Waiter& waiter) {
+    if (any_of(waiter.project)) return false;
+    quiet.push_back(std::move(waiter.done));
+    return true;
+  });
+  for (const auto& done : quiet) done();
+}
+
+void Sessions::clean(const std::string& instance, const std::string& nonce) {
+  world_.clean(instance, nonce, [this, instance](const Result<void>&) {
+    sessions_.erase(instance);
+    look_if_quiet();
+  });
+}
+
+}  // namespace locald::server

@@ -1,0 +1,77 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/loop/event_loop.h"
+#include "builder/environment.h"
+#include "runtime/process_runtime.h"
+#include "server/instances/admission.h"
+#include "server/projects/projects.h"
+#include "server/http/reply.h"
+
+namespace locald::server {
+
+/// Commands that people run in services (`exec`), and attaching to services. What
+/// is said over the terminal goes between the CLI and the shim; the server
+/// starts the session, and cleans up after it. Loop thread only.
+class Sessions {
+ public:
+  using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
+  /// Starts one: blocks for some milliseconds.
+  using Start = std::function<Started(runtime::ProcessRuntime&)>;
+  struct World {
+    EventLoop& loop;
+    builder::Environment& environment;
+    Projects& projects;
+    /// Jobs; `done` comes once, on the loop, later.
+    std::function<void(const std::string& name, Start start, std::function<void(Started)> done)>
+        start;
+    std::function<void(const std::string& instance, const std::string& nonce,
+                       std::function<void(Result<void>)> done)>
+        clean;  ///< ProcessRuntime::clean
+  };
+  explicit Sessions(World world) : world_(std::move(world)) {}
+
+  void exec(const Json& body, const ReplyPtr& reply);
+  void attach(const Json& body, const ReplyPtr& reply);
+
+  /// One that an earlier server started, or that ended without a server.
+  void adopt(const std::string& project, const std::string& instance, const std::string& nonce,
+             std::unique_ptr<runtime::ServiceHandle> live);
+
+  /// Kills those of `project`, also one that is just being started; `done`, perhaps at once, when
+  /// nothing of them is left.
+  void end(const std::string& project, std::function<void()> done);
+  /// Makes again what the run folder has to hold of them.
+  void write_back();
+  /// Kills all; `done` when nothing of them is left.
+  void stop_all(std::function<void()> done);
+
+ private:
+  struct Session {
+    std::string project;
+    std::unique_ptr<runtime::ServiceHandle> handle = nullptr;  ///< while `running`
+    SessionState state = SessionState::starting;
+    bool unwanted = false;  ///< it is killed as soon as it is there
+  };
+  struct Waiter {
+    std::string project;  // empty: all
+    std::function<void()> done;
+  };
+  void keep(const std::string& project, std::unique_ptr<runtime::ServiceHandle> handle);
+  void started(const std::string& instance, const ReplyPtr& reply, Started result);
+  void clean(const std::string& instance, const std::string& nonce);
+  void kill_and_wait(Waiter waiter);
+  bool any_of(const std::string& project) const;
+  void look_if_quiet();
+
+  World world_;
+  std::map<std::string, Session> sessions_;  // by instance
+  std::vector<Waiter> waiters_;
+};
+
+}  // namespace locald::server

@@ -1,0 +1,171 @@
+#include "server/instances/unmanaged.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/sys/fs_at.h"
+#include "base/strings.h"
+#include "runtime/kept_handle.h"
+
+namespace locald::server {
+namespace {
+
+constexpr std::chrono::seconds kTimeout{10};  // their own stop_timeout is lost
+
+}  // namespace
+
+std::string aside(const std::string& record) { return record + ".unreadable"; }
+
+void remove_records(const Paths& paths, const std::string& project) {
+  for (const std::string& record : {paths.run_project(project), paths.run_project_state(project)})
+    for (const std::string& path : {record, aside(record)}) (void)remove_tree(path);
+}
+
+void Unmanaged::adopt(const std::string& project, const std::string& service,
+                      std::unique_ptr<runtime::ServiceHandle> live) {
+  const std::string instance = live->instance();
+  const runtime::KeptHandle* kept = runtime::kept(live.get());
+  std::string kind = kept == nullptr || kept->kind() == "host" ? "exec" : kept->kind();
+  Entry& entry = all_[instance] = {project, service, std::move(kind), std::move(live), {}};
+  world_.log(fmt::format("{}/{} runs and is not managed: {}", project, service, why(project)));
+  runtime::ServiceHandle::Events events;
+  events.started = [](int) {};
+  events.exited = [this, instance](const runtime::ExitStatus&) {
+    world_.loop.post([this, instance] { ended(instance); });
+  };
+  entry.handle->listen(world_.loop, std::move(events));
+}
+
+void Unmanaged::ended(const std::string& instance) {
+  Entry& entry = all_.at(instance);
+  const std::string nonce = entry.handle->nonce();
+  entry.handle.reset();
+  world_.jobs.run<Result<void>>(
+      "clean " + instance,
+      [&runtime = world_.runtime, instance, nonce](const std::stop_token&) {
+        return runtime.clean(instance, nonce);
+      },
+      [this, instance](const Result<void>& cleaned) {
+        auto node = all_.extract(instance);
+        if (node.empty()) return;
+        for (const auto& call : node.mapped().when_gone) call(cleaned);
+      });
+}
+
+void Unmanaged::write_back() {
+  for (const auto& [instance, entry] : all_)
+    if (entry.handle != nullptr) (void)runtime::write_back(entry.handle.get());
+}
+
+bool Unmanaged::any(const std::string& project) const {
+  return std::any_of(all_.begin(), all_.end(),
+                     [&](const auto& e) { return e.second.project == project; });
+}
+
+std::set<std::string> Unmanaged::projects() const {
+  std::set<std::string> names;
+  for (const auto& [instance, entry] : all_) names.insert(entry.project);
+  return names;
+}
+
+std::vector<std::string> Unmanaged::services(const std::string& project) const {
+  std::set<std::string> names;
+  for (const auto& [instance, entry] : all_)
+    if (entry.project == project) names.insert(entry.service);
+  return {names.begin(), names.end()};
+}
+
+std::string Unmanaged::why(const std::string& project) const {
+  const std::string record = world_.paths.run_project(project);
+  if (exists(aside(record)))
+    return "the project's record was damaged, it is set aside as " + aside(record);
+  if (exists(record)) return "the project's record, " + record + ", cannot be read now";
+  return "the project's record, " + record + ", was deleted";
+}
+
+Json Unmanaged::status(const std::string& project) const {
+  Json list = Json::array();
+  for (const auto& [instance, e] : all_) {
+    if (e.project != project) continue;
+    const int pid = e.handle == nullptr ? 0 : e.handle->pid();
+    const int shim = e.handle == nullptr ? 0 : e.handle->shim_pid();
+    const std::string trouble = runtime::trouble_of(e.handle.get());
+    list.push(Json::object(
+        {{"name", e.service},
+         {"kind", e.kind},
+         {"state", e.handle == nullptr || e.stopping ? "stopping" : "running"},
+         {"health", "none"},
+         {"managed", false},
+         {"pid", pid == 0 ? Json() : Json(pid)},
+         {"shim_pid", shim == 0 ? Json() : Json(shim)},
+         {"port", Json()},
+         {"url", Json()},
+         {"exit_code", Json()},
+         {"signal", Json()},
+         {"restarts", 0},
+         {"started_at", Json()},
+         {"reason", fmt::format("not managed: {}{}; end it: locald -p {} down", why(project),
+                                trouble.empty() ? "" : "; " + trouble, project)},
+         {"network", "host"},
+         {"app", Json()}}));
+  }
+  return list;
+}
+
+Error Unmanaged::refusal(const std::string& project) const {
+  return Error(Errc::already_exists,
+               fmt::format("project {}: {} of an earlier server {} and cannot be managed: {}",
+                           project, join(services(project), ", "),
+                           services(project).size() == 1 ? "runs" : "run", why(project)))
+      .with_hint(fmt::format("end what runs first: locald -p {} down", project));
+}
+
+void Unmanaged::end(const std::string& project, const std::set<std::string>& services, bool at_once,
+                    std::function<void(Result<void>)> done) {
+  struct Work {
+    std::size_t left = 1;
+    std::optional<Error> error;
+    std::function<void(Result<void>)> done;
+  };
+  auto work = std::make_shared<Work>();
+  work->done = std::move(done);
+  const auto one = [work](const Result<void>& gone) {
+    if (!gone && !work->error) work->error = gone.error();
+    if (--work->left != 0) return;
+    work->done(work->error ? Result<void>(*work->error) : Result<void>());
+  };
+  for (auto& [instance, entry] : all_) {
+    if (entry.project != project) continue;
+    if (!services.empty() && !services.contains(entry.service)) continue;
+    if (entry.handle != nullptr)
+      if (auto told = entry.handle->stop(at_once ? SIGKILL : 0,
+                                         at_once ? std::chrono::milliseconds(0) : kTimeout);
+          !told) {
+        if (!work->error) work->error = told.error();
+        continue;
+      }
+    ++work->left;
+    entry.stopping = true;
+    entry.when_gone.push_back(one);
+  }
+  world_.loop.post([one] { one({}); });
+}
+
+void Unmanaged::stop_all(std::function<void()> done) {
+  auto left = std::make_shared<std::size_t>(1);
+  const auto one = [left, done = std::move(done)](const Result<void>&) {
+    if (--*left == 0) done();
+  };
+  for (const std::string& project : projects()) {
+    ++*left;
+    end(project, {}, /*at_once=*/false, one);
+  }
+  one({});
+}
+
+}  // namespace locald::server

@@ -1,0 +1,142 @@
+// What can be asked of a project whose services run without being managed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "project/project_file.h"
+#include "server/api/request.h"
+#include "server/supervise/service_status.h"
+#include "server/instances/unmanaged.h"
+
+namespace locald::server {
+namespace {
+
+/// The services of the file that the request means, as far as that can be read.
+std::vector<project::ServiceSpec> services_in_file(const Json& body) {
+  auto ref = project::ProjectRef::from_json(body["project"]);
+  auto loaded = ref ? project::load_project(*ref) : Result<project::LoadedProject>(ref.error());
+  return loaded ? std::move(loaded->spec.services) : std::vector<project::ServiceSpec>();
+}
+
+}  // namespace
+
+std::optional<std::string> Unmanaged::meant_by(const Json& body) const {
+  if (all_.empty()) return std::nullopt;
+  const auto ref = project::ProjectRef::from_json(body["project"]);
+  if (!ref) return std::nullopt;
+  std::string name = ref->name;
+  if (name.empty())
+    if (auto loaded = project::load_project(*ref)) name = loaded->name;
+  return any(name) ? std::optional(name) : std::nullopt;
+}
+
+void Unmanaged::end_for(const ReplyPtr& reply, const std::string& project,
+                        const std::set<std::string>& services,
+                        std::function<void(Result<void>)> done) {
+  std::set<std::string> ending;
+  for (const std::string& name : this->services(project))
+    if (services.empty() || services.contains(name)) ending.insert(name);
+  end(project, services, /*at_once=*/false,
+      [this, reply, project, ending, done = std::move(done)](const Result<void>& ended) {
+        const std::vector<std::string> left = this->services(project);
+        for (const std::string& name : ending) {
+          project::ServiceSpec spec;
+          spec.name = name;
+          if (std::find(left.begin(), left.end(), name) == left.end())
+            reply->event(
+                Json::object({{"event", "state"}, {"service", status_json_stopped(spec)}}));
+        }
+        done(ended);
+      });
+  const Json now = status(project);
+  for (Json service : now.as_array())
+    if (ending.contains(service["name"].as_string()) &&
+        service["state"].as_string() == "stopping") {
+      service.set("reason", Json());  // that it is not managed is no news here
+      reply->event(Json::object({{"event", "state"}, {"service", std::move(service)}}));
+    }
+}
+
+void Unmanaged::down(const std::string& project, const Json& body, const ReplyPtr& reply) {
+  end_for(reply, project, {}, [this, body, reply](const Result<void>& ended) {
+    if (!ended) return reply->error(ended.error());
+    world_.down(body, reply);
+  });
+}
+
+void Unmanaged::stop(const std::string& project, const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    std::vector<std::string> known = services(project);
+    for (const project::ServiceSpec& s : services_in_file(body)) known.push_back(s.name);
+    std::set<std::string> wanted;
+    for (const std::string& name : TRY(body.get_strings("services"))) {
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        return no_service(name, known);
+      wanted.insert(name);
+    }
+    const auto answer = [this, project, reply, wanted](bool timed_out) {
+      Json failed = Json::array(), reasons = Json::object();
+      if (timed_out)
+        for (const std::string& name : services(project))
+          if (wanted.empty() || wanted.contains(name)) {
+            failed.push(name);
+            reasons.set(name, "not in time (stopping)");
+          }
+      reply->result(Json::object({{"project", project},
+                                  {"services", status(project)},
+                                  {"failed", std::move(failed)},
+                                  {"reasons", std::move(reasons)},
+                                  {"timed_out", timed_out}}));
+    };
+    auto timer = std::make_shared<EventLoop::Handle>();
+    end_for(reply, project, wanted, [reply, answer, timer](const Result<void>& ended) {
+      timer->reset();
+      if (!ended) return reply->error(ended.error());
+      answer(/*timed_out=*/false);
+    });
+    if (const auto limit = timeout_of(body))
+      *timer = world_.loop.after(*limit, [answer] { answer(/*timed_out=*/true); });
+    return {};
+  });
+}
+
+void Unmanaged::kill(const std::string& project, const Json&, const ReplyPtr& reply) {
+  end(project, {}, /*at_once=*/true, [](const Result<void>&) {});
+  reply->result(Json::object());
+}
+
+void Unmanaged::status(const std::string& project, const Json& body, const ReplyPtr& reply) {
+  Json list = status(project);
+  const std::vector<std::string> here = services(project);
+  for (const project::ServiceSpec& s : services_in_file(body))
+    if (std::find(here.begin(), here.end(), s.name) == here.end())
+      list.push(status_json_stopped(s));
+  reply->result(Json::object({{"project", project}, {"services", std::move(list)}}));
+}
+
+void Unmanaged::logs(const std::string& project, const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    std::vector<std::string> known = services(project);
+    for (const project::ServiceSpec& s : services_in_file(body))
+      if (std::find(known.begin(), known.end(), s.name) == known.end()) known.push_back(s.name);
+    std::vector<std::string> wanted = TRY(body.get_strings("services"));
+    for (const std::string& name : wanted)
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        return no_service(name, known);
+    if (wanted.empty()) wanted = known;
+    Json list = Json::array();
+    for (const std::string& name : wanted)  // where the present run began in them is lost
+      list.push(Json::object({{"name", name},
+                              {"dir", world_.paths.service_log(project, project::slug(name))},
+                              {"first_segment", 1}}));
+    reply->result(Json::object({{"services", std::move(list)}}));
+    return {};
+  });
+}
+
+void Unmanaged::refuse(const std::string& project, const Json&, const ReplyPtr& reply) {
+  reply->error(refusal(project));
+}
+
+}  // namespace locald::server

@@ -1,0 +1,400 @@
+#include "server/projects/project.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/instances/command_note.h"
+#include "server/supervise/service_status.h"
+#include "server/instances/unmanaged.h"
+
+namespace locald::server {
+namespace {
+
+/// Nullopt: still to be waited for; else why it failed, "" for well.
+std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until until,
+                                   const std::string& probe_failure) {
+  const ServiceState& s = unit.state;
+  const auto why = [&](std::string_view what) {
+    return s.reason.empty() ? std::string(what) : s.reason;
+  };
+  switch (s.phase) {
+    case Phase::failed:
+      return why("failed");
+    case Phase::stopped:
+      return why("was stopped");
+    case Phase::exited:
+      return s.exit && s.exit->success() ? std::string() : why("has ended");
+    case Phase::running:
+      if (until == Project::Until::started || unit.health == Health::none ||
+          unit.health == Health::healthy)
+        return "";
+      if (unit.health == Health::unhealthy)
+        return "unhealthy" + (probe_failure.empty() ? "" : ": " + probe_failure);
+      return std::nullopt;
+    case Phase::backoff:
+      // It has not started, and will once what holds it up has passed: not now, it seems.
+      if (s.held_up)
+        return s.history.failures >= kHopelessFailures ? std::optional(s.reason) : std::nullopt;
+      if (until == Project::Until::started) return "";  // it did
+      if (s.history.failures >= kHopelessFailures) return "ends again and again: " + s.reason;
+      return std::nullopt;
+    case Phase::waiting:
+      return s.held_up ? std::optional(s.reason) : std::nullopt;
+    case Phase::preparing:
+    case Phase::starting:
+    case Phase::stopping:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Project::Project(World world, std::string name, std::string dir, std::string file)
+    : world_(std::move(world)),
+      name_(std::move(name)),
+      dir_(std::move(dir)),
+      file_(std::move(file)),
+      supervisor_(
+          world_.loop, world_.launcher, name_, dir_,
+          {[this](const std::string& service) { changed(service); },
+           [this](const std::string& service, const Json& progress) {
+             send_progress(service, progress);
+           },
+           [this](const std::string& service, const std::string& text) { notice(service, text); },
+           [this](const std::string& service) {
+             if (on_running) on_running(service);
+           }}),
+      builds_({world_.build, [this](const std::string& service) { changed(service); },
+               [this](const std::string& service, const Json& progress) {
+                 send_progress(service, progress);
+               }}) {}
+
+Project::~Project() { *alive_ = false; }
+
+const Supervisor::Unit* Project::find(const std::string& service) const {
+  return vanished_.contains(service) ? nullptr : supervisor_.find(service);
+}
+
+std::map<std::string, int> Project::auto_ports() const {
+  std::map<std::string, int> out;
+  for (const auto& [name, unit] : supervisor_.units())
+    if (unit.config->auto_port && !vanished_.contains(name)) out[name] = unit.config->port;
+  return out;
+}
+
+std::optional<project::CapturedValue> Project::captured(const std::string& service,
+                                               const std::string& name) const {
+  if (captured_) {
+    const auto it = captured_->find(name);
+    return it == captured_->end() ? std::nullopt : std::optional(it->second);
+  }
+  const Supervisor::Unit* unit = supervisor_.find(service);
+  const auto context = unit != nullptr ? unit->user : user();
+  if (!context) return std::nullopt;
+  const auto it = context->env.find(name);
+  if (it == context->env.end()) return std::nullopt;
+  return project::CapturedValue{it->second, /*from_env=*/true};
+}
+
+std::shared_ptr<const project::UserContext> Project::user() const {
+  if (user_ || supervisor_.units().empty()) return user_;
+  return supervisor_.units().begin()->second.user;
+}
+
+void Project::capture(project::Capture capture, std::shared_ptr<const project::UserContext> user) {
+  captured_ = std::move(capture);
+  user_ = std::move(user);
+}
+
+Result<std::set<std::string>> Project::apply(const std::map<std::string, project::ServiceConfig>& configs,
+                                             const std::set<std::string>& selected,
+                                             std::shared_ptr<const project::UserContext> user,
+                                             const std::set<std::string>& renewed, bool refresh) {
+  std::set<std::string> vanished, restart, start, await;
+  for (const auto& [name, unit] : supervisor_.units())
+    if (!configs.contains(name)) vanished.insert(name);
+  for (const auto& [name, config] : configs) {
+    const Supervisor::Unit* unit = supervisor_.find(name);
+    const bool wanted = selected.contains(name);
+    const bool same = unit != nullptr && unit->config->to_json() == config.to_json();
+    if (wanted) await.insert(name);
+    const bool other = !same || renewed.contains(name);
+    if (wanted)
+      changes_[name] =
+          unit == nullptr || unit->state.ended() ? "started"
+          : other                                ? "recreated: " + (same ? "a new build"
+                                                                         : changed_keys(unit->config->to_json(), config.to_json()))
+                                                 : "unchanged";
+    if (wanted && unit != nullptr && other && !unit->state.ended())
+      restart.insert(name);
+    else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||
+                        !(unit->state.exit && unit->state.exit->success())))
+      start.insert(name);
+    else if (wanted)
+      changes_[name] = "unchanged";  // it has completed, as before
+    // One that is not asked for keeps what it runs on.
+    if (unit == nullptr)
+      supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), user, next_segment(name));
+    else if (wanted && (!same || refresh))
+      supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), refresh ? user : unit->user,
+                         unit->first_segment);
+    else if (same && unit->config->late != config.late)  // says the same, and more or less of why
+      supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), unit->user,
+                         unit->first_segment);
+    if (wanted) unwanted_.erase(name);
+    vanished_.erase(name);
+  }
+  vanished_.insert(vanished.begin(), vanished.end());
+  await.insert(vanished.begin(), vanished.end());
+  TRY(save_configs());
+  supervisor_.stop(vanished);
+  supervisor_.note_built(renewed);
+  taken_up(restart);
+  taken_up(start);
+  supervisor_.restart(restart);
+  supervisor_.start(start);
+  return await;
+}
+
+void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {
+  builds_.start(app, std::move(done));
+}
+
+void Project::start(const std::set<std::string>& services) {
+  for (const std::string& s : services) unwanted_.erase(s);
+  taken_up(services);
+  supervisor_.start(services);
+}
+
+void Project::stop(const std::set<std::string>& services) {
+  unwanted_.insert(services.begin(), services.end());
+  supervisor_.stop(services);
+  for (const std::string& s : services) changed(s);
+}
+
+void Project::restart(const std::set<std::string>& services) {
+  for (const std::string& s : services) unwanted_.erase(s);
+  taken_up(services);
+  supervisor_.restart(services);
+}
+
+void Project::bring_down(bool volumes, bool kill) {
+  going_down_ = true;
+  remove_volumes_ = remove_volumes_ || volumes;
+  builds_.cancel_all();
+  std::set<std::string> all;
+  for (const auto& [name, unit] : supervisor_.units()) all.insert(name);
+  save_state();
+  end_waits(/*all=*/false);
+  supervisor_.stop(all, kill);
+  check_down();
+}
+
+void Project::check_down() {
+  if (!going_down_ || is_down_) return;
+  for (const auto& [name, unit] : supervisor_.units())
+    if (!supervisor_.quiet(name)) return;
+  is_down_ = true;
+  world_.loop.post([quiet = world_.quiet, name = name_] { quiet(name); });
+}
+
+void Project::close() {
+  for (const auto& [service, unit] : supervisor_.units()) world_.launcher.removed(name_, service);
+  remove_records(world_.paths, name_);
+  for (const ReplyPtr& reply : watchers_) reply->result(Json::object());
+  watchers_.clear();
+  end_waits(/*all=*/true);
+}
+
+/// Those who wait for services to come up; with `all` also those who wait for their end, which this
+/// is.
+void Project::end_waits(bool all) {
+  std::vector<std::uint64_t> over;
+  for (auto& [id, waiting] : waits_) {
+    const bool for_end = waiting.until == Until::quiet || waiting.until == Until::down;
+    if (for_end && !all) continue;
+    waiting.outcome.brought_down = !for_end;
+    over.push_back(id);
+  }
+  for (const std::uint64_t id : over) finish(id);
+}
+
+/// Somebody wants them up: who waits for their end might wait for ever.
+void Project::taken_up(const std::set<std::string>& services) {
+  for (auto& [id, waiting] : waits_) {
+    if (waiting.until != Until::quiet) continue;
+    for (const std::string& service : services)
+      if (waiting.pending.erase(service) != 0)
+        waiting.outcome.failed[service] = "was started again by another command";
+  }
+  changed({});  // the next flush ends those who wait for nothing more
+}
+
+void Project::wait(std::set<std::string> services, Until until, std::optional<project::Milliseconds> timeout,
+                   std::function<void(Outcome)> done) {
+  const std::uint64_t id = next_id_++;
+  Waiting& waiting = waits_[id];
+  waiting.services = services;
+  waiting.pending = std::move(services);
+  waiting.until = until;
+  waiting.done = std::move(done);
+  if (timeout)
+    waiting.timer = world_.loop.after(*timeout, [this, id] {
+      waits_[id].outcome.pending = waits_[id].pending;
+      finish(id);
+    });
+  // Looked at in the next flush, with everything that happens until then.
+  for (const std::string& s : waiting.pending) dirty_.insert(s);
+  if (waiting.pending.empty()) dirty_.insert({});
+  changed({});
+  if (going_down_) end_waits(/*all=*/false);
+}
+
+void Project::check(const std::string& service) {
+  std::vector<std::uint64_t> finished;
+  const Supervisor::Unit* unit = supervisor_.find(service);
+  for (auto& [id, waiting] : waits_) {
+    if (waiting.until == Until::down) continue;  // close() ends it
+    if (waiting.pending.empty()) {
+      finished.push_back(id);
+      continue;
+    }
+    if (!waiting.pending.contains(service)) continue;
+    std::optional<std::string> result;
+    if (waiting.until == Until::quiet)
+      result = supervisor_.quiet(service) ? std::optional<std::string>("") : std::nullopt;
+    else if (vanished_.contains(service))
+      continue;  // until it is gone
+    else if (unit == nullptr)
+      result = "";
+    else
+      result = settled(*unit, waiting.until, supervisor_.probe_failure(service));
+    if (!result) continue;
+    if (!result->empty()) waiting.outcome.failed[service] = *result;
+    waiting.pending.erase(service);
+    if (waiting.pending.empty()) finished.push_back(id);
+  }
+  for (const std::uint64_t id : finished) finish(id);
+}
+
+void Project::finish(std::uint64_t id) {
+  auto node = waits_.extract(id);
+  if (node.empty()) return;
+  // One that was well when it was looked at may have failed while others were waited for.
+  Waiting& waiting = node.mapped();
+  for (const std::string& service :
+       waiting.until == Until::ready ? waiting.services : std::set<std::string>()) {
+    const Supervisor::Unit* unit = supervisor_.find(service);
+    if (unit == nullptr || waiting.pending.contains(service)) continue;
+    if (const auto result = settled(*unit, waiting.until, supervisor_.probe_failure(service));
+        result && !result->empty())
+      waiting.outcome.failed[service] = *result;
+  }
+  // By post: whoever waited may go on to change what we are in the middle of.
+  world_.loop.post([done = std::move(node.mapped().done),
+                    outcome = std::move(node.mapped().outcome)] { done(outcome); });
+}
+
+Project::Subscription Project::subscribe(ReplyPtr reply, std::set<std::string> services,
+                                         bool present) {
+  const Subscription id = next_id_++;
+  reply->on_hangup([this, alive = alive_, id] {
+    if (*alive) unsubscribe(id);
+  });
+  if (present)
+    for (const auto& [name, unit] : supervisor_.units())
+      if (services.empty() || services.contains(name))
+        reply->event(Json::object({{"event", "state"}, {"service", status(name)}}));
+  subscribers_[id] = {std::move(reply), std::move(services)};
+  return id;
+}
+
+void Project::unsubscribe(Subscription id) { subscribers_.erase(id); }
+
+void Project::watch(const ReplyPtr& reply) {
+  subscribe(reply, {}, /*present=*/true);
+  watchers_.push_back(reply);
+}
+
+void Project::notice(const std::string& service, const std::string& text) {
+  send(Json::object({{"event", "notice"}, {"service", service}, {"text", text}}), service);
+}
+
+void Project::send(const Json& event, const std::string& service) {
+  for (const auto& [id, s] : subscribers_)
+    if (s.services.empty() || s.services.contains(service)) s.reply->event(event);
+}
+
+void Project::send_progress(const std::string& service, const Json& progress) {
+  Json event = Json::object({{"event", "progress"}, {"service", service}});
+  for (const auto& [key, value] : progress.as_object()) event.set(key, value);
+  send(event, service);
+}
+
+void Project::changed(const std::string& service) {
+  if (!service.empty()) dirty_.insert(service);
+  if (std::exchange(flush_posted_, true)) return;
+  world_.loop.post([this, alive = alive_] {
+    if (*alive) flush();
+  });
+}
+
+void Project::flush() {
+  flush_posted_ = false;
+  bool save = false;
+  const std::set<std::string> dirty = std::exchange(dirty_, {});
+  for (const std::string& service : dirty) {
+    if (vanished_.contains(service) && supervisor_.quiet(service)) {
+      vanished_.erase(service);
+      supervisor_.remove(service);
+    }
+    if (supervisor_.find(service) != nullptr) {
+      std::string now = record(service);
+      std::string& before = records_[service];
+      save = save || now != before;
+      before = std::move(now);
+    } else {
+      save = records_.erase(service) != 0 || save;
+    }
+  }
+  // Before anybody hears of it.
+  if (save && !is_down_) save_state();
+  for (const std::string& service : dirty) {
+    if (supervisor_.find(service) != nullptr && !subscribers_.empty())
+      send(Json::object({{"event", "state"}, {"service", status(service)}}), service);
+    check(service);
+  }
+  std::erase_if(watchers_, [](const ReplyPtr& reply) { return !reply->open(); });
+  check_down();
+}
+
+void Project::set_exposed(const std::string& service, int shim_pid, const std::string& text) {
+  exposed_[service] = {shim_pid, text};
+  notice(service, text);
+}
+
+Json Project::status(const std::string& service) const {
+  const Supervisor::Unit* unit = supervisor_.find(service);
+  if (unit == nullptr) return {};
+  Json out = status_json(service, *unit, supervisor_.probe_failure(service));
+  const auto it = exposed_.find(service);
+  if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
+      unit->state.phase == Phase::running && out["reason"].is_null())
+    out.set("reason", it->second.second);
+  if (builds_.under_way(service))
+    out.set("reason", "runs on while its build is checked, and replaced where something changed");
+  return out;
+}
+
+Json Project::status() const {
+  Json::Array out;
+  out.reserve(supervisor_.units().size());
+  for (const auto& [name, unit] : supervisor_.units())
+    if (!vanished_.contains(name)) out.push_back(status(name));
+  return Json(std::move(out));
+}
+
+}  // namespace locald::server

@@ -1,0 +1,77 @@
+#include "server/projects/project_registry.h"
+
+#include <vector>
+
+#include "base/sys/fs_at.h"
+#include "base/strings.h"
+#include "server/state/state_file.h"
+
+namespace locald::server {
+namespace {
+constexpr int kFormat = 1;
+}
+
+Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& notice) {
+  const Json document = TRY(load_state_file(file, kFormat, notice));
+  ProjectRegistry registry(std::move(file));
+  for (const auto& [name, folder] : document["projects"].as_object())
+    if (folder.is_string()) registry.folders_.emplace(name, folder.as_string());
+  return registry;
+}
+
+Result<void> ProjectRegistry::check(const std::string& name, const std::string& dir) const {
+  const auto known = folders_.find(name);
+  if (known != folders_.end() && known->second != dir && exists(known->second))
+    return Error(Errc::already_exists, "the project name \"" + name + "\" belongs to " +
+                                           known->second + ", not to " + dir)
+        .with_hint(
+            "give this one another name with -p NAME (or LOCALD_PROJECT), or give the other's up "
+            "with: locald project forget " +
+            name);
+  return {};
+}
+
+Result<void> ProjectRegistry::claim(const std::string& name, const std::string& dir) {
+  TRY(check(name, dir));
+  if (const auto known = folders_.find(name); known != folders_.end() && known->second == dir)
+    return {};
+  // A folder that is gone gives its name up by itself.
+  auto changed = folders_;
+  changed[name] = dir;
+  TRY(save(changed));
+  folders_ = std::move(changed);
+  return {};
+}
+
+Result<void> ProjectRegistry::forget(const std::string& name) {
+  auto changed = folders_;
+  if (changed.erase(name) == 0) {
+    std::vector<std::string> names;
+    for (const auto& [known, folder] : folders_) names.push_back(known);
+    Error error(Errc::not_found, "no project is called \"" + name + "\"");
+    if (const auto near = did_you_mean(name, names))
+      return std::move(error).with_hint("did you mean " + *near + "?");
+    return error;
+  }
+  TRY(save(changed));
+  folders_ = std::move(changed);
+  return {};
+}
+
+Result<void> ProjectRegistry::write_back() const {
+  return folders_.empty() || exists(file_) ? Result<void>() : save(folders_);
+}
+
+std::optional<std::string> ProjectRegistry::folder(const std::string& name) const {
+  const auto known = folders_.find(name);
+  return known == folders_.end() ? std::nullopt : std::optional(known->second);
+}
+
+Result<void> ProjectRegistry::save(const std::map<std::string, std::string>& folders) const {
+  Json projects = Json::object();
+  for (const auto& [name, folder] : folders) projects.set(name, folder);
+  return save_state_file(file_, kFormat, Json::object({{"projects", std::move(projects)}}))
+      .context("remember the project's folder");
+}
+
+}  // namespace locald::server

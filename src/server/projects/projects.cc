@@ -1,0 +1,478 @@
+#include "server/projects/projects.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error_kind.h"
+#include "base/sys/fs_at.h"
+#include "base/strings.h"
+#include "base/sys/sys.h"
+#include "net/endpoint.h"
+#include "net/listeners.h"
+#include "server/api/request.h"
+#include "server/supervise/service_status.h"
+
+namespace locald::server {
+namespace {
+
+constexpr project::Milliseconds kFirstLook{1000}, kLastLook{64000};  // for open ports, after a start
+
+}  // namespace
+
+Projects::Projects(World world, ProjectRegistry registry)
+    : world_(std::move(world)), registry_(std::move(registry)) {}
+
+Project::World Projects::project_world() {
+  return {world_.loop, world_.launcher, world_.paths, world_.build,
+          [this](const std::string& name) { on_quiet(name); }};
+}
+
+void Projects::make_ready(Project& project) {
+  project.on_running = [this, name = project.name()](const std::string& service) {
+    look_at_listeners(name, service);
+  };
+}
+
+Project* Projects::find(const std::string& name) {
+  const auto it = projects_.find(name);
+  return it == projects_.end() ? nullptr : it->second.get();
+}
+
+std::size_t Projects::running_services() const {
+  std::size_t n = 0;
+  for (const auto& [name, project] : projects_)
+    for (const auto& [service, unit] : project->supervisor().units())
+      n += unit.shim_pid != 0 ? 1 : 0;
+  return n;
+}
+
+/// By name; by its file, so that a project whose file has become invalid can still be
+/// stopped; else by the name that the file gives.
+Result<std::string> Projects::name_of(const Json& body) const {
+  const project::ProjectRef ref = TRY(project::ProjectRef::from_json(body["project"]));
+  if (!ref.name.empty()) return ref.name;
+  const std::string file = TRY(project::find_project_file(ref));
+  std::vector<std::string> by_file;
+  for (const auto& [name, project] : projects_)
+    if (project->file() == file) by_file.push_back(name);
+  if (by_file.size() == 1) return by_file.front();
+  const project::LoadedProject loaded = TRY(project::load_project(ref));
+  if (loaded.name.empty()) return project::problems_error(loaded.problems);
+  return loaded.name;
+}
+
+ProjectState Projects::state_of(const std::string& name) const {
+  if (leaving_.contains(name)) return ProjectState::going_down;
+  const auto it = projects_.find(name);
+  if (it == projects_.end()) return ProjectState::down;
+  return it->second->going_down() ? ProjectState::going_down : ProjectState::up;
+}
+
+Result<Project*> Projects::find_up(const Json& body, ProjectVerb verb) {
+  const std::string name = TRY(name_of(body));
+  const ProjectState state = state_of(name);
+  if (state == ProjectState::going_down && meets(verb, state) == Meets::refuse)
+    return Error(Errc::cancelled, fmt::format("project {} is going down", name))
+        .with_hint("when it is down (locald down waits for that), bring it up: locald up");
+  if (Project* project = find(name)) return project;
+  return Error(Errc::not_found, fmt::format("project {} is not up", name))
+      .with_hint("bring it up: locald up");
+}
+
+Result<const Supervisor::Unit*> Projects::find_service(Project& project, const std::string& name) {
+  if (const Supervisor::Unit* unit = project.find(name)) return unit;
+  std::vector<std::string> known;
+  for (const auto& [n, unit] : project.supervisor().units())
+    if (project.find(n) != nullptr) known.push_back(n);
+  return no_service(name, known);
+}
+
+Result<std::set<std::string>> Projects::services_of(Project& project, const Json& body) {
+  std::set<std::string> out;
+  for (const std::string& name : TRY(body.get_strings("services"))) {
+    (void)TRY(find_service(project, name));
+    out.insert(name);
+  }
+  if (out.empty())
+    for (const auto& [name, unit] : project.supervisor().units())
+      if (project.find(name) != nullptr) out.insert(name);
+  return out;
+}
+
+/// The project's `leaving_` is there from here on, until is_down().
+void Projects::bring_down(Project& project, bool volumes, bool kill) {
+  Leaving& leaving = leaving_[project.name()];
+  leaving.volumes = leaving.volumes || volumes;
+  project.bring_down(volumes, kill);
+}
+
+void Projects::down(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const bool volumes = body["volumes"].as_bool();
+    const std::string name = TRY(name_of(body));
+    const ProjectState state = state_of(name);
+    if (state == ProjectState::down)
+      remove_records(world_.paths, name);  // of one that was set aside
+    Leaving& leaving = leaving_[name];
+    leaving.volumes = leaving.volumes || volumes;
+    leaving.after.emplace_back([reply](const Result<void>& removed) {
+      if (removed)
+        reply->result(Json::object());
+      else
+        reply->error(removed.error());
+    });
+    // The last word counts.
+    for (const auto& [request, waiting] : std::exchange(leaving.ups, {}))
+      waiting->error(brought_down(name));
+    if (Project* project = find(name)) {
+      (void)project->subscribe(reply, {}, /*present=*/false);
+      bring_down(*project, volumes);
+    } else if (state == ProjectState::down) {
+      on_quiet(name);  // what its record would tell of may be there without it
+    }
+    return {};
+  });
+}
+
+void Projects::on_quiet(const std::string& name) {
+  world_.end_sessions(name, [this, name] { remove_what_is_left(name); });
+}
+
+void Projects::remove_what_is_left(const std::string& name) {
+  Project* project = find(name);
+  Leaving& leaving = leaving_[name];
+  if (project != nullptr) leaving.volumes = leaving.volumes || project->remove_volumes();
+  const bool volumes = leaving.volumes;
+  bool containers = project == nullptr;
+  if (project != nullptr)
+    for (const auto& [service, unit] : project->supervisor().units())
+      containers = containers || unit.config->kind != project::ServiceKind::exec;
+  if (!containers && !volumes) return is_down(name, {});
+  world_.remove_data(name, volumes, [this, name, volumes](const Result<void>& removed) {
+    // A second `down` may have asked for more since.
+    if (leaving_[name].volumes && !volumes) return remove_what_is_left(name);
+    is_down(name, removed);
+  });
+}
+
+void Projects::is_down(const std::string& name, const Result<void>& removed) {
+  Result<void> result;
+  if (!removed)
+    result = Error(removed.error())
+                 .with_context(fmt::format("project {} is down, but not "
+                                           "everything of it could be removed",
+                                           name));
+  if (Project* project = find(name)) {
+    if (!result && leaving_[name].after.empty()) project->notice("", result.error().text());
+    project->close();
+    projects_.erase(name);
+  }
+  const Leaving left = std::move(leaving_[name]);
+  leaving_.erase(name);
+  for (const auto& call : left.after) call(result);
+  // Who has hung up while it waited wants it no more.
+  for (const auto& [body, reply] : left.ups)
+    if (reply->open()) up(body, reply);
+  tell_if_all_down();
+}
+
+void Projects::kill(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    bring_down(*TRY(find_up(body, ProjectVerb::kill)), /*volumes=*/false, /*kill=*/true);
+    reply->result(Json::object());
+    return {};
+  });
+}
+
+void Projects::status(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    if (body["all"].as_bool()) {
+      Json list = Json::array();
+      for (const auto& [name, project] : projects_)
+        list.push(Json::object(
+            {{"project", name}, {"dir", project->dir()}, {"services", project->status()}}));
+      std::map<std::string, std::string> others = registry_.all();
+      for (const std::string& name : unmanaged_projects()) others.try_emplace(name);
+      for (const auto& [name, dir] : others)
+        if (!projects_.contains(name))
+          list.push(Json::object(
+              {{"project", name},
+               {"dir", dir},
+               {"services", world_.unmanaged ? world_.unmanaged->status(name) : Json::array()}}));
+      reply->result(Json::object({{"projects", std::move(list)}}));
+      return {};
+    }
+    auto found = find_up(body, ProjectVerb::status);
+    if (found) {
+      reply->result(
+          Json::object({{"project", (*found)->name()}, {"services", (*found)->status()}}));
+      return {};
+    }
+    if (found.error().code() != Errc::not_found) return std::move(found).error();
+    const project::ProjectRef ref = TRY(project::ProjectRef::from_json(body["project"]));
+    const project::LoadedProject loaded = TRY(project::load_project(ref));
+    if (!loaded.problems.empty()) {
+      reply->error(project::problems_error(loaded.problems), {{"problems", project::problems_json(loaded.problems)}});
+      return {};
+    }
+    Json list = Json::array();
+    for (const project::ServiceSpec& s : loaded.spec.services) list.push(status_json_stopped(s));
+    reply->result(Json::object({{"project", loaded.name}, {"services", std::move(list)}}));
+    return {};
+  });
+}
+
+void Projects::watch(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    TRY(find_up(body, ProjectVerb::watch))->watch(reply);
+    return {};
+  });
+}
+
+void Projects::logs(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    auto found = find_up(body, ProjectVerb::logs);
+    std::string name;
+    struct Log {
+      std::string service;
+      std::uint64_t first_segment;
+      std::string nonce;  // of the present or last life; empty: not known
+    };
+    std::vector<Log> all;
+    if (found) {
+      name = (*found)->name();
+      for (const auto& [service, unit] : (*found)->supervisor().units())
+        all.push_back({service, unit.first_segment, unit.nonce});
+    } else {
+      if (found.error().code() != Errc::not_found) return std::move(found).error();
+      const project::LoadedProject loaded = TRY(project::load_project(TRY(project::ProjectRef::from_json(body["project"]))));
+      if (!loaded.problems.empty()) return project::problems_error(loaded.problems);
+      name = loaded.name;
+      for (const project::ServiceSpec& s : loaded.spec.services) all.push_back({s.name, 1, {}});
+    }
+    const auto wanted = TRY(body.get_strings("services"));
+    std::vector<std::string> known;
+    for (const Log& log : all) known.push_back(log.service);
+    for (const std::string& service : wanted)
+      if (std::find(known.begin(), known.end(), service) == known.end())
+        return no_service(service, known);
+    Json list = Json::array();
+    for (const Log& log : all)
+      if (wanted.empty() || std::find(wanted.begin(), wanted.end(), log.service) != wanted.end())
+        list.push(Json::object({{"name", log.service},
+                                {"dir", world_.paths.service_log(name, project::slug(log.service))},
+                                {"first_segment", log.first_segment},
+                                {"nonce", log.nonce}}));
+    reply->result(Json::object({{"services", std::move(list)}}));
+    return {};
+  });
+}
+
+void Projects::config_check(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const Prepared prepared = TRY(prepare(body));
+    if (!prepared.problems.empty()) {
+      refuse(reply, prepared.problems);
+      return {};
+    }
+    const project::LoadedProject& loaded = prepared.loaded;
+    Json names = Json::array(), notices = Json::array();
+    for (const project::ServiceSpec& s : loaded.spec.services) names.push(s.name);
+    for (const auto& [service, text] : prepared.resolved.notices)
+      notices.push(Json::object({{"service", service}, {"text", text}}));
+    reply->result(Json::object({{"project", loaded.name},
+                                {"services", std::move(names)},
+                                {"file", loaded.spec.file},
+                                {"notices", std::move(notices)}}));
+    return {};
+  });
+}
+
+void Projects::forget(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const std::string name = TRY(body.get_string("name"));
+    const ProjectState state = state_of(name);
+    if (meets(ProjectVerb::forget, state) == Meets::refuse || unmanaged_projects().contains(name))
+      return Error(Errc::invalid_input,
+                   fmt::format("project {} is {}", name,
+                               state == ProjectState::going_down ? "going down" : "up"))
+          .with_hint(fmt::format("first: locald -p {} down", name));
+    TRY(registry_.forget(name));
+    reply->result(Json::object());
+    return {};
+  });
+}
+
+void Projects::list(const Json&, const ReplyPtr& reply) {
+  std::map<std::string, std::pair<std::string, bool>> all;
+  for (const auto& [name, dir] : registry_.all()) all[name] = {dir, false};
+  for (const auto& [name, project] : projects_) all[name] = {project->dir(), true};
+  for (const std::string& name : unmanaged_projects()) all[name].second = true;
+  Json out = Json::array();
+  for (const auto& [name, entry] : all)
+    out.push(Json::object({{"name", name}, {"dir", entry.first}, {"running", entry.second}}));
+  reply->result(Json::object({{"projects", std::move(out)}}));
+}
+
+void Projects::bring_all_down(std::function<void()> done) {
+  all_leave_ = true;
+  when_all_down_.push_back(std::move(done));
+  for (auto& [name, leaving] : leaving_)
+    for (const auto& [body, reply] : std::exchange(leaving.ups, {}))
+      reply->error(brought_down(name));
+  for (const auto& [name, project] : projects_) bring_down(*project, /*volumes=*/false);
+  tell_if_all_down();
+}
+
+void Projects::tell_if_all_down() {
+  if (!all_leave_ || !projects_.empty() || !leaving_.empty()) return;
+  for (const auto& call : std::exchange(when_all_down_, {})) call();
+}
+
+Result<void> Projects::write_back() {
+  for (const auto& [name, project] : projects_) TRY(project->write_back());
+  return registry_.write_back();
+}
+
+std::set<std::string> Projects::unmanaged_projects() const {
+  return world_.unmanaged != nullptr ? world_.unmanaged->projects() : std::set<std::string>();
+}
+
+std::vector<std::string> Projects::restore() {
+  std::vector<std::string> notices;
+  auto dir = sys::open(world_.paths.run_projects(), O_RDONLY | O_DIRECTORY);
+  if (!dir && dir.error().code() != Errc::not_found) notices.push_back(dir.error().text());
+  if (!dir) return notices;  // none was up
+  (void)list_dir(dir->get(), [&](const std::string& file, unsigned char) -> Result<void> {
+    const std::string name = file.substr(0, file.find('.'));
+    if (file != name + ".json" || !project::valid_name(name)) return {};
+    auto project = Project::restore(project_world(), name);
+    if (project) {
+      make_ready(**project);
+      projects_[name] = std::move(*project);
+      return {};
+    }
+    // Set aside, never taken as empty: its services go on, unmanaged. What only cannot be read at
+    // this moment stays where it is.
+    const std::string path = world_.paths.run_project(name);
+    if (says_something(project.error())) {
+      (void)remove_tree(aside(path));
+      (void)::rename(path.c_str(), aside(path).c_str());
+    }
+    notices.push_back(
+        fmt::format("project {}: {}{}", name, project.error().text(),
+                    exists(aside(path)) ? " (set aside as " + aside(path) + ")" : ""));
+    return {};
+  });
+  // Whose name it is may have been lost with the registry.
+  for (const auto& [name, project] : projects_)
+    if (!registry_.folder(name)) (void)registry_.claim(name, project->dir());
+  return notices;
+}
+
+void Projects::settle(const std::map<std::string, std::set<std::string>>& adopted) {
+  for (const auto& [name, project] : projects_) {
+    const auto it = adopted.find(name);
+    project->settle(it == adopted.end() ? std::set<std::string>() : it->second);
+  }
+}
+
+/// A second after the last start, once for all that have started since. One that does not listen
+/// yet is looked at again for two minutes, each time after longer.
+void Projects::look_at_listeners(const std::string& project, const std::string& service) {
+  fresh_.push_back({project, service, 0, kFirstLook});
+  schedule_look();
+}
+
+void Projects::schedule_look() {
+  auto next = project::Milliseconds::max();
+  for (const Fresh& f : fresh_) next = std::min(next, f.after);
+  if (!fresh_.empty()) listeners_timer_ = world_.loop.after(next, [this] { report_listeners(); });
+}
+
+void Projects::report_listeners() {
+  struct Target {
+    Fresh fresh;
+    std::uint16_t port;
+    bool has_endpoint;
+  };
+  std::vector<Target> targets;
+  for (Fresh& f : std::exchange(fresh_, {}))
+    if (Project* p = find(f.project))
+      if (const Supervisor::Unit* unit = p->supervisor().find(f.service);
+          unit != nullptr && unit->shim_pid != 0 && unit->active != nullptr &&
+          (f.shim_pid == 0 || f.shim_pid == unit->shim_pid)) {
+        f.shim_pid = unit->shim_pid;
+        targets.push_back(
+            {f, static_cast<std::uint16_t>(unit->active->port), unit->endpoint.has_value()});
+      }
+  if (targets.empty()) return;
+  struct Seen {
+    std::optional<net::Endpoint> endpoint;
+    std::vector<net::Listener> exposed;
+  };
+  using Found = std::vector<Seen>;
+  world_.jobs.run<Result<Found>>(
+      "look for open ports",
+      [targets, &search = world_.listeners](const std::stop_token&) -> Result<Found> {
+        Found out(targets.size());
+        const auto exposed = [](const net::Listener& l) { return !l.loopback && l.netns == 0; };
+        const auto all = TRY(listeners());
+        // Most often nobody listens so, and only those are looked at whose own port is open.
+        const bool anybody = std::any_of(all.begin(), all.end(), exposed);
+        std::vector<pid_t> roots;
+        std::vector<std::size_t> which;
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+          const Target& t = targets[i];
+          const bool open =
+              t.port != 0 && std::any_of(all.begin(), all.end(),
+                                         [&](const net::Listener& l) { return l.port == t.port; });
+          if (!anybody && (!open || t.has_endpoint)) continue;
+          roots.push_back(t.fresh.shim_pid);
+          which.push_back(i);
+        }
+        if (roots.empty()) return out;
+        const auto trees = TRY(search.below(roots));
+        for (std::size_t n = 0; n < which.size(); ++n) {
+          Seen& seen = out[which[n]];
+          const std::uint16_t port = targets[which[n]].port;
+          for (const net::Listener& l : trees[n].listeners)
+            if (exposed(l)) seen.exposed.push_back(l);
+          std::vector<net::Listener> there;
+          for (const net::Listener& l : all)
+            if (l.port == port) there.push_back(l);
+          if (port != 0) seen.endpoint = net::choose_endpoint(port, there, trees[n]).endpoint;
+        }
+        return out;
+      },
+      [this, targets](const Result<Found>& found) {
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+          const Target& t = targets[i];
+          Project* p = find(t.fresh.project);
+          if (p == nullptr) continue;
+          if (found && (*found)[i].endpoint)
+            p->supervisor().set_endpoint(t.fresh.service, t.fresh.shim_pid, *(*found)[i].endpoint);
+          for (const net::Listener& l : found ? (*found)[i].exposed : std::vector<net::Listener>()) {
+            net::Endpoint e;
+            e.host = l.address;
+            e.port = l.port;
+            p->set_exposed(t.fresh.service, t.fresh.shim_pid,
+                           fmt::format("listens on {}: every host that reaches this machine "
+                                       "reaches it, not only this machine",
+                                       e.authority()));
+          }
+          const bool seen = found && ((*found)[i].endpoint || !(*found)[i].exposed.empty());
+          if (seen || t.fresh.after >= kLastLook) continue;
+          Fresh again = t.fresh;
+          again.after *= t.port != 0 ? 2 : 4;
+          fresh_.push_back(again);
+        }
+        schedule_look();
+      });
+}
+
+}  // namespace locald::server

@@ -1,0 +1,146 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/loop/event_loop.h"
+#include "base/loop/job_pool.h"
+#include "base/sys/path_judge.h"
+#include "base/paths.h"
+#include "server/instances/admission.h"
+#include "server/supervise/launcher.h"
+#include "net/listeners.h"
+#include "runtime/listener_search.h"
+#include "server/projects/project.h"
+#include "project/project_file.h"
+#include "server/projects/project_registry.h"
+#include "server/http/reply.h"
+#include "server/instances/unmanaged.h"
+
+namespace locald::server {
+
+/// All projects that are up, and the requests about them (ipc/api.h has their
+/// form; each of the functions below answers `reply`, at once or later). Loop thread only.
+class Projects {
+ public:
+  struct World {
+    EventLoop& loop;
+    Launcher& launcher;
+    const Paths& paths;
+    JobPool& jobs;
+    const runtime::ListenerSearch& listeners;
+    const SharedFolders& shared;
+    BuildApp build;
+    /// Removes what a project leaves on disk: containers' writable layers and, where told so,
+    /// volumes. `done` comes once, on the loop, later.
+    std::function<void(const std::string& project, bool volumes,
+                       std::function<void(Result<void>)> done)>
+        remove_data;
+    /// Ends what people still run in the project's services, then calls `done`. On the loop.
+    std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
+    const Unmanaged* unmanaged = nullptr;
+  };
+  Projects(World world, ProjectRegistry registry);
+
+  void up(const Json& body, const ReplyPtr& reply);
+  void down(const Json& body, const ReplyPtr& reply);
+  void start(const Json& body, const ReplyPtr& reply);
+  void stop(const Json& body, const ReplyPtr& reply);
+  void restart(const Json& body, const ReplyPtr& reply);
+  void kill(const Json& body, const ReplyPtr& reply);
+  void status(const Json& body, const ReplyPtr& reply);
+  void watch(const Json& body, const ReplyPtr& reply);
+  void logs(const Json& body, const ReplyPtr& reply);
+  void config_check(const Json& body, const ReplyPtr& reply);
+  void forget(const Json& body, const ReplyPtr& reply);
+  void list(const Json& body, const ReplyPtr& reply);
+
+  /// The apps of the services that a request names (`services`; none: all), as they stand in the
+  /// file now: `project`, and `env` for what it refers to.
+  /// @return Errc::invalid_input for one that is no app, or where there is none.
+  Result<std::vector<std::pair<std::string, cnb::AppSpec>>> apps(const Json& body);
+
+  /// The project that a request is about, where the table (admission.h) lets `verb` in.
+  /// @return Errc::not_found with the way to bring it up; where it is going down and nothing of it
+  /// is to be touched, an error that says so.
+  Result<Project*> find_up(const Json& body, ProjectVerb verb);
+  ProjectState state_of(const std::string& name) const;
+  /// One of its services. @return Errc::not_found with the nearest name.
+  static Result<const Supervisor::Unit*> find_service(Project& project, const std::string& name);
+
+  Project* find(const std::string& name);
+  std::size_t count() const noexcept { return projects_.size(); }
+  std::size_t running_services() const;
+
+  /// Every project is brought down, and no other comes up any more; `done` once all are.
+  void bring_all_down(std::function<void()> done);
+
+  /// Makes again what the run and state folders have to hold, where somebody has deleted that.
+  Result<void> write_back();
+
+  /// Reads the run folder. @return what could not be read, for the log.
+  std::vector<std::string> restore();
+  /// After restore and adoption: what should run and does not is started.
+  void settle(const std::map<std::string, std::set<std::string>>& adopted);
+
+ private:
+  /// A project's file with all that it names, as an `up` would take it. Whatever `up`, `build` and
+  /// `config check` refuse of the file and its surroundings is refused here, and only here. Changes
+  /// nothing.
+  struct Prepared {
+    project::LoadedProject loaded;
+    project::Resolved resolved;
+    std::shared_ptr<const project::UserContext> here;  ///< the environment of the request
+    std::shared_ptr<const project::UserContext> user;  ///< the one that counts: the captured one, or `here`
+    project::Problems problems;  ///< when there are any, only they and `loaded.name` are of use
+  };
+  /// @param body  project, env, env_refresh of ipc/api.h
+  Result<Prepared> prepare(const Json& body) const;
+  static void refuse(const ReplyPtr& reply, const project::Problems& problems);
+  Project* find_staying(const std::string& name) const;
+  Project::World project_world();
+  void make_ready(Project& project);
+  Result<std::string> name_of(const Json& body) const;
+  void bring_down(Project& project, bool volumes, bool kill = false);
+  void on_quiet(const std::string& name);
+  void remove_what_is_left(const std::string& name);
+  void is_down(const std::string& name, const Result<void>& removed);
+  void tell_if_all_down();
+  struct Wait;
+  void answer_when(Project& project, const Wait& wait);
+  using GoOn = std::function<Result<void>(Project&, const RunningApp&, const Json& content)>;
+  void build_and_answer(Project& project, const std::vector<RunningApp>& apps, GoOn go_on,
+                        Wait wait);
+  Result<std::set<std::string>> services_of(Project& project, const Json& body);
+  Result<std::map<std::string, int>> choose_ports(const project::ProjectSpec& spec,
+                                                  const Project* present) const;
+  void look_at_listeners(const std::string& project, const std::string& service);
+  void schedule_look();
+  void report_listeners();
+  std::set<std::string> unmanaged_projects() const;
+
+  World world_;
+  ProjectRegistry registry_;
+  std::map<std::string, std::unique_ptr<Project>> projects_;
+  /// A project that is going down: its services are being stopped, or what it leaves is being
+  /// removed; the latter also of one that was not up (down --volumes).
+  struct Leaving {
+    bool volumes = false;  ///< are wanted gone; perhaps since their removal began
+    std::vector<std::function<void(const Result<void>& removed)>> after;
+    std::vector<std::pair<Json, ReplyPtr>> ups;  ///< wait for its end
+  };
+  std::map<std::string, Leaving> leaving_;
+  bool all_leave_ = false;
+  std::vector<std::function<void()>> when_all_down_;
+  struct Fresh {
+    std::string project, service;
+    int shim_pid;        // 0: whichever it has then
+    project::Milliseconds after;  // that it is looked at; counts anew with each start
+  };
+  std::vector<Fresh> fresh_;  // whose listeners are to be looked at
+  EventLoop::Handle listeners_timer_;
+};
+
+}  // namespace locald::server

@@ -1,0 +1,316 @@
+// The requests of Projects that change what runs: up, start, stop, restart.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/strings.h"
+#include "net/ports.h"
+#include "project/project_check.h"
+#include "server/projects/projects.h"
+#include "server/projects/projects_prepare.h"
+#include "server/api/request.h"
+#include "server/instances/runtime_launcher.h"
+
+namespace locald::server {
+
+/// What a request waits for before it is answered.
+struct Projects::Wait {
+  ReplyPtr reply;
+  std::set<std::string> services;
+  Project::Until until = Project::Until::started;
+  std::optional<project::Milliseconds> timeout;
+  std::map<std::string, std::string> failed = {};  ///< known already: service -> why
+};
+
+/// Ports stay as they are while a project is up; new ones are free now and nobody else's.
+Result<std::map<std::string, int>> Projects::choose_ports(const project::ProjectSpec& spec,
+                                                          const Project* present) const {
+  std::set<int> taken;
+  for (const auto& [name, project] : projects_)
+    for (const auto& [service, unit] : project->supervisor().units())
+      taken.insert(unit.config->port);
+  for (const project::ServiceSpec& s : spec.services) taken.insert(s.any_port());
+  const std::map<std::string, int> before =
+      present != nullptr ? present->auto_ports() : std::map<std::string, int>();
+  std::map<std::string, int> out;
+  for (const project::ServiceSpec& s : spec.services) {
+    if (!s.auto_port) continue;
+    if (const auto it = before.find(s.name); it != before.end()) {
+      out[s.name] = it->second;
+      continue;
+    }
+    int port = 0;
+    for (int tries = 0; port == 0 || taken.contains(port); ++tries) {
+      if (tries == 1000) return Error(Errc::failed, "no free port was found");
+      port = TRY(net::free_port());
+    }
+    taken.insert(port);
+    out[s.name] = port;
+  }
+  return out;
+}
+
+Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
+    const Json& body) {
+  const Prepared prepared = TRY(prepare(body));
+  if (!prepared.problems.empty()) return project::problems_error(prepared.problems);
+  const project::Resolved& resolved = prepared.resolved;
+  std::vector<std::string> known;
+  for (const auto& [name, config] : resolved.services)
+    if (config.app) known.push_back(name);
+  if (known.empty())
+    return Error(Errc::invalid_input, fmt::format("no service of {} is built with buildpacks",
+                                                  prepared.loaded.spec.file))
+        .with_hint(
+            "one that is has type = \"cnb\"; a folder can be built without a project: locald "
+            "build ./FOLDER --builder IMAGE");
+  auto wanted = TRY(body.get_strings("services"));
+  if (wanted.empty()) wanted = known;
+  std::vector<std::pair<std::string, cnb::AppSpec>> out;
+  for (const std::string& name : wanted) {
+    const auto found = resolved.services.find(name);
+    if (found == resolved.services.end()) return no_service(name, known);
+    if (!found->second.app)
+      return Error(Errc::invalid_input, fmt::format("{} is not built with buildpacks", name))
+          .with_hint("these are: " + join(known, ", "));
+    out.emplace_back(name, app_of(found->second, *prepared.user));
+  }
+  return out;
+}
+
+void Projects::up(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Prepared prepared = TRY(prepare(body));
+    if (!prepared.problems.empty()) {
+      refuse(reply, prepared.problems);
+      return {};
+    }
+    const project::LoadedProject& loaded = prepared.loaded;
+    project::Resolved& resolved = prepared.resolved;
+    const std::shared_ptr<const project::UserContext> user = prepared.user;
+    const bool refresh = body["env_refresh"].as_bool();
+    Project* project = find(loaded.name);
+    if (all_leave_)
+      return Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment");
+    if (meets(ProjectVerb::up, state_of(loaded.name)) == Meets::queue) {
+      reply->event(Json::object(
+          {{"event", "notice"},
+           {"service", ""},
+           {"text",
+            fmt::format("project {} is going down: it is brought up after that", loaded.name)}}));
+      leaving_[loaded.name].ups.emplace_back(body, reply);
+      return {};
+    }
+    std::vector<std::string> known;
+    std::set<std::string> selected;
+    for (const project::ServiceSpec& s : loaded.spec.services) known.push_back(s.name);
+    for (const std::string& name : TRY(body.get_strings("services"))) {
+      if (loaded.spec.find(name) == nullptr) return no_service(name, known);
+      selected.insert(name);
+    }
+    if (selected.empty()) selected.insert(known.begin(), known.end());
+    selected = project::make_graph(loaded.spec).with_dependencies(selected);
+
+    TRY(registry_.claim(loaded.name, loaded.spec.dir));
+    const bool fresh = project == nullptr;
+    if (fresh) {
+      auto made = std::make_unique<Project>(project_world(), loaded.name, loaded.spec.dir,
+                                            loaded.spec.file);
+      project = made.get();
+      make_ready(*project);
+      projects_[loaded.name] = std::move(made);
+    }
+    for (const auto& [service, text] : resolved.notices)
+      reply->event(Json::object({{"event", "notice"}, {"service", service}, {"text", text}}));
+    if (!fresh && !refresh)
+      if (const std::string text = other_environment(project->supervisor(), resolved.services,
+                                                     selected, *prepared.here, *user);
+          !text.empty())
+        reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
+    project->capture(resolved.capture, user);
+    const auto apps = running_apps(project->supervisor(), resolved.services, selected, *user);
+    std::set<std::string> now = selected;
+    for (const RunningApp& app : apps)
+      for (const std::string& service : app.services) now.erase(service);
+    auto await = project->apply(resolved.services, now, user, {}, refresh);
+    if (!await) {
+      if (fresh) bring_down(*project, /*volumes=*/false);
+      return std::move(await).error();
+    }
+    await->insert(selected.begin(), selected.end());
+    const auto take = [configs = std::move(resolved.services), user, refresh,
+                       update = project->begin_update()](Project& p, const RunningApp& app,
+                                                         const Json& content) -> Result<void> {
+      if (p.last_update() != update) return {};  // a later `up` builds, and takes, what is newer
+      std::set<std::string> present, renewed;
+      for (const std::string& service : app.services) {
+        if (!p.wanted(service)) continue;
+        present.insert(service);
+        if (const auto* unit = p.supervisor().find(service);
+            unit != nullptr && unit->content != content)
+          renewed.insert(service);
+      }
+      if (!renewed.empty())
+        for (const auto& [service, life] : app.completed)
+          if (const auto* unit = p.supervisor().find(service);
+              p.wanted(service) && has_completed(unit) && unit->life == life) {
+            present.insert(service);
+            renewed.insert(service);
+          }
+      (void)TRY(p.apply(configs, present, user, renewed, refresh));
+      return {};
+    };
+    build_and_answer(*project, apps, take,
+                     {reply, std::move(*await),
+                      body["wait"].as_bool() ? Project::Until::ready : Project::Until::started,
+                      timeout_of(body)});
+    return {};
+  });
+}
+
+/// Builds `apps` while their services go on, has `go_on` take up each that was built, and answers
+/// when everything has come to what is waited for.
+void Projects::build_and_answer(Project& project, const std::vector<RunningApp>& apps, GoOn go_on,
+                                Wait wait) {
+  if (apps.empty()) return answer_when(project, wait);
+  struct Building {
+    Wait wait;
+    std::size_t left = 0;
+    Project::Subscription subscription = 0;
+    EventLoop::Clock::time_point since = EventLoop::Clock::now();
+  };
+  const auto building = std::make_shared<Building>();
+  building->wait = std::move(wait);
+  building->left = apps.size();
+  building->subscription =
+      project.subscribe(building->wait.reply, building->wait.services, /*present=*/false);
+  for (const RunningApp& app : apps)
+    project.build(app, [this, building, app, go_on, name = project.name(),
+                        life = project.life()](Result<Json> content) {
+      Project* p = *life ? find(name) : nullptr;
+      Wait& waiting = building->wait;
+      Result<void> taken;
+      if (!content)
+        taken = std::move(content).error();
+      else if (p == nullptr || p->going_down())
+        taken = Error(Errc::cancelled, "cancelled");
+      else
+        taken = go_on(*p, app, *content);
+      if (!taken)
+        for (const std::string& service : app.services)
+          waiting.failed[service] =
+              taken.error().code() == Errc::cancelled ? "was stopped" : taken.error().text();
+      if (--building->left != 0) return;
+      if (p == nullptr || p->going_down()) return waiting.reply->error(brought_down(name));
+      p->unsubscribe(building->subscription);
+      if (waiting.timeout)
+        *waiting.timeout = std::max(
+            project::Milliseconds(0), *waiting.timeout - std::chrono::duration_cast<project::Milliseconds>(
+                                                    EventLoop::Clock::now() - building->since));
+      answer_when(*p, waiting);
+    });
+}
+
+/// Streams what happens to the services until all have come to what is waited for, then answers.
+void Projects::answer_when(Project& project, const Wait& wait) {
+  const auto subscription = project.subscribe(wait.reply, wait.services, /*present=*/false);
+  project.wait(wait.services, wait.until, wait.timeout,
+               [this, name = project.name(), wait, subscription,
+                life = project.life()](Project::Outcome outcome) {
+                 if (outcome.brought_down) return wait.reply->error(brought_down(name));
+                 Json list = Json::array(), failed = Json::array(), reasons = Json::object();
+                 Project* p = *life ? find(name) : nullptr;
+                 Json changes = Json::object();
+                 if (p != nullptr)
+                   for (const auto& [service, what] : p->changes())
+                     if (wait.services.contains(service)) changes.set(service, what);
+                 for (const std::string& s : wait.services)
+                   if (Json status = p != nullptr ? p->status(s) : Json(); !status.is_null())
+                     list.push(std::move(status));
+                 for (const auto& [service, why] : wait.failed) outcome.failed[service] = why;
+                 for (const auto& [service, why] : outcome.failed) {
+                   failed.push(service);
+                   reasons.set(service, why);
+                 }
+                 for (const std::string& service : outcome.pending) {
+                   failed.push(service);
+                   const Json status = p != nullptr ? p->status(service) : Json();
+                   const std::string& what = status["reason"].as_string();
+                   reasons.set(service, "not in time" +
+                                            (what.empty() ? " (" + status["state"].as_string() + ")"
+                                                          : ": " + what));
+                 }
+                 if (p != nullptr) p->unsubscribe(subscription);
+                 wait.reply->result(Json::object({{"project", name},
+                                                  {"services", std::move(list)},
+                                                  {"failed", std::move(failed)},
+                                                  {"reasons", std::move(reasons)},
+                                                  {"changes", std::move(changes)},
+                                                  {"timed_out", !outcome.pending.empty()}}));
+               });
+}
+
+void Projects::start(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(find_up(body, ProjectVerb::start));
+    std::set<std::string> services = TRY(services_of(project, body));
+    project::ServiceGraph graph;
+    for (const auto& [name, unit] : project.supervisor().units())
+      for (const project::DependencyConfig& d : unit.config->depends_on) graph.add_edge(name, d.service);
+    std::set<std::string> all = services;
+    for (const std::string& s : graph.with_dependencies(services)) {
+      // What has completed stays so.
+      const Supervisor::Unit* unit = project.supervisor().find(s);
+      if (unit != nullptr && !has_completed(unit)) all.insert(s);
+    }
+    project.start(all);
+    answer_when(project, {reply, services, Project::Until::started, timeout_of(body)});
+    return {};
+  });
+}
+
+void Projects::stop(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(find_up(body, ProjectVerb::stop));
+    const std::set<std::string> services = TRY(services_of(project, body));
+    const bool join = meets(ProjectVerb::stop, state_of(project.name())) == Meets::join;
+    if (!join) project.stop(services);
+    answer_when(project, {reply, services, join ? Project::Until::down : Project::Until::quiet,
+                          timeout_of(body)});
+    return {};
+  });
+}
+
+void Projects::restart(const Json& body, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(find_up(body, ProjectVerb::restart));
+    const std::set<std::string> services = TRY(services_of(project, body));
+    std::map<std::string, project::ServiceConfig> configs;
+    std::shared_ptr<const project::UserContext> user;
+    for (const std::string& service : services) {
+      const Supervisor::Unit* unit = project.supervisor().find(service);
+      configs.emplace(service, *unit->config);
+      user = unit->user;
+    }
+    const auto apps = user == nullptr
+                          ? std::vector<RunningApp>()
+                          : running_apps(project.supervisor(), configs, services, *user);
+    std::set<std::string> now = services;
+    for (const RunningApp& app : apps)
+      for (const std::string& service : app.services) now.erase(service);
+    project.restart(now);
+    const auto take = [](Project& p, const RunningApp& app, const Json&) -> Result<void> {
+      std::set<std::string> present = app.services;
+      std::erase_if(present, [&](const std::string& service) { return !p.wanted(service); });
+      p.supervisor().note_built(present);
+      p.restart(present);
+      return {};
+    };
+    build_and_answer(project, apps, take,
+                     {reply, services, Project::Until::started, timeout_of(body)});
+    return {};
+  });
+}
+
+}  // namespace locald::server

@@ -1,0 +1,103 @@
+// What `up`, `build` and `config check` have in common: the way from a request to configurations.
+#include "server/projects/projects_prepare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/strings.h"
+#include "server/builds/app_builds.h"
+#include "server/projects/projects.h"
+
+namespace locald::server {
+namespace {
+
+/// Each terminal, login or shell has its own.
+bool of_a_terminal(std::string_view name) {
+  static constexpr std::array<std::string_view, 22> kNames{
+      "_",         "PWD",       "OLDPWD",  "SHLVL",         "SHELL",          "TERM",
+      "COLORTERM", "COLUMNS",   "LINES",   "WINDOWID",      "DISPLAY",        "STY",
+      "GPG_TTY",   "LS_COLORS", "LOGNAME", "INVOCATION_ID", "JOURNAL_STREAM", "TMUX",
+      "TMUX_PANE", "MAIL",      "WINDOW",  "NO_COLOR"};
+  if (std::find(kNames.begin(), kNames.end(), name) != kNames.end()) return true;
+  for (const std::string_view prefix : {"SSH_", "XDG_", "DBUS_", "WAYLAND_", "TERM_", "VTE_",
+                                        "LOCALD_", "LC_", "SUDO_", "BASH_FUNC_"})
+    if (name.starts_with(prefix)) return true;
+  return false;
+}
+
+constexpr std::size_t kShown = 5;
+
+std::string some_of(const std::set<std::string>& names) {
+  std::vector<std::string> shown;
+  for (const std::string& name : names)
+    if (shown.size() < kShown) shown.push_back(name);
+  return join(shown, ", ") +
+         (names.size() > kShown ? fmt::format(" and {} more", names.size() - kShown) : "");
+}
+
+}  // namespace
+
+std::string other_environment(const Supervisor& supervisor,
+                              const std::map<std::string, project::ServiceConfig>& configs,
+                              const std::set<std::string>& selected, const project::UserContext& here,
+                              const project::UserContext& captured) {
+  std::set<std::string> differ, start;
+  for (const auto& [name, value] : here.env)
+    if (const auto it = captured.env.find(name);
+        !of_a_terminal(name) && (it == captured.env.end() || it->second != value))
+      differ.insert(name);
+  for (const auto& [name, value] : captured.env)
+    if (!of_a_terminal(name) && !here.env.contains(name)) differ.insert(name);
+  if (differ.empty()) return {};
+  for (const std::string& name : selected) {
+    const auto config = configs.find(name);
+    if (config == configs.end() || config->second.kind != project::ServiceKind::exec) continue;
+    const Supervisor::Unit* unit = supervisor.find(name);
+    if (unit == nullptr || (unit->state.ended() && !has_completed(unit)) ||
+        unit->config->to_json() != config->second.to_json())
+      start.insert(name);
+  }
+  if (start.empty()) return {};
+  return fmt::format(
+      "{} {} the environment that the project was brought up with; this one differs in {} "
+      "(`locald up --env-refresh` takes this one)",
+      some_of(start), start.size() == 1 ? "gets" : "get", some_of(differ));
+}
+
+Project* Projects::find_staying(const std::string& name) const {
+  const auto it = projects_.find(name);
+  return it == projects_.end() || it->second->going_down() ? nullptr : it->second.get();
+}
+
+void Projects::refuse(const ReplyPtr& reply, const project::Problems& problems) {
+  reply->error(project::problems_error(problems), {{"problems", project::problems_json(problems)}});
+}
+
+Result<Projects::Prepared> Projects::prepare(const Json& body) const {
+  Prepared out;
+  out.here = std::make_shared<project::UserContext>(TRY(project::UserContext::from_json(body)));
+  out.user = out.here;
+  out.loaded = TRY(project::load_project(TRY(project::ProjectRef::from_json(body["project"]))));
+  out.problems = out.loaded.problems;
+  if (!out.problems.empty()) return out;
+  const project::ProjectSpec& spec = out.loaded.spec;
+  TRY(registry_.check(out.loaded.name, spec.dir));
+  const Project* present = find_staying(out.loaded.name);
+  const auto ports = TRY(choose_ports(spec, present));
+  project::ResolveInput input{spec, out.loaded.name, *out.here, ports, world_.paths, world_.shared.all()};
+  input.refresh = body["env_refresh"].as_bool();
+  if (present != nullptr) {
+    input.captured = [present](const std::string& service, const std::string& name) {
+      return present->captured(service, name);
+    };
+    if (auto captured = present->user(); captured && !input.refresh) out.user = captured;
+  }
+  out.resolved = project::resolve(input);
+  out.problems = out.resolved.problems;
+  return out;
+}
+
+}  // namespace locald::server

@@ -1,0 +1,151 @@
+// Records of earlier servers, as they lie in tests/golden/records: read as promised. Damaged ones:
+// set aside or said, never taken for something else.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/sys/fs_at.h"
+#include "base/source_dir.h"
+#include "runtime/shim_record.h"
+#include "server/supervise/fake_launcher.h"
+#include "server/projects/project.h"
+#include "server/projects/project_registry.h"
+#include "server/state/state_file.h"
+
+namespace locald::server {
+namespace {
+
+std::vector<std::string> recorded() {
+  std::vector<std::string> out;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(LOCALD_SOURCE_DIR) +
+                                                               "/tests/golden/records"))
+    if (entry.is_directory()) out.push_back(entry.path());
+  return out;
+}
+
+class RecordTest : public testing::TestWithParam<std::string> {
+ protected:
+  RecordTest() {
+    std::string name = "/tmp/locald-record-XXXXXX";
+    home = ::mkdtemp(name.data());
+    paths = *Paths::from_env(
+        [this](const std::string& n) {
+          return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt;
+        },
+        1000);
+    EXPECT_TRUE(paths->create());
+    EXPECT_TRUE(make_dirs(paths->run_projects()));
+  }
+  ~RecordTest() override { (void)remove_tree(home); }
+  static std::string text(const std::string& name) { return *read_file(GetParam() + "/" + name); }
+  Result<std::unique_ptr<Project>> restore(const std::string& record) {
+    EXPECT_TRUE(write_file_atomic(paths->run_project("shop"), record));
+    EXPECT_TRUE(write_file_atomic(paths->run_project_state("shop"), text("shop.state.json")));
+    return Project::restore({loop, launcher, *paths, {}, [](const std::string&) {}}, "shop");
+  }
+
+  std::string home;
+  std::optional<Paths> paths;
+  EventLoop loop;
+  FakeLauncher launcher{loop};
+};
+
+TEST_P(RecordTest, AProjectIsRestoredAndUnchanged) {
+  auto project = restore(text("shop.json"));
+  ASSERT_TRUE(project) << project.error().text();
+  EXPECT_EQ((*project)->dir(), "/home/me/shop");
+  const Supervisor::Unit* web = (*project)->supervisor().find("web");
+  ASSERT_NE(web, nullptr);
+  EXPECT_EQ(web->config->env.at("GREETING"), "hello");
+  EXPECT_EQ(web->user->env.at("USER"), "me");
+  EXPECT_EQ(web->config->stop_timeout, project::Milliseconds(2000));
+  // What is read is what was written, or `up` would restart what has not changed.
+  const Json doc = *Json::parse(text("shop.json"));
+  for (const auto& [service, entry] : doc["services"].as_object()) {
+    const Json now = (*project)->supervisor().find(service)->config->to_json();
+    const Json again = project::ServiceConfig::from_json(entry["config"])->to_json();
+    EXPECT_EQ(now.dump(), again.dump());
+    for (const auto& [key, value] : entry["config"].as_object())
+      EXPECT_EQ(now[key].dump(), value.dump()) << service << "." << key;
+  }
+  (*project)->settle({"web", "cache"});
+  run_for(loop);
+  EXPECT_EQ((*project)->status("once")["exit_code"].as_int(), 3);
+  EXPECT_TRUE(launcher.log.empty());  // it has ended; nothing is started again
+}
+
+TEST_P(RecordTest, AProjectsDamagedRecordIsAnErrorNeverAnotherProject) {
+  const std::string whole = text("shop.json");
+  for (const std::string& damaged :
+       {std::string(), whole.substr(0, whole.size() / 2), "{" + whole, std::string("[]"),
+        std::string("{\"format\":1}"), std::string(300, '\xff')})
+    EXPECT_FALSE(restore(damaged)) << damaged.substr(0, 60);
+  std::string other = whole;
+  other.replace(other.find("\"name\":\"shop\""), 13, "\"name\":\"shap\"");
+  EXPECT_FALSE(restore(other));
+}
+
+TEST_P(RecordTest, AnInstanceIsRead) {
+  const auto record = runtime::InstanceRecord::parse(text("instance.json"), "instance.json");
+  ASSERT_TRUE(record) << record.error().text();
+  EXPECT_EQ(record->name, "shop/web");
+  EXPECT_EQ(record->kind, "host");
+  EXPECT_GT(record->shim_pid, 0);
+  const Json meta = *Json::parse(record->meta);
+  EXPECT_EQ(meta["service"].as_string(), "web");
+  // And by earlier servers what is written now.
+  const Json now = *Json::parse(record->to_text());
+  const Json before = *Json::parse(text("instance.json"));
+  for (const auto& [key, value] : before.as_object()) EXPECT_EQ(now[key].dump(), value.dump());
+}
+
+TEST_P(RecordTest, TheRegistryIsReadAndADamagedOneSetAside) {
+  std::string notice;
+  ASSERT_TRUE(write_file_atomic(paths->projects_file(), text("projects.json")));
+  auto registry = ProjectRegistry::load(paths->projects_file(), notice);
+  ASSERT_TRUE(registry && notice.empty());
+  EXPECT_EQ(registry->folder("shop"), "/home/me/shop");
+  for (const std::string damaged : {"", "{", "[]", "\xff\xff"}) {
+    ASSERT_TRUE(write_file_atomic(paths->projects_file(), damaged));
+    notice.clear();
+    registry = ProjectRegistry::load(paths->projects_file(), notice);
+    ASSERT_TRUE(registry);
+    EXPECT_NE(notice.find(".corrupt-"), std::string::npos) << damaged;
+    EXPECT_FALSE(registry->folder("shop"));
+    ASSERT_TRUE(registry->claim("shop", "/home/me/shop"));  // as restored projects do
+  }
+  ASSERT_TRUE(remove_tree(paths->projects_file()));
+  ASSERT_TRUE(make_dirs(paths->projects_file()));
+  notice.clear();
+  ASSERT_TRUE(ProjectRegistry::load(paths->projects_file(), notice));
+  EXPECT_NE(notice.find(".corrupt-"), std::string::npos);
+}
+
+TEST_P(RecordTest, TheListOfContainersIsRead) {
+  std::string notice;
+  ASSERT_TRUE(write_file_atomic(home + "/containers.json", text("containers.json")));
+  const auto doc = load_state_file(home + "/containers.json", 1, notice);
+  ASSERT_TRUE(doc && notice.empty());
+  int kept = 0;
+  for (const auto& [id, entry] : (*doc)["containers"].as_object()) {
+    EXPECT_EQ(id.size(), 12u);
+    EXPECT_EQ(entry["nonce"].as_string().size(), 32u);
+    kept += entry["name"].as_string() == "kept";
+  }
+  EXPECT_EQ(kept, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, RecordTest, testing::ValuesIn(recorded()), [](const auto& of) {
+  std::string name = std::filesystem::path(of.param).filename().string();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace locald::server
