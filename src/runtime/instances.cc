@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <thread>
@@ -29,6 +31,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 constexpr milliseconds kGone{2000};
 constexpr milliseconds kAnswer{1000};  // of all shims together
+constexpr milliseconds kRoom{5000}, kRoomPause{20};  // for descriptors to come free
 
 /// Ends a shim that never said its end: it is stuck, or a stranger to this server.
 Result<void> end_shim(const InstanceRecord& record) {
@@ -54,7 +57,7 @@ Result<void> sweep_all(const std::string& nonce, const std::string& name) {
   }
   if (found == 0) return {};
   if (!found)
-    return Error(Errc::failed, "what is left of " + name + " cannot be looked for in /proc");
+    return Error(Errc::unavailable, "what is left of " + name + " cannot be looked for in /proc");
   return Error(Errc::failed,
                std::to_string(*found) + " processes of " + name + " could not be killed");
 }
@@ -177,7 +180,32 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
 }
 
 Result<void> ProcessRuntime::clean(const std::string& id, const std::string& nonce) {
-  const Paths& paths = impl_->options.paths;
+  const auto passes = [](const Result<void>& done) {
+    return !done && (!says_something(done.error()) || done.error().code() == Errc::unavailable);
+  };
+  const auto deadline = Clock::now() + kRoom;
+  Result<void> cleaned = impl_->clean_now(id, nonce);
+  while (passes(cleaned) && Clock::now() < deadline) {
+    std::this_thread::sleep_for(kRoomPause);
+    cleaned = impl_->clean_now(id, nonce);
+  }
+  std::map<std::string, std::string> unfinished;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    unfinished.swap(impl_->unfinished);
+  }
+  if (passes(cleaned)) unfinished[id] = nonce;
+  if (cleaned)
+    std::erase_if(unfinished, [&](const auto& other) {
+      return !passes(impl_->clean_now(other.first, other.second));
+    });
+  const std::lock_guard lock(impl_->mutex);
+  impl_->unfinished.merge(unfinished);
+  return cleaned;
+}
+
+Result<void> ProcessRuntime::Impl::clean_now(const std::string& id, const std::string& nonce) {
+  const Paths& paths = options.paths;
   const std::string folder = paths.instance(id);
   const auto record = identify(paths, id);
   if (!record && !says_something(record.error()))
@@ -204,7 +232,7 @@ Result<void> ProcessRuntime::clean(const std::string& id, const std::string& non
   TRY(must_be_gone(paths.bundle(id)));
   TRY(must_be_gone(folder));
   forget(paths, id);
-  impl_->share(id, {});
+  share(id, {});
   return {};
 }
 

@@ -121,6 +121,8 @@ class ProcessRuntime {
 
   /// Removes what an ended instance leaves: runc's state, cgroups, bundle, svc folder,
   /// leftover processes that carry its nonce. Idempotent; proves that nothing is left.
+  /// Without a descriptor or memory it is tried again for 5 s, and after that with each later
+  /// clean() that succeeds.
   Result<void> clean(const std::string& id, const std::string& nonce);
 
  private:

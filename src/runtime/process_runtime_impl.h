@@ -1,4 +1,6 @@
 #pragma once
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -19,7 +21,12 @@ struct ProcessRuntime::Impl {
     if (options.share) options.share("running " + id, std::move(folders));
   }
 
+  /// clean() without another try.
+  Result<void> clean_now(const std::string& id, const std::string& nonce);
+
   Options options;
+  std::mutex mutex;
+  std::map<std::string, std::string> unfinished;  ///< nonce by id: clean() had no descriptor
 };
 
 /// The spec's part for a host process; LOCALD_INSTANCE is added to its environment.

@@ -135,6 +135,27 @@ TEST_F(ShimFindTest, WithoutDescriptorsNothingIsTakenForDead) {
   end(*w);
 }
 
+TEST_F(ShimFindTest, AStartWithoutDescriptorsLeavesNothingOnceThereAreSome) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(0);
+  ::close(next);
+  const InstanceSpec spec = instance("few");
+  const HostProcess process = shell("sleep 1000");
+  std::thread gives_back([&] {
+    while (!exists(paths_->instance(spec.id))) std::this_thread::yield();
+    std::this_thread::sleep_for(milliseconds(100));  // it fails, and its cleaning too
+    ::setrlimit(RLIMIT_NOFILE, &before);
+  });
+  const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto handle = runtime_->run_host(spec, process);
+  gives_back.join();
+  ASSERT_FALSE(handle);
+  EXPECT_EQ(handle.error().sys_errno(), EMFILE) << handle.error().text();
+  EXPECT_FALSE(exists(paths_->instance(spec.id)));
+}
+
 TEST_F(ShimFindTest, ADeletedRunFolderHidesNothing) {
   int pid = 0;
   const InstanceSpec spec = left_running("wiped", &pid);
