@@ -170,7 +170,7 @@ def check_tree(root):
                     yield f"{os.path.relpath(path, root)}:{line}: {finding}"
                 for finding in check_text(text, known, options, known_keys, root, code=True):
                     yield f"{os.path.relpath(path, root)}:{line}: {finding}"
-    pages = [os.path.join(root, n) for n in ("README.md", "HACKING.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    pages = [os.path.join(root, n) for n in ("README.md", "HACKING.md", "SECURITY.md")]
     for folder, dirs, files in os.walk(os.path.join(root, "docs")):
         pages += [os.path.join(folder, n) for n in sorted(files) if n.endswith(".md")]
     for path in filter(os.path.exists, pages):
