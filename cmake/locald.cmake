@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # How every room is built: one call a room, sources listed one by one, each flag with its reason.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)

@@ -23,7 +23,7 @@ namespace detail {
 
 /// A value or an Error; spelled like std::expected (C++23), so that it can
 /// become an alias one day. Checked: value() on an error and error() on a value
-/// end the process. See docs/decisions/errors-are-values.md.
+/// end the process. See docs/decisions/0001-errors-are-values.md.
 template <typename T>
 class [[nodiscard]] Result {
  public:

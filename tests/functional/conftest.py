@@ -2,6 +2,7 @@
 
     python3 -m pytest tests/functional              root: everything twice, as root and as an unprivileged user
     LOCALD_BUILD=build/release …                    another build (default: build/dev)
+    LOCALD_TEST_AS=root|user …                      of that one half (`scripts/test functional --as`)
     LOCALD_TEST_DIR=/var/tmp …                      where homes are made (default: /dev/shm)
 """
 import gzip
@@ -39,6 +40,15 @@ def pytest_generate_tests(metafunc):
         if single := metafunc.definition.get_closest_marker("single_id"):
             names = ([] if single.kwargs.get("only") else names) + [NOSUB]
         metafunc.parametrize("identity", names, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config, items):
+    if half := os.environ.get("LOCALD_TEST_AS"):
+        def other(item):
+            who = item.callspec.params.get("identity") if hasattr(item, "callspec") else None
+            return who is not None and (who == "root") != (half == "root")
+        config.hook.pytest_deselected(items=[i for i in items if other(i)])
+        items[:] = [i for i in items if not other(i)]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -8,7 +8,6 @@ import os
 import platform
 import tarfile
 import threading
-import time
 
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -8,7 +8,7 @@ import time
 
 import images_by_hand as by_hand
 import pytest
-from support import PATH, Identity, alive, free_port, port_open, wait_until
+from support import PATH, Identity, alive, free_port
 
 
 @pytest.fixture

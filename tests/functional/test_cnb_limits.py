@@ -23,7 +23,7 @@ def test_an_app_of_many_launch_layers(house):
         try:
             assert app.build()["built"]
             app("up", "--wait")
-            assert app("exec", "web", "--", "sh", "-c", f"cat /layers/test_script/*/f | sort -u | wc -l; grep -q lowerdir+ /proc/mounts && echo yes || echo no").out.split() == [str(count), long]
+            assert app("exec", "web", "--", "sh", "-c", "cat /layers/test_script/*/f | sort -u | wc -l; grep -q lowerdir+ /proc/mounts && echo yes || echo no").out.split() == [str(count), long]
         finally:
             app("down", check=False)
 

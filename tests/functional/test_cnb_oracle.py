@@ -40,7 +40,7 @@ def restored(log):
 
 
 def without_what_the_real_restorer_loses(lines):
-    """Setuid and setgid bits of cached layers; ours keeps them (docs/decisions/hybrid-builds.md)."""
+    """Setuid and setgid bits of cached layers; ours keeps them (docs/decisions/0005-hybrid-builds.md)."""
     return [re.sub(r"^(restored: f )[246](?=\d{3} )", r"\1 ", line) for line in lines]
 
 

@@ -5,7 +5,6 @@ import http.server
 import io
 import json
 import os
-import pathlib
 import shutil
 import tarfile
 import threading

@@ -43,7 +43,6 @@ def test_exec_it_size_resize_ctrl_c_exit_code(service):
 
 
 def test_the_terminal_is_put_back_as_it_was(service):
-    import subprocess
     t = service.pty("exec", "-it", "c", "--", "sh", "-c", "stty raw -echo; exit 3")
     assert t.wait() == 3
     import termios
@@ -128,7 +127,8 @@ def test_attach_shows_what_comes_and_sends_what_is_typed(project, busybox):
 
 def test_an_exec_that_nobody_reads_from_does_not_stop_the_service(project):
     """A follower that is stopped blocks nobody: promise 4."""
-    import os, signal, time
+    import os
+    import signal
     p = project("[project]\nname = 'slow'\n[services.a]\ncommand = 'i=0; while [ $i -lt 300000 ]; do echo a line of some length number $i; i=$((i+1)); done; touch done; exec sleep 1000'\n")
     p("up", "-d")
     f = p.popen("logs", "-f", "a")

@@ -1,7 +1,7 @@
 """Health over time, probes that hang, and what the log keeps."""
 import time
 
-from support import alive, free_port, wait_until
+from support import free_port, wait_until
 
 # Healthy while the file `sick` is not there; counts the probes.
 SERVE = """

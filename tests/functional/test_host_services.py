@@ -1,10 +1,8 @@
 """Host processes from a locald.toml: up, status, logs, health, order, restart, environment, idempotence."""
-import json
-import os
 import signal
 import time
 
-from support import alive, free_port, http_get, wait_until
+from support import alive, http_get, wait_until
 
 SERVE = """
 import http.server, os, sys, time

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from support import alive, http_get, tree, wait_until
+from support import alive, tree, wait_until
 
 
 @pytest.fixture

@@ -282,7 +282,7 @@ def peer_tree(post):
     """post.tar as facts; in overlay mode (character device 0:0) a whiteout is an absent file."""
     m = Model()
     m.layers = 1
-    out, skip = {}, []
+    skip = []
     with tarfile.open(fileobj=io.BytesIO(post)) as tar:
         for info in tar:
             if info.type == tarfile.CHRTYPE and (info.devmajor, info.devminor) == (0, 0):

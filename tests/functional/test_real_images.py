@@ -3,7 +3,6 @@ import re
 import shutil
 import subprocess
 
-import pytest
 from support import PATH, free_port, http_get, port_open, wait_until
 
 

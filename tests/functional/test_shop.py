@@ -5,7 +5,7 @@ import shutil
 import urllib.parse
 import urllib.request
 
-from support import ROOT, Project, free_port, wait_until
+from support import ROOT, Project, free_port
 
 
 def test_shop(locald, images, scratch):

@@ -2,7 +2,6 @@
 import os
 import signal
 
-import pytest
 from support import alive, free_port, port_open, wait_until
 
 # Double-forks, calls setsid, clears its environment, ignores every polite signal, holds a port; its child does the same.

@@ -7,7 +7,17 @@ Each case is applied as two layers, pre.tar and layer.tar, and the tree compared
 link targets, hard link groups, contents, devices, xattrs, and the times of what the layer names. Where the peer that was recorded and
 our policy differ, POLICY below says what we expect, with the reason. Root is needed (owners, overlay mounts).
 """
-import argparse, glob, hashlib, json, os, shutil, stat, subprocess, sys, tarfile, tempfile
+import argparse
+import glob
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
 
 ERROR = "error"
 PLAIN_UNTAR = "recorded from an untar that is no layer apply: markers stay plain files; we apply them"
