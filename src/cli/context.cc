@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/sys/rlimits.h"
 #include "cli/print.h"
 
 extern char** environ;
@@ -83,33 +84,14 @@ Result<Json> environment_options(const std::vector<std::string>& options) {
 }
 
 Json resource_limits() {
-  struct Limit {
-    const char* name;
-    __rlimit_resource number;
-  };
-  constexpr Limit kLimits[] = {{"AS", RLIMIT_AS},
-                               {"CORE", RLIMIT_CORE},
-                               {"CPU", RLIMIT_CPU},
-                               {"DATA", RLIMIT_DATA},
-                               {"FSIZE", RLIMIT_FSIZE},
-                               {"MEMLOCK", RLIMIT_MEMLOCK},
-                               {"MSGQUEUE", RLIMIT_MSGQUEUE},
-                               {"NICE", RLIMIT_NICE},
-                               {"NOFILE", RLIMIT_NOFILE},
-                               {"NPROC", RLIMIT_NPROC},
-                               {"RSS", RLIMIT_RSS},
-                               {"RTPRIO", RLIMIT_RTPRIO},
-                               {"RTTIME", RLIMIT_RTTIME},
-                               {"SIGPENDING", RLIMIT_SIGPENDING},
-                               {"STACK", RLIMIT_STACK}};
   const auto value = [](rlim_t limit) {
     return limit == RLIM_INFINITY ? Json(nullptr) : Json(limit);
   };
   Json limits = Json::object();
-  for (const Limit& limit : kLimits) {
+  for (const RlimitName& limit : kRlimits) {
     rlimit now{};
     if (::getrlimit(limit.number, &now) == 0)
-      limits.set(limit.name, Json::array({value(now.rlim_cur), value(now.rlim_max)}));
+      limits.set(std::string(limit.name), Json::array({value(now.rlim_cur), value(now.rlim_max)}));
   }
   return limits;
 }

@@ -12,7 +12,7 @@
 #include "project/project_check.h"
 #include "project/resolve/resolve.h"
 #include "server/instances/runtime_launcher.h"
-#include "server/projects/test_project.h"
+#include "project/test_project.h"
 #include "project/toml/toml_front.h"
 #include "project/units.h"
 

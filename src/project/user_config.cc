@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/sys/fs_at.h"
+#include "base/node/toml.h"
 #include "base/strings.h"
 #include "project/keys/key_reader.h"
 

@@ -16,7 +16,7 @@
 #include "project/resolve/dotenv.h"
 #include "net/endpoint.h"
 #include "project/resolve/interpolation.h"
-#include "server/instances/runtime_launcher.h"
+#include "project/resolve/workdir.h"
 
 namespace locald::project {
 namespace {
@@ -493,9 +493,7 @@ class Resolver {
     out.argv = command(spec, spec.command, LateText::Place::argv, out);
     if (spec.kind == ServiceKind::exec) {
       out.cwd = in_project(text(spec.workdir));
-      runtime::HostProcess process;
-      process.cwd = out.cwd;
-      if (auto there = open_workdir(process, judge_); !there)
+      if (auto there = open_workdir(out.cwd, judge_); !there)
         problem(spec.workdir.empty() ? spec.at : spec.workdir.at, there.error());
       return out;
     }

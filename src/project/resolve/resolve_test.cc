@@ -10,8 +10,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/signals.h"
 #include "project/project_check.h"
-#include "server/instances/runtime_launcher.h"
-#include "server/projects/test_project.h"
+#include "project/test_project.h"
 #include "project/toml/toml_front.h"
 
 namespace locald::project {
@@ -305,11 +304,6 @@ TEST_F(ResolveTest, InitIsInTheConfigurationOnlyWhereItIsAskedFor) {
       << "the writable folders of earlier versions keep their names";
   EXPECT_NE(without.to_json().dump(), with.to_json().dump());
   EXPECT_TRUE(ServiceConfig::from_json(with.to_json()).value().init);
-  LaunchRequest request;
-  request.config = std::make_shared<ServiceConfig>(with);
-  EXPECT_TRUE(container_options(request)->init);
-  request.config = std::make_shared<ServiceConfig>(without);
-  EXPECT_FALSE(container_options(request)->init);
 }
 
 TEST_F(ResolveTest, ServicesThatBuildAFolderOtherwiseAreAppsOfTheirOwn) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/node/toml.h"
 #include "project/keys/key_reader.h"
 #include "project/keys/service_reader.h"
 

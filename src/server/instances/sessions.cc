@@ -9,7 +9,7 @@
 #include "base/strings.h"
 #include "runtime/kept_handle.h"
 #include "server/api/request.h"
-#include "server/instances/runtime_launcher.h"
+#include "server/instances/launch_plan.h"
 
 namespace locald::server {
 

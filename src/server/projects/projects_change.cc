@@ -10,7 +10,7 @@
 #include "server/projects/projects.h"
 #include "server/projects/projects_prepare.h"
 #include "server/api/request.h"
-#include "server/instances/runtime_launcher.h"
+#include "server/instances/launch_plan.h"
 
 namespace locald::server {
 
