@@ -27,7 +27,7 @@ struct PrepareContext {
 };
 
 /// Produces a bundle from something: an image (ImageSource), an app built with buildpacks
-/// (cnb/cnb_source.h). Which one is made of what a service asks for: server/instances/container_source.h.
+/// (cnb/cnb_source.h). Which one is made of what a service asks for: server/launch/container_source.h.
 ///
 /// `prepare` is plain blocking code and runs on a job's thread. It may be called
 /// again, for the next start of the same service; then what is there already is

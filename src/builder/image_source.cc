@@ -13,7 +13,7 @@
 #include "builder/assembly.h"
 #include "builder/pull_turns.h"
 #include "oci/registry/login_file.h"
-#include "oci/ref/platform.h"
+#include "oci/spec/platform.h"
 
 namespace locald::builder {
 namespace {

@@ -7,7 +7,7 @@
 #include "builder/container_options.h"
 #include "builder/environment.h"
 #include "builder/storage.h"
-#include "oci/store/pull.h"
+#include "oci/transfer/pull.h"
 #include "oci/ref/reference.h"
 
 namespace locald::builder {
@@ -58,7 +58,7 @@ struct PulledImage {
 Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
                                oci::PullPolicy policy, const PrepareContext& context);
 
-/// Puts a stored image into a registry (oci/registry/registry_push.h), with the login of whoever asks.
+/// Puts a stored image into a registry (oci/transfer/registry_push.h), with the login of whoever asks.
 struct PushedImage {
   unsigned uploaded = 0, mounted = 0, there_before = 0;  ///< blobs
   std::uint64_t uploaded_bytes = 0;

@@ -16,8 +16,8 @@
 #include "builder/volumes.h"
 #include "oci/store/image_store.h"
 #include "oci/layer/layer_store.h"
-#include "oci/store/pull.h"
-#include "oci/registry/registry_push.h"
+#include "oci/transfer/pull.h"
+#include "oci/transfer/registry_push.h"
 #include "runtime/worker.h"
 
 namespace locald::builder {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/sys/fs_at.h"
-#include "cnb/build/lifecycle_files.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "builder/image_source.h"
 #include "oci/layer/layer_store.h"
 #include "oci/spec/manifest.h"

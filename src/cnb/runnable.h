@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 #include "cnb/store/app_store.h"
-#include "cnb/inputs/build_inputs.h"
+#include "cnb/build/build_inputs.h"
 #include "cnb/store/generation.h"
 #include "builder/environment.h"
 #include "oci/spec/image_config.h"

@@ -14,7 +14,7 @@
 #include "cnb/buildpacks/buildpack_job.h"
 #include "cnb/build/commit_job.h"
 #include "cnb/export/export_job.h"
-#include "cnb/build/launcher_facts.h"
+#include "cnb/export/launcher_facts.h"
 #include "cnb/export/previous_image.h"
 #include "cnb/export/published_image.h"
 #include "cnb/build/restore_job.h"

@@ -11,7 +11,7 @@
 #include "project/resolve/interpolation.h"
 #include "project/project_check.h"
 #include "project/resolve/resolve.h"
-#include "server/instances/runtime_launcher.h"
+#include "server/launch/runtime_launcher.h"
 #include "project/test_project.h"
 #include "project/toml/toml_front.h"
 #include "project/units.h"

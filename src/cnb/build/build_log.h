@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/json/json.h"
-#include "cnb/build/exit_codes.h"
+#include "cnb/lifecycle/exit_codes.h"
 
 namespace locald::cnb {
 

@@ -5,7 +5,7 @@
 
 #include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "cnb/store/housekeeping.h"
+#include "cnb/build/housekeeping.h"
 #include "cnb/inputs/platform_dir.h"
 #include "builder/image_source.h"
 #include "oci/ref/digest.h"

@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "builder/bundle_source.h"
 #include "cnb/store/app_store.h"
-#include "cnb/inputs/build_inputs.h"
+#include "cnb/build/build_inputs.h"
 #include "cnb/build/build_log.h"
 #include "cnb/store/generation.h"
 #include "cnb/build/phase_runner.h"

@@ -17,7 +17,7 @@
 #include "base/strings.h"
 #include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
-#include "cnb/build/lifecycle_files.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/build/unchanged.h"
 #include "builder/tree_copy.h"
 #include "builder/tree_view.h"

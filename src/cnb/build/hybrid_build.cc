@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cnb/build/commit_job.h"
-#include "cnb/build/lifecycle_files.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/runnable.h"
 #include "builder/image_source.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cnb/build/exit_codes.h"
+#include "cnb/lifecycle/exit_codes.h"
 #include "builder/container_options.h"
 #include "builder/environment.h"
 #include "oci/spec/image_config.h"

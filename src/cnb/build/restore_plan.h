@@ -4,7 +4,7 @@
 
 #include "base/result.h"
 #include "cnb/store/generation.h"
-#include "cnb/build/lifecycle_files.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 
 namespace locald::cnb {
 

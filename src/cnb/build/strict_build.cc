@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/sys/fs_at.h"
-#include "cnb/build/lifecycle_files.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/export/published_image.h"
 #include "cnb/runnable.h"
 #include "builder/image_source.h"

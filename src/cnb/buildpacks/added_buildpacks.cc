@@ -15,7 +15,7 @@
 #include "cnb/buildpacks/download.h"
 #include "builder/image_source.h"
 #include "oci/layer/layer_store.h"
-#include "oci/ref/platform.h"
+#include "oci/spec/platform.h"
 
 namespace locald::cnb {
 namespace {

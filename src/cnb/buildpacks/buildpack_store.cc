@@ -9,7 +9,7 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "cnb/store/housekeeping.h"
+#include "cnb/build/housekeeping.h"
 #include "oci/ref/digest.h"
 #include "runtime/processes.h"
 

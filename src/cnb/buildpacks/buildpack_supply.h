@@ -9,7 +9,7 @@
 #include "cnb/inputs/project_descriptor.h"
 #include "builder/environment.h"
 #include "oci/store/image_store.h"
-#include "oci/store/pull.h"
+#include "oci/transfer/pull.h"
 #include "oci/registry/url.h"
 
 namespace locald::cnb {

@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 #include "base/node/text_problem.h"
-#include "cnb/buildpacks/buildpack_uri.h"
+#include "cnb/inputs/buildpack_uri.h"
 #include "cnb/inputs/order.h"
 
 /// The files that describe a buildpack which is added to a build. Pure; what is

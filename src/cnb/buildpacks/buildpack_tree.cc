@@ -15,7 +15,7 @@
 #include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/buildpacks/buildpack_toml.h"
-#include "cnb/build/lifecycle_files.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/source/staging.h"
 #include "oci/layer/layer_apply.h"
 #include "oci/layer/layer_attributes.h"

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "cnb/inputs/builder_info.h"
-#include "cnb/build/lifecycle_files.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/export/published_image.h"
 #include "oci/spec/go_json.h"
 

@@ -8,7 +8,7 @@
 #include "cnb/export/app_image.h"
 #include "cnb/store/app_lock.h"
 #include "cnb/export/export_job.h"
-#include "cnb/build/launcher_facts.h"
+#include "cnb/export/launcher_facts.h"
 #include "cnb/export/published_image.h"
 
 namespace locald::cnb {

@@ -8,7 +8,7 @@
 #include "builder/environment.h"
 #include "oci/spec/config_file.h"
 #include "oci/store/image_store.h"
-#include "oci/store/pull.h"
+#include "oci/transfer/pull.h"
 #include "oci/ref/reference.h"
 
 /// Exchanging the run image below an app: its layers, and what the labels say of it; nothing is

@@ -11,7 +11,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "cnb/store/app_folder.h"
-#include "cnb/build/lifecycle_files.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
 #include "oci/ref/reference.h"

@@ -9,7 +9,7 @@
 
 #include "base/json/json.h"
 #include "base/result.h"
-#include "cnb/buildpacks/buildpack_uri.h"
+#include "cnb/inputs/buildpack_uri.h"
 #include "oci/ref/digest.h"
 #include "oci/spec/image_config.h"
 

@@ -7,7 +7,7 @@
 #include "base/json/json.h"
 #include "base/node/text_problem.h"
 #include "base/node/node.h"
-#include "cnb/buildpacks/buildpack_uri.h"
+#include "cnb/inputs/buildpack_uri.h"
 
 namespace locald::cnb {
 

@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "oci/archive/byte_source.h"
 #include "oci/ref/digest.h"
-#include "oci/layer/layer_limits.h"
+#include "oci/archive/layer_limits.h"
 
 namespace locald::oci {
 

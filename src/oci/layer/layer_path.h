@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
-#include "oci/layer/layer_limits.h"
+#include "oci/archive/layer_limits.h"
 
 namespace locald::oci {
 

@@ -8,7 +8,7 @@
 #include "base/json/json.h"
 #include "base/result.h"
 #include "oci/ref/digest.h"
-#include "oci/ref/platform.h"
+#include "oci/spec/platform.h"
 
 namespace locald::oci {
 

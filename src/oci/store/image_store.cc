@@ -16,7 +16,7 @@
 #include "base/sys/fs_at.h"
 #include "base/strings.h"
 #include "base/sys/sys.h"
-#include "oci/store/image_origin.h"
+#include "oci/transfer/image_origin.h"
 #include "oci/spec/media_type.h"
 
 namespace locald::oci {

@@ -11,7 +11,7 @@
 #include "base/json/json.h"
 #include "oci/ref/digest.h"
 #include "oci/spec/media_type.h"
-#include "oci/ref/platform.h"
+#include "oci/spec/platform.h"
 
 /// Images made by hand, for tests.
 namespace locald::oci::test {

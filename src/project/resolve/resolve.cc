@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/strings.h"
-#include "cnb/inputs/build_inputs.h"
+#include "cnb/build/build_inputs.h"
 #include "builder/limits.h"
 #include "builder/mount_plan.h"
 #include "builder/user_lookup.h"

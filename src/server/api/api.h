@@ -15,7 +15,7 @@
 #include "server/http/http_server.h"
 #include "server/api/images.h"
 #include "server/projects/projects.h"
-#include "server/instances/runtime_launcher.h"
+#include "server/launch/runtime_launcher.h"
 #include "server/instances/sessions.h"
 #include "server/instances/unmanaged.h"
 

@@ -4,10 +4,10 @@
 
 #include <utility>
 
-#include "cnb/store/housekeeping.h"
+#include "cnb/build/housekeeping.h"
 #include "cnb/export/image_rebase.h"
 #include "builder/image_source.h"
-#include "oci/store/image_export.h"
+#include "oci/transfer/image_export.h"
 
 namespace locald::server {
 namespace {

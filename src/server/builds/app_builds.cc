@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/instances/launch_plan.h"
+#include "server/launch/launch_plan.h"
 
 namespace locald::server {
 

@@ -9,8 +9,8 @@
 #include "cnb/build/app_builder.h"
 #include "cnb/store/app_store.h"
 #include "cnb/export/export.h"
-#include "cnb/store/housekeeping.h"
-#include "oci/store/image_export.h"
+#include "cnb/build/housekeeping.h"
+#include "oci/transfer/image_export.h"
 #include "oci/ref/reference.h"
 #include "server/projects/projects.h"
 

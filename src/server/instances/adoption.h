@@ -7,7 +7,7 @@
 #include "runtime/user_namespace.h"
 #include "server/instances/containers.h"
 #include "server/projects/projects.h"
-#include "server/instances/runtime_launcher.h"
+#include "server/launch/runtime_launcher.h"
 #include "server/instances/sessions.h"
 #include "server/instances/unmanaged.h"
 

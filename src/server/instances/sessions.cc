@@ -8,8 +8,8 @@
 
 #include "base/strings.h"
 #include "runtime/kept_handle.h"
-#include "server/api/request.h"
-#include "server/instances/launch_plan.h"
+#include "server/http/request.h"
+#include "server/launch/launch_plan.h"
 
 namespace locald::server {
 

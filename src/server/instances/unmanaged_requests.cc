@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "project/project_file.h"
-#include "server/api/request.h"
+#include "server/http/request.h"
 #include "server/supervise/service_status.h"
 #include "server/instances/unmanaged.h"
 

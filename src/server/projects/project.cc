@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/instances/command_note.h"
+#include "server/launch/command_note.h"
 #include "server/supervise/service_status.h"
 #include "server/instances/unmanaged.h"
 

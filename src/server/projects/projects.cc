@@ -13,7 +13,7 @@
 #include "base/sys/sys.h"
 #include "net/endpoint.h"
 #include "net/listeners.h"
-#include "server/api/request.h"
+#include "server/http/request.h"
 #include "server/supervise/service_status.h"
 
 namespace locald::server {

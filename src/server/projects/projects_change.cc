@@ -9,8 +9,8 @@
 #include "project/project_check.h"
 #include "server/projects/projects.h"
 #include "server/projects/projects_prepare.h"
-#include "server/api/request.h"
-#include "server/instances/launch_plan.h"
+#include "server/http/request.h"
+#include "server/launch/launch_plan.h"
 
 namespace locald::server {
 

@@ -1,0 +1,78 @@
+#include "server/launch/exec_prober.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/strings.h"
+#include "server/launch/launch_plan.h"
+
+namespace locald::server {
+namespace {
+
+Result<runtime::ProcessRuntime::ProbeResult> run(runtime::ProcessRuntime& runtime,
+                                                        const builder::Environment& environment,
+                                                        const LaunchRequest& request,
+                                                        project::Milliseconds timeout,
+                                                        const std::stop_token& stop) {
+  const project::ServiceConfig& config = *request.config;
+  if (config.kind != project::ServiceKind::exec)
+    return runtime.probe(request.instance, {config.health.argv, {}, config.user, config.cwd},
+                         timeout, stop);
+  runtime::HostProcess process = host_process(config, *request.user, config.health.argv);
+  TRY(open_workdir(process, environment.judge()));
+  return runtime.probe_host(process, timeout, stop);
+}
+
+net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment& environment,
+                     const LaunchRequest& request, project::Milliseconds timeout,
+                     const std::stop_token& stop) {
+  const project::ServiceConfig& config = *request.config;
+  const auto probed = run(runtime, environment, request, timeout, stop);
+  if (!probed) {
+    // Too late is an answer. All else is our own trouble with asking.
+    if (probed.error().code() == Errc::timed_out) return probed.error();
+    return net::Verdict::unknown(probed.error());
+  }
+  const auto& result = *probed;
+  if (result.code == 0) return Result<void>();
+  const std::string_view said = trim(result.output);
+  return Error(Errc::failed,
+               fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code,
+                           said.empty() ? "" : ": ", said.substr(0, 300)));
+}
+
+}  // namespace
+
+ExecProber::ExecProber(JobPool& jobs, runtime::ProcessRuntime& runtime,
+                       const builder::Environment& environment, LaunchRequest request,
+                       Effective effective)
+    : jobs_(jobs),
+      runtime_(runtime),
+      environment_(environment),
+      request_(std::move(request)),
+      effective_(std::move(effective)) {}
+
+ExecProber::~ExecProber() { cancel(); }
+
+void ExecProber::start(project::Milliseconds timeout, Done done) {
+  cancel();
+  alive_ = std::make_shared<bool>(true);
+  job_ = jobs_.run<net::Verdict>(
+      "probe " + request_.config->name,
+      [&runtime = runtime_, &environment = environment_, request = request_,
+       effective = effective_, timeout](const std::stop_token& stop) mutable {
+        request.config = effective(request);
+        return probe(runtime, environment, request, timeout, stop);
+      },
+      [alive = alive_, done = std::move(done)](const net::Verdict& verdict) {
+        if (*alive) done(verdict);
+      });
+}
+
+void ExecProber::cancel() {
+  if (alive_) *alive_ = false;
+  job_.cancel();
+}
+
+}  // namespace locald::server

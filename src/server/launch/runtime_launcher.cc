@@ -1,0 +1,237 @@
+#include "server/launch/runtime_launcher.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/sys/fs_at.h"
+#include "base/strings.h"
+#include "cnb/store/generation.h"
+#include "builder/storage.h"
+#include "server/launch/command_note.h"
+#include "server/launch/launch_plan.h"
+#include "server/launch/exec_prober.h"
+#include "server/supervise/log_prober.h"
+#include "server/supervise/notify_prober.h"
+#include "project/units.h"
+
+namespace locald::server {
+RuntimeLauncher::RuntimeLauncher(World world)
+    : world_(world),
+      hosts_(world.loop, 4),
+      containers_(world.loop, 8),
+      sweeps_(world.loop, 4),
+      probes_(world.loop, 8),
+      looks_(world.loop, 4) {
+  // The first question may have to load a module of the kernel: not on the loop's thread.
+  looks_.run<bool>(
+      "look at ports", [](const std::stop_token&) { return bool(net::listeners(1)); }, [](bool) {});
+}
+
+std::string RuntimeLauncher::id_map_notice() {
+  if (id_map_told_ || !world_.user_namespace.fd()) return {};
+  std::string text = world_.user_namespace.notice();
+  return !text.empty() && !id_map_told_.exchange(true) ? text : std::string();
+}
+
+std::size_t RuntimeLauncher::unfinished() const {
+  return hosts_.unfinished() + containers_.unfinished() + sweeps_.unfinished();
+}
+
+std::shared_ptr<const project::ServiceConfig> RuntimeLauncher::effective(
+    const LaunchRequest& request) const {
+  if (request.config->late.empty()) return request.config;
+  std::map<std::string, std::string> hosts;
+  for (const auto& [name, peer] : request.peers) {
+    std::optional<net::Endpoint> endpoint = peer.endpoint;
+    if (!endpoint && peer.port != 0)
+      if (auto found = look(peer.shim_pid, peer.port)) endpoint = std::move(found->endpoint);
+    if (endpoint) hosts[name] = endpoint->host;
+  }
+  return std::make_shared<project::ServiceConfig>(
+      project::with_endpoints(*request.config, [&](const std::string& name) -> std::optional<std::string> {
+        const auto it = hosts.find(name);
+        return it == hosts.end() ? std::nullopt : std::optional(it->second);
+      }));
+}
+
+Result<net::EndpointLook> RuntimeLauncher::look(int shim_pid, std::uint16_t port) const {
+  const std::vector<net::Listener> all = TRY(net::listeners(port));
+  const auto trees = TRY(world_.listeners.below({shim_pid}, port));
+  net::EndpointLook found = net::choose_endpoint(port, all, trees.at(0));
+  if (!found.endpoint && !found.strangers.empty())
+    found.whose = ports_.describe(net::find_port_holder(port, found.strangers));
+  return found;
+}
+
+JobPool::Job RuntimeLauncher::find_endpoint(int shim_pid, std::uint16_t port,
+                                            std::function<void(Result<net::EndpointLook>)> done) {
+  return looks_.run<Result<net::EndpointLook>>(
+      fmt::format("look at port {}", port),
+      [this, shim_pid, port](const std::stop_token&) { return look(shim_pid, port); },
+      std::move(done));
+}
+
+Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
+    const LaunchRequest& request, const std::function<void(const Json&)>& progress,
+    const std::function<void(const std::string&)>& notice, const std::stop_token& stop) {
+  // What others are told of it, and its folder's name, stay as they were resolved.
+  LaunchRequest late = request;
+  late.config = effective(request);
+  const project::ServiceConfig& config = *late.config;
+  if (config.port != 0) TRY(ports_.check_free(static_cast<std::uint16_t>(config.port)));
+  runtime::InstanceSpec instance;
+  instance.id = request.instance;
+  instance.nonce = request.nonce;
+  instance.name = request.project + "/" + config.name;
+  instance.meta = Json::object({{"project", request.project},
+                                {"service", config.name},
+                                {"life", request.life},
+                                {"restarts", request.restarts}})
+                      .dump();
+  instance.log_dir = world_.paths.service_log(request.project, project::slug(config.name));
+  instance.tty = config.tty;
+  if (config.kind == project::ServiceKind::exec) {
+    runtime::HostProcess process = host_process(config, *request.user, config.argv);
+    TRY(open_workdir(process, world_.environment.judge()));
+    if (config.health.kind == project::HealthSpec::Kind::notify)
+      process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
+    return world_.runtime.run_host(instance, process);
+  }
+  SourceRequest wanted = TRY(source_request(late));
+  wanted.container_key = container_key(request.project, *request.config);
+  const auto source = make_source(world_.environment, std::move(wanted));
+  builder::PrepareContext context;
+  context.progress = [&progress](const builder::PrepareProgress& p) {
+    progress(
+        Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}}));
+  };
+  context.stop = stop;
+  context.notice = notice;
+  context.login_files = request.user->login_files;
+  if (const std::string text = id_map_notice(); !text.empty()) notice(text);
+  return world_.runtime.run_container(instance, *source, context);
+}
+
+/// Of the service, and of each instance of it, which may have had another configuration.
+void RuntimeLauncher::defined(const std::string& project, const project::ServiceConfig& config) {
+  world_.environment.shared().set(project + "/" + config.name,
+                                  project::shared_folders(project, config.name, config.volumes));
+}
+
+void RuntimeLauncher::removed(const std::string& project, const std::string& service) {
+  world_.environment.shared().set(project + "/" + service, {});
+}
+
+JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents events) {
+  world_.environment.shared().set(
+      "instance " + request.instance,
+      project::shared_folders(request.project, request.config->name, request.config->volumes));
+  using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
+  auto shared = std::make_shared<LaunchEvents>(std::move(events));
+  if (request.config->health.kind == project::HealthSpec::Kind::notify) {
+    // Before the process, which may speak at once.
+    auto bound = bind_notify_socket(world_.paths, request.instance);
+    if (!bound) {
+      world_.loop.post([shared, error = bound.error()] { shared->done(error); });
+      return {};
+    }
+    notify_sockets_[request.instance] = std::move(*bound);
+  }
+  JobPool& pool = request.config->kind == project::ServiceKind::exec ? hosts_ : containers_;
+  return pool.run<Started>(
+      "start " + request.project + "/" + request.config->name,
+      [this, request, shared](const std::stop_token& stop) -> Started {
+        if (stop.stop_requested()) return Error(Errc::cancelled, "stopped before it was started");
+        const auto progress = [this, shared](const Json& event) {
+          world_.loop.post([shared, event] { shared->progress(event); });
+        };
+        const auto notice = [this, shared](const std::string& text) {
+          world_.loop.post([shared, text] { shared->notice(text); });
+        };
+        auto started = start(request, progress, notice, stop);
+        if (started)
+          ports_.remember((*started)->shim_pid(), request.instance,
+                   request.project + "/" + request.config->name);
+        return started;
+      },
+      [shared](Started started) { shared->done(std::move(started)); });
+}
+
+Json RuntimeLauncher::content(const LaunchRequest& request) const {
+  const project::ServiceConfig& config = *request.config;
+  if (!config.app) return {};
+  const auto stamp = cnb::GenerationStamp::parse(
+      builder::container_stamp(world_.paths, container_key(request.project, config)));
+  if (!stamp) return {};
+  return Json::object(
+      {{"app", stamp->app}, {"generation", stamp->number}, {"built_at", stamp->built_at}});
+}
+
+std::string RuntimeLauncher::command_note(const LaunchRequest& request, bool success) const {
+  const project::ServiceConfig& config = *request.config;
+  if (config.kind != project::ServiceKind::container) return {};
+  const bool own = config.argv.empty() && config.entrypoint.empty();
+  if (success && !own) return {};  // it did what it was told
+  return server::command_note(world_.paths, request.instance,
+                              own                   ? kImagesOwn
+                              : config.argv.empty() ? "the service's `entrypoint`"
+                                                    : "the service's `command`");
+}
+
+void RuntimeLauncher::clean(const std::string& instance, const std::string& nonce,
+                            std::function<void(Result<void>)> done) {
+  ports_.forget(instance);
+  world_.environment.shared().set("instance " + instance, {});
+  notify_sockets_.erase(instance);
+  sweeps_.run<Result<void>>(
+      "clean " + instance,
+      [this, instance, nonce](const std::stop_token&) {
+        return world_.runtime.clean(instance, nonce);
+      },
+      std::move(done));
+}
+
+void RuntimeLauncher::write_back(const std::string& instance, bool ready) {
+  const auto socket = notify_sockets_.find(instance);
+  if (socket == notify_sockets_.end()) return;
+  // Under the same number: the prober has it. Of one that was ready before this server there is
+  // none.
+  if (socket->second && !exists(world_.paths.notify_socket(instance)))
+    if (auto bound = bind_notify_socket(world_.paths, instance))
+      (void)::dup3(bound->get(), socket->second.get(), O_CLOEXEC);
+  if (ready) mark_ready(world_.paths, instance);
+}
+
+std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& request) {
+  switch (request.config->health.kind) {
+    case project::HealthSpec::Kind::exec:
+      return std::make_unique<ExecProber>(
+          probes_, world_.runtime, world_.environment, request,
+          [this](const LaunchRequest& asked) { return effective(asked); });
+    case project::HealthSpec::Kind::log:
+      return std::make_unique<LogProber>(
+          world_.loop, world_.paths.service_log(request.project, project::slug(request.config->name)),
+          request.nonce, request.config->health.pattern);
+    case project::HealthSpec::Kind::notify: {
+      notify_sockets_.try_emplace(request.instance);
+      return std::make_unique<NotifyProber>(
+          world_.loop, world_.paths, request.instance,
+          [this, instance = request.instance]() -> Result<int> {
+            UniqueFd& socket = notify_sockets_[instance];
+            if (!socket)  // an earlier server's: the service speaks to the path
+              socket = TRY(bind_notify_socket(world_.paths, instance));
+            return socket.get();
+          });
+    }
+    case project::HealthSpec::Kind::none:
+    case project::HealthSpec::Kind::http:
+    case project::HealthSpec::Kind::tcp:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace locald::server

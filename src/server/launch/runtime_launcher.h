@@ -1,0 +1,71 @@
+#pragma once
+#include <atomic>
+#include <map>
+#include <string>
+
+#include "base/loop/event_loop.h"
+#include "base/loop/job_pool.h"
+#include "base/sys/unique_fd.h"
+#include "builder/environment.h"
+#include "runtime/process_runtime.h"
+#include "runtime/user_namespace.h"
+#include "server/supervise/launcher.h"
+#include "net/listeners.h"
+#include "runtime/listener_search.h"
+#include "server/launch/port_diagnosis.h"
+
+namespace locald::server {
+
+/// Turns services into processes by way of ProcessRuntime: calls that take
+/// milliseconds run on jobs, and come back on the loop.
+class RuntimeLauncher final : public Launcher {
+ public:
+  struct World {
+    EventLoop& loop;
+    runtime::ProcessRuntime& runtime;
+    builder::Environment& environment;
+    const Paths& paths;
+    runtime::UserNamespace& user_namespace;
+    const runtime::ListenerSearch& listeners;
+  };
+  explicit RuntimeLauncher(World world);
+
+  JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override;
+  void defined(const std::string& project, const project::ServiceConfig& config) override;
+  void removed(const std::string& project, const std::string& service) override;
+  Json content(const LaunchRequest& request) const override;
+  std::string command_note(const LaunchRequest& request, bool success) const override;
+  void clean(const std::string& instance, const std::string& nonce,
+             std::function<void(Result<void>)> done) override;
+  JobPool::Job find_endpoint(int shim_pid, std::uint16_t port,
+                             std::function<void(Result<net::EndpointLook>)> done) override;
+  void write_back(const std::string& instance, bool ready) override;
+  std::unique_ptr<Prober> make_prober(const LaunchRequest& request) override;
+
+  /// So that the holder of a port is named as the service that it is. Thread-safe.
+  void remember(int shim_pid, const std::string& instance, const std::string& name) {
+    ports_.remember(shim_pid, instance, name);
+  }
+
+  /// What people should hear of the id map, the first time only; empty afterwards. Thread-safe.
+  std::string id_map_notice();
+
+  std::size_t unfinished() const;
+
+ private:
+  Result<std::unique_ptr<runtime::ServiceHandle>> start(
+      const LaunchRequest& request, const std::function<void(const Json&)>& progress,
+      const std::function<void(const std::string&)>& notice, const std::stop_token& stop);
+  /// Its configuration with the addresses of those it refers to.
+  std::shared_ptr<const project::ServiceConfig> effective(const LaunchRequest& request) const;
+  Result<net::EndpointLook> look(int shim_pid, std::uint16_t port) const;
+
+  World world_;
+  // Apart, so that a slow pull holds up no host service, and no start or hanging command a probe.
+  JobPool hosts_, containers_, sweeps_, probes_, looks_;
+  std::map<std::string, UniqueFd> notify_sockets_;  // instance -> where it says READY=1
+  std::atomic<bool> id_map_told_ = false;
+  PortDiagnosis ports_;
+};
+
+}  // namespace locald::server
