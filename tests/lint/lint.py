@@ -15,12 +15,40 @@ import words  # noqa: E402
 LAYERS = {
     "base": (set(), "the bottom: only what would make sense in a program without containers"),
     "oci": ({"base"}, "images are bytes: tested without root, without processes, without a registry"),
-    "runtime": ({"base", "oci", "shim/protocol.h"}, "bundles become processes; knows the shim by its protocol alone, registries not at all"),
-    "builder": ({"base", "oci", "runtime"}, "above runtime, because the phases of a buildpack build are containers"),
+    "net": ({"base"}, "where services are reached: sockets, ports, addresses; what needs a process stands in runtime"),
+    "runtime": ({"base", "oci", "net", "shim/protocol.h"}, "bundles become processes; knows the shim by its protocol alone, registries not at all"),
+    "builder": ({"base", "oci", "net", "runtime"}, "what an image asks for becomes a bundle; knows no kind of source but images"),
+    "cnb": ({"base", "oci", "runtime", "builder"}, "above builder, because the phases of a build are containers of images"),
+    "project": ({"base", "net", "oci/ref/reference.h", "builder/limits.h", "builder/mount_option.h", "builder/mount_plan.h", "builder/user_lookup.h",
+                 "builder/volumes.h", "builder/container_options.h", "cnb/app.h", "cnb/build/build_inputs.h"},
+                "from a file's text to a checked configuration: no loop, no thread, no process; of builder and cnb only what judges a value"),
     "ipc": ({"base"}, "what server and CLI say to each other: neither side's types leak into it"),
-    "server": ({"base", "oci", "runtime", "builder", "ipc"}, "services over time; everything but the command line and the shim's inside"),
+    "server": ({"base", "oci", "net", "runtime", "builder", "cnb", "project", "ipc"}, "services over time; everything but the command line and the shim's inside"),
     "cli": ({"base", "ipc"}, "thin: starts in 2 ms, cannot disagree with the server about a file"),
     "shim": (set(), "one per service and static: only what SHIM_SAFE names"),
+}
+
+# The same for folders within a room, lowest first: folder: what else of its room it may include (besides what lies in the room itself).
+FOLDERS = {
+    "oci/ref": set(),
+    "oci/spec": {"oci/ref"},
+    "oci/archive": set(),
+    "oci/store": {"oci/ref", "oci/spec", "oci/archive", "oci/transfer/image_origin.h"},
+    "oci/layer": {"oci/ref", "oci/spec", "oci/archive", "oci/store"},
+    "oci/registry": {"oci/ref", "oci/spec", "oci/archive"},
+    "oci/transfer": {"oci/ref", "oci/spec", "oci/archive", "oci/store", "oci/layer", "oci/registry"},
+    "cnb/inputs": set(),
+    "cnb/source": set(),
+    "cnb/lifecycle": {"cnb/inputs"},
+    "cnb/store": set(),
+    "cnb/buildpacks": {"cnb/inputs", "cnb/source", "cnb/lifecycle", "cnb/store", "cnb/build/housekeeping.h"},
+    "cnb/export": {"cnb/inputs", "cnb/source", "cnb/lifecycle", "cnb/store", "cnb/build/housekeeping.h", "cnb/build/phase_runner.h"},
+    "cnb/build": {"cnb/inputs", "cnb/source", "cnb/lifecycle", "cnb/store", "cnb/buildpacks", "cnb/export"},
+    "project/keys": set(),
+    "project/toml": {"project/keys"},
+    "project/resolve": set(),
+    "server/supervise": {"server/http"},
+    "server/launch": {"server/supervise"},
 }
 
 # Headers of base that the shim may include: no iostreams, no allocation after clone, nothing that links a library.
@@ -82,6 +110,13 @@ def may_include(room, target):
     return target in allowed or target.split("/")[0] in allowed | {room}
 
 
+def may_include_within(path, target):
+    """Within a room: `path` and `target` lie in folders of it, or in the room itself."""
+    folder, other = os.path.dirname(path), os.path.dirname(target)
+    allowed = FOLDERS.get(folder)
+    return allowed is None or "/" not in other or other == folder or other in allowed or target in allowed
+
+
 def check_file(path, text):
     """path: below src/. Yields (line, message)."""
     room = path.split("/")[0]
@@ -98,6 +133,8 @@ def check_file(path, text):
                 yield line, f'"{target}": include our headers from the root of src, "ROOM/name.h"'
             elif not may_include(room, target) and not test:
                 yield line, f'{room} may not include "{target}": {LAYERS[room][1]}'
+            elif first == room and not may_include_within(path, target) and not test:
+                yield line, f'{os.path.dirname(path)} may not include "{target}": see FOLDERS'
             elif test and room == "base" and first != "base":
                 yield line, f'{room} may not include "{target}", in tests neither: {LAYERS[room][1]}'
         elif target.startswith(THIRD_PARTY):

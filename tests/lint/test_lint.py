@@ -11,6 +11,10 @@ BAD = [
     ("oci/a.cc", '#include "runtime/runc.h"\n', "oci may not include"),
     ("runtime/a.cc", '#include "shim/main.h"\n', "runtime may not include"),
     ("cli/a.cc", '#include "oci/ref/digest.h"\n', "cli may not include"),
+    ("builder/a.cc", '#include "cnb/app.h"\n', "builder may not include"),
+    ("project/resolve/a.cc", '#include "cnb/store/app_store.h"\n', "project may not include"),
+    ("net/a.cc", '#include "runtime/processes.h"\n', "net may not include"),
+    ("oci/ref/a.cc", '#include "oci/registry/http.h"\n', "oci/ref may not include"),
     ("shim/a.cc", '#include "base/json/json.h"\n', "shim may not include"),
     ("shim/a.cc", "#include <fmt/format.h>\n", "static and tiny"),
     ("base/a_test.cc", '#include "oci/ref/digest.h"\n', "in tests neither"),
@@ -30,6 +34,8 @@ BAD = [
 ]
 GOOD = [
     ("runtime/a.cc", '#include "shim/protocol.h"\n#include "oci/ref/digest.h"\n'),
+    ("project/resolve/a.cc", '#include "cnb/app.h"\n#include "project/units.h"\n'),
+    ("oci/layer/a.cc", '#include "oci/archive/tar_reader.h"\n'),
     ("shim/a.cc", '#include "base/sys/unique_fd.h"\n#include "shim/protocol.h"\n'),
     ("base/sys/sys.cc", 'void f() { ::open("x", 0); }\n'),
     ("oci/a.cc", 'void f() { ::openat(d, "x", O_PATH |\n O_CLOEXEC); }\n'),
