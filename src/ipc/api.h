@@ -15,8 +15,8 @@
 /// or, for what takes time, a stream of lines (application/x-ndjson, chunked),
 /// each a JSON object; events first, then exactly one result or error:
 ///
-///     {"event": "progress", "service": "db", "phase": "pull", "item": "3f2a…", "done": 1048576,
-///     "total": 9000000}
+///     {"event": "progress", "service": "db", "phase": "pull", "item": "3f2a…", "done": 104857,
+///                           "total": 900000}
 ///     {"event": "state", "service": {…as in `status`…}}
 ///     {"event": "notice", "service": "db", "text": "2 device files were left out: …"}
 ///     {"result": {…}}

@@ -30,7 +30,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 constexpr milliseconds kGone{2000};
-constexpr milliseconds kAnswer{1000};  // of all shims together
+constexpr milliseconds kAnswer{1000};                // of all shims together
 constexpr milliseconds kRoom{5000}, kRoomPause{20};  // for descriptors to come free
 
 /// Ends a shim that never said its end: it is stuck, or a stranger to this server.

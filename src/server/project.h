@@ -22,7 +22,7 @@ namespace locald::server {
 ///
 ///     projects/NAME.json        what `up` resolved: configurations and environments; at each up
 ///     projects/NAME.state.json  what is wanted, and ends that no instance tells of any more; at
-///     each change of these
+///                               each change of these
 ///
 /// so that a new server goes on where this one stopped. Loop thread only.
 class Project {

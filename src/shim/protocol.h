@@ -6,12 +6,13 @@
 ///
 ///     server                     locald-shim (run)              the shim proper
 ///       | -- exec, descriptors 3.. ->|                                |
-///       |                            | joins namespaces, forks -----> |  setsid, subreaper; for a
-///       container PID 1 of |                            | ends                           |  a pid
-///       namespace of its own
-///       |<------- status -------------------------------------------- |  over kShimControl:
-///       ctl.sock listens, instance.json stands
-///       |<------- started | failed ---------------------------------- |
+///       |                            | joins namespaces, forks -----> | setsid, subreaper; of a
+///       |                            | ends                           | container: PID 1 of a pid
+///       |                                                             | namespace of its own
+///       | <------ status -------------------------------------------- | over kShimControl: ctl.sock
+///       |                                                             | listens, instance.json is
+///       |                                                             | there
+///       | <------ started | failed ---------------------------------- |
 ///
 /// A failure before `status` is a `failed` frame too, and nothing is left.
 ///
