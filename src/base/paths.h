@@ -26,6 +26,7 @@ namespace locald {
 ///     `-- cnb/.lifecycle/<builder's digest>.json   what its exporter says of itself
 ///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder
+///     |-- containers.json            what `container run` made, and how it ended
 ///     |-- services/<project>/<service>/log/   segments, see base/log_format.h
 ///     |-- builds/<app>/<number>/     what the phases of a build said: segments too
 ///     |-- server.log
@@ -85,6 +86,7 @@ class Paths {
   std::string cnb_buildpacks() const { return cnb() + "/.buildpacks"; }
   std::string builds(std::string_view app) const { return state_ + "/builds/" + std::string(app); }
   std::string projects_file() const { return state_ + "/projects.json"; }
+  std::string containers_file() const { return state_ + "/containers.json"; }
   std::string service_log(std::string_view project, std::string_view service) const {
     return state_ + "/services/" + std::string(project) + "/" + std::string(service) + "/log";
   }

@@ -191,7 +191,7 @@ Result<void> check_limits(const ResourceLimits& limits, IdMapKind id_map) {
   return Error(Errc::unsupported, join(asked, ", ") +
                                       ": limits need a cgroup of their own, and rootless "
                                       "containers have none in this version")
-      .with_hint("take " + join(asked, ", ") + " out of the service, or run locald as root");
+      .with_hint("leave " + join(asked, ", ") + " out of the service, or run locald as root");
 }
 
 std::vector<std::string> masked_paths(const HostFacts& host) {

@@ -111,7 +111,7 @@ const Verb kContainerRun{
                 {'w', "workdir", "DIR", "in this folder of the container"},
                 {0, "entrypoint", "PROGRAM", "instead of the image's own"},
                 {0, "init", nullptr, "a reaper of locald's is PID 1, and passes signals on"},
-                {0, "name", "NAME", "the container's id"},
+                {0, "name", "NAME", "a name for the container, beside its id"},
                 {0, "network", "MODE", "host, the only one so far"},
                 {0, "pull", "WHEN", "missing (default), always or never"}},
     .min_arguments = 1,

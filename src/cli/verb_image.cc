@@ -75,7 +75,7 @@ Result<int> run_unpack(Context& context, const Args& args) {
   return out(reply["digest"].as_string() + "\n") ? 0 : 1;
 }
 
-const Option kPolicy{0, "policy", "WHEN", "always (the default here) or missing"};
+const Option kPolicy{0, "policy", "WHEN", "always (default), missing or never"};
 
 }  // namespace
 

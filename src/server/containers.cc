@@ -36,8 +36,6 @@ bool is_id(const std::string& name) {
   return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-std::string file_of(const Paths& paths) { return paths.state() + "/containers.json"; }
-
 /// The same rules as for a project's volumes: a bind's source is there, and is none of ours.
 Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
                                                     const std::string& cwd, const std::string& home,
@@ -58,7 +56,7 @@ Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::strin
 }  // namespace
 
 Result<Containers> Containers::load(World world, std::string& notice) {
-  const std::string file = file_of(world.paths);
+  const std::string file = world.paths.containers_file();
   Containers out(std::move(world));
   const Json doc = TRY(load_state_file(file, kFormat, notice));
   for (const auto& [id, entry] : doc["containers"].as_object()) {
@@ -107,7 +105,7 @@ void Containers::save() {
                                  {"signal", c.signal ? Json(*c.signal) : Json()},
                                  {"reason", c.reason}}));
   const Json doc = Json::object({{"containers", std::move(list)}});
-  if (auto written = save_state_file(file_of(world_.paths), kFormat, doc); !written)
+  if (auto written = save_state_file(world_.paths.containers_file(), kFormat, doc); !written)
     fmt::print(stderr, "containers.json: {}\n", written.error().text());
 }
 
@@ -525,7 +523,7 @@ void Containers::settle() {
     if (is_rest(id) && !exists(world_.paths.instance(id)) &&
         !exists(world_.paths.instance_record(id)))
       remove_rest(id, "");
-  if (!exists(file_of(world_.paths))) save();
+  if (!exists(world_.paths.containers_file())) save();
 }
 
 ContainerState Containers::state_of(const std::string& name) const {
@@ -546,7 +544,7 @@ void Containers::write_back() {
     if (c.handle != nullptr) (void)runtime::write_back(c.handle.get());
     written_down = written_down || !c.rm;
   }
-  if (written_down && !exists(file_of(world_.paths))) save();
+  if (written_down && !exists(world_.paths.containers_file())) save();
 }
 
 std::size_t Containers::running() const {

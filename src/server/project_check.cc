@@ -61,7 +61,7 @@ class Checker {
     if (s.kind == ServiceKind::container && s.auto_port)
       add(s.port_at, "`port` = \"auto\" is for host processes",
           "a container has the `container_port` that its image uses");
-    for (const Text* text : texts_of(s)) references(s, *text);
+    for (const Text* text : texts_of(s)) references(*text);
     for (const DependencySpec& d : s.depends_on) dependency(s, d);
     health(s);
   }
@@ -75,7 +75,7 @@ class Checker {
       add(s.args.front().at, fmt::format("`args` {}", why), "write them into the `command`");
   }
 
-  void references(const ServiceSpec& s, const Text& text) {
+  void references(const Text& text) {
     auto found = service_references(text.raw);
     if (!found) return add(text.at, found.error().message(), found.error().hint());
     for (const Reference& r : *found) {
@@ -88,7 +88,6 @@ class Checker {
             target->kind == ServiceKind::container ? "give it a `container_port`"
                                                    : "give it a `port`");
     }
-    (void)s;
   }
 
   void unknown_service(SourcePos at, const std::string& where, const std::string& name) {

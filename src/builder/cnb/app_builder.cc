@@ -147,11 +147,12 @@ class Ensuring {
       return discard(environment_, path);
     };
     TRY(mend(store_.dir(), S_IFDIR));
-    for (const char* folder : {"/g", "/t", "/spare", "/spare/t", "/strict"})
-      TRY(mend(store_.dir() + folder, S_IFDIR));
-    for (const char* file : {"/app.json", "/source.index", "/failed", "/packed.json", "/spare/boot",
-                             "/spare/workspace.index"})
-      TRY(mend(store_.dir() + file, S_IFREG));
+    for (const std::string& folder : {store_.generations_folder(), store_.trees(), store_.spare(),
+                                      store_.spare_trees(), store_.strict()})
+      TRY(mend(folder, S_IFDIR));
+    for (const std::string& file : {store_.record_file(), store_.source_index(), store_.failed(),
+                                    store_.packed(), store_.spare_boot(), store_.spare_index()})
+      TRY(mend(file, S_IFREG));
     if (mended)
       environment_.in_background("clean up " + store_.app(),
                                  [&environment = environment_](const std::stop_token& stop) {
