@@ -12,7 +12,7 @@
 
 namespace locald {
 
-/// Work over 1 ms, off the loop's thread: a pull, a worker, the start of a
+/// Work over 1 ms, off the loop's thread (R-LOOP): a pull, a worker, the start of a
 /// service. A job is written as plain blocking code that looks at its stop
 /// token; its result comes back on the loop.
 ///

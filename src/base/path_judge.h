@@ -51,7 +51,7 @@ class SharedFolders {
 };
 
 /// Something on the host that a path led to and that was found fit for its use. The descriptor
-/// stands for it whatever is exchanged at its name afterwards: use it, never the path again.
+/// stands for it: use it, never the path again (R-FD).
 struct JudgedPath {
   UniqueFd fd;       ///< O_PATH
   std::string path;  ///< as it was gone, without links

@@ -9,7 +9,7 @@
 namespace locald {
 
 // clang-format off
-/// The tree on disk, drawn once: nothing else in the program spells these names.
+/// The tree on disk, drawn once (R-NAMES).
 ///
 ///     DATA   $XDG_DATA_HOME/locald   0700   (root: /var/lib/locald; LOCALD_HOME/data)
 ///     |-- images/                    an OCI image layout

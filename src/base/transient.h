@@ -7,7 +7,7 @@
 /// decides whether to try again (the restart policy) asks here.
 namespace locald {
 
-/// True where the same attempt may succeed later: Errc::unavailable, Errc::no_space,
+/// True where the same attempt may succeed later (R-MAY-PASS): Errc::unavailable, Errc::no_space,
 /// Errc::timed_out.
 bool may_pass(const Error& error) noexcept;
 

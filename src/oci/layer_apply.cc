@@ -260,7 +260,7 @@ class Applier {
     return attributes_.set_node(TRY(tree_.fd(dir)), name, entry);
   }
 
-  /// The entry's own metadata are not applied: they are the target's (§1.4), and
+  /// The entry's own metadata are not applied: they are the target's, and
   /// a link to a symlink would let them reach what it points to.
   Result<void> apply_hardlink(const TarEntry& entry, std::span<const std::string> folders,
                               const std::string& name) {

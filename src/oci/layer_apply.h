@@ -64,9 +64,8 @@ struct AppliedLayer {
 /// that file up first.
 ///
 /// Nothing outside of the folder is written, whatever the layer says, and
-/// nothing outside of it and the lower trees is read: every step is by
-/// descriptor, one name at a time, symlinks are read by us and never followed
-/// by the kernel. Names that escape by ".." are refused.
+/// nothing outside of it and the lower trees is read (R-INSIDE): symlinks are read
+/// by us. Names that escape by ".." are refused.
 ///
 /// Thread: one call per target; calls on different targets may run side by side. Inflating runs on
 /// a thread of its own. On error the folder holds a part of the layer: throw it away.

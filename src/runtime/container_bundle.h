@@ -30,7 +30,7 @@ struct HostBind {
   bool read_only = false;  ///< config.json says so
 };
 
-/// A ready-to-run OCI bundle (the seed's ContainerBundle): a folder with
+/// A ready-to-run OCI bundle: a folder with
 /// config.json and the mount point `rootfs/`, and the description of what is to be
 /// mounted there. A value; the folder belongs to whoever asked for it to be made.
 /// Spec: OCI runtime-spec, bundle.md.

@@ -210,7 +210,7 @@ Result<void> ProcessRuntime::Impl::clean_now(const std::string& id, const std::s
   const auto record = identify(paths, id);
   if (!record && !says_something(record.error()))
     return record.error();  // it may be anything, also alive
-  // With exit.json the shim itself has proved that its tree is gone. Without, it is proved here.
+  // R-GONE: with exit.json the shim itself has proved it (R-EXIT). Without, it is proved here.
   const auto ended = read_exit(record ? record->folder : folder, nonce);
   if (!ended && !says_something(ended.error())) return ended.error();
   if (!ended) {

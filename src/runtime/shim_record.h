@@ -10,7 +10,7 @@
 
 /// What is written down of a shim, twice: RUN/svc/<id>/instance.json and, for when the run folder
 /// is deleted, STATE/instances/<id>.json; both by the shim itself before anything runs, and again
-/// by the server that finds one of them gone. Neither holds an environment.
+/// by the server that finds one of them gone. Neither holds an environment (R-SECRET).
 namespace locald::runtime {
 
 /// A folder of the host's that the container has mounted writable: the one that was opened.

@@ -55,7 +55,7 @@ class Client {
 /// folder changed.
 int listen_control(int folder);
 
-/// Design §9.8: the owner alone, from the server's side of the namespaces. `inside` is true for
+/// R-OWNER: the owner alone, from the server's side of the namespaces. `inside` is true for
 /// a shim in a pid namespace of its own: there every rightful peer is outside, pid 0.
 bool peer_allowed(int fd, int proc, bool inside);
 

@@ -669,7 +669,7 @@ void Session::finish() {
   exit_.dropped_bytes = log_.dropped();
   if (spec.kind == Spec::Kind::container) unmount_rootfs(*this);
   if (folder >= 0) write_exit();
-  // exit.json stands before anybody hears of the end.
+  // R-EXIT: after exit.json.
   if (never_ran_)
     broadcast(Frame::failed, &exit_, sizeof exit_, reason.data(), reason.size());
   else

@@ -25,8 +25,7 @@ namespace locald::shim {
 /// then, or, within the time of a `stop`, asked to end by the same signal first. What an exec
 /// session leaves belongs to its container and is left alone. A session that somebody is still to
 /// attach to (`hold`) waits in draining for that, also where it failed.
-/// `done` is said (exit.json, `exited`) when nothing of the tree is left and all of its output is
-/// written.
+/// In `done` it writes exit.json and says `exited` (R-EXIT).
 class Session {
  public:
   Spec spec;

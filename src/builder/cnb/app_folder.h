@@ -11,7 +11,7 @@
 namespace locald::builder::cnb {
 
 /// An app's folder (AppStore) as a worker sees it. What lies below it was in the hands of
-/// containers: every step is by descriptor, and no symlink is followed. Paths are relative to it.
+/// containers (R-INSIDE). Paths are relative to it.
 class AppFolder {
  public:
   /// From a job's members `top`, `uid` and `gid`: the build user's, as the worker sees them.

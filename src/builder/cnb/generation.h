@@ -41,7 +41,7 @@ struct BuildTimes {
 };
 
 /// One finished build of an app: what a start runs, and what the next build starts from. Written
-/// last, so it is there as a whole or not at all. A value.
+/// last (R-RECORD-LAST). A value.
 struct Generation {
   static constexpr int kFormat = 1;
 
