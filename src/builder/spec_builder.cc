@@ -354,7 +354,8 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   } else if (!options.stop_signal.empty()) {
     return known.error();
   } else if (!wanted.empty()) {
-    built.notices.push_back("the image's stop signal \"" + wanted + "\" is none; SIGTERM is used");
+    built.notices.push_back("the image has the invalid stop signal \"" + wanted +
+                            "\"; SIGTERM is used");
   }
   spec.process = std::move(process);
   spec.linux_ = std::move(part);

@@ -33,7 +33,7 @@ Result<JudgedPath> open_bind(const std::string& source, const PathJudge& judge) 
   if (opened || opened.error().code() != Errc::not_found)
     return std::move(opened).context("mount " + source);
   return Error(Errc::not_found, "the folder or file " + source + " to be mounted does not exist")
-      .with_hint("make it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
+      .with_hint("create it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
 }
 
 std::optional<std::string> bind_warning(

@@ -86,7 +86,7 @@ int unknown_verb(const std::vector<std::string>& words) {
   for (const auto& [theirs, ours] : kElsewhere)
     if (words[0] == theirs)
       return usage_error("there is no verb \"" + words[0] + "\"",
-                         "here it is: locald " + std::string(ours));
+                         "use: locald " + std::string(ours));
   const auto near = did_you_mean(words[0], names);
   return usage_error("there is no verb \"" + words[0] + "\"",
                      near ? "did you mean locald " + *near + "?" : "locald --help lists all verbs");

@@ -310,11 +310,11 @@ class Push {
       furthest = std::max(furthest, offset);
       if (++breaks > kMaxBreaks || fruitless > kMaxFruitless)
         return Error(answer ? Errc::failed : answer.error().code(),
-                     "the upload of " + blob.digest.str() + " broke at " + human_bytes(offset) +
-                         " again and again: " + why)
-            .with_hint("try again: what is there already is not sent again");
+                     "the upload of " + blob.digest.str() + " failed repeatedly at " +
+                         human_bytes(offset) + ": " + why)
+            .with_hint("try again: the parts that the registry has are not sent again");
       TRY(session_.wait(options_.first_pause * (1 << fruitless),
-                        "the upload broke at " + human_bytes(offset) + ": " + why));
+                        "the upload was interrupted at " + human_bytes(offset) + ": " + why));
       TRY(ask(blob, at, offset));
     }
     const auto answer = TRY(session_.open({.what = what(blob),

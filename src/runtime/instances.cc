@@ -125,7 +125,7 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
         continue;
       }
       found.exit.reason =
-          (record.error().code() == Errc::not_found ? "its start was cut short: " : "") +
+          (record.error().code() == Errc::not_found ? "its start was interrupted: " : "") +
           record.error().message();
     } else {
       found.nonce = record->nonce;
@@ -172,7 +172,7 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
     if (ids.contains(id)) return {};
     Found found;
     found.id = id;
-    found.exit.reason = "its start was cut short";
+    found.exit.reason = "its start was interrupted";
     all.push_back(std::move(found));
     return {};
   }));

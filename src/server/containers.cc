@@ -115,7 +115,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     const std::string network = TRY(body.get_string_or("network", "host"));
     if (network != "host" && !network.empty())
       return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network))
-          .with_hint("\"host\" is what there is");
+          .with_hint("use --network host, the only one so far");
     builder::SourceRequest source;
     source.kind = "image";
     source.base_dir = TRY(body.get_string_or("cwd", ""));
@@ -401,8 +401,8 @@ Result<Containers::Container*> Containers::find(const std::string& text) {
   for (auto& [id, c] : all_)
     if (!text.empty() && id.starts_with(text)) {
       if (found != nullptr)
-        return Error(Errc::invalid_input, fmt::format("\"{}\" means several containers", text))
-            .with_hint("write more of its id");
+        return Error(Errc::invalid_input, fmt::format("ambiguous container id \"{}\"", text))
+            .with_hint("give more characters of the id");
       found = &c;
     }
   if (found == nullptr)
@@ -509,7 +509,7 @@ void Containers::remove_rest(const std::string& instance, const std::string& non
   c.nonce = nonce;
   c.rm = true;
   c.state = "exited";
-  c.reason = "its start or its removal was cut short";
+  c.reason = "its start or its removal was interrupted";
   discard(instance, {});
 }
 

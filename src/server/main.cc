@@ -217,7 +217,7 @@ class Server {
     if (ready_) (void)!::write(ready_.get(), "1", 1);
     ready_.reset();
     loop_.run();
-    log("locald-server ends; services go on");
+    log("locald-server ends; services keep running");
     return 0;
   }
 

@@ -427,7 +427,7 @@ class Resolver {
       struct stat st {};
       if (::lstat(path.c_str(), &st) != 0)
         problem(folder.at, Error(Errc::not_found, fmt::format("`sync`: there is no {}", path))
-                               .with_hint("make that folder, or leave it out of `sync`"));
+                               .with_hint("create that folder, or leave it out of `sync`"));
       else if (S_ISDIR(st.st_mode))
         app.live.push_back(folder.raw);
       else

@@ -185,7 +185,7 @@ Result<void> open_workdir(runtime::HostProcess& process, const PathJudge& judge)
     return std::move(folder).error().with_context("workdir");
   if (!folder)
     return Error(Errc::not_found, fmt::format("workdir {} is not there", process.cwd))
-        .with_hint("make it, or correct `workdir`");
+        .with_hint("create it, or correct `workdir`");
   if (!folder->is_folder())
     return Error(Errc::invalid_input, fmt::format("workdir {} is not a folder", process.cwd))
         .with_hint("correct `workdir`");

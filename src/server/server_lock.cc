@@ -36,8 +36,8 @@ Error taken(const Paths& paths) {
                                          " is running already: process " + pid +
                                          ", with the run folder " + run + ", not " + paths.run())
       .with_hint(
-          "set XDG_RUNTIME_DIR as it was when that one was started; or end it, its services "
-          "go on: kill " +
+          "set XDG_RUNTIME_DIR as it was when that one was started; or end it (its services keep "
+          "running): kill " +
           pid);
 }
 

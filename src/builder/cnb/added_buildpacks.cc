@@ -39,7 +39,7 @@ struct Describe {
 };
 
 Error from_registry(const std::string& what) {
-  return Error(Errc::unsupported, what + ": the buildpack registry is not looked into")
+  return Error(Errc::unsupported, what + ": the buildpack registry is not supported")
       .with_hint(
           "an entry there stands for an image, which its page names: "
           "uri = \"docker://HOST/NAME@sha256:…\"");

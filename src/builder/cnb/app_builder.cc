@@ -131,7 +131,7 @@ class Ensuring {
       if (!live)
         return Error(Errc::not_found,
                      "`sync`: " + app_.path + "/" + folder + " is not a folder, or no longer there")
-            .with_hint("make that folder, or leave it out of `sync`");
+            .with_hint("create that folder, or leave it out of `sync`");
     }
     return {};
   }

@@ -98,7 +98,7 @@ Result<Entry> BuildpackSupply::folder(const std::string& path) {
                               source.fd.get()));
     if (done["changed"].as_array().empty()) return made(key);
     if (tries == kTries)
-      return Error(Errc::failed, "it changes faster than it can be copied: " +
+      return Error(Errc::failed, "it keeps changing while it is copied: " +
                                      done["changed"].as_array()[0].as_string());
   }
 }

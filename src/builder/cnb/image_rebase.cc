@@ -144,8 +144,7 @@ Result<void> check_stack(const oci::ConfigFile& app, const oci::ConfigFile& base
 
 /// An objection that `force` overrules.
 Result<void> object(bool force, std::vector<std::string>& notices, const std::string& what) {
-  if (!force)
-    return Error(Errc::unsupported, what).with_hint("build it again, or overrule it with --force");
+  if (!force) return Error(Errc::unsupported, what).with_hint("rebuild the image, or use --force");
   notices.push_back(what);
   return {};
 }
@@ -155,7 +154,7 @@ Result<void> check_rules(const oci::ConfigFile& app, const oci::ConfigFile& base
   const auto api = ApiVersion::parse(app.variable("CNB_PLATFORM_API"));
   if (!api || *api < kTargetsApi) return check_stack(app, base);
   if (app.label("io.buildpacks.rebasable") == "false")
-    TRY(object(force, notices, "the image is marked as one whose run image must not be exchanged"));
+    TRY(object(force, notices, "the image is labelled as not rebasable"));
   if (!target_fits(app, base))
     TRY(object(
         force, notices,
