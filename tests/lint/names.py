@@ -34,8 +34,9 @@ SYSCTL = ("fs.", "kernel.", "net.", "user.", "vm.")
 SYSTEM = ("linux/", "sys/", "runc/", "lifecycle/", "pack/")
 # Tables whose keys are names that people choose.
 NAMES_BELOW = {"services", "env", "depends_on", "bindings", "processes"}
-READERS = ("src/server/service_reader.cc", "src/server/build_reader.cc", "src/server/value_readers.cc", "src/server/toml_front.cc",
-           "src/server/user_config.cc", "src/builder/cnb/project_descriptor.cc", "src/builder/cnb/buildpack_toml.cc", "src/builder/cnb/order.cc")
+# The sources that read our files, wherever they are.
+READERS = {"service_reader.cc", "build_reader.cc", "value_readers.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",
+           "buildpack_toml.cc", "order.cc"}
 
 
 def literals(text):
@@ -96,10 +97,9 @@ def verbs(root):
 def keys(root):
     """Every word that a reader of one of our files knows."""
     found = set()
-    for path in READERS:
-        full = os.path.join(root, path)
-        if os.path.exists(full):
-            found |= {value for _, value in literals(read(full)) if re.fullmatch(r"[a-z][a-z0-9_.-]*", value)}
+    for folder, _, files in os.walk(os.path.join(root, "src")):
+        for name in READERS & set(files):
+            found |= {value for _, value in literals(read(os.path.join(folder, name))) if re.fullmatch(r"[a-z][a-z0-9_.-]*", value)}
     return found
 
 

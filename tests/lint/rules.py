@@ -63,7 +63,11 @@ def check_tree(root):
         for line, finding in check_text(names.read(os.path.join(root, page))):
             yield f"{page}:{line}: {finding}"
     path = os.path.join(root, RULES)
-    yield from check_ids(names.read(path) if os.path.exists(path) else "", cited)
+    rules = names.read(path) if os.path.exists(path) else ""
+    yield from check_ids(rules, cited)
+    for page in names.pages(root):
+        for name in sorted(set(ID.findall(names.read(os.path.join(root, page)))) - set(DEFINED.findall(rules))):
+            yield f"{page}:1: there is no rule {name} in {RULES}"
 
 
 if __name__ == "__main__":

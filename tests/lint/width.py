@@ -1,0 +1,70 @@
+"""Help texts and pages end at column 100. `width.py [ROOT]`: one line per finding; part of lint.py.
+
+Tables, code and links of a page may be longer, and so may the decisions, which are pages of their own kind.
+"""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import names  # noqa: E402
+
+COLUMNS = 100
+STRING = r'"(?:\\.|[^"\\\n])*"'
+OPTION = re.compile(rf"\{{\s*('.'|0),\s*({STRING}),\s*(nullptr|{STRING}),\s*((?:{STRING}\s*)+)\}}")
+SHARED = re.compile(rf"const Option (k\w+)\{{\s*('.'|0),\s*({STRING}),\s*(nullptr|{STRING}),\s*((?:{STRING}\s*)+)\}}")
+
+
+def said(literals):
+    return "".join(value for _, value in names.literals(literals))
+
+
+def option(letter, name, value, text):
+    left = f"-{letter[1]}, " if letter != "0" else "    "
+    return f"{left}--{said(name)}" + (f" {said(value)}" if value != "nullptr" else ""), said(text)
+
+
+def help_texts(text):
+    """(verb, its help as `locald VERB --help` prints it) of each verb in a source of src/cli."""
+    shared = {m[1]: option(*m.groups()[1:]) for m in SHARED.finditer(text)}
+    for m in names.VERB.finditer(text):
+        block = m[1]
+        field = {f[1]: said(f[2]) for f in re.finditer(rf"\.(name|usage|summary|details)\s*=\s*((?:{STRING}\s*(?://[^\n]*\n\s*)?)+)", block)}
+        rows = [option(*o.groups()) for o in OPTION.finditer(block)]
+        at = block.find(".options")
+        rows += [shared[k] for k in re.findall(r"\bk\w+", block[at:] if at >= 0 else "") if k in shared]
+        rows.append(("-h, --help", "show this text"))
+        width = max(len(left) for left, _ in rows)
+        lines = [f"usage: locald {field['name']} {field.get('usage', '')}", "", field["summary"], "", *field.get("details", "").split("\n"), "", "options:"]
+        yield field["name"], "\n".join(lines + [f"  {left:<{width}}  {right}" for left, right in rows])
+
+
+def wide_lines(page):
+    """(line number, its length) of what a page says in prose."""
+    fenced = False
+    for n, line in enumerate(page.splitlines(), 1):
+        if line.startswith("```"):
+            fenced = not fenced
+        elif not fenced and not line.startswith(("|", "    ")) and len(line) > COLUMNS and " " in line[:COLUMNS].strip():
+            yield n, len(line)
+
+
+def check_tree(root):
+    folder = os.path.join(root, "src/cli")
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if name.endswith(".cc"):
+            for verb, text in help_texts(names.read(os.path.join(folder, name))):
+                for line in text.split("\n"):
+                    if len(line) > COLUMNS:
+                        yield f"src/cli/{name}:1: `locald {verb} --help` has {len(line)} columns (the most is {COLUMNS}): {line.strip()}"
+    for page in names.pages(root):
+        if page.startswith("docs/decisions/"):
+            continue
+        for n, length in wide_lines(names.read(os.path.join(root, page))):
+            yield f"{page}:{n}: {length} columns: wrap it at {COLUMNS}"
+
+
+if __name__ == "__main__":
+    findings = list(check_tree(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")))
+    print("\n".join(findings))
+    sys.exit(1 if findings else 0)
