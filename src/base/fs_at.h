@@ -53,7 +53,7 @@ Result<void> remove_tree(const std::string& path);
 Result<void> list_dir(
     int dir_fd,
     const std::function<Result<void>(const std::string& name, unsigned char d_type)>& visit);
-/// The same names as a list; what can be read of them, and none where `folder` is no folder.
+/// The same names as a list; what can be read of them, and none where `folder` is not a folder.
 std::vector<std::string> names_in(const std::string& folder);
 
 /// True where `path` exists, whatever it is (symlinks not followed).

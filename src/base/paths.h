@@ -57,8 +57,8 @@ class Paths {
   /// From this process's environment and real uid.
   static Result<Paths> from_process();
 
-  /// Creates the three roots 0700 and checks that each is a folder of ours
-  /// alone, no symlink. @return Errc::denied naming the folder and what is wrong.
+  /// Creates the three roots 0700 and checks that each is a folder that is
+  /// ours alone, no symlink. @return Errc::denied naming the folder and what is wrong.
   Result<void> create() const;
 
   const std::string& data() const noexcept { return data_; }

@@ -86,7 +86,7 @@ class Toml {
   /// A Go struct is a table as it stands here, a Go map is one that is sorted().
   /// The one difference: a nothing at the end of an inline table makes Go write
   /// `{a = 1, }`, which TOML 1.0 forbids; here it is `{a = 1}`.
-  /// @return Errc::invalid_input if this is no table, or an array holds a nothing.
+  /// @return Errc::invalid_input if this is not a table, or an array holds a nothing.
   Result<std::string> write() const;
 
   /// The same value with the members of every table in the order of their bytes.
@@ -107,7 +107,7 @@ class Toml {
   /// Where the value stands; of a table its header, or its key where it has none. The
   /// document itself and values of our own making stand nowhere.
   SourcePos at() const noexcept { return at_; }
-  /// Where its key stands; what is no member stands nowhere.
+  /// Where its key stands; a value that is not a member has no place.
   SourcePos key_at() const noexcept { return key_at_; }
   /// The file given to parse(); "" for values of our own making.
   const std::string& file() const noexcept;

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 
-/// Which failures pass by themselves. What failed says so at its origin, by its code; whoever
+/// Which failures pass by themselves. What failed says so at its origin, by its code; the code that
 /// decides whether to try again (the restart policy) asks here.
 namespace locald {
 

@@ -82,7 +82,7 @@ struct Call::State {
     return reply.header("content-type").starts_with("application/x-ndjson");
   }
 
-  /// Reads what is there. @return false where that was nothing.
+  /// Reads the available bytes. @return false where that was nothing.
   Result<bool> read() {
     std::array<char, 65536> buffer;
     const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);

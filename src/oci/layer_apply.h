@@ -40,11 +40,11 @@ struct ApplyOptions {
 /// link's target is not.
 struct LowerLayers {
   /// Called at most once, from the applying thread, at the first entry that
-  /// needs it; may block until the lower layers are committed (the source is not read meanwhile).
-  /// Returns their trees (LayerStore::path), the nearest below first, as in overlay's `lowerdir=`.
-  /// Empty: there are none. An error ends the apply. Layers wait only for layers below, so that no
-  /// circle can arise, provided that jobs are started from the bottom up where their number is
-  /// limited.
+  /// needs it; may block until the lower layers are committed (the source is not read during that
+  /// time). Returns their trees (LayerStore::path), the nearest below first, as in overlay's
+  /// `lowerdir=`. Empty: there are none. An error ends the apply. Layers wait only for layers
+  /// below, so that no circle can arise, provided that jobs are started from the bottom up where
+  /// their number is limited.
   std::function<Result<std::vector<std::string>>()> wait;
 };
 

@@ -63,7 +63,7 @@ class LayerStore {
   const std::string& dir() const noexcept { return dir_; }
 
   /// Applies and commits `compressed`. When the layer is there already, or
-  /// another process commits it meanwhile, `compressed` is not read (any further) and the
+  /// another process commits it first, `compressed` is not read (any further) and the
   /// record's figures are returned.
   /// @return Errc::corrupt when the layer's diffID is not `layer.diff_id`; errors of
   ///         apply_layer_overlay. On error nothing is left.

@@ -144,8 +144,8 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
   // One second for all of them, however many do not answer.
   const auto deadline = Clock::now() + kAnswer;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    // Its end was written down by whoever saw it, before the folder went: the copy knows no better,
-    // and says no more than that something is to be cleaned. (Of --rm: that all is to go.)
+    // Its end was written down by the server that saw it, before the folder went: the copy knows no
+    // better, and says no more than that something is to be cleaned. (Of --rm: that all is to go.)
     if (shims[i] == nullptr && !exists(paths.instance(all[i].id)) &&
         !(*Json::parse(all[i].meta.empty() ? "{}" : all[i].meta))["rm"].as_bool())
       all[i].meta.clear();

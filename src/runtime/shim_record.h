@@ -45,7 +45,7 @@ Result<InstanceRecord> read_instance(const std::string& folder);
 
 /// The copy in the state folder; the same errors.
 Result<InstanceRecord> read_kept(const Paths& paths, const std::string& id);
-/// Replaces the copy. A failure is no reason to end a service: the one in the run folder stands.
+/// Replaces the copy. A failure does not end a service: the one in the run folder stands.
 Result<void> keep(const Paths& paths, const InstanceRecord& record);
 void forget(const Paths& paths, const std::string& id);
 /// The ids of all copies. @return an error where the folder is there and cannot be read.

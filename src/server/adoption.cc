@@ -75,7 +75,7 @@ class Adoption {
       return heirs_.containers.remove_rest(f.id, f.nonce);
     if (meta["exec"].as_bool())
       return heirs_.sessions.adopt(project, f.id, f.nonce, std::move(f.live));
-    // Whoever asked for a build has gone with the server; what has no name nobody could end.
+    // The client of a build is gone with the server; an instance without a name could not be ended.
     if (!meta["build"].as_string().empty() || project.empty())
       return remove(f, project, "a build phase without a client");
     take_service(f, meta, project, meta["service"].as_string());

@@ -36,7 +36,8 @@ bool is_id(const std::string& name) {
   return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-/// The same rules as for a project's volumes: a bind's source is there, and is none of ours.
+/// The same rules as for a project's volumes: a bind's source exists, and is not one of locald's
+/// folders.
 Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
                                                     const std::string& cwd, const std::string& home,
                                                     const PathJudge& judge,
@@ -229,7 +230,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
           started(id, detach, reply, std::move(result));
         });
     c.start = job;
-    // Whoever waits for a pull and goes does not want it any more.
+    // A client that hangs up during a pull does not want it any more.
     if (!body["detach"].as_bool()) reply->on_hangup([job]() mutable { job.cancel(); });
     return {};
   };

@@ -294,7 +294,7 @@ void Connection::on_request(const boost::system::error_code& ec) {
   const std::string_view target(request.target().data(), request.target().size());
   if (request.method() != http::verb::post || target.substr(0, kPrefix.size()) != kPrefix)
     return reply->error(Error(Errc::not_found, "unknown endpoint; use POST /v1/NAME"));
-  // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are no UTF-8.
+  // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are not UTF-8.
   const auto parse = [&]() -> Result<Json> {
     if (request.body().empty()) return Json::object();
     try {

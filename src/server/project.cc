@@ -293,7 +293,7 @@ void Project::finish(std::uint64_t id) {
         result && !result->empty())
       waiting.outcome.failed[service] = *result;
   }
-  // By post: whoever waited may go on to change what we are in the middle of.
+  // By post: a waiting request may change what we are in the middle of.
   world_.loop.post([done = std::move(node.mapped().done),
                     outcome = std::move(node.mapped().outcome)] { done(outcome); });
 }

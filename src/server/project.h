@@ -66,7 +66,7 @@ class Project {
   /// changed services are restarted, vanished ones removed, `selected` ones started. Idempotent.
   /// Written down before anything starts. @return the services that `up` has to wait for.
   /// @param renewed  Those of `selected` that are restarted though nothing in `configs` changed:
-  /// their app was built anew.
+  /// their app was rebuilt.
   Result<std::set<std::string>> apply(const std::map<std::string, ServiceConfig>& configs,
                                       const std::set<std::string>& selected,
                                       std::shared_ptr<const UserContext> user,

@@ -60,7 +60,7 @@ EdgeState edge_state(const std::string& dependency, DependsCondition condition,
     case Phase::starting:
       return pending;
     case Phase::backoff:
-      // It has not started yet, and may at any time: whoever waits goes on waiting.
+      // It has not started yet, and may at any time: its dependents keep waiting.
       if (state.held_up)
         return {
             Kind::pending,

@@ -26,7 +26,8 @@ class Client {
   bool pending() const { return out_used_ > 0; }
   void flush();  ///< when writable
 
-  /// Reads what is there. False when the peer is gone (what came before is still in the buffer).
+  /// Reads the available bytes. False when the peer is gone (what came before is still in the
+  /// buffer).
   bool receive();
   bool can_receive() const { return in_used_ < kInMax; }
   /// The next whole frame, or null. `oversized` closes the connection.

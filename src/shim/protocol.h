@@ -18,7 +18,7 @@
 ///
 /// The spec (descriptor kShimSpec) is a memory file: pairs of NUL-terminated
 /// strings, key and value, in any order; a key may repeat where it says so. An
-/// unknown key or one that is missing is a bug of ours: the shim refuses.
+/// unknown key or one that is missing is a bug: the shim refuses.
 namespace locald::shim {
 
 // Modes: argv[1]. argv[2], if any, is for people who read `ps`.

@@ -57,6 +57,11 @@ def check_tree(root):
                 for line in text.split("\n"):
                     if len(line) > COLUMNS:
                         yield f"src/cli/{name}:1: `locald {verb} --help` has {len(line)} columns (the most is {COLUMNS}): {line.strip()}"
+    overview = os.path.join(folder, "main.cc")
+    for n, text in names.literals(names.read(overview)) if os.path.exists(overview) else []:
+        for line in text.split("\n"):
+            if len(line) > COLUMNS and "\n" in text:
+                yield f"src/cli/main.cc:{n}: `locald --help` has {len(line)} columns (the most is {COLUMNS}): {line.strip()}"
     for page in names.pages(root):
         if page.startswith("docs/decisions/"):
             continue

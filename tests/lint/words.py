@@ -21,7 +21,7 @@ RATCHET = {
     "be it": r"\bbe it\b",
     "mend": r"\bmend(?:s|ed|ing)?\b",
     "of ours": r"\bof ours\b",
-    "of locald's": r"\bof locald's\b",
+    "of locald's": r"(?<!one )\bof locald's\b",
     "is no": rf"(?<!there )\b(?:is|are) no (?!{NOT_THINGS})",
     "goes on": r"\b(?:go|goes|going|went) on\b(?! to\b)",
     "what is there": r"\bwhat is there\b",

@@ -136,8 +136,8 @@ class Ensuring {
     return {};
   }
 
-  /// Whoever put something else where our files and folders belong, be it a repair of the disk:
-  /// without this no build could ever end well again.
+  /// Removes what another program (a repair of the disk) put where our files and folders belong:
+  /// without this no build could ever succeed again.
   Result<void> mend_folder() const {
     bool mended = false;
     const auto mend = [&](const std::string& path, mode_t kind) -> Result<void> {

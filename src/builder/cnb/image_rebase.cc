@@ -271,7 +271,7 @@ Result<RebasedImage> rebase_image(Environment& environment, const oci::ImageRefe
                      .run_image_digest = run->image.manifest_digest.str(),
                      .notices = run->notices};
     const std::string reference = published_reference(run_name, out.run_image_digest);
-    // The rebaser would write it anew, without its history: nobody has asked for that.
+    // The rebaser would rewrite it, without its history: nobody has asked for that.
     if (label["runImage"]["reference"].as_string() == reference && !options.force) return out;
     const oci::ConfigFile base =
         TRY(oci::ConfigFile::parse(TRY(config_document(images, run->image))));
