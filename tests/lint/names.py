@@ -233,8 +233,8 @@ def check_elsewhere(root, known):
 
 
 def pages(root):
-    """README.md, HACKING.md, SECURITY.md and all of docs/, by their paths below `root`."""
-    found = [n for n in ("README.md", "HACKING.md", "SECURITY.md") if os.path.exists(os.path.join(root, n))]
+    """The pages at the top and all of docs/, by their paths below `root`."""
+    found = [n for n in ("README.md", "HACKING.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md") if os.path.exists(os.path.join(root, n))]
     for folder, dirs, files in os.walk(os.path.join(root, "docs")):
         dirs.sort()
         found += [os.path.relpath(os.path.join(folder, n), root) for n in sorted(files) if n.endswith(".md")]

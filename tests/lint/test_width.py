@@ -44,5 +44,12 @@ def test_a_page_is_as_wide_as_its_prose():
     assert list(width.wide_lines(f"| {wide} |\n    {wide}\n```\n{wide}\n```\nhttps://{'x' * 120}\n")) == []
 
 
+def test_a_page_can_be_wrapped():
+    page = f"# {'head ' * 30}\n\n{'word ' * 30}`a b`\n\n* {'item ' * 30}\n  more\n* two\n\n    {'code ' * 30}\n| {'cell ' * 30} |\n"
+    once = width.wrapped(page)
+    assert list(width.wide_lines(once.split("\n", 2)[2])) == [] and width.wrapped(once) == once
+    assert once.split() == page.split() and "`a b`" in once and "\n  item" in once and "\n* two\n" in once
+
+
 def test_the_tree_is_clean():
     assert list(width.check_tree(ROOT)) == []

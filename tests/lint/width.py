@@ -1,10 +1,11 @@
 """Help texts and pages end at column 100. `width.py [ROOT]`: one line per finding; part of lint.py.
 
-Tables, code and links of a page may be longer, and so may the decisions, which are pages of their own kind.
+`width.py --wrap PAGE…` wraps the prose of pages in place. Tables, code and links of a page may be longer, and so may the decisions, which are pages of their own kind.
 """
 import os
 import re
 import sys
+import textwrap
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import names  # noqa: E402
@@ -49,6 +50,36 @@ def wide_lines(page):
             yield n, len(line)
 
 
+def wrapped(page):
+    """`page` with its prose and lists wrapped; headings, tables and code stay. Code and links are not broken."""
+    out, paragraph, first, rest, fenced = [], [], "", "", False
+
+    def flush():
+        if paragraph:
+            whole = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)", lambda m: m[0].replace(" ", "\0"), " ".join(paragraph))
+            lines = textwrap.wrap(whole, COLUMNS, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
+            out.extend(line.replace("\0", " ") for line in lines)
+            paragraph.clear()
+
+    for line in page.split("\n"):
+        item = re.match(r"(\s{0,3})([-*]|\d+\.) (.*)$", line)
+        fence = line.startswith("```")
+        if fenced or fence or not line or line.startswith(("|", "#")) or (line.startswith("    ") and not paragraph):
+            flush()
+            fenced ^= fence
+            out.append(line)
+        elif item:
+            flush()
+            first, rest = f"{item[1]}{item[2]} ", " " * (len(item[1]) + len(item[2]) + 1)
+            paragraph.append(item[3])
+        else:
+            if not paragraph:
+                first = rest = ""
+            paragraph.append(line.strip())
+    flush()
+    return "\n".join(out)
+
+
 def check_tree(root):
     folder = os.path.join(root, "src/cli")
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
@@ -70,6 +101,14 @@ def check_tree(root):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--wrap"]:
+        for page_to_wrap in sys.argv[2:]:
+            with open(page_to_wrap, "r+", encoding="utf-8") as file:
+                result = wrapped(file.read())
+                file.seek(0)
+                file.truncate()
+                file.write(result)
+        sys.exit(0)
     findings = list(check_tree(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")))
     print("\n".join(findings))
     sys.exit(1 if findings else 0)
