@@ -73,8 +73,8 @@ class Assembler {
     const std::lock_guard lock(*mutex);
     for (const std::string& lower : a_.lowers)
       if (!exists(a_.lower_base + "/" + lower))
-        return Error(Errc::not_found, "what the container stands on was removed while it started")
-            .with_hint("start it again: what is missing is fetched or built");
+        return Error(Errc::not_found, "the container's layers were removed while it started")
+            .with_hint("start it again: missing layers are fetched or built");
     return open_upper();
   }
 

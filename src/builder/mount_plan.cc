@@ -35,7 +35,7 @@ Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::Im
     return Error(Errc::unsupported, "the image has " + std::to_string(image.volumes.size()) +
                                         " VOLUMEs; at most " + std::to_string(kMaxVolumes) +
                                         " are mounted")
-        .with_hint("take another image, or build this one without them");
+        .with_hint("use another image, or rebuild this one without them");
   for (const VolumeMount& mount : options.mounts) {
     const std::string target = TRY(normal_path(mount.target, "the mount's target"));
     TRY(check_target(target, target));

@@ -251,7 +251,7 @@ Error RegistrySession::refusal(HttpStream& answer, const Wanted& wanted) const {
                    login_advice());
   if (status == 404)
     return Error(Errc::not_found,
-                 pushing ? host + " knows no place for " + wanted.what + said
+                 pushing ? host + " has no place for " + wanted.what + said
                          : wanted.what + " was not found in the registry " + host + said)
         .with_hint("check name and tag: " + reference_.familiar());
   if (status == 429) {

@@ -86,7 +86,7 @@ Result<Containers> Containers::load(World world, std::string& notice) {
     c.id = id;
     c.at = ContainerState::ended;
     c.state = "exited";
-    c.reason = "its record was lost; what it was and how it ended is unknown";
+    c.reason = "its record was lost; its image and exit status are unknown";
   }
   return out;
 }
@@ -518,7 +518,7 @@ void Containers::settle() {
   for (auto& [id, c] : all_)
     if (c.handle == nullptr && (c.state == "running" || c.state == "starting")) {
       c.state = "exited";
-      c.reason = "how it ended is unknown: no server was there";
+      c.reason = "its exit status is unknown: no server was running";
     }
   for (const std::string& id : names_in(world_.paths.containers()))
     if (is_rest(id) && !exists(world_.paths.instance(id)) &&

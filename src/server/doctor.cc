@@ -145,7 +145,7 @@ Check check_store(const DoctorInputs& in) {
     return {"store", Status::fail, where + ", but is mounted noexec",
             "set XDG_DATA_HOME or LOCALD_HOME to another disk"};
   if (free < (1ull << 30))
-    return {"store", Status::warn, where, "images need room: locald image rm …"};
+    return {"store", Status::warn, where, "free space for images: locald image rm …"};
   return {"store", Status::ok, where, ""};
 }
 

@@ -37,7 +37,7 @@ class Checker {
     if (const auto cycle = make_graph(spec_).cycle(); !cycle.empty())
       add(edge_pos(cycle[0], cycle[1]),
           "services depend on each other in a cycle: " + join(cycle, " -> "),
-          "one of these `depends_on` must go");
+          "remove one of these `depends_on`");
   }
 
  private:
@@ -70,7 +70,7 @@ class Checker {
     if (s.command.empty()) return;
     const std::string_view why = "is not used where there is a `command`";
     if (!s.process.empty() && s.name.find('/') == std::string::npos)
-      add(s.process.at, fmt::format("`process` {}", why), "one of the two must go");
+      add(s.process.at, fmt::format("`process` {}", why), "remove one of the two");
     if (!s.args.empty())
       add(s.args.front().at, fmt::format("`args` {}", why), "write them into the `command`");
   }

@@ -568,7 +568,7 @@ Result<std::string> project_name(const ProjectSpec& spec, const std::string& ove
   while (!name.empty() && name.back() == '-') name.pop_back();
   if (!valid_name(name))
     return Error(Errc::invalid_input,
-                 fmt::format("no name for a project can be made of the folder {}", spec.dir))
+                 fmt::format("the name of the folder {} cannot become a project name", spec.dir))
         .with_hint("write one:\n  [project]\n  name = \"shop\"");
   return name;
 }

@@ -66,7 +66,7 @@ std::optional<Entry> BuildpackSupply::present(const std::string& key) const {
 
 Result<Entry> BuildpackSupply::made(const std::string& key) {
   auto entry = present(key);
-  if (!entry) return Error(Errc::failed, "the buildpack is gone again from " + store_.dir());
+  if (!entry) return Error(Errc::failed, "the buildpack was removed again from " + store_.dir());
   return std::move(*entry);
 }
 
