@@ -52,7 +52,7 @@ class [[nodiscard]] Error {
   Error with_context(std::string_view where) &&;
 
   /// The same error with the next step for the user. An existing hint stays:
-  /// whoever was nearest to the failure knows best.
+  /// the code nearest to the failure knows best.
   Error with_hint(std::string hint) &&;
 
   /// Message and hint as a person reads them: "MESSAGE\n  hint: HINT".

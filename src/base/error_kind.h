@@ -6,8 +6,7 @@
 namespace locald {
 
 /// False: an error that says nothing about what was looked for, only about ourselves (no
-/// descriptor, no memory) or the disk. It is no proof that something is absent or damaged: what
-/// depends on it is left as it is.
+/// descriptor, no memory) or the disk (R-UNKNOWN).
 inline bool says_something(const Error& error) noexcept {
   switch (error.sys_errno()) {
     case EMFILE:

@@ -19,7 +19,7 @@ bool absolute(const std::optional<std::string>& path) {
   return path && !path->empty() && path->front() == '/';
 }
 
-/// A folder of ours alone: no symlink, our uid, nobody else may enter.
+/// A folder that is ours alone: no symlink, our uid, nobody else may enter.
 Result<void> check_private(const std::string& path) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) != 0) return Error::from_errno(errno, "stat " + path);

@@ -9,7 +9,7 @@
 namespace locald {
 
 // clang-format off
-/// The tree on disk, drawn once: nothing else in the program spells these names.
+/// The tree on disk, drawn once (R-NAMES).
 ///
 ///     DATA   $XDG_DATA_HOME/locald   0700   (root: /var/lib/locald; LOCALD_HOME/data)
 ///     |-- images/                    an OCI image layout
@@ -26,6 +26,7 @@ namespace locald {
 ///     `-- cnb/.lifecycle/<builder's digest>.json   what its exporter says of itself
 ///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder
+///     |-- containers.json            what `container run` made, and how it ended
 ///     |-- services/<project>/<service>/log/   segments, see base/log/log_format.h
 ///     |-- builds/<app>/<number>/     what the phases of a build said: segments too
 ///     |-- server.log
@@ -56,8 +57,8 @@ class Paths {
   /// From this process's environment and real uid.
   static Result<Paths> from_process();
 
-  /// Creates the three roots 0700 and checks that each is a folder of ours
-  /// alone, no symlink. @return Errc::denied naming the folder and what is wrong.
+  /// Creates the three roots 0700 and checks that each is a folder that is
+  /// ours alone, no symlink. @return Errc::denied naming the folder and what is wrong.
   Result<void> create() const;
 
   const std::string& data() const noexcept { return data_; }
@@ -85,6 +86,7 @@ class Paths {
   std::string cnb_buildpacks() const { return cnb() + "/.buildpacks"; }
   std::string builds(std::string_view app) const { return state_ + "/builds/" + std::string(app); }
   std::string projects_file() const { return state_ + "/projects.json"; }
+  std::string containers_file() const { return state_ + "/containers.json"; }
   std::string service_log(std::string_view project, std::string_view service) const {
     return state_ + "/services/" + std::string(project) + "/" + std::string(service) + "/log";
   }

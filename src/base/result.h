@@ -12,7 +12,7 @@
 namespace locald {
 
 namespace detail {
-/// Reading the wrong side of a Result is a bug of ours, not an input: say
+/// Reading the wrong side of a Result is a bug, not an input: say
 /// which and stop, so that the supervisor's state on disk stays the truth.
 [[noreturn]] inline void bad_result_access(const char* what) {
   std::fputs(what, stderr);

@@ -160,7 +160,7 @@ std::string to_utf8(std::string_view bytes) {
       good = (d & 0xc0) == 0x80;
       point = point << 6 | (d & 0x3fu);
     }
-    // Overlong forms, surrogates and what lies beyond Unicode are no UTF-8 either.
+    // Overlong forms, surrogates and code points beyond Unicode are not UTF-8 either.
     constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
     good =
         good && point >= kLeast[length] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);

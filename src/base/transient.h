@@ -3,11 +3,11 @@
 
 #include "base/error.h"
 
-/// Which failures pass by themselves. What failed says so at its origin, by its code; whoever
+/// Which failures pass by themselves. What failed says so at its origin, by its code; the code that
 /// decides whether to try again (the restart policy) asks here.
 namespace locald {
 
-/// True where the same attempt may succeed later: Errc::unavailable, Errc::no_space,
+/// True where the same attempt may succeed later (R-MAY-PASS): Errc::unavailable, Errc::no_space,
 /// Errc::timed_out.
 bool may_pass(const Error& error) noexcept;
 

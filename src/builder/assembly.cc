@@ -73,12 +73,12 @@ class Assembler {
     const std::lock_guard lock(*mutex);
     for (const std::string& lower : a_.lowers)
       if (!exists(a_.lower_base + "/" + lower))
-        return Error(Errc::not_found, "what the container stands on was removed while it started")
-            .with_hint("start it again: what is missing is fetched or built");
+        return Error(Errc::not_found, "the container's layers were removed while it started")
+            .with_hint("start it again: missing layers are fetched or built");
     return open_upper();
   }
 
-  /// The writable folder: what is there stays, unless it lies above another image.
+  /// The writable folder: its content stays, unless it lies above another image.
   Result<void> open_upper() {
     const std::string stamp_file = folder() + "/" + std::string(kImageStamp);
     if (exists(folder())) {
@@ -110,7 +110,7 @@ class Assembler {
   Result<void> learn() {
     const std::vector<std::string> wanted = plan_.interesting_paths();
     if (!fresh_) {
-      // Whoever ran here before may have changed anything: look at the tree with
+      // The container that ran here before may have changed anything: look at the tree with
       // its writable folder, and make what is missing, in one go.
       const Json job = creating_job(wanted, plan_.wanted_points(), /*fresh=*/false);
       facts_ = TRY(look(job));

@@ -24,7 +24,7 @@ struct Assembly {
   Environment& environment;
   const ContainerOptions& options;
   std::string container_key;  ///< names the writable folder
-  std::string stamp;  ///< of what is beneath it: under another one the writable folder is made anew
+  std::string stamp;          ///< of the layers beneath: another one means a new writable folder
   std::vector<std::string> lowers;  ///< as in runtime::Rootfs
   std::string lower_base;
   oci::ImageConfig image;  ///< empty for a plain folder

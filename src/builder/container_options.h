@@ -17,7 +17,7 @@ struct VolumeMount {
     named,
     bind,
     tmpfs,
-    own,  ///< a folder or file of locald's own: never from what a user wrote, so not checked
+    own,  ///< one of locald's own folders or files: never from what a user wrote, so not checked
   };
   Kind kind = Kind::named;
   std::string source;  ///< named: the volume's name; bind, own: absolute path; tmpfs: ""
@@ -62,7 +62,7 @@ struct ContainerOptions {
   std::string user;                        ///< "", "name", "uid", "name:group", "uid:gid"
   std::string workdir;                     ///< absolute; "" = the image's
   std::vector<VolumeMount> mounts;
-  bool init = false;  ///< a reaper of ours is PID 1, the command its child
+  bool init = false;  ///< locald's init is PID 1, the command its child
   bool tty = false;
   unsigned short rows = 24, columns = 80;
   bool read_only = false;   ///< the root file system

@@ -76,7 +76,7 @@ class Environment {
   /// One at a time per `key`: two starts must not make the same volume or the same facts.
   std::shared_ptr<std::mutex> lock_for(const std::string& key);
 
-  /// Of builds that are under way, whoever asked for them.
+  /// Of builds in progress, of all clients.
   Limit& builds() noexcept { return builds_; }
 
  private:

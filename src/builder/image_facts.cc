@@ -89,7 +89,7 @@ Result<ImageFacts> ImageFacts::from_json(const Json& json) {
 std::optional<ImageFacts> ImageFacts::load(const std::string& file, std::string_view map_id) {
   const auto text = read_file(file, 32u << 20);
   if (!text) return std::nullopt;
-  // A damaged file is no tragedy: the facts are collected again.
+  // A damaged file costs little: the facts are collected again.
   const auto json =
       Json::parse(*text, {.max_bytes = 32u << 20, .max_depth = 16, .reject_duplicates = false});
   if (!json || (*json)["map_id"].as_string() != map_id) return std::nullopt;

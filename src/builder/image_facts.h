@@ -26,7 +26,7 @@ struct PathFacts {
   Kind kind = Kind::missing;
   std::string
       resolved;  ///< where it really is: the path itself unless there are symlinks on the way
-  Attributes attributes;  ///< of what is there
+  Attributes attributes;  ///< of those present
   bool empty = false;     ///< a folder with nothing in it
   std::vector<Attributes>
       ancestors;  ///< of the existing folders on the way to `resolved`, "/" left out

@@ -116,7 +116,7 @@ Result<PulledImage> pull_image(Environment& environment, const oci::ImageReferen
   if (policy != oci::PullPolicy::always) {
     auto present = find_complete(environment, reference);
     if (present) return PulledImage{std::move(present).value()};
-    // Anything but "not there" (a damaged blob) is what a pull mends.
+    // Anything but "not there" (a damaged blob) is repaired by a pull.
     if (policy == oci::PullPolicy::never && present.error().code() != Errc::not_found)
       return std::move(present).error();
   }

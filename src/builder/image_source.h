@@ -58,7 +58,7 @@ struct PulledImage {
 Result<PulledImage> pull_image(Environment& environment, const oci::ImageReference& reference,
                                oci::PullPolicy policy, const PrepareContext& context);
 
-/// Puts a stored image into a registry (oci/transfer/registry_push.h), with the login of whoever asks.
+/// Puts a stored image into a registry (oci/transfer/registry_push.h), with the login of the client.
 struct PushedImage {
   unsigned uploaded = 0, mounted = 0, there_before = 0;  ///< blobs
   std::uint64_t uploaded_bytes = 0;

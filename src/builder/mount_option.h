@@ -13,7 +13,7 @@ namespace locald::builder {
 /// @return Errc::invalid_input for another word.
 Result<void> read_mount_option(std::string_view option, bool& read_only, std::string& notice);
 
-/// The notices of "SOURCE:TARGET:OPTIONS", for whoever reads it by VolumeMount::parse().
+/// The notices of "SOURCE:TARGET:OPTIONS", for the callers of VolumeMount::parse().
 std::vector<std::string> mount_option_notices(const std::string& volume);
 
 }  // namespace locald::builder

@@ -35,7 +35,7 @@ Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::Im
     return Error(Errc::unsupported, "the image has " + std::to_string(image.volumes.size()) +
                                         " VOLUMEs; at most " + std::to_string(kMaxVolumes) +
                                         " are mounted")
-        .with_hint("take another image, or build this one without them");
+        .with_hint("use another image, or rebuild this one without them");
   for (const VolumeMount& mount : options.mounts) {
     const std::string target = TRY(normal_path(mount.target, "the mount's target"));
     TRY(check_target(target, target));
@@ -107,7 +107,7 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
       return Error(Errc::denied, std::string("the image's ") + path + " is not a folder but " +
                                      (at->resolved != path ? "a symlink to " + at->resolved
                                                            : std::string("a file")))
-          .with_hint("such an image is broken or means harm; it is not started");
+          .with_hint("the image is malformed or malicious; it is not started");
   }
   // The runtime reads these itself, in the container: a FIFO would hang it, a device feed it for
   // ever (CVE-2024-9676).
@@ -118,7 +118,7 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
     if (!harmless || in_system_folder(at->resolved))
       return Error(Errc::denied, std::string("the image's ") + file + " is not a regular file" +
                                      (at->resolved != file ? " (it is " + at->resolved + ")" : ""))
-          .with_hint("such an image is broken or means harm; it is not started");
+          .with_hint("the image is malformed or malicious; it is not started");
   }
   for (auto& [file, target] : own_files) {
     const PathFacts* at = facts.find(file);
@@ -127,7 +127,7 @@ Result<void> MountPlan::settle(const ImageFacts& facts) {
         in_system_folder(at->resolved))
       return Error(Errc::denied,
                    "the image's " + file + " is not a file (it is " + at->resolved + ")")
-          .with_hint("such an image is broken or means harm; it is not started");
+          .with_hint("the image is malformed or malicious; it is not started");
     target = at->resolved;
   }
   for (PlannedMount& mount : mounts) {

@@ -75,7 +75,7 @@ Result<std::vector<std::string>> environment(const SpecInput& in, const Resolved
     return Error(Errc::unsupported, "the image's Env has " + std::to_string(in.image.env.size()) +
                                         " entries; at most " + std::to_string(kMaxVariables) +
                                         " are taken")
-        .with_hint("take another image, or build this one without them");
+        .with_hint("use another image, or rebuild this one without them");
   for (const std::string& pair : in.image.env)
     if (const std::size_t equals = pair.find('='); equals != std::string::npos && equals != 0)
       put(pair.substr(0, equals), pair.substr(equals + 1));
@@ -86,7 +86,7 @@ Result<std::vector<std::string>> environment(const SpecInput& in, const Resolved
                  "the service adds, has " +
                      std::to_string(bytes >> 10) + " KiB; at most " +
                      std::to_string(kMaxEnvironment >> 10) + " KiB are taken")
-        .with_hint("take another image, or pass the names of files");
+        .with_hint("use another image, or pass the names of files");
   if (!places.contains("PATH")) env.insert(env.begin(), std::string("PATH=") + kDefaultPath);
   if (!has_variable(env, "HOSTNAME")) env.push_back("HOSTNAME=" + hostname);
   if (in.options.tty && !has_variable(env, "TERM")) env.emplace_back("TERM=xterm");
@@ -190,7 +190,7 @@ Result<void> check_limits(const ResourceLimits& limits, IdMapKind id_map) {
   return Error(Errc::unsupported, join(asked, ", ") +
                                       ": limits need a cgroup of their own, and rootless "
                                       "containers have none in this version")
-      .with_hint("take " + join(asked, ", ") + " out of the service, or run locald as root");
+      .with_hint("leave " + join(asked, ", ") + " out of the service, or run locald as root");
 }
 
 std::vector<std::string> masked_paths(const HostFacts& host) {
@@ -353,7 +353,8 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   } else if (!options.stop_signal.empty()) {
     return known.error();
   } else if (!wanted.empty()) {
-    built.notices.push_back("the image's stop signal \"" + wanted + "\" is none; SIGTERM is used");
+    built.notices.push_back("the image has the invalid stop signal \"" + wanted +
+                            "\"; SIGTERM is used");
   }
   spec.process = std::move(process);
   spec.linux_ = std::move(part);

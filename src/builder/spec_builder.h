@@ -55,7 +55,7 @@ struct BuiltSpec {
 /// Image configuration, options and facts become a RuntimeSpec. Pure: reads
 /// nothing but its input (a seccomp profile of the user's own excepted).
 ///
-/// Nothing of the image becomes an option of ours: labels, annotations, hooks
+/// Nothing of the image becomes an option of locald: labels, annotations, hooks
 /// and devices are not looked at.
 ///
 /// Where the user namespace has a single id and the command is to be another user than

@@ -79,7 +79,7 @@ Result<void> discard_container(Environment& environment, const std::string& cont
 }
 
 Result<void> sweep_discarded(Environment& environment, const std::stop_token& stop) {
-  // Whoever comes second finds that the first did it all.
+  // The second caller finds that the first did it all.
   const auto mutex = environment.lock_for("sweep");
   const std::lock_guard lock(*mutex);
   Json::Array paths;

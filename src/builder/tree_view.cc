@@ -242,7 +242,7 @@ Result<TreeView> TreeView::mount(const runtime::Rootfs& rootfs, const std::strin
   TRY(sys::mkdirat(AT_FDCWD, empty, 0755));
 
   std::vector<std::string> lowers = rootfs.lowers;
-  // One lower folder alone is no overlay: an empty one on top makes two.
+  // One lower folder alone is not an overlay: an empty one on top makes two.
   if (rootfs.upper.empty()) lowers.insert(lowers.begin(), empty);
   std::string lower;
   for (const std::string& layer : lowers)

@@ -15,8 +15,8 @@ namespace locald::builder {
 /// this process's own. For workers: root, or root of the user namespace.
 class TreeView {
  public:
-  /// @param scratch    A folder of ours, covered by a tmpfs meanwhile; holds none of the folders of
-  /// `rootfs`.
+  /// @param scratch    A private folder, covered by a tmpfs during the call; holds none of the
+  /// folders of `rootfs`.
   /// @param user_xattr In a user namespace ("userxattr").
   /// @param room       Bytes that the mount's options must have left, for a trial of what will be
   /// mounted with more in them.
@@ -46,8 +46,8 @@ Result<PathFacts> locate(int root, const std::string& path);
 /// and says what is there then. Nothing is made below /proc, /sys and /dev.
 Result<PathFacts> make_mount_point(int root, const std::string& path, PathFacts::Kind kind);
 
-/// The facts of a tree: its users and `paths`. A passwd or group that is no regular file or larger
-/// than 1 MiB is not read; UserDatabase::problem says so.
+/// The facts of a tree: its users and `paths`. A passwd or group that is not a regular file or is
+/// larger than 1 MiB is not read; UserDatabase::problem says so.
 Result<ImageFacts> collect_facts(int root, const std::vector<std::string>& paths);
 
 }  // namespace locald::builder

@@ -33,7 +33,7 @@ Result<void> check_user(std::string_view user);
 /// Digits are a number, never a name (CVE-2024-40635), and must fit 32
 /// bits; a number need not be in passwd, its gid is then 0. The groups that list the
 /// user are added unless a group is given, as Docker does. Lines of over 64 KiB and
-/// lines that are no entries are skipped.
+/// lines that are not entries are skipped.
 /// @return Errc::not_found for an unknown name, naming some that are there;
 ///         Errc::invalid_input for a number out of range.
 Result<ResolvedUser> resolve_user(std::string_view user, const UserDatabase& database);

@@ -33,7 +33,7 @@ Result<JudgedPath> open_bind(const std::string& source, const PathJudge& judge) 
   if (opened || opened.error().code() != Errc::not_found)
     return std::move(opened).context("mount " + source);
   return Error(Errc::not_found, "the folder or file " + source + " to be mounted does not exist")
-      .with_hint("make it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
+      .with_hint("create it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
 }
 
 std::optional<std::string> bind_warning(
@@ -81,7 +81,7 @@ Result<std::uint64_t> make_volume(int source_fd, const std::string& target) {
       // The name must not outlive a power cut that the content did not.
       if (copy.count() != 0 && ::syncfs(to.get()) != 0) return Error::from_errno(errno, "syncfs");
     }
-    // RENAME_NOREPLACE: whoever made it meanwhile was first.
+    // RENAME_NOREPLACE: another process may have created it first.
     if (::renameat2(dir.get(), staged.c_str(), dir.get(), name.c_str(), RENAME_NOREPLACE) != 0 &&
         errno != EEXIST)
       return Error::from_errno(errno, "rename");

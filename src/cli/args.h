@@ -32,7 +32,7 @@ struct Verb {
   std::size_t max_arguments = static_cast<std::size_t>(-1);
   bool verbatim = false;  ///< options end at the first argument; what follows goes on as it is
   int own_failure =
-      1;  ///< exit code for an error of locald's own (125 where the process's code is ours)
+      1;  ///< exit code for locald's own errors (125 where the process's code is ours)
   Result<int> (*run)(Context& context, const Args& args) = nullptr;
 };
 

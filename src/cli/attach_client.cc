@@ -130,8 +130,8 @@ void Session::handle(Frame type, std::string_view payload) {
     }
     case Frame::lost:
       why_lost_ =
-          "the output came faster than it was read, so the connection was closed; the process goes "
-          "on";
+          "the output was not read fast enough, so the connection was closed; the process keeps "
+          "running";
       return leave(125);
     default:
       return;  // of a role that we do not have
@@ -191,7 +191,7 @@ Result<void> Session::read_stdin() {
   if (!typed.empty()) send(Frame::in, typed);
   if (detached) {
     raw_.reset();
-    notice("detached; the process goes on");
+    notice("detached; the process keeps running");
     leave(0);
   }
   return {};

@@ -26,8 +26,7 @@ struct Context {
 /// The working folder. Errc::not_found where it has been removed.
 Result<std::string> working_dir();
 
-/// This process's environment as an object, without what ties it to a service of ours that it runs
-/// in.
+/// This process's environment as an object, without what ties it to a service that it runs in.
 Json environment();
 
 /// What `-e K=V` and `-e K` (the value from our own environment) say, in order.

@@ -178,7 +178,7 @@ Result<void> Foreground::interrupted() {
   progress_.reset();
   ++signals_seen_;
   if (signals_seen_ == 1) {
-    notice("stopping; once more kills");
+    notice("stopping; press Ctrl-C again to kill");
     Json request = project_;
     request.set("volumes", false);
     down_ = TRY(client_.start("down", request));

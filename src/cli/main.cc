@@ -22,9 +22,8 @@ namespace {
 std::string overview() {
   std::string text =
       "usage: locald [-C DIR] [-f FILE] [-p NAME] VERB …\n\n"
-      "Runs a project's services from one locald.toml: host processes, OCI images and buildpack "
-      "apps, no Docker, "
-      "no root.\n\n"
+      "Runs a project's services from one locald.toml: host processes, OCI images and buildpack\n"
+      "apps, without Docker and without root.\n\n"
       "verbs:\n";
   std::size_t width = 0;
   for (const Verb* verb : all_verbs()) width = std::max(width, std::strlen(verb->name));
@@ -39,9 +38,8 @@ std::string overview() {
       "  --version   print the version\n"
       "  -h, --help  show this text; `locald VERB --help` says more\n\n"
       "LOCALD_HOME=DIR keeps everything under DIR. NO_COLOR turns colours off.\n"
-      "Exit codes: 0; 1 failure; 2 usage; exec and container run: the process's own, 125 locald's "
-      "failure,\n"
-      "126 not executable, 127 not found, 128+n ended by signal n.\n";
+      "Exit codes: 0; 1 failure; 2 usage; exec and container run: the process's own, 125 if\n"
+      "locald failed, 126 not executable, 127 not found, 128+n ended by signal n.\n";
   return text;
 }
 
@@ -86,7 +84,7 @@ int unknown_verb(const std::vector<std::string>& words) {
   for (const auto& [theirs, ours] : kElsewhere)
     if (words[0] == theirs)
       return usage_error("there is no verb \"" + words[0] + "\"",
-                         "here it is: locald " + std::string(ours));
+                         "use: locald " + std::string(ours));
   const auto near = did_you_mean(words[0], names);
   return usage_error("there is no verb \"" + words[0] + "\"",
                      near ? "did you mean locald " + *near + "?" : "locald --help lists all verbs");

@@ -32,12 +32,11 @@ bool nobody_reads(int fd, int error) {
 
 void note_failure(int fd, int error) {
   if (lost || nobody_reads(fd, error)) return;
-  lost =
-      Error::from_errno(error, fd == STDERR_FILENO ? "write to stderr" : "write to stdout")
-          .with_hint(error == ENOSPC || error == EDQUOT
-                         ? "what was printed is not complete: free some space there, then run it "
-                           "again"
-                         : "what was printed is not complete");
+  lost = Error::from_errno(error, fd == STDERR_FILENO ? "write to stderr" : "write to stdout")
+             .with_hint(error == ENOSPC || error == EDQUOT
+                            ? "the output is incomplete: free some space there, then run it "
+                              "again"
+                            : "the output is incomplete");
 }
 
 }  // namespace

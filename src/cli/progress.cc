@@ -146,7 +146,7 @@ void Progress::state(const Json& service) {
   r.detail.resize(std::min(r.detail.size(), r.detail.find('\n')));
   if (r.state == "running" && service["url"].is_string())
     r.detail += "  " + service["url"].as_string();
-  // One that is being built anew runs meanwhile.
+  // A service whose app is being rebuilt keeps running.
   if (r.state != "preparing" && !(r.state == "running" && is_build(r.phase))) {
     r.phase.clear();
     r.items.clear();

@@ -22,7 +22,7 @@ class RawTerminal {
   RawTerminal(RawTerminal&& other) noexcept;
   RawTerminal& operator=(RawTerminal&&) = delete;
   ~RawTerminal();
-  /// Once more, after a stop and SIGCONT: the shell has set its own mode meanwhile.
+  /// Once more, after a stop and SIGCONT: the shell may have set its own mode.
   void again();
 
  private:

@@ -145,32 +145,28 @@ const Verb kBuild{
     .usage = "[OPTION…] [SERVICE…|./FOLDER]",
     .summary = "build apps with Cloud Native Buildpacks",
     .details =
-        "Builds the named services of type = \"cnb\", or all of them, or a folder that need not be "
-        "part of a project\n"
-        "(written ./FOLDER or /FOLDER). What is there already is built only where something has "
-        "changed. `up` builds\n"
-        "by itself; services that run go on as they are until then. Ctrl-C ends the build.\n"
-        "Without --builder a folder's project.toml names the builder. The log: locald logs "
-        "--build.\n\n"
+        "Builds the named services of type = \"cnb\", or all of them, or a folder that need not\n"
+        "be part of a project (written ./FOLDER or /FOLDER). Unchanged apps are not rebuilt.\n"
+        "`up` builds by itself; running services keep running until then. Ctrl-C ends the\n"
+        "build. Without --builder a folder's project.toml names the builder. The log: locald\n"
+        "logs --build.\n\n"
         "examples:\n"
         "  locald build\n"
         "  locald build --again api\n"
         "  locald build ./api --builder paketobuildpacks/builder-jammy-base -e BP_NODE_VERSION=22\n"
         "  locald build --json api | jq '.apps[0].times'\n",
-    .options = {{'B', "builder", "IMAGE", "of a folder: an image, oci:DIR:TAG too"},
-                {0, "run-image", "IMAGE", "of a folder: instead of the builder's"},
-                {'e', "env", "NAME=VALUE",
-                 "of a folder: a variable for buildpacks; NAME alone: from "
-                 "here"},
-                {0, "again", nullptr, "build also where nothing has changed"},
-                {0, "strict", nullptr,
-                 "by all five phases of the builder's own lifecycle, its exporter too"},
-                {'o', "output", "DEST",
-                 "write the image to oci:DIR[:TAG] or oci-archive:FILE[:TAG]"},
-                {'t', "tag", "NAME",
-                 "put the image into locald's store under NAME; may come again"},
-                {0, "pull", nullptr, "look for newer images of builder and run image"},
-                {0, "json", nullptr, "as JSON, an error too"}},
+    .options =
+        {{'B', "builder", "IMAGE", "build a folder with this builder: a name or oci:DIR:TAG"},
+         {0, "run-image", "IMAGE", "build a folder for this run image instead of the builder's"},
+         {'e', "env", "NAME=VALUE",
+          "set a variable for buildpacks (of a folder); NAME alone takes it from here"},
+         {0, "again", nullptr, "rebuild even if nothing has changed"},
+         {0, "strict", nullptr,
+          "run all five phases of the builder's own lifecycle, its exporter included"},
+         {'o', "output", "DEST", "write the image to oci:DIR[:TAG] or oci-archive:FILE[:TAG]"},
+         {'t', "tag", "NAME", "store the image under NAME; can be repeated"},
+         {0, "pull", nullptr, "look for newer images of builder and run image"},
+         {0, "json", nullptr, "print JSON, also for an error"}},
     .run = run,
 };
 

@@ -52,7 +52,7 @@ Result<int> run_prune(Context& context, const Args& args) {
 const Verb kCacheLs{
     .name = "cache ls",
     .usage = "[--json]",
-    .summary = "list what apps built with buildpacks keep: builds, layers for the next one",
+    .summary = "list the builds and cached layers of buildpack apps",
     .details = "",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
@@ -61,8 +61,8 @@ const Verb kCacheLs{
 const Verb kCacheRm{
     .name = "cache rm",
     .usage = "APP…",
-    .summary = "remove an app's builds and caches; its next build begins from nothing",
-    .details = "APP is a name that `cache ls` shows. One that a container stands on is refused.\n",
+    .summary = "remove an app's builds and caches; its next build starts from scratch",
+    .details = "APP is a name that `cache ls` shows. Caches used by a container are not removed.\n",
     .options = {},
     .min_arguments = 1,
     .run = run_rm,
@@ -70,9 +70,10 @@ const Verb kCacheRm{
 const Verb kCachePrune{
     .name = "cache prune",
     .usage = "[--unused DURATION]",
-    .summary = "remove the caches of apps that are gone, or that nobody has used for a month",
+    .summary = "remove the caches of deleted apps, and of apps unused for a month",
     .details =
-        "An app whose folder is gone goes at once. What a container stands on stays.\n\n"
+        "Caches of an app whose folder is deleted are removed at once; caches used by a\n"
+        "container are kept.\n\n"
         "examples:\n"
         "  locald cache prune\n"
         "  locald cache prune --unused 0s      all that is not in use\n",

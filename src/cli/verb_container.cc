@@ -93,9 +93,9 @@ const Verb kContainerRun{
     .usage = "[OPTION…] IMAGE [--] [COMMAND [ARG…]]",
     .summary = "run one container from an image",
     .details =
-        "Options end at IMAGE; what follows is the container's. The exit code is the process's "
-        "own; 125 where\n"
-        "locald failed, 126 not executable, 127 not found, 128+n ended by signal n.\n\n"
+        "Options end at IMAGE; the rest is the container's command. The exit code is the\n"
+        "process's own; 125 if locald failed, 126 not executable, 127 not found, 128+n ended by\n"
+        "signal n.\n\n"
         "examples:\n"
         "  locald container run --rm -it debian:12 bash\n"
         "  locald container run --rm -v \"$PWD:/src:ro\" -w /src python:3 python3 -m unittest\n"
@@ -104,14 +104,16 @@ const Verb kContainerRun{
                 {'i', "interactive", nullptr, "forward stdin"},
                 {'t', "tty", nullptr, "give it a terminal"},
                 {'d', "detach", nullptr, "return when it runs, and print its id"},
-                {'e', "env", "NAME[=VALUE]", "set a variable, or pass ours on; may be repeated"},
+                {'e', "env", "NAME[=VALUE]",
+                 "set a variable, or pass it on from here; can be repeated"},
                 {'v', "volume", "SOURCE:DIR[:ro]",
-                 "a folder (a path) or a named volume; may be repeated"},
+                 "mount a folder (a path) or a named volume; can be repeated"},
                 {'u', "user", "USER[:GROUP]", "run as this user, by name or number"},
-                {'w', "workdir", "DIR", "in this folder of the container"},
-                {0, "entrypoint", "PROGRAM", "instead of the image's own"},
-                {0, "init", nullptr, "a reaper of locald's is PID 1, and passes signals on"},
-                {0, "name", "NAME", "the container's id"},
+                {'w', "workdir", "DIR", "run in this folder of the container"},
+                {0, "entrypoint", "PROGRAM", "run this instead of the image's entrypoint"},
+                {0, "init", nullptr,
+                 "run an init process as PID 1 that forwards signals and reaps zombies"},
+                {0, "name", "NAME", "a name for the container, beside its id"},
                 {0, "network", "MODE", "host, the only one so far"},
                 {0, "pull", "WHEN", "missing (default), always or never"}},
     .min_arguments = 1,
@@ -122,7 +124,7 @@ const Verb kContainerRun{
 const Verb kContainerLs{
     .name = "container ls",
     .usage = "[--json]",
-    .summary = "list containers that `container run` made",
+    .summary = "list the containers of `container run`",
     .details = "",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
@@ -133,7 +135,7 @@ const Verb kContainerRm{
     .usage = "[--force] ID…",
     .summary = "remove containers",
     .details = "",
-    .options = {{'f', "force", nullptr, "stop those that run"}},
+    .options = {{'f', "force", nullptr, "stop running containers first"}},
     .min_arguments = 1,
     .run = run_rm,
 };

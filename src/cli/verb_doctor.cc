@@ -50,8 +50,10 @@ Result<int> run(Context& context, const Args& args) {
 const Verb kDoctor{
     .name = "doctor",
     .usage = "[--json]",
-    .summary = "check what locald needs of this machine, and say what to do",
-    .details = "Exit code 1 where something needed is missing; warnings alone are 0.\n",
+    .summary = "check what locald needs on this machine, with a remedy for each problem",
+    .details =
+        "Exits with 1 if something that locald needs is missing, with 0 if there are only\n"
+        "warnings.\n",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
     .run = run,

@@ -65,20 +65,20 @@ const Verb kExec{
     .usage = "[-i] [-t] [-e NAME=VALUE] [-u USER] [-w DIR] SERVICE [--] COMMAND [ARG…]",
     .summary = "run a command beside a running service",
     .details =
-        "In a container: in its root, namespaces and limits. For a host process: with its "
-        "environment and folder.\n"
-        "The exit code is the command's; 125 where locald failed (1 where the project is going "
-        "down), 126 not\n"
-        "executable, 127 not found.\n\n"
+        "In a container the command runs in its root, namespaces and limits; beside a host\n"
+        "process it runs with that process's environment and folder. The exit code is the\n"
+        "command's; 125 if locald failed (1 if the project is going down), 126 not executable,\n"
+        "127 not found.\n\n"
         "examples:\n"
         "  locald exec -it db -- psql -U postgres\n"
         "  locald exec web -- printenv PORT\n"
         "  locald exec -i db -- psql -U postgres < dump.sql\n",
     .options = {{'i', "interactive", nullptr, "forward stdin"},
                 {'t', "tty", nullptr, "give it a terminal"},
-                {'e', "env", "NAME[=VALUE]", "set a variable, or pass ours on; may be repeated"},
+                {'e', "env", "NAME[=VALUE]",
+                 "set a variable, or pass it on from here; can be repeated"},
                 {'u', "user", "USER[:GROUP]", "run as this user, by name or number"},
-                {'w', "workdir", "DIR", "in this folder"}},
+                {'w', "workdir", "DIR", "run in this folder"}},
     .min_arguments = 2,
     .verbatim = true,
     .own_failure = 125,
@@ -90,10 +90,9 @@ const Verb kAttach{
     .usage = "[--no-stdin] SERVICE",
     .summary = "connect the terminal to a running service",
     .details =
-        "Shows what the service writes from now on and forwards what is typed. Ctrl-p Ctrl-q "
-        "leaves; the service\n"
-        "goes on. Without a terminal of its own (tty = true) Ctrl-C is sent to the service as "
-        "SIGINT.\n",
+        "Shows what the service writes from now on and forwards what is typed. Ctrl-p Ctrl-q\n"
+        "detaches; the service keeps running. Without a terminal of its own (tty = true) Ctrl-C\n"
+        "is sent to the service as SIGINT.\n",
     .options = {{0, "no-stdin", nullptr, "only watch"}},
     .min_arguments = 1,
     .max_arguments = 1,

@@ -75,7 +75,7 @@ Result<int> run_unpack(Context& context, const Args& args) {
   return out(reply["digest"].as_string() + "\n") ? 0 : 1;
 }
 
-const Option kPolicy{0, "policy", "WHEN", "always (the default here) or missing"};
+const Option kPolicy{0, "policy", "WHEN", "always (default), missing or never"};
 
 }  // namespace
 
@@ -93,10 +93,9 @@ const Verb kImagePull{
     .usage = "[--policy WHEN] IMAGE…",
     .summary = "fetch images and make them ready to run",
     .details =
-        "IMAGE is a name as Docker writes it (redis:7, registry.example/app@sha256:…), oci:DIR:TAG "
-        "or\n"
-        "oci-archive:FILE. Only what is missing is fetched. Ctrl-C ends it; what was fetched is "
-        "used next time.\n\n"
+        "IMAGE is a name as Docker writes it (redis:7, registry.example/app@sha256:…),\n"
+        "oci:DIR:TAG or oci-archive:FILE. Only missing parts are fetched. Ctrl-C cancels; the\n"
+        "next pull uses the parts that were fetched.\n\n"
         "examples:\n"
         "  locald image pull redis:7\n"
         "  locald image pull oci:./build/images:web\n",

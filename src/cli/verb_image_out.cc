@@ -50,7 +50,7 @@ Result<int> run_rebase(Context& context, const Args& args) {
                             {"policy", args.value("policy").value_or("always")}});
   if (const auto run = args.value("run-image")) body.set("run_image", TRY(image_name(*run)));
   const Json reply = TRY(ask(context, "image/rebase", std::move(body)));
-  notice((reply["changed"].as_bool() ? "now upon " : "nothing to do: it stands upon ") +
+  notice((reply["changed"].as_bool() ? "rebased onto " : "already up to date with ") +
          reply["run_image"].as_string() + "@" + reply["run_image_digest"].as_string());
   return print_image(reply, args);
 }
@@ -64,13 +64,11 @@ const Verb kImageExport{
     .usage = "[--json] IMAGE DEST",
     .summary = "write an image to an OCI layout or archive",
     .details =
-        "IMAGE is one of `locald image ls`, by name or id. DEST is oci:DIR[:TAG], an OCI image "
-        "layout, or\n"
-        "oci-archive:FILE[:TAG], the same in a tar; without TAG it is called \"latest\" there. An "
-        "existing layout\n"
-        "is added to, an existing FILE is replaced. Prints where it is, and its digest. An app's "
-        "image comes out\n"
-        "of `locald build --output` or `--tag`.\n\n"
+        "IMAGE is one of `locald image ls`, by name or id. DEST is oci:DIR[:TAG], an OCI image\n"
+        "layout, or oci-archive:FILE[:TAG], the same in a tar; without TAG the image is called\n"
+        "\"latest\" there. An existing layout is added to, an existing FILE is replaced. Prints\n"
+        "the destination and the digest. The image of an app comes from `locald build --output`\n"
+        "or `--tag`.\n\n"
         "examples:\n"
         "  locald image export redis:7 oci:./images:redis\n"
         "  locald image export shop/api oci-archive:api.tar && podman load -i api.tar\n",
@@ -82,18 +80,15 @@ const Verb kImageExport{
 const Verb kImagePush{
     .name = "image push",
     .usage = "[--json] IMAGE [NAME]",
-    .summary = "put an image into a registry",
+    .summary = "push an image to a registry",
     .details =
-        "Under NAME, or under its own name: registry.example/team/app:1. What the registry has is "
-        "not sent again,\n"
-        "and what another of its repositories has is taken from there. Logins are read from "
-        "~/.docker/config.json\n"
-        "and $XDG_RUNTIME_DIR/containers/auth.json: `podman login registry.example` writes one. "
-        "Plain http is\n"
-        "spoken to this machine alone. Prints the name and the digest.\n\n"
+        "Pushes IMAGE under NAME, or under its own name: registry.example/team/app:1. Layers\n"
+        "that the registry has are not sent again, and layers that another of its repositories\n"
+        "has are mounted from there. Logins are read from ~/.docker/config.json and\n"
+        "$XDG_RUNTIME_DIR/containers/auth.json: `podman login registry.example` writes one.\n"
+        "Plain http is used for this machine only. Prints the name and the digest.\n\n"
         "examples:\n"
-        "  locald build api --tag registry.example/team/api:7 && locald image push "
-        "registry.example/team/api:7\n"
+        "  locald build api --tag hub.example/api:7 && locald image push hub.example/api:7\n"
         "  locald image push shop/api localhost:5000/shop/api:test\n",
     .options = {kJson},
     .min_arguments = 1,
@@ -103,20 +98,18 @@ const Verb kImagePush{
 const Verb kImageRebase{
     .name = "image rebase",
     .usage = "[OPTION…] IMAGE",
-    .summary = "exchange the run image below an app's image, without building",
+    .summary = "rebase an app image onto a newer run image, without rebuilding",
     .details =
-        "IMAGE, built with Cloud Native Buildpacks, afterwards means the new one: the layers of "
-        "its "
-        "run image are\n"
-        "those that the run image's name means today, its own are as they were. It is refused "
-        "where "
-        "another system\n"
-        "or distribution would come below it, or another run image than the app was built for.\n\n"
+        "Replaces the run image layers of IMAGE, which Cloud Native Buildpacks built, by those\n"
+        "that the run image's name means today. The app's own layers stay as they are, and the\n"
+        "name of IMAGE means the new image afterwards. Refused if the new run image has another\n"
+        "system or distribution, or is not the run image that the app was built for.\n\n"
         "examples:\n"
         "  locald image rebase registry.example/team/api:7 && locald image push "
         "registry.example/team/api:7\n",
-    .options = {{0, "run-image", "IMAGE", "this one, instead of what the image's label says"},
-                {0, "force", nullptr, "also where it is refused"},
+    .options = {{0, "run-image", "IMAGE",
+                 "use this run image instead of the one in the image's label"},
+                {0, "force", nullptr, "rebase even if the checks fail"},
                 {0, "policy", "WHEN", "fetch the run image: always (the default), missing, never"},
                 kJson},
     .min_arguments = 1,

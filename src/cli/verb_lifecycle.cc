@@ -60,11 +60,9 @@ const Verb kDown{
     .usage = "[--volumes]",
     .summary = "stop and remove the project's services",
     .details =
-        "Stops in reverse order of dependency and returns when nothing is left: no process, no "
-        "mount, no port\n"
-        "held. Named volumes stay, unless --volumes says otherwise. While a project goes down `up` "
-        "waits for it;\n"
-        "start, restart and exec are refused.\n\n"
+        "Stops in reverse order of dependency and returns when nothing is left: no process, no\n"
+        "mount, no port held. Named volumes stay, unless --volumes is given. While a project\n"
+        "goes down `up` waits for it; start, restart and exec are refused.\n\n"
         "examples:\n"
         "  locald down\n"
         "  locald down --volumes      the data too\n",

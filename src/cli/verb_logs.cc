@@ -91,27 +91,26 @@ const Verb kLogs{
     .usage = "[OPTION…] [SERVICE…]",
     .summary = "show what services wrote",
     .details =
-        "Shows the project's present run, since it was last brought up from nothing, over restarts "
-        "of services\n"
-        "and of the server. With one SERVICE its lines come as they are, else each begins with its "
-        "service.\n"
-        "A follower (-f) follows the service, not the process: it goes on over restarts.\n\n"
+        "Shows the project's present run, since the first `up` after `down`, across restarts of\n"
+        "services and of the server. With one SERVICE the lines come as they are, otherwise\n"
+        "each begins with its service. -f follows the service, not the process: it continues\n"
+        "across restarts.\n\n"
         "examples:\n"
         "  locald logs -f                 all services, live\n"
         "  locald logs --tail 100 web     the last hundred lines of one\n"
         "  locald logs --build api        all that the last build of one wrote\n"
         "  locald logs --since 10m --timestamps web db\n"
         "  locald logs --json | jq -r 'select(.stream == \"stderr\").line'\n",
-    .options = {{'f', "follow", nullptr, "go on with what comes"},
+    .options = {{'f', "follow", nullptr, "keep printing new lines"},
                 {'n', "tail", "N", "only the last N lines of each service"},
                 {0, "since", "TIME",
-                 "only from then on: 10m, 2026-01-31T10:00:00Z, or seconds since 1970"},
+                 "only lines since then: 10m, 2026-01-31T10:00:00Z, or seconds since 1970"},
                 {'t', "timestamps", nullptr, "begin each line with its time (UTC)"},
                 {0, "json", nullptr,
                  "one JSON object a line: service, time, stream, line, instance"},
-                {'a', "all", nullptr, "what is kept of earlier runs, or builds, too"},
+                {'a', "all", nullptr, "include earlier runs, or builds, that are still kept"},
                 {'b', "build", nullptr,
-                 "of the last build instead; a folder whose name is not a service's is ./FOLDER"}},
+                 "show the log of the last build; write a folder as ./FOLDER"}},
     .run = run,
 };
 

@@ -52,9 +52,8 @@ const Verb kConfigCheck{
     .usage = "[--json]",
     .summary = "check locald.toml and change nothing",
     .details =
-        "Names every problem with its line: all that `up` would refuse of the file and of what it "
-        "names, in this\n"
-        "environment. Exit code 1 where there is one.\n\n"
+        "Names every problem with its line: all that `up` would refuse in the file and in the\n"
+        "files that it names, in this environment. Exits with 1 if there is one.\n\n"
         "examples:\n"
         "  locald config check\n"
         "  locald -f staging.toml config check\n",
@@ -76,9 +75,8 @@ const Verb kProjectForget{
     .usage = "NAME",
     .summary = "free a project's name for another folder",
     .details =
-        "A name belongs to the folder that it was first brought up from. This takes it back; the "
-        "project must be\n"
-        "down. Its volumes stay.\n",
+        "A name belongs to the folder that it was first brought up from. This frees the name;\n"
+        "the project must be down. Its volumes stay.\n",
     .options = {},
     .min_arguments = 1,
     .max_arguments = 1,

@@ -107,8 +107,8 @@ const Verb kServerRun{
     .usage = "",
     .summary = "run the server in the foreground, its log on stderr",
     .details =
-        "Other commands start the server by themselves; this is for watching it work, and for "
-        "service managers.\n",
+        "Other commands start the server by themselves; this one is for watching the server\n"
+        "work, and for service managers.\n",
     .options = {},
     .max_arguments = 0,
     .run = run_run,
@@ -125,11 +125,11 @@ const Verb kServerStart{
 const Verb kServerStop{
     .name = "server stop",
     .usage = "[--all]",
-    .summary = "stop the server; services go on running",
+    .summary = "stop the server; services keep running",
     .details =
-        "Returns when the server is gone. The next command starts a new one, which finds the "
-        "services again.\n"
-        "With --all also where the server has ended already and its services have not.\n",
+        "Returns when the server is gone. The next command starts a new one, which finds the\n"
+        "services again. --all also works if the server has ended already and its services have\n"
+        "not.\n",
     .options = {kAll},
     .max_arguments = 0,
     .run = run_stop,
@@ -137,7 +137,7 @@ const Verb kServerStop{
 const Verb kServerRestart{
     .name = "server restart",
     .usage = "[--all]",
-    .summary = "stop and start the server; services go on running",
+    .summary = "stop and start the server; services keep running",
     .details = "",
     .options = {kAll},
     .max_arguments = 0,

@@ -110,9 +110,8 @@ const Verb kStatus{
     .usage = "[--json] [--all]",
     .summary = "show the project's services (also: ps)",
     .details =
-        "One line for each service: what it is, its state and health, its process, port and "
-        "restarts. Why a\n"
-        "service is as it is stands below the table.\n\n"
+        "One line for each service: its kind, state and health, its process, port and restarts.\n"
+        "The reason for a state is printed below the table.\n\n"
         "examples:\n"
         "  locald status\n"
         "  locald status --json | jq -r '.services[] | select(.state != \"running\").name'\n"

@@ -31,7 +31,7 @@ struct AppSpec {
   std::optional<bool>
       host_ca;  ///< the host's certificates as a binding; absent: where it has own ones
   std::string host_ca_file;                    ///< which; "" = the system's
-  std::map<std::string, std::string> proxies;  ///< HTTP_PROXY and its like, of whoever builds
+  std::map<std::string, std::string> proxies;  ///< HTTP_PROXY and its like, of the client
   std::string exec_env;           ///< CNB_EXEC_ENV; "" = the lifecycle's default, production
   std::vector<std::string> live;  ///< folders below `path` whose changes need no build ("src")
   bool strict = false;            ///< all five real phases
@@ -51,7 +51,7 @@ struct Process {
   std::string type;
   std::vector<std::string> command;  ///< always given
   std::vector<std::string> args;     ///< replaced by what the user gives
-  bool has_args = false;             ///< `args` stands there, be it empty
+  bool has_args = false;             ///< `args` is given, also if it is empty
   bool direct = true;                ///< false: by a shell
   std::string buildpack_id;
   std::string working_dir;

@@ -25,7 +25,7 @@ struct Runnable {
   std::string stamp;  ///< names the generation, in all the world of this user
 };
 
-/// @return Errc::not_found where a part of it is gone: build it anew.
+/// @return Errc::not_found where a part of it is gone: rebuild it.
 Result<Runnable> runnable(builder::Environment& environment, const AppStore& store,
                           const Generation& generation);
 

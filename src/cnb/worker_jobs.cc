@@ -48,7 +48,7 @@ Result<Json> stage(const Json& job, const AppFolder& app) {
     return stage_source(source, *want, there, top + spare, app.uid(), app.gid());
   };
   auto copied = have ? copy(&*have) : Result<Staged>(Error(Errc::not_found, "no copy"));
-  // A copy that is not what its index says is made anew.
+  // A copy that is not what its index says is made again.
   if (!copied && copied.error().code() != Errc::no_space) {
     TRY(app.clear_way(spare));
     TRY(app.remove(spare));
@@ -122,7 +122,7 @@ Result<void> add_unknown(int parent, const std::string& path,
   if (!known.contains(path)) {
     struct stat st {};
     if (::fstatat(parent, name_of(path).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) paths.push(path);
-    return {};  // what is in it is no news either
+    return {};  // its content is not news either
   }
   const auto dir = sys::openat(parent, name_of(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!dir) return {};  // no folder

@@ -15,18 +15,18 @@
 /// or, for what takes time, a stream of lines (application/x-ndjson, chunked),
 /// each a JSON object; events first, then exactly one result or error:
 ///
-///     {"event": "progress", "service": "db", "phase": "pull", "item": "3f2a…", "done": 1048576,
-///     "total": 9000000}
+///     {"event": "progress", "service": "db", "phase": "pull", "item": "3f2a…", "done": 104857,
+///                           "total": 900000}
 ///     {"event": "state", "service": {…as in `status`…}}
 ///     {"event": "notice", "service": "db", "text": "2 device files were left out: …"}
 ///     {"result": {…}}
 ///
-/// Every request has exactly one end: where what it is about goes (its project is brought down, its
-/// container removed, the server stopped), that is an error which names it. Where too many requests
-/// are under way a new one is answered with HTTP status 503. Which request meets what while
-/// something is going is a table: server/instances/admission.h. A project that is going down: `up` waits for
-/// it (hanging up then calls it off, and so does another `down`), `start`, `restart` and `exec` are
-/// refused, `stop` and `down` end with it.
+/// Every request has exactly one end (R-ONE-END): where what it is about goes (its project is
+/// brought down, its container removed, the server stopped), that is an error which names it. Where
+/// too many requests are under way a new one is answered with HTTP status 503. Which request meets
+/// what while something is going is a table: server/instances/admission.h. A project that is going down: `up`
+/// waits for it (hanging up then calls it off, and so does another `down`), `start`, `restart` and
+/// `exec` are refused, `stop` and `down` end with it.
 ///
 /// Every reply carries the headers Locald-Version and Locald-Build. A client that
 /// hangs up in the middle of a stream stops nothing, unless the request says so below.

@@ -82,7 +82,7 @@ struct Call::State {
     return reply.header("content-type").starts_with("application/x-ndjson");
   }
 
-  /// Reads what is there. @return false where that was nothing.
+  /// Reads the available bytes. @return false where that was nothing.
   Result<bool> read() {
     std::array<char, 65536> buffer;
     const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
@@ -237,7 +237,7 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
     if (order <= 0 || restarted || runs_our_program(client.first_)) return client;
     if (client.server_["jobs"].as_int() != 0) {
       notice("the running server, " + named +
-             ", is older than this locald and has work under way; it is restarted later");
+             ", is older than this locald and has work in progress; it is restarted later");
       return client;
     }
     if (const auto own = check_own_server(); !own) {
@@ -247,7 +247,7 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
     }
     // Another new locald may do the same at this moment; then its stop counts.
     if (client.stop_server(/*all=*/false))
-      notice("the server was older than this locald and has been restarted; services went on");
+      notice("the server was older than this locald and has been restarted; services kept running");
     restarted = true;
     options.start = true;
   }
@@ -261,7 +261,7 @@ Result<Json> Client::stop_server(bool all, const std::function<void(const Json&)
   Json reply = TRY(call("server/stop", Json::object({{"all", all}}), on_event));
   TRY(wait_readable(pidfd.get(), std::chrono::seconds(30))
           .context("the server has been told to stop and is still there")
-          .hint("end it, its services go on: kill -KILL " + std::to_string(pid)));
+          .hint("end it (its services keep running): kill -KILL " + std::to_string(pid)));
   return reply;
 }
 

@@ -145,7 +145,7 @@ TEST(Client, LeavesAnOlderServerToItsWork) {
   auto client = Client::connect(
       server.paths(), {.start = false, .notice = [&](const std::string& text) { said = text; }});
   ASSERT_TRUE(client);
-  EXPECT_NE(said.find("work under way"), std::string::npos) << said;
+  EXPECT_NE(said.find("work in progress"), std::string::npos) << said;
 }
 
 TEST(Client, WithoutAServerItIsNotFound) {

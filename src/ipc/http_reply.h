@@ -20,7 +20,7 @@ class HttpReply {
 
   /// Takes the next bytes; body bytes go to the sink at once.
   /// @return how many were used: fewer than given only where the reply is complete.
-  ///         Errc::corrupt for what is no HTTP reply; the object is then of no further use.
+  ///         Errc::corrupt for what is not an HTTP reply; the object is then of no further use.
   Result<std::size_t> feed(std::string_view bytes);
   /// The connection has ended. Errc::corrupt in the middle of a reply.
   Result<void> end();

@@ -98,8 +98,8 @@ std::string way_out(const Paths& paths, int pid) {
   const std::string number = std::to_string(pid);
   if (pid <= 0) return log;
   if (const char state = state_of(pid); state == 'T' || state == 't')
-    return "it is stopped; let it go on: kill -CONT " + number;
-  return log + "; where it stays silent, end it, its services go on: kill -KILL " + number;
+    return "it is stopped; continue it: kill -CONT " + number;
+  return log + "; if it does not answer, end it (its services keep running): kill -KILL " + number;
 }
 
 }  // namespace locald::ipc

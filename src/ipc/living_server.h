@@ -8,14 +8,14 @@
 /// flock(2) that it holds on a folder that stays.
 ///
 /// That lock comes on top of those in server/state/server_lock.h: servers of older versions do not hold
-/// it, some file systems have none for folders, and whoever may read the folder can take it. So it
-/// counts only where a server of ours is seen to hold it.
+/// it, some file systems have none for folders, and every process that may read the folder can take
+/// it. So it counts only where one of this user's servers is seen to hold it.
 namespace locald::ipc {
 
 /// The folder above the state folder: LOCALD_HOME, $XDG_STATE_HOME, /var/lib/locald.
 std::string lasting_folder(const Paths& paths);
 
-/// The process of a server of ours that holds the flock on the lasting folder; 0 where none is
+/// The process of this user's server that holds the flock on the lasting folder; 0 where none is
 /// seen. Not this process.
 int living_server(const Paths& paths);
 

@@ -254,7 +254,7 @@ Result<UniqueFd> start_server(const Paths& paths, const Notice& notice, millisec
   const auto deadline = Clock::now() + patience;
   std::optional<Clock::time_point> folderless;  // since when one lives that has no run folder
   // One that was killed may hold the lock for a moment yet: then ours has ended, and by now the
-  // lock is free. So the first end of all is no answer.
+  // lock is free. So the first end is not an answer yet.
   bool lost_race = true;
   while (true) {
     // Without `ready` another process's server is waited for, which cannot tell us.
@@ -271,8 +271,8 @@ Result<UniqueFd> start_server(const Paths& paths, const Notice& notice, millisec
           .with_hint("look into " + paths.server_log());
     if (!ended) continue;
     ready.reset();
-    // Ours has ended. Where another one holds the lock, that one is waited for; where
-    // that one ends meanwhile (it was told to), ours is started again.
+    // Ours has ended. Where another one holds the lock, that one is waited for; where that one ends
+    // first (it was told to), ours is started again.
     if (is_locked(paths.server_lock())) {
       lost_race = true;
       folderless.reset();

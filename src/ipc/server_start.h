@@ -15,8 +15,8 @@ namespace locald::ipc {
 Result<UniqueFd> connect_server(const std::string& socket);
 
 /// Starts `locald-server run` in a session of its own, its output in
-/// server.log, and connects as soon as it listens. What stands in the log's place and is no file is
-/// set aside, which the log says first, and `notice`. Several may do this at once:
+/// server.log, and connects as soon as it listens. What stands in the log's place and is not a file
+/// is set aside, which the log says first, and `notice`. Several may do this at once:
 /// the server's own lock lets one live, and all connect to that one.
 /// @return Errc::timed_out  nobody listens after `patience`
 ///         Errc::failed     the server ended; the message has the last lines of its log

@@ -9,11 +9,10 @@
 
 namespace locald::net {
 
-/// Where a service is reached: launch, probes, ports, `url` and `${services.*}` all go
-/// through this, so that other networks than the host's fit in later. Until the service has been
-/// found to listen (choose_endpoint), it is the address that most servers listen on.
+/// Where a service is reached, on the host's network: its `url` and `${services.*}` come from this,
+/// and its probes ask here. Until the service has been found to listen (choose_endpoint), it is the
+/// address that most servers listen on.
 struct Endpoint {
-  int netns = -1;  ///< descriptor of the network namespace, borrowed; -1: the host's
   std::string host = "127.0.0.1";  ///< an address, never a name
   std::uint16_t port = 0;
 

@@ -179,7 +179,7 @@ Result<std::vector<Listener>> listeners_by_text(const std::string& pid, std::uin
 
 Result<std::vector<Listener>> listeners(std::uint16_t port) {
   auto asked = quick_listeners(port);
-  // A socket that could not be made for want of descriptors is no reason to ask otherwise.
+  // A socket that could not be made for want of descriptors does not change the way to ask.
   if (asked || may_pass(asked.error())) return asked;
   std::vector<Listener> all = TRY(listeners_by_text("self", 0));
   std::erase_if(all, [port](const Listener& l) { return port != 0 && l.port != port; });

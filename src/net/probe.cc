@@ -83,7 +83,7 @@ class Attempt final : public Probe {
     if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to.storage), to.size) == 0)
       return connected();
     if (errno != EINPROGRESS) {
-      // Every port of ours is taken, or every byte: not the service's fault.
+      // Every local port is taken, or every byte: not the service's fault.
       if (errno == EADDRNOTAVAIL || errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
         return finish(Verdict::unknown(Error::from_errno(errno, "connect " + where_)));
       errno_ = errno;

@@ -8,7 +8,7 @@
 namespace locald::net {
 
 /// What one probe says of a service. One that could not be made (no descriptor or process was to be
-/// had for it) says nothing: our own trouble is no failure of the service.
+/// had for it) says nothing: our own trouble is not a failure of the service.
 struct Verdict {
   enum class Kind : std::uint8_t { healthy, failed, unknown };
   Kind kind = Kind::healthy;

@@ -37,7 +37,7 @@ class Checker {
     if (const auto cycle = make_graph(spec_).cycle(); !cycle.empty())
       add(edge_pos(cycle[0], cycle[1]),
           "services depend on each other in a cycle: " + join(cycle, " -> "),
-          "one of these `depends_on` must go");
+          "remove one of these `depends_on`");
   }
 
  private:
@@ -61,7 +61,7 @@ class Checker {
     if (s.kind == ServiceKind::container && s.auto_port)
       add(s.port_at, "`port` = \"auto\" is for host processes",
           "a container has the `container_port` that its image uses");
-    for (const Text* text : texts_of(s)) references(s, *text);
+    for (const Text* text : texts_of(s)) references(*text);
     for (const DependencySpec& d : s.depends_on) dependency(s, d);
     health(s);
   }
@@ -70,12 +70,12 @@ class Checker {
     if (s.command.empty()) return;
     const std::string_view why = "is not used where there is a `command`";
     if (!s.process.empty() && s.name.find('/') == std::string::npos)
-      add(s.process.at, fmt::format("`process` {}", why), "one of the two must go");
+      add(s.process.at, fmt::format("`process` {}", why), "remove one of the two");
     if (!s.args.empty())
       add(s.args.front().at, fmt::format("`args` {}", why), "write them into the `command`");
   }
 
-  void references(const ServiceSpec& s, const Text& text) {
+  void references(const Text& text) {
     auto found = service_references(text.raw);
     if (!found) return add(text.at, found.error().message(), found.error().hint());
     for (const Reference& r : *found) {
@@ -88,7 +88,6 @@ class Checker {
             target->kind == ServiceKind::container ? "give it a `container_port`"
                                                    : "give it a `port`");
     }
-    (void)s;
   }
 
   void unknown_service(SourcePos at, const std::string& where, const std::string& name) {

@@ -61,7 +61,7 @@ Result<LoadedProject> load_project(const ProjectRef& ref) {
   const std::string text = TRY(read_all(fd.get(), kMaxFile).context(path));
   ParsedProject parsed = parse_project_toml(text, path);
   LoadedProject out{std::move(parsed.spec), {}, std::move(parsed.problems)};
-  // A text that is no TOML has nothing to check.
+  // A text that is not TOML has nothing to check.
   if (out.problems.empty() || !out.spec.services.empty()) check_project(out.spec, out.problems);
   auto name = project_name(out.spec, ref.name);
   if (name)

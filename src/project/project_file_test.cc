@@ -163,7 +163,7 @@ TEST(TomlFront, AnAppSaysWhatItCannotHave) {
             "PORT");
   EXPECT_EQ(only_problem(app + "workdir = 'x'\n"), "4: `workdir` is for type = \"container\"");
   EXPECT_EQ(only_problem(app + "process = 'web'\ncommand = 'x'\n"),
-            "4: `process` is not used where there is a `command` (one of the two must go)");
+            "4: `process` is not used where there is a `command` (remove one of the two)");
   EXPECT_EQ(
       only_problem(app + "dev = { sync = ['**'] }\n"),
       "4: `sync`: \"**\" does not name a folder of the app (the app's whole folder would hide "
@@ -237,8 +237,8 @@ TEST(TomlFront, ATextMadeToKillTheParserIsAProblem) {
 TEST(ProjectCheck, ACycleIsShownAsAPath) {
   EXPECT_EQ(only_problem("[services.c]\ncommand='x'\ndepends_on=['a']\n[services.a]\ncommand='x'"
                          "\ndepends_on=['b']\n[services.b]\ncommand='x'\ndepends_on=['c']\n"),
-            "6: services depend on each other in a cycle: a -> b -> c -> a (one of these "
-            "`depends_on` must go)");
+            "6: services depend on each other in a cycle: a -> b -> c -> a (remove one of these "
+            "`depends_on`)");
   EXPECT_NE(only_problem("[services.a]\ncommand='x'\ndepends_on=['a']\n").find("a -> a"),
             std::string::npos);
 }

@@ -43,7 +43,7 @@ Result<UserContext> UserContext::from_json(const Json& json) {
   }
   const std::int64_t umask = TRY(json.get_int_or("umask", 022));
   if (umask < 0 || umask > 0777)
-    return Error(Errc::invalid_input, fmt::format("umask: {} is none", umask));
+    return Error(Errc::invalid_input, fmt::format("invalid umask {}", umask));
   out.umask = static_cast<unsigned>(umask);
   for (const auto& [name, pair] : json["rlimits"].as_object()) {
     const auto& values = pair.as_array();

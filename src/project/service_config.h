@@ -19,7 +19,7 @@
 /// holds environments).
 namespace locald::project {
 
-/// The world of whoever ran `up`: what host services get, and what `${VAR}` reads.
+/// The world of the client that ran `up`: what host services get, and what `${VAR}` reads.
 struct UserContext {
   std::map<std::string, std::string> env;
   unsigned umask = 022;

@@ -30,9 +30,9 @@ struct HostBind {
   bool read_only = false;  ///< config.json says so
 };
 
-/// A ready-to-run OCI bundle (the seed's ContainerBundle): a folder with
+/// A ready-to-run OCI bundle: a folder with
 /// config.json and the mount point `rootfs/`, and the description of what is to be
-/// mounted there. A value; the folder belongs to whoever asked for it to be made.
+/// mounted there. A value; the folder belongs to the caller of create().
 /// Spec: OCI runtime-spec, bundle.md.
 struct ContainerBundle {
   std::string dir;  ///< absolute

@@ -185,7 +185,7 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) cons
     return Error(Errc::not_found, record->name +
                                       ": its run folder was deleted: no command can be "
                                       "run in it")
-        .with_hint("a restart makes it whole: locald restart SERVICE");
+        .with_hint("restart the service: locald restart SERVICE");
   target.config = TRY(oci::RuntimeSpec::parse(TRY(std::move(config))).context(record->name));
   return target;
 }

@@ -27,7 +27,7 @@ std::vector<SubidLine> parse_subids(const std::string& text);
 /// @param file  "/etc/subuid", for messages.
 /// @return Errc::not_found: none (E-SUBUID-NONE), or only smaller ones (E-SUBUID-SMALL);
 ///         Errc::denied: it overlaps with another user's (E-SUBUID-OVERLAP). Each with the command
-///         that mends it.
+///         that repairs it.
 Result<SubidRange> find_subids(const std::vector<SubidLine>& lines, const std::string& name,
                                std::uint32_t uid, const std::string& file);
 

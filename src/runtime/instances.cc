@@ -30,7 +30,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 constexpr milliseconds kGone{2000};
-constexpr milliseconds kAnswer{1000};  // of all shims together
+constexpr milliseconds kAnswer{1000};                // of all shims together
 constexpr milliseconds kRoom{5000}, kRoomPause{20};  // for descriptors to come free
 
 /// Ends a shim that never said its end: it is stuck, or a stranger to this server.
@@ -125,7 +125,7 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
         continue;
       }
       found.exit.reason =
-          (record.error().code() == Errc::not_found ? "its start was cut short: " : "") +
+          (record.error().code() == Errc::not_found ? "its start was interrupted: " : "") +
           record.error().message();
     } else {
       found.nonce = record->nonce;
@@ -144,8 +144,8 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
   // One second for all of them, however many do not answer.
   const auto deadline = Clock::now() + kAnswer;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    // Its end was written down by whoever saw it, before the folder went: the copy knows no better,
-    // and says no more than that something is to be cleaned. (Of --rm: that all is to go.)
+    // Its end was written down by the server that saw it, before the folder went: the copy knows no
+    // better, and says no more than that something is to be cleaned. (Of --rm: that all is to go.)
     if (shims[i] == nullptr && !exists(paths.instance(all[i].id)) &&
         !(*Json::parse(all[i].meta.empty() ? "{}" : all[i].meta))["rm"].as_bool())
       all[i].meta.clear();
@@ -172,7 +172,7 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
     if (ids.contains(id)) return {};
     Found found;
     found.id = id;
-    found.exit.reason = "its start was cut short";
+    found.exit.reason = "its start was interrupted";
     all.push_back(std::move(found));
     return {};
   }));
@@ -210,7 +210,7 @@ Result<void> ProcessRuntime::Impl::clean_now(const std::string& id, const std::s
   const auto record = identify(paths, id);
   if (!record && !says_something(record.error()))
     return record.error();  // it may be anything, also alive
-  // With exit.json the shim itself has proved that its tree is gone. Without, it is proved here.
+  // R-GONE: with exit.json the shim itself has proved it (R-EXIT). Without, it is proved here.
   const auto ended = read_exit(record ? record->folder : folder, nonce);
   if (!ended && !says_something(ended.error())) return ended.error();
   if (!ended) {

@@ -53,7 +53,7 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
     pollfd fds[2] = {{ours.get(), POLLIN, 0}, {cancelled.get(), POLLIN, 0}};
     if (left <= 0)
-      return Error(Errc::timed_out, "no end after " + std::to_string(timeout.count()) + " ms");
+      return Error(Errc::timed_out, "timed out after " + std::to_string(timeout.count()) + " ms");
     if (::poll(fds, 2, static_cast<int>(left)) < 0) continue;
     if (fds[1].revents != 0) return Error(Errc::cancelled, "cancelled");  // closing `ours` kills it
     if (fds[0].revents == 0) continue;
@@ -71,7 +71,7 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
   if (reply.never_ran != 0 && reply.code == 125) return Error(Errc::failed, std::move(text));
   if (reply.never_ran != 0) return ProcessRuntime::ProbeResult{reply.code, std::move(text)};
   if (reply.code < 0)
-    return Error(Errc::timed_out, "no end after " + std::to_string(timeout.count()) + " ms");
+    return Error(Errc::timed_out, "timed out after " + std::to_string(timeout.count()) + " ms");
   return ProcessRuntime::ProbeResult{reply.code, std::move(text)};
 }
 

@@ -109,8 +109,8 @@ class ProcessRuntime {
   Result<ProbeResult> probe_host(const HostProcess& command, std::chrono::milliseconds timeout,
                                  const std::stop_token& stop);
 
-  /// What an earlier server left in svc/: `live` has a connected handle, proven by boot id,
-  /// start time and nonce; a dead one has the exit status its shim recorded, or "unknown". Also
+  /// What an earlier server left in svc/: `live` has a connected handle, proven (R-PID);
+  /// a dead one has the exit status its shim recorded, or "unknown". Also
   /// bundles that were never started: without a nonce.
   struct Found {
     std::string id, nonce, meta;
@@ -120,7 +120,7 @@ class ProcessRuntime {
   Result<std::vector<Found>> find_instances();
 
   /// Removes what an ended instance leaves: runc's state, cgroups, bundle, svc folder,
-  /// leftover processes that carry its nonce. Idempotent; proves that nothing is left.
+  /// leftover processes that carry its nonce. Idempotent; proves that nothing is left (R-GONE).
   /// Without a descriptor or memory it is tried again for 5 s, and after that with each later
   /// clean() that succeeds.
   Result<void> clean(const std::string& id, const std::string& nonce);

@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
 
-/// Processes of this machine, as /proc shows them; each pid with a proof that it is still the same.
+/// Processes of this machine, as /proc shows them. A pid is used with a proof alone (R-PID).
 namespace locald::runtime {
 
 struct ProcessStat {

@@ -49,9 +49,9 @@ class ServiceHandle {
   virtual std::chrono::system_clock::time_point started_at() const { return {}; }
 
   virtual Result<void> signal(int number) = 0;
-  /// Signal, wait `timeout`, then the whole tree is killed: the shim does it, also
-  /// when the server dies meanwhile. `exited` tells the end. A second call
-  /// with timeout 0 kills at once. Signal 0: the image's own, else SIGTERM.
+  /// Signal, wait `timeout`, then the whole tree is killed: the shim does it, also when the server
+  /// dies before that. `exited` tells the end. A second call with timeout 0 kills at once. Signal
+  /// 0: the image's own, else SIGTERM.
   virtual Result<void> stop(int signal, std::chrono::milliseconds timeout) = 0;
 };
 

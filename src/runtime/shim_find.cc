@@ -127,7 +127,7 @@ Result<std::unique_ptr<ShimHandle>> connect_shim(InstanceRecord record) {
   if (handle->has_ended()) return Error(Errc::not_found, name + " has ended");
   if (const std::string why = handle->trouble(); !why.empty())
     return Error(Errc::unavailable, name + ": " + why)
-        .with_hint("a process that was stopped goes on with SIGCONT; what runs: locald status");
+        .with_hint("continue a stopped process with SIGCONT; list services with: locald status");
   return handle;
 }
 

@@ -249,7 +249,7 @@ void ShimHandle::sweep_and_report(int attempts_left) {
   if (main_pidfd_ && kill_tree(pid_, main_pidfd_.get())) ++found;
   if (host() || exec()) {
     const std::optional<int> swept = sweep(record_.nonce);
-    if (!swept) {  // it could not be looked: that is no proof
+    if (!swept) {  // it could not be looked: R-UNKNOWN
       timer_ = loop_->after(kLookAgain, [this, attempts_left] { sweep_and_report(attempts_left); });
       return;
     }

@@ -16,8 +16,8 @@ namespace locald::runtime {
 /// The server's end of one shim: frames over its control socket, its pidfd.
 ///
 /// A shim that is alive and cannot be spoken to (it is stopped, we have no descriptor left, its
-/// folder was deleted) is not a dead one: trouble() says what is wrong, the handle goes on trying,
-/// and only stop() ends anything.
+/// folder was deleted) is not dead (R-SILENCE): trouble() says what is wrong, the handle keeps
+/// trying, and only stop() ends anything.
 class ShimHandle final : public KeptHandle {
  public:
   using Clock = std::chrono::steady_clock;
@@ -101,8 +101,8 @@ class ShimHandle final : public KeptHandle {
 /// shim that does not accept (EAGAIN).
 Result<UniqueFd> connect_control(const std::string& folder);
 
-/// `fd`, unless it is one of the last descriptors that this process may have: those are for
-/// answering requests, also the one that stops what runs. @return errno EMFILE.
+/// `fd`, unless it is one of the last descriptors that this process may have (R-RESERVE).
+/// @return errno EMFILE.
 Result<UniqueFd> above_reserve(UniqueFd fd);
 
 /// What the shim wrote to exit.json in `folder` for this nonce.

@@ -56,7 +56,7 @@ Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch) {
       .flag(shim::kKeyHold, i.hold)
       .flag(shim::kKeyLog, !i.log_dir.empty())
       .set(shim::kKeyLogMax, i.log_max_bytes);
-  // A failure is no reason to start nothing: the one in the run folder stands.
+  // A failure does not stop the start: the one in the run folder stands.
   if (make_dirs(launch.paths.instance_records(), 0700))
     launch.spec.set(shim::kKeyKept, launch.paths.instance_records());
   UniqueFd log;

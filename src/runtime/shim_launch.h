@@ -30,7 +30,7 @@ struct ShimLaunch {
 /// is the caller's.
 Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch);
 
-/// Connects to the shim of a record as the server, proven by boot id, start time and nonce.
+/// Connects to the shim of a record as the server, proven (R-PID).
 /// @return Errc::not_found  it has ended
 ///         errno EAGAIN     it lives, and cannot be spoken to now: the message says why
 Result<std::unique_ptr<ShimHandle>> connect_shim(InstanceRecord record);

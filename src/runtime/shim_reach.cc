@@ -114,7 +114,7 @@ bool ShimHandle::take_first(const FrameHeader& header, const std::string& body) 
   }
   std::memcpy(&status, body.data(), sizeof status);
   if (status.version != kAttachVersion) {
-    trouble_ = "the shim is of another version";
+    trouble_ = "the shim speaks another version of the protocol";
     return false;
   }
   if (record_.shim_pid != 0 && status.shim_pid != record_.shim_pid) {

@@ -44,7 +44,7 @@ Json InstanceRecord::without_shim() const {
   std::size_t length = 0;
   for (const WritableFolder& one : writable) {
     Json entry = Json::object({{"device", one.id.device}, {"inode", one.id.inode}});
-    // Bytes that are no text would make the record unreadable.
+    // Bytes that are not text would make the record unreadable.
     if (to_utf8(one.path) == one.path && (length += one.path.size()) <= kMaxPaths)
       entry.set("path", one.path);
     list.push(std::move(entry));

@@ -10,7 +10,7 @@
 
 /// What is written down of a shim, twice: RUN/svc/<id>/instance.json and, for when the run folder
 /// is deleted, STATE/instances/<id>.json; both by the shim itself before anything runs, and again
-/// by the server that finds one of them gone. Neither holds an environment.
+/// by the server that finds one of them gone. Neither holds an environment (R-SECRET).
 namespace locald::runtime {
 
 /// A folder of the host's that the container has mounted writable: the one that was opened.
@@ -45,7 +45,7 @@ Result<InstanceRecord> read_instance(const std::string& folder);
 
 /// The copy in the state folder; the same errors.
 Result<InstanceRecord> read_kept(const Paths& paths, const std::string& id);
-/// Replaces the copy. A failure is no reason to end a service: the one in the run folder stands.
+/// Replaces the copy. A failure does not end a service: the one in the run folder stands.
 Result<void> keep(const Paths& paths, const InstanceRecord& record);
 void forget(const Paths& paths, const std::string& id);
 /// The ids of all copies. @return an error where the folder is there and cannot be read.

@@ -23,7 +23,7 @@ class UserNamespace {
   /// The namespace's descriptor (borrowed), or -1 as root. Made on first use: the
   /// ladder of what a rootless user may have (newuidmap with the subid range, else the
   /// single-id map with a notice, else a refusal that names the missing piece and
-  /// the exact command that mends it, §2.5).
+  /// the exact command that repairs it).
   Result<int> fd();
 
   /// Known after a successful fd().

@@ -66,7 +66,7 @@ class LineReader {
     while (true) {
       const auto left =
           std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-      if (left <= 0) return Error(Errc::timed_out, "no reply in time");
+      if (left <= 0) return Error(Errc::timed_out, "timed out waiting for a reply");
       pollfd p{fd_, POLLIN, 0};
       const int n = ::poll(&p, 1, static_cast<int>(std::min<long long>(left, 1 << 30)));
       if (n > 0) return {};

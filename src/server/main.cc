@@ -217,7 +217,7 @@ class Server {
     if (ready_) (void)!::write(ready_.get(), "1", 1);
     ready_.reset();
     loop_.run();
-    log("locald-server ends; services go on");
+    log("locald-server ends; services keep running");
     return 0;
   }
 
@@ -389,7 +389,7 @@ int run_server(UniqueFd ready) {
   Server server(std::move(*paths), std::move(ready));
   auto code = server.run();
   if (!code) {
-    log("cannot go on: " + code.error().text());
+    log("cannot continue: " + code.error().text());
     return 1;
   }
   // Jobs under way are cancelled by the destructors; threads that wait for a child end with it.

@@ -26,7 +26,8 @@ class Client {
   bool pending() const { return out_used_ > 0; }
   void flush();  ///< when writable
 
-  /// Reads what is there. False when the peer is gone (what came before is still in the buffer).
+  /// Reads the available bytes. False when the peer is gone (what came before is still in the
+  /// buffer).
   bool receive();
   bool can_receive() const { return in_used_ < kInMax; }
   /// The next whole frame, or null. `oversized` closes the connection.
@@ -55,7 +56,7 @@ class Client {
 /// folder changed.
 int listen_control(int folder);
 
-/// Design §9.8: the owner alone, from the server's side of the namespaces. `inside` is true for
+/// R-OWNER: the owner alone, from the server's side of the namespaces. `inside` is true for
 /// a shim in a pid namespace of its own: there every rightful peer is outside, pid 0.
 bool peer_allowed(int fd, int proc, bool inside);
 

@@ -70,7 +70,7 @@ bool read_ids(const char* text, InitRequest* request) {
     while (text[digits] >= '0' && text[digits] <= '9') ++digits;
     if (digits == 0 || digits > 10 || text[digits] != (i == 0 ? ':' : '\0')) return false;
     const std::uint64_t value = parse_number(text);
-    if (value >= UINT32_MAX) return false;  // the last one is no id
+    if (value >= UINT32_MAX) return false;  // the last one is not an id
     *ids[i] = static_cast<std::uint32_t>(value);
     text += digits + 1;
   }

@@ -6,18 +6,19 @@
 ///
 ///     server                     locald-shim (run)              the shim proper
 ///       | -- exec, descriptors 3.. ->|                                |
-///       |                            | joins namespaces, forks -----> |  setsid, subreaper; for a
-///       container PID 1 of |                            | ends                           |  a pid
-///       namespace of its own
-///       |<------- status -------------------------------------------- |  over kShimControl:
-///       ctl.sock listens, instance.json stands
-///       |<------- started | failed ---------------------------------- |
+///       |                            | joins namespaces, forks -----> | setsid, subreaper; of a
+///       |                            | ends                           | container: PID 1 of a pid
+///       |                                                             | namespace of its own
+///       | <------ status -------------------------------------------- | over kShimControl: ctl.sock
+///       |                                                             | listens, instance.json is
+///       |                                                             | there
+///       | <------ started | failed ---------------------------------- |
 ///
 /// A failure before `status` is a `failed` frame too, and nothing is left.
 ///
 /// The spec (descriptor kShimSpec) is a memory file: pairs of NUL-terminated
 /// strings, key and value, in any order; a key may repeat where it says so. An
-/// unknown key or one that is missing is a bug of ours: the shim refuses.
+/// unknown key or one that is missing is a bug: the shim refuses.
 namespace locald::shim {
 
 // Modes: argv[1]. argv[2], if any, is for people who read `ps`.

@@ -142,7 +142,7 @@ bool Session::make_stdio(int child[3]) {
 }
 
 /// False: nobody could ever find this instance. Its server died and the next one has cleaned the
-/// folder away. The copy comes first: whoever lives is told of, also if the run folder is deleted
+/// folder away. The copy comes first: a living shim is recorded, also if the run folder is deleted
 /// and the server is killed before it has heard of us.
 bool Session::write_instance() {
   const char* prefix = spec.first(kKeyInstance);
@@ -199,7 +199,7 @@ void Session::command_runs() {
   const FrameStatus now = status();
   broadcast(Frame::started, &now, sizeof now);
   if (stopping_ && stop_signal_ != 0 && main_pidfd_ >= 0)
-    pidfd_signal(main_pidfd_, stop_signal_);  // asked for meanwhile
+    pidfd_signal(main_pidfd_, stop_signal_);  // asked for before
 }
 
 /// Closed by the execve of the command, or one sentence of why there was none.
@@ -560,8 +560,7 @@ void Session::accept_console() {
     std::memcpy(&master, CMSG_DATA(header), sizeof master);
     set_nonblocking(master);
     out_ = in_ = master;
-    if (rows_ != spec.rows ||
-        columns_ != spec.columns) {  // resized meanwhile; else runc has set it
+    if (rows_ != spec.rows || columns_ != spec.columns) {  // resized since; else runc has set it
       const winsize window{rows_, columns_, 0, 0};
       ::ioctl(master, TIOCSWINSZ, &window);
     }
@@ -669,7 +668,7 @@ void Session::finish() {
   exit_.dropped_bytes = log_.dropped();
   if (spec.kind == Spec::Kind::container) unmount_rootfs(*this);
   if (folder >= 0) write_exit();
-  // exit.json stands before anybody hears of the end.
+  // R-EXIT: after exit.json.
   if (never_ran_)
     broadcast(Frame::failed, &exit_, sizeof exit_, reason.data(), reason.size());
   else

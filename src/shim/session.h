@@ -16,17 +16,16 @@ namespace locald::shim {
 
 /// The life of one instance, in one thread and one poll(2) loop:
 ///
-///     starting --runs--> running --main process ends--> (rest of the tree ends) --> draining -->
-///     done
-///         |                 |                                  ^
-///         |                 +-- stop: signal, then at the deadline kill all --+
-///         +-- cannot run: failed ------------------------------------------------------------>
-///         done
+///     starting --runs--> running --main process ends--> ending --nothing left--> draining --> done
+///         |  |              |                                                      ^           ^
+///         |  +-- stop ------+-- the signal, and at the deadline kill all ----------+           |
+///         +-- cannot run: failed --------------------------------------------------------------+
 ///
 /// A service has ended when its main process has: the rest of its tree is killed
-/// then, or, within the time of a `stop`, asked to end by the same signal first.
-/// `done` is said (exit.json, `exited`) when nothing of the tree is left and all of its output is
-/// written.
+/// then, or, within the time of a `stop`, asked to end by the same signal first. What an exec
+/// session leaves belongs to its container and is left alone. A session that somebody is still to
+/// attach to (`hold`) waits in draining for that, also where it failed.
+/// In `done` it writes exit.json and says `exited` (R-EXIT).
 class Session {
  public:
   Spec spec;

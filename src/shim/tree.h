@@ -23,8 +23,8 @@ bool reap(Reaped reaped, void* context);
 enum class TreeEnd { gone, refused, late };
 
 /// Kills everything below the caller, again and again, until its own waitpid says
-/// ECHILD: what was forked meanwhile, called setsid or ignores signals included. The caller is a
-/// subreaper with SIGCHLD blocked. Bounded by `limit_ms`.
+/// ECHILD: processes that were just forked, called setsid or ignore signals included. The caller is
+/// a subreaper with SIGCHLD blocked. Bounded by `limit_ms`.
 /// @return refused: `left` may not be signalled (setuid program); late: `left` still there.
 TreeEnd kill_below(int proc, pid_t self, int limit_ms, Reaped reaped, void* context, pid_t* left);
 

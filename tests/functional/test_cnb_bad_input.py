@@ -496,7 +496,7 @@ def test_a_source_that_changes_all_the_time(house):
     thread.start()
     try:
         r = app("build", "--json", check=False)
-        assert r.rc == 0 or ("the source changes faster than it can be copied: moving" in r.err and "exclude" in r.err), r
+        assert r.rc == 0 or ("the source keeps changing while it is copied: moving" in r.err and "exclude" in r.err), r
     finally:
         stop = True
         thread.join()
@@ -689,7 +689,7 @@ def test_what_the_real_exporter_keeps_is_damaged(house, identity):
             r = app("build", "--strict", "--json", check=False)
             if r.rc:
                 helped.append(case)
-                assert "hint: if it goes on like this, remove the app's cache and build again: locald cache ls, locald cache rm" in r.err, r
+                assert "hint: if it keeps failing, remove the app's cache and build again: locald cache ls, locald cache rm" in r.err, r
                 app.write({"text": GOOD["text"]})
                 app.runs()
                 app.write({"text": case + "\n"})

@@ -617,7 +617,7 @@ def test_a_rebased_image_has_the_id_of_the_real_rebasers(cases, cnb, cnb_registr
     before = build(locald, own(app), builder, run, tag=name)
     locald("image", "push", name)
     r = locald("image", "rebase", name)
-    assert "nothing to do" in r.err and r.out == f"{name}@{before.digest}\n", r
+    assert "already up to date with" in r.err and r.out == f"{name}@{before.digest}\n", r
     skopeo("copy", "-q", "--dest-tls-verify=false", cnb.run_next, f"docker://{run}")
     told = locald("image", "rebase", name, "--json").json()
     ours = Stored(locald, told["digest"])

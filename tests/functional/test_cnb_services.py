@@ -73,7 +73,7 @@ def test_a_changed_source_is_built_while_the_service_goes_on(app):
     server = p.dir / "app/server.js"
     p.write("app/server.js", server.read_text().replace("request.url}", "request.url} anew"))
     r = p("up", "--wait")
-    assert "server.js changed" in r.err and "runs on while its build is checked" in r.err
+    assert "server.js changed" in r.err and "still running; checking whether its build is up to date" in r.err
     now = p.service("api")
     assert now["pid"] != before["pid"] and now["port"] == before["port"] and now["app"]["generation"] == 2
     assert "anew" in answer(p)

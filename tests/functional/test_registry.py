@@ -191,7 +191,7 @@ def test_tls_is_checked_on_loopback_too(make_locald, fake, tmp_path, case):
     if case == "good":
         locald("image", "pull", fake.ref)
     else:
-        refused(locald, fake.ref, "prove who it is", "hint:")
+        refused(locald, fake.ref, "certificate verification failed", "hint:")
         assert not asked(fake, manifest_path(fake))
 
 

@@ -149,7 +149,7 @@ def test_up_in_the_foreground_repeats_what_failed_at_its_end(project):
     p.logs_with("other", "noise")
     up.send_signal(signal.SIGINT)
     out = up.communicate(timeout=30)[0].decode()
-    end = out[out.rindex("stopping; once more kills"):]
+    end = out[out.rindex("stopping; press Ctrl-C again to kill"):]
     assert "error: web: exited with code 4\n" in end and "locald logs --all web" in end, end
 
 

@@ -9,6 +9,10 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import drawings  # noqa: E402
+import names  # noqa: E402
+import rules  # noqa: E402
+import width  # noqa: E402
 import words  # noqa: E402
 
 # room: (rooms or single headers it may include besides itself, the reason). docs/architecture.md has the same table in words.
@@ -185,7 +189,8 @@ def check_tree(root):
 
 def main(argv):
     root = argv[1] if len(argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-    findings = [*check_tree(root), *words.check_tree(root)]
+    findings = [*check_tree(root), *names.check_tree(root), *words.check_tree(root), *rules.check_tree(root), *drawings.check_tree(root),
+                *width.check_tree(root)]
     for finding in findings:
         print(finding)
     return 1 if findings else 0

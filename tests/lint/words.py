@@ -1,126 +1,38 @@
-"""Every verb, option, key and file that a message, a hint, a help text or a page names exists. `words.py [ROOT]`: one line per finding.
+"""Words that few use today, and turns that cost a reader a second pass: none is said to people, and in comments they get fewer.
 
-Part of lint.py. What exists is read from where it is defined: verbs and options from the tables in src/cli/verb_*.cc, keys from the readers of
-locald.toml, config.toml, project.toml and buildpack.toml.
+`words.py [ROOT]`: one line per finding; part of lint.py. HACKING.md ("How we write") has the rule in words. What still stands
+in comments is counted in words.txt beside this file. A count may only fall: more is a finding, fewer a note to write the new
+number down, which `words.py --record` does.
 """
 import os
 import re
 import sys
 
-COMMENT_OR_LITERAL = re.compile(
-    r'//[^\n]*|/\*.*?\*/|R"([^()\s\\]{0,16})\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\'', re.S)
-VERB = re.compile(r"const Verb k\w+\{(.*?)\n\};", re.S)
-OPTION = re.compile(r"\{(?:'(.)'|0),\s*\"([a-z-]+)\"")
-SHARED_OPTION = re.compile(r"const Option (k\w+)\{(?:'(.)'|0),\s*\"([a-z-]+)\"")
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import names  # noqa: E402
 
-GLOBAL = {"--help", "--version", "-h", "-C", "-f", "-p"}
-ALIASES = {"ps", "help"}
-# What follows the word locald in a sentence, so that it is no verb.
-PROSE = {"and", "as", "cannot", "does", "failed", "is", "keeps", "knows", "may", "needs", "of", "reads", "runs", "shows", "source", "speaks", "supports"}
-# Options of other programs (apt-get, usermod, sysctl, locald-server).
-FOREIGN = {"--reinstall", "--add-subuids", "--add-subgids", "--system", "--job-fd"}
-# Programs, and words of other files, in backticks.
-OTHER = {"dmesg", "pack", "shell", "log", "build", "id", "types", "group"}
-READERS = ("src/project/keys/service_reader.cc", "src/project/keys/build_reader.cc", "src/project/keys/value_readers.cc", "src/project/toml/toml_front.cc",
-           "src/project/user_config.cc", "src/cnb/inputs/project_descriptor.cc", "src/cnb/buildpacks/buildpack_toml.cc", "src/cnb/inputs/order.cc")
-
-
-def literals(text):
-    """(line, text) of each string literal; neighbours that the compiler joins are one."""
-    out, end = [], None
-    for m in COMMENT_OR_LITERAL.finditer(text):
-        token = m.group()
-        if not token.startswith('"'):
-            end = end if token.startswith("/") else None
-            continue
-        try:
-            value = token[1:-1].encode().decode("unicode_escape").encode("latin-1").decode()
-        except UnicodeError:
-            value = token[1:-1]
-        between = re.sub(r"//[^\n]*|/\*.*?\*/|\s", "", text[end:m.start()], flags=re.S) if end is not None else "x"
-        if between == "":
-            out[-1] = (out[-1][0], out[-1][1] + value)
-        else:
-            out.append((text.count("\n", 0, m.start()) + 1, value))
-        end = m.end()
-    return out
-
-
-def read(path):
-    with open(path, encoding="utf-8") as f:
-        return f.read()
-
-
-def verbs(root):
-    """{verb: its options, as they are typed}"""
-    found = {}
-    folder = os.path.join(root, "src/cli")
-    for name in sorted(os.listdir(folder)):
-        if not name.startswith("verb") or not name.endswith(".cc"):
-            continue
-        text = read(os.path.join(folder, name))
-        shared = {m[1]: [m[2] and "-" + m[2], "--" + m[3]] for m in SHARED_OPTION.finditer(text)}
-        for m in VERB.finditer(text):
-            block = m.group(1)
-            named = re.search(r'\.name\s*=\s*"([^"]+)"', block)
-            options = set()
-            at = block.find(".options")
-            for o in OPTION.finditer(block[at:]):
-                options |= {"--" + o[2]} | ({"-" + o[1]} if o[1] else set())
-            for word in re.findall(r"\bk\w+", block[at:]):
-                options |= set(filter(None, shared.get(word, [])))
-            found[named[1]] = options
-    return found
-
-
-def keys(root):
-    """Every word that a reader of one of our files knows."""
-    found = set()
-    for path in READERS:
-        full = os.path.join(root, path)
-        if os.path.exists(full):
-            found |= {value for _, value in literals(read(full)) if re.fullmatch(r"[a-z][a-z0-9_.-]*", value)}
-    return found
-
-
-def check_commands(text, known):
-    """The commands that `text` tells people to type."""
-    groups = {v.split()[0] for v in known if " " in v}
-    for m in re.finditer(r"(?<![\w/.-])locald((?: -[CfpV] \S+)*) ([a-z][a-z-]*)((?: [^`\n;]*)?)", text):
-        first, rest = m.group(2), m.group(3)
-        second = (re.match(r" ([a-z]+)", rest) or [None, ""])[1]
-        if first in PROSE or first in ALIASES:
-            continue
-        verb = f"{first} {second}" if f"{first} {second}" in known else first
-        if verb not in known:
-            if not (first in groups and not second):
-                yield f"there is no verb `locald {first}{' ' + second if first in groups else ''}`"
-            continue
-        words = re.split(r" -- |[:;,)&|](?: |$)|\. | locald ", rest)[0]
-        for option in re.findall(r"(?<=\s)(--[a-z][a-z-]+)", words):
-            if option not in known[verb] | GLOBAL and option not in FOREIGN:
-                yield f"`locald {verb}` has no option {option}"
-
-
-def check_text(text, known, all_options, known_keys, root, code):
-    yield from check_commands(text, known)
-    if code and " " in text:
-        for option in sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", re.sub(r" -- [^\n]*", "", text)))):  # what follows -- is another's
-            if option not in all_options and option not in FOREIGN:
-                yield f"no verb has an option {option}"
-    if code:
-        for word in re.findall(r"`([a-z][a-z_-]*)`", text):
-            if word not in known_keys | OTHER and word not in known and word not in {v.split()[0] for v in known}:
-                yield f"no file of ours has a key `{word}`"
-    for path in re.findall(r"(?<![\w/.])((?:docs|scripts|examples|tests)/[\w/.-]*\w)", text):
-        if "*" not in path and not any(os.path.exists(os.path.join(root, path + end)) for end in ("", ".md", ".cc", ".py")):
-            yield f"there is no {path}"
-
-
-# Not said to people: words that few use today, and those that stand for nobody in particular.
-ODD = re.compile(r"\b(anew|meanwhile|whoever|mend(?:s|ed|ing)?|of ours)\b", re.I)
-# "x is no size" is said as "invalid size x", or "x is not a size".
-IS_NO = re.compile(r"(?<!there )\b((?:is|are) no (?!longer\b|room\b|more\b|use\b|limit\b|such\b)\w+)", re.I)
+COUNTS = "tests/lint/words.txt"
+NOT_THINGS = r"(?:longer|room|more|use|limit|such|need|place|way)\b"
+# name in words.txt: what it looks like.
+RATCHET = {
+    "anew": r"\banew\b",
+    "meanwhile": r"\bmeanwhile\b",
+    "whoever": r"\bwhoever\b",
+    "be it": r"\bbe it\b",
+    "mend": r"\bmend(?:s|ed|ing)?\b",
+    "of ours": r"\bof ours\b",
+    "of locald's": r"(?<!one )\bof locald's\b",
+    "is no": rf"(?<!there )\b(?:is|are) no (?!{NOT_THINGS})",
+    "goes on": r"\b(?:go|goes|going|went) on\b(?! to\b)",
+    "what is there": r"\bwhat is there\b",
+    "under way": r"\bunder ?way\b",
+    "comes to": r"\b(?:come|comes|came) to (?!an? end|nothing|light)",
+    "who (a clause begins)": r"(?:^|[.;:] )who (?!\w+ (?:are|is)\b)",
+}
+PATTERNS = {name: re.compile(pattern, re.I | re.M) for name, pattern in RATCHET.items()}
+# These are not said to people at all: not in a message, a hint, a help text or a page.
+ODD = re.compile(r"\b(anew|meanwhile|whoever|mend(?:s|ed|ing)?|of ours|be it)\b", re.I)
+IS_NO = re.compile(rf"(?<!there )\b((?:is|are) no (?!{NOT_THINGS})\w+)", re.I)
 
 
 def check_wording(text):
@@ -130,59 +42,81 @@ def check_wording(text):
         yield f"\"{word}\" is said to people: use a plain word of today"
 
 
-def code_of_page(text):
-    """What a page shows as code: in backticks, fenced, or indented."""
-    lines, fenced = [], False
-    for n, line in enumerate(text.splitlines(), 1):
-        if line.startswith("```"):
-            fenced = not fenced
-        elif fenced or line.startswith("    "):
-            lines.append((n, line))
-        else:
-            lines += [(n, part) for part in re.findall(r"`([^`]+)`", line)]
-    return lines
-
-
-def check_elsewhere(root, known):
-    """Words of other tools in cli/main.cc, and the verbs that they are told are ours."""
-    text = read(os.path.join(root, "src/cli/main.cc"))
-    table = re.search(r"kElsewhere\[\] = \{(.*?)\};", text, re.S)
-    for theirs, ours in re.findall(r'\{"([a-z]+)",\s*"([^"]+)"\}', table[1] if table else ""):
-        if theirs in known:
-            yield f"src/cli/main.cc:1: `{theirs}` is a verb of ours"
-        for finding in check_commands("locald " + ours, known):
-            yield f"src/cli/main.cc:1: {finding}"
-
-
-def check_tree(root):
-    known = verbs(root)
-    yield from check_elsewhere(root, known)
-    options = set().union(GLOBAL, *known.values())
-    known_keys = keys(root)
+def sources(root):
     for folder, dirs, files in os.walk(os.path.join(root, "src")):
         dirs.sort()
         for name in sorted(files):
-            path = os.path.join(folder, name)
-            if not name.endswith((".cc", ".h")) or name.endswith(("_test.cc", "_fixture.h")) or name.startswith(("fake_", "test_")):
-                continue
-            for line, text in literals(read(path)):
-                for finding in check_wording(text):
-                    yield f"{os.path.relpath(path, root)}:{line}: {finding}"
-                for finding in check_text(text, known, options, known_keys, root, code=True):
-                    yield f"{os.path.relpath(path, root)}:{line}: {finding}"
-    pages = [os.path.join(root, n) for n in ("README.md", "HACKING.md", "SECURITY.md")]
-    for folder, dirs, files in os.walk(os.path.join(root, "docs")):
-        pages += [os.path.join(folder, n) for n in sorted(files) if n.endswith(".md")]
-    for path in filter(os.path.exists, pages):
-        for n, line in enumerate(read(path).splitlines(), 1):
-            for finding in check_wording(line):
-                yield f"{os.path.relpath(path, root)}:{n}: {finding}"
-        for line, text in code_of_page(read(path)):
-            for finding in check_text(text, known, options, known_keys, root, code=False):
-                yield f"{os.path.relpath(path, root)}:{line}: {finding}"
+            if name.endswith((".cc", ".h")):
+                yield os.path.relpath(os.path.join(folder, name), root)
+
+
+def prose(comment):
+    """A comment as running text: a phrase may be broken between two lines."""
+    return re.sub(r"\s*\n\s*//[/!]?<?\s*", " ", re.sub(r"^//[/!]?<?\s*", "", comment))
+
+
+def comment_runs(text):
+    """The comments of a source; lines that follow each other are one."""
+    return (prose(m.group().strip()) for m in re.finditer(r"(?:^[ \t]*//[^\n]*\n?)+|(?<=\S)[ \t]*//[^\n]*", text, re.M))
+
+
+def count(root):
+    """How often each word of RATCHET stands in the comments of src and in what is said to people there."""
+    found = dict.fromkeys(RATCHET, 0)
+    for path in sources(root):
+        text = names.read(os.path.join(root, path))
+        for part in [*comment_runs(text), *(value for _, value in names.literals(text))]:
+            for name, pattern in PATTERNS.items():
+                found[name] += len(pattern.findall(part))
+    return found
+
+
+def recorded(root):
+    path = os.path.join(root, COUNTS)
+    lines = names.read(path).splitlines() if os.path.exists(path) else []
+    return {name.strip(): int(number) for number, name in (line.split(" ", 1) for line in lines if line and not line.startswith("#"))}
+
+
+def compare(found, allowed):
+    """(findings, notes)"""
+    findings = [f"{COUNTS}:1: \"{name}\" stands {found[name]} times in src, {allowed.get(name, 0)} are recorded: say it plainly (HACKING.md)"
+                for name in found if found[name] > allowed.get(name, 0)]
+    notes = [f"{COUNTS}: \"{name}\" stands only {found[name]} times now: lower its number (tests/lint/words.py --record)"
+             for name in found if found[name] < allowed.get(name, 0)]
+    return findings, notes
+
+
+def check_tree(root):
+    findings, notes = compare(count(root), recorded(root))
+    for note in notes:
+        print(note, file=sys.stderr)
+    yield from findings
+    for path in sources(root):
+        if path.endswith(("_test.cc", "_fixture.h")) or os.path.basename(path).startswith(("fake_", "test_")):
+            continue
+        for line, text in names.literals(names.read(os.path.join(root, path))):
+            for finding in check_wording(text):
+                yield f"{path}:{line}: {finding}"
+    for page in names.pages(root):
+        for n, line in enumerate(names.read(os.path.join(root, page)).splitlines(), 1):
+            for finding in check_wording(re.sub(r"`[^`]*`|\"[^\"]*\"", "", line)):
+                yield f"{page}:{n}: {finding}"
+
+
+def record(root):
+    """Writes the counts down, none higher than it was."""
+    found, allowed = count(root), recorded(root)
+    with open(os.path.join(root, COUNTS), "w", encoding="utf-8") as f:
+        f.write("# How often these still stand in src (tests/lint/words.py). A number only falls.\n")
+        for name in RATCHET:
+            f.write(f"{min(found[name], allowed.get(name, found[name]))} {name}\n")
 
 
 if __name__ == "__main__":
-    findings = list(check_tree(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")))
-    print("\n".join(findings))
-    sys.exit(1 if findings else 0)
+    top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    if "--record" in sys.argv:
+        record(top)
+        sys.exit(0)
+    found_now = list(check_tree(sys.argv[1] if len(sys.argv) > 1 else top))
+    print("\n".join(found_now))
+    sys.exit(1 if found_now else 0)

@@ -1,8 +1,8 @@
 // Applies layers from files, for tests and measurements:
 //
 //     apply_layer flat    MAP DIR   LAYER…     one upon the other into DIR
-//     apply_layer overlay MAP STORE LAYER…     into STORE/0, STORE/1, … in overlay form, each above
-//     those before
+//     apply_layer overlay MAP STORE LAYER…     into STORE/0, STORE/1, … in overlay form, each
+//                                              above those before
 //
 // MAP is root, subuid or single. Prints one line of JSON for each layer; exit 1 at the first error,
 // which is printed so too.

@@ -49,7 +49,7 @@ class Json {
     std::size_t max_bytes = 64u << 20;  ///< refused before parsing
     int max_depth = 64;
     bool reject_duplicates = true;  ///< two members of one name, also when they differ in case only
-    bool any_bytes = false;  ///< strings may hold bytes that are no UTF-8, as environments do
+    bool any_bytes = false;  ///< strings may hold bytes that are not UTF-8, as environments do
   };
   /// Parses one value and nothing after it but white space.
   /// @return Errc::invalid_input with the line and what is wrong.

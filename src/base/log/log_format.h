@@ -10,7 +10,7 @@
 ///
 /// The shim of one start of a service (an *instance*) writes one or more
 /// segments of its own and never touches an older one. It writes a piece first
-/// to .log, then its record to .idx: a reader believes only what the index
+/// to .log, then its record to .idx (R-RECORD-LAST): a reader believes only what the index
 /// covers, so a cut tail is never shown, and bytes beyond the last record are a
 /// write under way (or one that a kill -9 cut, which a later reader may show).
 ///

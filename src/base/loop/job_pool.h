@@ -12,7 +12,7 @@
 
 namespace locald {
 
-/// Work over 1 ms, off the loop's thread: a pull, a worker, the start of a
+/// Work over 1 ms, off the loop's thread (R-LOOP): a pull, a worker, the start of a
 /// service. A job is written as plain blocking code that looks at its stop
 /// token; its result comes back on the loop.
 ///
@@ -46,7 +46,7 @@ class JobPool {
   /// For a job that waits long, or whose number something else bounds: while one of these lives,
   /// the job of the thread that made it is not counted, and others run in its place. Ends when it
   /// may count again, before all that have not begun; at once if it has been cancelled. In a thread
-  /// that is no job's, and within another one, it does nothing.
+  /// outside of a job, and within another one, it does nothing.
   class Aside {
    public:
     Aside();

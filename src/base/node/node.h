@@ -74,7 +74,7 @@ class Node {
   /// Where the value stands; of a table its header, or its key where it has none. The
   /// document itself and values of our own making stand nowhere.
   SourcePos at() const noexcept { return at_; }
-  /// Where its key stands; what is no member stands nowhere.
+  /// Where its key stands; a value that is not a member has no place.
   SourcePos key_at() const noexcept { return key_at_; }
   /// The file it was read from; "" for values that no file holds.
   const std::string& file() const noexcept;

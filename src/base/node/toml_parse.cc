@@ -89,7 +89,7 @@ std::string date_time_text(const toml::date_time& value) {
 
 /// To be asked before toml++ reads a text from outside, for it stumbles over some:
 ///  - tables and arrays that nest more than about `max_depth` deep (a dot outside of strings counts
-///    as a level, be it a decimal point). toml++ limits brackets within values, but not the parts
+///    as a level, also a decimal point). toml++ limits brackets within values, but not the parts
 ///    of a dotted key, and frees its tree by recursion: a megabyte of "a.a.a.…" takes the stack;
 ///  - characters outside of ASCII where neither a string nor a comment is, which TOML does not
 ///    allow, and about which toml++ asks a function that has no answer for most of them.

@@ -11,8 +11,7 @@ namespace locald {
 /// nothing can be said.
 bool still_named(int fd, int dir_fd, const std::string& path);
 
-/// flock(2) on `path` below `dir_fd` (created 0600), held while the descriptor is open; proven to
-/// be the file that has that name at this moment.
+/// flock(2) on `path` below `dir_fd` (created 0600), held while the descriptor is open (R-LOCK).
 /// @return Errc::already_exists when `wait` is false and another holds it.
 Result<UniqueFd> lock_at(int dir_fd, const std::string& path, bool wait, bool shared = false);
 

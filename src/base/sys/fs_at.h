@@ -11,7 +11,7 @@
 #include "base/sys/unique_fd.h"
 
 /// Files and folders by descriptor. Use these, never std::filesystem, for
-/// anything whose path or content comes from outside.
+/// anything whose path or content comes from outside (R-FD).
 namespace locald {
 
 /// Opens `path` below the folder `root`; never outside of it, whatever
@@ -33,9 +33,8 @@ Result<std::string> read_file(const std::string& path, std::size_t max_bytes = 1
 
 enum class Durability { renamed, synced };
 
-/// Replaces `name` in the folder `dir_fd` by `content`: temporary file, rename;
-/// `synced` adds fsync of file and folder, so that after a power cut the file is
-/// old or new, never mixed. On error the old file stands and no temporary is left.
+/// Replaces `name` in the folder `dir_fd` by `content` (R-ATOMIC); `synced` adds fsync of file and
+/// folder. On error the old file stays and no temporary one is left.
 Result<void> write_file_atomic(int dir_fd, const std::string& name, std::string_view content,
                                mode_t mode = 0600, Durability durability = Durability::renamed);
 Result<void> write_file_atomic(const std::string& path, std::string_view content,
@@ -54,7 +53,7 @@ Result<void> remove_tree(const std::string& path);
 Result<void> list_dir(
     int dir_fd,
     const std::function<Result<void>(const std::string& name, unsigned char d_type)>& visit);
-/// The same names as a list; what can be read of them, and none where `folder` is no folder.
+/// The same names as a list; what can be read of them, and none where `folder` is not a folder.
 std::vector<std::string> names_in(const std::string& folder);
 
 /// True where `path` exists, whatever it is (symlinks not followed).

@@ -38,7 +38,7 @@ struct SharedFolder {
   friend bool operator==(const SharedFolder&, const SharedFolder&) = default;
 };
 
-/// All of them, whoever they belong to. Thread-safe.
+/// All of them, of every owner. Thread-safe.
 class SharedFolders {
  public:
   /// What `owner` (any text that names it) has now, instead of what it had. None: forgotten.
@@ -51,7 +51,7 @@ class SharedFolders {
 };
 
 /// Something on the host that a path led to and that was found fit for its use. The descriptor
-/// stands for it whatever is exchanged at its name afterwards: use it, never the path again.
+/// stands for it: use it, never the path again (R-FD).
 struct JudgedPath {
   UniqueFd fd;       ///< O_PATH
   std::string path;  ///< as it was gone, without links
@@ -92,7 +92,7 @@ class PathJudge {
   void add_shared(SharedFolder folder);
 
   /// @param path  absolute.
-  /// @return Errc::not_found; Errc::denied with the folder of locald's, or the link and why it is
+  /// @return Errc::not_found; Errc::denied with locald's own folder, or the link and why it is
   ///         not followed. `path` stands in the message.
   Result<JudgedPath> open(const std::string& path, Use use) const;
 

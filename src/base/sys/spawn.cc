@@ -32,7 +32,7 @@ std::set<pid_t> owned;
 /// Starts whose child may be there and is not in `owned` yet.
 std::atomic<int> under_way{0};
 
-/// Takes an ended child of ours away. @return its status, or -1 with errno.
+/// Reaps an ended child. @return its status, or -1 with errno.
 int reap(pid_t pid) {
   const std::lock_guard guard(owned_mutex);
   owned.erase(pid);

@@ -113,11 +113,6 @@ Result<void> set_nonblocking(int fd, bool on) {
   return {};
 }
 
-Result<void> set_cloexec(int fd, bool on) {
-  if (::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) < 0) return fail("fcntl");
-  return {};
-}
-
 Result<void> send_fds(int socket, std::string_view data, std::span<const int> fds) {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(16 * sizeof(int))> control{};
   if (fds.size() > 16) return Error(Errc::invalid_input, "send_fds: more than 16 descriptors");
@@ -137,33 +132,6 @@ Result<void> send_fds(int socket, std::string_view data, std::span<const int> fd
   while (::sendmsg(socket, &msg, MSG_NOSIGNAL) < 0)
     if (errno != EINTR) return fail("sendmsg");
   return {};
-}
-
-Result<ReceivedMessage> recv_fds(int socket, std::size_t max_bytes) {
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(16 * sizeof(int))> control{};
-  ReceivedMessage received;
-  received.data.resize(max_bytes);
-  iovec io{received.data.data(), received.data.size()};
-  msghdr msg{};
-  msg.msg_iov = &io;
-  msg.msg_iovlen = 1;
-  msg.msg_control = control.data();
-  msg.msg_controllen = control.size();
-  ssize_t n;
-  while ((n = ::recvmsg(socket, &msg, MSG_CMSG_CLOEXEC)) < 0)
-    if (errno != EINTR) return fail("recvmsg");
-  for (cmsghdr* header = CMSG_FIRSTHDR(&msg); header != nullptr;
-       header = CMSG_NXTHDR(&msg, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-      received.fds.emplace_back(fd);
-    }
-  }
-  received.data.resize(static_cast<std::size_t>(n));
-  return received;
 }
 
 Result<UniqueFd> unix_listen(int dir_fd, const std::string& name, int backlog) {

@@ -52,18 +52,8 @@ Result<void> pidfd_signal(int pidfd, int signal);
 /// fcntl(F_SETFL) with O_NONBLOCK set or cleared.
 Result<void> set_nonblocking(int fd, bool on);
 
-/// fcntl(FD_CLOEXEC); `on` = false lets a child inherit it.
-Result<void> set_cloexec(int fd, bool on);
-
 /// Sends `data` and the descriptors `fds` in one message (SCM_RIGHTS). At most 16 fds.
 Result<void> send_fds(int socket, std::string_view data, std::span<const int> fds);
-
-struct ReceivedMessage {
-  std::string data;           ///< empty: the other side has closed
-  std::vector<UniqueFd> fds;  ///< close-on-exec
-};
-/// Receives one message of at most `max_bytes` with the descriptors it carries.
-Result<ReceivedMessage> recv_fds(int socket, std::size_t max_bytes);
 
 /// Binds and listens (SOCK_STREAM, 0600) at `name` in the folder `dir_fd`,
 /// through the descriptor, so that the path's length does not matter

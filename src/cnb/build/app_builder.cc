@@ -131,13 +131,13 @@ class Ensuring {
       if (!live)
         return Error(Errc::not_found,
                      "`sync`: " + app_.path + "/" + folder + " is not a folder, or no longer there")
-            .with_hint("make that folder, or leave it out of `sync`");
+            .with_hint("create that folder, or leave it out of `sync`");
     }
     return {};
   }
 
-  /// Whoever put something else where our files and folders belong, be it a repair of the disk:
-  /// without this no build could ever end well again.
+  /// Removes what another program (a repair of the disk) put where our files and folders belong:
+  /// without this no build could ever succeed again.
   Result<void> mend_folder() const {
     bool mended = false;
     const auto mend = [&](const std::string& path, mode_t kind) -> Result<void> {
@@ -147,11 +147,12 @@ class Ensuring {
       return discard(environment_, path);
     };
     TRY(mend(store_.dir(), S_IFDIR));
-    for (const char* folder : {"/g", "/t", "/spare", "/spare/t", "/strict"})
-      TRY(mend(store_.dir() + folder, S_IFDIR));
-    for (const char* file : {"/app.json", "/source.index", "/failed", "/packed.json", "/spare/boot",
-                             "/spare/workspace.index"})
-      TRY(mend(store_.dir() + file, S_IFREG));
+    for (const std::string& folder : {store_.generations_folder(), store_.trees(), store_.spare(),
+                                      store_.spare_trees(), store_.strict()})
+      TRY(mend(folder, S_IFDIR));
+    for (const std::string& file : {store_.record_file(), store_.source_index(), store_.failed(),
+                                    store_.packed(), store_.spare_boot(), store_.spare_index()})
+      TRY(mend(file, S_IFREG));
     if (mended)
       environment_.in_background("clean up " + store_.app(),
                                  [&environment = environment_](const std::stop_token& stop) {

@@ -96,7 +96,7 @@ class Resolver {
       tried += "\n  " + image.error().message();
     }
     return Error(Errc::not_found,
-                 "run image: none of those that the builder names is to be had:" + tried)
+                 "run image: none of those that the builder names could be fetched:" + tried)
         .with_hint("another one can be named: run_image = \"…\"");
   }
 

@@ -83,7 +83,7 @@ std::size_t after_escape(std::string_view text, std::size_t at) {
 }
 
 /// A line as a terminal would show it in the end: what a buildpack writes goes into messages and
-/// JSON, so no colours, no other controls, no bytes that are no text.
+/// JSON, so no colours, no other controls, no bytes that are not text.
 std::string plain(std::string_view text) {
   text = text.substr(0, kMaxText);
   while (text.ends_with('\r')) text.remove_suffix(1);

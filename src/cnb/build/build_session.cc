@@ -93,8 +93,10 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
     const std::vector<std::string> changed = staged["changed"].as_strings();
     if (changed.empty()) break;
     if (tries == kStageTries)
-      return Error(Errc::failed, "the source changes faster than it can be copied: " + changed[0])
-          .with_hint("what writes there? Leave it out with `exclude` in project.toml");
+      return Error(Errc::failed, "the source keeps changing while it is copied: " + changed[0])
+          .with_hint(
+              "stop the program that writes there, or leave the file out with `exclude` in "
+              "project.toml");
     source = TRY(scan_source(from, inputs_.filter, &source, context_.stop));
     TRY(source.save(store_.build_index()));
   }

@@ -20,7 +20,7 @@ namespace locald::cnb {
 
 /// One build under way: its folder (AppStore::build), its phases, what they said and how
 /// long they took. Both ways to build (strict_build.h, hybrid_build.h) are sequences of calls on
-/// it. Blocking; one thread. Destroying it leaves the folder: whoever holds the app's lock removes
+/// it. Blocking; one thread. Destroying it leaves the folder: the holder of the app's lock removes
 /// it.
 ///
 ///     build/workspace   the staged source     -> /workspace
@@ -38,7 +38,7 @@ class BuildSession {
     std::map<std::string, std::string> files;  ///< path -> content
     std::string previous_image;  ///< a layout's folder (previous_image.h); "" for none
   };
-  /// Makes the build's folders, and copies the source. `source` is scanned anew where it changes
+  /// Makes the build's folders, and copies the source. `source` is scanned again where it changes
   /// under our hands, and is afterwards what was copied.
   Result<void> begin(SourceIndex& source, Extra extra);
 
@@ -51,7 +51,7 @@ class BuildSession {
   /// What buildpacks wrote into the app's live folders: nobody will see it.
   Result<std::vector<std::string>> hidden_by_live() const;
 
-  /// Notes how long something took that is a phase of ours instead of the lifecycle's.
+  /// Notes how long something took that is locald's own phase instead of the lifecycle's.
   void note_time(const std::string& name, std::chrono::steady_clock::time_point since);
   void tell(const std::string& phase, const std::string& item = {});
 
@@ -61,7 +61,8 @@ class BuildSession {
   BuildTimes times() const;
 
   /// For people and programs, after an error: {phase, exit_code, buildpack, detect:[…], tail:[…],
-  /// log}. `phase` is one of ours too ("stage", "restore", "commit"), which has no exit code.
+  /// log}. `phase` is one of locald's own too ("stage", "restore", "commit"), which has no exit
+  /// code.
   Json failure() const;
   /// The same as text: the detect table or the last lines; "" where there is nothing to say.
   std::string failure_text() const;

@@ -42,7 +42,7 @@ Result<std::set<std::uint64_t>> used_generations(const builder::Environment& env
 /// An error where a record cannot be read at this moment: generations() lacks it then, and nothing
 /// may be removed for that.
 Result<void> check_readable(const AppStore& store) {
-  const std::string folder = store.dir() + "/g";
+  const std::string folder = store.generations_folder();
   const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY);
   if (!dir && dir.error().code() == Errc::not_found) return {};
   if (!dir) return dir.error();
@@ -78,11 +78,11 @@ Result<void> remove_old(builder::Environment& environment, const AppStore& store
   bool all_known = true;
   for (const std::uint64_t number : used)
     all_known = !folders.insert(std::to_string(number)).second && all_known;
-  for (const std::string& name : names_in(store.dir() + "/g"))
-    if (!folders.contains(name)) TRY(discard(environment, store.dir() + "/g/" + name));
+  for (const std::string& name : names_in(store.generations_folder()))
+    if (!folders.contains(name)) TRY(discard(environment, store.generations_folder() + "/" + name));
   for (const std::string& name : names_in(store.trees()))
     if (all_known && !trees.contains(name)) TRY(discard(environment, store.tree(name)));
-  for (const std::string& name : names_in(store.spare() + "/t"))
+  for (const std::string& name : names_in(store.spare_trees()))
     if (!cached.contains(name)) TRY(discard(environment, store.spare_tree(name)));
   return {};
 }

@@ -15,8 +15,8 @@
 namespace locald::cnb {
 
 /// What can wait until a build is over and its app runs: the generation reaches the disk, what the
-/// next build wants is copied, what nobody needs any more goes. Takes the app's lock: a build that
-/// comes meanwhile would have to do the same copying.
+/// next build wants is copied, what nobody needs any more is removed. Takes the app's lock: a build
+/// at that time would have to do the same copying.
 /// @param number  Of the generation that was made; absent after a failure.
 void after_build(builder::Environment& environment, const AppStore& store, const BuildInputs& inputs,
                  const SourceIndex& source, std::optional<std::uint64_t> number,

@@ -89,7 +89,7 @@ Result<Json> restore_job(const Json& job, const std::function<void(Json)>&) {
       TRY(app.own_dir(folder));
       if (!layer.tree.empty()) {
         // A tree that is damaged, or that cannot be copied, costs its layer, not the build: it is
-        // made anew.
+        // made again.
         if (!is_folder(app, "t/" + layer.tree + "/layers/" + layer.buildpack + "/" + layer.name))
           continue;
         if (auto given = give_content(app, layer); !given) {

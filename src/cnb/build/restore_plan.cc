@@ -16,7 +16,7 @@ Result<std::string> metadata_text(const Json& data) {
 bool restores_metadata(const GenerationLayer& layer) {
   const bool has_content = !layer.tree.empty();
   if (layer.cache) return has_content;
-  // In the image alone: whoever builds with it needs its content, and makes it anew.
+  // In the image alone: a buildpack that builds with it needs its content, and makes it again.
   return layer.launch && !layer.build;
 }
 

@@ -12,7 +12,7 @@ namespace locald::cnb {
 struct RestoredLayer {
   std::string buildpack;  ///< its folder in /layers
   std::string name;
-  std::string toml;  ///< content of <layer>.toml, without types: the buildpack says them anew
+  std::string toml;  ///< content of <layer>.toml, without types: the buildpack sets them again
   std::string tree;  ///< whose content comes with it; "" = none does
 };
 
@@ -23,7 +23,7 @@ struct RestorePlan {
 
 /// What a build of `group` finds of the earlier build: content for what is cached, metadata
 /// alone for what is in the app's image and not cached, nothing for what the buildpack must make
-/// anew anyway. The files are byte for byte what the real restorer writes. Pure.
+/// again anyway. The files are byte for byte what the real restorer writes. Pure.
 /// Spec: CNB buildpack.md#layer-types (the table), platform.md#restorer.
 Result<RestorePlan> plan_restore(const Generation& before, const std::vector<GroupElement>& group);
 

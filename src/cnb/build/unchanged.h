@@ -19,7 +19,7 @@ Result<ChangeMark> mark_now(const AppFolder& app);
 
 /// True if nothing in the tree at `path`, itself included, was changed since `mark`: no inode's
 /// ctime is later, which no program can set, and which a rename, a deletion and a changed mode
-/// leave in a folder or a file too. False as well where the clock was set meanwhile, so that ctimes
+/// leave in a folder or a file too. False as well where the clock was set since, so that ctimes
 /// mean nothing. Costs a stat for each entry.
 Result<bool> unchanged_since(const ChangeMark& mark, const AppFolder& app, const std::string& path);
 

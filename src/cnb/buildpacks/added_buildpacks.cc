@@ -39,7 +39,7 @@ struct Describe {
 };
 
 Error from_registry(const std::string& what) {
-  return Error(Errc::unsupported, what + ": the buildpack registry is not looked into")
+  return Error(Errc::unsupported, what + ": the buildpack registry is not supported")
       .with_hint(
           "an entry there stands for an image, which its page names: "
           "uri = \"docker://HOST/NAME@sha256:…\"");
@@ -170,10 +170,8 @@ class Adder {
     Error error = std::move(version).error();
     if (error.code() == Errc::not_found && error.hint().find("did you mean") == std::string::npos)
       error = Error(error.code(), error.message())
-                  .with_hint(
-                      "what the builder does not hold needs a `uri` that says where it "
-                      "comes from; there is " +
-                      ids_of_builder());
+                  .with_hint("a buildpack that the builder lacks needs a `uri`; the builder has " +
+                             ids_of_builder());
     return std::move(error).with_context("the builder " + build_.builder_name);
   }
 

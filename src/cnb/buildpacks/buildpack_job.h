@@ -20,7 +20,7 @@ namespace locald::cnb {
 /// cnb_buildpack_hide     key, buildpacks:[[id, version]]   {}
 ///
 /// Progress: {done, total} in bytes, while something comes from the network.
-/// @return Errc::invalid_input for what is no buildpack, with what is wrong; Errc::corrupt for
+/// @return Errc::invalid_input for what is not a buildpack, with what is wrong; Errc::corrupt for
 ///         archives that are damaged or cut; what download() says.
 Result<Json> buildpack_folder_job(const Json& job, const std::function<void(Json)>& progress);
 Result<Json> buildpack_archive_job(const Json& job, const std::function<void(Json)>& progress);
@@ -29,7 +29,7 @@ Result<Json> buildpack_script_job(const Json& job, const std::function<void(Json
 Result<Json> buildpack_hide_job(const Json& job, const std::function<void(Json)>& progress);
 
 /// "inode-size-mtime-ctime": what tells without reading it that a file is as it was; "" where it is
-/// no regular file, or so young that it may change unseen.
+/// not a regular file, or so young that it may change unseen.
 std::string file_stamp(int fd);
 
 }  // namespace locald::cnb

@@ -36,7 +36,7 @@ std::chrono::system_clock::time_point changed_at(const std::string& path) {
 
 bool is_cheap(const Json& record) { return record["kind"].as_string() != "archive"; }
 
-/// Whoever makes one holds its lock.
+/// The process that makes one holds its lock.
 bool is_under_way(const std::string& folder) {
   const auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   return dir && ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0;

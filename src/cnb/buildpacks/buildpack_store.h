@@ -28,7 +28,7 @@ namespace locald::cnb {
 ///     `-- .new-<random>/    one under way, its folder flock(2)ed; unlocked: left by a crash
 ///
 /// Owner of all in a tree is the container's root, modes are 0755 and 0644: workers make and remove
-/// it (buildpack_job.h). Packages that are images are no part of this: their layers are in the
+/// it (buildpack_job.h). Packages that are images are not part of this: their layers are in the
 /// layer store like every image's.
 ///
 /// Reads and touches are the server's; thread-compatible.

@@ -66,7 +66,7 @@ std::optional<Entry> BuildpackSupply::present(const std::string& key) const {
 
 Result<Entry> BuildpackSupply::made(const std::string& key) {
   auto entry = present(key);
-  if (!entry) return Error(Errc::failed, "the buildpack is gone again from " + store_.dir());
+  if (!entry) return Error(Errc::failed, "the buildpack was removed again from " + store_.dir());
   return std::move(*entry);
 }
 
@@ -98,7 +98,7 @@ Result<Entry> BuildpackSupply::folder(const std::string& path) {
                               source.fd.get()));
     if (done["changed"].as_array().empty()) return made(key);
     if (tries == kTries)
-      return Error(Errc::failed, "it changes faster than it can be copied: " +
+      return Error(Errc::failed, "it keeps changing while it is copied: " +
                                      done["changed"].as_array()[0].as_string());
   }
 }

@@ -209,7 +209,7 @@ Result<void> BuildpackTree::commit(const std::string& key, std::vector<Module> m
   for (int tries = 0; tries < 2; ++tries) {
     if (::renameat2(store_.get(), name_.c_str(), store_.get(), key.c_str(), RENAME_NOREPLACE) ==
         0) {
-      name_.clear();  // what is there now is no longer ours to remove
+      name_.clear();  // the folder of that name is no longer ours to remove
       return {};
     }
     if (errno != EEXIST) return Error::from_errno(errno, "name " + key);

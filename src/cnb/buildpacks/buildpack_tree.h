@@ -18,8 +18,8 @@ namespace locald::cnb {
 ///     auto module = TRY(made.place(""));         // checked, named by its buildpack.toml, moved
 ///     TRY(made.commit(key, {module}, "folder"));
 ///
-/// For workers: root, or root of the user namespace. Every step below its folder is by descriptor,
-/// and no symlink is followed out of it. Destroying it removes what was not committed.
+/// For workers: root, or root of the user namespace. Keeps R-INSIDE. Destroying it removes what was
+/// not committed.
 class BuildpackTree {
  public:
   /// @param map  The id map's name: "root", "subuid", "single".

@@ -11,7 +11,7 @@ namespace locald::cnb {
 /// A file from a web server.
 struct Download {
   oci::Url url;
-  std::string etag;  ///< of what is there already: then it is only asked whether that still counts
+  std::string etag;  ///< of an earlier download: then it is only asked whether that still counts
   std::uint64_t max_bytes = 1ull << 30;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};  ///< total 0: unknown
 };

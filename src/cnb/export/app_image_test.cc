@@ -240,7 +240,7 @@ TEST(RebasedConfig, WhatTheRulesForbidWantsForce) {
     const char* words;
   } cases[] = {
       {image("sha256:old", labels_of("r.example/run", {{"io.buildpacks.rebasable", "false"}})),
-       plain, "must not be exchanged"},
+       plain, "labelled as not rebasable"},
       {image("sha256:old", labels_of("r.example/run")),
        image("sha256:new", Json::object(), "0.12", "arm64"), "linux/arm64"},
       {image("sha256:old",

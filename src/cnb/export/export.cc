@@ -73,7 +73,7 @@ class Exporting {
         .with_hint("locald image pull " + name + "; if it is another one today: locald build");
   }
 
-  /// An unknown lifecycle's word is no reason to give up an image: its id is another one then.
+  /// An unknown lifecycle is not a reason to give up an image: its id is another one then.
   Result<LauncherFacts> launcher_of_builder() {
     const auto builder = find(generation_.builder_digest, generation_.builder);
     auto facts = builder ? launcher_facts(environment_, *builder, context_)

@@ -144,8 +144,7 @@ Result<void> check_stack(const oci::ConfigFile& app, const oci::ConfigFile& base
 
 /// An objection that `force` overrules.
 Result<void> object(bool force, std::vector<std::string>& notices, const std::string& what) {
-  if (!force)
-    return Error(Errc::unsupported, what).with_hint("build it again, or overrule it with --force");
+  if (!force) return Error(Errc::unsupported, what).with_hint("rebuild the image, or use --force");
   notices.push_back(what);
   return {};
 }
@@ -155,7 +154,7 @@ Result<void> check_rules(const oci::ConfigFile& app, const oci::ConfigFile& base
   const auto api = ApiVersion::parse(app.variable("CNB_PLATFORM_API"));
   if (!api || *api < kTargetsApi) return check_stack(app, base);
   if (app.label("io.buildpacks.rebasable") == "false")
-    TRY(object(force, notices, "the image is marked as one whose run image must not be exchanged"));
+    TRY(object(force, notices, "the image is labelled as not rebasable"));
   if (!target_fits(app, base))
     TRY(object(
         force, notices,
@@ -272,7 +271,7 @@ Result<RebasedImage> rebase_image(builder::Environment& environment, const oci::
                      .run_image_digest = run->image.manifest_digest.str(),
                      .notices = run->notices};
     const std::string reference = published_reference(run_name, out.run_image_digest);
-    // The rebaser would write it anew, without its history: nobody has asked for that.
+    // The rebaser would rewrite it, without its history: nobody has asked for that.
     if (label["runImage"]["reference"].as_string() == reference && !options.force) return out;
     const oci::ConfigFile base =
         TRY(oci::ConfigFile::parse(TRY(config_document(images, run->image))));

@@ -57,7 +57,7 @@ Result<void> check_plain(int dir, const std::string& path, int depth) {
       return Error::from_errno(errno, at);
     if (S_ISREG(st.st_mode)) return {};
     if (!S_ISDIR(st.st_mode) || depth == 0)
-      return Error(Errc::corrupt, "the exporter left what belongs in no image: " + at +
+      return Error(Errc::corrupt, "the exporter left files that do not belong in an image: " + at +
                                       (S_ISLNK(st.st_mode) ? " is a symlink"
                                        : depth == 0        ? " lies too deep"
                                                            : " is neither a file nor a folder"))

@@ -30,7 +30,7 @@ Result<oci::StoredImage> import_layout_image(builder::Environment& environment, 
                                              const builder::PrepareContext& context);
 
 /// Worker side: that folders and regular files are all there is in `folder` and on the way to it,
-/// since whoever reads it by its path would follow a container's symlink to files of the host.
+/// since a reader by path would follow a container's symlink to files of the host.
 /// @return Errc::corrupt otherwise, and where there is no such folder.
 Result<Json> check_layout_job(const Json& job, const std::function<void(Json)>& progress);
 

@@ -10,7 +10,7 @@ namespace locald::cnb {
 
 /// A pattern as Go's filepath.Match reads it: "*" is any number of characters but "/", "?" is
 /// one, "[a-z]" and "[^a-z]" are classes, "\" takes the next character as it is; the whole path
-/// must match. Bytes that are no UTF-8 count as a character each.
+/// must match. Bytes that are not UTF-8 count as a character each.
 class PathPattern {
  public:
   /// @return Errc::invalid_input for one that cannot be read, matched or not, as in Go.

@@ -49,8 +49,8 @@ Result<void> check_parts(const OrderEntry& entry, const Modules& modules,
                                           " is made of others, and " + part.id + "@" +
                                           part.version + " of these is not there")
             .with_hint(
-                "name it in the project.toml too, or take a package (an image, a .cnb) that "
-                "holds all of them");
+                "name it in project.toml too, or use a package (an image, a .cnb) that holds all "
+                "of them");
       TRY(check_parts(part, modules, seen));
     }
   return {};

@@ -56,7 +56,7 @@ Result<void> put(int dir, const std::string& name, const std::string& content) {
 Result<Binding> read_binding(const std::string& name, const std::string& folder,
                              const PathJudge& judge) {
   const std::string where = "binding \"" + name + "\"";
-  if (!file_name(name)) return Error(Errc::invalid_input, where + ": no name for a folder");
+  if (!file_name(name)) return Error(Errc::invalid_input, where + ": not a valid folder name");
   Binding binding{name, {}};
   const auto read = [&]() -> Result<void> {
     const JudgedPath opened = TRY(judge.open(folder, PathJudge::Use::look));

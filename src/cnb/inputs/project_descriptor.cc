@@ -110,7 +110,7 @@ class Reader {
   Field text(std::string_view key, std::string& out) {
     return {key, [this, key, &out](const Node& value) { read_text(value, key, out); }};
   }
-  /// A key that may be there, and is none of ours.
+  /// A key that is allowed there and that locald does not read.
   Field ignored_text(std::string_view key) {
     return {key, [this, key](const Node& value) {
               std::string nobody;

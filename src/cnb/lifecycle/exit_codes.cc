@@ -13,7 +13,7 @@ struct Meaning {
 };
 
 constexpr const char* kRemoveCache =
-    "if it goes on like this, remove the app's cache and build again: locald cache ls, locald "
+    "if it keeps failing, remove the app's cache and build again: locald cache ls, locald "
     "cache "
     "rm";
 
@@ -36,7 +36,7 @@ constexpr Meaning kMeanings[] = {
     {42, Errc::failed, "the cached layers could not be restored", kRemoveCache},
     {51, Errc::failed, "a buildpack failed to build the app", ""},
     {52, Errc::failed, "the build failed", ""},
-    {62, Errc::failed, "the image could not be made of what the buildpacks left", ""},
+    {62, Errc::failed, "the image could not be created from the buildpacks' output", ""},
 };
 
 }  // namespace

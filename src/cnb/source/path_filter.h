@@ -11,7 +11,7 @@ namespace locald::cnb {
 /// a change of the source; it is often the largest part of a project; and its config may hold
 /// credentials.
 inline constexpr std::string_view kNeverSentRepository = ".git";
-/// … and our own file at the root: a new port or another service is no change of the app.
+/// … and our own file at the root: a new port or another service does not change the app.
 inline constexpr std::string_view kNeverSentProjectFile = "/locald.toml";
 /// Both, as patterns for PathFilter::without().
 std::vector<std::string> never_sent();
@@ -42,7 +42,7 @@ std::vector<std::string> never_sent();
 /// Git's rule would make that `!` void, which is what nobody means who writes it.
 ///
 /// Paths are relative to the root: "a/b", without "." and "..", without a slash at either end. The
-/// root itself, "", is always kept. A symbolic link is no folder.
+/// root itself, "", is always kept. A symbolic link is not a folder.
 ///
 /// Time: for a path of n bytes and a pattern of m at most n * m per folder above it, hostile or
 /// not. A value; thread-compatible.
@@ -50,7 +50,7 @@ class PathFilter {
  public:
   PathFilter() = default;  ///< keeps everything
 
-  /// An empty list is no list: it keeps everything, as in pack. A list that holds
+  /// An empty list does not count: it keeps everything, as in pack. A list that holds
   /// comments only includes nothing.
   static PathFilter include(const std::vector<std::string>& patterns);
   static PathFilter exclude(const std::vector<std::string>& patterns);

@@ -216,8 +216,8 @@ class Scanner {
     return {};
   }
 
-  /// The copy belongs to the build user, who is no root: what the owner may not read it cannot
-  /// either, whoever runs locald.
+  /// The copy belongs to the build user, who is not root: what the owner may not read it cannot
+  /// either, also where root runs locald.
   Result<void> check_owner_may(const struct stat& st, mode_t bits, const std::string& path,
                                const char* what) const {
     if ((st.st_mode & bits) == bits) return {};

@@ -209,7 +209,7 @@ class Stager {
         TRY(sys::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     auto copied = builder::copy_bytes(in->get(), out.get(), static_cast<off_t>(entry.size));
     if (!copied && copied.error().code() == Errc::no_space) return copied;
-    // Whoever changed it meanwhile changed one of these.
+    // A change at that time has changed one of these.
     if (!copied || !TRY(as_hashed(in->get(), entry)) || !as_indexed(in->get(), entry)) {
       staged_.changed.push_back(entry.path);
       // No index will say that it is there, so nobody would remove it.

@@ -11,7 +11,7 @@
 namespace locald::cnb {
 
 /// An app's folder (AppStore) as a worker sees it. What lies below it was in the hands of
-/// containers: every step is by descriptor, and no symlink is followed. Paths are relative to it.
+/// containers (R-INSIDE). Paths are relative to it.
 class AppFolder {
  public:
   /// From a job's members `top`, `uid` and `gid`: the build user's, as the worker sees them.
@@ -30,7 +30,7 @@ class AppFolder {
     return make_dir(path, uid_, gid_, mode);
   }
   Result<UniqueFd> root_dir(const std::string& path) const { return make_dir(path, 0, 0, 0755); }
-  /// Removes what stands on the way to a folder, or in its place, and is no folder.
+  /// Removes what stands on the way to a folder, or in its place, and is not a folder.
   Result<void> clear_way(const std::string& path) const;
   /// A new file of the build user's, 0644, instead of whatever is there; so are folders on the way
   /// that are missing.

@@ -15,8 +15,6 @@ namespace locald::cnb {
 namespace {
 
 constexpr const char* kRecord = "/generation.json";
-constexpr const char* kAppFile = "/app.json";
-constexpr const char* kBootFile = "/boot";
 constexpr const char* kSynced = "synced";
 constexpr std::size_t kMaxRecord = 64u << 20;
 
@@ -57,20 +55,20 @@ bool AppStore::counts(const Generation& g, std::string_view map_id) const {
 
 std::vector<Generation> AppStore::generations() const {
   std::vector<Generation> out;
-  for (const std::uint64_t number : numbers_in(dir_ + "/g"))
+  for (const std::uint64_t number : numbers_in(generations_folder()))
     if (auto found = read_generation(generation(number))) out.push_back(std::move(*found));
   return out;
 }
 
 std::optional<Generation> AppStore::current(std::string_view map_id) const {
-  for (const std::uint64_t number : numbers_in(dir_ + "/g"))
+  for (const std::uint64_t number : numbers_in(generations_folder()))
     if (auto found = read_generation(generation(number)); found && counts(*found, map_id))
       return found;
   return std::nullopt;
 }
 
 std::optional<Generation> AppStore::newest_hybrid(std::string_view map_id) const {
-  for (const std::uint64_t number : numbers_in(dir_ + "/g"))
+  for (const std::uint64_t number : numbers_in(generations_folder()))
     if (auto found = read_generation(generation(number));
         found && counts(*found, map_id) && !found->strict())
       return found;
@@ -78,7 +76,7 @@ std::optional<Generation> AppStore::newest_hybrid(std::string_view map_id) const
 }
 
 std::uint64_t AppStore::next_number() const {
-  const auto numbers = numbers_in(dir_ + "/g");
+  const auto numbers = numbers_in(generations_folder());
   return numbers.empty() ? 1 : numbers.front() + 1;
 }
 
@@ -96,18 +94,18 @@ Result<void> AppStore::mark_synced(std::uint64_t number) const {
 }
 
 bool AppStore::spares_count() const {
-  const std::string made = read_file(spare() + kBootFile, 4096).value_or("");
+  const std::string made = read_file(spare_boot(), 4096).value_or("");
   return made == kSynced || made == runtime::boot_id();
 }
 
 Result<void> AppStore::mark_spares(Durability durability) const {
-  return write_file_atomic(spare() + kBootFile,
+  return write_file_atomic(spare_boot(),
                            durability == Durability::synced ? kSynced : runtime::boot_id(), 0600,
                            durability);
 }
 
 std::optional<AppStore::Record> AppStore::record() const {
-  const auto text = read_file(dir_ + kAppFile);
+  const auto text = read_file(record_file());
   if (!text) return std::nullopt;
   const auto json = Json::parse(*text, {.any_bytes = true});  // the path
   if (!json) return std::nullopt;
@@ -127,7 +125,7 @@ Result<void> AppStore::touch(const AppSpec& spec) const {
     return {};
   TRY(make_dirs(dir_));
   return write_file_atomic(
-      dir_ + kAppFile,
+      record_file(),
       Json::object({{"format", 1}, {"spec", kept.to_json()}, {"last_used", now}}).dump());
 }
 

@@ -47,16 +47,23 @@ class AppStore {
 
   const std::string& app() const noexcept { return app_; }
   const std::string& dir() const noexcept { return dir_; }
+  std::string record_file() const { return dir_ + "/app.json"; }
   std::string failed() const { return dir_ + "/failed"; }
   std::string source_index() const { return dir_ + "/source.index"; }
+  std::string generations_folder() const { return dir_ + "/g"; }
   std::string generation(std::uint64_t number) const {
-    return dir_ + "/g/" + std::to_string(number);
+    return generations_folder() + "/" + std::to_string(number);
   }
   std::string facts(std::uint64_t number) const { return generation(number) + "/facts"; }
   std::string trees() const { return dir_ + "/t"; }
   std::string tree(std::string_view id) const { return trees() + "/" + std::string(id); }
   std::string spare() const { return dir_ + "/spare"; }
-  std::string spare_tree(std::string_view id) const { return spare() + "/t/" + std::string(id); }
+  std::string spare_trees() const { return spare() + "/t"; }
+  std::string spare_tree(std::string_view id) const {
+    return spare_trees() + "/" + std::string(id);
+  }
+  std::string spare_boot() const { return spare() + "/boot"; }
+  std::string spare_index() const { return spare() + "/workspace.index"; }
   std::string build() const { return dir_ + "/build"; }
   std::string build_index() const { return build() + "/source.index"; }
   std::string strict() const { return dir_ + "/strict"; }

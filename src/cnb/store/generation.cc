@@ -114,8 +114,7 @@ Result<std::string> Generation::choose_process(const std::string& asked_for) con
                                    : "the app has no process type \"" + asked_for + "\"");
   if (types.empty())
     return std::move(error).with_hint(
-        "its buildpacks made none; a Procfile names some, where the builder has a buildpack for "
-        "it");
+        "the app defines no process types; add a Procfile if the builder supports it");
   return std::move(error).with_hint("set `process` to one of: " + join(types, ", "));
 }
 

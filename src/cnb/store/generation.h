@@ -27,7 +27,7 @@ struct GenerationBuildpack {
   std::string id, version, api, homepage;
   std::vector<GenerationLayer> layers;  ///< by name
   Json store;                           ///< `metadata` of store.toml; null where there is none
-  bool has_store = false;               ///< there is a store.toml, be it without `metadata`
+  bool has_store = false;               ///< there is a store.toml, with or without `metadata`
 };
 
 /// How long the parts of a build took.
@@ -41,7 +41,7 @@ struct BuildTimes {
 };
 
 /// One finished build of an app: what a start runs, and what the next build starts from. Written
-/// last, so it is there as a whole or not at all. A value.
+/// last (R-RECORD-LAST). A value.
 struct Generation {
   static constexpr int kFormat = 1;
 
@@ -93,7 +93,7 @@ struct Generation {
 };
 
 /// What names a generation beneath a container (Assembly::stamp): "cnb:APP:NUMBER@BUILT_AT".
-/// Numbers begin anew where an app's folder was removed; the time tells them apart.
+/// Numbers begin at 1 again where an app's folder was removed; the time tells them apart.
 struct GenerationStamp {
   std::string app;
   std::uint64_t number = 0;

@@ -130,11 +130,12 @@ Result<std::size_t> Decompressor::fill(std::span<std::byte> out) {
   ended_ = n == 0;
   out_bytes_ += n;
   if (out_bytes_ > limits_.ratio_from_bytes && out_bytes_ / limits_.max_ratio > in_.taken())
-    return Error(Errc::invalid_input,
-                 "the layer expands more than " + std::to_string(limits_.max_ratio) + " times (" +
-                     human_bytes(in_.taken()) + " became " + human_bytes(out_bytes_) + " so far)")
+    return Error(Errc::invalid_input, "the layer's compression ratio exceeds " +
+                                          std::to_string(limits_.max_ratio) + ":1 (" +
+                                          human_bytes(in_.taken()) + " became " +
+                                          human_bytes(out_bytes_) + " so far)")
         .with_hint(
-            "no honest layer is like that; if it is yours, leave out the file that is all "
+            "it may be a decompression bomb; if the layer is yours, leave out the file that is all "
             "one byte, or push the layer uncompressed");
   return n;
 }

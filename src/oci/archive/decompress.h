@@ -16,7 +16,7 @@ namespace locald::oci {
 enum class Compression : std::uint8_t { none, gzip, zstd };
 std::string_view to_string(Compression kind) noexcept;
 
-/// What a layer's media type promises. "" is no promise: the bytes decide.
+/// What a layer's media type promises. "" promises nothing: the bytes decide.
 /// @return Errc::unsupported for anything that is not a tar layer, plain, gzip or zstd.
 Result<Compression> compression_of(std::string_view media_type);
 

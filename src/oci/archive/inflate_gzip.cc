@@ -49,7 +49,7 @@ class Gzip final : public Codec {
  private:
   static constexpr std::size_t kMaxInput = 256u << 10, kMaxOutput = 256u << 10;
   /// isal 2.30 may count damaged data below zero and read on behind it. What it finds there are
-  /// zeros, which are no block, and as symbols not more than two bytes for each that it writes.
+  /// zeros, which are not a block, and as symbols not more than two bytes for each that it writes.
   static constexpr std::size_t kSlack = 1u << 20;
 
   void start() {

@@ -232,7 +232,7 @@ class Applier {
     if (space_.of_disk)
       return Error(Errc::no_space,
                    "the layer needs more than the " + human_bytes(space_.bytes) + " that are free")
-          .with_hint("make room on the disk: `locald image rm` and `locald cache prune` do");
+          .with_hint("free space on the disk: locald image rm, locald cache prune");
     return {Errc::invalid_input,
             "the layer's files come to more than " + human_bytes(space_.bytes)};
   }
@@ -260,7 +260,7 @@ class Applier {
     return attributes_.set_node(TRY(tree_.fd(dir)), name, entry);
   }
 
-  /// The entry's own metadata are not applied: they are the target's (§1.4), and
+  /// The entry's own metadata are not applied: they are the target's, and
   /// a link to a symlink would let them reach what it points to.
   Result<void> apply_hardlink(const TarEntry& entry, std::span<const std::string> folders,
                               const std::string& name) {

@@ -40,11 +40,11 @@ struct ApplyOptions {
 /// link's target is not.
 struct LowerLayers {
   /// Called at most once, from the applying thread, at the first entry that
-  /// needs it; may block until the lower layers are committed (the source is not read meanwhile).
-  /// Returns their trees (LayerStore::path), the nearest below first, as in overlay's `lowerdir=`.
-  /// Empty: there are none. An error ends the apply. Layers wait only for layers below, so that no
-  /// circle can arise, provided that jobs are started from the bottom up where their number is
-  /// limited.
+  /// needs it; may block until the lower layers are committed (the source is not read during that
+  /// time). Returns their trees (LayerStore::path), the nearest below first, as in overlay's
+  /// `lowerdir=`. Empty: there are none. An error ends the apply. Layers wait only for layers
+  /// below, so that no circle can arise, provided that jobs are started from the bottom up where
+  /// their number is limited.
   std::function<Result<std::vector<std::string>>()> wait;
 };
 
@@ -64,9 +64,8 @@ struct AppliedLayer {
 /// that file up first.
 ///
 /// Nothing outside of the folder is written, whatever the layer says, and
-/// nothing outside of it and the lower trees is read: every step is by
-/// descriptor, one name at a time, symlinks are read by us and never followed
-/// by the kernel. Names that escape by ".." are refused.
+/// nothing outside of it and the lower trees is read (R-INSIDE): symlinks are read
+/// by us. Names that escape by ".." are refused.
 ///
 /// Thread: one call per target; calls on different targets may run side by side. Inflating runs on
 /// a thread of its own. On error the folder holds a part of the layer: throw it away.

@@ -21,9 +21,8 @@ struct ArchiveOwner {
 /// one time for all entries, no user names, no xattrs, hard links as files of their own, sockets
 /// left out, names as they are given ("/layers/…", no slash behind folders).
 ///
-/// Everything below a tree's folder is reached by descriptors, and no symlink is followed. The
-/// trees do not change meanwhile (a file that does is an error). Memory: the names of one folder a
-/// level. Not thread-safe.
+/// Keeps R-INSIDE. The trees do not change during the call (a file that does is an error). Memory:
+/// the names of one folder a level. Not thread-safe.
 class LayerArchive {
  public:
   /// Folders are walked in the order of their names' bytes. Where the content of a folder comes:

@@ -45,7 +45,7 @@ class LayerAttributes {
                         const std::string& path);
 
   /// Removes all extended attributes that an image can have set: for a folder that an entry
-  /// describes anew.
+  /// describes again.
   void clear_xattrs(int fd);
 
  private:

@@ -241,7 +241,7 @@ Result<AppliedLayer> LayerStore::add(const LayerKey& layer, ByteSource& compress
     TRY(write_file_atomic(work->get(), kRecord, to_text(record), 0600, Durability::synced));
     while (::renameat(staging.get(), name.c_str(), layers.get(), folder.c_str()) != 0) {
       if (errno != ENOTEMPTY && errno != EEXIST) return Error::from_errno(errno, "commit");
-      // Another image brought it meanwhile, with other layers below: theirs may be in use already.
+      // Another image brought it first, with other layers below: theirs may be in use already.
       if (find(dir_, layer, map_, map_id_)) {
         TRY(remove_tree(staging.get(), name));
         return done;

@@ -30,11 +30,15 @@ std::vector<LayerKey> layer_keys(const std::vector<Digest>& diff_ids);
 
 /// The extracted layers on disk, each once, whatever images share it.
 ///
-///     layers/<diffID hex>/diff/        the tree, overlay form; <diffID>.<chainID> where it depends
-///     on its lower layers layers/<diffID hex>/layer.json   the commit record: written after one
-///     syncfs of the tree, before the rename layers/l/<short>                 symlink to
-///     ../<hex>/diff: many layers fit in one page of mount options layers/.staging/<hex>/ a layer
-///     under way, its folder flock(2)ed; unlocked = left by a crash
+///     layers/<diffID hex>/             one layer; <diffID>.<chainID> where what was applied
+///     |                                depends on the layers below it
+///     |-- diff/                        the tree, overlay form
+///     `-- layer.json                   the commit record: written after one syncfs of the tree,
+///                                      before the rename to this name
+///     layers/l/<short>                 symlink to ../<layer's folder>/diff: many layers fit in
+///                                      one page of mount options
+///     layers/.staging/<diffID>.<chainID>/   a layer in progress, its folder flock(2)ed;
+///                                      unlocked = left by a crash
 ///
 /// A layer without a readable record, or under another id map, counts as
 /// absent and is fetched again. Looking (has, path, list) works from outside of
@@ -59,7 +63,7 @@ class LayerStore {
   const std::string& dir() const noexcept { return dir_; }
 
   /// Applies and commits `compressed`. When the layer is there already, or
-  /// another process commits it meanwhile, `compressed` is not read (any further) and the
+  /// another process commits it first, `compressed` is not read (any further) and the
   /// record's figures are returned.
   /// @return Errc::corrupt when the layer's diffID is not `layer.diff_id`; errors of
   ///         apply_layer_overlay. On error nothing is left.

@@ -47,7 +47,7 @@ struct LayerDir {
 /// view does not change. Flat form: the tree itself holds everything, and what
 /// this layer has written is remembered, so that whiteouts spare it.
 ///
-/// Not thread-safe; nobody else may rename in the tree meanwhile (they could
+/// Not thread-safe; nobody else may rename in the tree during its life (they could
 /// not make us leave it, but entries might land in the wrong folder of it).
 class LayerTree {
  public:

@@ -24,7 +24,7 @@ enum class Transport : std::uint8_t {
 ///     ref.familiar();  // "redis:7"
 ///
 /// Normalisation is Docker's (distribution/reference): a first part without a
-/// dot, a colon and other than "localhost" is no host; docker.io has "library/"
+/// dot, a colon and other than "localhost" is not a host; docker.io has "library/"
 /// before a bare name; no tag and no digest means "latest". A value.
 struct ImageReference {
   Transport transport = Transport::docker;

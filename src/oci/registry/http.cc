@@ -308,7 +308,7 @@ Error HttpStream::failure(int curl_code) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-      return Error(Errc::denied, where + " cannot prove who it is: " + detail)
+      return Error(Errc::denied, where + ": certificate verification failed: " + detail)
           .with_hint("if it is yours, put its CA into /etc/docker/certs.d/" + where +
                      "/ca.crt; check this machine's clock (date)");
     case CURLE_SSL_CONNECT_ERROR:

@@ -80,14 +80,14 @@ class BlobDownload final : public ByteSource {
           return Error(chunk ? Errc::failed : chunk.error().code(),
                        "got " + std::to_string(got) + " of " + std::to_string(blob_.size_bytes) +
                            " bytes of " + blob_.digest.str() + ": " + why)
-              .with_hint("try again: the download goes on where it broke");
+              .with_hint("try again: the download resumes where it stopped");
         }
       } else {
         fruitless_ = 0;
       }
       last_break_ = got;
       TRY(session_.wait(session_.options().first_pause * (1 << std::min(fruitless_, 4)),
-                        "the download broke at " + human_bytes(got)));
+                        "the download was interrupted at " + human_bytes(got)));
       stream_.reset();
       TRY(open());
     }

@@ -230,7 +230,7 @@ Result<std::string> RegistrySession::new_authorization(const std::string& challe
     if (challenge.scheme == "basic" && options_.login)
       return "Basic " + base64(options_.login->user + ":" + options_.login->password);
   }
-  return Error(Errc::denied, reference_.registry + " wants a login").with_hint(login_advice());
+  return Error(Errc::denied, reference_.registry + " requires a login").with_hint(login_advice());
 }
 
 Error RegistrySession::refusal(HttpStream& answer, const Wanted& wanted) const {
@@ -251,7 +251,7 @@ Error RegistrySession::refusal(HttpStream& answer, const Wanted& wanted) const {
                    login_advice());
   if (status == 404)
     return Error(Errc::not_found,
-                 pushing ? host + " knows no place for " + wanted.what + said
+                 pushing ? host + " has no place for " + wanted.what + said
                          : wanted.what + " was not found in the registry " + host + said)
         .with_hint("check name and tag: " + reference_.familiar());
   if (status == 429) {

@@ -47,7 +47,7 @@ class RegistrySession {
     Method method = Method::get;
     std::vector<std::string> headers = {};
     std::optional<Url> url = std::nullopt;  ///< instead of `target`: where the registry sent us
-    /// Makes the body, for each try anew.
+    /// Makes the body, once for each try.
     std::function<Result<std::unique_ptr<ByteSource>>()> body = {};
     std::uint64_t body_bytes = 0;
     /// The answers that are given back; others are errors. Default: 200 and 206.

@@ -10,8 +10,8 @@
 /// Go programs wrote; one of ours has the same digest only if it has the same bytes.
 namespace locald::oci {
 
-/// A string with its quotes. <, >, & and U+2028, U+2029 are escaped too, bytes that are no UTF-8
-/// become U+FFFD.
+/// A string with its quotes. <, >, & and U+2028, U+2029 are escaped too, bytes that are not
+/// UTF-8 become U+FFFD.
 std::string go_string(std::string_view text);
 
 /// Any value, as Go marshals it when it is not typed: members sorted by the bytes of their names

@@ -18,9 +18,8 @@ struct HistoryEntry {
   bool empty_layer = false;
 };
 
-/// What an image says about itself. All of it comes from strangers: it never
-/// becomes an option of ours. A value.
-/// Spec: OCI image-spec, config.md. Docker's config is the same document.
+/// What an image says about itself. All of it comes from strangers: it never becomes an option of
+/// locald. A value. Spec: OCI image-spec, config.md. Docker's config is the same document.
 struct ImageConfig {
   Platform platform;
   std::string created;  ///< RFC 3339; may be empty

@@ -30,7 +30,7 @@ int platform_score(const Platform& image, const Platform& host);
 
 /// The best entry of an index for `host`; the first among equals, as the peers
 /// do. Entries without a platform and attestations ("unknown/unknown") are not images.
-/// @return Errc::unsupported naming what is there (E-ARCH).
+/// @return Errc::unsupported naming the platforms (E-ARCH).
 Result<Descriptor> choose_platform(const std::vector<Descriptor>& manifests, const Platform& host);
 
 }  // namespace locald::oci

@@ -154,7 +154,7 @@ Result<void> BlobIngest::commit() && {
   const std::string to = blob_path(expected_.digest);
   if (::fsync(file_.get()) != 0) return Error::from_errno(errno, "fsync " + from);
   if (::renameat(layout_dir_, from.c_str(), layout_dir_, to.c_str()) != 0) {
-    // A folder in its place: nothing of ours.
+    // A folder in its place: locald did not create it.
     if (errno == EISDIR) TRY(remove_tree(layout_dir_, to));
     if (::renameat(layout_dir_, from.c_str(), layout_dir_, to.c_str()) != 0)
       return Error::from_errno(errno, "rename " + from);

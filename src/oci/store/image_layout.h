@@ -70,7 +70,7 @@ class ImageLayout {
   const std::string& dir() const noexcept { return dir_; }
   int dir_fd() const noexcept { return dir_fd_.get(); }
 
-  /// @return Errc::not_found; Errc::corrupt if it is no regular file.
+  /// @return Errc::not_found; Errc::corrupt if it is not a regular file.
   Result<UniqueFd> open_blob(const Digest& digest) const;
   /// Size of the blob, if it is there and a regular file.
   std::optional<std::uint64_t> blob_size(const Digest& digest) const;
@@ -85,7 +85,7 @@ class ImageLayout {
   /// Starts or resumes a blob. Waits while another process or thread has it under way; a download
   /// that dies gives its lock free. @return Errc::cancelled.
   Result<BlobIngest> ingest(const Descriptor& blob, std::stop_token stop = {});
-  /// A small blob at once. What is there already stays.
+  /// A small blob at once. An existing one stays.
   Result<void> add_document(const Descriptor& blob, std::string_view bytes);
   /// An image of our own making: its configuration and, over `layers`, base first, which are there
   /// already, a manifest of OCI media types throughout, whatever the layers came as. @return the

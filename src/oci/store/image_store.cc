@@ -42,7 +42,7 @@ std::string now_text() {
   return text.data();
 }
 
-/// "sha256:3f2a…" or bare hex digits: the digits, or "" if it is no id.
+/// "sha256:3f2a…" or bare hex digits: the digits, or "" if it is not an id.
 std::string id_digits(std::string_view text) {
   if (text.substr(0, 7) == "sha256:") text.remove_prefix(7);
   const bool hex = text.find_first_not_of("0123456789abcdef") == std::string_view::npos;

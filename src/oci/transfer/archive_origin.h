@@ -21,7 +21,7 @@ Result<std::unique_ptr<ImageOrigin>> open_oci_archive(const std::string& file,
 Result<std::unique_ptr<ImageOrigin>> open_docker_archive(const std::string& file,
                                                          const std::string& name);
 
-/// The entry of an index that bears `name`. @return Errc::not_found naming what is there.
+/// The entry of an index that bears `name`. @return Errc::not_found naming the entries.
 Result<Descriptor> choose_by_name(const std::vector<Descriptor>& entries, const std::string& name);
 
 }  // namespace locald::oci

@@ -306,7 +306,7 @@ Result<void> export_image(const ImageLayout& store, const StoredImage& image,
   if (!done && done.error().code() == Errc::not_found && !exists(above))
     return std::move(done)
         .context("export to " + target.path)
-        .hint("make the folder first: mkdir -p " + shell_quote(above));
+        .hint("create the folder first: mkdir -p " + shell_quote(above));
   return std::move(done).context("export to " + target.path);
 }
 

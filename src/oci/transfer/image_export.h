@@ -24,7 +24,7 @@ struct ExportOptions {
 /// replaced in one step. Any other folder that is not empty is refused. After an error, cancelled
 /// too, everything is as it was: nothing half-written is left. Where it goes is judged
 /// (base/sys/path_judge.h), and written to by descriptor: no container can lead it elsewhere.
-/// @return Errc::invalid_input: another transport, a folder that is no layout; Errc::no_space;
+/// @return Errc::invalid_input: another transport, a folder that is not a layout; Errc::no_space;
 ///         Errc::corrupt: a blob in the store is damaged; Errc::cancelled.
 Result<void> export_image(const ImageLayout& store, const StoredImage& image,
                           const ImageReference& target, const PathJudge& judge,

@@ -33,8 +33,8 @@ class ImageOrigin {
 Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference,
                                                  RegistryClient::Options options);
 
-/// Opens the origin when it is first needed, so that nobody is contacted for
-/// what is there. Thread-safe.
+/// Opens the origin when it is first needed, so that nobody is contacted for an image in the store.
+/// Thread-safe.
 class LazyOrigin {
  public:
   /// @param allowed  false: every use is Errc::not_found (policy "never").

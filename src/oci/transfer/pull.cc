@@ -120,7 +120,7 @@ class LayerPull {
     }
   }
 
-  /// The first failure that is no consequence of another is the one to tell.
+  /// The first failure that is not a consequence of another is the one to tell.
   void fail(Error error, const Task& task) {
     const std::string where = "layer " + std::to_string(task.layer + 1) + " of " +
                               std::to_string(image_.manifest.layers.size()) + " (" +
@@ -279,7 +279,7 @@ Result<PullResult> pull_image(const ImageReference& reference, ImageStore& store
   auto present = store.find(reference);
   if (options.policy != PullPolicy::always && present && complete(*present, layers))
     return PullResult{std::move(*present)};
-  // A damaged document is no reason to give up: it is fetched again.
+  // A damaged document does not end the pull: it is fetched again.
   if (!present && options.policy == PullPolicy::never) return std::move(present).error();
 
   std::stop_source stop;
@@ -295,7 +295,7 @@ Result<PullResult> pull_image(const ImageReference& reference, ImageStore& store
 
   const UniqueFd lease = TRY(store.layout().lease());
   const std::string stamp =
-      source_stamp(reference);  // before reading: a change meanwhile is seen next time
+      source_stamp(reference);  // before reading: a change during it is seen next time
   const bool from_store = present && options.policy != PullPolicy::always;
   if (!from_store)
     early.tell(Phase::resolving, "", 0, 0,

@@ -237,7 +237,7 @@ class Push {
           .method = Method::post,
           .good = {201, 202}};
       const auto answer = session_.open(wanted);
-      // Whoever may not read there sends the bytes.
+      // A client that may not read there sends the bytes.
       if (!answer && answer.error().code() == Errc::denied) continue;
       if (!answer && answer.error().code() == Errc::not_found) continue;
       if (!answer) return answer.error();
@@ -260,7 +260,7 @@ class Push {
     if (!at) at = TRY(open_upload(blob));
     tell({.layer = blob.digest.short_hex(), .total = blob.size_bytes});
     bool transient = false;
-    // In one piece, once; a login that ran out meanwhile costs a second time.
+    // In one piece, once; a login that ran out costs a second time.
     const auto whole = session_.open({.what = what(blob),
                                       .method = Method::put,
                                       .headers = {kBytes},
@@ -310,11 +310,11 @@ class Push {
       furthest = std::max(furthest, offset);
       if (++breaks > kMaxBreaks || fruitless > kMaxFruitless)
         return Error(answer ? Errc::failed : answer.error().code(),
-                     "the upload of " + blob.digest.str() + " broke at " + human_bytes(offset) +
-                         " again and again: " + why)
-            .with_hint("try again: what is there already is not sent again");
+                     "the upload of " + blob.digest.str() + " failed repeatedly at " +
+                         human_bytes(offset) + ": " + why)
+            .with_hint("try again: the parts that the registry has are not sent again");
       TRY(session_.wait(options_.first_pause * (1 << fruitless),
-                        "the upload broke at " + human_bytes(offset) + ": " + why));
+                        "the upload was interrupted at " + human_bytes(offset) + ": " + why));
       TRY(ask(blob, at, offset));
     }
     const auto answer = TRY(session_.open({.what = what(blob),

@@ -39,7 +39,7 @@ void read_build(const Node& node, const std::string& where, Sink& sink, BuildSpe
        bool_field("strict", sink, out.strict),
        duration_field("timeout", sink, out.timeout)});
   if (out.timeout.count() <= 0)
-    sink.add(node.at(), "`timeout` of a build must be more than nothing");
+    sink.add(node.at(), "`timeout` of a build must be greater than zero");
 }
 
 /// "src", "src/" and "src/**" are the folder src: what is bound is a folder.

@@ -55,7 +55,7 @@ Fields common_fields(Sink& sink, ServiceSpec& out) {
                            host);
          if (v.as_string() == "project" || v.as_string() == "none")
            sink.add(v.at(), fmt::format("`network` = \"{}\" is not supported yet", v.as_string()),
-                    "\"host\" is what there is");
+                    "use \"host\", the only network so far");
        }},
   };
 }

@@ -14,7 +14,7 @@ void read_tcp(const Node& node, const std::string& where, Sink& sink, Text& targ
   else if (node.is_int() && read_int(node, where, sink, 1, 65535, port))
     target = {std::to_string(port), node.at()};
   else if (node.is_bool() && !node.as_bool())
-    sink.add(node.at(), "`tcp` = false says nothing", "leave `health` away for no check");
+    sink.add(node.at(), "`tcp` = false has no effect", "leave out `health` for no check");
   else if (!node.is_int() && !node.is_bool())
     sink.expected(node, where, "a port, \"host:port\" or true");
 }
@@ -22,7 +22,7 @@ void read_tcp(const Node& node, const std::string& where, Sink& sink, Text& targ
 void read_notify(const Node& node, const std::string& where, Sink& sink) {
   bool on = false;
   read_bool(node, where, sink, on);
-  if (!on) sink.add(node.at(), "`notify` can only be true", "leave `health` away for no check");
+  if (!on) sink.add(node.at(), "`notify` can only be true", "leave out `health` for no check");
 }
 
 }  // namespace
@@ -151,13 +151,13 @@ void read_health(const Node& node, const std::string& where, Sink& sink, HealthS
                  read_int(v, at, sink, 1, 1000, out.retries);
                }}});
   if (kinds == 0)
-    sink.add(out.at, "`health` says no way to check", "one of http, tcp, exec, log or notify");
+    sink.add(out.at, "`health` names no check", "use one of http, tcp, exec, log or notify");
   if (kinds > 1)
-    sink.add(out.at, "`health` says several ways to check",
-             "one of http, tcp, exec, log or notify");
+    sink.add(out.at, "`health` names more than one check",
+             "use one of http, tcp, exec, log or notify");
   for (const auto& [name, value] :
        {std::pair{"interval", out.interval}, std::pair{"timeout", out.timeout}})
-    if (value.count() <= 0) sink.add(out.at, fmt::format("`{}` must be more than nothing", name));
+    if (value.count() <= 0) sink.add(out.at, fmt::format("`{}` must be greater than zero", name));
 }
 
 }  // namespace locald::project

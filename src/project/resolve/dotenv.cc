@@ -11,7 +11,7 @@ namespace locald::project {
 namespace {
 
 /// Walks the text and knows the line it is on. CR LF is one end of a line wherever it stands, so
-/// that whoever takes something never sees that CR.
+/// that no caller sees that CR.
 class Cursor {
  public:
   explicit Cursor(std::string_view text) : rest_(text) { skip_cr(); }

@@ -9,8 +9,8 @@
 
 /// `${…}` in the strings of a project file and of env files. Pure.
 ///
-///     ${VAR}  ${VAR:-default}  ${VAR-default}  ${VAR:?error}  ${VAR?error}  ${VAR:+other}
-///     ${VAR+other}
+///     ${VAR}   ${VAR:-default}  ${VAR-default}  ${VAR:?error}  ${VAR?error}
+///              ${VAR:+other}    ${VAR+other}
 ///     ${services.NAME.host|port|url}       $$ is one $
 ///
 /// As in compose-spec: with the colon, an empty value counts as unset; defaults

@@ -427,7 +427,7 @@ class Resolver {
       struct stat st {};
       if (::lstat(path.c_str(), &st) != 0)
         problem(folder.at, Error(Errc::not_found, fmt::format("`sync`: there is no {}", path))
-                               .with_hint("make that folder, or leave it out of `sync`"));
+                               .with_hint("create that folder, or leave it out of `sync`"));
       else if (S_ISDIR(st.st_mode))
         app.live.push_back(folder.raw);
       else
@@ -566,7 +566,7 @@ Result<std::string> project_name(const ProjectSpec& spec, const std::string& ove
   while (!name.empty() && name.back() == '-') name.pop_back();
   if (!valid_name(name))
     return Error(Errc::invalid_input,
-                 fmt::format("no name for a project can be made of the folder {}", spec.dir))
+                 fmt::format("the name of the folder {} cannot become a project name", spec.dir))
         .with_hint("write one:\n  [project]\n  name = \"shop\"");
   return name;
 }

@@ -37,7 +37,7 @@ struct Resolved {
 Resolved resolve(const ResolveInput& input);
 
 /// The name of a project: `override_name`, else the file's, else the folder's made valid.
-/// @return Errc::invalid_input when the result is no name.
+/// @return Errc::invalid_input when the result is not a name.
 Result<std::string> project_name(const ProjectSpec& spec, const std::string& override_name);
 
 /// The configuration as `config show` and people may see it: values of environments left out.

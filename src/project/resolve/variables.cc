@@ -132,9 +132,8 @@ std::vector<std::string> vanished_notices(const DotenvEntry& entry, const std::s
   for (const std::string& name : entry.vanished)
     if (told.insert(name).second)
       out.push_back(
-          fmt::format("{}:{}: {}: ${} is not set and counts as empty; a $ that is meant is "
-                      "written $$, or the whole value in single quotes, and ${{{}:-}} says that "
-                      "nothing is meant",
+          fmt::format("{}:{}: {}: ${} is not set and counts as empty; write $$ for a literal $, or "
+                      "put the whole value in single quotes, or write ${{{}:-}} if it may be empty",
                       file, entry.line, entry.name, name, name));
   return out;
 }

@@ -12,7 +12,7 @@ Result<JudgedPath> open_workdir(const std::string& path, const PathJudge& judge)
     return std::move(folder).error().with_context("workdir");
   if (!folder)
     return Error(Errc::not_found, fmt::format("workdir {} is not there", path))
-        .with_hint("make it, or correct `workdir`");
+        .with_hint("create it, or correct `workdir`");
   if (!folder->is_folder())
     return Error(Errc::invalid_input, fmt::format("workdir {} is not a folder", path))
         .with_hint("correct `workdir`");

@@ -7,7 +7,7 @@
 namespace locald::project {
 
 /// Reads `locald.toml`. Strict: an unknown key is a problem with its
-/// line and the key that was likely meant; a key that the design knows and this
+/// line and the key that was likely meant; a key that the format knows and this
 /// version does not act on yet is refused by name. All problems of the file are
 /// found at once, in its order; `spec` is only of use when there are none.
 /// Pure: no file is opened, nothing is looked up (project_check.h goes on).

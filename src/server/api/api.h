@@ -21,7 +21,7 @@
 
 namespace locald::server {
 
-/// Request -> whoever answers it: the table of ipc/api.h. Loop thread only.
+/// Request -> its handler: the table of ipc/api.h. Loop thread only.
 class Api {
  public:
   struct World {

@@ -109,26 +109,16 @@ Check check_overlay(const DoctorInputs& in, const std::stop_token& stop) {
 }
 
 Check check_cgroups(const DoctorInputs& in) {
-  const auto controllers = read_setting(in, "/sys/fs/cgroup/cgroup.controllers");
-  if (in.root)
-    return {
-        "cgroups", Status::ok,
-        controllers ? "cgroup v2 with " + *controllers : "cgroup v1 or hybrid: limits work as root",
-        ""};
-  if (!controllers)
+  if (!in.root)
     return {"cgroups", Status::warn,
-            "no cgroup v2 here: services of yours run without memory, cpu and pids limits", ""};
-  const auto own = read_setting(in, "/proc/self/cgroup");
-  const std::string path = own && own->rfind("0::", 0) == 0 ? own->substr(3) : "/";
-  if (::access((in.sysroot + "/sys/fs/cgroup" + path + "/cgroup.subtree_control").c_str(), W_OK) ==
-      0)
-    return {"cgroups", Status::ok, "cgroup v2 is delegated (" + *controllers + ")", ""};
-  return {"cgroups", Status::warn,
-          "cgroup v2 is not delegated to you (here: " + path +
-              "): services run without memory, cpu and pids limits",
-          "write [Service] Delegate=cpu cpuset io memory pids to "
-          "/etc/systemd/system/user@.service.d/delegate.conf, systemctl "
-          "daemon-reload, log in again"};
+            "memory, cpus and pids limits are refused: rootless containers have no cgroup of their "
+            "own in this version",
+            "leave them out of the service, or run locald as root"};
+  const auto controllers = read_setting(in, "/sys/fs/cgroup/cgroup.controllers");
+  return {
+      "cgroups", Status::ok,
+      controllers ? "cgroup v2 with " + *controllers : "cgroup v1 or hybrid: limits work as root",
+      ""};
 }
 
 Check check_folders(const DoctorInputs& in) {
@@ -155,7 +145,7 @@ Check check_store(const DoctorInputs& in) {
     return {"store", Status::fail, where + ", but is mounted noexec",
             "set XDG_DATA_HOME or LOCALD_HOME to another disk"};
   if (free < (1ull << 30))
-    return {"store", Status::warn, where, "images need room: locald image rm …"};
+    return {"store", Status::warn, where, "free space for images: locald image rm …"};
   return {"store", Status::ok, where, ""};
 }
 

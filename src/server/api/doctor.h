@@ -9,7 +9,7 @@
 #include "base/result.h"
 
 /// What locald needs of this machine, tried out rather than guessed from
-/// versions; each missing piece with the command that mends it.
+/// versions; each missing piece with the command that repairs it.
 namespace locald::server {
 
 struct Check {
@@ -37,8 +37,8 @@ struct DoctorInputs {
 /// Runs all checks. Blocking, some 50 ms: a job. Changes nothing that lasts.
 std::vector<Check> run_doctor(const DoctorInputs& inputs, const std::stop_token& stop);
 
-/// The holes that a version of runc is known to have; empty for none, or when the
-/// text is no version. "1.1.5+ds1" is a distribution's and may be patched.
+/// The holes that a version of runc is known to have; empty for none, or when the text is not a
+/// version. "1.1.5+ds1" is a distribution's and may be patched.
 std::string known_runc_holes(const std::string& version);
 
 }  // namespace locald::server

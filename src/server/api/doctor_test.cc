@@ -53,6 +53,7 @@ TEST_F(Doctor, NamesEachMissingPieceWithItsRemedy) {
   EXPECT_EQ(find(checks, "user-namespaces").status, Check::Status::fail);
   EXPECT_NE(find(checks, "user-namespaces").hint.find("sysctl"), std::string::npos);
   EXPECT_EQ(find(checks, "cgroups").status, Check::Status::warn);
+  EXPECT_NE(find(checks, "cgroups").message.find("limits are refused"), std::string::npos);
   EXPECT_FALSE(exists(path_ + "/data/.doctor"));
 
   put("/sys/proc/sys/user/max_user_namespaces", "1000\n");

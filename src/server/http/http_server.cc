@@ -43,7 +43,7 @@ std::string text_of(const Json& document) { return to_utf8(document.dump()); }
 
 Error server_stopped() {
   return Error(Errc::cancelled, "the server was stopped before this was done")
-      .with_hint("what runs goes on; run the command again");
+      .with_hint("running services are not affected; run the command again");
 }
 
 int http_status(Errc code) {
@@ -284,19 +284,17 @@ void Connection::on_request(const boost::system::error_code& ec) {
   if (ec) return reply->error(Error(Errc::invalid_input, "the request's body is too large"));
   if (over_) {
     keep_alive_ = false;
-    return finish(503, error_object(Error(Errc::failed,
-                                          fmt::format("the server has {} requests under way, and "
-                                                      "takes no more",
-                                                      server_->limits.connections))
-                                        .with_hint("wait for some to end: ps -C locald shows who "
-                                                   "asks"),
-                                    {}));
+    return finish(
+        503, error_object(Error(Errc::failed, fmt::format("too many requests: {} are in progress",
+                                                          server_->limits.connections))
+                              .with_hint("wait for some to finish: ps -C locald shows the clients"),
+                          {}));
   }
   constexpr std::string_view kPrefix = "/v1/";
   const std::string_view target(request.target().data(), request.target().size());
   if (request.method() != http::verb::post || target.substr(0, kPrefix.size()) != kPrefix)
-    return reply->error(Error(Errc::not_found, "no such request; ask with POST /v1/NAME"));
-  // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are no UTF-8.
+    return reply->error(Error(Errc::not_found, "unknown endpoint; use POST /v1/NAME"));
+  // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are not UTF-8.
   const auto parse = [&]() -> Result<Json> {
     if (request.body().empty()) return Json::object();
     try {

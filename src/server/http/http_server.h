@@ -22,7 +22,7 @@ struct Request {
 /// alone. Each peer is checked (peer_check.h) before a byte of it is read; bodies are capped at
 /// ipc::kMaxBody, a client that reads too slowly is hung up on when 8 MiB wait for it.
 ///
-/// Connections are bounded, and those that say nothing are no burden to those that speak: a
+/// Connections are bounded, and silent ones do not hold up the others: a
 /// whole request must have come within `Limits::idle` of the accept, or of the reply before; where
 /// all places are taken, the one that has been silent for longest gives up its own. Where all are
 /// busy, a request is answered with 503 and the reason. Loop thread only.

@@ -104,7 +104,7 @@ TEST_F(Http, RefusesGarbageAndSaysWhy) {
   EXPECT_NE(bad_json.find("HTTP/1.1 400 "), std::string::npos) << bad_json;
   EXPECT_NE(bad_json.find("the request's body: JSON, line 1"), std::string::npos) << bad_json;
   EXPECT_NE(get.find("404"), std::string::npos);
-  EXPECT_NE(unanswered.find("let go before it was answered"), std::string::npos);
+  EXPECT_NE(unanswered.find("dropped before it was answered"), std::string::npos);
 }
 
 TEST_F(Http, TellsWhenTheClientHangsUp) {
@@ -169,7 +169,8 @@ TEST_F(Http, WhereAllPlacesAreBusyARequestIsToldSo) {
             do answer = ask(post("version", "{}"));
             while (answer.empty());
             EXPECT_NE(answer.find("HTTP/1.1 503 "), std::string::npos) << answer;
-            EXPECT_NE(answer.find("2 requests under way"), std::string::npos) << answer;
+            EXPECT_NE(answer.find("too many requests: 2 are in progress"), std::string::npos)
+                << answer;
           }
         },
         {.connections = 2});

@@ -3,7 +3,7 @@
 
 namespace locald::server {
 
-/// Answers only our own user, from our own namespaces: the uid of
+/// Answers only our own user, from our own namespaces (R-OWNER): the uid of
 /// the peer is ours, and its user and pid namespaces are the same as this
 /// process's, so that a process in a container that has the run folder mounted
 /// is refused although it may have our uid.

@@ -9,7 +9,7 @@ Reply::Reply(std::unique_ptr<ReplySink> sink) : sink_(std::move(sink)) {}
 Reply::~Reply() {
   if (!open()) return;
   error(if_dropped_ ? *if_dropped_
-                    : Error(Errc::cancelled, "the request was let go before it was answered")
+                    : Error(Errc::cancelled, "the request was dropped before it was answered")
                           .with_hint("try again; what happened is in the server's log: locald "
                                      "server status names its folder"));
 }

@@ -26,10 +26,9 @@ class ReplySink {
 /// result() or error() ends it; what is said after that, or after the client has
 /// hung up, is dropped. Loop thread only; keep the shared_ptr as long as you may answer.
 ///
-/// Every request has exactly one end. Where whoever could answer lets go of the last
-/// shared_ptr without having done so, the reply answers itself: with what `if_dropped` was given
-/// last. Owners whose end takes requests along (a project, a container) do not rely on that: they
-/// answer, and name the reason.
+/// R-ONE-END: where the last shared_ptr is dropped without an answer, the reply answers itself,
+/// with what `if_dropped` was given last. Owners whose end takes requests along (a project, a
+/// container) do not rely on that: they answer, and name the reason.
 class Reply {
  public:
   explicit Reply(std::unique_ptr<ReplySink> sink);

@@ -3,15 +3,15 @@
 #include <cstdint>
 #include <string_view>
 
-/// What a request meets in each state of what it is about: one constant table for
-/// each kind of thing that has states with a tail (something is still being ended, removed,
-/// prepared). Handlers ask it; the model test plays against it.
+/// What a request meets in each state of its subject (R-TABLE): one constant table for each kind of
+/// thing that has states with a tail (something is still being ended, removed, prepared). Handlers
+/// ask it; the model test plays against it.
 namespace locald::server {
 
 enum class Meets : std::uint8_t {
   go,      ///< it is done
   queue,   ///< it waits until the state is over, and is then looked at again
-  join,    ///< what it wants is under way: it ends with that
+  join,    ///< what it wants is in progress: it ends with that
   refuse,  ///< an error that names the state; nothing is touched
 };
 

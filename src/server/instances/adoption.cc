@@ -75,9 +75,9 @@ class Adoption {
       return heirs_.containers.remove_rest(f.id, f.nonce);
     if (meta["exec"].as_bool())
       return heirs_.sessions.adopt(project, f.id, f.nonce, std::move(f.live));
-    // Whoever asked for a build has gone with the server; what has no name nobody could end.
+    // The client of a build is gone with the server; an instance without a name could not be ended.
     if (!meta["build"].as_string().empty() || project.empty())
-      return remove(f, project, "a phase of a build that nobody waits for");
+      return remove(f, project, "a build phase without a client");
     take_service(f, meta, project, meta["service"].as_string());
   }
 
@@ -93,8 +93,8 @@ class Adoption {
     }
     if (unit == nullptr || older)
       return remove(f, project_name,
-                    fmt::format("of {}/{}, {}", project_name, service,
-                                older ? "a remainder of an earlier life" : "over"));
+                    fmt::format("{}/{}, {}", project_name, service,
+                                older ? "left over from an earlier start" : "ended"));
     adopted_[project_name].insert(service);
     const auto life = static_cast<std::uint64_t>(meta["life"].as_int());
     const int restarts = static_cast<int>(meta["restarts"].as_int());
@@ -105,7 +105,7 @@ class Adoption {
   }
 
   void remove(Found& f, const std::string& project, std::string_view what) {
-    heirs_.log(fmt::format("instance {} is {}: removed", f.id, what));
+    heirs_.log(fmt::format("instance {} ({}): stopping and removing it", f.id, what));
     if (f.live != nullptr) (void)f.live->stop(SIGKILL, std::chrono::milliseconds(0));
     heirs_.sessions.adopt(project, f.id, f.nonce, std::move(f.live));
   }

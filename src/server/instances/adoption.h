@@ -28,7 +28,7 @@ struct Heirs {
 
 /// Takes over every instance that is found, before the first request is answered. What lives is
 /// kept, also where it does not answer (ServiceHandle::trouble()) or its project's record is
-/// damaged; nothing is ended for that.
+/// damaged (R-SILENCE).
 Result<void> adopt(const Heirs& heirs);
 
 }  // namespace locald::server

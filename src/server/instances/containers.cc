@@ -36,9 +36,8 @@ bool is_id(const std::string& name) {
   return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-std::string file_of(const Paths& paths) { return paths.state() + "/containers.json"; }
-
-/// The same rules as for a project's volumes: a bind's source is there, and is none of ours.
+/// The same rules as for a project's volumes: a bind's source exists, and is not one of locald's
+/// folders.
 Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
                                                     const std::string& cwd, const std::string& home,
                                                     const PathJudge& judge,
@@ -58,7 +57,7 @@ Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::strin
 }  // namespace
 
 Result<Containers> Containers::load(World world, std::string& notice) {
-  const std::string file = file_of(world.paths);
+  const std::string file = world.paths.containers_file();
   Containers out(std::move(world));
   const Json doc = TRY(load_state_file(file, kFormat, notice));
   for (const auto& [id, entry] : doc["containers"].as_object()) {
@@ -87,7 +86,7 @@ Result<Containers> Containers::load(World world, std::string& notice) {
     c.id = id;
     c.at = ContainerState::ended;
     c.state = "exited";
-    c.reason = "its record was lost; what it was and how it ended is unknown";
+    c.reason = "its record was lost; its image and exit status are unknown";
   }
   return out;
 }
@@ -107,7 +106,7 @@ void Containers::save() {
                                  {"signal", c.signal ? Json(*c.signal) : Json()},
                                  {"reason", c.reason}}));
   const Json doc = Json::object({{"containers", std::move(list)}});
-  if (auto written = save_state_file(file_of(world_.paths), kFormat, doc); !written)
+  if (auto written = save_state_file(world_.paths.containers_file(), kFormat, doc); !written)
     fmt::print(stderr, "containers.json: {}\n", written.error().text());
 }
 
@@ -117,7 +116,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     const std::string network = TRY(body.get_string_or("network", "host"));
     if (network != "host" && !network.empty())
       return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network))
-          .with_hint("\"host\" is what there is");
+          .with_hint("use --network host, the only one so far");
     const std::string base_dir = TRY(body.get_string_or("cwd", ""));
     const std::string pull = TRY(body.get_string_or("pull", "missing"));
     SourceRequest source{FromImage{TRY(oci::ImageReference::parse(image, base_dir)),
@@ -232,7 +231,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
           started(id, detach, reply, std::move(result));
         });
     c.start = job;
-    // Whoever waits for a pull and goes does not want it any more.
+    // A client that hangs up during a pull does not want it any more.
     if (!body["detach"].as_bool()) reply->on_hangup([job]() mutable { job.cancel(); });
     return {};
   };
@@ -404,8 +403,8 @@ Result<Containers::Container*> Containers::find(const std::string& text) {
   for (auto& [id, c] : all_)
     if (!text.empty() && id.starts_with(text)) {
       if (found != nullptr)
-        return Error(Errc::invalid_input, fmt::format("\"{}\" means several containers", text))
-            .with_hint("write more of its id");
+        return Error(Errc::invalid_input, fmt::format("ambiguous container id \"{}\"", text))
+            .with_hint("give more characters of the id");
       found = &c;
     }
   if (found == nullptr)
@@ -512,7 +511,7 @@ void Containers::remove_rest(const std::string& instance, const std::string& non
   c.nonce = nonce;
   c.rm = true;
   c.state = "exited";
-  c.reason = "its start or its removal was cut short";
+  c.reason = "its start or its removal was interrupted";
   discard(instance, {});
 }
 
@@ -520,13 +519,13 @@ void Containers::settle() {
   for (auto& [id, c] : all_)
     if (c.handle == nullptr && (c.state == "running" || c.state == "starting")) {
       c.state = "exited";
-      c.reason = "how it ended is unknown: no server was there";
+      c.reason = "its exit status is unknown: no server was running";
     }
   for (const std::string& id : names_in(world_.paths.containers()))
     if (is_rest(id) && !exists(world_.paths.instance(id)) &&
         !exists(world_.paths.instance_record(id)))
       remove_rest(id, "");
-  if (!exists(file_of(world_.paths))) save();
+  if (!exists(world_.paths.containers_file())) save();
 }
 
 ContainerState Containers::state_of(const std::string& name) const {
@@ -547,7 +546,7 @@ void Containers::write_back() {
     if (c.handle != nullptr) (void)runtime::write_back(c.handle.get());
     written_down = written_down || !c.rm;
   }
-  if (written_down && !exists(file_of(world_.paths))) save();
+  if (written_down && !exists(world_.paths.containers_file())) save();
 }
 
 std::size_t Containers::running() const {

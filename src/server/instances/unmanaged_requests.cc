@@ -53,7 +53,7 @@ void Unmanaged::end_for(const ReplyPtr& reply, const std::string& project,
   for (Json service : now.as_array())
     if (ending.contains(service["name"].as_string()) &&
         service["state"].as_string() == "stopping") {
-      service.set("reason", Json());  // that it is not managed is no news here
+      service.set("reason", Json());  // that it is not managed is not news here
       reply->event(Json::object({{"event", "state"}, {"service", std::move(service)}}));
     }
 }

@@ -38,7 +38,7 @@ std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until 
       if (s.held_up)
         return s.history.failures >= kHopelessFailures ? std::optional(s.reason) : std::nullopt;
       if (until == Project::Until::started) return "";  // it did
-      if (s.history.failures >= kHopelessFailures) return "ends again and again: " + s.reason;
+      if (s.history.failures >= kHopelessFailures) return "keeps ending: " + s.reason;
       return std::nullopt;
     case Phase::waiting:
       return s.held_up ? std::optional(s.reason) : std::nullopt;
@@ -293,7 +293,7 @@ void Project::finish(std::uint64_t id) {
         result && !result->empty())
       waiting.outcome.failed[service] = *result;
   }
-  // By post: whoever waited may go on to change what we are in the middle of.
+  // By post: a waiting request may change what we are in the middle of.
   world_.loop.post([done = std::move(node.mapped().done),
                     outcome = std::move(node.mapped().outcome)] { done(outcome); });
 }
@@ -385,7 +385,7 @@ Json Project::status(const std::string& service) const {
       unit->state.phase == Phase::running && out["reason"].is_null())
     out.set("reason", it->second.second);
   if (builds_.under_way(service))
-    out.set("reason", "runs on while its build is checked, and replaced where something changed");
+    out.set("reason", "still running; checking whether its build is up to date");
   return out;
 }
 

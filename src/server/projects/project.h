@@ -22,7 +22,7 @@ namespace locald::server {
 ///
 ///     projects/NAME.json        what `up` resolved: configurations and environments; at each up
 ///     projects/NAME.state.json  what is wanted, and ends that no instance tells of any more; at
-///     each change of these
+///                               each change of these
 ///
 /// so that a new server goes on where this one stopped. Loop thread only.
 class Project {
@@ -66,7 +66,7 @@ class Project {
   /// changed services are restarted, vanished ones removed, `selected` ones started. Idempotent.
   /// Written down before anything starts. @return the services that `up` has to wait for.
   /// @param renewed  Those of `selected` that are restarted though nothing in `configs` changed:
-  /// their app was built anew.
+  /// their app was rebuilt.
   Result<std::set<std::string>> apply(const std::map<std::string, project::ServiceConfig>& configs,
                                       const std::set<std::string>& selected,
                                       std::shared_ptr<const project::UserContext> user,

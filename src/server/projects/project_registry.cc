@@ -25,8 +25,8 @@ Result<void> ProjectRegistry::check(const std::string& name, const std::string& 
     return Error(Errc::already_exists, "the project name \"" + name + "\" belongs to " +
                                            known->second + ", not to " + dir)
         .with_hint(
-            "give this one another name with -p NAME (or LOCALD_PROJECT), or give the other's up "
-            "with: locald project forget " +
+            "give this one another name with -p NAME (or LOCALD_PROJECT), or free the name with: "
+            "locald project forget " +
             name);
   return {};
 }

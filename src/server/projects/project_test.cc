@@ -310,7 +310,7 @@ TEST_F(ProjectTest, ServicesOfOneAppAreBuiltOnceWhileTheyRun) {
   project->build(apps[0], [&](Result<Json> content) { built = std::move(content); });
   ASSERT_EQ(builds.size(), 1u);
   EXPECT_NE(project->status("api/worker")["reason"].as_string().find(
-                "runs on while its build is checked"),
+                "still running; checking whether its build is up to date"),
             std::string::npos);
   EXPECT_EQ(phase("api"), Phase::running);
   builds[0].done(Json::object({{"generation", 2}}));

@@ -77,7 +77,7 @@ Result<Project*> Projects::find_up(const Json& body, ProjectVerb verb) {
   const ProjectState state = state_of(name);
   if (state == ProjectState::going_down && meets(verb, state) == Meets::refuse)
     return Error(Errc::cancelled, fmt::format("project {} is going down", name))
-        .with_hint("when it is down (locald down waits for that), bring it up: locald up");
+        .with_hint("wait until it is down (locald down does), then bring it up: locald up");
   if (Project* project = find(name)) return project;
   return Error(Errc::not_found, fmt::format("project {} is not up", name))
       .with_hint("bring it up: locald up");
@@ -300,7 +300,7 @@ void Projects::forget(const Json& body, const ReplyPtr& reply) {
       return Error(Errc::invalid_input,
                    fmt::format("project {} is {}", name,
                                state == ProjectState::going_down ? "going down" : "up"))
-          .with_hint(fmt::format("first: locald -p {} down", name));
+          .with_hint(fmt::format("bring it down first: locald -p {} down", name));
     TRY(registry_.forget(name));
     reply->result(Json::object());
     return {};

@@ -59,7 +59,7 @@ class Projects {
 
   /// The apps of the services that a request names (`services`; none: all), as they stand in the
   /// file now: `project`, and `env` for what it refers to.
-  /// @return Errc::invalid_input for one that is no app, or where there is none.
+  /// @return Errc::invalid_input for one that is not an app, or where there is none.
   Result<std::vector<std::pair<std::string, cnb::AppSpec>>> apps(const Json& body);
 
   /// The project that a request is about, where the table (admission.h) lets `verb` in.

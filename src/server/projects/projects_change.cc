@@ -63,7 +63,7 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
     return Error(Errc::invalid_input, fmt::format("no service of {} is built with buildpacks",
                                                   prepared.loaded.spec.file))
         .with_hint(
-            "one that is has type = \"cnb\"; a folder can be built without a project: locald "
+            "set type = \"cnb\" in the service; a folder can be built without a project: locald "
             "build ./FOLDER --builder IMAGE");
   auto wanted = TRY(body.get_strings("services"));
   if (wanted.empty()) wanted = known;

@@ -70,7 +70,7 @@ void RunFolder::watch() {
   for (const std::string& folder :
        {paths_.run(), paths_.run_projects(), paths_.instances(), paths_.data(), paths_.images()})
     (void)::inotify_add_watch(inotify_.get(), folder.c_str(), kGone);
-  // server.lock is opened for writing by whoever wants a server.
+  // server.lock is opened for writing by a client that wants a server.
   state_watch_ =
       ::inotify_add_watch(inotify_.get(), paths_.state().c_str(), kGone | IN_CLOSE_WRITE);
 }

@@ -36,8 +36,8 @@ Error taken(const Paths& paths) {
                                          " is running already: process " + pid +
                                          ", with the run folder " + run + ", not " + paths.run())
       .with_hint(
-          "set XDG_RUNTIME_DIR as it was when that one was started; or end it, its services "
-          "go on: kill " +
+          "set XDG_RUNTIME_DIR as it was when that one was started; or end it (its services keep "
+          "running): kill " +
           pid);
 }
 
@@ -51,8 +51,8 @@ bool leads_to(int fd, const std::string& path) {
 
 }  // namespace
 
-/// Only a server of ours that holds it is an obstacle: whatever else is in the way, the lock files
-/// decide alone.
+/// Only a server of this user that holds it is an obstacle: whatever else is in the way, the lock
+/// files decide alone.
 Result<void> ServerLock::take_lasting(const Paths& paths) {
   const std::string folder = ipc::lasting_folder(paths);
   if (lasting_ && leads_to(lasting_.get(), folder)) return {};
@@ -62,7 +62,7 @@ Result<void> ServerLock::take_lasting(const Paths& paths) {
     if (errno == EINTR) continue;
     const int living = errno == EWOULDBLOCK ? ipc::living_server(paths) : 0;
     if (living == 0) return {};
-    // As whoever finds the file locked: it makes that server look after its folders at once.
+    // Like a client that finds the file locked: it makes that server look after its folders at once.
     (void)sys::open(paths.state_lock(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
     if (ipc::lock_signature(paths).pid == living) return taken(paths);
     return Error(Errc::already_exists, "a server is running already: process " +

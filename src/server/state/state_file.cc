@@ -12,7 +12,7 @@ namespace locald::server {
 Result<Json> load_state_file(const std::string& path, int format, std::string& notice) {
   auto text = read_file(path);
   if (!text && text.error().code() == Errc::not_found) return Json::object();
-  // A folder in its place, or no end to it: damaged like bytes that are no JSON.
+  // A folder in its place, or no end to it: damaged like bytes that are not JSON.
   const bool odd =
       !text && (text.error().sys_errno() == EISDIR || text.error().sys_errno() == ELOOP ||
                 text.error().code() == Errc::invalid_input);

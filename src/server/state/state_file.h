@@ -4,13 +4,12 @@
 #include "base/json/json.h"
 #include "base/result.h"
 
-/// Small durable files of the server's own: JSON with `format`, replaced as a
-/// whole and synced, so that after a power cut they are old or new, never mixed.
+/// Small durable files of the server's own: JSON with `format`, replaced and synced (R-ATOMIC).
 namespace locald::server {
 
 /// Reads `path`; an absent file is an empty object.
-/// - Unreadable (no JSON, no object, no format): set aside as `path.corrupt-TIME`,
-///   which `notice` names, and an empty object: never taken as empty in silence.
+/// - Unreadable (no JSON, no object, no format): set aside (R-ASIDE), which `notice` says, and
+///   an empty object.
 /// - A format newer than `format`: Errc::unsupported, the file stays untouched.
 Result<Json> load_state_file(const std::string& path, int format, std::string& notice);
 

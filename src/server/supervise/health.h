@@ -16,9 +16,10 @@ std::string_view to_string(Health health) noexcept;
 
 /// Counts probes of one life of a service: pure, the age comes from outside.
 ///
-///     starting --success--> healthy --`retries` failures in a row--> unhealthy --success-->
-///     healthy
-///         `--`retries` failures after `start_period`--> unhealthy
+///     starting --success----------------------------------> healthy
+///     starting --`retries` failures after `start_period`--> unhealthy
+///     healthy ---`retries` failures in a row--------------> unhealthy
+///     unhealthy --success---------------------------------> healthy
 ///
 /// Failures before the first success count for nothing until `start_period` is over.
 class HealthTracker {

@@ -68,7 +68,7 @@ void LogProber::start(project::Milliseconds timeout, Done done) {
   });
   if (seen_) return;
   watch_ = loop_.watch_readable(reader_->fd(), [this] { read(); });
-  // What is there already makes no event.
+  // Existing lines make no event.
   loop_.post([this, weak = std::weak_ptr<bool>(alive_)] {
     if (!weak.expired() && done_) read();
   });

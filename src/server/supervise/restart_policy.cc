@@ -17,7 +17,7 @@ std::string ExitInfo::text() const {
            "refuses every one of a 32-bit program)";
   if (signal) return "was ended by " + project::signal_name(*signal) + because;
   if (code) return "exited with code " + std::to_string(*code) + because;
-  return "ended in an unknown way" + because;
+  return reason.empty() ? "ended; its exit status is unknown" : "ended" + because;
 }
 
 RestartDecision decide_restart(const project::RestartSpec& policy, const ExitInfo& exit, project::Milliseconds uptime,

@@ -36,7 +36,7 @@ inline constexpr project::Milliseconds kGoodRun{10000};
 
 /// Decides after an end, or after a start that failed: nullopt for "stays ended", else the delay
 /// before the next start (100 ms, doubling up to 1 min; to 10 s after a start that failed). What
-/// never ran is tried again only where its reason passes by itself. `gave_up` tells that only `max`
+/// never ran is tried again by R-MAY-PASS alone. `gave_up` tells that only `max`
 /// stood in the way.
 struct RestartDecision {
   std::optional<project::Milliseconds> delay;

@@ -13,23 +13,24 @@ namespace locald::server {
 ///
 ///              Start             DependenciesMet          Launched           Started
 ///     stopped --------> waiting ----------------> preparing --------> starting --------> running
-///        ^                 |                       |     ^                |                 |
-///        |        DependencyImpossible     LaunchFailed  |             Exited            Exited
-///        |                 v                       v     |                |                 |
-///        |               failed <------------------+     |                v                 v
-///        |                  ^                            +-- TimerFired -- backoff <--------+
-///        (policy says again) |                  +------- too often, or it never ran for a reason
-///        | also from preparing: LaunchFailed    |        that does not pass
-///        --------------------------- + | exited <----------+  (policy says no) |      Stop, in
-///        every state: where something runs
-///        +----- through `stopping`, until it has Exited (or the launch has ended)
+///                          |                       ^  |                  |                 |
+///         DependencyImpossible            TimerFired  LaunchFailed       Exited       Exited
+///                          |                       |  |                  |                 |
+///                          |                 backoff  +----------> the policy <------------+
+///                          |                       ^                |  |  |
+///                          |                       +---- once more -+  |  +- enough --> exited
+///                          v                                           |
+///                       failed <-- given up, or the command never ran -+
 ///
-/// `Restart` is Stop with `again` set: from stopping it goes to waiting, not to
-/// stopped. `Start` while stopping sets it too, a further `Stop` takes it back.
-/// `Kill` is Stop that does not wait. Exits while stopping are expected and
-/// are no failure. Events of an earlier life (a late exit) are dropped by the
-/// supervisor, which numbers the lives; not here.
-/// `Adopted` enters at starting or running: a new server found the process.
+/// `Stop` leads from every state to stopped; where something runs, by way of stopping, until it has
+/// Exited or the launch has ended. `Start` leads from exited and failed to waiting as well, and
+/// from backoff to preparing. `Restart` is Stop with `again` set where something runs: from
+/// stopping it goes to waiting, not to stopped; where nothing runs it leads to waiting. `Start`
+/// while stopping sets `again` too, a further `Stop` takes it back. `Kill` is Stop that does not
+/// wait. Exits while stopping are expected and are not failures. The policy (decide_restart) tries
+/// a start that failed again only where its reason passes by itself. The supervisor numbers the
+/// lives and drops the events of an earlier one (a late exit). `Adopted` enters at starting or
+/// running: a new server found the process.
 enum class Phase : std::uint8_t {
   stopped,
   waiting,

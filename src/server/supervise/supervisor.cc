@@ -60,14 +60,14 @@ EdgeState edge_state(const std::string& dependency, project::DependsCondition co
     case Phase::starting:
       return pending;
     case Phase::backoff:
-      // It has not started yet, and may at any time: whoever waits goes on waiting.
+      // It has not started yet, and may at any time: its dependents keep waiting.
       if (state.held_up)
         return {
             Kind::pending,
             fmt::format("{} ({})", pending.reason, state.reason.substr(0, state.reason.find('\n'))),
             state.history.failures >= kHopelessFailures};
       if (condition == project::DependsCondition::started) return {Kind::satisfied, {}};
-      if (state.history.failures >= kHopelessFailures) return impossible("ends again and again");
+      if (state.history.failures >= kHopelessFailures) return impossible("keeps ending");
       return pending;
     case Phase::exited:
       if (condition == project::DependsCondition::started) return {Kind::satisfied, {}};
@@ -460,8 +460,7 @@ void Supervisor::clean(const std::string& service, const std::string& instance,
     Unit* u = get(service);
     if (u == nullptr) return;
     --u->cleaning;
-    if (!result)
-      observer_.notice(service, "not everything could be cleaned up: " + result.error().text());
+    if (!result) observer_.notice(service, "cleanup is incomplete: " + result.error().text());
     observer_.changed(service);
   });
 }
