@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/source_dir.h"
+#include "base/sys/fs_at.h"
 
 #define LOCALD_CORPUS(name) extern "C" int fuzz_##name(const unsigned char*, std::size_t);
 #include "corpora.inc"

@@ -11,8 +11,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "oci/layer/layer_apply.h"
 #include "oci/archive/test_tar.h"
+#include "oci/layer/layer_apply.h"
 #include "oci/layer/test_tree.h"
 
 namespace {

@@ -3,8 +3,8 @@
 #include <string_view>
 #include <vector>
 
-#include "cnb/source/path_filter.h"
 #include "cnb/inputs/project_descriptor.h"
+#include "cnb/source/path_filter.h"
 
 using namespace locald::cnb;  // NOLINT: a fuzz target
 

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "base/paths.h"
-#include "project/resolve/interpolation.h"
 #include "project/project_check.h"
+#include "project/resolve/interpolation.h"
 #include "project/resolve/resolve.h"
 #include "project/toml/toml_front.h"
 

@@ -13,13 +13,14 @@
 #include <utility>
 
 #include "base/error_kind.h"
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "builder/mount_plan.h"
 #include "builder/spec_builder.h"
 #include "builder/storage.h"
 #include "builder/volumes.h"
+#include "net/hosts_file.h"
 
 namespace locald::builder {
 namespace {
@@ -306,8 +307,8 @@ class Assembler {
     };
     // Missing or unreadable ones of the host are as good as empty: a name may then not resolve, and
     // says so itself.
-    TRY(write("hosts", hosts_text(read_file("/etc/hosts", 8u << 20).value_or(""), hostname,
-                                  a_.options.extra_hosts)));
+    TRY(write("hosts", net::hosts_text(read_file("/etc/hosts", 8u << 20).value_or(""), hostname,
+                                       a_.options.extra_hosts)));
     TRY(write("hostname", hostname + "\n"));
     return write("resolv.conf", read_file("/etc/resolv.conf", 1u << 20).value_or(""));
   }
@@ -329,40 +330,6 @@ class Assembler {
 Result<runtime::ContainerBundle> assemble(const Assembly& assembly, const std::string& destination,
                                           const PrepareContext& context) {
   return Assembler(assembly, destination, context).run();
-}
-
-std::string hosts_text(const std::string& host_file, const std::string& hostname,
-                       const std::map<std::string, std::string>& names) {
-  std::map<std::string, std::string> ours = names;
-  if (!hostname.empty()) ours.try_emplace(hostname, "127.0.0.1");
-  ours.erase("localhost");
-  std::string text;
-  bool localhost = false;
-  for (const std::string& line : split(host_file, '\n')) {
-    const std::string_view content = trim(std::string_view(line).substr(0, line.find('#')));
-    if (content.empty()) continue;
-    std::string kept, word;
-    std::size_t words = 0;
-    for (std::size_t i = 0; i <= content.size(); ++i) {
-      if (i < content.size() && content[i] != ' ' && content[i] != '\t') {
-        word += content[i];
-        continue;
-      }
-      if (word.empty()) continue;
-      // The first name found is the one that counts, so the host's must not stand before ours.
-      if (words == 0 || !ours.contains(to_lower(word))) {
-        kept += (words == 0 ? "" : words == 1 ? "\t" : " ") + word;
-        localhost = localhost || (words > 0 && word == "localhost");
-        ++words;
-      }
-      word.clear();
-    }
-    if (words > 1) text += kept + "\n";
-  }
-  if (!localhost)
-    text.insert(0, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-  for (const auto& [name, address] : ours) text += address + "\t" + name + "\n";
-  return text;
 }
 
 }  // namespace locald::builder

@@ -36,9 +36,4 @@ struct Assembly {
 Result<runtime::ContainerBundle> assemble(const Assembly& assembly, const std::string& destination,
                                           const PrepareContext& context);
 
-/// The text of a container's /etc/hosts: the host's, with `hostname` and `names` at
-/// the addresses given here and nowhere else. Pure.
-std::string hosts_text(const std::string& host_file, const std::string& hostname,
-                       const std::map<std::string, std::string>& names);
-
 }  // namespace locald::builder

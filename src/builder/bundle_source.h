@@ -23,7 +23,8 @@ struct PrepareContext {
   std::function<void(const std::string& text)>
       notice;            ///< what the user should hear; on the same thread; may be empty
   std::stop_token stop;  ///< asks to give up: Errc::cancelled, nothing half-done
-  std::vector<std::string> login_files = {};  ///< the user's, for registries (oci/registry/login_file.h)
+  std::vector<std::string> login_files =
+      {};  ///< the user's, for registries (oci/registry/login_file.h)
 };
 
 /// Produces a bundle from something: an image (ImageSource), an app built with buildpacks

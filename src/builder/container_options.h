@@ -65,10 +65,9 @@ struct ContainerOptions {
   bool init = false;  ///< locald's init is PID 1, the command its child
   bool tty = false;
   unsigned short rows = 24, columns = 80;
-  bool read_only = false;   ///< the root file system
-  std::string stop_signal;  ///< "" = the image's
-  std::map<std::string, std::string>
-      extra_hosts;  ///< name -> address, into /etc/hosts: services -> 127.0.0.1
+  bool read_only = false;                          ///< the root file system
+  std::string stop_signal;                         ///< "" = the image's
+  std::map<std::string, std::string> extra_hosts;  ///< name -> address, into /etc/hosts
   ResourceLimits limits;
   std::string seccomp_profile;  ///< "" = built in; "unconfined"; else a file with a runtime-spec
                                 ///< `linux.seccomp` object

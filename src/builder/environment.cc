@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/strings.h"
 #include "base/sys/file_lock.h"
 #include "base/sys/fs_at.h"
-#include "base/strings.h"
 
 namespace locald::builder {
 namespace {

@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/sys/signals.h"
 #include "base/strings.h"
+#include "base/sys/signals.h"
 #include "builder/capabilities.h"
 #include "builder/limits.h"
 #include "builder/seccomp_profile.h"

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/error_kind.h"
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "builder/assembly.h"
 #include "builder/volumes.h"

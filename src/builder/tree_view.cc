@@ -14,8 +14,8 @@
 #include <deque>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald::builder {

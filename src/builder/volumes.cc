@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "builder/tree_copy.h"
 #include "oci/ref/digest.h"

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "base/sys/path_judge.h"
 #include "base/result.h"
+#include "base/sys/path_judge.h"
 #include "builder/container_options.h"
 #include "builder/image_facts.h"
 #include "builder/user_lookup.h"

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/sys/standard_fds.h"
 #include "base/strings.h"
+#include "base/sys/standard_fds.h"
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/verbs.h"

@@ -4,12 +4,12 @@
 
 #include "builder/assembly.h"
 #include "cnb/build/app_builder.h"
-#include "cnb/store/app_store.h"
 #include "cnb/runnable.h"
+#include "cnb/store/app_store.h"
 
 namespace locald::cnb {
-CnbSource::CnbSource(builder::Environment& environment, Settings settings, builder::ContainerOptions options,
-                     std::string container_key)
+CnbSource::CnbSource(builder::Environment& environment, Settings settings,
+                     builder::ContainerOptions options, std::string container_key)
     : environment_(environment),
       settings_(std::move(settings)),
       options_(std::move(options)),
@@ -42,14 +42,14 @@ Result<runtime::ContainerBundle> CnbSource::prepare(const std::string& destinati
                               .target = "/workspace/" + folder,
                               .read_only = true});
   runtime::ContainerBundle bundle = TRY(builder::assemble({.environment = environment_,
-                                                  .options = options,
-                                                  .container_key = container_key_,
-                                                  .stamp = app.stamp,
-                                                  .lowers = app.lowers,
-                                                  .lower_base = app.lower_base,
-                                                  .image = app.config,
-                                                  .facts_file = app.facts_file},
-                                                 destination, context)
+                                                           .options = options,
+                                                           .container_key = container_key_,
+                                                           .stamp = app.stamp,
+                                                           .lowers = app.lowers,
+                                                           .lower_base = app.lower_base,
+                                                           .image = app.config,
+                                                           .facts_file = app.facts_file},
+                                                          destination, context)
                                             .context(settings_.app.path));
   bundle.notices.insert(bundle.notices.begin(), notices.begin(), notices.end());
   fingerprint_ = app.stamp;

@@ -2,9 +2,9 @@
 #include <string>
 
 #include "builder/bundle_source.h"
-#include "cnb/app.h"
 #include "builder/container_options.h"
 #include "builder/environment.h"
+#include "cnb/app.h"
 
 namespace locald::cnb {
 
@@ -12,7 +12,7 @@ namespace locald::cnb {
 /// what is there is what a build would make, then its layers and the run image's beneath the
 /// container's own writable folder. What follows is the same for all sources (assembly.h).
 ///
-///     ensure_built (cnb/app_builder.h) ──> generation
+///     ensure_built (cnb/build/app_builder.h) ──> generation
 ///       │  lower folders, configuration (cnb/runnable.h)
 ///     the process type, the live source's mounts, the port
 ///       │

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/sys/fs_at.h"
-#include "cnb/lifecycle/lifecycle_files.h"
 #include "builder/image_source.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "oci/layer/layer_store.h"
 #include "oci/spec/manifest.h"
 #include "runtime/processes.h"

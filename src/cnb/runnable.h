@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cnb/store/app_store.h"
-#include "cnb/build/build_inputs.h"
-#include "cnb/store/generation.h"
 #include "builder/environment.h"
+#include "cnb/build/build_inputs.h"
+#include "cnb/store/app_store.h"
+#include "cnb/store/generation.h"
 #include "oci/spec/image_config.h"
 #include "oci/store/image_store.h"
 

@@ -10,17 +10,17 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "cnb/store/app_folder.h"
-#include "cnb/buildpacks/buildpack_job.h"
+#include "builder/tree_copy.h"
 #include "cnb/build/commit_job.h"
+#include "cnb/build/restore_job.h"
+#include "cnb/buildpacks/buildpack_job.h"
 #include "cnb/export/export_job.h"
 #include "cnb/export/launcher_facts.h"
 #include "cnb/export/previous_image.h"
 #include "cnb/export/published_image.h"
-#include "cnb/build/restore_job.h"
 #include "cnb/source/source_index.h"
 #include "cnb/source/staging.h"
-#include "builder/tree_copy.h"
+#include "cnb/store/app_folder.h"
 #include "runtime/worker.h"
 
 namespace locald::cnb {

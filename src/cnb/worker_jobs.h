@@ -14,21 +14,21 @@ namespace locald::cnb {
 ///                  files:[{path, text}], previous: a layout's folder, or ""
 ///                  -> {changed:[], copied, bytes}
 ///                  Makes what the build wants made, instead of what is in the way; makes the
-///                  previous image fit (previous_image.h); stages the source (staging.h) into
+///                  previous image fit (export/previous_image.h); stages the source (source/staging.h) into
 ///                  `spare`, where `have` says what is there, and moves it to `workspace`. With
 ///                  `changed` nothing is moved: scan and call again.
 ///     cnb_files    folders:[], files:[{path, text}]              -> {}
-///     cnb_restore  before: Generation or null                    -> restore_job.h
-///     cnb_commit   number, before, restored, lowers, lower_base  -> commit_job.h
+///     cnb_restore  before: Generation or null                    -> build/restore_job.h
+///     cnb_commit   number, before, restored, lowers, lower_base  -> build/commit_job.h
 ///     cnb_written  workspace, want, folders:[]                   -> {paths:[]}
 ///                  What stands below `folders` of the workspace and is not of the source.
 ///     cnb_spare    source, want, have, spare, trees:[]           -> as cnb_begin
 ///                  Copies into spare/ what the next build will ask for.
-///     cnb_export   generation, known, owner                      -> export_job.h
-///     cnb_check_layout  folder                                   -> {}, published_image.h
-///     cnb_layout_config  folder                                  -> launcher_facts.h
+///     cnb_export   generation, known, owner                      -> export/export_job.h
+///     cnb_check_layout  folder                                   -> {}, export/published_image.h
+///     cnb_layout_config  folder                                  -> export/launcher_facts.h
 ///     cnb_usage    path (absolute; no top)                       -> {bytes}
-///     cnb_buildpack_…                                            -> buildpack_job.h
+///     cnb_buildpack_…                                            -> buildpacks/buildpack_job.h
 ///
 /// @return an empty handler for an op that is not in the table.
 // clang-format on

@@ -10,8 +10,8 @@
 #include <sstream>
 #include <string_view>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 
 namespace locald::ipc {
 namespace {

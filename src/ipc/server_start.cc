@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/set_aside.h"
 #include "base/sys/spawn.h"
-#include "base/strings.h"
 #include "base/sys/sys.h"
 #include "ipc/living_server.h"
 #include "ipc/version.h"

@@ -34,7 +34,7 @@ EndpointLook choose_endpoint(std::uint16_t port, const std::vector<Listener>& al
            std::any_of(own.listeners.begin(), own.listeners.end(),
                        [&](const Listener& o) { return o.inode == l.inode && o.netns == l.netns; });
   };
-  std::vector<std::string> addresses{"127.0.0.1", "::1"};
+  std::vector<std::string> addresses{kLoopback, "::1"};
   for (const Listener& l : all) {
     look.sockets.insert(l.inode);
     if (!is_own(l))

@@ -9,11 +9,14 @@
 
 namespace locald::net {
 
+/// The address of this machine that most servers listen on.
+inline constexpr const char* kLoopback = "127.0.0.1";
+
 /// Where a service is reached, on the host's network: its `url` and `${services.*}` come from this,
-/// and its probes ask here. Until the service has been found to listen (choose_endpoint), it is the
-/// address that most servers listen on.
+/// and its probes ask here. Until the service has been found to listen (choose_endpoint), it is
+/// kLoopback.
 struct Endpoint {
-  std::string host = "127.0.0.1";  ///< an address, never a name
+  std::string host = kLoopback;  ///< an address, never a name
   std::uint16_t port = 0;
 
   std::string authority() const;  ///< "127.0.0.1:8080", "[::1]:8080"

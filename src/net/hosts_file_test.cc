@@ -1,8 +1,8 @@
+#include "net/hosts_file.h"
+
 #include <gtest/gtest.h>
 
-#include "builder/assembly.h"
-
-namespace locald::builder {
+namespace locald::net {
 namespace {
 
 TEST(Hosts, AddsServicesAndTheHostnameToTheHostsFile) {
@@ -27,4 +27,4 @@ TEST(Hosts, HasLocalhostWhateverTheHostSays) {
 }
 
 }  // namespace
-}  // namespace locald::builder
+}  // namespace locald::net

@@ -20,7 +20,7 @@ struct Listening {
 
 /// Listens on `address` (0: a port of the kernel's choice).
 inline Listening listen_on(const std::string& address, std::uint16_t port = 0, bool reuse = false,
-                    bool v6only = false) {
+                           bool v6only = false) {
   sockaddr_storage sa{};
   socklen_t size = sizeof(sockaddr_in);
   auto* four = reinterpret_cast<sockaddr_in*>(&sa);

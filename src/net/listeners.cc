@@ -16,8 +16,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "base/transient.h"
 

@@ -14,8 +14,8 @@
 #include <set>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "net/listeners.h"
 

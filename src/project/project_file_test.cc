@@ -7,14 +7,14 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/signals.h"
+#include "project/project_check.h"
 #include "project/resolve/dotenv.h"
 #include "project/resolve/interpolation.h"
-#include "project/project_check.h"
 #include "project/resolve/resolve.h"
-#include "server/launch/runtime_launcher.h"
 #include "project/test_project.h"
 #include "project/toml/toml_front.h"
 #include "project/units.h"
+#include "server/launch/runtime_launcher.h"
 
 namespace locald::project {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "base/sys/fs_at.h"
 #include "base/json/json_map.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "builder/mount_option.h"
 #include "project/units.h"
 

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "base/json/json.h"
-#include "base/sys/path_judge.h"
 #include "base/result.h"
+#include "base/sys/path_judge.h"
 #include "cnb/app.h"
-#include "project/resolve/late_text.h"
 #include "project/project_spec.h"
+#include "project/resolve/late_text.h"
 
 /// What a service is once everything has been looked up: plain text, absolute
 /// paths, chosen ports. Two equal configurations need no restart; the text of
@@ -86,9 +86,8 @@ struct ServiceConfig {
   bool init = false;
 
   // kind cnb
-  std::optional<cnb::AppSpec>
-      app;              ///< proxies and certificates are the user's, at the build
-  std::string process;  ///< empty = the app's default
+  std::optional<cnb::AppSpec> app;  ///< proxies and certificates are the user's, at the build
+  std::string process;              ///< empty = the app's default
   std::vector<std::string> args;
   std::map<std::string, std::string> bindings;  ///< of the running app: name -> folder
 

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "base/sys/fs_at.h"
 #include "base/node/toml.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "project/keys/key_reader.h"
 
 namespace locald::project {

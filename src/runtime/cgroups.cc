@@ -6,8 +6,8 @@
 #include <chrono>
 #include <thread>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 
 namespace locald::runtime {
 namespace {

@@ -6,8 +6,8 @@
 #include <limits>
 #include <optional>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "runtime/container_init.h"
 #include "runtime/process_runtime_impl.h"

@@ -13,9 +13,9 @@
 #include <thread>
 
 #include "base/error_kind.h"
-#include "base/sys/fs_at.h"
 #include "base/json/json.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "runtime/cgroups.h"
 #include "runtime/orphans.h"

@@ -107,7 +107,7 @@ Json to_json(const net::TreeListeners& tree) {
 }  // namespace
 
 Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>& roots,
-                                                   std::uint16_t port) {
+                                                        std::uint16_t port) {
   Walk walk(port, TRY(net::listeners(port)));
   std::vector<net::TreeListeners> out;
   out.reserve(roots.size());
@@ -116,7 +116,7 @@ Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>
 }
 
 Result<std::vector<net::TreeListeners>> ListenerSearch::below(const std::vector<pid_t>& roots,
-                                                         std::uint16_t port) const {
+                                                              std::uint16_t port) const {
   std::vector<net::TreeListeners> out = TRY(listeners_below(roots, port));
   if (!run_) return out;
   Json hidden = Json::array();

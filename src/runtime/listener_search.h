@@ -15,7 +15,7 @@ namespace locald::runtime {
 /// Of each process of `roots` and all below it, each in its own network namespace: those with
 /// `port` (0: all). The same order as `roots`. Blocks: some 100 µs for a tree of a few.
 Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>& roots,
-                                                   std::uint16_t port = 0);
+                                                        std::uint16_t port = 0);
 
 /// The listeners of services, also of those in containers whose users are only root of the user
 /// namespace can see: the part that this process may not see is asked of a worker in there.
@@ -29,7 +29,7 @@ class ListenerSearch {
   /// As listeners_below(). A worker (some 10 ms) runs only where a listener has not been found in
   /// what is visible, and not all is.
   Result<std::vector<net::TreeListeners>> below(const std::vector<pid_t>& roots,
-                                           std::uint16_t port = 0) const;
+                                                std::uint16_t port = 0) const;
 
  private:
   RunJob run_;

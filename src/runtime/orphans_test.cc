@@ -7,8 +7,8 @@
 #include <chrono>
 #include <thread>
 
-#include "base/sys/spawn.h"
 #include "base/strings.h"
+#include "base/sys/spawn.h"
 #include "runtime/processes.h"
 
 namespace locald::runtime {

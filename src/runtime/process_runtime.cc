@@ -8,8 +8,8 @@
 #include <cstring>
 #include <mutex>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "runtime/cgroups.h"
 #include "runtime/container_init.h"

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/sys/path_judge.h"
 #include "base/paths.h"
 #include "base/result.h"
+#include "base/sys/path_judge.h"
 #include "base/sys/unique_fd.h"
 #include "runtime/container_bundle.h"
 #include "runtime/service_handle.h"
@@ -31,7 +31,7 @@ struct InstanceSpec {
   bool tty = false;
   unsigned short rows = 24, columns = 80;
   bool open_stdin = false;  ///< false: /dev/null (or a terminal nobody types on)
-  bool hold = false;        ///< output waits for the first attached client (base/log/attach_protocol.h)
+  bool hold = false;  ///< output waits for the first attached client (base/log/attach_protocol.h)
 };
 
 /// A process on the host: all of its world is said here, nothing is the server's own.

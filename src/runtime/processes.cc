@@ -10,8 +10,8 @@
 #include <mutex>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald::runtime {

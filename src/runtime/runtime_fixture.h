@@ -18,9 +18,9 @@
 
 #include "base/log/attach_protocol.h"
 #include "base/loop/event_loop.h"
-#include "base/sys/fs_at.h"
 #include "base/paths.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "runtime/orphans.h"
 #include "runtime/process_runtime.h"

@@ -7,9 +7,9 @@
 #include <chrono>
 #include <cstring>
 
-#include "base/sys/fs_at.h"
 #include "base/json/json.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "runtime/processes.h"
 #include "runtime/shim_launch.h"

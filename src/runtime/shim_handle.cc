@@ -11,8 +11,8 @@
 #include <optional>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/json/json.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "base/transient.h"
 #include "runtime/orphans.h"

@@ -5,8 +5,8 @@
 #include <chrono>
 #include <cstring>
 
-#include "base/sys/fs_at.h"
 #include "base/json/json.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/spawn.h"
 #include "base/sys/sys.h"
 #include "runtime/processes.h"

@@ -4,8 +4,8 @@
 
 #include <cerrno>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "shim/protocol.h"
 

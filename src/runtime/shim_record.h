@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "base/json/json.h"
-#include "base/sys/path_judge.h"
 #include "base/paths.h"
 #include "base/result.h"
+#include "base/sys/path_judge.h"
 
 /// What is written down of a shim, twice: RUN/svc/<id>/instance.json and, for when the run folder
 /// is deleted, STATE/instances/<id>.json; both by the shim itself before anything runs, and again

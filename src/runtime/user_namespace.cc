@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "base/error_kind.h"
+#include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/spawn.h"
-#include "base/strings.h"
 #include "base/sys/sys.h"
 #include "runtime/id_map.h"
 #include "shim/protocol.h"

@@ -17,8 +17,8 @@
 #include <optional>
 #include <utility>
 
-#include "base/sys/spawn.h"
 #include "base/strings.h"
+#include "base/sys/spawn.h"
 #include "base/sys/sys.h"
 
 extern char** environ;

@@ -6,8 +6,8 @@
 #include <csignal>
 #include <thread>
 
-#include "base/sys/spawn.h"
 #include "base/strings.h"
+#include "base/sys/spawn.h"
 
 namespace locald::runtime {
 namespace {

@@ -19,35 +19,35 @@
 #include <vector>
 
 #include "base/loop/event_loop.h"
-#include "base/sys/fs_at.h"
 #include "base/loop/job_pool.h"
 #include "base/paths.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/set_aside.h"
 #include "base/sys/spawn.h"
 #include "base/sys/standard_fds.h"
 #include "base/sys/sys.h"
-#include "cnb/build/housekeeping.h"
 #include "builder/environment.h"
 #include "builder/image_source.h"
+#include "cnb/build/housekeeping.h"
 #include "ipc/version.h"
+#include "project/user_config.h"
 #include "runtime/orphans.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
-#include "server/instances/adoption.h"
 #include "server/api/api.h"
-#include "server/builds/builds.h"
-#include "server/instances/containers.h"
-#include "server/http/http_server.h"
 #include "server/api/images.h"
-#include "server/supervise/notify_prober.h"
+#include "server/builds/builds.h"
+#include "server/http/http_server.h"
+#include "server/instances/adoption.h"
+#include "server/instances/containers.h"
+#include "server/instances/sessions.h"
+#include "server/instances/unmanaged.h"
+#include "server/launch/runtime_launcher.h"
 #include "server/projects/project_registry.h"
 #include "server/projects/projects.h"
 #include "server/state/run_folder.h"
-#include "server/launch/runtime_launcher.h"
 #include "server/state/server_lock.h"
-#include "server/instances/sessions.h"
-#include "server/instances/unmanaged.h"
-#include "project/user_config.h"
+#include "server/supervise/notify_prober.h"
 #include "server/worker_main.h"
 
 namespace locald::server {
@@ -128,7 +128,7 @@ class Server {
         return environment->run(std::move(job), {}, {}, std::chrono::seconds(5));
       });
     launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{
-        loop_, *runtime_, *environment_, paths_, *user_namespace_, listeners_});
+        loop_, *runtime_, *environment_, paths_, *user_namespace_, listeners_, network_});
     std::string notice;
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
@@ -324,6 +324,7 @@ class Server {
   std::unique_ptr<builder::Environment> environment_;
   std::unique_ptr<runtime::ProcessRuntime> runtime_;
   runtime::ListenerSearch listeners_;
+  net::HostNetwork network_;
   JobPool jobs_;
   std::unique_ptr<RuntimeLauncher> launcher_;
   std::unique_ptr<Unmanaged> unmanaged_;

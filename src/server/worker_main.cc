@@ -12,9 +12,9 @@
 #include "base/strings.h"
 #include "builder/worker_jobs.h"
 #include "cnb/worker_jobs.h"
-#include "runtime/worker.h"
 #include "net/listeners.h"
 #include "runtime/listener_search.h"
+#include "runtime/worker.h"
 
 namespace locald::server {
 
@@ -45,8 +45,9 @@ int worker_main(int argc, char** argv) {
   return runtime::serve_worker_job(
       static_cast<int>(*job_fd), [](const std::string& op) -> runtime::WorkerHandler {
         if (op == "listeners")
-          return
-              [](const Json& job, const std::function<void(Json)>&) { return runtime::listeners_job(job); };
+          return [](const Json& job, const std::function<void(Json)>&) {
+            return runtime::listeners_job(job);
+          };
         if (auto job = builder::find_worker_job(op)) return job;
         return cnb::find_worker_job(op);
       });

@@ -159,7 +159,7 @@ def tree_files(root):
     """Every file of the tree, by its path and all its shorter names: "src/base/sys.h", "base/sys.h", "sys.h"."""
     found = set()
     for folder, dirs, names in os.walk(root):
-        dirs[:] = sorted(d for d in dirs if d not in (".git", "build") and not d.startswith("build-"))
+        dirs[:] = sorted(d for d in dirs if d != ".git" and (folder != str(root) or not d.startswith("build")))
         for name in names:
             parts = os.path.relpath(os.path.join(folder, name), root).split(os.sep)
             found |= {"/".join(parts[n:]) for n in range(len(parts))}

@@ -31,10 +31,13 @@ BAD = [
     ("cli/a.cc", "void f() { (void)::write(1, t, n); }\n", "cli/print.h"),
     ("oci/a.cc", "// TODO: later\n", "TODO"),
     ("oci/a.cc", "\n" * 801, "801 lines"),
+    ("server/a.cc", 'auto host = "127.0.0.1";\n', "net::kLoopback"),
 ]
 GOOD = [
     ("runtime/a.cc", '#include "shim/protocol.h"\n#include "oci/ref/digest.h"\n'),
     ("project/resolve/a.cc", '#include "cnb/app.h"\n#include "project/units.h"\n'),
+    ("net/a.cc", 'auto host = "127.0.0.1";  // and so on\n'),
+    ("server/a.cc", "// at 127.0.0.1\n"),
     ("oci/layer/a.cc", '#include "oci/archive/tar_reader.h"\n'),
     ("shim/a.cc", '#include "base/sys/unique_fd.h"\n#include "shim/protocol.h"\n'),
     ("base/sys/sys.cc", 'void f() { ::open("x", 0); }\n'),

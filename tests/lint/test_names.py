@@ -43,7 +43,7 @@ def test_comments_and_pages_are_read_too():
     assert list(names.check_comment("// see docs/nope.md", KNOWN, files)) == ["there is no docs/nope.md"]
     assert list(names.check_comment("// see base/nope.h", KNOWN, files)) == ["there is no base/nope.h"]
     assert list(names.check_comment("// `locald system df` says", KNOWN, files)) == ["there is no verb `locald system`"]
-    assert list(names.check_comment("// base/sys.h, sys.h, docs/architecture.md, linux/mount.h, `locald up -d`", KNOWN, files)) == []
+    assert list(names.check_comment("// base/sys/sys.h, sys/sys.h, sys.h, docs/architecture.md, linux/mount.h, `locald up -d`", KNOWN, files)) == []
 
 
 @pytest.mark.parametrize("page, finding", [

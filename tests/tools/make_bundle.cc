@@ -12,8 +12,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "builder/image_source.h"
 #include "builder/worker_jobs.h"
 #include "runtime/user_namespace.h"

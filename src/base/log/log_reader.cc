@@ -9,8 +9,8 @@
 #include <cstring>
 #include <deque>
 
-#include "base/sys/fs_at.h"
 #include "base/log/log_segment.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald {

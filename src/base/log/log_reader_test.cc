@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/sys/fs_at.h"
 #include "base/log/log_segment.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald {

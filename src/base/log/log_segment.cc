@@ -9,8 +9,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald {

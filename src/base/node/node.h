@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/json/json.h"
-#include "base/result.h"
 #include "base/node/text_problem.h"
+#include "base/result.h"
 
 namespace locald {
 

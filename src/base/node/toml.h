@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "base/node/node.h"
-#include "base/result.h"
 #include "base/node/text_problem.h"
+#include "base/result.h"
 
 /// TOML (toml.io, v1.0) as one syntax of a Node. The parser beneath is toml++, seen by
 /// toml_parse.cc alone. Thread-safe.

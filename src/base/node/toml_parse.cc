@@ -207,7 +207,7 @@ class TomlReader {
 };
 
 std::optional<TextProblem> parse_toml_to(Node& out, std::string_view text, const std::string& file,
-                                          const TomlLimits& options) {
+                                         const TomlLimits& options) {
   out = Node();
   if (text.size() > options.max_bytes)
     return TextProblem{file, {}, "TOML of more than " + human_bytes(options.max_bytes), {}};
@@ -226,8 +226,7 @@ std::optional<TextProblem> parse_toml_to(Node& out, std::string_view text, const
   return TextProblem{file, *reader.too_deep(), too_deep(options.max_depth), {}};
 }
 
-Result<Node> parse_toml(std::string_view text, const std::string& file,
-                         const TomlLimits& options) {
+Result<Node> parse_toml(std::string_view text, const std::string& file, const TomlLimits& options) {
   Node out;
   if (const auto problem = parse_toml_to(out, text, file, options))
     return Error(Errc::invalid_input, describe({*problem}));

@@ -117,7 +117,8 @@ TEST(Toml, WritesStructsInTheirOwnOrder) {
 
 TEST(Toml, LeavesNoCommaBehindANothing) {
   const Node inner = Node::table({{"a", 1}, {"z", Node()}});
-  EXPECT_EQ(write_toml(Node::table({{"k", Node::array({1, inner})}})).value(), "k = [1, {a = 1}]\n");
+  EXPECT_EQ(write_toml(Node::table({{"k", Node::array({1, inner})}})).value(),
+            "k = [1, {a = 1}]\n");
 }
 
 TEST(Toml, WritesNumbersThatNoJsonHolds) {

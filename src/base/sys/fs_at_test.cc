@@ -11,8 +11,8 @@
 #include <optional>
 #include <thread>
 
-#include "base/sys/file_lock.h"
 #include "base/strings.h"
+#include "base/sys/file_lock.h"
 #include "base/sys/sys.h"
 
 namespace locald {

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "base/sys/path_judge.h"
 #include "base/result.h"
+#include "base/sys/path_judge.h"
 
 namespace locald {
 

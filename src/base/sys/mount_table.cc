@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <climits>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald {

@@ -11,9 +11,9 @@
 #include <optional>
 #include <utility>
 
+#include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/mount_table.h"
-#include "base/strings.h"
 #include "base/sys/sys.h"
 
 namespace locald {

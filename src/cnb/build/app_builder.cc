@@ -10,20 +10,20 @@
 #include <optional>
 #include <utility>
 
-#include "base/sys/fs_at.h"
-#include "base/loop/job_pool.h"
 #include "base/limit.h"
+#include "base/loop/job_pool.h"
 #include "base/strings.h"
-#include "cnb/store/app_lock.h"
-#include "cnb/store/app_store.h"
+#include "base/sys/fs_at.h"
+#include "builder/storage.h"
 #include "cnb/build/build_inputs.h"
 #include "cnb/build/build_session.h"
 #include "cnb/build/housekeeping.h"
 #include "cnb/build/hybrid_build.h"
+#include "cnb/build/strict_build.h"
 #include "cnb/runnable.h"
 #include "cnb/source/source_index.h"
-#include "cnb/build/strict_build.h"
-#include "builder/storage.h"
+#include "cnb/store/app_lock.h"
+#include "cnb/store/app_store.h"
 #include "oci/ref/digest.h"
 
 namespace locald::cnb {
@@ -91,8 +91,8 @@ std::string in_words(const BuildTimes& times, const std::string& reason) {
 
 class Ensuring {
  public:
-  Ensuring(builder::Environment& environment, const AppSpec& app, const builder::PrepareContext& context, bool again,
-           BuildFailure* failure)
+  Ensuring(builder::Environment& environment, const AppSpec& app,
+           const builder::PrepareContext& context, bool again, BuildFailure* failure)
       : environment_(environment),
         context_(context),
         again_(again),
@@ -299,7 +299,8 @@ class Ensuring {
 }  // namespace
 
 Result<BuildResult> ensure_built(builder::Environment& environment, const AppSpec& app,
-                                 const builder::PrepareContext& context, bool again, BuildFailure* failure) {
+                                 const builder::PrepareContext& context, bool again,
+                                 BuildFailure* failure) {
   auto built =
       Ensuring(environment, app, context, again, failure).run().context("build " + app.path);
   if (!built && built.error().code() == Errc::no_space)

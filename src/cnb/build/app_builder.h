@@ -5,9 +5,9 @@
 #include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
+#include "builder/environment.h"
 #include "cnb/app.h"
 #include "cnb/store/generation.h"
-#include "builder/environment.h"
 
 namespace locald::cnb {
 

@@ -6,10 +6,10 @@
 
 #include "base/json/json_map.h"
 #include "base/strings.h"
+#include "builder/image_source.h"
+#include "cnb/build/project_file.h"
 #include "cnb/buildpacks/added_buildpacks.h"
 #include "cnb/lifecycle/lifecycle_files.h"
-#include "cnb/build/project_file.h"
-#include "builder/image_source.h"
 #include "oci/ref/digest.h"
 #include "oci/spec/platform.h"
 
@@ -21,7 +21,8 @@ constexpr int kRecipe = 2;
 
 class Resolver {
  public:
-  Resolver(builder::Environment& environment, const AppSpec& app, const builder::PrepareContext& context)
+  Resolver(builder::Environment& environment, const AppSpec& app,
+           const builder::PrepareContext& context)
       : environment_(environment), context_(context), app_(app) {}
 
   Result<BuildInputs> run() {
@@ -50,8 +51,8 @@ class Resolver {
 
  private:
   Result<oci::StoredImage> pull(const oci::ImageReference& reference) {
-    builder::PulledImage pulled =
-        TRY(builder::pull_image(environment_, reference, TRY(oci::parse_pull_policy(app_.pull)), context_));
+    builder::PulledImage pulled = TRY(builder::pull_image(
+        environment_, reference, TRY(oci::parse_pull_policy(app_.pull)), context_));
     notices_.insert(notices_.end(), pulled.notices.begin(), pulled.notices.end());
     if (oci::platform_score(pulled.image.config.platform, oci::Platform::host()) == 0)
       return Error(Errc::unsupported, reference.familiar() + " is for " +

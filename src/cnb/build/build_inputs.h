@@ -6,11 +6,11 @@
 #include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
+#include "builder/environment.h"
 #include "cnb/app.h"
 #include "cnb/inputs/builder_info.h"
-#include "cnb/source/path_filter.h"
 #include "cnb/inputs/platform_dir.h"
-#include "builder/environment.h"
+#include "cnb/source/path_filter.h"
 #include "oci/store/image_store.h"
 
 namespace locald::cnb {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
+#include "builder/image_source.h"
 #include "cnb/build/housekeeping.h"
 #include "cnb/inputs/platform_dir.h"
-#include "builder/image_source.h"
-#include "oci/ref/digest.h"
 #include "oci/layer/layer_store.h"
+#include "oci/ref/digest.h"
 #include "runtime/processes.h"
 
 namespace locald::cnb {

@@ -8,13 +8,13 @@
 #include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
-#include "cnb/store/app_store.h"
+#include "builder/environment.h"
 #include "cnb/build/build_inputs.h"
 #include "cnb/build/build_log.h"
-#include "cnb/store/generation.h"
 #include "cnb/build/phase_runner.h"
 #include "cnb/source/source_index.h"
-#include "builder/environment.h"
+#include "cnb/store/app_store.h"
+#include "cnb/store/generation.h"
 
 namespace locald::cnb {
 

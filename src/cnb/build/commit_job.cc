@@ -13,14 +13,14 @@
 #include <utility>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "cnb/store/app_folder.h"
-#include "cnb/lifecycle/lifecycle_files.h"
-#include "cnb/build/unchanged.h"
 #include "builder/tree_copy.h"
 #include "builder/tree_view.h"
+#include "cnb/build/unchanged.h"
+#include "cnb/lifecycle/lifecycle_files.h"
+#include "cnb/store/app_folder.h"
 
 namespace locald::cnb {
 namespace {
@@ -119,7 +119,7 @@ class Commit {
     if (files.contains("store.toml")) {
       out.has_store = true;
       const Node store = TRY(parse_toml(TRY(app_.read_file(path + "/store.toml", kMaxToml)),
-                                         element.id + ": store.toml"));
+                                        element.id + ": store.toml"));
       out.store = TRY(store["metadata"].to_json().context(element.id + ": store.toml"));
     }
     for (const std::string& name : names) {
@@ -217,12 +217,12 @@ class Commit {
 
   /// The launcher, and what the builder says of it (its SBOMs).
   Result<void> from_builder() {
-    const builder::TreeView view =
-        TRY(builder::TreeView::mount({.lowers = job_["lowers"].as_strings(),
-                             .lower_base = job_["lower_base"].as_string(),
-                             .upper = {},
-                             .work = {}},
-                            job_["scratch"].as_string(), job_["id_map"].as_string() != "root"));
+    const builder::TreeView view = TRY(builder::TreeView::mount(
+        {.lowers = job_["lowers"].as_strings(),
+         .lower_base = job_["lower_base"].as_string(),
+         .upper = {},
+         .work = {}},
+        job_["scratch"].as_string(), job_["id_map"].as_string() != "root"));
     TRY(app_.root_dir(root_ + "/cnb"));
     const UniqueFd to = TRY(app_.root_dir(root_ + "/cnb/lifecycle"));
     TRY(copy_out(view.root(), kLauncherFile, to.get(), "launcher", 0755));

@@ -11,15 +11,15 @@
 #include <utility>
 
 #include "base/error_kind.h"
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "cnb/store/app_lock.h"
-#include "cnb/buildpacks/buildpack_store.h"
-#include "cnb/build/phase_runner.h"
-#include "cnb/export/published_image.h"
 #include "builder/image_source.h"
 #include "builder/storage.h"
+#include "cnb/build/phase_runner.h"
+#include "cnb/buildpacks/buildpack_store.h"
+#include "cnb/export/published_image.h"
+#include "cnb/store/app_lock.h"
 #include "oci/spec/image_config.h"
 
 namespace locald::cnb {
@@ -93,8 +93,8 @@ void remove_old_logs(const builder::Environment& environment, const AppStore& st
 }
 
 /// The copies that the next build will take instead of making them.
-Result<void> make_spares(builder::Environment& environment, const AppStore& store, const BuildInputs& inputs,
-                         const std::stop_token& stop) {
+Result<void> make_spares(builder::Environment& environment, const AppStore& store,
+                         const BuildInputs& inputs, const std::stop_token& stop) {
   Json::Array trees;
   if (const auto newest = store.newest_hybrid(TRY(environment.map_id())))
     for (const GenerationBuildpack& b : newest->buildpacks)
@@ -150,7 +150,8 @@ Result<void> discard_app(builder::Environment& environment, const std::string& a
 /// Writable folders of phases' containers. With the app's lock held: then none is under way.
 Result<void> discard_phases(builder::Environment& environment, const std::string& app) {
   for (const std::string& key : names_in(environment.paths().containers()))
-    if (key.starts_with(phase_container_prefix(app))) TRY(builder::discard_container(environment, key));
+    if (key.starts_with(phase_container_prefix(app)))
+      TRY(builder::discard_container(environment, key));
   return {};
 }
 
@@ -174,8 +175,8 @@ std::vector<std::string> logged_builds(const Paths& paths, const std::string& ap
   return folders;
 }
 
-void after_build(builder::Environment& environment, const AppStore& store, const BuildInputs& inputs,
-                 const SourceIndex&, std::optional<std::uint64_t> number,
+void after_build(builder::Environment& environment, const AppStore& store,
+                 const BuildInputs& inputs, const SourceIndex&, std::optional<std::uint64_t> number,
                  const std::stop_token& stop) {
   const auto lock = AppLock::take(environment, store.app(), stop);
   if (!lock || stop.stop_requested()) return;
@@ -210,7 +211,8 @@ void after_crash(builder::Environment& environment, const std::stop_token& stop)
     std::fprintf(stderr, "after earlier builds: %s\n", done.error().text().c_str());
 }
 
-Result<std::vector<CacheEntry>> list_caches(builder::Environment& environment, const std::stop_token& stop) {
+Result<std::vector<CacheEntry>> list_caches(builder::Environment& environment,
+                                            const std::stop_token& stop) {
   std::vector<CacheEntry> out;
   for (const std::string& app : AppStore::list(environment.paths())) {
     const AppStore store(environment.paths(), app);

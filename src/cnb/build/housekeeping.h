@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cnb/store/app_store.h"
+#include "builder/environment.h"
 #include "cnb/build/build_inputs.h"
 #include "cnb/source/source_index.h"
-#include "builder/environment.h"
+#include "cnb/store/app_store.h"
 
 namespace locald::cnb {
 
@@ -18,9 +18,9 @@ namespace locald::cnb {
 /// next build wants is copied, what nobody needs any more is removed. Takes the app's lock: a build
 /// at that time would have to do the same copying.
 /// @param number  Of the generation that was made; absent after a failure.
-void after_build(builder::Environment& environment, const AppStore& store, const BuildInputs& inputs,
-                 const SourceIndex& source, std::optional<std::uint64_t> number,
-                 const std::stop_token& stop);
+void after_build(builder::Environment& environment, const AppStore& store,
+                 const BuildInputs& inputs, const SourceIndex& source,
+                 std::optional<std::uint64_t> number, const std::stop_token& stop);
 
 /// Removes what builds of an earlier server left that was killed. For a server that starts; waits
 /// for builds that have begun since.
@@ -42,7 +42,8 @@ struct CacheEntry {
   bool in_use = false;  ///< a container, running or kept, stands on it
 };
 /// All apps. Walks their trees by a worker: a job.
-Result<std::vector<CacheEntry>> list_caches(builder::Environment& environment, const std::stop_token& stop);
+Result<std::vector<CacheEntry>> list_caches(builder::Environment& environment,
+                                            const std::stop_token& stop);
 
 /// Removes an app with all it has: its generations, its caches, its builds' logs.
 /// @return Errc::invalid_input while a container stands on it; Errc::not_found.

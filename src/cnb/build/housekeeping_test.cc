@@ -4,8 +4,8 @@
 
 #include <future>
 
-#include "cnb/store/app_lock.h"
 #include "cnb/export/published_image.h"
+#include "cnb/store/app_lock.h"
 #include "cnb/test_folder.h"
 #include "oci/spec/media_type.h"
 

@@ -4,10 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "builder/image_source.h"
 #include "cnb/build/commit_job.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/runnable.h"
-#include "builder/image_source.h"
 
 namespace locald::cnb {
 namespace {

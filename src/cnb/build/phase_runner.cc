@@ -5,8 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "base/loop/event_loop.h"
 #include "base/log/log_reader.h"
+#include "base/loop/event_loop.h"
 #include "base/strings.h"
 #include "builder/assembly.h"
 #include "builder/storage.h"
@@ -33,20 +33,21 @@ std::string seconds(std::chrono::milliseconds time) {
 /// A phase's container is assembled as every other one is.
 class PhaseSource final : public builder::BundleSource {
  public:
-  PhaseSource(const PhaseRunner::Options& options, builder::ContainerOptions container, std::string key)
+  PhaseSource(const PhaseRunner::Options& options, builder::ContainerOptions container,
+              std::string key)
       : options_(options), container_(std::move(container)), key_(std::move(key)) {}
 
   Result<runtime::ContainerBundle> prepare(const std::string& destination,
                                            const builder::PrepareContext& context) override {
     return builder::assemble({.environment = options_.environment,
-                     .options = container_,
-                     .container_key = key_,
-                     .stamp = "phase",
-                     .lowers = options_.lowers,
-                     .lower_base = options_.lower_base,
-                     .image = options_.image,
-                     .facts_file = options_.facts_file},
-                    destination, context);
+                              .options = container_,
+                              .container_key = key_,
+                              .stamp = "phase",
+                              .lowers = options_.lowers,
+                              .lower_base = options_.lower_base,
+                              .image = options_.image,
+                              .facts_file = options_.facts_file},
+                             destination, context);
   }
   std::string fingerprint() const override { return {}; }
 
@@ -57,8 +58,8 @@ class PhaseSource final : public builder::BundleSource {
 };
 
 builder::ContainerOptions container_options(const PhaseRunner::Options& options, Phase phase,
-                                   const std::vector<std::string>& arguments,
-                                   const std::vector<builder::VolumeMount>& mounts) {
+                                            const std::vector<std::string>& arguments,
+                                            const std::vector<builder::VolumeMount>& mounts) {
   builder::ContainerOptions out;
   out.project = "build";
   out.hostname = "build";
@@ -152,7 +153,8 @@ std::string phase_container_prefix(const std::string& app) {
 }
 
 Result<std::chrono::milliseconds> PhaseRunner::run(
-    Phase phase, const std::vector<std::string>& arguments, const std::vector<builder::VolumeMount>& mounts,
+    Phase phase, const std::vector<std::string>& arguments,
+    const std::vector<builder::VolumeMount>& mounts,
     const std::function<void(const PhaseLine&)>& on_line) {
   const auto begin = Clock::now();
   last_code_ = -1;

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cnb/lifecycle/exit_codes.h"
 #include "builder/container_options.h"
 #include "builder/environment.h"
+#include "cnb/lifecycle/exit_codes.h"
 #include "oci/spec/image_config.h"
 
 namespace locald::cnb {
@@ -43,7 +43,7 @@ class PhaseRunner {
     std::uint32_t uid = 0, gid = 0;  ///< who builds
     std::map<std::string, std::string> env;
     std::vector<builder::VolumeMount> mounts;  ///< of every phase; of Kind::own
-    std::string log_dir;              ///< all that the phases write, one after the other
+    std::string log_dir;                       ///< all that the phases write, one after the other
     std::stop_token stop;
     std::chrono::steady_clock::time_point deadline;
     std::chrono::milliseconds limit;  ///< what the deadline was made of, for the message

@@ -4,10 +4,10 @@
 #include <string>
 #include <string_view>
 
-#include "base/sys/path_judge.h"
 #include "base/result.h"
-#include "cnb/source/path_filter.h"
+#include "base/sys/path_judge.h"
 #include "cnb/inputs/project_descriptor.h"
+#include "cnb/source/path_filter.h"
 
 namespace locald::cnb {
 

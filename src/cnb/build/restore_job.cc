@@ -10,11 +10,11 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "cnb/store/app_folder.h"
-#include "cnb/store/generation.h"
+#include "builder/tree_copy.h"
 #include "cnb/build/restore_plan.h"
 #include "cnb/build/unchanged.h"
-#include "builder/tree_copy.h"
+#include "cnb/store/app_folder.h"
+#include "cnb/store/generation.h"
 
 namespace locald::cnb {
 namespace {

@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cnb/store/generation.h"
 #include "cnb/lifecycle/lifecycle_files.h"
+#include "cnb/store/generation.h"
 
 namespace locald::cnb {
 

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "base/sys/fs_at.h"
-#include "cnb/lifecycle/lifecycle_files.h"
-#include "cnb/export/published_image.h"
-#include "cnb/runnable.h"
 #include "builder/image_source.h"
+#include "cnb/export/published_image.h"
+#include "cnb/lifecycle/lifecycle_files.h"
+#include "cnb/runnable.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
 

@@ -8,12 +8,12 @@
 #include <utility>
 #include <variant>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
+#include "builder/image_source.h"
 #include "cnb/buildpacks/buildpack_supply.h"
 #include "cnb/buildpacks/buildpack_toml.h"
 #include "cnb/buildpacks/download.h"
-#include "builder/image_source.h"
 #include "oci/layer/layer_store.h"
 #include "oci/spec/platform.h"
 
@@ -226,7 +226,8 @@ class Adder {
   }
 
   Result<OrderEntry> of_image(const oci::ImageReference& reference, const std::string& name) {
-    builder::PulledImage pulled = TRY(builder::pull_image(environment_, reference, policy_, context_));
+    builder::PulledImage pulled =
+        TRY(builder::pull_image(environment_, reference, policy_, context_));
     out_.notices.insert(out_.notices.end(), pulled.notices.begin(), pulled.notices.end());
     const oci::ImageConfig& config = pulled.image.config;
     if (!config.platform.architecture.empty() &&
@@ -316,8 +317,9 @@ bool is_for(const std::vector<std::string>& environments, std::string_view exec_
                      [&](const std::string& e) { return e == "*" || e == wanted; });
 }
 
-Result<AddedBuildpacks> add_buildpacks(builder::Environment& environment, const ProjectDescriptor& project,
-                                       const std::string& file, const BuildContext& build,
+Result<AddedBuildpacks> add_buildpacks(builder::Environment& environment,
+                                       const ProjectDescriptor& project, const std::string& file,
+                                       const BuildContext& build,
                                        const builder::PrepareContext& context) {
   const auto policy = TRY(oci::parse_pull_policy(build.app.pull));
   return Adder(environment, file, build, policy, context).run(project);

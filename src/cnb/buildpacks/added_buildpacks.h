@@ -6,11 +6,11 @@
 
 #include "base/result.h"
 #include "builder/bundle_source.h"
+#include "builder/environment.h"
 #include "cnb/app.h"
 #include "cnb/inputs/builder_info.h"
 #include "cnb/inputs/order.h"
 #include "cnb/inputs/project_descriptor.h"
-#include "builder/environment.h"
 #include "oci/store/image_store.h"
 
 namespace locald::cnb {
@@ -43,8 +43,9 @@ struct BuildContext {
 /// @return the first thing that is wrong, with its place in the file: Errc::not_found,
 ///         invalid_input; Errc::unsupported for an entry of the buildpack registry, and for a
 ///         Buildpack API that the builder's lifecycle does not know.
-Result<AddedBuildpacks> add_buildpacks(builder::Environment& environment, const ProjectDescriptor& project,
-                                       const std::string& file, const BuildContext& build,
+Result<AddedBuildpacks> add_buildpacks(builder::Environment& environment,
+                                       const ProjectDescriptor& project, const std::string& file,
+                                       const BuildContext& build,
                                        const builder::PrepareContext& context);
 
 /// Does what has `exec-env` (none: all) count where the app's is `exec_env` ("": production)?

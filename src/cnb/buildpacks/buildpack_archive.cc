@@ -12,14 +12,14 @@
 #include "base/sys/sys.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "oci/archive/decompress.h"
-#include "oci/store/image_layout.h"
-#include "oci/transfer/image_origin.h"
-#include "oci/store/image_store.h"
+#include "oci/archive/tar_reader.h"
 #include "oci/layer/layer_apply.h"
 #include "oci/layer/layer_path.h"
 #include "oci/ref/reference.h"
+#include "oci/store/image_layout.h"
+#include "oci/store/image_store.h"
+#include "oci/transfer/image_origin.h"
 #include "oci/transfer/resolve.h"
-#include "oci/archive/tar_reader.h"
 
 namespace locald::cnb {
 namespace {

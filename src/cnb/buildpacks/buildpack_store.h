@@ -9,8 +9,8 @@
 #include "base/json/json.h"
 #include "base/paths.h"
 #include "base/result.h"
-#include "cnb/inputs/order.h"
 #include "builder/environment.h"
+#include "cnb/inputs/order.h"
 
 namespace locald::cnb {
 
@@ -60,7 +60,8 @@ class BuildpackStore {
   /// Moves out of the way (cnb::discard) what no build has asked for during `unused`, at the least
   /// a day, since builds may stand on it; what crashes left; and old notes. Folders' and scripts'
   /// buildpacks, which are cheap to make again, go after a day in any case.
-  Result<void> prune(const builder::Environment& environment, std::chrono::milliseconds unused) const;
+  Result<void> prune(const builder::Environment& environment,
+                     std::chrono::milliseconds unused) const;
 
  private:
   std::string source_file(std::string_view source, const char* end) const;

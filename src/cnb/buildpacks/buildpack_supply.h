@@ -5,12 +5,12 @@
 
 #include "base/result.h"
 #include "builder/bundle_source.h"
+#include "builder/environment.h"
 #include "cnb/buildpacks/buildpack_store.h"
 #include "cnb/inputs/project_descriptor.h"
-#include "builder/environment.h"
+#include "oci/registry/url.h"
 #include "oci/store/image_store.h"
 #include "oci/transfer/pull.h"
-#include "oci/registry/url.h"
 
 namespace locald::cnb {
 
@@ -18,7 +18,8 @@ namespace locald::cnb {
 /// is found without a worker. Blocking; one thread. Several may work at the same time.
 class BuildpackSupply {
  public:
-  BuildpackSupply(builder::Environment& environment, oci::PullPolicy policy, const builder::PrepareContext& context)
+  BuildpackSupply(builder::Environment& environment, oci::PullPolicy policy,
+                  const builder::PrepareContext& context)
       : environment_(environment),
         store_(environment.paths()),
         policy_(policy),

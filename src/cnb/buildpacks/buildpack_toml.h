@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "base/node/text_problem.h"
+#include "base/result.h"
 #include "cnb/inputs/buildpack_uri.h"
 #include "cnb/inputs/order.h"
 

@@ -10,13 +10,13 @@
 #include <array>
 #include <cerrno>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "cnb/store/app_folder.h"
 #include "cnb/buildpacks/buildpack_toml.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/source/staging.h"
+#include "cnb/store/app_folder.h"
 #include "oci/layer/layer_apply.h"
 #include "oci/layer/layer_attributes.h"
 #include "oci/layer/layer_path.h"

@@ -2,9 +2,9 @@
 
 #include <utility>
 
+#include "cnb/export/published_image.h"
 #include "cnb/inputs/builder_info.h"
 #include "cnb/lifecycle/lifecycle_files.h"
-#include "cnb/export/published_image.h"
 #include "oci/spec/go_json.h"
 
 namespace locald::cnb {

@@ -6,10 +6,10 @@
 
 #include "base/sys/fs_at.h"
 #include "cnb/export/app_image.h"
-#include "cnb/store/app_lock.h"
 #include "cnb/export/export_job.h"
 #include "cnb/export/launcher_facts.h"
 #include "cnb/export/published_image.h"
+#include "cnb/store/app_lock.h"
 
 namespace locald::cnb {
 namespace {

@@ -3,11 +3,11 @@
 
 #include "base/result.h"
 #include "builder/bundle_source.h"
+#include "builder/environment.h"
 #include "cnb/store/app_store.h"
 #include "cnb/store/generation.h"
-#include "builder/environment.h"
-#include "oci/store/image_store.h"
 #include "oci/ref/reference.h"
+#include "oci/store/image_store.h"
 
 namespace locald::cnb {
 

@@ -7,16 +7,16 @@
 #include <utility>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "cnb/store/app_folder.h"
 #include "cnb/export/app_image.h"
 #include "cnb/export/slices.h"
 #include "cnb/source/staging.h"
-#include "oci/store/image_layout.h"
+#include "cnb/store/app_folder.h"
 #include "oci/layer/layer_archive.h"
 #include "oci/layer/layer_writer.h"
+#include "oci/store/image_layout.h"
 
 namespace locald::cnb {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "base/json/json.h"
 #include "base/result.h"
-#include "oci/spec/descriptor.h"
 #include "oci/ref/digest.h"
+#include "oci/spec/descriptor.h"
 
 namespace locald::cnb {
 

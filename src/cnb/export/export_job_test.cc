@@ -12,9 +12,9 @@
 #include "cnb/export/app_image.h"
 #include "cnb/store/generation.h"
 #include "oci/archive/decompress.h"
-#include "oci/store/image_layout.h"
 #include "oci/archive/tar_reader.h"
 #include "oci/layer/test_tree.h"
+#include "oci/store/image_layout.h"
 
 namespace locald::cnb {
 namespace {

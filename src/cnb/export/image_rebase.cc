@@ -4,11 +4,11 @@
 #include <optional>
 #include <utility>
 
-#include "cnb/export/app_image.h"
-#include "cnb/inputs/builder_info.h"
-#include "cnb/export/published_image.h"
-#include "cnb/runnable.h"
 #include "builder/image_source.h"
+#include "cnb/export/app_image.h"
+#include "cnb/export/published_image.h"
+#include "cnb/inputs/builder_info.h"
+#include "cnb/runnable.h"
 #include "oci/spec/go_json.h"
 #include "oci/spec/manifest.h"
 
@@ -238,8 +238,9 @@ Result<oci::ConfigFile> rebased_config(const oci::ConfigFile& app, const oci::Co
   return out;
 }
 
-Result<RebasedImage> rebase_image(builder::Environment& environment, const oci::ImageReference& name,
-                                  const RebaseOptions& options, const builder::PrepareContext& context) {
+Result<RebasedImage> rebase_image(builder::Environment& environment,
+                                  const oci::ImageReference& name, const RebaseOptions& options,
+                                  const builder::PrepareContext& context) {
   oci::ImageStore& images = *TRY(environment.images());
   const auto work = [&]() -> Result<RebasedImage> {
     const oci::StoredImage image = TRY(images.find(name));

@@ -6,10 +6,10 @@
 #include "base/result.h"
 #include "builder/bundle_source.h"
 #include "builder/environment.h"
+#include "oci/ref/reference.h"
 #include "oci/spec/config_file.h"
 #include "oci/store/image_store.h"
 #include "oci/transfer/pull.h"
-#include "oci/ref/reference.h"
 
 /// Exchanging the run image below an app: its layers, and what the labels say of it; nothing is
 /// built. The result has the configuration that the lifecycle's rebaser would have published, byte
@@ -35,8 +35,9 @@ struct RebasedImage {
 /// is not
 ///         set; what pull_image returns. On error nothing has changed but that the run image may be
 ///         there.
-Result<RebasedImage> rebase_image(builder::Environment& environment, const oci::ImageReference& name,
-                                  const RebaseOptions& options, const builder::PrepareContext& context);
+Result<RebasedImage> rebase_image(builder::Environment& environment,
+                                  const oci::ImageReference& name, const RebaseOptions& options,
+                                  const builder::PrepareContext& context);
 
 /// The configuration of `app` upon `run`, called `run_name`, published as `run_reference`
 /// (NAME@DIGEST). Pure. @param notices  Gets what `force` has overruled.

@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "base/sys/fs_at.h"
-#include "cnb/store/app_folder.h"
-#include "cnb/inputs/builder_info.h"
-#include "cnb/build/housekeeping.h"
-#include "cnb/lifecycle/lifecycle_files.h"
-#include "cnb/build/phase_runner.h"
 #include "builder/image_source.h"
+#include "cnb/build/housekeeping.h"
+#include "cnb/build/phase_runner.h"
+#include "cnb/inputs/builder_info.h"
+#include "cnb/lifecycle/lifecycle_files.h"
+#include "cnb/store/app_folder.h"
 #include "oci/layer/layer_store.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
@@ -94,9 +94,9 @@ Result<LauncherFacts> read_facts(const std::string& config) {
 }
 
 /// Lets the exporter export nothing in the new folder `top`.
-Result<std::string> export_nothing(builder::Environment& environment, const oci::StoredImage& builder,
-                                   const BuilderInfo& info, const std::string& top,
-                                   const builder::PrepareContext& context) {
+Result<std::string> export_nothing(builder::Environment& environment,
+                                   const oci::StoredImage& builder, const BuilderInfo& info,
+                                   const std::string& top, const builder::PrepareContext& context) {
   TRY(make_dirs(top));
   TRY(make_dirs(top + "/log"));
   const bool single = TRY(environment.host()).id_map == runtime::IdMapKind::single;
@@ -147,7 +147,8 @@ Result<std::string> export_nothing(builder::Environment& environment, const oci:
 
 }  // namespace
 
-Result<LauncherFacts> launcher_facts(builder::Environment& environment, const oci::StoredImage& builder,
+Result<LauncherFacts> launcher_facts(builder::Environment& environment,
+                                     const oci::StoredImage& builder,
                                      const builder::PrepareContext& context) {
   const std::string folder = environment.paths().lifecycle_facts();
   const std::string file = folder + "/" + builder.manifest_digest.hex() + ".json";

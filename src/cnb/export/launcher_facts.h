@@ -4,8 +4,8 @@
 #include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
-#include "cnb/export/app_image.h"
 #include "builder/environment.h"
+#include "cnb/export/app_image.h"
 #include "oci/store/image_store.h"
 
 namespace locald::cnb {
@@ -20,7 +20,8 @@ namespace locald::cnb {
 /// Assumed: the launcher's entry in the label depends on the lifecycle's binary alone, as it
 /// has since it was introduced.
 /// @return Errc::not_found: the builder's layers are not here; what PhaseRunner::run() returns.
-Result<LauncherFacts> launcher_facts(builder::Environment& environment, const oci::StoredImage& builder,
+Result<LauncherFacts> launcher_facts(builder::Environment& environment,
+                                     const oci::StoredImage& builder,
                                      const builder::PrepareContext& context);
 
 /// Worker side: the configuration of the one image in the layout `folder` (below the job's `top`).

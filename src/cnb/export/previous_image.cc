@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/json/json.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "oci/ref/digest.h"
 #include "oci/spec/manifest.h"

@@ -10,11 +10,11 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "cnb/store/app_folder.h"
 #include "cnb/lifecycle/lifecycle_files.h"
+#include "cnb/store/app_folder.h"
+#include "oci/ref/reference.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
-#include "oci/ref/reference.h"
 
 namespace locald::cnb {
 namespace {
@@ -96,8 +96,9 @@ std::string published_reference(const std::string& image, const std::string& dig
   return registry + "/" + reference->repository + "@" + digest;
 }
 
-Result<oci::StoredImage> import_layout_image(builder::Environment& environment, const AppStore& store,
-                                             const std::string& folder, const std::string& name,
+Result<oci::StoredImage> import_layout_image(builder::Environment& environment,
+                                             const AppStore& store, const std::string& folder,
+                                             const std::string& name,
                                              const std::string& run_reference,
                                              const builder::PrepareContext& context) {
   TRY(environment.run(Json::object({{"op", "cnb_check_layout"},

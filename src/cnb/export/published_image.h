@@ -5,9 +5,9 @@
 #include "base/json/json.h"
 #include "base/result.h"
 #include "builder/bundle_source.h"
+#include "builder/environment.h"
 #include "cnb/store/app_store.h"
 #include "cnb/store/generation.h"
-#include "builder/environment.h"
 #include "oci/spec/image_config.h"
 #include "oci/store/image_store.h"
 
@@ -24,8 +24,9 @@ std::string app_image_name(const std::string& app);
 /// io.buildpacks.lifecycle.metadata gets `run_reference` (NAME@DIGEST) for the path in a container
 /// that exporters write there; the manifest has OCI media types throughout, where exporters mix
 /// Docker's in.
-Result<oci::StoredImage> import_layout_image(builder::Environment& environment, const AppStore& store,
-                                             const std::string& folder, const std::string& name,
+Result<oci::StoredImage> import_layout_image(builder::Environment& environment,
+                                             const AppStore& store, const std::string& folder,
+                                             const std::string& name,
                                              const std::string& run_reference,
                                              const builder::PrepareContext& context);
 

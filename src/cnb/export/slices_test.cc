@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/strings.h"
-#include "oci/spec/go_tool.h"
 #include "oci/layer/test_tree.h"
+#include "oci/spec/go_tool.h"
 
 namespace locald::cnb {
 namespace {

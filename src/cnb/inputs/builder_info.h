@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "oci/spec/image_config.h"
 #include "oci/ref/reference.h"
+#include "oci/spec/image_config.h"
 
 namespace locald::cnb {
 

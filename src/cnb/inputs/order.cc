@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/strings.h"
 #include "base/node/toml.h"
+#include "base/strings.h"
 #include "oci/spec/manifest.h"
 
 namespace locald::cnb {

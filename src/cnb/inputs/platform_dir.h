@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "base/sys/path_judge.h"
 #include "base/result.h"
+#include "base/sys/path_judge.h"
 #include "cnb/app.h"
 
 namespace locald::cnb {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/json/json.h"
-#include "base/node/text_problem.h"
 #include "base/node/node.h"
+#include "base/node/text_problem.h"
 #include "cnb/inputs/buildpack_uri.h"
 
 namespace locald::cnb {

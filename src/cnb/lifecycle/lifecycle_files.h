@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/json/json.h"
-#include "base/result.h"
 #include "base/node/toml.h"
+#include "base/result.h"
 #include "cnb/app.h"
 #include "cnb/inputs/builder_info.h"
 #include "oci/spec/image_config.h"

@@ -13,8 +13,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "cnb/source/path_filter.h"
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "base/sys/file_stamp.h"
 #include "base/sys/path_judge.h"
-#include "base/result.h"
 #include "oci/ref/digest.h"
 
 namespace locald::cnb {

@@ -11,8 +11,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "builder/tree_copy.h"
 

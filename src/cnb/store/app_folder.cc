@@ -8,8 +8,8 @@
 #include <cstdio>
 #include <set>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald::cnb {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "runtime/processes.h"
 

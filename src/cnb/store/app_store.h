@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/paths.h"
 #include "base/result.h"
+#include "base/sys/fs_at.h"
 #include "cnb/app.h"
 #include "cnb/store/generation.h"
 

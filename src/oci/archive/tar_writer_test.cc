@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "base/json/json.h"
-#include "oci/ref/digest.h"
-#include "oci/spec/go_tool.h"
 #include "oci/archive/tar_reader.h"
 #include "oci/archive/test_tar.h"
 #include "oci/layer/test_tree.h"
+#include "oci/ref/digest.h"
+#include "oci/spec/go_tool.h"
 
 namespace locald::oci {
 namespace {

@@ -13,11 +13,11 @@
 #include "base/strings.h"
 #include "base/sys/sys.h"
 #include "oci/archive/decompress.h"
+#include "oci/archive/read_ahead.h"
+#include "oci/archive/tar_reader.h"
 #include "oci/layer/layer_attributes.h"
 #include "oci/layer/layer_path.h"
 #include "oci/layer/layer_tree.h"
-#include "oci/archive/read_ahead.h"
-#include "oci/archive/tar_reader.h"
 
 namespace locald::oci {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "base/result.h"
 #include "oci/archive/byte_source.h"
-#include "oci/ref/digest.h"
 #include "oci/archive/layer_limits.h"
+#include "oci/ref/digest.h"
 
 namespace locald::oci {
 

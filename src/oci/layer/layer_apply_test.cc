@@ -6,8 +6,8 @@
 
 #include <random>
 
-#include "oci/layer/layer_path.h"
 #include "oci/archive/test_tar.h"
+#include "oci/layer/layer_path.h"
 #include "oci/layer/test_tree.h"
 
 namespace locald::oci {

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "base/sys/sys.h"
-#include "oci/ref/digest.h"
-#include "oci/spec/go_tool.h"
 #include "oci/archive/tar_reader.h"
 #include "oci/archive/test_tar.h"
 #include "oci/layer/test_tree.h"
+#include "oci/ref/digest.h"
+#include "oci/spec/go_tool.h"
 
 namespace locald::oci {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "oci/layer/layer_apply.h"
 #include "oci/archive/tar_reader.h"
+#include "oci/layer/layer_apply.h"
 
 namespace locald::oci {
 

@@ -11,10 +11,10 @@
 #include <optional>
 #include <utility>
 
-#include "base/sys/file_lock.h"
-#include "base/sys/fs_at.h"
 #include "base/json/json.h"
 #include "base/strings.h"
+#include "base/sys/file_lock.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald::oci {

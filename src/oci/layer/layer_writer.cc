@@ -5,10 +5,10 @@
 #include <thread>
 #include <utility>
 
-#include "oci/store/blob_writer.h"
 #include "oci/archive/chunk_queue.h"
 #include "oci/archive/compress.h"
 #include "oci/spec/media_type.h"
+#include "oci/store/blob_writer.h"
 
 namespace locald::oci {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "base/result.h"
 #include "oci/archive/byte_sink.h"
-#include "oci/spec/descriptor.h"
 #include "oci/ref/digest.h"
+#include "oci/spec/descriptor.h"
 #include "oci/store/image_layout.h"
 
 namespace locald::oci {

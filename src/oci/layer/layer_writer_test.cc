@@ -8,12 +8,12 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "oci/store/blob_writer.h"
 #include "oci/archive/compress.h"
 #include "oci/archive/decompress.h"
-#include "oci/spec/media_type.h"
 #include "oci/archive/test_tar.h"
 #include "oci/layer/test_tree.h"
+#include "oci/spec/media_type.h"
+#include "oci/store/blob_writer.h"
 
 namespace locald::oci {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include "base/sys/fs_at.h"
 #include "base/json/json.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 
 namespace locald::oci {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "base/result.h"
 #include "oci/archive/byte_source.h"
-#include "oci/spec/descriptor.h"
 #include "oci/ref/reference.h"
 #include "oci/registry/registry_session.h"
+#include "oci/spec/descriptor.h"
 
 namespace locald::oci {
 

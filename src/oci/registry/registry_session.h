@@ -11,9 +11,9 @@
 
 #include "base/result.h"
 #include "oci/archive/byte_source.h"
+#include "oci/ref/reference.h"
 #include "oci/registry/credentials.h"
 #include "oci/registry/http.h"
-#include "oci/ref/reference.h"
 #include "oci/registry/url.h"
 
 namespace locald::oci {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/source_dir.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 /// Go itself, as the measure of what must be equal to its output: for tests.

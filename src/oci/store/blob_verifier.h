@@ -4,8 +4,8 @@
 #include <span>
 
 #include "base/result.h"
-#include "oci/spec/descriptor.h"
 #include "oci/ref/digest.h"
+#include "oci/spec/descriptor.h"
 
 namespace locald::oci {
 

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <utility>
 
+#include "base/strings.h"
 #include "base/sys/file_lock.h"
 #include "base/sys/fs_at.h"
-#include "base/strings.h"
 #include "base/sys/sys.h"
 
 namespace locald::oci {

@@ -4,8 +4,8 @@
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
 #include "oci/archive/byte_sink.h"
-#include "oci/spec/descriptor.h"
 #include "oci/ref/digest.h"
+#include "oci/spec/descriptor.h"
 #include "oci/store/image_layout.h"
 
 namespace locald::oci {

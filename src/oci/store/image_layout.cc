@@ -15,11 +15,11 @@
 #include <utility>
 
 #include "base/error_kind.h"
+#include "base/strings.h"
 #include "base/sys/file_lock.h"
 #include "base/sys/file_stamp.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/set_aside.h"
-#include "base/strings.h"
 #include "base/sys/sys.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"

@@ -12,9 +12,9 @@
 
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
-#include "oci/store/blob_verifier.h"
 #include "oci/archive/byte_source.h"
 #include "oci/spec/descriptor.h"
+#include "oci/store/blob_verifier.h"
 
 namespace locald::oci {
 

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <thread>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "oci/spec/media_type.h"
 
 namespace locald::oci {

@@ -13,11 +13,11 @@
 #include <mutex>
 
 #include "base/error_kind.h"
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "oci/transfer/image_origin.h"
 #include "oci/spec/media_type.h"
+#include "oci/transfer/image_origin.h"
 
 namespace locald::oci {
 namespace {

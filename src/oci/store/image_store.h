@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "base/result.h"
+#include "oci/ref/reference.h"
 #include "oci/spec/descriptor.h"
 #include "oci/spec/image_config.h"
-#include "oci/store/image_layout.h"
 #include "oci/spec/manifest.h"
-#include "oci/ref/reference.h"
+#include "oci/store/image_layout.h"
 
 namespace locald::oci {
 

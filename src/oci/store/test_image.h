@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/json/json.h"
+#include "base/sys/fs_at.h"
 #include "oci/ref/digest.h"
 #include "oci/spec/media_type.h"
 #include "oci/spec/platform.h"

@@ -10,10 +10,10 @@
 
 #include "base/strings.h"
 #include "base/sys/sys.h"
+#include "oci/archive/tar_index.h"
 #include "oci/spec/image_config.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
-#include "oci/archive/tar_index.h"
 
 namespace locald::oci {
 namespace {

@@ -13,14 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/judged_folder.h"
-#include "base/strings.h"
 #include "base/sys/sys.h"
 #include "oci/archive/byte_sink.h"
+#include "oci/archive/tar_writer.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
-#include "oci/archive/tar_writer.h"
 
 namespace locald::oci {
 namespace {

@@ -3,11 +3,11 @@
 #include <functional>
 #include <stop_token>
 
-#include "base/sys/path_judge.h"
 #include "base/result.h"
+#include "base/sys/path_judge.h"
+#include "oci/ref/reference.h"
 #include "oci/store/image_layout.h"
 #include "oci/store/image_store.h"
-#include "oci/ref/reference.h"
 
 namespace locald::oci {
 

@@ -12,12 +12,12 @@
 #include <string>
 
 #include "base/sys/sys.h"
-#include "oci/store/blob_writer.h"
-#include "oci/transfer/image_origin.h"
 #include "oci/layer/layer_writer.h"
-#include "oci/transfer/resolve.h"
-#include "oci/store/test_image.h"
 #include "oci/layer/test_tree.h"
+#include "oci/store/blob_writer.h"
+#include "oci/store/test_image.h"
+#include "oci/transfer/image_origin.h"
+#include "oci/transfer/resolve.h"
 
 namespace locald::oci {
 namespace {

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "oci/transfer/archive_origin.h"
-#include "oci/store/image_layout.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
+#include "oci/store/image_layout.h"
+#include "oci/transfer/archive_origin.h"
 
 namespace locald::oci {
 namespace {

@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "base/result.h"
-#include "oci/registry/credentials.h"
-#include "oci/ref/digest.h"
-#include "oci/store/image_store.h"
 #include "oci/layer/layer_apply.h"
 #include "oci/layer/layer_store.h"
+#include "oci/ref/digest.h"
 #include "oci/ref/reference.h"
+#include "oci/registry/credentials.h"
+#include "oci/store/image_store.h"
 
 namespace locald::oci {
 

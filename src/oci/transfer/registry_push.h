@@ -8,10 +8,10 @@
 
 #include "base/result.h"
 #include "oci/ref/digest.h"
-#include "oci/store/image_layout.h"
-#include "oci/store/image_store.h"
 #include "oci/ref/reference.h"
 #include "oci/registry/registry_session.h"
+#include "oci/store/image_layout.h"
+#include "oci/store/image_store.h"
 
 namespace locald::oci {
 

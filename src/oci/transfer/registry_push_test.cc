@@ -15,8 +15,8 @@
 
 #include "base/strings.h"
 #include "base/sys/unique_fd.h"
-#include "oci/store/test_image.h"
 #include "oci/layer/test_tree.h"
+#include "oci/store/test_image.h"
 
 namespace locald::oci {
 namespace {

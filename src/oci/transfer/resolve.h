@@ -4,10 +4,10 @@
 
 #include "base/result.h"
 #include "oci/spec/image_config.h"
-#include "oci/store/image_layout.h"
-#include "oci/transfer/image_origin.h"
-#include "oci/store/image_store.h"
 #include "oci/spec/manifest.h"
+#include "oci/store/image_layout.h"
+#include "oci/store/image_store.h"
+#include "oci/transfer/image_origin.h"
 
 namespace locald::oci {
 

@@ -3,11 +3,11 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "oci/transfer/image_origin.h"
 #include "oci/spec/media_type.h"
+#include "oci/transfer/image_origin.h"
 #include "oci/transfer/pull.h"
 #include "oci/transfer/resolve.h"
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/result.h"
 #include "base/node/node.h"
+#include "base/result.h"
 #include "project/project_spec.h"
 
 /// How the tables of our TOML files are read: strictly, each key by a function that says what may

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "project/resolve/interpolation.h"
 #include "project/project_spec.h"
+#include "project/resolve/interpolation.h"
 
 /// Env files, by the rules of compose-spec ("env_file", 05-services). Pure.
 ///

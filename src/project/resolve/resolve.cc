@@ -7,14 +7,14 @@
 #include <set>
 
 #include "base/strings.h"
-#include "cnb/build/build_inputs.h"
 #include "builder/limits.h"
 #include "builder/mount_plan.h"
 #include "builder/user_lookup.h"
 #include "builder/volumes.h"
+#include "cnb/build/build_inputs.h"
+#include "net/endpoint.h"
 #include "oci/ref/reference.h"
 #include "project/resolve/dotenv.h"
-#include "net/endpoint.h"
 #include "project/resolve/interpolation.h"
 #include "project/resolve/workdir.h"
 

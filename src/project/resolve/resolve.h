@@ -5,8 +5,8 @@
 
 #include "base/sys/path_judge.h"
 #include "project/project_spec.h"
-#include "project/service_config.h"
 #include "project/resolve/variables.h"
+#include "project/service_config.h"
 
 namespace locald::project {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "project/resolve/dotenv.h"
 #include "project/project_spec.h"
+#include "project/resolve/dotenv.h"
 
 /// What `${VAR}` in a project file and in its env files reads.
 namespace locald::project {

@@ -7,8 +7,8 @@
 
 #include "base/sys/out_of_memory.h"
 #include "ipc/version.h"
-#include "server/api/doctor.h"
 #include "project/user_config.h"
+#include "server/api/doctor.h"
 
 namespace locald::server {
 

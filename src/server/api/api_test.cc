@@ -8,9 +8,9 @@
 #include <regex>
 #include <set>
 
-#include "base/sys/fs_at.h"
 #include "base/source_dir.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "server/supervise/fake_launcher.h"
 
 namespace locald::server {

@@ -9,9 +9,9 @@
 #include <cstdio>
 #include <tuple>
 
+#include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/spawn.h"
-#include "base/strings.h"
 
 namespace locald::server {
 namespace {

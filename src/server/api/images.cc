@@ -4,9 +4,9 @@
 
 #include <utility>
 
+#include "builder/image_source.h"
 #include "cnb/build/housekeeping.h"
 #include "cnb/export/image_rebase.h"
-#include "builder/image_source.h"
 #include "oci/transfer/image_export.h"
 
 namespace locald::server {

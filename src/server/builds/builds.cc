@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "cnb/build/app_builder.h"
-#include "cnb/store/app_store.h"
-#include "cnb/export/export.h"
 #include "cnb/build/housekeeping.h"
-#include "oci/transfer/image_export.h"
+#include "cnb/export/export.h"
+#include "cnb/store/app_store.h"
 #include "oci/ref/reference.h"
+#include "oci/transfer/image_export.h"
 #include "server/projects/projects.h"
 
 namespace locald::server {
@@ -56,8 +56,8 @@ Result<oci::StoredImage> make_image(builder::Environment& environment, const App
                                     cnb::BuildResult& built, const ImageWanted& wanted,
                                     const builder::PrepareContext& context) {
   const cnb::AppStore store(environment.paths(), app.key());
-  oci::StoredImage image = TRY(cnb::export_generation(
-      environment, store, built.generation, wanted.tags, context, &built.notices));
+  oci::StoredImage image = TRY(cnb::export_generation(environment, store, built.generation,
+                                                      wanted.tags, context, &built.notices));
   if (wanted.output)
     TRY(oci::export_image(
         TRY(environment.images())->layout(), image, *wanted.output, environment.judge(),
@@ -211,8 +211,7 @@ void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) 
             world_.loop.post([reply, event = std::move(event)] { reply->event(event); });
           };
           cnb::BuildFailure failure;
-          auto built =
-              cnb::ensure_built(world_.environment, w.app, context, again, &failure);
+          auto built = cnb::ensure_built(world_.environment, w.app, context, again, &failure);
           if (!built) {
             outcomes->result = built.error();
             outcomes->failure = std::move(failure.details);

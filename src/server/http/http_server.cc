@@ -15,8 +15,8 @@
 #include <set>
 #include <utility>
 
-#include "base/sys/out_of_memory.h"
 #include "base/strings.h"
+#include "base/sys/out_of_memory.h"
 #include "ipc/api.h"
 #include "server/http/peer_check.h"
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "base/loop/event_loop.h"
 #include "base/json/json.h"
+#include "base/loop/event_loop.h"
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
 #include "server/http/reply.h"

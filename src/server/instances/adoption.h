@@ -6,10 +6,10 @@
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
 #include "server/instances/containers.h"
-#include "server/projects/projects.h"
-#include "server/launch/runtime_launcher.h"
 #include "server/instances/sessions.h"
 #include "server/instances/unmanaged.h"
+#include "server/launch/runtime_launcher.h"
+#include "server/projects/projects.h"
 
 namespace locald::server {
 

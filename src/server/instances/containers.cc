@@ -8,18 +8,19 @@
 #include <set>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "builder/image_source.h"
 #include "builder/mount_option.h"
-#include "server/launch/container_source.h"
 #include "builder/volumes.h"
-#include "runtime/kept_handle.h"
-#include "server/launch/command_note.h"
+#include "net/network.h"
 #include "project/project_spec.h"
 #include "project/service_config.h"
-#include "server/state/state_file.h"
 #include "project/units.h"
+#include "runtime/kept_handle.h"
+#include "server/launch/command_note.h"
+#include "server/launch/container_source.h"
+#include "server/state/state_file.h"
 
 namespace locald::server {
 namespace {
@@ -113,8 +114,8 @@ void Containers::save() {
 void Containers::run(const Json& body, const ReplyPtr& reply) {
   const auto request = [&]() -> Result<void> {
     const std::string image = TRY(body.get_string("image"));
-    const std::string network = TRY(body.get_string_or("network", "host"));
-    if (network != "host" && !network.empty())
+    const std::string network = TRY(body.get_string_or("network", net::HostNetwork::kName));
+    if (network != net::HostNetwork::kName && !network.empty())
       return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network))
           .with_hint("use --network host, the only one so far");
     const std::string base_dir = TRY(body.get_string_or("cwd", ""));
@@ -387,7 +388,7 @@ Json Containers::describe(const Container& c) const {
                        {"exit_code", c.exit_code ? Json(*c.exit_code) : Json()},
                        {"signal", c.signal ? Json(project::signal_name(*c.signal)) : Json()},
                        {"reason", c.reason.empty() ? Json() : Json(c.reason)},
-                       {"network", "host"}});
+                       {"network", net::HostNetwork::kName}});
 }
 
 void Containers::list(const Json&, const ReplyPtr& reply) {

@@ -13,8 +13,8 @@
 #include "base/paths.h"
 #include "builder/environment.h"
 #include "runtime/process_runtime.h"
-#include "server/instances/admission.h"
 #include "server/http/reply.h"
+#include "server/instances/admission.h"
 
 namespace locald::server {
 

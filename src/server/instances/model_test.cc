@@ -10,8 +10,8 @@
 #include "base/loop/event_loop_testing.h"
 #include "base/sys/fs_at.h"
 #include "server/instances/containers.h"
-#include "server/projects/projects.h"
 #include "server/instances/sessions.h"
+#include "server/projects/projects.h"
 
 namespace locald::server {
 namespace {

@@ -9,9 +9,9 @@
 #include "base/loop/event_loop.h"
 #include "builder/environment.h"
 #include "runtime/process_runtime.h"
+#include "server/http/reply.h"
 #include "server/instances/admission.h"
 #include "server/projects/projects.h"
-#include "server/http/reply.h"
 
 namespace locald::server {
 

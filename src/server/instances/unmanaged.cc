@@ -8,8 +8,9 @@
 #include <optional>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
+#include "net/network.h"
 #include "runtime/kept_handle.h"
 
 namespace locald::server {
@@ -111,7 +112,7 @@ Json Unmanaged::status(const std::string& project) const {
          {"started_at", Json()},
          {"reason", fmt::format("not managed: {}{}; end it: locald -p {} down", why(project),
                                 trouble.empty() ? "" : "; " + trouble, project)},
-         {"network", "host"},
+         {"network", net::HostNetwork::kName},
          {"app", Json()}}));
   }
   return list;

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/json/json.h"
 #include "base/loop/event_loop.h"
 #include "base/loop/job_pool.h"
-#include "base/json/json.h"
 #include "base/paths.h"
 #include "runtime/process_runtime.h"
 #include "server/http/reply.h"

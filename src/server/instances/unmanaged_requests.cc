@@ -6,8 +6,8 @@
 
 #include "project/project_file.h"
 #include "server/http/request.h"
-#include "server/supervise/service_status.h"
 #include "server/instances/unmanaged.h"
+#include "server/supervise/service_status.h"
 
 namespace locald::server {
 namespace {

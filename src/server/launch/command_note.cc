@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "runtime/container_init.h"
 
 namespace locald::server {

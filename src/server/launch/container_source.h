@@ -7,8 +7,8 @@
 #include "builder/container_options.h"
 #include "builder/environment.h"
 #include "cnb/cnb_source.h"
-#include "oci/transfer/pull.h"
 #include "oci/ref/reference.h"
+#include "oci/transfer/pull.h"
 
 namespace locald::server {
 

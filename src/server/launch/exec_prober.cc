@@ -11,10 +11,10 @@ namespace locald::server {
 namespace {
 
 Result<runtime::ProcessRuntime::ProbeResult> run(runtime::ProcessRuntime& runtime,
-                                                        const builder::Environment& environment,
-                                                        const LaunchRequest& request,
-                                                        project::Milliseconds timeout,
-                                                        const std::stop_token& stop) {
+                                                 const builder::Environment& environment,
+                                                 const LaunchRequest& request,
+                                                 project::Milliseconds timeout,
+                                                 const std::stop_token& stop) {
   const project::ServiceConfig& config = *request.config;
   if (config.kind != project::ServiceKind::exec)
     return runtime.probe(request.instance, {config.health.argv, {}, config.user, config.cwd},
@@ -25,8 +25,8 @@ Result<runtime::ProcessRuntime::ProbeResult> run(runtime::ProcessRuntime& runtim
 }
 
 net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment& environment,
-                     const LaunchRequest& request, project::Milliseconds timeout,
-                     const std::stop_token& stop) {
+                   const LaunchRequest& request, project::Milliseconds timeout,
+                   const std::stop_token& stop) {
   const project::ServiceConfig& config = *request.config;
   const auto probed = run(runtime, environment, request, timeout, stop);
   if (!probed) {
@@ -60,8 +60,8 @@ void ExecProber::start(project::Milliseconds timeout, Done done) {
   alive_ = std::make_shared<bool>(true);
   job_ = jobs_.run<net::Verdict>(
       "probe " + request_.config->name,
-      [&runtime = runtime_, &environment = environment_, request = request_,
-       effective = effective_, timeout](const std::stop_token& stop) mutable {
+      [&runtime = runtime_, &environment = environment_, request = request_, effective = effective_,
+       timeout](const std::stop_token& stop) mutable {
         request.config = effective(request);
         return probe(runtime, environment, request, timeout, stop);
       },

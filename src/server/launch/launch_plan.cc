@@ -38,8 +38,8 @@ void app_options(const project::ServiceConfig& config, builder::ContainerOptions
 
 }  // namespace
 
-runtime::HostProcess host_process(const project::ServiceConfig& config, const project::UserContext& user,
-                                  std::vector<std::string> argv) {
+runtime::HostProcess host_process(const project::ServiceConfig& config,
+                                  const project::UserContext& user, std::vector<std::string> argv) {
   std::map<std::string, std::string> env = user.env;
   // `up` may run inside of a service itself: what ties a process to that one is not for this one.
   for (const char* name : {"LOCALD_INSTANCE", "NOTIFY_SOCKET"}) env.erase(name);
@@ -69,7 +69,18 @@ std::string container_key(const std::string& project, const project::ServiceConf
                      fnv_hex(config.to_json().dump()).substr(0, 8));
 }
 
-Result<builder::ContainerOptions> container_options(const LaunchRequest& request) {
+net::AttachRequest attach_request(const LaunchRequest& request) {
+  net::AttachRequest out{request.project, request.config->name, {}};
+  for (const std::string& name : request.hosts) {
+    const auto peer = request.peers.find(name);
+    out.peers.push_back(
+        {project::slug(name), peer == request.peers.end() ? std::nullopt : peer->second.endpoint});
+  }
+  return out;
+}
+
+Result<builder::ContainerOptions> container_options(const LaunchRequest& request,
+                                                    const net::Attachment& attachment) {
   const project::ServiceConfig& config = *request.config;
   builder::ContainerOptions out;
   out.project = request.project;
@@ -84,11 +95,7 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   out.init = config.init;
   out.tty = config.tty;
   if (config.stop_signal != 0) out.stop_signal = std::to_string(config.stop_signal);
-  for (const std::string& name : request.hosts) {
-    const auto peer = request.peers.find(name);
-    const bool known = peer != request.peers.end() && peer->second.endpoint;
-    out.extra_hosts[project::slug(name)] = (known ? *peer->second.endpoint : net::Endpoint()).host;
-  }
+  out.extra_hosts = attachment.names;
   if (config.memory != 0) out.limits.memory_bytes = config.memory;
   if (config.cpus != 0) out.limits.cpus = config.cpus;
   if (config.pids != 0) out.limits.pids = config.pids;
@@ -121,9 +128,10 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   return out;
 }
 
-Result<SourceRequest> source_request(const LaunchRequest& request) {
+Result<SourceRequest> source_request(const LaunchRequest& request,
+                                     const net::Attachment& attachment) {
   const project::ServiceConfig& config = *request.config;
-  builder::ContainerOptions options = TRY(container_options(request));
+  builder::ContainerOptions options = TRY(container_options(request, attachment));
   std::string key = container_key(request.project, config);
   if (config.app)
     // An automatic restart builds nothing, whatever has changed: it runs the newest
@@ -132,10 +140,9 @@ Result<SourceRequest> source_request(const LaunchRequest& request) {
                                  .process = config.process,
                                  .build = request.restarts == 0 && !request.built},
                          std::move(options), std::move(key)};
-  return SourceRequest{
-      FromImage{TRY(oci::ImageReference::parse(config.image, request.dir)),
-                TRY(oci::parse_pull_policy(to_string(config.pull)))},
-      std::move(options), std::move(key)};
+  return SourceRequest{FromImage{TRY(oci::ImageReference::parse(config.image, request.dir)),
+                                 TRY(oci::parse_pull_policy(to_string(config.pull)))},
+                       std::move(options), std::move(key)};
 }
 
 cnb::AppSpec app_of(const project::ServiceConfig& config, const project::UserContext& user) {

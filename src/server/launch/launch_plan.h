@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "builder/container_options.h"
+#include "net/network.h"
 #include "project/service_config.h"
 #include "runtime/process_runtime.h"
 #include "server/launch/container_source.h"
@@ -19,10 +20,14 @@ runtime::HostProcess host_process(const project::ServiceConfig& config,
 /// for microseconds.
 Result<void> open_workdir(runtime::HostProcess& process, const PathJudge& judge);
 
-/// What the file says of a container.
-Result<builder::ContainerOptions> container_options(const LaunchRequest& request);
+/// What the file says of a container, and how it is attached to its network.
+Result<builder::ContainerOptions> container_options(const LaunchRequest& request,
+                                                    const net::Attachment& attachment);
 /// Where the container of a service comes from.
-Result<SourceRequest> source_request(const LaunchRequest& request);
+Result<SourceRequest> source_request(const LaunchRequest& request,
+                                     const net::Attachment& attachment);
+/// What it is to reach by name.
+net::AttachRequest attach_request(const LaunchRequest& request);
 /// The service's app with what its build takes of the world of the one who runs it: proxies and
 /// the place of certificates.
 cnb::AppSpec app_of(const project::ServiceConfig& config, const project::UserContext& user);

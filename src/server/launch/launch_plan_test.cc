@@ -23,9 +23,9 @@ LaunchRequest request_for(ServiceConfig config) {
 
 TEST(LaunchPlan, InitIsWhatTheFileSays) {
   ServiceConfig config;
-  EXPECT_FALSE(container_options(request_for(config))->init);
+  EXPECT_FALSE(container_options(request_for(config), {})->init);
   config.init = true;
-  EXPECT_TRUE(container_options(request_for(config))->init);
+  EXPECT_TRUE(container_options(request_for(config), {})->init);
 }
 
 TEST(LaunchPlan, AHostProcessHasTheUsersWorldAndWhatTheFileAdds) {
@@ -48,9 +48,9 @@ TEST(LaunchPlan, AnAutomaticRestartBuildsNothing) {
   config.app.emplace();
   config.app->path = "/p/app";
   LaunchRequest request = request_for(config);
-  EXPECT_TRUE(std::get<FromApp>(source_request(request)->from).build);
+  EXPECT_TRUE(std::get<FromApp>(source_request(request, {})->from).build);
   request.restarts = 1;
-  EXPECT_FALSE(std::get<FromApp>(source_request(request)->from).build);
+  EXPECT_FALSE(std::get<FromApp>(source_request(request, {})->from).build);
 }
 
 TEST(LaunchPlan, VolumesAndPeersBecomeMountsAndHosts) {
@@ -63,14 +63,15 @@ TEST(LaunchPlan, VolumesAndPeersBecomeMountsAndHosts) {
                     {.kind = VolumeConfig::Kind::tmpfs, .target = "/tmp", .options = "size=1m"}};
   LaunchRequest request = request_for(config);
   request.hosts = {"db"};
-  const auto options = container_options(request);
+  const auto options =
+      container_options(request, *net::HostNetwork().attach(attach_request(request)));
   ASSERT_TRUE(options) << options.error().text();
   ASSERT_EQ(options->mounts.size(), 2u);
   EXPECT_EQ(options->mounts[0].target, "/conf");
   EXPECT_TRUE(options->mounts[0].read_only);
   EXPECT_EQ(options->mounts[1].tmpfs_bytes, 1u << 20);
   EXPECT_EQ(options->extra_hosts.at("db"), "127.0.0.1");
-  const auto source = source_request(request);
+  const auto source = source_request(request, {});
   ASSERT_TRUE(source);
   EXPECT_EQ(std::get<FromImage>(source->from).policy, oci::PullPolicy::missing);
 }

@@ -37,8 +37,8 @@ std::string PortDiagnosis::describe(const std::optional<net::PortHolder>& holder
   return to_string(*holder);
 }
 
-Result<void> PortDiagnosis::check_free(std::uint16_t port) const {
-  const auto free = net::check_port_free(port);
+Result<void> PortDiagnosis::check_free(const net::Network& network, std::uint16_t port) const {
+  const auto free = network.check_port_free(port);
   if (free) return {};
   if (free.error().code() != Errc::already_exists) return free;
   const auto holder = net::find_port_holder(port);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "net/network.h"
 #include "net/ports.h"
 
 namespace locald::server {
@@ -20,9 +21,9 @@ class PortDiagnosis {
   /// "service shop/web (pid 4711 (…), user alice)".
   std::string describe(const std::optional<net::PortHolder>& holder) const;
 
-  /// Fine where a server can listen on `port` now. Blocks: looks through /proc where it cannot.
-  /// @return Errc::unavailable: somebody has it, who is named; else as net::check_port_free().
-  Result<void> check_free(std::uint16_t port) const;
+  /// Fine where a server can listen on `port` of `network` now. Blocks: looks through /proc where it cannot.
+  /// @return Errc::unavailable: somebody has it, who is named; else as Network::check_port_free().
+  Result<void> check_free(const net::Network& network, std::uint16_t port) const;
 
  private:
   mutable std::mutex mutex_;

@@ -6,16 +6,16 @@
 
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
-#include "cnb/store/generation.h"
+#include "base/sys/fs_at.h"
 #include "builder/storage.h"
+#include "cnb/store/generation.h"
+#include "project/units.h"
 #include "server/launch/command_note.h"
-#include "server/launch/launch_plan.h"
 #include "server/launch/exec_prober.h"
+#include "server/launch/launch_plan.h"
 #include "server/supervise/log_prober.h"
 #include "server/supervise/notify_prober.h"
-#include "project/units.h"
 
 namespace locald::server {
 RuntimeLauncher::RuntimeLauncher(World world)
@@ -50,15 +50,15 @@ std::shared_ptr<const project::ServiceConfig> RuntimeLauncher::effective(
       if (auto found = look(peer.shim_pid, peer.port)) endpoint = std::move(found->endpoint);
     if (endpoint) hosts[name] = endpoint->host;
   }
-  return std::make_shared<project::ServiceConfig>(
-      project::with_endpoints(*request.config, [&](const std::string& name) -> std::optional<std::string> {
+  return std::make_shared<project::ServiceConfig>(project::with_endpoints(
+      *request.config, [&](const std::string& name) -> std::optional<std::string> {
         const auto it = hosts.find(name);
         return it == hosts.end() ? std::nullopt : std::optional(it->second);
       }));
 }
 
 Result<net::EndpointLook> RuntimeLauncher::look(int shim_pid, std::uint16_t port) const {
-  const std::vector<net::Listener> all = TRY(net::listeners(port));
+  const std::vector<net::Listener> all = TRY(world_.network.listeners(port));
   const auto trees = TRY(world_.listeners.below({shim_pid}, port));
   net::EndpointLook found = net::choose_endpoint(port, all, trees.at(0));
   if (!found.endpoint && !found.strangers.empty())
@@ -81,7 +81,8 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   LaunchRequest late = request;
   late.config = effective(request);
   const project::ServiceConfig& config = *late.config;
-  if (config.port != 0) TRY(ports_.check_free(static_cast<std::uint16_t>(config.port)));
+  if (config.port != 0)
+    TRY(ports_.check_free(world_.network, static_cast<std::uint16_t>(config.port)));
   runtime::InstanceSpec instance;
   instance.id = request.instance;
   instance.nonce = request.nonce;
@@ -100,7 +101,8 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
       process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
     return world_.runtime.run_host(instance, process);
   }
-  SourceRequest wanted = TRY(source_request(late));
+  const net::Attachment attachment = TRY(world_.network.attach(attach_request(late)));
+  SourceRequest wanted = TRY(source_request(late, attachment));
   wanted.container_key = container_key(request.project, *request.config);
   const auto source = make_source(world_.environment, std::move(wanted));
   builder::PrepareContext context;
@@ -154,7 +156,7 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
         auto started = start(request, progress, notice, stop);
         if (started)
           ports_.remember((*started)->shim_pid(), request.instance,
-                   request.project + "/" + request.config->name);
+                          request.project + "/" + request.config->name);
         return started;
       },
       [shared](Started started) { shared->done(std::move(started)); });
@@ -213,7 +215,8 @@ std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& reques
           [this](const LaunchRequest& asked) { return effective(asked); });
     case project::HealthSpec::Kind::log:
       return std::make_unique<LogProber>(
-          world_.loop, world_.paths.service_log(request.project, project::slug(request.config->name)),
+          world_.loop,
+          world_.paths.service_log(request.project, project::slug(request.config->name)),
           request.nonce, request.config->health.pattern);
     case project::HealthSpec::Kind::notify: {
       notify_sockets_.try_emplace(request.instance);

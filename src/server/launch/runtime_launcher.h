@@ -7,12 +7,12 @@
 #include "base/loop/job_pool.h"
 #include "base/sys/unique_fd.h"
 #include "builder/environment.h"
-#include "runtime/process_runtime.h"
-#include "runtime/user_namespace.h"
-#include "server/supervise/launcher.h"
 #include "net/listeners.h"
 #include "runtime/listener_search.h"
+#include "runtime/process_runtime.h"
+#include "runtime/user_namespace.h"
 #include "server/launch/port_diagnosis.h"
+#include "server/supervise/launcher.h"
 
 namespace locald::server {
 
@@ -27,6 +27,7 @@ class RuntimeLauncher final : public Launcher {
     const Paths& paths;
     runtime::UserNamespace& user_namespace;
     const runtime::ListenerSearch& listeners;
+    net::Network& network;
   };
   explicit RuntimeLauncher(World world);
 

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/instances/unmanaged.h"
 #include "server/launch/command_note.h"
 #include "server/supervise/service_status.h"
-#include "server/instances/unmanaged.h"
 
 namespace locald::server {
 namespace {
@@ -86,7 +86,7 @@ std::map<std::string, int> Project::auto_ports() const {
 }
 
 std::optional<project::CapturedValue> Project::captured(const std::string& service,
-                                               const std::string& name) const {
+                                                        const std::string& name) const {
   if (captured_) {
     const auto it = captured_->find(name);
     return it == captured_->end() ? std::nullopt : std::optional(it->second);
@@ -109,10 +109,10 @@ void Project::capture(project::Capture capture, std::shared_ptr<const project::U
   user_ = std::move(user);
 }
 
-Result<std::set<std::string>> Project::apply(const std::map<std::string, project::ServiceConfig>& configs,
-                                             const std::set<std::string>& selected,
-                                             std::shared_ptr<const project::UserContext> user,
-                                             const std::set<std::string>& renewed, bool refresh) {
+Result<std::set<std::string>> Project::apply(
+    const std::map<std::string, project::ServiceConfig>& configs,
+    const std::set<std::string>& selected, std::shared_ptr<const project::UserContext> user,
+    const std::set<std::string>& renewed, bool refresh) {
   std::set<std::string> vanished, restart, start, await;
   for (const auto& [name, unit] : supervisor_.units())
     if (!configs.contains(name)) vanished.insert(name);
@@ -137,10 +137,11 @@ Result<std::set<std::string>> Project::apply(const std::map<std::string, project
       changes_[name] = "unchanged";  // it has completed, as before
     // One that is not asked for keeps what it runs on.
     if (unit == nullptr)
-      supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), user, next_segment(name));
+      supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), user,
+                         next_segment(name));
     else if (wanted && (!same || refresh))
-      supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), refresh ? user : unit->user,
-                         unit->first_segment);
+      supervisor_.define(name, std::make_shared<project::ServiceConfig>(config),
+                         refresh ? user : unit->user, unit->first_segment);
     else if (same && unit->config->late != config.late)  // says the same, and more or less of why
       supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), unit->user,
                          unit->first_segment);
@@ -233,7 +234,8 @@ void Project::taken_up(const std::set<std::string>& services) {
   changed({});  // the next flush ends those who wait for nothing more
 }
 
-void Project::wait(std::set<std::string> services, Until until, std::optional<project::Milliseconds> timeout,
+void Project::wait(std::set<std::string> services, Until until,
+                   std::optional<project::Milliseconds> timeout,
                    std::function<void(Outcome)> done) {
   const std::uint64_t id = next_id_++;
   Waiting& waiting = waits_[id];

@@ -9,10 +9,10 @@
 
 #include "base/loop/event_loop.h"
 #include "base/paths.h"
-#include "server/builds/app_builds.h"
-#include "server/supervise/launcher.h"
-#include "server/http/reply.h"
 #include "project/resolve/resolve.h"
+#include "server/builds/app_builds.h"
+#include "server/http/reply.h"
+#include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
 
 namespace locald::server {
@@ -52,7 +52,8 @@ class Project {
 
   /// What the last `up` that was allowed to captured of `name`, for `service`. Of a record of an
   /// earlier version, which does not tell: what the service's whole environment has.
-  std::optional<project::CapturedValue> captured(const std::string& service, const std::string& name) const;
+  std::optional<project::CapturedValue> captured(const std::string& service,
+                                                 const std::string& name) const;
   /// The environment that what is started takes, as captured; null before the first capture().
   std::shared_ptr<const project::UserContext> user() const;
   /// From now on the above are these; written down by the next apply().
@@ -98,8 +99,8 @@ class Project {
   /// Calls `done` once, by post: when each of `services` has come to its end of waiting, when the
   /// time is over, or when the project goes: bring_down() ends what waits for services to come up,
   /// close() all.
-  void wait(std::set<std::string> services, Until until, std::optional<project::Milliseconds> timeout,
-            std::function<void(Outcome)> done);
+  void wait(std::set<std::string> services, Until until,
+            std::optional<project::Milliseconds> timeout, std::function<void(Outcome)> done);
 
   void start(const std::set<std::string>& services);
   void stop(const std::set<std::string>& services);
@@ -181,7 +182,8 @@ class Project {
   std::set<std::string> dirty_;
   bool flush_posted_ = false;
   bool going_down_ = false, remove_volumes_ = false, is_down_ = false;
-  std::optional<project::Capture> captured_;  // nullopt: never, or by a version that wrote down none
+  std::optional<project::Capture>
+      captured_;  // nullopt: never, or by a version that wrote down none
   std::shared_ptr<const project::UserContext> user_;
   std::map<std::string, std::string> records_;  // what the state file says of each service
   Json restored_;                               // the state file of an earlier server

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "server/projects/project.h"
 
@@ -19,7 +19,8 @@ constexpr int kFormat = 1;
 
 std::uint64_t Project::next_segment(const std::string& service) const {
   std::uint64_t last = 0;
-  auto dir = sys::open(world_.paths.service_log(name_, project::slug(service)), O_RDONLY | O_DIRECTORY);
+  auto dir =
+      sys::open(world_.paths.service_log(name_, project::slug(service)), O_RDONLY | O_DIRECTORY);
   if (!dir) return 1;  // never logged
   (void)list_dir(dir->get(), [&](const std::string& file, unsigned char) -> Result<void> {
     if (file.ends_with(".idx"))
@@ -126,14 +127,16 @@ Result<std::unique_ptr<Project>> Project::restore(World world, const std::string
                  fmt::format("{} is of project \"{}\"", path, doc["name"].as_string()));
   std::vector<std::shared_ptr<const project::UserContext>> contexts;
   for (const Json& c : doc["contexts"].as_array())
-    contexts.push_back(std::make_shared<project::UserContext>(TRY(project::UserContext::from_json(c))));
+    contexts.push_back(
+        std::make_shared<project::UserContext>(TRY(project::UserContext::from_json(c))));
   auto project = std::make_unique<Project>(std::move(world), name, TRY(doc.get_string("dir")),
                                            TRY(doc.get_string("file")));
   for (const auto& [service, entry] : doc["services"].as_object()) {
     const auto index = static_cast<std::size_t>(entry["context"].as_int(-1));
     if (index >= contexts.size())
       return Error(Errc::corrupt, fmt::format("{}: {} has no context", path, service));
-    auto config = std::make_shared<project::ServiceConfig>(TRY(project::ServiceConfig::from_json(entry["config"])));
+    auto config = std::make_shared<project::ServiceConfig>(
+        TRY(project::ServiceConfig::from_json(entry["config"])));
     for (const Json& text : entry["late"].as_array())
       config->late.push_back(project::LateText::from_json(text));
     project->supervisor_.define(service, std::move(config), contexts[index],

@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "server/state/state_file.h"
 
 namespace locald::server {

@@ -54,7 +54,8 @@ class ProjectTest : public testing::Test {
     for (auto& s : services) all[s.name] = s;
     if (selected.empty())
       for (const auto& [name, c] : all) selected.insert(name);
-    const auto user = std::make_shared<project::UserContext>(project::UserContext{{{"WHO", "me"}}, 022, {}});
+    const auto user =
+        std::make_shared<project::UserContext>(project::UserContext{{{"WHO", "me"}}, 022, {}});
     EXPECT_TRUE(project->apply(all, selected, user));
     run_for(loop, project::Milliseconds(30));
   }
@@ -294,11 +295,12 @@ project::ServiceConfig app_config(const std::string& name, const std::string& pa
 
 TEST_F(ProjectTest, ServicesOfOneAppAreBuiltOnceWhileTheyRun) {
   const auto user = std::make_shared<project::UserContext>();
-  const std::map<std::string, project::ServiceConfig> configs{{"api", app_config("api")},
-                                                     {"api/worker", app_config("api/worker")},
-                                                     {"other", app_config("other", "/shop/other")},
-                                                     {"stopped", app_config("stopped")},
-                                                     {"web", config("web")}};
+  const std::map<std::string, project::ServiceConfig> configs{
+      {"api", app_config("api")},
+      {"api/worker", app_config("api/worker")},
+      {"other", app_config("other", "/shop/other")},
+      {"stopped", app_config("stopped")},
+      {"web", config("web")}};
   up({configs.at("api"), configs.at("api/worker"), configs.at("other"), configs.at("web")});
   const auto apps = running_apps(project->supervisor(), configs,
                                  {"api", "api/worker", "other", "stopped", "web"}, *user);

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/error_kind.h"
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "net/endpoint.h"
 #include "net/listeners.h"
@@ -19,7 +19,8 @@
 namespace locald::server {
 namespace {
 
-constexpr project::Milliseconds kFirstLook{1000}, kLastLook{64000};  // for open ports, after a start
+constexpr project::Milliseconds kFirstLook{1000},
+    kLastLook{64000};  // for open ports, after a start
 
 }  // namespace
 
@@ -216,7 +217,8 @@ void Projects::status(const Json& body, const ReplyPtr& reply) {
     const project::ProjectRef ref = TRY(project::ProjectRef::from_json(body["project"]));
     const project::LoadedProject loaded = TRY(project::load_project(ref));
     if (!loaded.problems.empty()) {
-      reply->error(project::problems_error(loaded.problems), {{"problems", project::problems_json(loaded.problems)}});
+      reply->error(project::problems_error(loaded.problems),
+                   {{"problems", project::problems_json(loaded.problems)}});
       return {};
     }
     Json list = Json::array();
@@ -249,7 +251,8 @@ void Projects::logs(const Json& body, const ReplyPtr& reply) {
         all.push_back({service, unit.first_segment, unit.nonce});
     } else {
       if (found.error().code() != Errc::not_found) return std::move(found).error();
-      const project::LoadedProject loaded = TRY(project::load_project(TRY(project::ProjectRef::from_json(body["project"]))));
+      const project::LoadedProject loaded =
+          TRY(project::load_project(TRY(project::ProjectRef::from_json(body["project"]))));
       if (!loaded.problems.empty()) return project::problems_error(loaded.problems);
       name = loaded.name;
       for (const project::ServiceSpec& s : loaded.spec.services) all.push_back({s.name, 1, {}});
@@ -456,7 +459,8 @@ void Projects::report_listeners() {
           if (p == nullptr) continue;
           if (found && (*found)[i].endpoint)
             p->supervisor().set_endpoint(t.fresh.service, t.fresh.shim_pid, *(*found)[i].endpoint);
-          for (const net::Listener& l : found ? (*found)[i].exposed : std::vector<net::Listener>()) {
+          for (const net::Listener& l :
+               found ? (*found)[i].exposed : std::vector<net::Listener>()) {
             net::Endpoint e;
             e.host = l.address;
             e.port = l.port;

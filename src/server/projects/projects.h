@@ -7,17 +7,17 @@
 
 #include "base/loop/event_loop.h"
 #include "base/loop/job_pool.h"
-#include "base/sys/path_judge.h"
 #include "base/paths.h"
-#include "server/instances/admission.h"
-#include "server/supervise/launcher.h"
+#include "base/sys/path_judge.h"
 #include "net/listeners.h"
-#include "runtime/listener_search.h"
-#include "server/projects/project.h"
 #include "project/project_file.h"
-#include "server/projects/project_registry.h"
+#include "runtime/listener_search.h"
 #include "server/http/reply.h"
+#include "server/instances/admission.h"
 #include "server/instances/unmanaged.h"
+#include "server/projects/project.h"
+#include "server/projects/project_registry.h"
+#include "server/supervise/launcher.h"
 
 namespace locald::server {
 
@@ -93,7 +93,8 @@ class Projects {
     project::LoadedProject loaded;
     project::Resolved resolved;
     std::shared_ptr<const project::UserContext> here;  ///< the environment of the request
-    std::shared_ptr<const project::UserContext> user;  ///< the one that counts: the captured one, or `here`
+    std::shared_ptr<const project::UserContext>
+        user;                    ///< the one that counts: the captured one, or `here`
     project::Problems problems;  ///< when there are any, only they and `loaded.name` are of use
   };
   /// @param body  project, env, env_refresh of ipc/api.h
@@ -136,7 +137,7 @@ class Projects {
   std::vector<std::function<void()>> when_all_down_;
   struct Fresh {
     std::string project, service;
-    int shim_pid;        // 0: whichever it has then
+    int shim_pid;                 // 0: whichever it has then
     project::Milliseconds after;  // that it is looked at; counts anew with each start
   };
   std::vector<Fresh> fresh_;  // whose listeners are to be looked at

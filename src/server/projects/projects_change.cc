@@ -7,10 +7,10 @@
 #include "base/strings.h"
 #include "net/ports.h"
 #include "project/project_check.h"
-#include "server/projects/projects.h"
-#include "server/projects/projects_prepare.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
+#include "server/projects/projects.h"
+#include "server/projects/projects_prepare.h"
 
 namespace locald::server {
 
@@ -51,8 +51,7 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::Project
   return out;
 }
 
-Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
-    const Json& body) {
+Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(const Json& body) {
   const Prepared prepared = TRY(prepare(body));
   if (!prepared.problems.empty()) return project::problems_error(prepared.problems);
   const project::Resolved& resolved = prepared.resolved;
@@ -205,9 +204,10 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
       if (p == nullptr || p->going_down()) return waiting.reply->error(brought_down(name));
       p->unsubscribe(building->subscription);
       if (waiting.timeout)
-        *waiting.timeout = std::max(
-            project::Milliseconds(0), *waiting.timeout - std::chrono::duration_cast<project::Milliseconds>(
-                                                    EventLoop::Clock::now() - building->since));
+        *waiting.timeout =
+            std::max(project::Milliseconds(0),
+                     *waiting.timeout - std::chrono::duration_cast<project::Milliseconds>(
+                                            EventLoop::Clock::now() - building->since));
       answer_when(*p, waiting);
     });
 }
@@ -257,7 +257,8 @@ void Projects::start(const Json& body, const ReplyPtr& reply) {
     std::set<std::string> services = TRY(services_of(project, body));
     project::ServiceGraph graph;
     for (const auto& [name, unit] : project.supervisor().units())
-      for (const project::DependencyConfig& d : unit.config->depends_on) graph.add_edge(name, d.service);
+      for (const project::DependencyConfig& d : unit.config->depends_on)
+        graph.add_edge(name, d.service);
     std::set<std::string> all = services;
     for (const std::string& s : graph.with_dependencies(services)) {
       // What has completed stays so.

@@ -42,7 +42,8 @@ std::string some_of(const std::set<std::string>& names) {
 
 std::string other_environment(const Supervisor& supervisor,
                               const std::map<std::string, project::ServiceConfig>& configs,
-                              const std::set<std::string>& selected, const project::UserContext& here,
+                              const std::set<std::string>& selected,
+                              const project::UserContext& here,
                               const project::UserContext& captured) {
   std::set<std::string> differ, start;
   for (const auto& [name, value] : here.env)
@@ -87,7 +88,8 @@ Result<Projects::Prepared> Projects::prepare(const Json& body) const {
   TRY(registry_.check(out.loaded.name, spec.dir));
   const Project* present = find_staying(out.loaded.name);
   const auto ports = TRY(choose_ports(spec, present));
-  project::ResolveInput input{spec, out.loaded.name, *out.here, ports, world_.paths, world_.shared.all()};
+  project::ResolveInput input{spec,  out.loaded.name, *out.here,
+                              ports, world_.paths,    world_.shared.all()};
   input.refresh = body["env_refresh"].as_bool();
   if (present != nullptr) {
     input.captured = [present](const std::string& service, const std::string& name) {

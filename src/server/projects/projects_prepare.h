@@ -13,7 +13,8 @@ namespace locald::server {
 /// Variables that each terminal has its own of are not looked at.
 std::string other_environment(const Supervisor& supervisor,
                               const std::map<std::string, project::ServiceConfig>& configs,
-                              const std::set<std::string>& selected, const project::UserContext& here,
+                              const std::set<std::string>& selected,
+                              const project::UserContext& here,
                               const project::UserContext& captured);
 
 }  // namespace locald::server

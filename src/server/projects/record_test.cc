@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
-#include "base/sys/fs_at.h"
 #include "base/source_dir.h"
+#include "base/sys/fs_at.h"
 #include "runtime/shim_record.h"
-#include "server/supervise/fake_launcher.h"
 #include "server/projects/project.h"
 #include "server/projects/project_registry.h"
 #include "server/state/state_file.h"
+#include "server/supervise/fake_launcher.h"
 
 namespace locald::server {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "base/sys/file_lock.h"
 #include "base/sys/fs_at.h"
-#include "server/supervise/fake_launcher.h"
 #include "server/state/server_lock.h"
+#include "server/supervise/fake_launcher.h"
 
 namespace locald::server {
 namespace {

@@ -35,8 +35,9 @@ project::Milliseconds HealthTracker::next_delay(project::Milliseconds age) const
   return std::min(config_.interval, std::max(project::Milliseconds(5), age / 20));
 }
 
-HealthMonitor::HealthMonitor(EventLoop& loop, project::HealthConfig config, std::unique_ptr<Prober> prober,
-                             EventLoop::Clock::time_point started, Changed changed)
+HealthMonitor::HealthMonitor(EventLoop& loop, project::HealthConfig config,
+                             std::unique_ptr<Prober> prober, EventLoop::Clock::time_point started,
+                             Changed changed)
     : loop_(loop),
       config_(std::move(config)),
       prober_(std::move(prober)),

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/loop/event_loop.h"
-#include "project/service_config.h"
 #include "net/verdict.h"
+#include "project/service_config.h"
 
 namespace locald::server {
 

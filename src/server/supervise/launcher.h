@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "base/loop/job_pool.h"
 #include "base/json/json.h"
+#include "base/loop/job_pool.h"
+#include "net/endpoint.h"
+#include "project/service_config.h"
 #include "runtime/process_runtime.h"
 #include "runtime/service_handle.h"
-#include "net/endpoint.h"
 #include "server/supervise/health.h"
-#include "project/service_config.h"
 
 namespace locald::server {
 

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <utility>
 
-#include "base/sys/fs_at.h"
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald::server {
@@ -56,8 +56,9 @@ void LogProber::start(project::Milliseconds timeout, Done done) {
     auto reader = LogReader::open(
         {{.dir = log_dir_, .from = {first_segment_of(log_dir_, nonce_), 0}}}, {.follow = true});
     if (!reader) {
-      timer_ = loop_.after(project::Milliseconds(0),
-                           [this, error = reader.error()] { finish(net::Verdict::unknown(error)); });
+      timer_ = loop_.after(project::Milliseconds(0), [this, error = reader.error()] {
+        finish(net::Verdict::unknown(error));
+      });
       return;
     }
     reader_.emplace(std::move(*reader));

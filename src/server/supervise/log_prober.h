@@ -4,8 +4,8 @@
 #include <regex>
 #include <string>
 
-#include "base/loop/event_loop.h"
 #include "base/log/log_reader.h"
+#include "base/loop/event_loop.h"
 #include "server/supervise/health.h"
 
 namespace locald::server {

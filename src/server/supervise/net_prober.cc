@@ -69,9 +69,9 @@ class NetProber final : public Prober {
                    ? Error(Errc::failed, fmt::format("nothing listens on port {} yet", port_))
                    : Error(Errc::failed,
                            fmt::format("port {0} belongs to {1}, not to this service; stop that, "
-                                       "give the service another port, or write \"127.0.0.1:{0}\" "
+                                       "give the service another port, or write \"{2}:{0}\" "
                                        "into `health` where that is meant to answer",
-                                       port_, look->whose));
+                                       port_, look->whose, net::kLoopback));
     look_again_ = EventLoop::Clock::now() + kLookAgain;
     say(*refusal_);
   }
@@ -88,7 +88,8 @@ class NetProber final : public Prober {
   }
 
   void say_later(net::Verdict verdict) {
-    timer_ = loop_.after(project::Milliseconds(0), [this, verdict = std::move(verdict)] { say(verdict); });
+    timer_ = loop_.after(project::Milliseconds(0),
+                         [this, verdict = std::move(verdict)] { say(verdict); });
   }
 
   void say(const net::Verdict& verdict) {

@@ -11,8 +11,8 @@
 namespace locald::server {
 
 /// Looks for where a service listens (Launcher::find_endpoint); `done` comes once, on the loop.
-using FindEndpoint =
-    std::function<JobPool::Job(std::uint16_t port, std::function<void(Result<net::EndpointLook>)> done)>;
+using FindEndpoint = std::function<JobPool::Job(
+    std::uint16_t port, std::function<void(Result<net::EndpointLook>)> done)>;
 
 /// Connects to a service, or asks for `path` by HTTP (probe.h): in the loop, without forking. Of
 /// "localhost" it first proves that the service itself listens there; what somebody else answers

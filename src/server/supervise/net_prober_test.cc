@@ -9,8 +9,8 @@
 #include <optional>
 
 #include "base/sys/unique_fd.h"
-#include "server/supervise/fake_launcher.h"
 #include "net/ports.h"
+#include "server/supervise/fake_launcher.h"
 
 namespace locald::server {
 namespace {

@@ -67,8 +67,9 @@ void NotifyProber::start(project::Milliseconds timeout, Done done) {
   if (!ready_) {
     const auto socket = socket_();
     if (!socket) {
-      timer_ = loop_.after(project::Milliseconds(0),
-                           [this, error = socket.error()] { finish(net::Verdict::unknown(error)); });
+      timer_ = loop_.after(project::Milliseconds(0), [this, error = socket.error()] {
+        finish(net::Verdict::unknown(error));
+      });
       return;
     }
     watch_ = loop_.watch_readable(*socket, [this, fd = *socket] { read(fd); });

@@ -20,8 +20,9 @@ std::string ExitInfo::text() const {
   return reason.empty() ? "ended; its exit status is unknown" : "ended" + because;
 }
 
-RestartDecision decide_restart(const project::RestartSpec& policy, const ExitInfo& exit, project::Milliseconds uptime,
-                               project::Milliseconds now, RestartHistory& history) {
+RestartDecision decide_restart(const project::RestartSpec& policy, const ExitInfo& exit,
+                               project::Milliseconds uptime, project::Milliseconds now,
+                               RestartHistory& history) {
   // A command that is not there will not be there by itself a moment later; a full disk may be
   // empty.
   if (policy.mode == project::RestartMode::no || (exit.never_ran && !exit.may_pass)) return {};

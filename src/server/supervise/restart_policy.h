@@ -42,7 +42,8 @@ struct RestartDecision {
   std::optional<project::Milliseconds> delay;
   bool gave_up = false;
 };
-RestartDecision decide_restart(const project::RestartSpec& policy, const ExitInfo& exit, project::Milliseconds uptime,
-                               project::Milliseconds now, RestartHistory& history);
+RestartDecision decide_restart(const project::RestartSpec& policy, const ExitInfo& exit,
+                               project::Milliseconds uptime, project::Milliseconds now,
+                               RestartHistory& history);
 
 }  // namespace locald::server

@@ -81,8 +81,8 @@ struct Launched {};
 struct LaunchFailed {
   std::string reason;
   std::string hint = {};
-  bool may_pass = false;  ///< then the policy decides as after an end
-  project::Milliseconds now{0};    ///< as in Exited
+  bool may_pass = false;         ///< then the policy decides as after an end
+  project::Milliseconds now{0};  ///< as in Exited
 };
 struct Started {};
 struct Exited {

@@ -185,7 +185,8 @@ TEST(ServiceState, MaxGivesUpAndSaysSo) {
 }
 
 TEST(ServiceState, AWindowForgetsOldRestarts) {
-  const project::RestartSpec policy{.mode = project::RestartMode::always, .max = 2, .window = project::Milliseconds(1000)};
+  const project::RestartSpec policy{
+      .mode = project::RestartMode::always, .max = 2, .window = project::Milliseconds(1000)};
   ServiceState s = in(Phase::running);
   const auto end_at = [&](std::int64_t now) {
     s = step(s, exited(1, project::Milliseconds(0), project::Milliseconds(now)), policy).next;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "net/endpoint.h"
+#include "net/network.h"
 #include "project/units.h"
 
 namespace locald::server {
@@ -63,7 +64,7 @@ Json status_json(const std::string& name, const Supervisor::Unit& unit,
                        {"restarts", s.history.restarts},
                        {"started_at", unit.pid == 0 ? Json() : Json(iso_time(unit.started_at))},
                        {"reason", reason},
-                       {"network", "host"},
+                       {"network", net::HostNetwork::kName},
                        {"app", app_json(config, unit.content)}});
 }
 

@@ -8,9 +8,9 @@
 
 #include "base/strings.h"
 #include "base/transient.h"
+#include "project/units.h"
 #include "runtime/kept_handle.h"
 #include "server/supervise/net_prober.h"
-#include "project/units.h"
 
 namespace locald::server {
 namespace {
@@ -41,10 +41,12 @@ EdgeState edge_state(const std::string& dependency, project::DependsCondition co
     return EdgeState{Kind::impossible, fmt::format("{} {}{}", dependency, what, because)};
   };
   const std::string_view wanted = condition == project::DependsCondition::completed ? "to complete"
-                                  : condition == project::DependsCondition::healthy ? "to be healthy"
-                                                                           : "to start";
+                                  : condition == project::DependsCondition::healthy
+                                      ? "to be healthy"
+                                      : "to start";
   const EdgeState pending{Kind::pending, fmt::format("waits for {} {}", dependency, wanted)};
-  if (condition == project::DependsCondition::healthy && !has_check) condition = project::DependsCondition::started;
+  if (condition == project::DependsCondition::healthy && !has_check)
+    condition = project::DependsCondition::started;
 
   switch (state.phase) {
     case Phase::stopped:
@@ -74,7 +76,7 @@ EdgeState edge_state(const std::string& dependency, project::DependsCondition co
       if (condition == project::DependsCondition::completed && state.exit && state.exit->success())
         return {Kind::satisfied, {}};
       return impossible(condition == project::DependsCondition::completed ? "did not complete"
-                                                                 : "has ended");
+                                                                          : "has ended");
     case Phase::running:
       if (condition == project::DependsCondition::started) return {Kind::satisfied, {}};
       if (condition == project::DependsCondition::completed) return pending;
@@ -115,7 +117,8 @@ std::string Supervisor::probe_failure(const std::string& service) const {
                                                      : unit->monitor->last_failure();
 }
 
-void Supervisor::set_endpoint(const std::string& service, int shim_pid, const net::Endpoint& endpoint) {
+void Supervisor::set_endpoint(const std::string& service, int shim_pid,
+                              const net::Endpoint& endpoint) {
   Unit* unit = get(service);
   if (unit == nullptr || unit->shim_pid != shim_pid || unit->endpoint == endpoint) return;
   unit->endpoint = endpoint;
@@ -144,8 +147,10 @@ runtime::ServiceHandle* Supervisor::handle(const std::string& service) {
   return unit == nullptr ? nullptr : unit->handle.get();
 }
 
-void Supervisor::define(const std::string& service, std::shared_ptr<const project::ServiceConfig> config,
-                        std::shared_ptr<const project::UserContext> user, std::uint64_t first_segment) {
+void Supervisor::define(const std::string& service,
+                        std::shared_ptr<const project::ServiceConfig> config,
+                        std::shared_ptr<const project::UserContext> user,
+                        std::uint64_t first_segment) {
   Unit& unit = units_[service];
   unit.config = std::move(config);
   launcher_.defined(project_, *unit.config);
@@ -374,9 +379,10 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
     if (!result) {
       u->active.reset();
       const auto now = EventLoop::Clock::now().time_since_epoch();
-      return apply(service, event::LaunchFailed{result.error().message(), result.error().hint(),
-                                                may_pass(result.error()),
-                                                std::chrono::duration_cast<project::Milliseconds>(now)});
+      return apply(service,
+                   event::LaunchFailed{result.error().message(), result.error().hint(),
+                                       may_pass(result.error()),
+                                       std::chrono::duration_cast<project::Milliseconds>(now)});
     }
     u->handle = std::move(*result);
     u->shim_pid = u->handle->shim_pid();
@@ -444,8 +450,9 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   unit.active.reset();
   const std::string instance = unit.instance, nonce = unit.nonce;
   ++unit.cleaning;
-  apply(service, event::Exited{std::move(exit), uptime,
-                               std::chrono::duration_cast<project::Milliseconds>(now.time_since_epoch())});
+  apply(service,
+        event::Exited{std::move(exit), uptime,
+                      std::chrono::duration_cast<project::Milliseconds>(now.time_since_epoch())});
   // After what the end changed has been written down (the observer does that in a
   // post of its own): until then exit.json is the only record of it.
   loop_.post([this, alive = alive_, service, instance, nonce] {

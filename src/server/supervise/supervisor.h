@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/loop/event_loop.h"
-#include "server/supervise/health.h"
-#include "server/supervise/launcher.h"
 #include "project/service_config.h"
 #include "project/service_graph.h"
+#include "server/supervise/health.h"
+#include "server/supervise/launcher.h"
 #include "server/supervise/service_state.h"
 
 namespace locald::server {
@@ -38,9 +38,9 @@ class Supervisor {
 
     /// What it runs on now, if it runs: config may be newer already.
     std::shared_ptr<const project::ServiceConfig> active;
-    Json content;                      ///< Launcher::content() of that
+    Json content;                           ///< Launcher::content() of that
     std::optional<net::Endpoint> endpoint;  ///< where it has been found to listen on its port
-    std::string trouble;               ///< ServiceHandle::trouble() of what runs
+    std::string trouble;                    ///< ServiceHandle::trouble() of what runs
 
    private:
     friend class Supervisor;
@@ -92,7 +92,8 @@ class Supervisor {
 
   /// A process that an earlier server started.
   void adopt(const std::string& service, std::unique_ptr<runtime::ServiceHandle> handle,
-             std::shared_ptr<const project::ServiceConfig> active, std::uint64_t life, int restarts);
+             std::shared_ptr<const project::ServiceConfig> active, std::uint64_t life,
+             int restarts);
   /// One that ended while no server was there.
   void adopt_ended(const std::string& service, const std::string& instance,
                    const std::string& nonce, const runtime::ExitStatus& exit, std::uint64_t life,

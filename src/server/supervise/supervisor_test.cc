@@ -24,7 +24,8 @@ class SupervisorTest : public testing::Test {
                          },
                          [](const std::string&) {}}};
 
-  project::ServiceConfig config(const std::string& name, std::vector<project::DependencyConfig> needs = {}) {
+  project::ServiceConfig config(const std::string& name,
+                                std::vector<project::DependencyConfig> needs = {}) {
     project::ServiceConfig c;
     c.name = name;
     c.argv = {"true"};
@@ -33,8 +34,8 @@ class SupervisorTest : public testing::Test {
     return c;
   }
   void define(const project::ServiceConfig& c) {
-    supervisor.define(c.name, std::make_shared<project::ServiceConfig>(c), std::make_shared<project::UserContext>(),
-                      1);
+    supervisor.define(c.name, std::make_shared<project::ServiceConfig>(c),
+                      std::make_shared<project::UserContext>(), 1);
   }
   void with_check(project::ServiceConfig c) {
     c.health.kind = project::HealthSpec::Kind::exec;
@@ -384,7 +385,8 @@ TEST(HealthTracker, FailuresBeforeTheFirstSuccessCountOnlyAfterTheStartPeriod) {
   c.start_period = project::Milliseconds(1000);
   c.retries = 2;
   HealthTracker t(c);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(t.on_result(false, project::Milliseconds(999)), Health::starting);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(t.on_result(false, project::Milliseconds(999)), Health::starting);
   EXPECT_EQ(t.on_result(false, project::Milliseconds(1000)), Health::starting);
   EXPECT_EQ(t.on_result(false, project::Milliseconds(1001)), Health::unhealthy);
   EXPECT_EQ(t.on_result(true, project::Milliseconds(1002)), Health::healthy);

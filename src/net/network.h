@@ -1,0 +1,59 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "net/endpoint.h"
+#include "net/listeners.h"
+
+namespace locald::net {
+
+/// What connects one process to others.
+struct Attachment {
+  int netns = -1;                      ///< its network namespace, borrowed; -1: the host's
+  std::vector<std::string> addresses;  ///< where others reach it
+  /// What it reaches by name, and at which address: goes into its /etc/hosts (hosts_file.h).
+  std::map<std::string, std::string> names;
+};
+
+/// The service that is to be connected, and with which others.
+struct AttachRequest {
+  struct Peer {
+    std::string name;                  ///< as other containers write it
+    std::optional<Endpoint> endpoint;  ///< where it has been found to listen
+  };
+  std::string project, service;
+  std::vector<Peer> peers;
+};
+
+/// A network that services are in. All that differs from one kind to the next goes through this:
+/// what a start needs, whether a port is free, which sockets listen. Thread-safe.
+class Network {
+ public:
+  virtual ~Network() = default;
+
+  /// Before a start. Blocks: on a job's thread.
+  virtual Result<Attachment> attach(const AttachRequest& request) = 0;
+
+  /// As net::check_port_free(), of this network.
+  virtual Result<void> check_port_free(std::uint16_t port) const = 0;
+  /// As net::listeners(), of this network.
+  virtual Result<std::vector<Listener>> listeners(std::uint16_t port) const = 0;
+};
+
+/// The host's own network, the only kind so far: nothing is made, all services are on loopback.
+class HostNetwork final : public Network {
+ public:
+  /// As the configuration and the replies have it.
+  static constexpr const char* kName = "host";
+
+  Result<Attachment> attach(const AttachRequest& request) override;
+  Result<void> check_port_free(std::uint16_t port) const override;
+  Result<std::vector<Listener>> listeners(std::uint16_t port) const override;
+};
+
+}  // namespace locald::net
