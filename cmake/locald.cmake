@@ -8,6 +8,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 option(LOCALD_TESTS "build the unit tests" OFF)
 option(LOCALD_FUZZ "build the fuzz targets (clang)" OFF)
 option(LOCALD_STATIC "link the CLI and the shim statically (off under sanitizers)" ON)
+option(LOCALD_UNITY "compile the sources of a folder as one: a first build costs a third, the next ones more" OFF)
 set(LOCALD_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
 
 add_compile_options(
@@ -40,6 +41,29 @@ if(LOCALD_TESTS)
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/base/source_dir.h
        CONTENT "#pragma once\n#define LOCALD_SOURCE_DIR \"@CMAKE_SOURCE_DIR@\"\n" @ONLY)
 endif()
+
+# With LOCALD_UNITY the sources of `target` are compiled in groups: a room at once, or (BY_FOLDER)
+# each folder of it. Names in the anonymous namespaces of one group must differ.
+function(locald_unity target)
+  if(NOT LOCALD_UNITY)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "BY_FOLDER" "" "ALONE" ${ARGN})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source IN LISTS sources)
+    set(group room)
+    if(ARG_BY_FOLDER)
+      get_filename_component(folder ${source} DIRECTORY)
+      string(MAKE_C_IDENTIFIER "in_${folder}" group)
+    endif()
+    if(source IN_LIST ARG_ALONE)
+      set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    else()
+      set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${group})
+    endif()
+  endforeach()
+endfunction()
 
 # locald_library(NAME room SOURCES … TESTS … DEPS … PRIVATE_DEPS …): the library
 # locald_<room> and, with LOCALD_TESTS, the program <room>_test.

@@ -10,7 +10,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_run(Context& context, const Args& args) {
+Result<int> run_container(Context& context, const Args& args) {
   const bool tty = args.has("tty"), detach = args.has("detach");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
   const auto text_or_null = [&](const char* name) {
@@ -119,7 +119,7 @@ const Verb kContainerRun{
     .min_arguments = 1,
     .verbatim = true,
     .own_failure = 125,
-    .run = run_run,
+    .run = run_container,
 };
 const Verb kContainerLs{
     .name = "container ls",

@@ -12,7 +12,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_run(Context&, const Args&) {
+Result<int> run_server(Context&, const Args&) {
   const std::string program = TRY(find_own_program("locald-server"));
   ::execl(program.c_str(), program.c_str(), "run", static_cast<char*>(nullptr));
   return Error::from_errno(errno, "execute " + program);
@@ -111,7 +111,7 @@ const Verb kServerRun{
         "work, and for service managers.\n",
     .options = {},
     .max_arguments = 0,
-    .run = run_run,
+    .run = run_server,
 };
 const Verb kServerStart{
     .name = "server start",

@@ -8,7 +8,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run(Context& context, const Args& args) {
+Result<int> run_up(Context& context, const Args& args) {
   Json request = TRY(context.project_request());
   request.set("services", Json(args.arguments()));
   request.set("env", environment());
@@ -59,7 +59,7 @@ const Verb kUp{
                 {0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"},
                 {0, "env-refresh", nullptr,
                  "capture the environment of this command instead of keeping the earlier one"}},
-    .run = run,
+    .run = run_up,
 };
 
 }  // namespace locald::cli

@@ -19,7 +19,7 @@
 namespace locald::cnb {
 namespace {
 
-constexpr std::size_t kMaxToml = 4u << 20;
+constexpr std::size_t kMaxGroupToml = 4u << 20;
 constexpr std::size_t kMaxSbom = 256u << 20;
 
 bool is_folder(const AppFolder& app, const std::string& path) {
@@ -77,7 +77,7 @@ Result<void> restore_sboms(const AppFolder& app, const std::string& sboms,
 Result<Json> restore_job(const Json& job, const std::function<void(Json)>&) {
   const AppFolder app = TRY(AppFolder::open(job));
   const std::vector<GroupElement> group =
-      TRY(parse_group(TRY(app.read_file("build/layers/group.toml", kMaxToml))));
+      TRY(parse_group(TRY(app.read_file("build/layers/group.toml", kMaxGroupToml))));
   Json contents = Json::object();
   if (!job["before"].is_null()) {
     const Generation before = TRY(Generation::from_json(job["before"]));

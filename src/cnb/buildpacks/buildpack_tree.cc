@@ -28,7 +28,7 @@ constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 constexpr int kMaxDepth = 256;
 constexpr struct timespec kTimes[2] = {{kNormalTime, 0}, {kNormalTime, 0}};
 
-Error bad(std::string message) { return {Errc::invalid_input, std::move(message)}; }
+Error bad_tree(std::string message) { return {Errc::invalid_input, std::move(message)}; }
 
 /// As text: does `target`, in a symlink `depth` folders below the top, stay below it?
 bool stays_inside(std::string_view target, int depth) {
@@ -47,7 +47,7 @@ class Normaliser {
   explicit Normaliser(BuildpackTree::Links links) : links_(links) {}
 
   Result<void> folder(int dir, const std::string& path, int depth) {
-    if (depth > kMaxDepth) return bad(path + ": folders nested too deep");
+    if (depth > kMaxDepth) return bad_tree(path + ": folders nested too deep");
     TRY(list_dir(dir, [&](const std::string& name, unsigned char) {
       return entry(dir, name, path.empty() ? name : path + "/" + name, depth);
     }));
@@ -61,7 +61,7 @@ class Normaliser {
       return Error::from_errno(errno, path);
     if (S_ISLNK(st.st_mode)) return symlink(dir, name, path, depth);
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-      return bad(path + " is a " +
+      return bad_tree(path + " is a " +
                  (S_ISSOCK(st.st_mode)   ? "socket"
                   : S_ISFIFO(st.st_mode) ? "FIFO"
                                          : "device") +
@@ -82,7 +82,7 @@ class Normaliser {
     const ssize_t size = ::readlinkat(dir, name.c_str(), target.data(), target.size() - 1);
     if (size < 0) return Error::from_errno(errno, path);
     if (links_ == BuildpackTree::Links::stay_inside && !stays_inside(target.data(), depth))
-      return bad("the symlink " + path + " leads out of the buildpack, to " + target.data())
+      return bad_tree("the symlink " + path + " leads out of the buildpack, to " + target.data())
           .with_hint("nothing but the buildpack's own folder comes along: copy what it points to");
     if (::fchownat(dir, name.c_str(), 0, 0, AT_SYMLINK_NOFOLLOW) != 0)
       return Error::from_errno(errno, "chown " + path);
@@ -104,12 +104,12 @@ class Normaliser {
 Result<Module> read_module(int dir) {
   const auto file = open_in_root(dir, "buildpack.toml", O_RDONLY | O_NONBLOCK);
   if (!file && file.error().code() == Errc::not_found)
-    return bad("there is no buildpack.toml in it")
+    return bad_tree("there is no buildpack.toml in it")
         .with_hint("a buildpack's folder has buildpack.toml, bin/detect and bin/build");
   struct stat st {};
   if (!file) return file.error();
   if (::fstat(file->get(), &st) != 0) return Error::from_errno(errno, "buildpack.toml");
-  if (!S_ISREG(st.st_mode)) return bad("buildpack.toml is not a regular file");
+  if (!S_ISREG(st.st_mode)) return bad_tree("buildpack.toml is not a regular file");
   return parse_buildpack_toml(
       TRY(read_all(file->get(), kMaxBuildpackToml).context("buildpack.toml")), "buildpack.toml");
 }
@@ -120,7 +120,7 @@ Result<void> check_programs(int dir, const Module& module) {
     const auto fd = open_in_root(dir, program, O_PATH);
     struct stat st {};
     if (!fd || ::fstat(fd->get(), &st) != 0 || !S_ISREG(st.st_mode))
-      return bad(std::string("there is no ") + program + " in it")
+      return bad_tree(std::string("there is no ") + program + " in it")
           .with_hint("a buildpack has bin/detect and bin/build, or an [[order]] of others");
   }
   return {};
@@ -181,7 +181,7 @@ Result<Module> BuildpackTree::place(const std::string& folder, Links links) {
   const UniqueFd id = TRY(make_id_dir(module.id));
   if (::renameat2(above.get(), name.c_str(), id.get(), module.version.c_str(), RENAME_NOREPLACE) !=
       0) {
-    if (errno == EEXIST) return bad("it holds " + module.name() + " twice");
+    if (errno == EEXIST) return bad_tree("it holds " + module.name() + " twice");
     return Error::from_errno(errno, "move " + name);
   }
   TRY(make_opaque(dir.get()));

@@ -14,12 +14,12 @@
 namespace locald::cnb {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kLayersFormat = 1;
 
 PackedLayers read_packed(const AppStore& store) {
   const auto text = read_file(store.packed());
   const auto json = text ? Json::parse(*text) : Result<Json>(Json());
-  if (!json || (*json)["format"].as_int() != kFormat) return {};
+  if (!json || (*json)["format"].as_int() != kLayersFormat) return {};
   return packed_layers_from_json((*json)["layers"]);
 }
 
@@ -30,7 +30,7 @@ Result<void> write_packed(const AppStore& store, PackedLayers layers) {
     return !item.first.starts_with("launcher/") && !exists(store.dir() + "/" + folder);
   });
   return write_file_atomic(store.packed(),
-                           Json::object({{"format", kFormat}, {"layers", to_json(layers)}}).dump());
+                           Json::object({{"format", kLayersFormat}, {"layers", to_json(layers)}}).dump());
 }
 
 class Exporting {

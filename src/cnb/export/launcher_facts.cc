@@ -18,7 +18,7 @@
 namespace locald::cnb {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kFactsFormat = 1;
 constexpr std::chrono::milliseconds kLimit{60'000};
 // Inside of the layout folder.
 constexpr const char* kRunFolder = "run";
@@ -155,7 +155,7 @@ Result<LauncherFacts> launcher_facts(builder::Environment& environment,
   const auto mutex = environment.lock_for("lifecycle/" + builder.manifest_digest.hex());
   const std::lock_guard lock(*mutex);
   if (const auto text = read_file(file); text)
-    if (const auto json = Json::parse(*text); json && (*json)["format"].as_int() == kFormat)
+    if (const auto json = Json::parse(*text); json && (*json)["format"].as_int() == kFactsFormat)
       return LauncherFacts{.version = (*json)["version"].as_string(),
                            .repository = (*json)["repository"].as_string(),
                            .commit = (*json)["commit"].as_string()};
@@ -166,7 +166,7 @@ Result<LauncherFacts> launcher_facts(builder::Environment& environment,
   TRY(discard(environment, top));
   TRY(builder::sweep_discarded(environment, context.stop));
   const LauncherFacts facts = TRY(read_facts(TRY(Result<std::string>(config))));
-  TRY(write_file_atomic(file, Json::object({{"format", kFormat},
+  TRY(write_file_atomic(file, Json::object({{"format", kFactsFormat},
                                             {"version", facts.version},
                                             {"repository", facts.repository},
                                             {"commit", facts.commit}})

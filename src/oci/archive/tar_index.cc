@@ -14,12 +14,12 @@
 namespace locald::oci {
 namespace {
 
-constexpr std::size_t kBlock = 512;
+constexpr std::size_t kHeaderBytes = 512;
 constexpr std::size_t kMaxMembers = 100'000;
 constexpr std::size_t kMaxExtended = 1u << 20;
 constexpr int kMaxLinks = 8;
 
-using Block = std::array<unsigned char, kBlock>;
+using Block = std::array<unsigned char, kHeaderBytes>;
 
 Result<void> read_at(int fd, std::uint64_t offset, void* into, std::size_t size) {
   auto* out = static_cast<char*>(into);
@@ -61,7 +61,7 @@ std::optional<std::uint64_t> number(const unsigned char* field, std::size_t size
 
 bool checksum_right(const Block& block) {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < kBlock; ++i) sum += i >= 148 && i < 156 ? ' ' : block[i];
+  for (std::size_t i = 0; i < kHeaderBytes; ++i) sum += i >= 148 && i < 156 ? ' ' : block[i];
   return number(&block[148], 8) == sum;
 }
 
@@ -126,14 +126,14 @@ Result<TarIndex> TarIndex::scan(int fd) {
   std::string long_name;
   std::string long_link;
   std::optional<std::uint64_t> long_size;
-  for (std::uint64_t at = 0; at + kBlock <= end;) {
+  for (std::uint64_t at = 0; at + kHeaderBytes <= end;) {
     Block block{};
-    TRY(read_at(fd, at, block.data(), kBlock));
-    at += kBlock;
+    TRY(read_at(fd, at, block.data(), kHeaderBytes));
+    at += kHeaderBytes;
     if (block == Block{}) break;
     if (!checksum_right(block))
       return Error(Errc::corrupt, "no tar archive, or a damaged one (checksum at byte " +
-                                      std::to_string(at - kBlock) + ")");
+                                      std::to_string(at - kHeaderBytes) + ")");
     const char type = static_cast<char>(block[156]);
     auto size = number(&block[124], 12);
     if (long_size && type != 'x' && type != 'g' && type != 'L' && type != 'K')
@@ -142,7 +142,7 @@ Result<TarIndex> TarIndex::scan(int fd) {
     if (type == '1' || type == '2' || type == '5') size = 0;
     if (!size || *size > end - at)
       return Error(Errc::corrupt, "the archive is cut, or a size in it is wrong (at byte " +
-                                      std::to_string(at - kBlock) + ")");
+                                      std::to_string(at - kHeaderBytes) + ")");
     if (type == 'x' || type == 'L' || type == 'K') {
       if (*size > kMaxExtended)
         return Error(Errc::corrupt, "an extended header of over 1 MiB in the archive");
@@ -181,7 +181,7 @@ Result<TarIndex> TarIndex::scan(int fd) {
       if (out.members_.size() > kMaxMembers)
         return Error(Errc::corrupt, "over 100,000 members in the archive");
     }
-    at += (*size + kBlock - 1) / kBlock * kBlock;
+    at += (*size + kHeaderBytes - 1) / kHeaderBytes * kHeaderBytes;
   }
   return out;
 }

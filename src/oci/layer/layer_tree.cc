@@ -19,8 +19,6 @@ constexpr std::size_t kOpenDirs = 64;
 constexpr std::size_t kNames = 8192;
 constexpr int kMaxLinks = 255;  // the kernel allows 40; images made elsewhere may chain more
 
-bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
-
 Result<std::string> read_link(int dir, const std::string& name, std::uint32_t max_bytes) {
   std::string target(max_bytes + 1, '\0');
   const ssize_t size = ::readlinkat(dir, name.c_str(), target.data(), target.size());

@@ -16,8 +16,6 @@
 namespace locald::oci {
 namespace {
 
-bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
-
 bool is_opaque(int dir, const char* xattr) {
   char value = 0;
   // fgetxattr needs a descriptor that is open for reading.

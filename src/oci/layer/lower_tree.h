@@ -9,6 +9,9 @@
 
 namespace locald::oci {
 
+/// Whether overlayfs takes it for "removed here".
+inline bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
+
 /// The merged view of committed layers in overlay form, as overlayfs would show
 /// it, but read in user space: no mount, no privilege, no mount namespace.
 /// Whiteouts (char 0:0) and opaque folders are obeyed; nothing is written.

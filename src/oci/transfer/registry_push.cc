@@ -21,7 +21,7 @@ namespace {
 
 using Method = RegistrySession::Method;
 using Wanted = RegistrySession::Wanted;
-using Phase = PushProgress::Phase;
+using PushPhase = PushProgress::Phase;
 
 constexpr const char* kBytes = "Content-Type: application/octet-stream";
 constexpr std::chrono::milliseconds kTellEvery{50};
@@ -133,7 +133,7 @@ class Push {
     if (error_) return std::move(*error_);
     if (options_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     TRY(put_manifest(manifest));
-    tell({.phase = Phase::finished});
+    tell({.phase = PushPhase::finished});
     return result_;
   }
 
@@ -143,7 +143,7 @@ class Push {
     out.stop = stop_.get_token();
     out.login = options_.login;
     out.login_hint = options_.login_hint;
-    out.note = [this](const std::string& note) { tell({.phase = Phase::waiting, .note = note}); };
+    out.note = [this](const std::string& note) { tell({.phase = PushPhase::waiting, .note = note}); };
     out.stall = options_.stall;
     out.first_pause = options_.first_pause;
     return out;
@@ -165,7 +165,7 @@ class Push {
     if (!options_.progress) return;
     const std::lock_guard guard(tell_mutex_);
     const auto now = std::chrono::steady_clock::now();
-    if (progress.phase == Phase::uploading && progress.done != 0 &&
+    if (progress.phase == PushPhase::uploading && progress.done != 0 &&
         progress.done != progress.total && now - told_ < kTellEvery)
       return;
     told_ = now;
@@ -193,7 +193,7 @@ class Push {
       ++(result_.*count);
     }
     ++blobs_done_;
-    tell({.phase = Phase::blob_done,
+    tell({.phase = PushPhase::blob_done,
           .layer = blob.digest.short_hex(),
           .done = blob.size_bytes,
           .total = blob.size_bytes,
@@ -430,13 +430,13 @@ class Push {
 
 std::string_view to_string(PushProgress::Phase phase) noexcept {
   switch (phase) {
-    case Phase::waiting:
+    case PushPhase::waiting:
       return "waiting";
-    case Phase::uploading:
+    case PushPhase::uploading:
       return "uploading";
-    case Phase::blob_done:
+    case PushPhase::blob_done:
       return "blob done";
-    case Phase::finished:
+    case PushPhase::finished:
       return "finished";
   }
   return "";

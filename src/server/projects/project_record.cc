@@ -13,7 +13,7 @@
 namespace locald::server {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kRecordFormat = 1;
 
 }  // namespace
 
@@ -60,7 +60,7 @@ Result<void> Project::save_configs() const {
   }
   Json users = Json::array();
   for (const project::UserContext* context : contexts) users.push(context->to_json());
-  Json document = Json::object({{"format", kFormat},
+  Json document = Json::object({{"format", kRecordFormat},
                                 {"name", name_},
                                 {"dir", dir_},
                                 {"file", file_},
@@ -95,7 +95,7 @@ std::string Project::record(const std::string& service) const {
 
 void Project::save_state() {
   std::string text = fmt::format("{{\"format\":{},\"down\":{},\"volumes\":{},\"services\":{{",
-                                 kFormat, going_down_, remove_volumes_);
+                                 kRecordFormat, going_down_, remove_volumes_);
   bool first = true;
   for (const auto& [name, unit] : supervisor_.units()) {
     text += fmt::format("{}\"{}\":{}", std::exchange(first, false) ? "" : ",", name, record(name));
@@ -119,9 +119,9 @@ Result<std::unique_ptr<Project>> Project::restore(World world, const std::string
   const Json doc =
       TRY(Json::parse(TRY(read_file(path)), {.reject_duplicates = false, .any_bytes = true})
               .context(path));
-  if (doc["format"].as_int() != kFormat)
+  if (doc["format"].as_int() != kRecordFormat)
     return Error(Errc::unsupported, fmt::format("{} has format {}, this locald knows {}", path,
-                                                doc["format"].as_int(), kFormat));
+                                                doc["format"].as_int(), kRecordFormat));
   if (doc["name"].as_string() != name)
     return Error(Errc::corrupt,
                  fmt::format("{} is of project \"{}\"", path, doc["name"].as_string()));

@@ -8,11 +8,11 @@
 
 namespace locald::server {
 namespace {
-constexpr int kFormat = 1;
+constexpr int kRegistryFormat = 1;
 }
 
 Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& notice) {
-  const Json document = TRY(load_state_file(file, kFormat, notice));
+  const Json document = TRY(load_state_file(file, kRegistryFormat, notice));
   ProjectRegistry registry(std::move(file));
   for (const auto& [name, folder] : document["projects"].as_object())
     if (folder.is_string()) registry.folders_.emplace(name, folder.as_string());
@@ -70,7 +70,7 @@ std::optional<std::string> ProjectRegistry::folder(const std::string& name) cons
 Result<void> ProjectRegistry::save(const std::map<std::string, std::string>& folders) const {
   Json projects = Json::object();
   for (const auto& [name, folder] : folders) projects.set(name, folder);
-  return save_state_file(file_, kFormat, Json::object({{"projects", std::move(projects)}}))
+  return save_state_file(file_, kRegistryFormat, Json::object({{"projects", std::move(projects)}}))
       .context("remember the project's folder");
 }
 
