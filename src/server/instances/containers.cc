@@ -11,7 +11,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "builder/image_source.h"
-#include "builder/mount_option.h"
+#include "builder/volume_text.h"
 #include "builder/volumes.h"
 #include "net/network.h"
 #include "project/project_spec.h"
@@ -37,21 +37,21 @@ bool is_id(const std::string& name) {
   return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-/// The same rules as for a project's volumes: a bind's source exists, and is not one of locald's
-/// folders.
-Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
-                                                    const std::string& cwd, const std::string& home,
+/// By the same rules as a project's: a bind's source exists, and is not one of locald's folders.
+Result<std::vector<builder::VolumeMount>> mounts_of(const Json& body, const std::string& cwd,
                                                     const PathJudge& judge,
                                                     std::vector<std::string>& notices) {
   std::vector<builder::VolumeMount> out;
-  for (const std::string& text : texts) {
-    builder::VolumeMount mount = TRY(builder::VolumeMount::parse(text, cwd, home));
-    for (std::string& notice : builder::mount_option_notices(text))
-      notices.push_back(std::move(notice));
-    if (mount.kind == builder::VolumeMount::Kind::bind)
-      TRY(builder::open_bind(mount.source, judge));
-    out.push_back(std::move(mount));
+  const std::string home = TRY(body.get_string_or("home", ""));
+  for (const std::string& text : TRY(body.get_strings("volumes"))) {
+    const auto volume = TRY(builder::parse_volume(
+        text, cwd, [&home] { return home; }, notices));
+    out.push_back(TRY(builder::VolumeMount::of(volume).context("volume \"" + text + "\"")));
+    if (out.back().kind == builder::VolumeMount::Kind::bind)
+      TRY(builder::open_bind(out.back().source, judge));
   }
+  for (const std::string& text : TRY(body.get_strings("tmpfs")))
+    out.push_back(TRY(builder::VolumeMount::of(TRY(builder::parse_tmpfs(text)))));
   return out;
 }
 
@@ -143,9 +143,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     options.columns = static_cast<unsigned short>(body["columns"].as_int(80));
     if (options.tty) options.env.emplace("TERM", "xterm");
     std::vector<std::string> notices;
-    options.mounts =
-        TRY(mounts_of(TRY(body.get_strings("volumes")), base_dir,
-                      TRY(body.get_string_or("home", "")), world_.environment.judge(), notices));
+    options.mounts = TRY(mounts_of(body, base_dir, world_.environment.judge(), notices));
     for (const std::string& text : notices)
       reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
 
