@@ -109,10 +109,11 @@ class Resolver {
           const auto home = [&] { return variables_.value("HOME").value_or(""); };
           std::vector<std::string> notices;
           if (!v.text.empty())
-            return builder::parse_volume(TRY(interpolate(v.text.raw, lookup)), in_.spec.dir, home, notices);
+            return builder::parse_volume(TRY(interpolate(v.text.raw, lookup)), in_.spec.dir, home,
+                                         notices);
           VolumeConfig out =
               TRY(builder::volume_of(TRY(interpolate(v.source.raw, lookup)),
-                            TRY(interpolate(v.target.raw, lookup)), in_.spec.dir, home));
+                                     TRY(interpolate(v.target.raw, lookup)), in_.spec.dir, home));
           out.read_only = v.read_only;
           return out;
         }();
