@@ -15,7 +15,6 @@
 #include "base/paths.h"
 #include "base/sys/standard_fds.h"
 #include "ipc/version.h"
-#include "server/log.h"
 #include "server/server.h"
 #include "server/worker_main.h"
 
@@ -44,12 +43,7 @@ int run_server(UniqueFd ready) {
     fmt::print(stderr, "locald-server: {}\n", paths.error().text());
     return 1;
   }
-  auto code = run(std::move(*paths), std::move(ready));
-  if (!code) {
-    log("cannot continue: " + code.error().text());
-    return 1;
-  }
-  return *code;
+  return run(std::move(*paths), std::move(ready));
 }
 
 }  // namespace

@@ -281,10 +281,13 @@ class Server {
 
 }  // namespace
 
-Result<int> run(Paths paths, UniqueFd ready) {
+int run(Paths paths, UniqueFd ready) {
   Server server(std::move(paths), std::move(ready));
   // Jobs under way are cancelled by the destructors; threads that wait for a child end with it.
-  return server.run();
+  auto code = server.run();
+  // Before the client that waits for `ready` sees it closed: it reads the log then.
+  if (!code) log("cannot continue: " + code.error().text());
+  return code ? *code : 1;
 }
 
 Result<void> check_start(const Paths& paths) {
