@@ -188,12 +188,12 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
       if (mount.kind == builder::VolumeMount::Kind::bind && !mount.read_only)
         writable.push_back(mount.source);
     share(c, writable);
-    instance.meta = Json::object({{"container", true},
-                                  {"image", image},
-                                  {"rm", c.rm},
-                                  {"name", name},
-                                  {"writable", writable}})
-                        .dump();
+    instance.meta = runtime::InstanceMeta{.kind = runtime::InstanceMeta::Kind::container,
+                                          .name = name,
+                                          .image = image,
+                                          .rm = c.rm,
+                                          .writable = writable}
+                        .to_text();
     instance.tty = options.tty;
     instance.rows = options.rows;
     instance.columns = options.columns;
@@ -479,23 +479,23 @@ void Containers::remove_one(Container& c, bool force,
   c.when_gone.push_back(std::move(done));
 }
 
-void Containers::adopt(const Json& meta, const std::string& instance, const std::string& nonce,
-                       std::unique_ptr<runtime::ServiceHandle> live,
+void Containers::adopt(const runtime::InstanceMeta& meta, const std::string& instance,
+                       const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live,
                        const runtime::ExitStatus& exit) {
   Container& c = all_[instance];
   if (c.image.empty()) {
     c.id = instance;
     c.state = "starting";
     c.reason.clear();
-    c.name = meta["name"].as_string();
-    c.image = meta["image"].as_string();
+    c.name = meta.name;
+    c.image = meta.image;
     c.created_at = iso_now();
-    c.rm = meta["rm"].as_bool(true);
+    c.rm = meta.rm;
   }
   c.nonce = nonce;
   if (live == nullptr) return ended(instance, exit);
   c.handle = std::move(live);
-  share(c, meta["writable"].as_strings());
+  share(c, meta.writable);
   c.at = ContainerState::running;
   listen(c);
 }
