@@ -18,7 +18,7 @@ namespace locald::project {
 
 /// The texts of one project's services with everything put in: `${VAR}`, `${services.…}`. Bounded:
 /// each value by kMaxValue, all of a service by kMaxServiceText. What is wrong is collected once
-/// for a place; what follows from a text without a value is no problem of its own.
+/// for a place; what follows from a text without a value is not counted.
 class Texts {
  public:
   explicit Texts(const ResolveInput& input);
