@@ -42,7 +42,7 @@ void reply(int code, bool never_ran, const char* text, int length) {
   (void)::send(kShimControl, message, sizeof head + static_cast<std::size_t>(length), MSG_NOSIGNAL);
 }
 
-int refuse(const char* text) {
+int refuse_probe(const char* text) {
   reply(125, true, text, static_cast<int>(std::strlen(text)));
   return 125;
 }
@@ -103,7 +103,7 @@ int start_probe(const int child[3], Text& why) {
   int out[2];
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (signals < 0 || null < 0 || ::pipe2(out, O_CLOEXEC) != 0)
-    ::_exit(refuse("no pipe could be made"));
+    ::_exit(refuse_probe("no pipe could be made"));
   set_nonblocking(out[0]);
   const int child[3] = {null, out[1], out[1]};
   TextOf<600> why;
@@ -156,10 +156,10 @@ int start_probe(const int child[3], Text& why) {
 int probe_mode() {
   const char* why = "";
   TextOf<300> text;
-  if (!read_spec(probe.spec, &probe.proc, &why)) return refuse(why);
-  if (!join_namespaces(probe.spec, text)) return refuse(text.data());
+  if (!read_spec(probe.spec, &probe.proc, &why)) return refuse_probe(why);
+  if (!join_namespaces(probe.spec, text)) return refuse_probe(text.data());
   const pid_t pid = ::fork();
-  if (pid < 0) return refuse("no process could be made");
+  if (pid < 0) return refuse_probe("no process could be made");
   if (pid > 0) ::_exit(0);
   work();
 }
