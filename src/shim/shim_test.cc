@@ -24,7 +24,7 @@
 #include "shim/execute.h"
 #include "shim/kernel.h"
 #include "shim/log_writer.h"
-#include "shim/session.h"
+#include "shim/runc.h"
 #include "shim/spec.h"
 #include "shim/text.h"
 #include "shim/tree.h"
