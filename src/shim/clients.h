@@ -14,8 +14,8 @@ class ClientSet {
   /// The server that started us, connected by `fd` (taken over): it is known without hello.
   void open_control(int fd);
 
-  /// A place for one more client: a free one, or that of a client which has not said who it is (a
-  /// server that takes over must get in). The caller closes it. Null: there is none.
+  /// A place for one more client: a free one, or that of a client without hello, so that a server
+  /// that takes over gets in. The caller closes it. Null: there is none.
   Client* place();
 
   Client* begin() { return clients_; }
@@ -25,10 +25,10 @@ class ClientSet {
 
   /// True if `role` `attach` has all places: one must stay a server's.
   bool all_attached() const;
-  /// Somebody who *is* the output has not taken what was sent.
+  /// A client that *is* the output has not taken what was sent.
   bool output_pending() const;
 
-  /// To all that have said who they are; see Client::send().
+  /// To all clients that are greeted; see Client::send().
   void broadcast(Frame type, const void* data, std::size_t size, const void* more = nullptr,
                  std::size_t more_size = 0);
   /// A piece of output, to all that are attached.
@@ -40,7 +40,7 @@ class ClientSet {
 
  private:
   Client clients_[kPlaces];
-  int next_silent_ = 0;  ///< where to look next for a client that has not said who it is
+  int next_silent_ = 0;  ///< where to look next for a client without hello
 };
 
 }  // namespace locald::shim

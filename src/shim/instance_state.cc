@@ -34,7 +34,7 @@ Step step(const InstanceState& state, const event::Failed& event) {
   Stepper next(state);
   if (state.phase != Phase::starting) return next;
   next.state.main_over = next.state.never_ran = true;
-  // Who started it for its output is still to come, and hears it from us.
+  // The client that it was started for is still to attach, and hears it from us.
   if (state.hold)
     next.drain(event.now_ms);
   else

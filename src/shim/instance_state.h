@@ -34,7 +34,7 @@ namespace locald::shim {
 /// that proof are the kill that was refused or lasted its limit, and what an exec session leaves.
 ///
 /// In draining the pipes are emptied. With `hold` the output belongs to the first client that
-/// attaches (OutputTaken); who does not come within kHoldLimitMs is not waited for.
+/// attaches (OutputTaken), for which an instance that has ended waits kHoldLimitMs.
 enum class Phase : std::uint8_t {
   starting,  ///< there is no main process yet
   running,
@@ -69,6 +69,8 @@ struct InstanceState {
   int stop_signal = 0;     ///< of the last Stop
   /// When a Timer is due, on the clock of the events, in ms; 0: never.
   std::int64_t deadline_ms = 0;
+
+  bool operator==(const InstanceState&) const = default;
 };
 
 namespace event {

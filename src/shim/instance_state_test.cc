@@ -336,7 +336,8 @@ TEST(InstanceState, HeldOutputWaitsForItsClientEvenAfterTheEnd) {
   life.feed(event::OutputTaken{});
   EXPECT_EQ(life.state.deadline_ms, 0);
   life.pass(kHoldLimitMs);
-  EXPECT_EQ(life.state.phase, Phase::draining) << "who has come reads as slowly as it likes";
+  EXPECT_EQ(life.state.phase, Phase::draining)
+      << "a client that has come reads as slowly as it likes";
   life.drained();
   EXPECT_EQ(life.said, "announce kill report");
 }

@@ -86,15 +86,15 @@ class Walk {
 
   /// What nobody has asked for, or what is over: nothing may come of it.
   void feed_stray(Life& life) {
-    const std::string said = life.said;
+    const InstanceState before = life.state;
     feed(life, "stray", false, [&] {
       life.feed(event::TreeAsked{0});
       life.feed(event::TreeEmpty{});
       life.feed(event::Killed{life.now});
       if (life.state.phase != Phase::starting) life.feed(event::Failed{life.now});
-      if (!life.main_alive) life.feed(event::MainEnded{life.now});
+      if (!life.main_alive) life.feed(event::MainEnded{life.now, true});
     });
-    if (life.said != said) fail("a stray event was answered", life);
+    if (!(life.state == before)) fail("a stray event changes something", life);
   }
 
   void stop(Life& life, int timeout_ms) {
@@ -111,6 +111,8 @@ class Walk {
     feed(life, "pass:" + std::to_string(ms), due, [&] { life.pass(ms); });
     if (due && runs && life.state.phase < Phase::killing) fail("not killed at the deadline", life);
     if (due) deadline_ = 0;
+    if (life.state.deadline_ms != 0 && life.state.deadline_ms <= life.now)
+      fail("a deadline stays that has passed", life);
   }
 
   template <typename F>
