@@ -50,6 +50,7 @@ function(locald_unity target)
   endif()
   cmake_parse_arguments(ARG "BY_FOLDER" "" "ALONE" ${ARGN})
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  target_compile_options(${target} PRIVATE -Wno-subobject-linkage)  # meant for headers
   get_target_property(sources ${target} SOURCES)
   foreach(source IN LISTS sources)
     set(group room)

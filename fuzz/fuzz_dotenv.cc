@@ -6,7 +6,7 @@
 /// Properties: names can be names of variables; what is wrong stands on a line; single quotes are
 /// literal; values are bounded, whatever refers to what; CR LF is LF.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  using namespace locald::server;  // NOLINT
+  using namespace locald::project;  // NOLINT
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   Problems problems;
   const auto entries = parse_dotenv(

@@ -4,13 +4,13 @@
 // in both forms. As root the target gives its privileges away first: a fault must not reach the
 // machine it is found on.
 #include <fcntl.h>
-#include <fuzzer/FuzzedDataProvider.h>
 #include <grp.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 
+#include "bytes.h"
 #include "oci/archive/test_tar.h"
 #include "oci/layer/layer_apply.h"
 #include "oci/layer/test_tree.h"
@@ -21,24 +21,24 @@ using namespace locald;
 using namespace locald::oci;
 using Tree = std::map<std::string, std::string>;
 
-std::string path(FuzzedDataProvider& from) {
+std::string path(Bytes& from) {
   static const char* const parts[] = {"a", "b",      "c",     "..",           ".",
                                       "",  "canary", ".wh.a", ".wh..wh..opq", ".wh..wh.plnk"};
   std::string out;
-  for (int n = from.ConsumeIntegralInRange(1, 5); n-- > 0;)
-    out += (out.empty() ? "" : "/") + std::string(from.PickValueInArray(parts));
-  return from.ConsumeIntegralInRange(0, 7) == 0 ? "/" + out : out;
+  for (int n = from.number(1, 5); n-- > 0;)
+    out += (out.empty() ? "" : "/") + std::string(from.pick(parts));
+  return from.number(0, 7) == 0 ? "/" + out : out;
 }
 
-std::string layer(FuzzedDataProvider& from) {
-  if (from.ConsumeIntegralInRange(0, 15) == 0) return from.ConsumeRemainingBytesAsString();
+std::string layer(Bytes& from) {
+  if (from.number(0, 15) == 0) return from.rest();
   test::TarBuilder tar;
-  for (int n = 0; n < 40 && from.remaining_bytes() > 0; ++n) {
+  for (int n = 0; n < 40 && from.left() > 0; ++n) {
     const std::string name = path(from);
-    switch (from.ConsumeIntegralInRange(0, 9)) {
+    switch (from.number(0, 9)) {
       case 0:
       case 1:
-        tar.file(name, from.ConsumeRandomLengthString(8));
+        tar.file(name, from.text(8));
         break;
       case 2:
       case 3:
@@ -60,8 +60,7 @@ std::string layer(FuzzedDataProvider& from) {
         tar.fifo(name);
         break;
       default:
-        tar.pax({{"SCHILY.xattr.user.overlay.opaque", "y"},
-                 {"path", name + from.ConsumeRandomLengthString(20)}})
+        tar.pax({{"SCHILY.xattr.user.overlay.opaque", "y"}, {"path", name + from.text(20)}})
             .dir("x");
     }
   }
@@ -79,19 +78,19 @@ Tree without_whiteouts(Tree tree) {
   return tree;
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
-  if (::geteuid() == 0) {
+bool give_root_away() {
+  if (::geteuid() == 0)
     check(::setgroups(0, nullptr) == 0 && ::setresgid(65534, 65534, 65534) == 0 &&
               ::setresuid(65534, 65534, 65534) == 0,
           "cannot give root's privileges away");
-  }
-  return 0;
+  return true;
 }
 
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  FuzzedDataProvider from(data, size);
+  [[maybe_unused]] static const bool given_away = give_root_away();
+  Bytes from(data, size);
   const test::TempDir dir;
   (void)dir.make("canary");
   check(write_file_atomic(dir / "canary/file", "untouched").has_value(), "canary");
@@ -111,7 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   options.id_map = IdMap::single;
   options.limits.max_logical_bytes = 64u << 20;
   options.limits.max_entries = 1000;
-  for (int layers = from.ConsumeIntegralInRange(1, 2); layers > 0; --layers) {
+  for (int layers = from.number(1, 2); layers > 0; --layers) {
     const std::string tar = layer(from);
     test::StringSource one(tar);
     test::StringSource two(tar);

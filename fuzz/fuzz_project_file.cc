@@ -10,7 +10,7 @@
 #include "project/resolve/resolve.h"
 #include "project/toml/toml_front.h"
 
-using namespace locald::server;  // NOLINT: a fuzz target
+using namespace locald::project;  // NOLINT: a fuzz target
 
 /// Properties: every problem stands on a line of the file; a file without problems has
 /// valid names, no cycle, and configurations that are bounded and survive their own JSON.

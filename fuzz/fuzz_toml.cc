@@ -6,6 +6,8 @@
 
 using locald::Json;
 using locald::Node;
+using locald::parse_toml;
+using locald::write_toml;
 
 namespace {
 void check(bool ok) {

@@ -8,6 +8,7 @@
 
 #include "base/json/json.h"
 #include "base/result.h"
+#include "builder/volume_text.h"
 
 namespace locald::builder {
 
@@ -27,13 +28,9 @@ struct VolumeMount {
 
   friend bool operator==(const VolumeMount&, const VolumeMount&) = default;
 
-  /// Compose's short form: "NAME:TARGET[:ro|rw]" or "PATH:TARGET[:ro|rw]"; PATH begins
-  /// with "/", "./", "../" or "~/" and is relative to `base_dir`. "tmpfs:TARGET[:size=64m]" is
-  /// ours. A TARGET alone is an anonymous volume: Kind::named with an empty source.
-  /// @param home  What "~" means; empty: "~/" is refused.
-  /// @return Errc::invalid_input saying what is wrong ("the target must be absolute").
-  static Result<VolumeMount> parse(std::string_view text, const std::string& base_dir,
-                                   const std::string& home);
+  /// What was written, made ready to be mounted.
+  /// @return Errc::invalid_input where the target cannot be one ("..", no absolute path).
+  static Result<VolumeMount> of(const VolumeConfig& volume);
 };
 
 /// Limits of the cgroup. Rootless without delegation there is none to set them

@@ -124,4 +124,21 @@ Result<void> discard_anonymous_volumes(Environment& environment, const std::stri
       .context("remove the volumes of container " + container_key);
 }
 
+Result<void> remove_project_data(Environment& environment, const std::string& project, bool volumes,
+                                 const std::stop_token& stop) {
+  std::vector<std::string> keys;
+  auto dir = sys::open(environment.paths().containers(), O_RDONLY | O_DIRECTORY);
+  if (!dir && dir.error().code() != Errc::not_found) return std::move(dir).error();
+  if (dir)
+    TRY(list_dir(dir->get(), [&](const std::string& key, unsigned char) -> Result<void> {
+      // Names hold no dots (container_key).
+      if (key.starts_with(project + ".")) keys.push_back(key);
+      return {};
+    }));
+  for (const std::string& key : keys) TRY(discard_container(environment, key));
+  TRY(sweep_discarded(environment, stop));  // one worker for all
+  if (volumes) TRY(remove_volumes(environment, project, stop));
+  return {};
+}
+
 }  // namespace locald::builder

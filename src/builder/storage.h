@@ -43,4 +43,9 @@ Result<void> remove_volumes(Environment& environment, const std::string& project
 Result<void> discard_anonymous_volumes(Environment& environment, const std::string& project,
                                        const std::string& container_key);
 
+/// Removes the writable layers of the project's containers (all generations of a service's
+/// configuration) and, with `volumes`, its volumes.
+Result<void> remove_project_data(Environment& environment, const std::string& project, bool volumes,
+                                 const std::stop_token& stop);
+
 }  // namespace locald::builder

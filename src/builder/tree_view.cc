@@ -64,11 +64,11 @@ bool mount_long(const std::vector<std::string>& lowers, const runtime::Rootfs& r
          ::syscall(SYS_move_mount, made.get(), "", AT_FDCWD, target.c_str(), kMoveEmptyPath) == 0;
 }
 
-std::string proc_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+std::string opened_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 bool has_xattrs(int fd) {
   std::array<char, 4096> names;
-  const ssize_t size = ::listxattr(proc_path(fd).c_str(), names.data(), names.size());
+  const ssize_t size = ::listxattr(opened_path(fd).c_str(), names.data(), names.size());
   if (size < 0) return errno == ERANGE;
   for (ssize_t at = 0; at < size; at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1)
     if (std::strcmp(names.data() + at, "security.selinux") != 0)
@@ -211,7 +211,7 @@ std::string read_user_file(int root, const std::string& path, std::string& probl
     return {};
   }
   // Only now opened for reading: a FIFO would hang us, a device act.
-  const auto file = sys::open(proc_path(look->get()), O_RDONLY);
+  const auto file = sys::open(opened_path(look->get()), O_RDONLY);
   if (!file) {
     problem = file.error().message();
     return {};

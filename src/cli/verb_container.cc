@@ -25,11 +25,14 @@ Result<int> run_container(Context& context, const Args& args) {
   Json env = env_given.value();
   if (const char* term = ::getenv("TERM"); tty && term != nullptr && !env.contains("TERM"))
     env.set("TERM", term);
+  const char* home = ::getenv("HOME");
   Json request = Json::object({{"image", TRY(image_name(args.argument(0)))},
                                {"argv", Json(args.rest(1))},
                                {"entrypoint", text_or_null("entrypoint")},
                                {"env", std::move(env)},
                                {"volumes", Json(args.values("volume"))},
+                               {"tmpfs", Json(args.values("tmpfs"))},
+                               {"home", home != nullptr ? Json(home) : Json()},
                                {"user", text_or_null("user")},
                                {"cwd", TRY(working_dir())},
                                {"workdir", text_or_null("workdir")},
@@ -108,6 +111,7 @@ const Verb kContainerRun{
                  "set a variable, or pass it on from here; can be repeated"},
                 {'v', "volume", "SOURCE:DIR[:ro]",
                  "mount a folder (a path) or a named volume; can be repeated"},
+                {0, "tmpfs", "DIR[:size=64m]", "mount an empty tmpfs; can be repeated"},
                 {'u', "user", "USER[:GROUP]", "run as this user, by name or number"},
                 {'w', "workdir", "DIR", "run in this folder of the container"},
                 {0, "entrypoint", "PROGRAM", "run this instead of the image's entrypoint"},

@@ -49,8 +49,8 @@ Result<void> stop(ipc::Client& client, bool all) {
   progress.finish();
   const auto left = reply["services_left"].as_int();
   notice("the server has stopped" +
-         (left > 0 ? "; " + std::to_string(left) + (left == 1 ? " service goes" : " services go") +
-                         " on running"
+         (left > 0 ? "; " + std::to_string(left) +
+                         (left == 1 ? " service keeps" : " services keep") + " running"
                    : std::string()));
   return {};
 }

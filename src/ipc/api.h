@@ -71,8 +71,9 @@
 ///     exec            {project, service, argv, env:{}, user, cwd, tty, stdin, rows, columns}
 ///                         -> {socket, nonce}: attach there (base/log/attach_protocol.h, with `hold`)
 ///     attach          {project, service}       -> {socket, nonce, tty}
-///     container/run   {image, argv, entrypoint|null, env:{}, volumes:[], user, cwd, workdir, tty,
-///                      stdin, rm, init, detach, pull, network, rows, columns, name|null, logins…}
+///     container/run   {image, argv, entrypoint|null, env:{}, volumes:[], tmpfs:[], home|null,
+///                      user, cwd, workdir, tty, stdin, rm, init, detach, pull, network, rows,
+///                      columns, name|null, logins…}
 ///                         -> stream; {id, socket, nonce}; detached: when it runs, or
 ///                            {id, exit_code, reason} where it never did
 ///     container/ls    {}                       -> {containers:[{id, image, state, pid, started_at,

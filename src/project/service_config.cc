@@ -5,7 +5,6 @@
 #include "base/json/json_map.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
-#include "builder/mount_option.h"
 #include "project/units.h"
 
 namespace locald::project {
@@ -165,93 +164,12 @@ Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   return out;
 }
 
-Result<VolumeConfig> volume_of(const std::string& source, const std::string& target,
-                               const std::string& dir, const std::function<std::string()>& home) {
-  const auto bad = [](const std::string& why) { return Error(Errc::invalid_input, why); };
-  VolumeConfig out;
-  out.target = target;
-  if (source.empty()) {
-    out.kind = VolumeConfig::Kind::anonymous;
-  } else if (source.starts_with("/") || source.starts_with(".") || source.starts_with("~")) {
-    out.kind = VolumeConfig::Kind::bind;
-    std::string path = source;
-    if (source == "~" || source.starts_with("~/")) {
-      path = home();
-      if (path.empty()) return bad("HOME is not set");
-      path += source.substr(1);
-    } else if (source.starts_with("~")) {
-      return bad("only your own ~ is known");
-    }
-    if (!path.starts_with("/")) {
-      if (dir.empty()) return bad("the path must be absolute");
-      path = dir + "/" + path;
-    }
-    out.source = tidy_path(path);
-  } else {
-    if (!valid_name(source))
-      return bad(
-          fmt::format("\"{}\" is neither a path (./{}) nor the name of a volume", source, source));
-    out.source = source;
-  }
-  if (!out.target.starts_with("/") || out.target == "/")
-    return bad("the place in the container must be an absolute path below /");
-  for (const std::string& part : split(out.target, '/'))
-    if (part == "..") return bad("the place in the container must not hold ..");
-  return out;
-}
-
 std::vector<SharedFolder> shared_folders(const std::string& project, const std::string& service,
                                          const std::vector<VolumeConfig>& volumes) {
   std::vector<SharedFolder> out;
   for (const VolumeConfig& volume : volumes)
     if (volume.kind == VolumeConfig::Kind::bind && !volume.read_only)
       out.push_back({volume.source, fmt::format("service {} of project {}", service, project)});
-  return out;
-}
-
-Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
-                                  const std::function<std::string()>& home,
-                                  std::vector<std::string>& notices) {
-  const auto read = [&]() -> Result<VolumeConfig> {
-    const std::vector<std::string> parts = split(text, ':');
-    if (parts.size() == 1) return volume_of("", parts[0], dir, home);
-    if (parts.size() > 3 || (parts.size() == 3 && parts[2].starts_with('/')))
-      return Error(Errc::invalid_input, "too many colons")
-          .with_hint(
-              "a path with a colon has a form of its own: { source = \"./a:b\", target = "
-              "\"/path\", "
-              "read_only = true }");
-    VolumeConfig out = TRY(volume_of(parts[0], parts[1], dir, home));
-    if (parts.size() == 2) return out;
-    for (const std::string& option : split(parts[2], ',')) {
-      std::string notice;
-      TRY(builder::read_mount_option(option, out.read_only, notice));
-      if (!notice.empty()) notices.push_back(fmt::format("volume \"{}\": {}", text, notice));
-    }
-    return out;
-  };
-  return read()
-      .context(fmt::format("volume \"{}\"", text))
-      .hint("write \"NAME:/path\", \"./folder:/path\" or \"./folder:/path:ro\"");
-}
-
-Result<VolumeConfig> parse_tmpfs(const std::string& text) {
-  const std::size_t colon = text.find(':');
-  VolumeConfig out;
-  out.kind = VolumeConfig::Kind::tmpfs;
-  out.target = text.substr(0, colon);
-  if (colon != std::string::npos) out.options = text.substr(colon + 1);
-  if (!out.target.starts_with("/") || out.target == "/")
-    return Error(Errc::invalid_input,
-                 fmt::format("tmpfs \"{}\": the place must be an absolute path below /", text));
-  for (const std::string& option : split(out.options, ','))
-    if (!option.empty()) {
-      if (!option.starts_with("size="))
-        return Error(Errc::unsupported,
-                     fmt::format("tmpfs option \"{}\" is not supported yet", option))
-            .with_hint("\"size=64m\" is");
-      TRY(parse_size(std::string_view(option).substr(5)).context("tmpfs"));
-    }
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "base/json/json.h"
 #include "base/result.h"
 #include "base/sys/path_judge.h"
+#include "builder/volume_text.h"
 #include "cnb/app.h"
 #include "project/project_spec.h"
 #include "project/resolve/late_text.h"
@@ -45,14 +46,7 @@ struct HealthConfig {
   bool any() const noexcept { return kind != HealthSpec::Kind::none; }
 };
 
-struct VolumeConfig {
-  enum class Kind : std::uint8_t { named, bind, anonymous, tmpfs };
-  Kind kind = Kind::named;
-  std::string source;  ///< named: its name; bind: absolute path
-  std::string target;  ///< absolute, in the container
-  bool read_only = false;
-  std::string options;  ///< tmpfs: "size=64m"
-};
+using builder::VolumeConfig;
 
 struct DependencyConfig {
   std::string service;
@@ -100,17 +94,5 @@ struct ServiceConfig {
 /// Those of `volumes` that are the host's and that the service's container can write to.
 std::vector<SharedFolder> shared_folders(const std::string& project, const std::string& service,
                                          const std::vector<VolumeConfig>& volumes);
-
-/// "data:/path", "./dir:/path:ro", "/path" (anonymous). Relative sources start at `dir`; `~/` is
-/// what `home` says, which is asked only then.
-/// @param notices  Takes a sentence for each option without effect.
-Result<VolumeConfig> parse_volume(const std::string& text, const std::string& dir,
-                                  const std::function<std::string()>& home,
-                                  std::vector<std::string>& notices);
-/// The same of the long form, whose `source` may hold colons; empty: anonymous.
-Result<VolumeConfig> volume_of(const std::string& source, const std::string& target,
-                               const std::string& dir, const std::function<std::string()>& home);
-/// "/run" or "/run:size=64m".
-Result<VolumeConfig> parse_tmpfs(const std::string& text);
 
 }  // namespace locald::project

@@ -18,6 +18,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "runtime/cgroups.h"
+#include "runtime/instance_meta.h"
 #include "runtime/orphans.h"
 #include "runtime/process_runtime_impl.h"
 #include "runtime/processes.h"
@@ -147,7 +148,7 @@ Result<std::vector<ProcessRuntime::Found>> ProcessRuntime::find_instances() {
     // Its end was written down by the server that saw it, before the folder went: the copy knows no
     // better, and says no more than that something is to be cleaned. (Of --rm: that all is to go.)
     if (shims[i] == nullptr && !exists(paths.instance(all[i].id)) &&
-        !(*Json::parse(all[i].meta.empty() ? "{}" : all[i].meta))["rm"].as_bool())
+        !InstanceMeta::from_text(all[i].meta).rm)
       all[i].meta.clear();
     if (shims[i] == nullptr) continue;
     shims[i]->await(deadline);

@@ -76,7 +76,7 @@ def test_exec_codes_125_126_127_and_signals(service):
     assert r.rc == 125 and "no-such-service" in r.err
     service("stop", "c")
     r = service("exec", "c", "--", "true", check=False)
-    assert r.rc == 125 and "c" in r.err
+    assert r.rc == 125 and "c is stopped" in r.err and "locald start c" in r.err, r
 
 
 def test_exec_in_a_host_service(project):

@@ -1,4 +1,5 @@
 """Health over time, probes that hang, and what the log keeps."""
+import json
 import time
 
 from support import free_port, wait_until
@@ -56,7 +57,7 @@ def test_a_service_that_ends_before_it_is_healthy_fails_up_at_once(project):
         health = "/"
         """)
     r = p("up", "-d", "--wait", "--timeout", "60s", check=False)
-    assert r.rc == 1 and "12" in r.text and r.seconds < 10, r
+    assert r.rc == 1 and "exited with code 12" in r.text and r.seconds < 10, r
 
 
 def test_an_exec_probe_that_hangs_is_killed_with_all_it_started(project, busybox):
@@ -143,8 +144,13 @@ def test_logs_of_the_present_run_go_across_restarts_and_all_has_the_earlier_ones
 
 def test_doctor_names_every_piece(locald):
     r = locald("doctor", check=False)
-    for word in ("runc", "overlay", "store", "ports") + (() if locald.identity.root else ("user-namespaces", str(locald.identity.subuid()))):
-        assert word in r.text, r
+    checks = {c["name"]: c for c in json.loads(locald("doctor", "--json", check=False).out)["checks"]}
+    assert set(checks) >= {"runtime", "user-namespaces", "overlay", "store", "ports"}, checks
+    assert all(c["status"] in ("ok", "warn") for c in checks.values()), checks  # this machine runs everything
+    assert r.rc == 0 and all(f"{c['status']}" in r.text and n in r.text for n, c in checks.items()), r
+    assert "runc" in checks["runtime"]["message"], checks["runtime"]
+    if not locald.identity.root:
+        assert str(locald.identity.subuid()) in json.dumps(checks), checks
 
 
 def test_config_check_prints_no_secret(project):

@@ -113,7 +113,7 @@ def test_mounts_in_mounts_and_files_on_files(locald, make_image):
     locald.identity.own(locald.home / "user")
     ref = make_image(folder("etc/app"), file("etc/app/conf", b"old\n"))
     r = run(locald, ref, "cat /data/deep/conf /etc/app/conf; echo x > /etc/app/conf || echo read-only; df /t | tail -1 | awk '{print $2}'",
-            "-v", f"{there}:/data/deep/conf", "-v", "d:/data", "-v", f"{there}:/etc/app/conf:ro", "-v", "tmpfs:/t:size=1m")
+            "-v", f"{there}:/data/deep/conf", "-v", "d:/data", "-v", f"{there}:/etc/app/conf:ro", "--tmpfs", "/t:size=1m")
     assert r.out.splitlines() == ["conf", "conf", "read-only", "1024"], r
     r = run(locald, ref, "true", "-v", f"{there}:/etc/app", check=False)
     assert r.rc == 125 and "folder" in r.err, r

@@ -60,6 +60,7 @@ Result<Json> run(int argc, char** argv) {
 
   builder::ContainerOptions options;
   std::string key = "test";
+  std::vector<std::string> notices;
   options.project = "test";
   int repeat = 0;
   builder::PrepareContext context;
@@ -82,7 +83,8 @@ Result<Json> run(int argc, char** argv) {
     else if (option == "--workdir")
       options.workdir = value;
     else if (option == "--volume")
-      options.mounts.push_back(TRY(builder::VolumeMount::parse(value, "/", home)));
+      options.mounts.push_back(TRY(builder::VolumeMount::of(TRY(builder::parse_volume(
+          value, "/", [&home] { return home; }, notices)))));
     else if (option == "--env")
       options.env[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
     else if (option == "--repeat")

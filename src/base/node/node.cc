@@ -8,9 +8,9 @@ namespace locald {
 namespace {
 
 const Node kNothing;
-const std::string kEmptyString;
-const Node::Array kEmptyArray;
-const Node::Table kEmptyTable;
+const std::string kNoText;
+const Node::Array kNoItems;
+const Node::Table kNoMembers;
 
 }  // namespace
 
@@ -27,7 +27,7 @@ void Node::place_in(std::shared_ptr<const std::string> file, SourcePos at) {
   at_ = at;
 }
 
-const std::string& Node::file() const noexcept { return file_ ? *file_ : kEmptyString; }
+const std::string& Node::file() const noexcept { return file_ ? *file_ : kNoText; }
 
 Error Node::error(std::string_view message) const {
   return {Errc::invalid_input, place(file(), at_).append(message)};
@@ -35,7 +35,7 @@ Error Node::error(std::string_view message) const {
 
 const std::string& Node::as_string() const noexcept {
   const auto* text = std::get_if<std::string>(&value_);
-  return text != nullptr ? *text : kEmptyString;
+  return text != nullptr ? *text : kNoText;
 }
 
 std::int64_t Node::as_int(std::int64_t fallback) const noexcept {
@@ -56,17 +56,17 @@ bool Node::as_bool(bool fallback) const noexcept {
 
 const std::string& Node::as_date_time() const noexcept {
   const auto* value = std::get_if<DateTime>(&value_);
-  return value != nullptr ? value->text : kEmptyString;
+  return value != nullptr ? value->text : kNoText;
 }
 
 const Node::Array& Node::as_array() const noexcept {
   const auto* items = std::get_if<Array>(&value_);
-  return items != nullptr ? *items : kEmptyArray;
+  return items != nullptr ? *items : kNoItems;
 }
 
 const Node::Table& Node::as_table() const noexcept {
   const auto* members = std::get_if<Table>(&value_);
-  return members != nullptr ? *members : kEmptyTable;
+  return members != nullptr ? *members : kNoMembers;
 }
 
 std::vector<std::string> Node::as_strings() const {

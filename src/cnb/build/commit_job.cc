@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/node/toml.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"

@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "builder/assembly.h"
 #include "builder/storage.h"
+#include "runtime/instance_meta.h"
 #include "runtime/process_runtime.h"
 
 namespace locald::cnb {
@@ -163,7 +164,9 @@ Result<std::chrono::milliseconds> PhaseRunner::run(
   instance.id = random_hex(6);
   instance.nonce = random_hex(16);
   instance.name = "build/" + options_.app + " " + std::string(binary_of(phase));
-  instance.meta = Json::object({{"build", options_.app}}).dump();
+  instance.meta =
+      runtime::InstanceMeta{.kind = runtime::InstanceMeta::Kind::build, .app = options_.app}
+          .to_text();
   instance.log_dir = options_.log_dir;
   instance.log_max_bytes = kMaxLog;
   const std::string key = phase_container_prefix(options_.app) + instance.id;

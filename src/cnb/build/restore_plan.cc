@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/node/toml.h"
+
 namespace locald::cnb {
 namespace {
 

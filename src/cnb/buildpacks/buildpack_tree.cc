@@ -62,10 +62,10 @@ class Normaliser {
     if (S_ISLNK(st.st_mode)) return symlink(dir, name, path, depth);
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
       return bad_tree(path + " is a " +
-                 (S_ISSOCK(st.st_mode)   ? "socket"
-                  : S_ISFIFO(st.st_mode) ? "FIFO"
-                                         : "device") +
-                 ", which no buildpack has");
+                      (S_ISSOCK(st.st_mode)   ? "socket"
+                       : S_ISFIFO(st.st_mode) ? "FIFO"
+                                              : "device") +
+                      ", which no buildpack has");
     // What its owner may not open is opened as root, or given the right first.
     const mode_t rights = S_ISDIR(st.st_mode) ? 0700 : 0600;
     if ((st.st_mode & rights) != rights)

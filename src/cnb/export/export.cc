@@ -29,8 +29,9 @@ Result<void> write_packed(const AppStore& store, PackedLayers layers) {
     const std::string folder = item.first.substr(0, item.first.find_first_of("/@", 2));
     return !item.first.starts_with("launcher/") && !exists(store.dir() + "/" + folder);
   });
-  return write_file_atomic(store.packed(),
-                           Json::object({{"format", kLayersFormat}, {"layers", to_json(layers)}}).dump());
+  return write_file_atomic(
+      store.packed(),
+      Json::object({{"format", kLayersFormat}, {"layers", to_json(layers)}}).dump());
 }
 
 class Exporting {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/node/toml.h"
 #include "base/strings.h"
 #include "oci/ref/reference.h"
 

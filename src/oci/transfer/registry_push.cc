@@ -143,7 +143,9 @@ class Push {
     out.stop = stop_.get_token();
     out.login = options_.login;
     out.login_hint = options_.login_hint;
-    out.note = [this](const std::string& note) { tell({.phase = PushPhase::waiting, .note = note}); };
+    out.note = [this](const std::string& note) {
+      tell({.phase = PushPhase::waiting, .note = note});
+    };
     out.stall = options_.stall;
     out.first_pause = options_.first_pause;
     return out;

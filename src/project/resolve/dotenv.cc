@@ -125,7 +125,7 @@ Value unquoted(std::string_view line) {
 /// Of what stands in a file, for a message.
 std::string_view shown(std::string_view text) { return trim(text).substr(0, 60); }
 
-bool name_char(char c) {
+bool key_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
          c == '.' || c == '-';
 }
@@ -184,7 +184,7 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
     read.clear();
     if (in.take_word("export ") || in.take_word("export\t")) in.skip_blanks();
     std::string name;
-    while (!in.done() && name_char(in.peek())) name += in.take();
+    while (!in.done() && key_char(in.peek())) name += in.take();
     in.skip_blanks();
     if (name.empty() || (name[0] >= '0' && name[0] <= '9')) {
       problem(Error(Errc::invalid_input,

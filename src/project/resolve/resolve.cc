@@ -109,10 +109,11 @@ class Resolver {
           const auto home = [&] { return variables_.value("HOME").value_or(""); };
           std::vector<std::string> notices;
           if (!v.text.empty())
-            return parse_volume(TRY(interpolate(v.text.raw, lookup)), in_.spec.dir, home, notices);
+            return builder::parse_volume(TRY(interpolate(v.text.raw, lookup)), in_.spec.dir, home,
+                                         notices);
           VolumeConfig out =
-              TRY(volume_of(TRY(interpolate(v.source.raw, lookup)),
-                            TRY(interpolate(v.target.raw, lookup)), in_.spec.dir, home));
+              TRY(builder::volume_of(TRY(interpolate(v.source.raw, lookup)),
+                                     TRY(interpolate(v.target.raw, lookup)), in_.spec.dir, home));
           out.read_only = v.read_only;
           return out;
         }();
@@ -371,17 +372,17 @@ class Resolver {
       };
       std::vector<std::string> notices;
       if (!v.text.empty()) {
-        keep(v.at, parse_volume(text(v.text), in_.spec.dir, home, notices));
+        keep(v.at, builder::parse_volume(text(v.text), in_.spec.dir, home, notices));
       } else {
         const std::string source = text(v.source), target = text(v.target);
         if (failed(v.source.at) || failed(v.target.at)) continue;
-        Result<VolumeConfig> volume = volume_of(source, target, in_.spec.dir, home);
+        Result<VolumeConfig> volume = builder::volume_of(source, target, in_.spec.dir, home);
         if (volume) volume->read_only = v.read_only;
         keep(v.at, std::move(volume));
       }
       for (std::string& notice : notices) out_.notices.emplace_back(spec.name, std::move(notice));
     }
-    for (const Text& t : spec.tmpfs) keep(t.at, parse_tmpfs(text(t)));
+    for (const Text& t : spec.tmpfs) keep(t.at, builder::parse_tmpfs(text(t)));
   }
 
   /// name -> folder.

@@ -60,7 +60,7 @@ class Scene {
         }});
     launcher_.obedient = false;
     real_launcher_.emplace(RuntimeLauncher::World{loop_, *runtime_, *environment_, *paths_,
-                                                  user_namespace_, listeners_});
+                                                  user_namespace_, listeners_, network_});
     std::string notice;
     builds_.emplace(Builds::World{loop_, *environment_});
     projects_.emplace(
@@ -163,6 +163,7 @@ class Scene {
   std::optional<Paths> paths_;
   std::optional<JobPool> jobs_{std::in_place, loop_, 2};
   const runtime::ListenerSearch listeners_;
+  net::HostNetwork network_;
   std::vector<std::function<void()>> held_;
   FakeLauncher launcher_{loop_};
   runtime::UserNamespace user_namespace_{""};

@@ -11,18 +11,16 @@
 #include <vector>
 
 #include "base/sys/fs_at.h"
+#include "runtime/instance_meta.h"
 #include "runtime/kept_handle.h"
 
 namespace locald::server {
 namespace {
 
 using Found = runtime::ProcessRuntime::Found;
+using runtime::InstanceMeta;
 
-/// Of what its server wrote for its successor; null where that is damaged.
-Json meta_of(const Found& found) {
-  auto meta = Json::parse(found.meta);
-  return meta ? std::move(*meta) : Json();
-}
+InstanceMeta meta_of(const Found& found) { return InstanceMeta::from_text(found.meta); }
 
 /// What an earlier server was writing when it was killed (write_file_atomic): it may hold
 /// environments. A shim's own it may just be writing.
@@ -49,7 +47,7 @@ class Adoption {
     std::vector<Found> found = TRY(heirs_.runtime.find_instances());
     // The newest life of a service first: an older one can only be a remainder.
     std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-      return meta_of(a)["life"].as_int() > meta_of(b)["life"].as_int();
+      return meta_of(a).life > meta_of(b).life;
     });
     for (Found& f : found) take(f);
     heirs_.projects.settle(adopted_);
@@ -61,28 +59,31 @@ class Adoption {
 
  private:
   void take(Found& f) {
-    const Json meta = meta_of(f);
+    const InstanceMeta meta = meta_of(f);
     if (f.live != nullptr) {
       ++live_;
       (void)heirs_.user_namespace.adopt(f.live->shim_pid());
       if (const std::string why = runtime::trouble_of(f.live.get()); !why.empty())
         heirs_.log(fmt::format("instance {}: {}", f.id, why));
     }
-    const std::string& project = meta["project"].as_string();
-    if (meta["container"].as_bool())
-      return heirs_.containers.adopt(meta, f.id, f.nonce, std::move(f.live), f.exit);
-    if (f.live == nullptr && project.empty() && heirs_.containers.is_rest(f.id))
-      return heirs_.containers.remove_rest(f.id, f.nonce);
-    if (meta["exec"].as_bool())
-      return heirs_.sessions.adopt(project, f.id, f.nonce, std::move(f.live));
-    // The client of a build is gone with the server; an instance without a name could not be ended.
-    if (!meta["build"].as_string().empty() || project.empty())
-      return remove(f, project, "a build phase without a client");
-    take_service(f, meta, project, meta["service"].as_string());
+    switch (meta.kind) {
+      case InstanceMeta::Kind::container:
+        return heirs_.containers.adopt(meta, f.id, f.nonce, std::move(f.live), f.exit);
+      case InstanceMeta::Kind::exec:
+        return heirs_.sessions.adopt(meta.project, f.id, f.nonce, std::move(f.live));
+      case InstanceMeta::Kind::service:
+        return take_service(f, meta);
+      case InstanceMeta::Kind::build:
+        return remove(f, meta.project, "a build phase without a client");
+      case InstanceMeta::Kind::unknown:
+        if (f.live == nullptr && heirs_.containers.is_rest(f.id))
+          return heirs_.containers.remove_rest(f.id, f.nonce);
+        return remove(f, meta.project, "nothing tells whose it is");
+    }
   }
 
-  void take_service(Found& f, const Json& meta, const std::string& project_name,
-                    const std::string& service) {
+  void take_service(Found& f, const InstanceMeta& meta) {
+    const std::string &project_name = meta.project, &service = meta.service;
     Project* project = heirs_.projects.find(project_name);
     const Supervisor::Unit* unit =
         project != nullptr ? project->supervisor().find(service) : nullptr;
@@ -96,12 +97,11 @@ class Adoption {
                     fmt::format("{}/{}, {}", project_name, service,
                                 older ? "left over from an earlier start" : "ended"));
     adopted_[project_name].insert(service);
-    const auto life = static_cast<std::uint64_t>(meta["life"].as_int());
-    const int restarts = static_cast<int>(meta["restarts"].as_int());
     if (f.live == nullptr)
-      return project->supervisor().adopt_ended(service, f.id, f.nonce, f.exit, life, restarts);
+      return project->supervisor().adopt_ended(service, f.id, f.nonce, f.exit, meta.life,
+                                               meta.restarts);
     heirs_.launcher.remember(f.live->shim_pid(), f.id, project_name + "/" + service);
-    project->supervisor().adopt(service, std::move(f.live), unit->config, life, restarts);
+    project->supervisor().adopt(service, std::move(f.live), unit->config, meta.life, meta.restarts);
   }
 
   void remove(Found& f, const std::string& project, std::string_view what) {

@@ -11,7 +11,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "builder/image_source.h"
-#include "builder/mount_option.h"
+#include "builder/volume_text.h"
 #include "builder/volumes.h"
 #include "net/network.h"
 #include "project/project_spec.h"
@@ -37,21 +37,21 @@ bool is_id(const std::string& name) {
   return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-/// The same rules as for a project's volumes: a bind's source exists, and is not one of locald's
-/// folders.
-Result<std::vector<builder::VolumeMount>> mounts_of(const std::vector<std::string>& texts,
-                                                    const std::string& cwd, const std::string& home,
+/// By the same rules as a project's: a bind's source exists, and is not one of locald's folders.
+Result<std::vector<builder::VolumeMount>> mounts_of(const Json& body, const std::string& cwd,
                                                     const PathJudge& judge,
                                                     std::vector<std::string>& notices) {
   std::vector<builder::VolumeMount> out;
-  for (const std::string& text : texts) {
-    builder::VolumeMount mount = TRY(builder::VolumeMount::parse(text, cwd, home));
-    for (std::string& notice : builder::mount_option_notices(text))
-      notices.push_back(std::move(notice));
-    if (mount.kind == builder::VolumeMount::Kind::bind)
-      TRY(builder::open_bind(mount.source, judge));
-    out.push_back(std::move(mount));
+  const std::string home = TRY(body.get_string_or("home", ""));
+  for (const std::string& text : TRY(body.get_strings("volumes"))) {
+    const auto volume = TRY(builder::parse_volume(
+        text, cwd, [&home] { return home; }, notices));
+    out.push_back(TRY(builder::VolumeMount::of(volume).context("volume \"" + text + "\"")));
+    if (out.back().kind == builder::VolumeMount::Kind::bind)
+      TRY(builder::open_bind(out.back().source, judge));
   }
+  for (const std::string& text : TRY(body.get_strings("tmpfs")))
+    out.push_back(TRY(builder::VolumeMount::of(TRY(builder::parse_tmpfs(text)))));
   return out;
 }
 
@@ -143,9 +143,7 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     options.columns = static_cast<unsigned short>(body["columns"].as_int(80));
     if (options.tty) options.env.emplace("TERM", "xterm");
     std::vector<std::string> notices;
-    options.mounts =
-        TRY(mounts_of(TRY(body.get_strings("volumes")), base_dir,
-                      TRY(body.get_string_or("home", "")), world_.environment.judge(), notices));
+    options.mounts = TRY(mounts_of(body, base_dir, world_.environment.judge(), notices));
     for (const std::string& text : notices)
       reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
 
@@ -190,12 +188,12 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
       if (mount.kind == builder::VolumeMount::Kind::bind && !mount.read_only)
         writable.push_back(mount.source);
     share(c, writable);
-    instance.meta = Json::object({{"container", true},
-                                  {"image", image},
-                                  {"rm", c.rm},
-                                  {"name", name},
-                                  {"writable", writable}})
-                        .dump();
+    instance.meta = runtime::InstanceMeta{.kind = runtime::InstanceMeta::Kind::container,
+                                          .name = name,
+                                          .image = image,
+                                          .rm = c.rm,
+                                          .writable = writable}
+                        .to_text();
     instance.tty = options.tty;
     instance.rows = options.rows;
     instance.columns = options.columns;
@@ -481,23 +479,23 @@ void Containers::remove_one(Container& c, bool force,
   c.when_gone.push_back(std::move(done));
 }
 
-void Containers::adopt(const Json& meta, const std::string& instance, const std::string& nonce,
-                       std::unique_ptr<runtime::ServiceHandle> live,
+void Containers::adopt(const runtime::InstanceMeta& meta, const std::string& instance,
+                       const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live,
                        const runtime::ExitStatus& exit) {
   Container& c = all_[instance];
   if (c.image.empty()) {
     c.id = instance;
     c.state = "starting";
     c.reason.clear();
-    c.name = meta["name"].as_string();
-    c.image = meta["image"].as_string();
+    c.name = meta.name;
+    c.image = meta.image;
     c.created_at = iso_now();
-    c.rm = meta["rm"].as_bool(true);
+    c.rm = meta.rm;
   }
   c.nonce = nonce;
   if (live == nullptr) return ended(instance, exit);
   c.handle = std::move(live);
-  share(c, meta["writable"].as_strings());
+  share(c, meta.writable);
   c.at = ContainerState::running;
   listen(c);
 }

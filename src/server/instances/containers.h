@@ -12,6 +12,7 @@
 #include "base/loop/job_pool.h"
 #include "base/paths.h"
 #include "builder/environment.h"
+#include "runtime/instance_meta.h"
 #include "runtime/process_runtime.h"
 #include "server/http/reply.h"
 #include "server/instances/admission.h"
@@ -58,8 +59,9 @@ class Containers {
   void remove(const Json& body, const ReplyPtr& reply);
 
   /// One that an earlier server started: `live`, or ended with `exit`.
-  void adopt(const Json& meta, const std::string& instance, const std::string& nonce,
-             std::unique_ptr<runtime::ServiceHandle> live, const runtime::ExitStatus& exit);
+  void adopt(const runtime::InstanceMeta& meta, const std::string& instance,
+             const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live,
+             const runtime::ExitStatus& exit);
   /// Whether it is what a server that was killed left of a start or a removal: a writable layer
   /// that nothing else tells of.
   bool is_rest(const std::string& instance) const;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "runtime/instance_meta.h"
 #include "runtime/kept_handle.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
@@ -34,8 +35,10 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
     instance.id = random_hex(6);
     instance.nonce = random_hex(16);
     instance.name = project.name() + "/" + service + " exec";
-    instance.meta =
-        Json::object({{"exec", true}, {"project", project.name()}, {"service", service}}).dump();
+    instance.meta = runtime::InstanceMeta{.kind = runtime::InstanceMeta::Kind::exec,
+                                          .project = project.name(),
+                                          .service = service}
+                        .to_text();
     instance.tty = body["tty"].as_bool();
     instance.rows = static_cast<unsigned short>(body["rows"].as_int(24));
     instance.columns = static_cast<unsigned short>(body["columns"].as_int(80));

@@ -99,32 +99,8 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   if (config.memory != 0) out.limits.memory_bytes = config.memory;
   if (config.cpus != 0) out.limits.cpus = config.cpus;
   if (config.pids != 0) out.limits.pids = config.pids;
-  for (const project::VolumeConfig& v : config.volumes) {
-    builder::VolumeMount mount;
-    switch (v.kind) {
-      case project::VolumeConfig::Kind::named:
-      case project::VolumeConfig::Kind::anonymous:
-        mount.kind = builder::VolumeMount::Kind::named;
-        break;
-      case project::VolumeConfig::Kind::bind:
-        mount.kind = builder::VolumeMount::Kind::bind;
-        break;
-      case project::VolumeConfig::Kind::tmpfs:
-        mount.kind = builder::VolumeMount::Kind::tmpfs;
-        break;
-    }
-    mount.source = v.source;
-    mount.target = TRY(builder::normal_path(v.target, "the volume's place"));
-    mount.read_only = v.read_only;
-    for (const std::string& option : split(v.options, ',')) {
-      if (option.empty()) continue;
-      if (!option.starts_with("size="))
-        return Error(Errc::unsupported,
-                     fmt::format("tmpfs option \"{}\" is not supported yet", option));
-      mount.tmpfs_bytes = TRY(project::parse_size(std::string_view(option).substr(5)));
-    }
-    out.mounts.push_back(std::move(mount));
-  }
+  for (const project::VolumeConfig& volume : config.volumes)
+    out.mounts.push_back(TRY(builder::VolumeMount::of(volume)));
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "builder/storage.h"
 #include "cnb/store/generation.h"
 #include "project/units.h"
+#include "runtime/instance_meta.h"
 #include "server/launch/command_note.h"
 #include "server/launch/exec_prober.h"
 #include "server/launch/launch_plan.h"
@@ -87,11 +88,12 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   instance.id = request.instance;
   instance.nonce = request.nonce;
   instance.name = request.project + "/" + config.name;
-  instance.meta = Json::object({{"project", request.project},
-                                {"service", config.name},
-                                {"life", request.life},
-                                {"restarts", request.restarts}})
-                      .dump();
+  instance.meta = runtime::InstanceMeta{.kind = runtime::InstanceMeta::Kind::service,
+                                        .project = request.project,
+                                        .service = config.name,
+                                        .life = request.life,
+                                        .restarts = request.restarts}
+                      .to_text();
   instance.log_dir = world_.paths.service_log(request.project, project::slug(config.name));
   instance.tty = config.tty;
   if (config.kind == project::ServiceKind::exec) {

@@ -424,7 +424,7 @@ void Projects::report_listeners() {
       [targets, &search = world_.listeners](const std::stop_token&) -> Result<Found> {
         Found out(targets.size());
         const auto exposed = [](const net::Listener& l) { return !l.loopback && l.netns == 0; };
-        const auto all = TRY(listeners());
+        const auto all = TRY(net::listeners());
         // Most often nobody listens so, and only those are looked at whose own port is open.
         const bool anybody = std::any_of(all.begin(), all.end(), exposed);
         std::vector<pid_t> roots;

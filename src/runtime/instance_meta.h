@@ -1,0 +1,39 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace locald::runtime {
+
+/// What a server writes of an instance for its successor (InstanceSpec::meta): whose it is. A
+/// member that a kind does not have is not written.
+struct InstanceMeta {
+  enum class Kind : std::uint8_t {
+    unknown,    ///< nothing is written, or it is damaged
+    service,    ///< a project's
+    exec,       ///< `exec` into a service
+    container,  ///< `container run`
+    build,      ///< a phase of a build
+  };
+  Kind kind = Kind::unknown;
+
+  std::string project, service;  ///< service, exec
+  std::uint64_t life = 0;        ///< service: counts its starts
+  int restarts = 0;              ///< service: as status shows them
+
+  std::string name, image;            ///< container; `name` may be empty
+  bool rm = false;                    ///< container: it goes with its end
+  std::vector<std::string> writable;  ///< container: folders of the host that it can write to
+
+  std::string app;  ///< build: whose
+
+  /// As records of 0.1.0 have it.
+  std::string to_text() const;
+  /// Tolerant: what is missing has its default, what is not known is left out. Never fails: what
+  /// cannot be read is `unknown`.
+  static InstanceMeta from_text(const std::string& text);
+
+  friend bool operator==(const InstanceMeta&, const InstanceMeta&) = default;
+};
+
+}  // namespace locald::runtime
