@@ -4,8 +4,8 @@
 namespace locald::shim {
 
 /// The life of one instance, as a pure function: no clock, no system call, no memory but its
-/// arguments. What happens comes in as an event, with the time where that counts; what is to be
-/// done goes out as actions. session.h is the only caller, in one thread.
+/// arguments. Events come in, with the time where it counts; actions go out. session.h is the only
+/// caller, in one thread, and carries the actions out.
 ///
 ///                Spawned            MainEnded in the time of a stop
 ///     starting -----------> running -------------------------------> ending
@@ -23,7 +23,7 @@ namespace locald::shim {
 ///      +-- Failed, and somebody is still to attach ------+                |
 ///      +-- Failed --------------------------------------------------------+
 ///
-/// An instance has ended when its main process has. What is left of the tree then depends on `Rest`.
+/// An instance has ended when its main process has. `Rest` says how the rest of the tree is treated.
 /// A `Stop` with time signals the main process and sets the deadline at which all is killed; before
 /// the command runs nobody would hear the signal, and it is sent when it does. `Stop 0` has no time.
 /// Each further `Stop` replaces signal and deadline, and leads from killed back to running (or, with
@@ -31,7 +31,8 @@ namespace locald::shim {
 ///
 /// The way to done leads through the proof that the tree is empty: every end of a host process or
 /// container goes by way of killing, also where nothing seems to be left. The only ends without
-/// that proof are the kill that was refused or lasted its limit, and what an exec session leaves.
+/// that proof: a kill that was refused or lasted its limit, and processes that an exec session
+/// leaves.
 ///
 /// In draining the pipes are emptied. With `hold` the output belongs to the first client that
 /// attaches (OutputTaken), for which an instance that has ended waits kHoldLimitMs.
@@ -45,7 +46,7 @@ enum class Phase : std::uint8_t {
   done       ///< reported; nothing follows
 };
 
-/// What happens to the rest of the tree when the main process has ended.
+/// How the rest of the tree is treated when the main process has ended.
 enum class Rest : std::uint8_t {
   asked,   ///< killed; during a stop it gets the same signal first, and what is left of the time
   killed,  ///< killed at once
@@ -110,7 +111,7 @@ struct Killed {
 };
 /// The first client has attached.
 struct OutputTaken {};
-/// What was in the pipes after draining began is delivered.
+/// All output that was in the pipes after draining began is delivered.
 struct Drained {};
 }  // namespace event
 

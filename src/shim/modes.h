@@ -9,7 +9,7 @@ int run_mode();
 int probe_mode();
 int holder_mode();
 
-/// What `run` and `probe` begin with: close-on-exec for all, /proc of the host, the spec.
+/// The first step of `run` and `probe`: close-on-exec for all, /proc of the host, the spec.
 /// @param proc  Set to a descriptor (O_PATH) of the caller's.
 /// False with a sentence in `why`.
 bool read_spec(Spec& spec, int* proc, const char** why);

@@ -10,13 +10,13 @@
 
 namespace locald::shim {
 
-/// What an attempt to start came to.
+/// The outcome of an attempt to start.
 struct StartResult {
   int code = 0;  ///< 0; else 125 (our failure), 126 (cannot be executed) or 127 (not found)
   bool on_stderr = false;  ///< the reason was written to the process's stderr, too
 };
 
-/// What a kill came to.
+/// The outcome of a kill.
 struct KillResult {
   TreeEnd end = TreeEnd::gone;
   pid_t left = 0;        ///< where something is left: one of them, 0 if unknown
@@ -27,7 +27,7 @@ struct KillResult {
 /// one class for each kind. For the one thread of the shim. Objects are static and never destroyed.
 ///
 /// A host process runs when start() is back. Others are made by runc: start() begins that, and
-/// after a SIGCHLD starter_ended() says whether runc is done, finish_start() what came of it.
+/// after a SIGCHLD starter_ended() says whether runc is done, finish_start() its outcome.
 class Process {
  public:
   Process(const Process&) = delete;
@@ -83,7 +83,7 @@ class Process {
 
   /// The main process was reaped.
   void ended();
-  /// Nothing of it is left: undoes what was mounted for it.
+  /// Nothing of it is left: unmounts its root file system.
   virtual void clean() {}
 
   /// For a probe: starts with the given stdio, without terminal and record.

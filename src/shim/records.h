@@ -9,7 +9,7 @@
 
 namespace locald::shim {
 
-/// instance.json: what the server has said of the instance, and what the shim knows of itself.
+/// instance.json: the text of the server, and the pid and start time of the shim.
 class InstanceRecord {
  public:
   /// Writes it into `folder`, and a copy as ID.json into `kept` (-1: none), which is closed.
@@ -27,8 +27,7 @@ class InstanceRecord {
   std::size_t used_ = 0;
 };
 
-/// Writes exit.json (R-EXIT). A folder that is deleted or full has none: what is told to the
-/// clients is the same.
+/// Writes exit.json (R-EXIT). A folder that is deleted or full has none; the clients hear the same.
 void write_exit(int folder, const char* nonce, const FrameExit& exit, bool never_ran,
                 const Text& reason);
 

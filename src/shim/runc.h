@@ -3,7 +3,7 @@
 
 namespace locald::shim {
 
-/// A process that runc makes: what containers and exec sessions have in common.
+/// A process that runc makes: the common part of containers and exec sessions.
 class RuncProcess : public Process {
  public:
   StartResult finish_start(const Spec& spec, int folder, int status, Text& why) override;

@@ -1,4 +1,4 @@
-// What a session does for its clients: the frames of base/log/attach_protocol.h.
+// The session and its clients: the frames of base/log/attach_protocol.h.
 #include <sys/socket.h>
 #include <unistd.h>
 

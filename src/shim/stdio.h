@@ -15,7 +15,7 @@ namespace locald::shim {
 /// There is one reading buffer for all objects, and one object.
 class Stdio {
  public:
-  /// Makes what `spec` asks for. `child` gets the process's ends, the caller's. Where a terminal is
+  /// Makes the terminal or pipes of `spec`. `child` gets the process's ends, the caller's. Where a terminal is
   /// `sent` by somebody else (take_terminal()), they are /dev/null.
   /// False with a sentence in `why`.
   bool open(const Spec& spec, bool sent, int child[3], Text& why);
@@ -25,8 +25,8 @@ class Stdio {
   void resize(std::uint16_t rows, std::uint16_t columns);
 
   // Input.
-  /// Writes what there is room for, and adds that to `done`, the bytes of `data` that are dealt
-  /// with. False: the rest must wait (input_waits()). Where nobody reads, the rest counts as dealt
+  /// Writes as much as there is room for, and adds that to `done`, the bytes of `data` that are
+  /// dealt with. False: the rest must wait (input_waits()). Where nobody reads, the rest counts as dealt
   /// with.
   bool write(const char* data, std::uint32_t size, std::uint32_t& done);
   /// Input comes before its terminal.
@@ -62,7 +62,7 @@ class Stdio {
   int out_ = -1, err_ = -1, in_ = -1;  ///< with a terminal out_ and in_ are master_
   bool input_full_ = false;
   std::uint16_t rows_ = 0, columns_ = 0;
-  std::uint16_t made_rows_ = 0, made_columns_ = 0;  ///< what a terminal that is sent comes with
+  std::uint16_t made_rows_ = 0, made_columns_ = 0;  ///< the size of a terminal that is sent
   std::int64_t trim_at_ms_ = 0;
   char first_[400] = {};
   std::size_t first_used_ = 0;
