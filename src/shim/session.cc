@@ -250,7 +250,7 @@ void Session::loop() {
     const int at_listener = watch(listener_, POLLIN);
     const int at_out = watch(hold ? -1 : stdio_.out(), POLLIN);
     const int at_err = watch(hold ? -1 : stdio_.err(), POLLIN);
-    const int at_in = watch(stdio_.input_waits(), POLLOUT);
+    const int at_in = watch(stdio_.blocked_input(), POLLOUT);
     const int at_console = watch(process_->console(), POLLIN);
     const int at_report = watch(process_->pid() != 0 ? process_->report() : -1, POLLIN);
     const int first_client = n;

@@ -16,7 +16,7 @@
 namespace locald::shim {
 
 /// One instance, from its start to exit.json, in one thread and one poll(2) loop: carries out what
-/// instance_state.h decides, and tells it what happens. The parts know nothing of each other:
+/// instance_state.h decides, and tells it what happens. No part knows the session:
 ///
 ///     instance_state.h   when to signal, to kill, to report
 ///     process.h          how the kinds start and are killed

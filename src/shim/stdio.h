@@ -15,27 +15,27 @@ namespace locald::shim {
 /// There is one reading buffer for all objects, and one object.
 class Stdio {
  public:
-  /// Makes the terminal or pipes of `spec`. `child` gets the process's ends, the caller's. Where a terminal is
-  /// `sent` by somebody else (take_terminal()), they are /dev/null.
+  /// Makes the terminal or pipes of `spec`. `child` gets the process's ends, the caller's; for a
+  /// terminal that is to be `sent` (take_terminal()) they are /dev/null.
   /// False with a sentence in `why`.
   bool open(const Spec& spec, bool sent, int child[3], Text& why);
-  /// The terminal's master that was waited for; takes over.
+  /// Takes over the terminal's master, which was sent.
   void take_terminal(int master);
-  /// Of the terminal, if there is one; also of one that is still to come.
+  /// The terminal's size; also of a terminal that is still to come.
   void resize(std::uint16_t rows, std::uint16_t columns);
 
   // Input.
   /// Writes as much as there is room for, and adds that to `done`, the bytes of `data` that are
-  /// dealt with. False: the rest must wait (input_waits()). Where nobody reads, the rest counts as dealt
-  /// with.
+  /// dealt with. False: the rest waits (blocked_input()). Where nobody reads, nothing waits.
   bool write(const char* data, std::uint32_t size, std::uint32_t& done);
-  /// Input comes before its terminal.
+  /// The terminal that was asked for has not been sent yet.
   bool awaits_terminal() const { return tty_ && master_ < 0; }
-  void hold_input() { input_full_ = true; }
-  void resume_input() { input_full_ = false; }
-  /// A descriptor that is writable when input that waits may go on; -1: nothing waits, or for
-  /// something else.
-  int input_waits() const { return input_full_ ? in_ : -1; }
+  /// Some input waits, until resume_input().
+  void hold_input() { input_held_ = true; }
+  void resume_input() { input_held_ = false; }
+  /// While input waits: the descriptor that is writable when there is room; else -1.
+  int blocked_input() const { return input_held_ ? in_ : -1; }
+  /// Closes the pipe, or types the end of input (^D).
   void end_input();
 
   // Output.
@@ -43,7 +43,7 @@ class Stdio {
   int err() const { return err_; }  ///< readable, or -1
   /// Reads once from out() or err(), if it is open, and hands it on. True while there may be more.
   bool read(LogStream stream, LogWriter& log, ClientSet& clients);
-  /// Reads all that waits, for nobody.
+  /// Reads all that is there and forgets it.
   void drop_output();
   /// The start of the output (at most 399 bytes; of the pipes, of stderr alone), without the line
   /// ends that it ends with; until the next read. Reads it if nothing was read before.
@@ -60,7 +60,7 @@ class Stdio {
   bool tty_ = false;
   int master_ = -1;
   int out_ = -1, err_ = -1, in_ = -1;  ///< with a terminal out_ and in_ are master_
-  bool input_full_ = false;
+  bool input_held_ = false;
   std::uint16_t rows_ = 0, columns_ = 0;
   std::uint16_t made_rows_ = 0, made_columns_ = 0;  ///< the size of a terminal that is sent
   std::int64_t trim_at_ms_ = 0;
