@@ -23,11 +23,12 @@ namespace locald::shim {
 ///      +-- Failed, and somebody is still to attach ------+                |
 ///      +-- Failed --------------------------------------------------------+
 ///
-/// An instance has ended when its main process has. `Rest` says how the rest of the tree is treated.
-/// A `Stop` with time signals the main process and sets the deadline at which all is killed; before
-/// the command runs nobody would hear the signal, and it is sent when it does. `Stop 0` has no time.
-/// Each further `Stop` replaces signal and deadline, and leads from killed back to running (or, with
-/// no time, to one more attempt to kill). Stops in draining and done mean nothing.
+/// An instance has ended when its main process has. `Rest` says how the rest of the tree is
+/// treated. A `Stop` with time signals the main process and sets the deadline at which all is
+/// killed; before the command runs nobody would hear the signal, and it is sent when it does.
+/// `Stop 0` has no time. Each further `Stop` replaces signal and deadline, and leads from killed
+/// back to running or, with no time, to one more attempt to kill. Stops in draining and done mean
+/// nothing.
 ///
 /// The way to done leads through the proof that the tree is empty: every end of a host process or
 /// container goes by way of killing, also where nothing seems to be left. The only ends without
@@ -42,7 +43,7 @@ enum class Phase : std::uint8_t {
   ending,    ///< the main process has ended; the rest was asked to, and has the time of the stop
   killing,   ///< only while kill_tree is carried out
   killed,    ///< the main process was killed, and its end has not come yet
-  draining,  ///< nothing is left that could write; the output is on its way
+  draining,  ///< the end is known, and the output so far is on its way
   done       ///< reported; nothing follows
 };
 
