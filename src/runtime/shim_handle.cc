@@ -24,7 +24,7 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr milliseconds kShimPatience{
-    12'000};  // above what it takes itself to kill what cannot die (shim/session.cc)
+    12'000};  // above what it takes itself to kill what cannot die (shim/instance_state.h)
 constexpr milliseconds kSweepPause{5};
 constexpr int kSweeps = 400;             // 2 s
 constexpr milliseconds kLookAgain{200};  // for what a shim has left, when it could not be seen

@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "shim/kernel.h"
+#include "shim/modes.h"
 #include "shim/protocol.h"
-#include "shim/session.h"
 
 namespace locald::shim {
 namespace {

@@ -14,7 +14,6 @@
 #include "shim/kernel.h"
 #include "shim/process.h"
 #include "shim/protocol.h"
-#include "shim/session.h"
 
 namespace locald::shim {
 namespace {
@@ -69,8 +68,8 @@ void become(const Spec& spec, const int child[3], pid_t parent, char* const* arg
   ::_exit(127);
 }
 
-}  // namespace
-
+/// Starts the command in a session of its own; it dies with its parent.
+/// @return its pid, or -1 with a sentence in `why` and 125, 126 or 127.
 pid_t spawn_host(const Spec& spec, const int child[3], Text& why, int* code) {
   char** argv = spec.list(kKeyArg);
   char** env = spec.list(kKeyEnv);
@@ -97,13 +96,35 @@ pid_t spawn_host(const Spec& spec, const int child[3], Text& why, int* code) {
   return -1;  // the zombie is reaped with all other children
 }
 
-void start_host(Session& s, int child[3]) {
-  int code = 125;
-  const pid_t pid = spawn_host(s.spec, child, s.reason, &code);
-  if (pid > 0)
-    s.set_main(pid);
-  else
-    s.fail(code, s.reason.data());
-}
+class HostProcess final : public Process {
+ public:
+  HostProcess() : Process(Rest::asked, /*contained=*/false) {}
+
+  StartResult start(const Spec& spec, int proc, int, const int child[3], Text& why) override {
+    proc_ = own_proc_ = proc;
+    int code = 125;
+    const pid_t pid = spawn_host(spec, child, why, &code);
+    if (pid <= 0) return {code};
+    adopt(pid);
+    return {};
+  }
+
+  pid_t start_probe(const Spec& spec, const int child[3], int*, Text& why, int* code) override {
+    return spawn_host(spec, child, why, code);
+  }
+
+ protected:
+  KillResult kill_tree(Reaped reaped, void* context) override {
+    KillResult result;
+    result.end = kill_below(own_proc_, ::getpid(), kKillLimitMs, reaped, context, &result.left);
+    return result;
+  }
+};
+
+HostProcess host_instance;
+
+}  // namespace
+
+Process& host_process() { return host_instance; }
 
 }  // namespace locald::shim

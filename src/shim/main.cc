@@ -4,8 +4,8 @@
 
 #include "base/sys/standard_fds.h"
 #include "shim/init.h"
+#include "shim/modes.h"
 #include "shim/protocol.h"
-#include "shim/session.h"
 
 int main(int argc, char** argv) {
   using namespace locald::shim;

@@ -1,7 +1,5 @@
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -13,9 +11,9 @@
 #include <cstring>
 
 #include "shim/kernel.h"
+#include "shim/modes.h"
 #include "shim/process.h"
 #include "shim/protocol.h"
-#include "shim/session.h"
 #include "shim/tree.h"
 
 namespace locald::shim {
@@ -23,13 +21,14 @@ namespace {
 
 struct Probe {
   Spec spec;
+  Process* process = nullptr;  // of the spec's kind
   int proc = -1;
   pid_t main = 0;
   bool over = false;
   int status = 0;
   char output[kProbeOutput];
   int have = 0;
-  int report[2] = {-1, -1};  // as Session's
+  int report = -1;  // as Process's
 };
 
 Probe probe;
@@ -62,33 +61,6 @@ bool read_some(int fd) {
   return n > 0;
 }
 
-int start_probe(const int child[3], Text& why) {
-  int code = 125;
-  if (probe.spec.kind == Spec::Kind::host) {
-    probe.main = spawn_host(probe.spec, child, why, &code);
-    return code;
-  }
-  if (::unshare(CLONE_NEWNS) == 0) ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr);
-  TextOf<48> file;
-  file.add("/proc/").number(::getpid()).add("/fd/").number(kShimFolder);
-  const bool reports =
-      probe.spec.flag(kKeyReport) && ::pipe2(probe.report, O_CLOEXEC | O_NONBLOCK) == 0;
-  const char* argv[] = {probe.spec.first(kKeyRunc),
-                        "--root",
-                        probe.spec.first(kKeyRuncRoot),
-                        "exec",
-                        "--process",
-                        file.data(),
-                        "--preserve-fds",
-                        reports ? "1" : "0",
-                        probe.spec.first(kKeyTarget),
-                        nullptr};
-  probe.main = spawn_runc(argv, child, probe.report[1]);
-  if (reports) ::close(probe.report[1]);
-  if (probe.main < 0) why.add(argv[0]).add(": cannot be executed: ").add(error_text(errno));
-  return code;
-}
-
 [[noreturn]] void work() {
   ::setsid();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -98,8 +70,7 @@ int start_probe(const int child[3], Text& why) {
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   const int signals = ::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (probe.spec.kind != Spec::Kind::host)
-    probe.proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (probe.process->contained()) probe.proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
   int out[2];
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (signals < 0 || null < 0 || ::pipe2(out, O_CLOEXEC) != 0)
@@ -110,7 +81,8 @@ int start_probe(const int child[3], Text& why) {
   const char* limit = probe.spec.first(kKeyTimeout);
   const std::int64_t deadline =
       monotonic_ms() + static_cast<std::int64_t>(limit == nullptr ? 0 : parse_number(limit));
-  const int code = start_probe(child, why);
+  int code = 125;
+  probe.main = probe.process->start_probe(probe.spec, child, &probe.report, why, &code);
   if (probe.main < 0) {
     reply(code, true, why.data(), static_cast<int>(why.size()));
     ::_exit(0);
@@ -144,7 +116,7 @@ int start_probe(const int child[3], Text& why) {
   } else {
     const int status = probe.status;
     const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    const ssize_t why_not = ::read(probe.report[0], probe.output, sizeof probe.output);
+    const ssize_t why_not = ::read(probe.report, probe.output, sizeof probe.output);
     if (why_not > 0) probe.have = static_cast<int>(why_not);
     reply(exit_code, why_not > 0, probe.output, probe.have);
   }
@@ -157,7 +129,8 @@ int probe_mode() {
   const char* why = "";
   TextOf<300> text;
   if (!read_spec(probe.spec, &probe.proc, &why)) return refuse_probe(why);
-  if (!join_namespaces(probe.spec, text)) return refuse_probe(text.data());
+  probe.process = &process_of(probe.spec.kind);
+  if (!probe.process->join(probe.spec, text)) return refuse_probe(text.data());
   const pid_t pid = ::fork();
   if (pid < 0) return refuse_probe("no process could be made");
   if (pid > 0) ::_exit(0);

@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "shim/client.h"
 #include "shim/kernel.h"
+#include "shim/modes.h"
 #include "shim/process.h"
 #include "shim/protocol.h"
 #include "shim/session.h"
@@ -13,7 +15,9 @@
 namespace locald::shim {
 namespace {
 
-Session session;  // in .bss: no allocation, untouched pages cost nothing
+// In .bss: no allocation, untouched pages cost nothing.
+Spec run_spec;
+Session session;
 
 /// Before there is a session that could: the same frame by hand.
 int refuse(const char* text) {
@@ -46,14 +50,16 @@ bool read_spec(Spec& spec, int* proc, const char** why) {
 int run_mode() {
   const char* why = "";
   TextOf<300> text;
-  if (!read_spec(session.spec, &session.proc, &why)) return refuse(why);
+  Session::Handed handed;
+  if (!read_spec(run_spec, &handed.proc, &why)) return refuse(why);
+  Process& process = process_of(run_spec.kind);
   // Before the mount namespace may be another.
-  if (const char* path = session.spec.first(kKeyKept); path != nullptr)
-    session.kept = above_handed(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!join_namespaces(session.spec, text)) return refuse(text.data());
-  session.folder = kShimFolder;
-  session.control = kShimControl;
-  session.log_folder = kShimLog;
+  if (const char* path = run_spec.first(kKeyKept); path != nullptr)
+    handed.kept = above_handed(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!process.join(run_spec, text)) return refuse(text.data());
+  handed.folder = kShimFolder;
+  handed.control = kShimControl;
+  handed.log_folder = kShimLog;
   const pid_t pid = ::fork();
   if (pid < 0) {
     text.add("no process could be made: ").add(error_text(errno));
@@ -61,7 +67,7 @@ int run_mode() {
   }
   if (pid > 0) ::_exit(0);  // the shim proper belongs to the server (a subreaper) or to init
   ::close(kShimJoin);
-  session.run();
+  session.run(run_spec, process, handed);
 }
 
 }  // namespace locald::shim

@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,11 +19,10 @@
 #include <vector>
 
 #include "base/log/log_format.h"
-#include "shim/client.h"
 #include "shim/execute.h"
 #include "shim/kernel.h"
 #include "shim/log_writer.h"
-#include "shim/session.h"
+#include "shim/runc.h"
 #include "shim/spec.h"
 #include "shim/text.h"
 #include "shim/tree.h"
@@ -338,53 +336,6 @@ TEST(Tree, ASignalReachesAllBelowAndNotTheRoot) {
               return alive ? 0 : 3;
             }),
             0);
-}
-
-// --- clients -------------------------------------------------------------------
-
-TEST(Client, AReaderThatDoesNotReadIsToldAndDropped) {
-  int ends[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-  static Client client;
-  client.open(ends[0]);
-  const std::string piece(100'000, 'x');
-  int sent = 0;
-  while (!client.closing() && sent < 100) {
-    client.send(Frame::out, piece.data(), piece.size());
-    ++sent;
-  }
-  ASSERT_LT(sent, 100);
-  std::string all;
-  std::vector<char> chunk(1 << 16);
-  ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
-  for (;;) {
-    const ssize_t n = ::read(ends[1], chunk.data(), chunk.size());
-    if (n > 0) all.append(chunk.data(), static_cast<std::size_t>(n));
-    if (n == 0) break;
-    if (n < 0) client.flush();
-  }
-  EXPECT_FALSE(client.is_open());
-  int frames = 0;
-  FrameHeader last{};
-  for (std::size_t at = 0; at < all.size(); at += sizeof last + last.length, ++frames)
-    std::memcpy(&last, all.data() + at, sizeof last);
-  EXPECT_EQ(frames, sent);  // all but the one that did not fit, and `lost`
-  EXPECT_EQ(last.type, static_cast<std::uint8_t>(Frame::lost));
-  ::close(ends[1]);
-}
-
-TEST(Client, AFrameThatIsTooLongClosesTheConnection) {
-  int ends[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-  static Client client;
-  client.open(ends[0]);
-  const FrameHeader header{kFrameMax + 1, static_cast<std::uint8_t>(Frame::in), {}};
-  ASSERT_EQ(::write(ends[1], &header, sizeof header), static_cast<ssize_t>(sizeof header));
-  EXPECT_TRUE(client.receive());
-  const char* body = nullptr;
-  EXPECT_EQ(client.frame(&body), nullptr);
-  EXPECT_FALSE(client.is_open());
-  ::close(ends[1]);
 }
 
 // --- what runc says -----------------------------------------------------------
