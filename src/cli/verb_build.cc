@@ -89,7 +89,7 @@ Result<ipc::AppFolder> app_of_folder(const Args& args) {
   return app;
 }
 
-Result<int> run(Context& context, const Args& args) {
+Result<int> build_verb(Context& context, const Args& args) {
   const bool of_folder = !args.arguments().empty() && is_folder(args.argument(0));
   if (of_folder && args.arguments().size() > 1)
     return usage_error("one folder at a time", "or services: locald build api worker");
@@ -161,7 +161,7 @@ const Verb kBuild{
          {'t', "tag", "NAME", "store the image under NAME; can be repeated"},
          {0, "pull", nullptr, "look for newer images of builder and run image"},
          {0, "json", nullptr, "print JSON, also for an error"}},
-    .run = run,
+    .run = build_verb,
 };
 
 }  // namespace locald::cli

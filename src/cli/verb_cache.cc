@@ -9,7 +9,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_ls(Context& context, const Args& args) {
+Result<int> cache_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   const Json reply = TRY(client.call(ipc::CacheListRequest{}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
@@ -22,13 +22,13 @@ Result<int> run_ls(Context& context, const Args& args) {
   return out(table({"APP", "SIZE", "BUILDS", "IN USE", "LAST USED", "FOLDER"}, rows)) ? 0 : 1;
 }
 
-Result<int> run_rm(Context& context, const Args& args) {
+Result<int> cache_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   const Json reply = TRY(client.call(ipc::CacheRemoveRequest{args.arguments()}));
   return out(join(reply["removed"].as_strings(), "\n") + "\n") ? 0 : 1;
 }
 
-Result<int> run_prune(Context& context, const Args& args) {
+Result<int> cache_prune(Context& context, const Args& args) {
   constexpr std::int64_t kMonth = 30LL * 24 * 3600 * 1000;
   std::int64_t unused = kMonth;
   if (const auto given = args.value("unused")) {
@@ -57,7 +57,7 @@ const Verb kCacheLs{
     .details = "",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
-    .run = run_ls,
+    .run = cache_ls,
 };
 const Verb kCacheRm{
     .name = "cache rm",
@@ -66,7 +66,7 @@ const Verb kCacheRm{
     .details = "APP is a name that `cache ls` shows. Caches used by a container are not removed.\n",
     .options = {},
     .min_arguments = 1,
-    .run = run_rm,
+    .run = cache_rm,
 };
 const Verb kCachePrune{
     .name = "cache prune",
@@ -80,7 +80,7 @@ const Verb kCachePrune{
         "  locald cache prune --unused 0s      all that is not in use\n",
     .options = {{0, "unused", "DURATION", "instead of a month: 24h, 0s"}},
     .max_arguments = 0,
-    .run = run_prune,
+    .run = cache_prune,
 };
 
 }  // namespace locald::cli

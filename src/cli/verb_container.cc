@@ -11,7 +11,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_container(Context& context, const Args& args) {
+Result<int> container_run(Context& context, const Args& args) {
   const bool tty = args.has("tty"), detach = args.has("detach");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
   const auto env_given = environment_options(args.values("env"));
@@ -60,7 +60,7 @@ Result<int> run_container(Context& context, const Args& args) {
                  .forward_stdin = args.has("interactive")});
 }
 
-Result<int> run_ls(Context& context, const Args& args) {
+Result<int> container_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   const Json reply = TRY(client.call(ipc::ContainerListRequest{}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
@@ -75,7 +75,7 @@ Result<int> run_ls(Context& context, const Args& args) {
   return out(table({"CONTAINER", "IMAGE", "STATE", "PID", "NAME"}, rows)) ? 0 : 1;
 }
 
-Result<int> run_rm(Context& context, const Args& args) {
+Result<int> container_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   const Json reply =
       TRY(client.call(ipc::ContainerRemoveRequest{args.arguments(), args.has("force")}));
@@ -118,7 +118,7 @@ const Verb kContainerRun{
     .min_arguments = 1,
     .verbatim = true,
     .own_failure = 125,
-    .run = run_container,
+    .run = container_run,
 };
 const Verb kContainerLs{
     .name = "container ls",
@@ -127,7 +127,7 @@ const Verb kContainerLs{
     .details = "",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
-    .run = run_ls,
+    .run = container_ls,
 };
 const Verb kContainerRm{
     .name = "container rm",
@@ -136,7 +136,7 @@ const Verb kContainerRm{
     .details = "",
     .options = {{'f', "force", nullptr, "stop running containers first"}},
     .min_arguments = 1,
-    .run = run_rm,
+    .run = container_rm,
 };
 
 }  // namespace locald::cli

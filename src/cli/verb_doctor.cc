@@ -20,7 +20,7 @@ Json checks(Context& context) {
                                     {"hint", reply.error().hint()}})});
 }
 
-Result<int> run(Context& context, const Args& args) {
+Result<int> doctor_verb(Context& context, const Args& args) {
   const Json list = checks(context);
   bool failed = false;
   std::string text;
@@ -57,7 +57,7 @@ const Verb kDoctor{
         "warnings.\n",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
-    .run = run,
+    .run = doctor_verb,
 };
 
 }  // namespace locald::cli

@@ -10,7 +10,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_exec(Context& context, const Args& args) {
+Result<int> exec_verb(Context& context, const Args& args) {
   const bool tty = args.has("tty");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
   const auto env = environment_options(args.values("env"));
@@ -41,7 +41,7 @@ Result<int> run_exec(Context& context, const Args& args) {
                  .forward_stdin = args.has("interactive")});
 }
 
-Result<int> run_attach(Context& context, const Args& args) {
+Result<int> exec_attach(Context& context, const Args& args) {
   const ipc::AttachRequest request{TRY(context.project()), args.argument(0)};
   auto client = TRY(context.connect());
   const Json reply = TRY(client.call(request));
@@ -77,7 +77,7 @@ const Verb kExec{
     .min_arguments = 2,
     .verbatim = true,
     .own_failure = 125,
-    .run = run_exec,
+    .run = exec_verb,
 };
 
 const Verb kAttach{
@@ -92,7 +92,7 @@ const Verb kAttach{
     .min_arguments = 1,
     .max_arguments = 1,
     .own_failure = 125,
-    .run = run_attach,
+    .run = exec_attach,
 };
 
 }  // namespace locald::cli

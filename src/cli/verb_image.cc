@@ -21,7 +21,7 @@ Result<std::string> absolute_path(const std::string& path) {
   return TRY(working_dir()) + "/" + path;
 }
 
-Result<int> run_pull(Context& context, const Args& args) {
+Result<int> image_pull(Context& context, const Args& args) {
   const std::string policy = args.value("policy").value_or("always");
   auto client = TRY(context.connect());
   for (const std::string& image : args.arguments()) {
@@ -37,7 +37,7 @@ Result<int> run_pull(Context& context, const Args& args) {
   return 0;
 }
 
-Result<int> run_ls(Context& context, const Args& args) {
+Result<int> image_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   const Json reply = TRY(client.call(ipc::ImageListRequest{}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
@@ -53,7 +53,7 @@ Result<int> run_ls(Context& context, const Args& args) {
   return out(table({"IMAGE", "DIGEST", "SIZE", "LAYERS", "CREATED"}, rows)) ? 0 : 1;
 }
 
-Result<int> run_rm(Context& context, const Args& args) {
+Result<int> image_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   ipc::ImageRemoveRequest request;
   for (const std::string& image : args.arguments())
@@ -65,7 +65,7 @@ Result<int> run_rm(Context& context, const Args& args) {
   return out(text) ? 0 : 1;
 }
 
-Result<int> run_unpack(Context& context, const Args& args) {
+Result<int> image_unpack(Context& context, const Args& args) {
   ipc::ImageUnpackRequest request;
   request.image = TRY(image_name(args.argument(0)));
   request.dir = TRY(absolute_path(args.argument(1)));
@@ -103,7 +103,7 @@ const Verb kImagePull{
         "  locald image pull oci:./build/images:web\n",
     .options = {kPolicy},
     .min_arguments = 1,
-    .run = run_pull,
+    .run = image_pull,
 };
 const Verb kImageLs{
     .name = "image ls",
@@ -112,7 +112,7 @@ const Verb kImageLs{
     .details = "",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
-    .run = run_ls,
+    .run = image_ls,
 };
 const Verb kImageRm{
     .name = "image rm",
@@ -121,7 +121,7 @@ const Verb kImageRm{
     .details = "",
     .options = {},
     .min_arguments = 1,
-    .run = run_rm,
+    .run = image_rm,
 };
 const Verb kImageUnpack{
     .name = "image unpack",
@@ -134,7 +134,7 @@ const Verb kImageUnpack{
     .options = {},
     .min_arguments = 2,
     .max_arguments = 2,
-    .run = run_unpack,
+    .run = image_unpack,
 };
 
 }  // namespace locald::cli

@@ -24,7 +24,7 @@ Result<int> print_image(const Json& reply, const Args& args) {
   return out(reply["name"].as_string() + "@" + reply["digest"].as_string() + "\n") ? 0 : 1;
 }
 
-Result<int> run_export(Context& context, const Args& args) {
+Result<int> image_export(Context& context, const Args& args) {
   const Json reply =
       TRY(ask(context, ipc::ImageExportRequest{.image = TRY(image_name(args.argument(0))),
                                                .target = TRY(image_name(args.argument(1))),
@@ -33,7 +33,7 @@ Result<int> run_export(Context& context, const Args& args) {
   return out(reply["target"].as_string() + "@" + reply["digest"].as_string() + "\n") ? 0 : 1;
 }
 
-Result<int> run_push(Context& context, const Args& args) {
+Result<int> image_push(Context& context, const Args& args) {
   const ipc::ImagePushRequest request{
       .image = TRY(image_name(args.argument(0))),
       .target = args.arguments().size() > 1 ? args.argument(1) : std::string(),
@@ -48,7 +48,7 @@ Result<int> run_push(Context& context, const Args& args) {
   return print_image(reply, args);
 }
 
-Result<int> run_rebase(Context& context, const Args& args) {
+Result<int> image_rebase(Context& context, const Args& args) {
   ipc::ImageRebaseRequest request{.image = TRY(image_name(args.argument(0))),
                                   .run_image = {},
                                   .force = args.has("force"),
@@ -82,7 +82,7 @@ const Verb kImageExport{
     .options = {kJson},
     .min_arguments = 2,
     .max_arguments = 2,
-    .run = run_export,
+    .run = image_export,
 };
 const Verb kImagePush{
     .name = "image push",
@@ -100,7 +100,7 @@ const Verb kImagePush{
     .options = {kJson},
     .min_arguments = 1,
     .max_arguments = 2,
-    .run = run_push,
+    .run = image_push,
 };
 const Verb kImageRebase{
     .name = "image rebase",
@@ -121,7 +121,7 @@ const Verb kImageRebase{
                 kJson},
     .min_arguments = 1,
     .max_arguments = 1,
-    .run = run_rebase,
+    .run = image_rebase,
 };
 
 }  // namespace locald::cli

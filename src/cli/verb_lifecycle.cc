@@ -16,7 +16,7 @@ Result<Json> call_with_progress(Context& context, const R& request) {
   return client.call(request, [&](const Json& event) { progress.event(event); });
 }
 
-Result<int> run_down(Context& context, const Args& args) {
+Result<int> services_down(Context& context, const Args& args) {
   TRY(call_with_progress(context, ipc::DownRequest{TRY(context.project()), args.has("volumes")}));
   return 0;
 }
@@ -44,13 +44,13 @@ int report_stop(Context&, const Json& reply) {
   return 0;
 }
 
-Result<int> run_start(Context& context, const Args& args) {
+Result<int> services_start(Context& context, const Args& args) {
   return run_on_services<ipc::StartRequest>(context, args, report_up);
 }
-Result<int> run_stop(Context& context, const Args& args) {
+Result<int> services_stop(Context& context, const Args& args) {
   return run_on_services<ipc::StopRequest>(context, args, report_stop);
 }
-Result<int> run_restart(Context& context, const Args& args) {
+Result<int> services_restart(Context& context, const Args& args) {
   return run_on_services<ipc::RestartRequest>(context, args, report_up);
 }
 
@@ -71,7 +71,7 @@ const Verb kDown{
         "  locald down --volumes      the data too\n",
     .options = {{'v', "volumes", nullptr, "remove the project's volumes and their data"}},
     .max_arguments = 0,
-    .run = run_down,
+    .run = services_down,
 };
 
 const Verb kStart{
@@ -84,7 +84,7 @@ const Verb kStart{
         "  locald start web\n",
     .options = {kTimeout},
     .min_arguments = 1,
-    .run = run_start,
+    .run = services_start,
 };
 
 const Verb kStop{
@@ -99,7 +99,7 @@ const Verb kStop{
         "  locald stop web worker\n",
     .options = {kTimeout},
     .min_arguments = 1,
-    .run = run_stop,
+    .run = services_stop,
 };
 
 const Verb kRestart{
@@ -111,7 +111,7 @@ const Verb kRestart{
         "  locald restart web\n",
     .options = {kTimeout},
     .min_arguments = 1,
-    .run = run_restart,
+    .run = services_restart,
 };
 
 }  // namespace locald::cli

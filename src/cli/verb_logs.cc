@@ -60,7 +60,7 @@ Result<Logs> logs_of_builds(Context& context, const Args& args) {
   return logs;
 }
 
-Result<int> run(Context& context, const Args& args) {
+Result<int> logs_verb(Context& context, const Args& args) {
   LogReader::Options options{.follow = args.has("follow")};
   if (const auto tail = args.value("tail"); tail && *tail != "all") {
     const auto lines = parse_u64(*tail);
@@ -119,7 +119,7 @@ const Verb kLogs{
                 {'a', "all", nullptr, "include earlier runs, or builds, that are still kept"},
                 {'b', "build", nullptr,
                  "show the log of the last build; write a folder as ./FOLDER"}},
-    .run = run,
+    .run = logs_verb,
 };
 
 }  // namespace locald::cli

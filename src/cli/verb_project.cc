@@ -7,7 +7,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_check(Context& context, const Args& args) {
+Result<int> project_check(Context& context, const Args& args) {
   const ipc::ConfigCheckRequest request{TRY(context.project()), environment()};
   auto client = TRY(context.connect());
   const Json reply = TRY(client.call(request));
@@ -24,7 +24,7 @@ Result<int> run_check(Context& context, const Args& args) {
              : 1;
 }
 
-Result<int> run_ls(Context& context, const Args& args) {
+Result<int> project_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   const Json reply = TRY(client.call(ipc::ProjectListRequest{}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
@@ -39,7 +39,7 @@ Result<int> run_ls(Context& context, const Args& args) {
   return out(table({"PROJECT", "RUNNING", "FOLDER"}, rows)) ? 0 : 1;
 }
 
-Result<int> run_forget(Context& context, const Args& args) {
+Result<int> project_forget(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   TRY(client.call(ipc::ProjectForgetRequest{args.argument(0)}));
   return 0;
@@ -59,7 +59,7 @@ const Verb kConfigCheck{
         "  locald -f staging.toml config check\n",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
-    .run = run_check,
+    .run = project_check,
 };
 const Verb kProjectLs{
     .name = "project ls",
@@ -68,7 +68,7 @@ const Verb kProjectLs{
     .details = "",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
-    .run = run_ls,
+    .run = project_ls,
 };
 const Verb kProjectForget{
     .name = "project forget",
@@ -80,7 +80,7 @@ const Verb kProjectForget{
     .options = {},
     .min_arguments = 1,
     .max_arguments = 1,
-    .run = run_forget,
+    .run = project_forget,
 };
 
 }  // namespace locald::cli

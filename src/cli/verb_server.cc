@@ -13,13 +13,13 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_server(Context&, const Args&) {
+Result<int> server_run(Context&, const Args&) {
   const std::string program = TRY(find_own_program("locald-server"));
   ::execl(program.c_str(), program.c_str(), "run", static_cast<char*>(nullptr));
   return Error::from_errno(errno, "execute " + program);
 }
 
-Result<int> run_start(Context& context, const Args&) {
+Result<int> server_start(Context& context, const Args&) {
   if (auto running = context.connect_running()) {
     notice("the server is running already, pid " +
            std::to_string(running->server()["pid"].as_int()));
@@ -56,7 +56,7 @@ Result<void> stop(ipc::Client& client, bool all) {
   return {};
 }
 
-Result<int> run_stop(Context& context, const Args& args) {
+Result<int> server_stop(Context& context, const Args& args) {
   auto client = connect_to_stop(context, args.has("all"));
   if (!client && client.error().code() == Errc::not_found) {
     notice("no server is running");
@@ -67,17 +67,17 @@ Result<int> run_stop(Context& context, const Args& args) {
   return 0;
 }
 
-Result<int> run_restart(Context& context, const Args& args) {
+Result<int> server_restart(Context& context, const Args& args) {
   TRY(ipc::check_own_server().context("the server is not restarted"));
   auto client = connect_to_stop(context, args.has("all"));
   if (client)
     TRY(stop(client.value(), args.has("all")));
   else if (client.error().code() != Errc::not_found)
     return std::move(client).error();
-  return run_start(context, args);
+  return server_start(context, args);
 }
 
-Result<int> run_status(Context& context, const Args& args) {
+Result<int> server_status(Context& context, const Args& args) {
   auto client = context.connect_running();
   if (!client && client.error().code() == Errc::not_found) {
     if (args.has("json")) return out("null\n") ? 1 : 1;
@@ -112,7 +112,7 @@ const Verb kServerRun{
         "work, and for service managers.\n",
     .options = {},
     .max_arguments = 0,
-    .run = run_server,
+    .run = server_run,
 };
 const Verb kServerStart{
     .name = "server start",
@@ -121,7 +121,7 @@ const Verb kServerStart{
     .details = "",
     .options = {},
     .max_arguments = 0,
-    .run = run_start,
+    .run = server_start,
 };
 const Verb kServerStop{
     .name = "server stop",
@@ -133,7 +133,7 @@ const Verb kServerStop{
         "not.\n",
     .options = {kAll},
     .max_arguments = 0,
-    .run = run_stop,
+    .run = server_stop,
 };
 const Verb kServerRestart{
     .name = "server restart",
@@ -142,7 +142,7 @@ const Verb kServerRestart{
     .details = "",
     .options = {kAll},
     .max_arguments = 0,
-    .run = run_restart,
+    .run = server_restart,
 };
 const Verb kServerStatus{
     .name = "server status",
@@ -151,7 +151,7 @@ const Verb kServerStatus{
     .details = "",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
-    .run = run_status,
+    .run = server_status,
 };
 
 }  // namespace locald::cli

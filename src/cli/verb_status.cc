@@ -85,7 +85,7 @@ std::string services_text(const Json& services, bool colour, std::size_t width) 
   return reasons.empty() ? text : text + "\n" + reasons;
 }
 
-Result<int> run(Context& context, const Args& args) {
+Result<int> status_verb(Context& context, const Args& args) {
   const bool all = args.has("all");
   ipc::StatusRequest request{.project = {}, .all = all};
   if (!all) request.project = TRY(context.project());
@@ -121,7 +121,7 @@ const Verb kStatus{
     .options = {{0, "json", nullptr, "as JSON; a field that does not apply is null"},
                 {'a', "all", nullptr, "every project"}},
     .max_arguments = 0,
-    .run = run,
+    .run = status_verb,
 };
 
 }  // namespace locald::cli

@@ -9,7 +9,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_up(Context& context, const Args& args) {
+Result<int> up_verb(Context& context, const Args& args) {
   ipc::UpRequest request{.project = TRY(context.project()),
                          .services = args.arguments(),
                          .world = world(),
@@ -56,7 +56,7 @@ const Verb kUp{
                 {0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"},
                 {0, "env-refresh", nullptr,
                  "capture the environment of this command instead of keeping the earlier one"}},
-    .run = run_up,
+    .run = up_verb,
 };
 
 }  // namespace locald::cli

@@ -6,7 +6,7 @@
 namespace locald::cli {
 namespace {
 
-Result<int> run_version(Context& context, const Args& args) {
+Result<int> version_verb(Context& context, const Args& args) {
   Json server;
   if (auto client = context.connect_running()) server = client->server();
   if (args.has("json")) {
@@ -32,7 +32,7 @@ const Verb kVersion{
     .details = "",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
-    .run = run_version,
+    .run = version_verb,
 };
 
 }  // namespace locald::cli
