@@ -16,6 +16,8 @@
 #include "oci/ref/reference.h"
 #include "project/resolve/dotenv.h"
 #include "project/resolve/interpolation.h"
+#include "project/resolve/resolve_health.h"
+#include "project/resolve/texts.h"
 #include "project/resolve/workdir.h"
 
 namespace locald::project {
@@ -25,55 +27,22 @@ constexpr std::size_t kMaxEnvFile = 1u << 20;       // bytes
 constexpr std::size_t kMaxProjectText = 64u << 20;  // bytes, of all services together
 constexpr std::size_t kMaxVolumes = 1000;           // of a service
 
-/// Around the number of a reference, while its text is put together.
-constexpr char kLateBegin = '\x01', kLateEnd = '\x02';
-
 /// The one place where a file that the project names is opened for its text. A regular file only: a
 /// FIFO in its place must not hang the server.
 Result<std::string> read_env_file(const PathJudge& judge, const std::string& path) {
   return TRY(judge.open(path, PathJudge::Use::look)).read(kMaxEnvFile);
 }
 
-/// `.env` beside the project file; a folder of that name is something else's (a Python
-/// environment).
-Result<std::string> read_dotenv(const PathJudge& judge, const std::string& path) {
-  const JudgedPath file = TRY(judge.open(path, PathJudge::Use::look));
-  if (file.is_folder()) return Error(Errc::not_found, path + " is a folder");
-  return file.read(kMaxEnvFile);
-}
-
-class Resolver {
+class Resolver : private Texts {
  public:
-  explicit Resolver(const ResolveInput& input)
-      : in_(input),
-        judge_(in_.paths, in_.shared),
-        variables_(Variables::Input{
-            .env = input.user.env,
-            .dotenv = input.spec.dir + "/.env",
-            .captured = input.captured,
-            .refresh = input.refresh,
-            .read = [this](const std::string& path) { return read_dotenv(judge_, path); }}) {
-    lookup_.variable = [this](const std::string& name) { return variables_.value(name); };
-    lookup_.service = [this](const std::string& service,
-                             const std::string& field) -> Result<std::string> {
-      const net::Endpoint e = endpoint(service);
-      if (field != "host" && e.port == 0)
-        return Error(Errc::invalid_input, fmt::format("{} has no port", service));
-      if (field == "port") return std::to_string(e.port);
-      std::string value = field == "host" ? e.host : e.url();
-      if (late_ == nullptr) return value;
-      late_->push_back({std::move(value), service, field});
-      return fmt::format("{}{}{}", kLateBegin, late_->size() - 1, kLateEnd);
-    };
-    lookup_.unset = &unset_;
-  }
+  explicit Resolver(const ResolveInput& input) : Texts(input) {}
 
   Resolved run() {
     share();
-    std::size_t room = kMaxProjectText;
-    for (const ServiceSpec& spec : in_.spec.services) {
-      if (out_.problems.size() >= kMaxProblems) break;
-      if (room < kMaxServiceText) {
+    std::size_t left = kMaxProjectText;
+    for (const ServiceSpec& spec : in().spec.services) {
+      if (problems().size() >= kMaxProblems) break;
+      if (left < kMaxServiceText) {
         problem(spec.at,
                 Error(Errc::invalid_input,
                       fmt::format("the values of the services up to here come to {} MiB; those of "
@@ -82,154 +51,45 @@ class Resolver {
                     .with_hint("pass the names of files"));
         break;
       }
-      spec_ = &spec;
-      room_ = kMaxServiceText;
+      begin(spec);
       ServiceConfig config = service(spec);
-      room -= kMaxServiceText - room_;
+      left -= kMaxServiceText - room();
       out_.services.emplace(spec.name, std::move(config));
     }
     tell_apart();
-    variables_.problems(out_.problems, in_.project);
-    sort_by_place(out_.problems);
-    for (auto& notice : variables_.notices()) out_.notices.push_back(std::move(notice));
-    out_.capture = variables_.capture();
+    variables().problems(problems(), in().project);
+    sort_by_place(problems());
+    for (auto& notice : variables().notices()) out_.notices.push_back(std::move(notice));
+    out_.capture = variables().capture();
+    out_.problems = std::move(problems());
     return std::move(out_);
   }
 
  private:
   /// No link in what any of the services can write to is followed, whichever comes first.
   void share() {
-    Lookup lookup = lookup_;
+    Lookup quiet = lookup();
     std::vector<std::string> unset;
-    lookup.unset = &unset;
-    for (const ServiceSpec& spec : in_.spec.services)
+    quiet.unset = &unset;
+    for (const ServiceSpec& spec : in().spec.services)
       for (const VolumeSpec& v : spec.volumes) {
-        variables_.at(spec.name, in_.spec.file, v.at);
+        variables().at(spec.name, in().spec.file, v.at);
         const auto volume = [&]() -> Result<VolumeConfig> {  // what is wrong its own service says
-          const auto home = [&] { return variables_.value("HOME").value_or(""); };
+          const auto home = [&] { return variables().value("HOME").value_or(""); };
           std::vector<std::string> notices;
           if (!v.text.empty())
-            return builder::parse_volume(TRY(interpolate(v.text.raw, lookup)), in_.spec.dir, home,
+            return builder::parse_volume(TRY(interpolate(v.text.raw, quiet)), in().spec.dir, home,
                                          notices);
           VolumeConfig out =
-              TRY(builder::volume_of(TRY(interpolate(v.source.raw, lookup)),
-                                     TRY(interpolate(v.target.raw, lookup)), in_.spec.dir, home));
+              TRY(builder::volume_of(TRY(interpolate(v.source.raw, quiet)),
+                                     TRY(interpolate(v.target.raw, quiet)), in().spec.dir, home));
           out.read_only = v.read_only;
           return out;
         }();
         if (volume)
-          for (SharedFolder& folder : shared_folders(in_.project, spec.name, {*volume}))
-            judge_.add_shared(std::move(folder));
+          for (SharedFolder& folder : shared_folders(in().project, spec.name, {*volume}))
+            judge().add_shared(std::move(folder));
       }
-  }
-
-  net::Endpoint endpoint(const std::string& service) const {
-    net::Endpoint e;
-    const ServiceSpec* spec = in_.spec.find(service);
-    if (spec == nullptr) return e;
-    e.port = static_cast<std::uint16_t>(spec->any_port());
-    if (const auto it = in_.auto_ports.find(service); spec->auto_port && it != in_.auto_ports.end())
-      e.port = static_cast<std::uint16_t>(it->second);
-    return e;
-  }
-
-  void problem(SourcePos at, const Error& error) {
-    if (failed(at)) return;  // what follows from a text without a value
-    out_.problems.push_back({in_.spec.file, at, error.message(), error.hint()});
-  }
-
-  bool failed(SourcePos at) const { return failed_.contains({at.line, at.column}); }
-
-  enum class Use { plain, command };
-  /// The text with everything replaced; "" after a problem.
-  std::string text(const Text& t, Use use = Use::plain) {
-    if (room_ == 0 || t.empty()) return {};
-    unset_.clear();
-    variables_.at(spec_->name, in_.spec.file, t.at);
-    auto value = interpolate(t.raw, lookup_);
-    if (!value)
-      problem(t.at, value.error());
-    else if (!unset_.empty())
-      not_set(t, use);
-    else if (value->size() >= room_)
-      problem(t.at, no_room());
-    else
-      return room_ -= value->size(), std::move(*value);
-    failed_.emplace(t.at.line, t.at.column);
-    return {};
-  }
-
-  /// The same of one that is resolved once more at each start (late_text.h).
-  std::string text(const Text& t, Use use, LateText::Place place, std::string key,
-                   ServiceConfig& out) {
-    std::vector<LateText::Piece> references;
-    late_ = &references;
-    const std::string marked = text(t, use);
-    late_ = nullptr;
-    if (references.empty()) return marked;
-    LateText late{place, std::move(key), {}};
-    std::string plain;
-    const auto add = [&](LateText::Piece piece) {
-      plain += piece.text;
-      if (!piece.text.empty()) late.pieces.push_back(std::move(piece));
-    };
-    std::size_t from = 0;
-    while (true) {
-      const std::size_t begin = marked.find(kLateBegin, from);
-      const std::size_t end = begin == std::string::npos ? begin : marked.find(kLateEnd, begin);
-      if (end == std::string::npos) break;
-      const auto index = parse_u64(marked.substr(begin + 1, end - begin - 1));
-      add({marked.substr(from, begin - from), {}, {}});
-      if (index && *index < references.size())
-        add(references[*index]);
-      else
-        add({marked.substr(begin, end + 1 - begin), {}, {}});  // a value's own
-      from = end + 1;
-    }
-    add({marked.substr(from), {}, {}});
-    out.late.push_back(std::move(late));
-    return plain;
-  }
-
-  Error no_room() {
-    room_ = 0;
-    return Error(Errc::invalid_input, fmt::format("{}: its values grow beyond {} MiB", spec_->name,
-                                                  kMaxServiceText >> 20))
-        .with_hint("no process can be given more: pass the name of a file");
-  }
-
-  void not_set(const Text& t, Use use) {
-    for (const std::string& name : std::set<std::string>(unset_.begin(), unset_.end())) {
-      std::string hint = fmt::format(
-          "set it in the environment of `locald up` or in {}/.env, or write ${{{}:-}} where it may "
-          "be empty",
-          in_.spec.dir, name);
-      if (use == Use::command)
-        hint +=
-            fmt::format("; a variable of the command's own shell is ${} or $${{{}}}", name, name);
-      problem(t.at, Error(Errc::invalid_input, fmt::format("${{{}}} is not set", name))
-                        .with_hint(std::move(hint)));
-    }
-  }
-
-  std::vector<std::string> command(const ServiceSpec& service, const CommandSpec& spec,
-                                   LateText::Place place, ServiceConfig& out) {
-    std::vector<std::string> argv;
-    if (spec.empty()) return argv;
-    if (service.kind == ServiceKind::cnb) {
-      // As the launcher wants it: a single word is for its shell. Spec: CNB platform.md#launcher.
-      if (!spec.shell) argv = {"--"};
-    } else if (spec.shell) {
-      argv = {service.kind == ServiceKind::exec ? "sh" : "/bin/sh", "-c"};
-    }
-    for (const Text& word : spec.words)
-      argv.push_back(text(word, Use::command, place, std::to_string(argv.size()), out));
-    return argv;
-  }
-
-  std::string in_project(const std::string& path) const {
-    if (path.empty()) return in_.spec.dir;
-    return path.starts_with("/") ? path : in_.spec.dir + "/" + path;
   }
 
   void env(const ServiceSpec& spec, ServiceConfig& out) {
@@ -237,15 +97,15 @@ class Resolver {
     std::size_t turn = 0;
     for (const Text& file : spec.env_file) {
       const std::string path = in_project(text(file));
-      if (room_ == 0) break;
-      auto content = read_env_file(judge_, path);
+      if (room() == 0) break;
+      auto content = read_env_file(judge(), path);
       if (!content) {
         problem(file.at, std::move(content).error().with_context("`env_file`"));
         continue;
       }
-      variables_.at(spec.name, in_.spec.file, file.at);
+      variables().at(spec.name, in().spec.file, file.at);
       for (DotenvEntry& entry :
-           parse_dotenv(*content, path, lookup_.variable, out_.problems, &room_)) {
+           parse_dotenv(*content, path, lookup().variable, problems(), &room())) {
         for (std::string& notice : vanished_notices(entry, path, told_))
           out_.notices.emplace_back(spec.name, std::move(notice));
         unset.erase(entry.name);
@@ -266,81 +126,6 @@ class Resolver {
       out.env.emplace("PORT", std::to_string(out.port));
   }
 
-  void health(const ServiceSpec& spec, ServiceConfig& out) {
-    const HealthSpec& h = spec.health;
-    HealthConfig& c = out.health;
-    c.kind = h.kind;
-    c.interval = h.interval;
-    c.timeout = h.timeout;
-    c.start_period = h.start_period;
-    c.retries = h.retries;
-    c.host = "localhost";  // a service that was told so may have chosen either address
-    c.port = out.port;
-    if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
-    if (h.kind == HealthSpec::Kind::exec) {
-      c.argv = command(spec, h.command, LateText::Place::health, out);
-      // In the app's own environment, which the launcher makes.
-      if (spec.kind == ServiceKind::cnb) {
-        c.argv.insert(c.argv.begin(), std::string(cnb::kLauncher));
-        for (LateText& late : out.late)
-          if (late.place == LateText::Place::health)
-            late.key = std::to_string(parse_u64(late.key).value_or(0) + 1);
-      }
-    }
-    const std::string target =
-        h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp ? text(h.target) : "";
-    if (h.kind == HealthSpec::Kind::tcp && !target.empty()) address(target, h.target.at, c, 0);
-    if (h.kind != HealthSpec::Kind::http) return;
-    c.path = target;
-    if (!target.starts_with("http://")) {
-      if (!target.starts_with("/"))
-        problem(h.target.at,
-                Error(Errc::invalid_input,
-                      fmt::format("`http` = \"{}\" is neither a path nor an http URL", target)));
-    } else {
-      const std::string rest = target.substr(7);
-      const std::size_t slash = rest.find('/');
-      c.path = slash == std::string::npos ? "/" : rest.substr(slash);
-      address(rest.substr(0, slash), h.target.at, c, 80);
-    }
-    // It becomes a line of a request: nothing may end that line early.
-    if (std::any_of(c.path.begin(), c.path.end(),
-                    [](unsigned char ch) { return ch <= ' ' || ch == 127; }))
-      problem(h.target.at, Error(Errc::invalid_input, "`http` holds blanks or control characters")
-                               .with_hint("write them as %20"));
-  }
-
-  /// "PORT", "HOST:PORT", "[::1]:PORT".
-  void address(const std::string& text, SourcePos at, HealthConfig& out, int default_port) {
-    std::string host = text;
-    std::optional<std::uint64_t> port = parse_u64(text);
-    if (port) {
-      host.clear();
-    } else if (const std::size_t colon = text.rfind(':');
-               colon != std::string::npos && !text.ends_with("]")) {
-      host = text.substr(0, colon);
-      port = parse_u64(text.substr(colon + 1));
-    } else if (default_port != 0) {
-      port = static_cast<std::uint64_t>(default_port);
-    }
-    if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
-    if (!port || *port == 0 || *port > 65535)
-      return problem(at, Error(Errc::invalid_input, fmt::format("\"{}\" has no port", text))
-                             .with_hint("write PORT or \"HOST:PORT\""));
-    const bool numeric =
-        !host.empty() && host.find_first_not_of("0123456789.abcdefABCDEF:") == std::string::npos;
-    if (in_.spec.find(host) != nullptr)
-      host = endpoint(host).host;
-    else if (!host.empty() && host != "localhost" && !numeric)
-      return problem(
-          at,
-          Error(Errc::unsupported,
-                fmt::format("health checks of \"{}\": looking up names is not supported yet", host))
-              .with_hint("write its address"));
-    if (!host.empty()) out.host = host;
-    out.port = static_cast<int>(*port);
-  }
-
   /// What the file alone can tell about the places of mounts, as the start will look at them.
   static Result<void> check_target(const VolumeConfig& volume) {
     builder::ContainerOptions options;
@@ -358,7 +143,7 @@ class Resolver {
             at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
       if (auto fine = check_target(*parsed); !fine) return problem(at, fine.error());
       if (parsed->kind == VolumeConfig::Kind::bind)
-        if (auto fine = builder::open_bind(parsed->source, judge_); !fine)
+        if (auto fine = builder::open_bind(parsed->source, judge()); !fine)
           return problem(at, fine.error());
       out.volumes.push_back(std::move(*parsed));
     };
@@ -367,16 +152,16 @@ class Resolver {
                                                                      spec.name, kMaxVolumes)));
     for (const VolumeSpec& v : spec.volumes) {
       const auto home = [&] {
-        variables_.at(spec.name, in_.spec.file, v.at);
-        return variables_.value("HOME").value_or("");
+        variables().at(spec.name, in().spec.file, v.at);
+        return variables().value("HOME").value_or("");
       };
       std::vector<std::string> notices;
       if (!v.text.empty()) {
-        keep(v.at, builder::parse_volume(text(v.text), in_.spec.dir, home, notices));
+        keep(v.at, builder::parse_volume(text(v.text), in().spec.dir, home, notices));
       } else {
         const std::string source = text(v.source), target = text(v.target);
         if (failed(v.source.at) || failed(v.target.at)) continue;
-        Result<VolumeConfig> volume = builder::volume_of(source, target, in_.spec.dir, home);
+        Result<VolumeConfig> volume = builder::volume_of(source, target, in().spec.dir, home);
         if (volume) volume->read_only = v.read_only;
         keep(v.at, std::move(volume));
       }
@@ -391,7 +176,7 @@ class Resolver {
     std::map<std::string, std::string> out;
     for (const auto& [name, folder] : folders) {
       out[name] = tidy_path(in_project(text(folder)));
-      if (auto fine = builder::open_bind(out[name], judge_); !fine)
+      if (auto fine = builder::open_bind(out[name], judge()); !fine)
         problem(folder.at, std::move(fine).error().with_context("binding " + name));
     }
     return out;
@@ -401,7 +186,7 @@ class Resolver {
   std::string image(const Text& t, std::string_view what) {
     std::string name = text(t);
     if (name.empty()) return name;
-    if (auto reference = oci::ImageReference::parse(name, in_.spec.dir); !reference)
+    if (auto reference = oci::ImageReference::parse(name, in().spec.dir); !reference)
       problem(t.at, std::move(reference).error().with_context(what));
     return name;
   }
@@ -409,10 +194,10 @@ class Resolver {
   void app(const ServiceSpec& spec, ServiceConfig& out) {
     const BuildSpec& build = spec.build;
     cnb::AppSpec app;
-    app.project = in_.project;
+    app.project = in().project;
     app.path = tidy_path(in_project(text(build.path)));
-    app.base_dir = in_.spec.dir;
-    if (auto folder = cnb::open_source(judge_, app); !folder)
+    app.base_dir = in().spec.dir;
+    if (auto folder = cnb::open_source(judge(), app); !folder)
       problem(build.path.empty() ? spec.at : build.path.at, folder.error());
     app.builder = image(build.builder, "builder");
     app.run_image = image(build.run_image, "run image");
@@ -477,10 +262,10 @@ class Resolver {
     out.port = endpoint(spec.name).port;
     out.auto_port = spec.auto_port;
     env(spec, out);
-    health(spec, out);
+    resolve_health(*this, spec, out);
     for (const DependencySpec& d : spec.depends_on) {
       DependsCondition condition = d.condition;
-      const ServiceSpec* target = in_.spec.find(d.service);
+      const ServiceSpec* target = in().spec.find(d.service);
       if (condition == DependsCondition::ready)
         condition = target != nullptr && target->health.kind != HealthSpec::Kind::none
                         ? DependsCondition::healthy
@@ -494,7 +279,7 @@ class Resolver {
     out.argv = command(spec, spec.command, LateText::Place::argv, out);
     if (spec.kind == ServiceKind::exec) {
       out.cwd = in_project(text(spec.workdir));
-      if (auto there = open_workdir(out.cwd, judge_); !there)
+      if (auto there = open_workdir(out.cwd, judge()); !there)
         problem(spec.workdir.empty() ? spec.at : spec.workdir.at, there.error());
       return out;
     }
@@ -530,16 +315,7 @@ class Resolver {
     return value != 0 ? std::optional(value) : std::nullopt;
   }
 
-  const ResolveInput& in_;
-  PathJudge judge_;
-  Variables variables_;
-  Lookup lookup_;
-  std::vector<LateText::Piece>* late_ = nullptr;    // where references of the present text go
-  const ServiceSpec* spec_ = nullptr;               // the one at work
-  std::size_t room_ = 0;                            // bytes that its values may still take
-  std::vector<std::string> unset_;                  // of the text at work
-  std::set<std::string> told_;                      // names that env files have no value for
-  std::set<std::pair<unsigned, unsigned>> failed_;  // places of texts that have no value
+  std::set<std::string> told_;  // names that env files have no value for
   Resolved out_;
 };
 

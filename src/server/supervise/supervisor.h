@@ -11,6 +11,7 @@
 #include "base/loop/event_loop.h"
 #include "project/service_config.h"
 #include "project/service_graph.h"
+#include "server/supervise/edge_state.h"
 #include "server/supervise/health.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/service_state.h"
@@ -136,20 +137,5 @@ class Supervisor {
   std::shared_ptr<bool> alive_ =
       std::make_shared<bool>(true);  // for callbacks that may come after us
 };
-
-/// What a dependency says to who waits for it. Pure.
-struct EdgeState {
-  enum class Kind : std::uint8_t { satisfied, pending, impossible } kind = Kind::pending;
-  std::string
-      reason;  ///< pending: what is waited for; impossible: why it can no longer become true
-  bool held_up = false;  ///< pending: as ServiceState has it
-};
-EdgeState edge_state(const std::string& dependency, project::DependsCondition condition,
-                     const ServiceState& state, Health health, const std::string& health_reason,
-                     bool has_check);
-
-/// After so many ends in a row, without ever having been ready, those who wait are told that it
-/// will not be.
-inline constexpr int kHopelessFailures = 5;
 
 }  // namespace locald::server

@@ -1,0 +1,96 @@
+#include "project/resolve/resolve_health.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "base/strings.h"
+#include "cnb/app.h"
+
+namespace locald::project {
+namespace {
+
+/// "PORT", "HOST:PORT", "[::1]:PORT".
+void address(Texts& texts, const std::string& text, SourcePos at, HealthConfig& out,
+             int default_port) {
+  std::string host = text;
+  std::optional<std::uint64_t> port = parse_u64(text);
+  if (port) {
+    host.clear();
+  } else if (const std::size_t colon = text.rfind(':');
+             colon != std::string::npos && !text.ends_with("]")) {
+    host = text.substr(0, colon);
+    port = parse_u64(text.substr(colon + 1));
+  } else if (default_port != 0) {
+    port = static_cast<std::uint64_t>(default_port);
+  }
+  if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
+  if (!port || *port == 0 || *port > 65535)
+    return texts.problem(at, Error(Errc::invalid_input, fmt::format("\"{}\" has no port", text))
+                                 .with_hint("write PORT or \"HOST:PORT\""));
+  const bool numeric =
+      !host.empty() && host.find_first_not_of("0123456789.abcdefABCDEF:") == std::string::npos;
+  if (texts.in().spec.find(host) != nullptr)
+    host = texts.endpoint(host).host;
+  else if (!host.empty() && host != "localhost" && !numeric)
+    return texts.problem(
+        at,
+        Error(Errc::unsupported,
+              fmt::format("health checks of \"{}\": looking up names is not supported yet", host))
+            .with_hint("write its address"));
+  if (!host.empty()) out.host = host;
+  out.port = static_cast<int>(*port);
+}
+
+}  // namespace
+
+void resolve_health(Texts& texts, const ServiceSpec& spec, ServiceConfig& out) {
+  const HealthSpec& h = spec.health;
+  HealthConfig& c = out.health;
+  c.kind = h.kind;
+  c.interval = h.interval;
+  c.timeout = h.timeout;
+  c.start_period = h.start_period;
+  c.retries = h.retries;
+  c.host = "localhost";  // a service that was told so may have chosen either address
+  c.port = out.port;
+  if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
+  if (h.kind == HealthSpec::Kind::exec) {
+    c.argv = texts.command(spec, h.command, LateText::Place::health, out);
+    // In the app's own environment, which the launcher makes.
+    if (spec.kind == ServiceKind::cnb) {
+      c.argv.insert(c.argv.begin(), std::string(cnb::kLauncher));
+      for (LateText& late : out.late)
+        if (late.place == LateText::Place::health)
+          late.key = std::to_string(parse_u64(late.key).value_or(0) + 1);
+    }
+  }
+  const std::string target = h.kind == HealthSpec::Kind::http || h.kind == HealthSpec::Kind::tcp
+                                 ? texts.text(h.target)
+                                 : "";
+  if (h.kind == HealthSpec::Kind::tcp && !target.empty()) address(texts, target, h.target.at, c, 0);
+  if (h.kind != HealthSpec::Kind::http) return;
+  c.path = target;
+  if (!target.starts_with("http://")) {
+    if (!target.starts_with("/"))
+      texts.problem(
+          h.target.at,
+          Error(Errc::invalid_input,
+                fmt::format("`http` = \"{}\" is neither a path nor an http URL", target)));
+  } else {
+    const std::string rest = target.substr(7);
+    const std::size_t slash = rest.find('/');
+    c.path = slash == std::string::npos ? "/" : rest.substr(slash);
+    address(texts, rest.substr(0, slash), h.target.at, c, 80);
+  }
+  // It becomes a line of a request: nothing may end that line early.
+  if (std::any_of(c.path.begin(), c.path.end(),
+                  [](unsigned char ch) { return ch <= ' ' || ch == 127; }))
+    texts.problem(h.target.at,
+                  Error(Errc::invalid_input, "`http` holds blanks or control characters")
+                      .with_hint("write them as %20"));
+}
+
+}  // namespace locald::project

@@ -1,0 +1,159 @@
+#include "project/resolve/texts.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "base/strings.h"
+
+namespace locald::project {
+namespace {
+
+/// Around the number of a reference, while its text is put together.
+constexpr char kLateBegin = '\x01', kLateEnd = '\x02';
+
+constexpr std::size_t kMaxDotenv = 1u << 20;  // bytes
+
+/// `.env` beside the project file; a folder of that name is something else's (a Python
+/// environment).
+Result<std::string> read_dotenv(const PathJudge& judge, const std::string& path) {
+  const JudgedPath file = TRY(judge.open(path, PathJudge::Use::look));
+  if (file.is_folder()) return Error(Errc::not_found, path + " is a folder");
+  return file.read(kMaxDotenv);
+}
+
+}  // namespace
+
+Texts::Texts(const ResolveInput& input)
+    : in_(input),
+      judge_(in_.paths, in_.shared),
+      variables_(Variables::Input{
+          .env = input.user.env,
+          .dotenv = input.spec.dir + "/.env",
+          .captured = input.captured,
+          .refresh = input.refresh,
+          .read = [this](const std::string& path) { return read_dotenv(judge_, path); }}) {
+  lookup_.variable = [this](const std::string& name) { return variables_.value(name); };
+  lookup_.service = [this](const std::string& service,
+                           const std::string& field) -> Result<std::string> {
+    const net::Endpoint e = endpoint(service);
+    if (field != "host" && e.port == 0)
+      return Error(Errc::invalid_input, fmt::format("{} has no port", service));
+    if (field == "port") return std::to_string(e.port);
+    std::string value = field == "host" ? e.host : e.url();
+    if (late_ == nullptr) return value;
+    late_->push_back({std::move(value), service, field});
+    return fmt::format("{}{}{}", kLateBegin, late_->size() - 1, kLateEnd);
+  };
+  lookup_.unset = &unset_;
+}
+
+void Texts::begin(const ServiceSpec& spec) {
+  spec_ = &spec;
+  room_ = kMaxServiceText;
+}
+
+net::Endpoint Texts::endpoint(const std::string& service) const {
+  net::Endpoint e;
+  const ServiceSpec* spec = in_.spec.find(service);
+  if (spec == nullptr) return e;
+  e.port = static_cast<std::uint16_t>(spec->any_port());
+  if (const auto it = in_.auto_ports.find(service); spec->auto_port && it != in_.auto_ports.end())
+    e.port = static_cast<std::uint16_t>(it->second);
+  return e;
+}
+
+void Texts::problem(SourcePos at, const Error& error) {
+  if (failed(at)) return;  // what follows from a text without a value
+  problems_.push_back({in_.spec.file, at, error.message(), error.hint()});
+}
+
+std::string Texts::text(const Text& t, Use use) {
+  if (room_ == 0 || t.empty()) return {};
+  unset_.clear();
+  variables_.at(spec_->name, in_.spec.file, t.at);
+  auto value = interpolate(t.raw, lookup_);
+  if (!value)
+    problem(t.at, value.error());
+  else if (!unset_.empty())
+    not_set(t, use);
+  else if (value->size() >= room_)
+    problem(t.at, no_room());
+  else
+    return room_ -= value->size(), std::move(*value);
+  failed_.emplace(t.at.line, t.at.column);
+  return {};
+}
+
+std::string Texts::text(const Text& t, Use use, LateText::Place place, std::string key,
+                        ServiceConfig& out) {
+  std::vector<LateText::Piece> references;
+  late_ = &references;
+  const std::string marked = text(t, use);
+  late_ = nullptr;
+  if (references.empty()) return marked;
+  LateText late{place, std::move(key), {}};
+  std::string plain;
+  const auto add = [&](LateText::Piece piece) {
+    plain += piece.text;
+    if (!piece.text.empty()) late.pieces.push_back(std::move(piece));
+  };
+  std::size_t from = 0;
+  while (true) {
+    const std::size_t begin = marked.find(kLateBegin, from);
+    const std::size_t end = begin == std::string::npos ? begin : marked.find(kLateEnd, begin);
+    if (end == std::string::npos) break;
+    const auto index = parse_u64(marked.substr(begin + 1, end - begin - 1));
+    add({marked.substr(from, begin - from), {}, {}});
+    if (index && *index < references.size())
+      add(references[*index]);
+    else
+      add({marked.substr(begin, end + 1 - begin), {}, {}});  // a value's own
+    from = end + 1;
+  }
+  add({marked.substr(from), {}, {}});
+  out.late.push_back(std::move(late));
+  return plain;
+}
+
+Error Texts::no_room() {
+  room_ = 0;
+  return Error(Errc::invalid_input,
+               fmt::format("{}: its values grow beyond {} MiB", spec_->name, kMaxServiceText >> 20))
+      .with_hint("no process can be given more: pass the name of a file");
+}
+
+void Texts::not_set(const Text& t, Use use) {
+  for (const std::string& name : std::set<std::string>(unset_.begin(), unset_.end())) {
+    std::string hint = fmt::format(
+        "set it in the environment of `locald up` or in {}/.env, or write ${{{}:-}} where it may "
+        "be empty",
+        in_.spec.dir, name);
+    if (use == Use::command)
+      hint += fmt::format("; a variable of the command's own shell is ${} or $${{{}}}", name, name);
+    problem(t.at, Error(Errc::invalid_input, fmt::format("${{{}}} is not set", name))
+                      .with_hint(std::move(hint)));
+  }
+}
+
+std::vector<std::string> Texts::command(const ServiceSpec& service, const CommandSpec& spec,
+                                        LateText::Place place, ServiceConfig& out) {
+  std::vector<std::string> argv;
+  if (spec.empty()) return argv;
+  if (service.kind == ServiceKind::cnb) {
+    // As the launcher wants it: a single word is for its shell. Spec: CNB platform.md#launcher.
+    if (!spec.shell) argv = {"--"};
+  } else if (spec.shell) {
+    argv = {service.kind == ServiceKind::exec ? "sh" : "/bin/sh", "-c"};
+  }
+  for (const Text& word : spec.words)
+    argv.push_back(text(word, Use::command, place, std::to_string(argv.size()), out));
+  return argv;
+}
+
+std::string Texts::in_project(const std::string& path) const {
+  if (path.empty()) return in_.spec.dir;
+  return path.starts_with("/") ? path : in_.spec.dir + "/" + path;
+}
+
+}  // namespace locald::project

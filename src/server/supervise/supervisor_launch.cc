@@ -1,0 +1,231 @@
+// The lives of a service: launched, listened to, ended, adopted.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/strings.h"
+#include "base/transient.h"
+#include "project/units.h"
+#include "runtime/kept_handle.h"
+#include "server/supervise/net_prober.h"
+#include "server/supervise/supervisor.h"
+
+namespace locald::server {
+namespace {
+
+ExitInfo exit_info(const runtime::ExitStatus& status) {
+  return {status.code, status.signal, status.never_ran, status.may_pass, status.reason};
+}
+
+constexpr project::Milliseconds kAtOnce{5000};
+
+std::string short_id() {
+  // [0-9a-z]{12}: hex digits are of these.
+  return random_hex(6);
+}
+
+}  // namespace
+
+LaunchRequest Supervisor::request(const Unit& unit) const {
+  LaunchRequest r{
+      project_,   dir_, unit.instance, unit.nonce, unit.life, unit.state.history.restarts,
+      unit.built, {},   unit.active,   unit.user,  {}};
+  for (const auto& [name, other] : units_) {
+    r.hosts.push_back(name);
+    if (other.endpoint && other.endpoint->host != net::Endpoint().host)
+      r.peers[name] = {other.shim_pid, other.endpoint->port, other.endpoint};
+  }
+  if (unit.active)
+    for (const project::LateText& late : unit.active->late)
+      for (const project::LateText::Piece& piece : late.pieces)
+        if (const Unit* peer = find(piece.service);
+            peer != nullptr && peer->shim_pid != 0 && peer->active)
+          r.peers[piece.service] = {peer->shim_pid, static_cast<std::uint16_t>(peer->active->port),
+                                    peer->endpoint};
+  return r;
+}
+
+void Supervisor::launch(const std::string& service, Unit& unit) {
+  ++unit.life;
+  unit.instance = short_id();
+  unit.nonce = random_hex(16);
+  unit.active = unit.config;
+  unit.kill_wanted = false;
+  const auto present = [this, alive = alive_, service, life = unit.life]() -> Unit* {
+    Unit* u = *alive ? get(service) : nullptr;
+    return u != nullptr && u->life == life ? u : nullptr;
+  };
+  Launcher::LaunchEvents events;
+  events.progress = [this, present, service](const Json& progress) {
+    if (present() != nullptr) observer_.progress(service, progress);
+  };
+  events.notice = [this, present, service](const std::string& text) {
+    if (present() != nullptr) observer_.notice(service, text);
+  };
+  events.done = [this, present, service](Result<std::unique_ptr<runtime::ServiceHandle>> result) {
+    Unit* u = present();
+    if (u == nullptr)
+      return;  // dropping the handle leaves the process; a unit is only removed when quiet
+    if (!result) {
+      u->active.reset();
+      const auto now = EventLoop::Clock::now().time_since_epoch();
+      return apply(service,
+                   event::LaunchFailed{result.error().message(), result.error().hint(),
+                                       may_pass(result.error()),
+                                       std::chrono::duration_cast<project::Milliseconds>(now)});
+    }
+    u->handle = std::move(*result);
+    u->shim_pid = u->handle->shim_pid();
+    apply(service, event::Launched{});
+    if (Unit* now = present()) listen(service, *now);
+  };
+  unit.launch = launcher_.launch(request(unit), std::move(events));
+  unit.built = false;
+}
+
+void Supervisor::listen(const std::string& service, Unit& unit) {
+  const auto present = [this, alive = alive_, service, life = unit.life]() -> Unit* {
+    Unit* u = *alive ? get(service) : nullptr;
+    return u != nullptr && u->life == life ? u : nullptr;
+  };
+  runtime::ServiceHandle::Events events;
+  events.started = [this, present, service](int pid) {
+    Unit* u = present();
+    if (u == nullptr) return;
+    u->pid = pid;
+    u->content = launcher_.content(request(*u));
+    u->started_at = u->handle->started_at();
+    if (u->started_at.time_since_epoch().count() == 0)
+      u->started_at = std::chrono::system_clock::now();
+    // An adopted process may be old: its age decides how often it is probed and whether it ran
+    // well.
+    const auto age = std::max(std::chrono::system_clock::now() - u->started_at,
+                              std::chrono::system_clock::duration(0));
+    u->running_since =
+        EventLoop::Clock::now() - std::chrono::duration_cast<EventLoop::Clock::duration>(age);
+    apply(service, event::Started{});
+    observer_.running(service);
+  };
+  events.exited = [this, present, service](const runtime::ExitStatus& status) {
+    // Never from within the handle's own callback: ended() destroys it.
+    loop_.post([this, present, service, status] {
+      if (Unit* u = present()) ended(service, *u, status);
+    });
+  };
+  if (runtime::KeptHandle* kept = runtime::kept(unit.handle.get()))
+    kept->on_trouble = [this, present, service] {
+      Unit* u = present();
+      if (u == nullptr || u->handle == nullptr) return;
+      u->trouble = runtime::trouble_of(u->handle.get());
+      observer_.changed(service);
+    };
+  unit.handle->listen(loop_, std::move(events));
+}
+
+void Supervisor::ended(const std::string& service, Unit& unit, const runtime::ExitStatus& status) {
+  const auto now = EventLoop::Clock::now();
+  const project::Milliseconds uptime =
+      unit.pid == 0 ? project::Milliseconds(0)
+                    : std::chrono::duration_cast<project::Milliseconds>(now - unit.running_since);
+  ExitInfo exit = exit_info(status);
+  // That it ended so soon may surprise: an image's own command can be a shell.
+  if (uptime < kAtOnce && exit.reason.empty() && unit.state.phase != Phase::stopping && unit.active)
+    exit.reason = launcher_.command_note(request(unit), exit.success());
+  unit.handle.reset();
+  unit.trouble.clear();
+  unit.pid = unit.shim_pid = 0;
+  unit.content = {};
+  unit.endpoint.reset();
+  unit.dropped_bytes = status.dropped_bytes;
+  unit.active.reset();
+  const std::string instance = unit.instance, nonce = unit.nonce;
+  ++unit.cleaning;
+  apply(service,
+        event::Exited{std::move(exit), uptime,
+                      std::chrono::duration_cast<project::Milliseconds>(now.time_since_epoch())});
+  // After what the end changed has been written down (the observer does that in a
+  // post of its own): until then exit.json is the only record of it.
+  loop_.post([this, alive = alive_, service, instance, nonce] {
+    if (*alive) clean(service, instance, nonce);
+  });
+}
+
+void Supervisor::clean(const std::string& service, const std::string& instance,
+                       const std::string& nonce) {
+  launcher_.clean(instance, nonce, [this, alive = alive_, service](Result<void> result) {
+    if (!*alive) return;
+    Unit* u = get(service);
+    if (u == nullptr) return;
+    --u->cleaning;
+    if (!result) observer_.notice(service, "cleanup is incomplete: " + result.error().text());
+    observer_.changed(service);
+  });
+}
+
+void Supervisor::begin_health(const std::string& service, Unit& unit) {
+  unit.monitor.reset();
+  const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
+  if (!config.health.any()) return;
+  unit.health = Health::starting;
+  const project::HealthConfig& h = config.health;
+  std::unique_ptr<Prober> prober;
+  if (h.kind == project::HealthSpec::Kind::http || h.kind == project::HealthSpec::Kind::tcp) {
+    const int shim_pid = unit.shim_pid;
+    const bool own_port = h.port == config.port;
+    prober = make_net_prober(
+        loop_, h.host, static_cast<std::uint16_t>(h.port),
+        h.kind == project::HealthSpec::Kind::http ? h.path : "",
+        [this, shim_pid](std::uint16_t port, std::function<void(Result<net::EndpointLook>)> done) {
+          return launcher_.find_endpoint(shim_pid, port, std::move(done));
+        },
+        [this, service, shim_pid, own_port](const net::Endpoint& found) {
+          if (own_port) set_endpoint(service, shim_pid, found);
+        });
+  } else {
+    prober = launcher_.make_prober(request(unit));
+  }
+  if (prober == nullptr) return;
+  unit.monitor = std::make_unique<HealthMonitor>(
+      loop_, h, std::move(prober), unit.running_since,
+      [this, service, life = unit.life](Health health, const std::string& reason) {
+        Unit* u = get(service);
+        if (u == nullptr || u->life != life) return;
+        u->health = health;
+        u->health_reason = reason;
+        observer_.changed(service);
+        check_dependents(service);
+      });
+}
+
+void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::ServiceHandle> handle,
+                       std::shared_ptr<const project::ServiceConfig> active, std::uint64_t life,
+                       int restarts) {
+  Unit* unit = get(service);
+  if (unit == nullptr) return;
+  unit->life = life;
+  unit->state.history.restarts = restarts;
+  unit->instance = handle->instance();
+  unit->nonce = handle->nonce();
+  unit->active = std::move(active);
+  unit->handle = std::move(handle);
+  unit->shim_pid = unit->handle->shim_pid();
+  unit->trouble = runtime::trouble_of(unit->handle.get());
+  // One that does not answer counts as running: that is all there is to see of it.
+  apply(service, event::Adopted{/*running=*/!unit->trouble.empty()});
+  listen(service, *unit);  // tells whether it runs already
+}
+
+void Supervisor::adopt_ended(const std::string& service, const std::string& instance,
+                             const std::string& nonce, const runtime::ExitStatus& exit,
+                             std::uint64_t life, int restarts) {
+  Unit* unit = get(service);
+  if (unit == nullptr) return;
+  unit->life = life;
+  unit->state.history.restarts = restarts;
+  unit->instance = instance;
+  unit->nonce = nonce;
+  apply(service, event::Adopted{/*running=*/false});
+  ended(service, *unit, exit);
+}
+
+}  // namespace locald::server
