@@ -147,7 +147,8 @@ StartResult RuncProcess::run(const Spec& spec, int folder, const char* verb,
   TextOf<4200> console, pid_file, log;
   pid_file.add(dir).add("/").add(kPidFile);
   log.add(dir).add("/").add(kRuncLog);
-  if (spec.tty && (console_ = listen_console(dir, folder, console)) < 0) {
+  if (spec.tty) console_ = listen_console(dir, folder, console);
+  if (spec.tty && console_ < 0) {
     why.add("the console socket cannot be made: ").add(error_text(errno));
     return {125};
   }
