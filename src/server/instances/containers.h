@@ -81,6 +81,7 @@ class Containers {
   void stop_all(std::function<void()> done);
 
  private:
+  static constexpr const char* kProject = "container";  // whose volumes and logs
   struct Container {
     std::string id, name, image, nonce;
     std::vector<std::string> command;
