@@ -24,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kStdinAhead = 128u << 10;  // bytes of stdin that wait for the shim
-constexpr std::chrono::seconds kPipePatience{2};
+constexpr std::chrono::seconds kPipeGrace{2};
 constexpr std::chrono::seconds kGreeting{10};          // for the shim's first answer
 constexpr std::chrono::seconds kGreetingSignalled{1};  // the same, once we are told to end
 constexpr int kPrefixPatience = 250;                   // ms that a lone ctrl-p waits for its ctrl-q
@@ -61,8 +61,8 @@ class Session {
   DetachKeys keys_;
   std::string incoming_, outgoing_;
   bool stdin_open_ = false;
-  bool greeted_ = false;  // the shim's status has come
-  bool deaf_ = false;     // our own output is closed
+  bool greeted_ = false;        // the shim's status has come
+  bool stdout_closed_ = false;  // our own output is closed
   Clock::time_point give_up_ = Clock::time_point::max();
   Clock::time_point silent_until_ = Clock::now() + kGreeting;  // while it is not greeted_
   int interrupts_ = 0;
@@ -89,14 +89,14 @@ void Session::send_size() {
 }
 
 void Session::output(int fd, std::string_view bytes) {
-  if (deaf_ || write_to(fd, bytes)) return;
+  if (stdout_closed_ || write_to(fd, bytes)) return;
   // Nobody reads, or there is no room (check_output() tells). A process of ours learns it as it
   // would in a pipeline, and has a moment to end; meanwhile we read on, or the shim would not get
   // to our frame.
-  deaf_ = true;
+  stdout_closed_ = true;
   if (!options_.ours) return leave(128 + SIGPIPE);
   send_struct(Frame::signal, std::int32_t{SIGPIPE});
-  give_up_ = Clock::now() + kPipePatience;
+  give_up_ = Clock::now() + kPipeGrace;
 }
 
 void Session::handle(Frame type, std::string_view payload) {
@@ -238,9 +238,9 @@ Result<int> Session::run() {
         pollfd{socket_.get(), static_cast<short>(outgoing_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
         pollfd{signals_.fd(), POLLIN, 0}, pollfd{more_stdin ? STDIN_FILENO : -1, POLLIN, 0}};
     const int n = ::poll(fds.data(), fds.size(),
-                         deaf_ || !greeted_ ? 100
-                         : keys_.holding()  ? kPrefixPatience
-                                            : -1);
+                         stdout_closed_ || !greeted_ ? 100
+                         : keys_.holding()           ? kPrefixPatience
+                                                     : -1);
     if (n < 0 && errno != EINTR) return Error::from_errno(errno, "poll");
     if (n == 0 && keys_.holding()) send(Frame::in, keys_.flush());
     if (Clock::now() >= give_up_) leave(128 + SIGPIPE);

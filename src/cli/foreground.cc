@@ -62,8 +62,8 @@ class Foreground {
   Failures failures_;                        // before we go down
   int signals_seen_ = 0;
   int reconnects_ = 0;
-  bool gone_ = false;     // the project is down, by us or by another
-  bool unheard_ = false;  // nobody reads stdout any more, or it takes nothing more
+  bool gone_ = false;           // the project is down, by us or by another
+  bool stdout_closed_ = false;  // nobody reads stdout any more, or it takes nothing more
   bool output_failed_ = false;
 };
 
@@ -189,9 +189,9 @@ Result<void> Foreground::interrupted() {
 }
 
 Result<void> Foreground::print_logs() {
-  if (!logs_ || unheard_) return {};
+  if (!logs_ || stdout_closed_) return {};
   if (TRY(printer_->print_available(*logs_))) return {};
-  unheard_ = true;
+  stdout_closed_ = true;
   if (auto whole = check_output(); !whole) {  // said before the services go down for it
     print_error(whole.error());
     output_failed_ = true;
@@ -223,12 +223,12 @@ Result<int> Foreground::run(const ipc::UpRequest& request) {
                               pollfd{up_ ? up_->fd() : -1, POLLIN, 0},
                               pollfd{watch_ ? watch_->fd() : -1, POLLIN, 0},
                               pollfd{down_ ? down_->fd() : -1, POLLIN, 0},
-                              pollfd{logs_ && !unheard_ ? logs_->fd() : -1, POLLIN, 0},
-                              pollfd{unheard_ ? -1 : STDOUT_FILENO, 0, 0}};
+                              pollfd{logs_ && !stdout_closed_ ? logs_->fd() : -1, POLLIN, 0},
+                              pollfd{stdout_closed_ ? -1 : STDOUT_FILENO, 0, 0}};
     if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR)
       return Error::from_errno(errno, "poll");
     if ((fds[5].revents & POLLERR) != 0) {
-      unheard_ = true;
+      stdout_closed_ = true;
       if (signals_seen_ == 0) TRY(interrupted());
     }
     while (signals_.next()) TRY(interrupted());

@@ -228,7 +228,7 @@ class Server {
         loop_, TRY(sys::unix_listen(run_dir.get(), "server.sock")), std::string(ipc::kVersion),
         std::string(ipc::kBuild),
         [this](const Request& request, const ReplyPtr& reply) { api_->handle(request, reply); });
-    if (http_ != nullptr) deaf_.push_back(std::move(http_));
+    if (http_ != nullptr) retired_.push_back(std::move(http_));
     http_ = std::move(http);
     return {};
   }
@@ -278,7 +278,8 @@ class Server {
   std::unique_ptr<Builds> builds_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;
-  std::vector<std::unique_ptr<HttpServer>> deaf_;  // their sockets were deleted: replies under way
+  std::vector<std::unique_ptr<HttpServer>>
+      retired_;  // their sockets were deleted: replies under way
   std::unique_ptr<RunFolder> run_folder_;
   bool ending_ = false;
 };

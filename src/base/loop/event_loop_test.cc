@@ -141,8 +141,8 @@ TEST(JobPool, OneThatStepsAsideLetsOthersRun) {
         "aside",
         [&, n](std::stop_token) {
           {
-            const JobPool::Aside aside;
-            const JobPool::Aside again;  // counts once
+            const JobPool::UncountedScope uncounted;
+            const JobPool::UncountedScope again;  // counts once
             while (!go_on) std::this_thread::sleep_for(1ms);
           }
           count();
@@ -165,7 +165,7 @@ TEST(JobPool, OneThatStepsAsideLetsOthersRun) {
   loop.run();
   EXPECT_EQ(std::vector(order.begin(), order.begin() + 2), (std::vector{2, 3}));
   EXPECT_EQ(most, 1);
-  const JobPool::Aside nobodys;
+  const JobPool::UncountedScope nobodys;
 }
 
 TEST(JobPool, OneThatIsAsideEndsWithItsPool) {
@@ -177,7 +177,7 @@ TEST(JobPool, OneThatIsAsideEndsWithItsPool) {
         "aside",
         [&](std::stop_token stop) {
           {
-            const JobPool::Aside waiting;
+            const JobPool::UncountedScope waiting;
             aside = true;
             while (!stop.stop_requested()) std::this_thread::sleep_for(1ms);
           }

@@ -109,7 +109,7 @@ JobPool::Job JobPool::submit(std::string name, Work work) {
   return job;
 }
 
-JobPool::Aside::Aside() : counted_(Impl::here.pool != nullptr && !Impl::here.aside) {
+JobPool::UncountedScope::UncountedScope() : counted_(Impl::here.pool != nullptr && !Impl::here.aside) {
   if (!counted_) return;
   Impl::here.aside = true;
   const std::shared_ptr<Impl> pool = Impl::here.pool;
@@ -120,7 +120,7 @@ JobPool::Aside::Aside() : counted_(Impl::here.pool != nullptr && !Impl::here.asi
   pool->see_to_waiting(pool);
 }
 
-JobPool::Aside::~Aside() {
+JobPool::UncountedScope::~UncountedScope() {
   if (!counted_) return;
   Impl::here.aside = false;
   const std::shared_ptr<Impl> pool = Impl::here.pool;

@@ -47,12 +47,12 @@ class JobPool {
   /// the job of the thread that made it is not counted, and others run in its place. Ends when it
   /// may count again, before all that have not begun; at once if it has been cancelled. In a thread
   /// outside of a job, and within another one, it does nothing.
-  class Aside {
+  class UncountedScope {
    public:
-    Aside();
-    ~Aside();
-    Aside(const Aside&) = delete;
-    Aside& operator=(const Aside&) = delete;
+    UncountedScope();
+    ~UncountedScope();
+    UncountedScope(const UncountedScope&) = delete;
+    UncountedScope& operator=(const UncountedScope&) = delete;
 
    private:
     bool counted_;

@@ -89,10 +89,10 @@ std::string in_words(const BuildTimes& times, const std::string& reason) {
          (parts.empty() ? "" : " (" + join(parts, ", ") + ")");
 }
 
-class Ensuring {
+class BuildDecision {
  public:
-  Ensuring(builder::Environment& environment, const AppSpec& app,
-           const builder::PrepareContext& context, bool again, BuildFailure* failure)
+  BuildDecision(builder::Environment& environment, const AppSpec& app,
+                const builder::PrepareContext& context, bool again, BuildFailure* failure)
       : environment_(environment),
         context_(context),
         again_(again),
@@ -107,12 +107,12 @@ class Ensuring {
     TRY(mend_folder());
     TRY(store_.touch(app_));
     TRY(scan());
-    if (auto present = found()) return std::move(*present);
+    if (auto present = reusable_generation()) return std::move(*present);
     // Starts of what needs no build need not wait for this one.
-    const JobPool::Aside aside;
+    const JobPool::UncountedScope uncounted;
     const AppLock lock = TRY(AppLock::take(environment_, store_.app(), context_.stop,
                                            [this] { tell_waiting("another build"); }));
-    if (auto present = found()) return std::move(*present);
+    if (auto present = reusable_generation()) return std::move(*present);
     if (auto rebased = rebase()) return std::move(*rebased);
     const Limit::Place place = TRY(environment_.builds().take(
         context_.stop, [this] { tell_waiting("builds of other apps"); }));
@@ -189,7 +189,7 @@ class Ensuring {
   }
 
   /// The newest generation, if it is what a build would make.
-  std::optional<BuildResult> found() {
+  std::optional<BuildResult> reusable_generation() {
     const auto newest = store_.current(map_id_);
     if (!newest || again_ || newest->fingerprint != fingerprint_ ||
         newest->run_image_digest != inputs_->run.manifest_digest.str() ||
@@ -215,7 +215,7 @@ class Ensuring {
   }
 
   Result<BuildResult> build() {
-    reason_ = why_now();
+    reason_ = build_reason();
     TRY(discard(environment_, store_.build()));
     BuildSession session(environment_, store_, *inputs_, context_, store_.next_number());
     auto made = app_.strict ? strict_build(session, source_) : hybrid_build(session, source_);
@@ -234,7 +234,7 @@ class Ensuring {
     return finished;
   }
 
-  std::string why_now() const {
+  std::string build_reason() const {
     const auto newest = store_.current(map_id_);
     if (!newest) return "first build";
     if (again_) return "asked for";
@@ -249,7 +249,7 @@ class Ensuring {
   void give_up() {
     (void)discard(environment_, store_.build());
     (void)write_file_atomic(store_.failed(), fingerprint_);
-    later(std::nullopt);
+    schedule_housekeeping(std::nullopt);
   }
 
   Result<BuildResult> finish(Generation generation) {
@@ -262,11 +262,11 @@ class Ensuring {
     TRY(store_.commit(generation));
     (void)::unlink(store_.failed().c_str());
     (void)discard(environment_, store_.build());
-    later(generation.number);
+    schedule_housekeeping(generation.number);
     return result(std::move(generation), true);
   }
 
-  void later(std::optional<std::uint64_t> number) {
+  void schedule_housekeeping(std::optional<std::uint64_t> number) {
     environment_.in_background("after the build of " + store_.app(),
                                [&environment = environment_, store = store_, inputs = *inputs_,
                                 source = source_, number](const std::stop_token& stop) {
@@ -302,7 +302,7 @@ Result<BuildResult> ensure_built(builder::Environment& environment, const AppSpe
                                  const builder::PrepareContext& context, bool again,
                                  BuildFailure* failure) {
   auto built =
-      Ensuring(environment, app, context, again, failure).run().context("build " + app.path);
+      BuildDecision(environment, app, context, again, failure).run().context("build " + app.path);
   if (!built && built.error().code() == Errc::no_space)
     return std::move(built).error().with_hint(
         "make room: `locald cache ls` and `locald cache rm` for what apps keep, `locald image ls` "

@@ -14,7 +14,7 @@ Result<AppLock> AppLock::take(builder::Environment& environment, const std::stri
   auto mutex = environment.lock_for("cnb/" + app);
   std::unique_lock lock(*mutex, std::try_to_lock);
   if (lock.owns_lock()) return AppLock(std::move(mutex), std::move(lock));
-  const JobPool::Aside aside;
+  const JobPool::UncountedScope uncounted;
   for (bool told = false; !lock.owns_lock(); told = true) {
     if (stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     if (!told && on_wait) on_wait();

@@ -171,14 +171,14 @@ class Applier {
 
   Result<void> apply_dir(const TarEntry& entry, LayerDir& parent, const std::string& name) {
     const auto made = TRY(tree_.make_dir(parent, name));
-    tree_.wrote(parent, name);
+    tree_.note_written(parent, name);
     return describe(entry, *made.dir, made.existed);
   }
 
   Result<void> describe(const TarEntry& entry, LayerDir& dir, bool existed) {
     const int at = TRY(tree_.fd(dir));
     if (existed) attributes_.clear_xattrs(at);
-    dir.late = TRY(attributes_.set_dir(at, entry));
+    dir.deferred_xattrs = TRY(attributes_.set_dir(at, entry));
     dir.mtime = entry.mtime;
     dir.changed = true;
     return {};
@@ -193,7 +193,7 @@ class Applier {
       const int made = make(at);
       if (made >= 0) return made;
       if (errno != EEXIST || cleared) return Error::from_errno(errno, what);
-      TRY(tree_.clear_way(dir, name));
+      TRY(tree_.remove_conflicting(dir, name));
     }
   }
 
@@ -204,7 +204,7 @@ class Applier {
     const UniqueFd file(TRY(make_at(dir, name, "create", [&name](int at) {
       return ::openat(at, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     })));
-    tree_.wrote(dir, name);
+    tree_.note_written(dir, name);
     std::uint64_t end = 0;
     while (const auto block = TRY(reader.data())) {
       if (block->bytes.size() > entry.size || block->offset > entry.size - block->bytes.size())
@@ -256,7 +256,7 @@ class Applier {
       }
       if (!made) return made.error();
     }
-    tree_.wrote(dir, name);
+    tree_.note_written(dir, name);
     return attributes_.set_node(TRY(tree_.fd(dir)), name, entry);
   }
 
@@ -275,7 +275,7 @@ class Applier {
       return Error(Errc::invalid_input,
                    "hard link to " + shown(entry.link) + ", which does not exist (yet)");
     if (target.dir == &dir && target.name == name)
-      return tree_.wrote(dir, name), Result<void>();  // to itself
+      return tree_.note_written(dir, name), Result<void>();  // to itself
     const std::string path = join_path(dir.path, name);
     if (target.dir->path == path || target.dir->path.starts_with(path + "/"))
       return Error(Errc::invalid_input,
@@ -285,7 +285,7 @@ class Applier {
       if (!from) return errno = from.error().sys_errno(), -1;
       return ::linkat(*from, target.name.c_str(), at, name.c_str(), 0);
     }));
-    tree_.wrote(dir, name);
+    tree_.note_written(dir, name);
     return {};
   }
 

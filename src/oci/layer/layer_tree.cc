@@ -52,7 +52,7 @@ Result<void> LayerTree::start() {
   if (::fstat(root_fd_, &st) != 0) return Error::from_errno(errno, "stat the layer's root");
   root_ = add("", st);
   root_->hides_lower = form_ == Form::flat;
-  root_->mine = true;
+  root_->touched_by_layer = true;
   return {};
 }
 
@@ -258,7 +258,7 @@ Result<LayerTree::Made> LayerTree::make_dir(LayerDir& dir, const std::string& na
     if (::fstatat(at, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
       return Error::from_errno(errno, "stat " + path);
     if (S_ISDIR(st.st_mode)) return Made{add(std::move(path), st), true};
-    TRY(clear_way(dir, name));
+    TRY(remove_conflicting(dir, name));
     replaced = true;
   }
   shadowed(path);
@@ -287,7 +287,7 @@ Result<LayerTree::Target> LayerTree::link_target(std::span<const std::string> pa
   return Target{dir, name};
 }
 
-Result<void> LayerTree::clear_way(LayerDir& dir, const std::string& name) {
+Result<void> LayerTree::remove_conflicting(LayerDir& dir, const std::string& name) {
   const std::string path = join_path(dir.path, name);
   const int at = TRY(fd(dir));
   if (::unlinkat(at, name.c_str(), 0) != 0) {
@@ -301,16 +301,17 @@ Result<void> LayerTree::clear_way(LayerDir& dir, const std::string& name) {
 }
 
 void LayerTree::mark_mine(LayerDir& dir) {
-  for (LayerDir* at = &dir; at != nullptr && !at->mine; at = known(parent_path(at->path)))
-    at->mine = true;
+  for (LayerDir* at = &dir; at != nullptr && !at->touched_by_layer;
+       at = known(parent_path(at->path)))
+    at->touched_by_layer = true;
 }
 
-void LayerTree::wrote(LayerDir& dir, const std::string& name) {
+void LayerTree::note_written(LayerDir& dir, const std::string& name) {
   dir.changed = true;
   mark_mine(dir);
   std::string path = join_path(dir.path, name);
   LayerDir* made = known(path);
-  if (made != nullptr) made->mine = true;
+  if (made != nullptr) made->touched_by_layer = true;
   if (form_ == Form::overlay) {
     shadowed(path);
     copied_.erase(path);
@@ -333,7 +334,7 @@ Result<void> LayerTree::finish() {
     UniqueFd own;
     if (!dir.fd) own = TRY(open_beneath(root_fd_, path, O_RDONLY | O_DIRECTORY));
     const int at = dir.fd ? dir.fd.get() : own.get();
-    for (const auto& xattr : dir.late) TRY(attributes_.set_late(at, path, xattr));
+    for (const auto& xattr : dir.deferred_xattrs) TRY(attributes_.set_late(at, path, xattr));
     const timespec times[2] = {dir.mtime, dir.mtime};
     if (::futimens(at, times) != 0) return Error::from_errno(errno, "set the times of " + path);
   }

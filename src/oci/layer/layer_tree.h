@@ -28,10 +28,11 @@ struct LayerDir {
   std::list<LayerDir*>::iterator use{};  ///< its place among those, while fd is open
   timespec mtime{};      ///< what finish() gives it: its own of before, or the entry's
   bool changed = false;  ///< something in it or of it was changed: mtime must be set
-  bool mine = false;  ///< this layer has an entry in it or for it: a whiteout must not take it away
+  bool touched_by_layer =
+      false;  ///< this layer has an entry in it or for it: a whiteout must not take it away
   bool hides_lower = false;    ///< overlay form: opaque, or known to have no folder below
   bool has_whiteouts = false;  ///< overlay form: finish() may have to take them away again
-  std::vector<TarEntry::Xattr> late;
+  std::vector<TarEntry::Xattr> deferred_xattrs;
 };
 
 /// The tree that a layer is written to, and the ways through it.
@@ -87,9 +88,9 @@ class LayerTree {
   Result<Target> link_target(std::span<const std::string> parts);
 
   /// Takes away what stands at `name` so that an entry can replace it.
-  Result<void> clear_way(LayerDir& dir, const std::string& name);
+  Result<void> remove_conflicting(LayerDir& dir, const std::string& name);
   /// Every entry that was put into `dir` is told here.
-  void wrote(LayerDir& dir, const std::string& name);
+  void note_written(LayerDir& dir, const std::string& name);
 
   /// Hides `name` of the lower layers, never of this one.
   Result<void> whiteout(LayerDir& dir, const std::string& name);
@@ -135,7 +136,7 @@ class LayerTree {
   Result<void> remove_whiteouts(LayerDir& dir);
   Result<void> remove_copies(LayerDir& dir);
   Result<void> prune(LayerDir& dir);
-  Result<bool> spare(LayerDir& dir, const std::string& name);
+  Result<bool> keep_own_entry(LayerDir& dir, const std::string& name);
 
   const Form form_;
   const int root_fd_;

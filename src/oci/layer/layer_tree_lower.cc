@@ -40,7 +40,7 @@ Result<LayerDir*> LayerTree::copy_dir(LayerDir& parent, const std::string& name,
   const std::string path = join_path(parent.path, name);
   const TarEntry entry = TRY(attributes_.read(node.parent.get(), node.name, node.st, path));
   const Made made = TRY(make_dir(parent, name));
-  made.dir->late = TRY(attributes_.set_dir(TRY(fd(*made.dir)), entry));
+  made.dir->deferred_xattrs = TRY(attributes_.set_dir(TRY(fd(*made.dir)), entry));
   made.dir->mtime = entry.mtime;
   return made.dir;
 }
@@ -85,7 +85,7 @@ Result<void> LayerTree::remove_copies(LayerDir& dir) {
   const std::string below = join_path(dir.path, "");
   std::vector<std::string> gone;
   for (auto at = dirs_.lower_bound(below); at != dirs_.end() && at->first.starts_with(below); ++at)
-    if (!at->second.mine && !at->first.empty() &&
+    if (!at->second.touched_by_layer && !at->first.empty() &&
         (gone.empty() || !at->first.starts_with(gone.back() + "/")))
       gone.push_back(at->first);
   for (auto at = copied_.lower_bound(below); at != copied_.end() && at->starts_with(below);) {
@@ -94,7 +94,7 @@ Result<void> LayerTree::remove_copies(LayerDir& dir) {
   }
   for (const std::string& path : gone)
     if (LayerDir* parent = known(parent_path(path)))
-      TRY(clear_way(*parent, std::string(last_part(path))));
+      TRY(remove_conflicting(*parent, std::string(last_part(path))));
   return {};
 }
 
@@ -129,7 +129,7 @@ Result<void> LayerTree::make_opaque(LayerDir& dir) {
 /// Overlay form: a whiteout, unless this layer has something there. @return whether it has.
 Result<bool> LayerTree::hide(LayerDir& dir, const std::string& name) {
   const std::string path = join_path(dir.path, name);
-  if (copied_.erase(path) != 0) TRY(clear_way(dir, name));
+  if (copied_.erase(path) != 0) TRY(remove_conflicting(dir, name));
   const int at = TRY(fd(dir));
   if (::mknodat(at, name.c_str(), S_IFCHR, 0) == 0) {
     dir.changed = true;
@@ -146,9 +146,9 @@ Result<bool> LayerTree::hide(LayerDir& dir, const std::string& name) {
 }
 
 /// Flat form: true where this layer has put something at or below `name`.
-Result<bool> LayerTree::spare(LayerDir& dir, const std::string& name) {
+Result<bool> LayerTree::keep_own_entry(LayerDir& dir, const std::string& name) {
   const std::string path = join_path(dir.path, name);
-  if (LayerDir* folder = known(path); folder != nullptr && folder->mine) {
+  if (LayerDir* folder = known(path); folder != nullptr && folder->touched_by_layer) {
     TRY(prune(*folder));
     return true;
   }
@@ -165,7 +165,7 @@ Result<void> LayerTree::prune(LayerDir& dir) {
                  return {};
                }));
   for (const std::string& name : names) {
-    if (TRY(spare(dir, name))) continue;
+    if (TRY(keep_own_entry(dir, name))) continue;
     TRY(remove_tree(TRY(fd(dir)), name));
     forget(join_path(dir.path, name));
     dir.changed = true;
@@ -205,18 +205,18 @@ Result<void> LayerTree::whiteout(LayerDir& dir, const std::string& name) {
     warnings_.add(path + " is whited out by the layer that holds it; it was kept");
   };
   if (form_ == Form::flat) {
-    if (TRY(spare(dir, name))) return kept(), Result<void>();
+    if (TRY(keep_own_entry(dir, name))) return kept(), Result<void>();
     const int at = TRY(fd(dir));
     TRY(remove_tree(at, name));
     forget(path);
     dir.changed = true;
     return {};
   }
-  if (LayerDir* folder = known(path); folder != nullptr && folder->mine) {
+  if (LayerDir* folder = known(path); folder != nullptr && folder->touched_by_layer) {
     kept();
     return set_opaque(*folder);
   } else if (folder != nullptr) {
-    TRY(clear_way(dir, name));
+    TRY(remove_conflicting(dir, name));
   }
   if (lower_hidden(dir)) return {};  // nothing of that name below
   if (TRY(hide(dir, name))) kept();

@@ -114,8 +114,8 @@ class Projects {
   void tell_if_all_down();
   struct Wait;
   void answer_when(Project& project, const Wait& wait);
-  using GoOn = std::function<Result<void>(Project&, const RunningApp&, const Json& content)>;
-  void build_and_answer(Project& project, const std::vector<RunningApp>& apps, GoOn go_on,
+  using OnBuilt = std::function<Result<void>(Project&, const RunningApp&, const Json& content)>;
+  void build_and_answer(Project& project, const std::vector<RunningApp>& apps, OnBuilt on_built,
                         Wait wait);
   Result<std::set<std::string>> services_of(Project& project,
                                             const std::vector<std::string>& names);

@@ -135,30 +135,30 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
       return std::move(await).error();
     }
     await->insert(selected.begin(), selected.end());
-    const auto take = [configs = std::move(resolved.services), user, refresh,
-                       update = project->begin_update()](Project& p, const RunningApp& app,
-                                                         const Json& content) -> Result<void> {
+    const auto on_built = [configs = std::move(resolved.services), user, refresh,
+                           update = project->begin_update()](Project& p, const RunningApp& app,
+                                                             const Json& content) -> Result<void> {
       if (p.last_update() != update) return {};  // a later `up` builds, and takes, what is newer
-      std::set<std::string> present, renewed;
+      std::set<std::string> present, rebuilt;
       for (const std::string& service : app.services) {
         if (!p.wanted(service)) continue;
         present.insert(service);
         if (const auto* unit = p.supervisor().find(service);
             unit != nullptr && unit->content != content)
-          renewed.insert(service);
+          rebuilt.insert(service);
       }
-      if (!renewed.empty())
+      if (!rebuilt.empty())
         for (const auto& [service, life] : app.completed)
           if (const auto* unit = p.supervisor().find(service);
               p.wanted(service) && has_completed(unit) && unit->life == life) {
             present.insert(service);
-            renewed.insert(service);
+            rebuilt.insert(service);
           }
-      (void)TRY(p.apply(configs, present, user, renewed, refresh));
+      (void)TRY(p.apply(configs, present, user, rebuilt, refresh));
       return {};
     };
     build_and_answer(
-        *project, apps, take,
+        *project, apps, on_built,
         {reply, std::move(*await), request.wait ? Project::Until::ready : Project::Until::started,
          request.timeout});
     return {};
@@ -167,8 +167,8 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
 
 /// Builds `apps` while their services go on, has `go_on` take up each that was built, and answers
 /// when everything has come to what is waited for.
-void Projects::build_and_answer(Project& project, const std::vector<RunningApp>& apps, GoOn go_on,
-                                Wait wait) {
+void Projects::build_and_answer(Project& project, const std::vector<RunningApp>& apps,
+                                OnBuilt on_built, Wait wait) {
   if (apps.empty()) return answer_when(project, wait);
   struct Building {
     Wait wait;
@@ -182,7 +182,7 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
   building->subscription =
       project.subscribe(building->wait.reply, building->wait.services, /*present=*/false);
   for (const RunningApp& app : apps)
-    project.build(app, [this, building, app, go_on, name = project.name(),
+    project.build(app, [this, building, app, on_built, name = project.name(),
                         life = project.life()](Result<Json> content) {
       Project* p = *life ? find(name) : nullptr;
       Wait& waiting = building->wait;
@@ -192,7 +192,7 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
       else if (p == nullptr || p->going_down())
         taken = Error(Errc::cancelled, "cancelled");
       else
-        taken = go_on(*p, app, *content);
+        taken = on_built(*p, app, *content);
       if (!taken)
         for (const std::string& service : app.services)
           waiting.failed[service] =
@@ -298,14 +298,14 @@ void Projects::restart(const ipc::RestartRequest& request, const ReplyPtr& reply
     for (const RunningApp& app : apps)
       for (const std::string& service : app.services) now.erase(service);
     project.restart(now);
-    const auto take = [](Project& p, const RunningApp& app, const Json&) -> Result<void> {
+    const auto on_built = [](Project& p, const RunningApp& app, const Json&) -> Result<void> {
       std::set<std::string> present = app.services;
       std::erase_if(present, [&](const std::string& service) { return !p.wanted(service); });
       p.supervisor().note_built(present);
       p.restart(present);
       return {};
     };
-    build_and_answer(project, apps, take,
+    build_and_answer(project, apps, on_built,
                      {reply, services, Project::Until::started, request.timeout});
     return {};
   });
