@@ -10,14 +10,14 @@
 namespace locald::project {
 namespace {
 
-using Fields = std::vector<Field>;
+using KeyFields = std::vector<Field>;
 
-void append(Fields& to, Fields more) {
+void append(KeyFields& to, KeyFields more) {
   for (Field& field : more) to.push_back(std::move(field));
 }
 
 /// What every service has.
-Fields common_fields(Sink& sink, ServiceSpec& out) {
+KeyFields common_fields(Sink& sink, ServiceSpec& out) {
   return {
       command_field("command", sink, out.command),
       {"port",
@@ -61,7 +61,7 @@ Fields common_fields(Sink& sink, ServiceSpec& out) {
 }
 
 /// What runs in a container has, whatever it is made of.
-Fields container_fields(Sink& sink, ServiceSpec& out) {
+KeyFields container_fields(Sink& sink, ServiceSpec& out) {
   return {
       {"pull",
        [&](const Node& v, const std::string& at) {
@@ -88,7 +88,7 @@ Fields container_fields(Sink& sink, ServiceSpec& out) {
   };
 }
 
-Fields image_fields(Sink& sink, ServiceSpec& out) {
+KeyFields image_fields(Sink& sink, ServiceSpec& out) {
   return {text_field("image", sink, out.image),
           text_field("workdir", sink, out.workdir),
           command_field("entrypoint", sink, out.entrypoint),
@@ -98,11 +98,11 @@ Fields image_fields(Sink& sink, ServiceSpec& out) {
 }
 
 /// How one process type of an app is run.
-Fields process_fields(Sink& sink, ServiceSpec& out) {
+KeyFields process_fields(Sink& sink, ServiceSpec& out) {
   return {text_field("process", sink, out.process), texts_field("args", sink, out.args)};
 }
 
-void refuse(std::vector<Refused>& refused, const Fields& known, const Fields& others,
+void refuse(std::vector<Refused>& refused, const KeyFields& known, const KeyFields& others,
             const std::string& message) {
   for (const Field& field : others)
     if (std::none_of(known.begin(), known.end(),
@@ -150,7 +150,7 @@ void read_processes(const Node& node, const std::string& where, Sink& sink,
     }
     ServiceSpec out = sibling(app, name, table.at());
     bool runs_once = false;
-    Fields fields = common_fields(sink, out);
+    KeyFields fields = common_fields(sink, out);
     append(fields, container_fields(sink, out));
     append(fields, process_fields(sink, out));
     fields.push_back(bool_field("once", sink, runs_once));
@@ -188,10 +188,10 @@ void read_service(const std::string& name, const Node& table, Sink& sink,
   out.init = is_app;  // few apps reap what others leave to them
 
   const Node* processes = nullptr;
-  Fields fields = common_fields(sink, out);
+  KeyFields fields = common_fields(sink, out);
   fields.push_back({"type", [](const Node&, const std::string&) {}});
-  const Fields inside = container_fields(sink, out), image = image_fields(sink, out);
-  Fields app = build_fields(sink, out);
+  const KeyFields inside = container_fields(sink, out), image = image_fields(sink, out);
+  KeyFields app = build_fields(sink, out);
   append(app, process_fields(sink, out));
   app.push_back({"processes", [&](const Node& v, const std::string&) { processes = &v; }});
 
