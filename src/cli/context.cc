@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/strings.h"
 #include "base/sys/rlimits.h"
 #include "cli/print.h"
 
@@ -31,15 +32,12 @@ Result<std::string> working_dir() {
   return path;
 }
 
-Result<Json> Context::project_request() const {
-  Json where = Json::object({{"dir", TRY(working_dir())}, {"file", nullptr}, {"name", nullptr}});
-  if (file) where.set("file", *file);
-  if (project) where.set("name", *project);
-  return Json::object({{"project", std::move(where)}});
+Result<ipc::ProjectPlace> Context::project() const {
+  return ipc::ProjectPlace{TRY(working_dir()), file, project_name};
 }
 
-Json environment() {
-  Json::Object env;
+std::map<std::string, std::string> environment() {
+  std::map<std::string, std::string> env;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view pair = *entry;
     const auto equals = pair.find('=', 1);
@@ -48,16 +46,16 @@ Json environment() {
     if (name == "LOCALD_INSTANCE" || name == "NOTIFY_SOCKET" || name == "LISTEN_FDS" ||
         name == "LISTEN_PID")
       continue;
-    env.emplace_back(std::string(name), std::string(pair.substr(equals + 1)));
+    env[std::string(name)] = pair.substr(equals + 1);
   }
-  return Json(std::move(env));
+  return env;
 }
 
-Json login_files() {
-  Json files = Json::array();
+std::vector<std::string> login_files() {
+  std::vector<std::string> files;
   const auto add = [&](const char* variable, const char* below) {
     const char* value = std::getenv(variable);
-    if (value != nullptr && *value == '/') files.push(std::string(value) + below);
+    if (value != nullptr && *value == '/') files.push_back(std::string(value) + below);
     return value != nullptr && *value != '\0';
   };
   if (add("REGISTRY_AUTH_FILE", "")) return files;
@@ -68,38 +66,43 @@ Json login_files() {
   return files;
 }
 
-Result<Json> environment_options(const std::vector<std::string>& options) {
-  Json env = Json::object();
+Result<std::map<std::string, std::string>> environment_options(
+    const std::vector<std::string>& options) {
+  std::map<std::string, std::string> env;
   for (const std::string& option : options) {
     const auto equals = option.find('=');
     if (option.empty() || equals == 0)
       return Error(Errc::invalid_input, "-e " + option + ": a name is missing");
     if (equals != std::string::npos) {
-      env.set(option.substr(0, equals), option.substr(equals + 1));
+      env[option.substr(0, equals)] = option.substr(equals + 1);
     } else if (const char* value = std::getenv(option.c_str()); value != nullptr) {
-      env.set(option, value);
+      env[option] = value;
     }
   }
   return env;
 }
 
-Json resource_limits() {
+ipc::World world() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  ipc::World out{.env = environment(), .umask = mask, .rlimits = {}, .login_files = login_files()};
   const auto value = [](rlim_t limit) {
-    return limit == RLIM_INFINITY ? Json(nullptr) : Json(limit);
+    return limit == RLIM_INFINITY ? std::nullopt : std::optional(static_cast<std::int64_t>(limit));
   };
-  Json limits = Json::object();
   for (const RlimitName& limit : kRlimits) {
     rlimit now{};
     if (::getrlimit(limit.number, &now) == 0)
-      limits.set(std::string(limit.name), Json::array({value(now.rlim_cur), value(now.rlim_max)}));
+      out.rlimits[std::string(limit.name)] = {value(now.rlim_cur), value(now.rlim_max)};
   }
-  return limits;
+  return out;
 }
 
-unsigned umask_of_process() {
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  return mask;
+bool is_folder(const std::string& argument) {
+  return argument.starts_with('.') || argument.starts_with('/');
+}
+
+Result<std::string> folder_path(const std::string& argument) {
+  return tidy_path(argument.starts_with('/') ? argument : TRY(working_dir()) + "/" + argument);
 }
 
 int usage_error(const std::string& message, const std::string& hint) {

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "cli/print.h"
 #include "cli/progress.h"
+#include "ipc/messages/project.h"
 
 namespace locald::cli {
 namespace {
@@ -26,10 +27,9 @@ struct Failure {
 std::vector<std::string> last_lines(Context& context, const std::string& service) {
   std::vector<std::string> lines;
   const auto read = [&]() -> Result<void> {
-    Json request = TRY(context.project_request());
-    request.set("services", Json::array({service}));
+    const ipc::LogsRequest request{TRY(context.project()), {service}};
     auto client = TRY(context.connect_running());
-    const Json reply = TRY(client.call("logs", request));
+    const Json reply = TRY(client.call(request));
     std::vector<LogReader::Source> sources;
     std::string nonce;
     for (const Json& log : reply["services"].as_array()) {

@@ -31,7 +31,7 @@ class Foreground {
   Foreground(Context& context, ipc::Client& client, Signals signals)
       : context_(context), client_(client), signals_(std::move(signals)) {}
 
-  Result<int> run(const Json& request);
+  Result<int> run(const ipc::UpRequest& request);
 
  private:
   Result<void> remember_ends();
@@ -50,7 +50,7 @@ class Foreground {
   Context& context_;
   ipc::Client& client_;
   Signals signals_;
-  Json project_;  // the request's {"project": …}
+  ipc::ProjectPlace project_;
   std::optional<ipc::Call> up_, watch_, down_;
   std::optional<LogReader> logs_;
   std::optional<LogPrinter> printer_;
@@ -69,7 +69,7 @@ class Foreground {
 
 /// Where the logs of services that run already end now: what they wrote before is not of this `up`.
 Result<void> Foreground::remember_ends() {
-  const auto reply = client_.call("logs", project_);
+  const auto reply = client_.call(ipc::LogsRequest{project_, {}});
   if (!reply) return {};  // the project is not up, or its file is wrong: `up` will say so
   for (const Json& service : (*reply)["services"].as_array())
     ends_[service["name"].as_string()] = LogReader::end_of(service["dir"].as_string());
@@ -78,7 +78,7 @@ Result<void> Foreground::remember_ends() {
 
 /// Opens the logs of all services, or adds those that are new since: another `up` may bring some.
 Result<void> Foreground::open_logs() {
-  const Json reply = TRY(client_.call("logs", project_));
+  const Json reply = TRY(client_.call(ipc::LogsRequest{project_, {}}));
   if (!logs_) {
     logs_ = TRY(LogReader::open({}, {.follow = true}));
     printer_.emplace(LogPrinter::Options{});
@@ -126,7 +126,7 @@ Result<void> Foreground::on_up(ipc::Call::Item item) {
   }
   report_up(context_, item.value);
   if (!logs_) TRY(open_logs());
-  watch_ = TRY(client_.start("watch", project_));
+  watch_ = TRY(client_.start(ipc::WatchRequest{project_}));
   return {};
 }
 
@@ -170,7 +170,7 @@ Result<void> Foreground::watch_again(Error why) {
   watch_.reset();
   if (++reconnects_ > 5) return why;
   client_ = TRY(context_.connect());
-  watch_ = TRY(client_.start("watch", project_));
+  watch_ = TRY(client_.start(ipc::WatchRequest{project_}));
   return {};
 }
 
@@ -179,13 +179,11 @@ Result<void> Foreground::interrupted() {
   ++signals_seen_;
   if (signals_seen_ == 1) {
     notice("stopping; press Ctrl-C again to kill");
-    Json request = project_;
-    request.set("volumes", false);
-    down_ = TRY(client_.start("down", request));
+    down_ = TRY(client_.start(ipc::DownRequest{project_}));
     up_.reset();
   } else if (signals_seen_ == 2) {
     notice("killing");
-    TRY(client_.call("kill", project_));
+    TRY(client_.call(ipc::KillRequest{project_}));
   }
   return {};
 }
@@ -207,10 +205,10 @@ bool Foreground::all_ended() const {
                      [](const auto& s) { return has_ended(s.second["state"].as_string()); });
 }
 
-Result<int> Foreground::run(const Json& request) {
-  project_ = Json::object({{"project", request["project"]}, {"services", Json::array()}});
+Result<int> Foreground::run(const ipc::UpRequest& request) {
+  project_ = request.project;
   TRY(remember_ends());
-  up_ = TRY(client_.start("up", request));
+  up_ = TRY(client_.start(request));
   while (true) {
     TRY(drain(up_, &Foreground::on_up));
     // As soon as the project is known its logs can be shown below the progress.
@@ -251,7 +249,8 @@ Result<int> Foreground::run(const Json& request) {
 
 }  // namespace
 
-Result<int> run_in_foreground(Context& context, ipc::Client& client, const Json& request) {
+Result<int> run_in_foreground(Context& context, ipc::Client& client,
+                              const ipc::UpRequest& request) {
   // Before anything is started, so that no Ctrl-C falls between.
   auto signals = TRY(Signals::create({SIGINT, SIGTERM, SIGHUP}));
   return Foreground(context, client, std::move(signals)).run(request);

@@ -1,5 +1,6 @@
 #pragma once
 #include "cli/context.h"
+#include "ipc/messages/project.h"
 
 namespace locald::cli {
 
@@ -10,6 +11,6 @@ namespace locald::cli {
 ///
 /// @return the exit code: 0 where all services ended well or were stopped by the
 ///         signal, 1 where one failed, 130 after a kill.
-Result<int> run_in_foreground(Context& context, ipc::Client& client, const Json& request);
+Result<int> run_in_foreground(Context& context, ipc::Client& client, const ipc::UpRequest& request);
 
 }  // namespace locald::cli

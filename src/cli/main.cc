@@ -144,7 +144,7 @@ int run(int argc, char** argv) {
         break;
       }
       case 'p':
-        context.project = ::optarg;
+        context.project_name = ::optarg;
         break;
       case 'h':
         return out(overview()) ? 0 : 1;
@@ -161,8 +161,8 @@ int run(int argc, char** argv) {
     }
   }
   if (const char* name = std::getenv("LOCALD_PROJECT");
-      !context.project && name != nullptr && *name != 0)
-    context.project = name;
+      !context.project_name && name != nullptr && *name != 0)
+    context.project_name = name;
   std::vector<std::string> words(argv + ::optind, argv + argc);
   if (words.empty()) {
     err(overview());

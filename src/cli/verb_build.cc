@@ -7,6 +7,7 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "ipc/messages/build.h"
 
 namespace locald::cli {
 namespace {
@@ -78,37 +79,42 @@ std::string summary(const Json& app, bool colour) {
   return text;
 }
 
-bool is_path(const std::string& text) { return text.starts_with('.') || text.starts_with('/'); }
-
-Result<Json> app_of_folder(const Args& args, const std::string& path) {
-  Json app = Json::object({{"path", path},
-                           {"base_dir", TRY(working_dir())},
-                           {"env", TRY(environment_options(args.values("env")))}});
-  if (const auto builder = args.value("builder")) app.set("builder", TRY(image_name(*builder)));
-  if (const auto image = args.value("run-image")) app.set("run_image", TRY(image_name(*image)));
+Result<ipc::AppFolder> app_of_folder(const Args& args) {
+  ipc::AppFolder app;
+  app.path = TRY(folder_path(args.argument(0)));
+  app.base_dir = TRY(working_dir());
+  app.env = TRY(environment_options(args.values("env")));
+  if (const auto builder = args.value("builder")) app.builder = TRY(image_name(*builder));
+  if (const auto image = args.value("run-image")) app.run_image = TRY(image_name(*image));
   return app;
 }
 
 Result<int> run(Context& context, const Args& args) {
-  const bool of_folder = !args.arguments().empty() && is_path(args.argument(0));
+  const bool of_folder = !args.arguments().empty() && is_folder(args.argument(0));
   if (of_folder && args.arguments().size() > 1)
     return usage_error("one folder at a time", "or services: locald build api worker");
   for (const char* option : {"builder", "run-image", "env"})
     if (!of_folder && args.has(option))
       return usage_error("--" + std::string(option) + " is for a folder",
                          "a service says it in locald.toml; a folder is written ./FOLDER");
-  Json request = TRY(build_request(context, args.arguments()));
-  if (of_folder) request.set("app", TRY(app_of_folder(args, request["path"].as_string())));
-  request.set("strict", args.has("strict"));
-  request.set("again", args.has("again"));
-  request.set("pull", args.has("pull") ? "always" : "");
+  ipc::BuildRequest request;
+  if (of_folder) {
+    request.app = TRY(app_of_folder(args));
+    request.world.login_files = login_files();
+  } else {
+    request.project = TRY(context.project());
+    request.services = args.arguments();
+    request.world = world();
+  }
+  request.strict = args.has("strict");
+  request.again = args.has("again");
+  request.pull = args.has("pull") ? "always" : "";
   if (args.values("output").size() > 1)
     return usage_error("--output can be given once", "more places: locald image export NAME DEST");
-  if (const auto output = args.value("output")) request.set("output", TRY(image_name(*output)));
-  request.set("tags", args.values("tag"));
-  request.set("login_files", login_files());
+  if (const auto output = args.value("output")) request.output = TRY(image_name(*output));
+  request.tags = args.values("tag");
   auto client = TRY(context.connect());
-  auto call = TRY(client.start("build", request));
+  auto call = TRY(client.start(request));
   Progress progress;
   const auto reply = call.finish([&](const Json& event) { progress.event(event); });
   progress.finish();
@@ -127,18 +133,6 @@ Result<int> run(Context& context, const Args& args) {
 }
 
 }  // namespace
-
-Result<Json> build_request(Context& context, const std::vector<std::string>& arguments) {
-  if (!arguments.empty() && is_path(arguments.front()))
-    return Json::object({{"path", tidy_path(arguments.front().starts_with('/')
-                                                ? arguments.front()
-                                                : TRY(working_dir()) + "/" + arguments.front())}});
-  Json request = TRY(context.project_request());
-  request.set("services", Json(arguments));
-  request.set("env", environment());
-  request.set("umask", umask_of_process());
-  return request;
-}
 
 const Verb kBuild{
     .name = "build",

@@ -4,13 +4,14 @@
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
+#include "ipc/messages/build.h"
 
 namespace locald::cli {
 namespace {
 
 Result<int> run_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("cache/ls", Json::object()));
+  const Json reply = TRY(client.call(ipc::CacheListRequest{}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   std::vector<std::vector<std::string>> rows;
   for (const Json& cache : reply["caches"].as_array())
@@ -23,7 +24,7 @@ Result<int> run_ls(Context& context, const Args& args) {
 
 Result<int> run_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("cache/rm", Json::object({{"apps", Json(args.arguments())}})));
+  const Json reply = TRY(client.call(ipc::CacheRemoveRequest{args.arguments()}));
   return out(join(reply["removed"].as_strings(), "\n") + "\n") ? 0 : 1;
 }
 
@@ -36,7 +37,7 @@ Result<int> run_prune(Context& context, const Args& args) {
     unused = *ms;
   }
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("cache/prune", Json::object({{"unused_ms", unused}})));
+  const Json reply = TRY(client.call(ipc::CachePruneRequest{std::chrono::milliseconds(unused)}));
   std::string text;
   std::uint64_t bytes = 0;
   for (const Json& cache : reply["removed"].as_array()) {

@@ -6,6 +6,7 @@
 #include "cli/progress.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "ipc/messages/container.h"
 
 namespace locald::cli {
 namespace {
@@ -13,46 +14,40 @@ namespace {
 Result<int> run_container(Context& context, const Args& args) {
   const bool tty = args.has("tty"), detach = args.has("detach");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
-  const auto text_or_null = [&](const char* name) {
-    return args.has(name) ? Json(*args.value(name)) : Json();
-  };
   const auto env_given = environment_options(args.values("env"));
   if (!env_given)
     return usage_error(env_given.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
   const std::string pull = args.value("pull").value_or("missing");
   if (pull != "missing" && pull != "always" && pull != "never")
     return usage_error("--pull: \"" + pull + "\" is none of missing, always, never");
-  Json env = env_given.value();
-  if (const char* term = ::getenv("TERM"); tty && term != nullptr && !env.contains("TERM"))
-    env.set("TERM", term);
   const char* home = ::getenv("HOME");
-  Json request = Json::object({{"image", TRY(image_name(args.argument(0)))},
-                               {"argv", Json(args.rest(1))},
-                               {"entrypoint", text_or_null("entrypoint")},
-                               {"env", std::move(env)},
-                               {"volumes", Json(args.values("volume"))},
-                               {"tmpfs", Json(args.values("tmpfs"))},
-                               {"home", home != nullptr ? Json(home) : Json()},
-                               {"user", text_or_null("user")},
-                               {"cwd", TRY(working_dir())},
-                               {"workdir", text_or_null("workdir")},
-                               {"tty", tty},
-                               {"stdin", args.has("interactive")},
-                               {"rm", args.has("rm")},
-                               {"init", args.has("init")},
-                               {"detach", detach},
-                               {"pull", pull},
-                               {"network", args.value("network").value_or("host")},
-                               {"rows", size.rows},
-                               {"columns", size.columns},
-                               {"login_files", login_files()},
-                               {"name", text_or_null("name")}});
+  ipc::ContainerRunRequest request{.image = TRY(image_name(args.argument(0))),
+                                   .argv = args.rest(1),
+                                   .entrypoint = args.value("entrypoint"),
+                                   .env = env_given.value(),
+                                   .volumes = args.values("volume"),
+                                   .tmpfs = args.values("tmpfs"),
+                                   .user = args.value("user").value_or(""),
+                                   .workdir = args.value("workdir").value_or(""),
+                                   .cwd = TRY(working_dir()),
+                                   .home = home != nullptr ? home : "",
+                                   .tty = tty,
+                                   .open_stdin = args.has("interactive"),
+                                   .rm = args.has("rm"),
+                                   .init = args.has("init"),
+                                   .detach = detach,
+                                   .pull = pull,
+                                   .network = args.value("network").value_or("host"),
+                                   .size = {size.rows, size.columns},
+                                   .name = args.value("name").value_or(""),
+                                   .login_files = login_files()};
+  if (const char* term = ::getenv("TERM"); tty && term != nullptr)
+    request.env.try_emplace("TERM", term);
   auto client = TRY(context.connect());
   Json reply;
   {
     Progress progress;
-    reply = TRY(
-        client.call("container/run", request, [&](const Json& event) { progress.event(event); }));
+    reply = TRY(client.call(request, [&](const Json& event) { progress.event(event); }));
   }
   if (detach && reply["exit_code"].is_int()) {
     print_error(Error(Errc::failed, args.argument(0) + ": " + reply["reason"].as_string()));
@@ -67,7 +62,7 @@ Result<int> run_container(Context& context, const Args& args) {
 
 Result<int> run_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("container/ls", Json::object()));
+  const Json reply = TRY(client.call(ipc::ContainerListRequest{}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   std::vector<std::vector<std::string>> rows;
   const bool colour = has_colour(STDOUT_FILENO);
@@ -82,8 +77,8 @@ Result<int> run_ls(Context& context, const Args& args) {
 
 Result<int> run_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(
-      "container/rm", Json::object({{"ids", args.arguments()}, {"force", args.has("force")}})));
+  const Json reply =
+      TRY(client.call(ipc::ContainerRemoveRequest{args.arguments(), args.has("force")}));
   std::string text;
   for (const std::string& id : reply["removed"].as_strings()) text += id + "\n";
   return out(text) ? 0 : 1;

@@ -3,6 +3,7 @@
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
+#include "ipc/messages/server.h"
 
 namespace locald::cli {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 Json checks(Context& context) {
   auto client = context.connect();
   auto reply =
-      client ? client->call("doctor", Json::object()) : Result<Json>(std::move(client).error());
+      client ? client->call(ipc::DoctorRequest{}) : Result<Json>(std::move(client).error());
   if (reply) return (*reply)["checks"];
   return Json::array({Json::object({{"name", "server"},
                                     {"status", "fail"},

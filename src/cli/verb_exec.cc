@@ -5,35 +5,31 @@
 #include "cli/print.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "ipc/messages/project.h"
 
 namespace locald::cli {
 namespace {
 
 Result<int> run_exec(Context& context, const Args& args) {
-  Json request = TRY(context.project_request());
   const bool tty = args.has("tty");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
-  request.set("service", args.argument(0));
-  request.set("argv", Json(args.rest(1)));
   const auto env = environment_options(args.values("env"));
   if (!env)
     return usage_error(env.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
-  Json all = env.value();
+  ipc::ExecRequest request{.project = TRY(context.project()),
+                           .service = args.argument(0),
+                           .argv = args.rest(1),
+                           .env = env.value(),
+                           .user = args.value("user").value_or(""),
+                           .cwd = args.value("workdir").value_or(""),
+                           .tty = tty,
+                           .open_stdin = args.has("interactive"),
+                           .size = {size.rows, size.columns}};
   // A terminal without its kind is of little use; an explicit -e wins.
-  if (const char* term = ::getenv("TERM"); tty && term != nullptr && !all.contains("TERM"))
-    all.set("TERM", term);
-  request.set("env", std::move(all));
-  const auto text_or_null = [&](const char* name) {
-    return args.has(name) ? Json(*args.value(name)) : Json();
-  };
-  request.set("user", text_or_null("user"));
-  request.set("cwd", text_or_null("workdir"));
-  request.set("tty", tty);
-  request.set("stdin", args.has("interactive"));
-  request.set("rows", size.rows);
-  request.set("columns", size.columns);
+  if (const char* term = ::getenv("TERM"); tty && term != nullptr)
+    request.env.try_emplace("TERM", term);
   auto client = TRY(context.connect());
-  const auto reply = client.call("exec", request);
+  const auto reply = client.call(request);
   if (!reply && reply.error().code() == Errc::cancelled) {  // nothing failed: its project is going
     print_error(reply.error());
     return 1;
@@ -46,10 +42,9 @@ Result<int> run_exec(Context& context, const Args& args) {
 }
 
 Result<int> run_attach(Context& context, const Args& args) {
-  Json request = TRY(context.project_request());
-  request.set("service", args.argument(0));
+  const ipc::AttachRequest request{TRY(context.project()), args.argument(0)};
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("attach", request));
+  const Json reply = TRY(client.call(request));
   return attach({.socket = reply["socket"].as_string(),
                  .nonce = reply["nonce"].as_string(),
                  .tty = reply["tty"].as_bool(),

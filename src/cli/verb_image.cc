@@ -5,6 +5,7 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "ipc/messages/image.h"
 
 namespace locald::cli {
 namespace {
@@ -25,10 +26,10 @@ Result<int> run_pull(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   for (const std::string& image : args.arguments()) {
     Progress progress;
-    const Json reply = TRY(client.call("image/pull",
-                                       Json::object({{"image", TRY(image_name(image))},
-                                                     {"policy", policy},
-                                                     {"login_files", login_files()}}),
+    const Json reply = TRY(client.call(ipc::ImagePullRequest{.image = TRY(image_name(image)),
+                                                             .policy = policy,
+                                                             .cwd = {},
+                                                             .login_files = login_files()},
                                        [&](const Json& event) { progress.event(event); }));
     progress.finish();
     if (!out(reply["name"].as_string() + "@" + reply["digest"].as_string() + "\n")) return 1;
@@ -38,7 +39,7 @@ Result<int> run_pull(Context& context, const Args& args) {
 
 Result<int> run_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("image/ls", Json::object()));
+  const Json reply = TRY(client.call(ipc::ImageListRequest{}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   std::vector<std::vector<std::string>> rows;
   for (const Json& image : reply["images"].as_array()) {
@@ -54,9 +55,10 @@ Result<int> run_ls(Context& context, const Args& args) {
 
 Result<int> run_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  Json images = Json::array();
-  for (const std::string& image : args.arguments()) images.push(TRY(image_name(image)));
-  const Json reply = TRY(client.call("image/rm", Json::object({{"images", std::move(images)}})));
+  ipc::ImageRemoveRequest request;
+  for (const std::string& image : args.arguments())
+    request.images.push_back(TRY(image_name(image)));
+  const Json reply = TRY(client.call(request));
   std::string text;
   for (const std::string& name : reply["removed"].as_strings()) text += name + "\n";
   notice(human_bytes(static_cast<std::uint64_t>(reply["freed_bytes"].as_int())) + " freed");
@@ -64,12 +66,12 @@ Result<int> run_rm(Context& context, const Args& args) {
 }
 
 Result<int> run_unpack(Context& context, const Args& args) {
-  const Json request = Json::object({{"image", TRY(image_name(args.argument(0)))},
-                                     {"dir", TRY(absolute_path(args.argument(1)))}});
+  ipc::ImageUnpackRequest request;
+  request.image = TRY(image_name(args.argument(0)));
+  request.dir = TRY(absolute_path(args.argument(1)));
   auto client = TRY(context.connect());
   Progress progress;
-  const Json reply =
-      TRY(client.call("image/unpack", request, [&](const Json& event) { progress.event(event); }));
+  const Json reply = TRY(client.call(request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
   for (const std::string& warning : reply["warnings"].as_strings()) notice(warning);
   return out(reply["digest"].as_string() + "\n") ? 0 : 1;

@@ -3,17 +3,17 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "ipc/messages/image.h"
 
 namespace locald::cli {
 namespace {
 
 /// One request whose progress is shown.
-Result<Json> ask(Context& context, const char* request, Json body) {
-  body.set("cwd", TRY(working_dir()));
-  body.set("login_files", login_files());
+template <class R>
+Result<Json> ask(Context& context, const R& request) {
   auto client = TRY(context.connect());
   Progress progress;
-  Json reply = TRY(client.call(request, body, [&](const Json& event) { progress.event(event); }));
+  Json reply = TRY(client.call(request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
   for (const std::string& text : reply["notices"].as_strings()) notice(text);
   return reply;
@@ -25,17 +25,21 @@ Result<int> print_image(const Json& reply, const Args& args) {
 }
 
 Result<int> run_export(Context& context, const Args& args) {
-  const Json reply = TRY(ask(context, "image/export",
-                             Json::object({{"image", TRY(image_name(args.argument(0)))},
-                                           {"target", TRY(image_name(args.argument(1)))}})));
+  const Json reply =
+      TRY(ask(context, ipc::ImageExportRequest{.image = TRY(image_name(args.argument(0))),
+                                               .target = TRY(image_name(args.argument(1))),
+                                               .cwd = TRY(working_dir())}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   return out(reply["target"].as_string() + "@" + reply["digest"].as_string() + "\n") ? 0 : 1;
 }
 
 Result<int> run_push(Context& context, const Args& args) {
-  Json body = Json::object({{"image", TRY(image_name(args.argument(0)))}});
-  if (args.arguments().size() > 1) body.set("target", args.argument(1));
-  const Json reply = TRY(ask(context, "image/push", std::move(body)));
+  const ipc::ImagePushRequest request{
+      .image = TRY(image_name(args.argument(0))),
+      .target = args.arguments().size() > 1 ? args.argument(1) : std::string(),
+      .cwd = TRY(working_dir()),
+      .login_files = login_files()};
+  const Json reply = TRY(ask(context, request));
   const auto number = [&](const char* name) { return std::to_string(reply[name].as_int()); };
   notice(number("uploaded") + " uploaded (" +
          human_bytes(static_cast<std::uint64_t>(reply["uploaded_bytes"].as_int())) + "), " +
@@ -45,11 +49,14 @@ Result<int> run_push(Context& context, const Args& args) {
 }
 
 Result<int> run_rebase(Context& context, const Args& args) {
-  Json body = Json::object({{"image", TRY(image_name(args.argument(0)))},
-                            {"force", args.has("force")},
-                            {"policy", args.value("policy").value_or("always")}});
-  if (const auto run = args.value("run-image")) body.set("run_image", TRY(image_name(*run)));
-  const Json reply = TRY(ask(context, "image/rebase", std::move(body)));
+  ipc::ImageRebaseRequest request{.image = TRY(image_name(args.argument(0))),
+                                  .run_image = {},
+                                  .force = args.has("force"),
+                                  .policy = args.value("policy").value_or("always"),
+                                  .cwd = TRY(working_dir()),
+                                  .login_files = login_files()};
+  if (const auto run = args.value("run-image")) request.run_image = TRY(image_name(*run));
+  const Json reply = TRY(ask(context, request));
   notice((reply["changed"].as_bool() ? "rebased onto " : "already up to date with ") +
          reply["run_image"].as_string() + "@" + reply["run_image_digest"].as_string());
   return print_image(reply, args);

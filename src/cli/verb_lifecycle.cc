@@ -3,35 +3,38 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "ipc/messages/project.h"
 
 namespace locald::cli {
 namespace {
 
 /// Sends a request whose stream is shown as progress.
-Result<Json> call_with_progress(Context& context, const std::string& name, const Json& request) {
+template <class R>
+Result<Json> call_with_progress(Context& context, const R& request) {
   auto client = TRY(context.connect());
   Progress progress;
-  return client.call(name, request, [&](const Json& event) { progress.event(event); });
+  return client.call(request, [&](const Json& event) { progress.event(event); });
 }
 
 Result<int> run_down(Context& context, const Args& args) {
-  Json request = TRY(context.project_request());
-  request.set("volumes", args.has("volumes"));
-  TRY(call_with_progress(context, "down", request));
+  TRY(call_with_progress(context, ipc::DownRequest{TRY(context.project()), args.has("volumes")}));
   return 0;
 }
 
-Result<int> run_on_services(Context& context, const Args& args, const std::string& name) {
-  Json request = TRY(context.project_request());
-  request.set("services", Json(args.arguments()));
-  request.set("timeout_ms", nullptr);
+/// @param report  Says how it went, and has the exit code.
+template <class R>
+Result<int> run_on_services(Context& context, const Args& args,
+                            int (*report)(Context&, const Json& reply)) {
+  R request{TRY(context.project()), args.arguments(), {}};
   if (const auto timeout = args.value("timeout")) {
     const auto ms = parse_duration_ms("--timeout", *timeout);
     if (!ms) return usage_error(ms.error().message());
-    request.set("timeout_ms", *ms);
+    request.timeout = std::chrono::milliseconds(*ms);
   }
-  const Json reply = TRY(call_with_progress(context, name, request));
-  if (name != "stop") return report_up(context, reply);
+  return report(context, TRY(call_with_progress(context, request)));
+}
+
+int report_stop(Context&, const Json& reply) {
   for (const auto& [service, why] : reply["reasons"].as_object())
     print_error(Error(Errc::failed, service + ": " + why.as_string()));
   if (!reply["reasons"].as_object().empty()) return 1;
@@ -42,13 +45,13 @@ Result<int> run_on_services(Context& context, const Args& args, const std::strin
 }
 
 Result<int> run_start(Context& context, const Args& args) {
-  return run_on_services(context, args, "start");
+  return run_on_services<ipc::StartRequest>(context, args, report_up);
 }
 Result<int> run_stop(Context& context, const Args& args) {
-  return run_on_services(context, args, "stop");
+  return run_on_services<ipc::StopRequest>(context, args, report_stop);
 }
 Result<int> run_restart(Context& context, const Args& args) {
-  return run_on_services(context, args, "restart");
+  return run_on_services<ipc::RestartRequest>(context, args, report_up);
 }
 
 const Option kTimeout{0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"};

@@ -10,6 +10,8 @@
 #include "cli/log_printer.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
+#include "ipc/messages/build.h"
+#include "ipc/messages/project.h"
 
 namespace locald::cli {
 namespace {
@@ -22,10 +24,9 @@ struct Logs {
 // Both connections are gone before we follow: a reader of files needs no server.
 
 Result<Logs> logs_of_services(Context& context, const Args& args) {
-  Json request = TRY(context.project_request());
-  request.set("services", Json(args.arguments()));
+  const ipc::LogsRequest request{TRY(context.project()), args.arguments()};
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("logs", request));
+  const Json reply = TRY(client.call(request));
   Logs logs;
   for (const Json& service : reply["services"].as_array()) {
     logs.names.push_back(service["name"].as_string());
@@ -37,10 +38,17 @@ Result<Logs> logs_of_services(Context& context, const Args& args) {
 }
 
 Result<Logs> logs_of_builds(Context& context, const Args& args) {
-  Json request = TRY(build_request(context, args.arguments()));
-  request.set("all", args.has("all"));
+  ipc::BuildLogsRequest request;
+  request.all = args.has("all");
+  if (!args.arguments().empty() && is_folder(args.argument(0))) {
+    request.path = TRY(folder_path(args.argument(0)));
+  } else {
+    request.project = TRY(context.project());
+    request.services = args.arguments();
+    request.world = world();
+  }
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("build/logs", request));
+  const Json reply = TRY(client.call(request));
   Logs logs;
   const auto& list = reply["logs"].as_array();
   for (auto log = list.rbegin(); log != list.rend(); ++log) {  // oldest first

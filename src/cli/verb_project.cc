@@ -2,15 +2,15 @@
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
+#include "ipc/messages/project.h"
 
 namespace locald::cli {
 namespace {
 
 Result<int> run_check(Context& context, const Args& args) {
-  Json request = TRY(context.project_request());
-  request.set("env", environment());
+  const ipc::ConfigCheckRequest request{TRY(context.project()), environment()};
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("config/check", request));
+  const Json reply = TRY(client.call(request));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   for (const Json& said : reply["notices"].as_array()) {
     const std::string& service = said["service"].as_string();
@@ -26,7 +26,7 @@ Result<int> run_check(Context& context, const Args& args) {
 
 Result<int> run_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("project/ls", Json::object()));
+  const Json reply = TRY(client.call(ipc::ProjectListRequest{}));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   std::vector<std::vector<std::string>> rows;
   for (const Json& project : reply["projects"].as_array()) {
@@ -41,7 +41,7 @@ Result<int> run_ls(Context& context, const Args& args) {
 
 Result<int> run_forget(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  TRY(client.call("project/forget", Json::object({{"name", args.argument(0)}})));
+  TRY(client.call(ipc::ProjectForgetRequest{args.argument(0)}));
   return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "ipc/messages/server.h"
 #include "ipc/server_start.h"
 
 namespace locald::cli {
@@ -84,7 +85,7 @@ Result<int> run_status(Context& context, const Args& args) {
     return 1;
   }
   if (!client) return std::move(client).error();
-  const Json s = TRY(client->call("server/status", Json::object()));
+  const Json s = TRY(client->call(ipc::ServerStatusRequest{}));
   if (args.has("json")) return out(s.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   const auto number = [&](const char* key) { return std::to_string(s[key].as_int()); };
   std::string text = "pid       " + number("pid") + "\nversion   " + s["version"].as_string() +

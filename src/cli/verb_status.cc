@@ -9,6 +9,7 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "ipc/messages/project.h"
 
 namespace locald::cli {
 namespace {
@@ -86,9 +87,10 @@ std::string services_text(const Json& services, bool colour, std::size_t width) 
 
 Result<int> run(Context& context, const Args& args) {
   const bool all = args.has("all");
-  const Json request = all ? Json::object({{"all", true}}) : TRY(context.project_request());
+  ipc::StatusRequest request{.project = {}, .all = all};
+  if (!all) request.project = TRY(context.project());
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call("status", request));
+  const Json reply = TRY(client.call(request));
   if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
   const bool colour = has_colour(STDOUT_FILENO);
   const std::size_t width = output_width();

@@ -4,30 +4,27 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "ipc/messages/project.h"
 
 namespace locald::cli {
 namespace {
 
 Result<int> run_up(Context& context, const Args& args) {
-  Json request = TRY(context.project_request());
-  request.set("services", Json(args.arguments()));
-  request.set("env", environment());
-  request.set("umask", umask_of_process());
-  request.set("rlimits", resource_limits());
-  request.set("login_files", login_files());
-  request.set("env_refresh", args.has("env-refresh"));
-  request.set("wait", args.has("wait"));
-  request.set("timeout_ms", nullptr);
+  ipc::UpRequest request{.project = TRY(context.project()),
+                         .services = args.arguments(),
+                         .world = world(),
+                         .env_refresh = args.has("env-refresh"),
+                         .wait = args.has("wait"),
+                         .timeout = {}};
   if (const auto timeout = args.value("timeout")) {
     const auto ms = parse_duration_ms("--timeout", *timeout);
     if (!ms) return usage_error(ms.error().message());
-    request.set("timeout_ms", *ms);
+    request.timeout = std::chrono::milliseconds(*ms);
   }
   auto client = TRY(context.connect());
   if (!args.has("detach") && !args.has("wait")) return run_in_foreground(context, client, request);
   Progress progress;
-  const Json reply =
-      TRY(client.call("up", request, [&](const Json& event) { progress.event(event); }));
+  const Json reply = TRY(client.call(request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
   report_changes(reply);
   return report_up(context, reply);

@@ -12,6 +12,7 @@
 #include "ipc/api.h"
 #include "ipc/codec.h"
 #include "ipc/living_server.h"
+#include "ipc/messages/server.h"
 #include "ipc/server_start.h"
 #include "ipc/version.h"
 
@@ -190,7 +191,7 @@ Result<Json> Client::call(const std::string& name, const Json& body,
 }
 
 Result<void> Client::hello(const Paths& paths) {
-  Call call = TRY(start("version", Json::object()));
+  Call call = TRY(start(VersionRequest{}));
   while (true) {
     auto item = TRY(call.poll());
     if (item.kind == Call::Kind::result) {
@@ -258,7 +259,7 @@ Result<Json> Client::stop_server(bool all, const std::function<void(const Json&)
   const UniqueFd fd = TRY(connect_server(socket_));
   const int pid = TRY(sys::peer_cred(fd.get())).pid;
   const UniqueFd pidfd = TRY(sys::pidfd_open(pid));
-  Json reply = TRY(call("server/stop", Json::object({{"all", all}}), on_event));
+  Json reply = TRY(call(ServerStopRequest{all}, on_event));
   TRY(wait_readable(pidfd.get(), std::chrono::seconds(30))
           .context("the server has been told to stop and is still there")
           .hint("end it (its services keep running): kill -KILL " + std::to_string(pid)));

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "base/json/json.h"
+#include "base/json/fields.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
@@ -74,6 +74,16 @@ class Client {
   /// Sends a request and waits for its result.
   Result<Json> call(const std::string& name, const Json& body,
                     const std::function<void(const Json&)>& on_event = {});
+
+  /// The same for a request of ipc/messages.
+  template <class R>
+  requires requires { R::kName; }
+  Result<Call> start(const R& request) { return start(R::kName, encode(request)); }
+  template <class R>
+  requires requires { R::kName; }
+  Result<Json> call(const R& request, const std::function<void(const Json&)>& on_event = {}) {
+    return call(R::kName, encode(request), on_event);
+  }
 
   /// {version, build, pid, jobs} as the server said them on connecting.
   const Json& server() const noexcept { return server_; }

@@ -20,18 +20,6 @@ constexpr std::string_view kFileName = "locald.toml";
 
 }  // namespace
 
-Result<ProjectRef> ProjectRef::from_json(const Json& json) {
-  if (!json.is_object()) return Error(Errc::invalid_input, "project: missing");
-  ProjectRef ref;
-  ref.dir = TRY(json.get_string("dir").context("project"));
-  ref.file = TRY(json.get_string_or("file", "").context("project"));
-  ref.name = TRY(json.get_string_or("name", "").context("project"));
-  if (!ref.dir.starts_with("/")) return Error(Errc::invalid_input, "project: dir must be absolute");
-  if (!ref.file.empty() && !ref.file.starts_with("/"))
-    return Error(Errc::invalid_input, "project: file must be absolute");
-  return ref;
-}
-
 Result<std::string> find_project_file(const ProjectRef& ref) {
   if (!ref.file.empty()) {
     if (!exists(ref.file))

@@ -8,13 +8,11 @@
 
 namespace locald::project {
 
-/// `project` of a request (ipc/api.h): where the project is looked for.
+/// Where a project is looked for.
 struct ProjectRef {
   std::string dir;   ///< absolute
   std::string file;  ///< absolute; empty: locald.toml is looked for from `dir` upward
   std::string name;  ///< overrides the file's; empty: does not
-
-  static Result<ProjectRef> from_json(const Json& json);
 };
 
 /// The file meant by `ref`.

@@ -39,6 +39,7 @@
 #include "server/instances/unmanaged.h"
 #include "server/launch/runtime_launcher.h"
 #include "server/log.h"
+#include "server/progress_event.h"
 #include "server/projects/project_registry.h"
 #include "server/projects/projects.h"
 #include "server/signals.h"
@@ -121,12 +122,15 @@ class Server {
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
-    unmanaged_ = std::make_unique<Unmanaged>(Unmanaged::World{
-        loop_, *runtime_, jobs_, paths_,
-        [this](const Json& body, const ReplyPtr& reply) { projects_->down(body, reply); }, log});
+    unmanaged_ = std::make_unique<Unmanaged>(
+        Unmanaged::World{loop_, *runtime_, jobs_, paths_,
+                         [this](const ipc::DownRequest& request, const ReplyPtr& reply) {
+                           projects_->down(request, reply);
+                         },
+                         log});
     projects_ = std::make_unique<Projects>(
         Projects::World{loop_, *launcher_, paths_, jobs_, listeners_, environment_->shared(),
-                        [this](const RunningApp& app, std::function<void(const Json&)> progress,
+                        [this](const RunningApp& app, OnProgress progress,
                                std::function<void(Result<Json>)> done) {
                           return builds_->ensure(app, std::move(progress), std::move(done));
                         },

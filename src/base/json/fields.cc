@@ -73,7 +73,7 @@ std::string words_text(const Type& type) {
 }
 
 /// As in "must be a string".
-std::string wanted(const Type& type) {
+std::string wanted_text(const Type& type) {
   switch (type.kind) {
     case Kind::boolean:
       return "true or false";
@@ -93,12 +93,12 @@ std::string wanted(const Type& type) {
     case Kind::map:
       return "an object";
     case Kind::optional:
-      return wanted(*type.item);
+      return wanted_text(*type.item);
   }
   return {};
 }
 
-std::string found(const Json& json) {
+std::string found_text(const Json& json) {
   if (json.is_null()) return "null";
   if (json.is_bool()) return json.as_bool() ? "true" : "false";
   if (json.is_number()) return "a number";
@@ -112,7 +112,7 @@ class DocumentReader {
   DocumentReader(const Fields& table, Reading reading) : table_(table), reading_(reading) {}
 
   Result<void> object(const Fields& table, const Json& json, void* out) {
-    if (!json.is_object()) return wrong("must be an object, it is " + found(json));
+    if (!json.is_object()) return wrong("must be an object, it is " + found_text(json));
     for (const auto& [name, value] : json.as_object())
       if (reading_ == Reading::strict && table.find(name) == nullptr) return unknown(table, name);
     for (const Field& field : table.all()) {
@@ -130,8 +130,9 @@ class DocumentReader {
       }
       void* member = static_cast<char*>(out) + field.offset;
       TRY(this->value(*field.type, *value, member));
-      if (field.absolute && value->is_string() && !value->as_string().empty() &&
-          !value->as_string().starts_with('/'))
+      const bool may_be_empty = field.presence != Field::Presence::required;
+      if (field.absolute && value->is_string() && !value->as_string().starts_with('/') &&
+          !(may_be_empty && value->as_string().empty()))
         return wrong("must be an absolute path, it is \"" + value->as_string() + "\"");
     }
     return {};
@@ -170,7 +171,7 @@ class DocumentReader {
   }
 
   Error mistyped(const Type& type, const Json& json) const {
-    return wrong("must be " + wanted(type) + ", it is " + found(json));
+    return wrong("must be " + wanted_text(type) + ", it is " + found_text(json));
   }
 
   Result<void> integer(const Type& type, const Json& json, void* out) const {

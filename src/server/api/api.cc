@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "base/sys/out_of_memory.h"
@@ -12,73 +14,121 @@
 
 namespace locald::server {
 
-Api::Api(World world) : world_(std::move(world)) {
-  const auto to = [](auto& object, auto member) -> Handler {
-    return [&object, member](const Json& body, const ReplyPtr& reply) {
-      (object.*member)(body, reply);
-    };
+namespace {
+
+constexpr const char* kFieldsHint = "docs/api.md has the fields of each request";
+
+/// Reads the request before it is handled; one that cannot be read is answered with the place.
+/// @param reading  In place of the request's own.
+template <class R, class F>
+auto reader(F handle, std::optional<Reading> reading = std::nullopt) {
+  return [handle = std::move(handle), reading](const Request& request, const ReplyPtr& reply) {
+    auto message = decode<R>(request.body, reading.value_or(request.reading));
+    if (!message) return reply->error(std::move(message).error().with_hint(kFieldsHint));
+    handle(*message, reply);
   };
-  Projects& p = world_.projects;
-  handlers_ = {
-      {"version", to(*this, &Api::version)},
-      {"server/status", to(*this, &Api::server_status)},
-      {"server/stop", to(*this, &Api::server_stop)},
-      {"doctor", to(*this, &Api::doctor)},
-      {"up", to(p, &Projects::up)},
-      {"down", to(p, &Projects::down)},
-      {"start", to(p, &Projects::start)},
-      {"stop", to(p, &Projects::stop)},
-      {"restart", to(p, &Projects::restart)},
-      {"kill", to(p, &Projects::kill)},
-      {"status", to(p, &Projects::status)},
-      {"watch", to(p, &Projects::watch)},
-      {"logs", to(p, &Projects::logs)},
-      {"config/check", to(p, &Projects::config_check)},
-      {"project/forget", to(p, &Projects::forget)},
-      {"project/ls", to(p, &Projects::list)},
-      {"exec", to(world_.sessions, &Sessions::exec)},
-      {"attach", to(world_.sessions, &Sessions::attach)},
-      {"container/run", to(world_.containers, &Containers::run)},
-      {"container/ls", to(world_.containers, &Containers::list)},
-      {"container/rm", to(world_.containers, &Containers::remove)},
-      {"build", [&b = world_.builds, &p = world_.projects](
-                    const Json& body, const ReplyPtr& reply) { b.build(p, body, reply); }},
-      {"build/logs", [&b = world_.builds, &p = world_.projects](
-                         const Json& body, const ReplyPtr& reply) { b.logs(p, body, reply); }},
-      {"cache/ls", to(world_.builds, &Builds::list_caches)},
-      {"cache/rm", to(world_.builds, &Builds::remove_caches)},
-      {"cache/prune", to(world_.builds, &Builds::prune_caches)},
-      {"image/pull", to(world_.images, &Images::pull)},
-      {"image/ls", to(world_.images, &Images::list)},
-      {"image/rm", to(world_.images, &Images::remove)},
-      {"image/unpack", to(world_.images, &Images::unpack)},
-      {"image/export", to(world_.images, &Images::export_to)},
-      {"image/push", to(world_.images, &Images::push)},
-      {"image/rebase", to(world_.images, &Images::rebase)},
-  };
-  if (world_.unmanaged != nullptr) guard_unmanaged();
 }
 
-/// Requests about a project whose services run without being managed are theirs to answer.
-void Api::guard_unmanaged() {
-  const auto guard = [this](const char* name, auto member) {
-    Handler& handler = handlers_.at(name);
-    handler = [this, member, managed = handler](const Json& body, const ReplyPtr& reply) {
-      Unmanaged& u = *world_.unmanaged;
-      const bool all = body["all"].as_bool();  // status of every project
-      const auto project = all ? std::nullopt : u.meant_by(body);
-      if (!project || world_.projects.find(*project) != nullptr) return managed(body, reply);
-      (u.*member)(*project, body, reply);
-    };
+/// The request goes to a member function of `object`, which says which request it is.
+template <class O, class R>
+std::pair<const std::string_view, std::function<void(const Request&, const ReplyPtr&)>> to(
+    O& object, void (O::*member)(const R&, const ReplyPtr&),
+    std::optional<Reading> reading = std::nullopt) {
+  return {R::kName,
+          reader<R>([&object, member](const R& request,
+                                      const ReplyPtr& reply) { (object.*member)(request, reply); },
+                    reading)};
+}
+
+std::optional<std::string> meant_by(const Unmanaged& unmanaged, const auto& request) {
+  return unmanaged.meant_by(request.project);
+}
+std::optional<std::string> meant_by(const Unmanaged& unmanaged, const ipc::StatusRequest& request) {
+  if (request.all || !request.project) return std::nullopt;
+  return unmanaged.meant_by(*request.project);
+}
+
+}  // namespace
+
+Api::Api(World world) : world_(std::move(world)) {
+  add_server();
+  add_projects();
+  add_instances();
+  add_images_and_builds();
+}
+
+/// Servers and clients of any two builds say these to each other.
+void Api::add_server() {
+  handlers_.insert(to(*this, &Api::version, Reading::tolerant));
+  handlers_.insert(to(*this, &Api::server_stop, Reading::tolerant));
+  handlers_.insert(to(*this, &Api::server_status));
+  handlers_.insert(to(*this, &Api::doctor));
+}
+
+void Api::add_projects() {
+  Projects& p = world_.projects;
+  // Requests about a project whose services run without being managed are theirs to answer.
+  const auto managed = [this]<class O, class R>(O& object,
+                                                void (O::*member)(const R&, const ReplyPtr&),
+                                                auto otherwise) {
+    handlers_[R::kName] =
+        reader<R>([this, &object, member, otherwise](const R& request, const ReplyPtr& reply) {
+          Unmanaged* const unmanaged = world_.unmanaged;
+          const auto project =
+              unmanaged != nullptr ? meant_by(*unmanaged, request) : std::optional<std::string>();
+          if (!project || world_.projects.find(*project) != nullptr)
+            return (object.*member)(request, reply);
+          if constexpr (std::is_null_pointer_v<decltype(otherwise)>)
+            unmanaged->refuse(*project, reply);
+          else
+            (unmanaged->*otherwise)(*project, request, reply);
+        });
   };
-  using Member = void (Unmanaged::*)(const std::string&, const Json&, const ReplyPtr&);
-  guard("down", Member(&Unmanaged::down));
-  guard("stop", Member(&Unmanaged::stop));
-  guard("kill", Member(&Unmanaged::kill));
-  guard("status", Member(&Unmanaged::status));
-  guard("logs", Member(&Unmanaged::logs));
-  for (const char* name : {"up", "start", "restart", "watch", "exec", "attach"})
-    guard(name, Member(&Unmanaged::refuse));
+  using Status =
+      void (Unmanaged::*)(const std::string&, const ipc::StatusRequest&, const ReplyPtr&);
+  managed(p, &Projects::up, nullptr);
+  managed(p, &Projects::down, &Unmanaged::down);
+  managed(p, &Projects::start, nullptr);
+  managed(p, &Projects::stop, &Unmanaged::stop);
+  managed(p, &Projects::restart, nullptr);
+  managed(p, &Projects::kill, &Unmanaged::kill);
+  managed(p, &Projects::status, Status(&Unmanaged::status));
+  managed(p, &Projects::watch, nullptr);
+  managed(p, &Projects::logs, &Unmanaged::logs);
+  managed(world_.sessions, &Sessions::exec, nullptr);
+  managed(world_.sessions, &Sessions::attach, nullptr);
+  handlers_.insert(to(p, &Projects::config_check));
+  handlers_.insert(to(p, &Projects::forget));
+  handlers_.insert(to(p, &Projects::list));
+}
+
+void Api::add_instances() {
+  handlers_.insert(to(world_.containers, &Containers::run));
+  handlers_.insert(to(world_.containers, &Containers::list));
+  handlers_.insert(to(world_.containers, &Containers::remove));
+}
+
+void Api::add_images_and_builds() {
+  Images& i = world_.images;
+  handlers_.insert(to(i, &Images::pull));
+  handlers_.insert(to(i, &Images::list));
+  handlers_.insert(to(i, &Images::remove));
+  handlers_.insert(to(i, &Images::unpack));
+  handlers_.insert(to(i, &Images::export_to));
+  handlers_.insert(to(i, &Images::push));
+  handlers_.insert(to(i, &Images::rebase));
+  Builds& b = world_.builds;
+  handlers_[ipc::BuildRequest::kName] = reader<ipc::BuildRequest>(
+      [&b, &p = world_.projects](const ipc::BuildRequest& request, const ReplyPtr& reply) {
+        b.build(p, request, reply);
+      });
+  handlers_[ipc::BuildLogsRequest::kName] = reader<ipc::BuildLogsRequest>(
+      [&b, &p = world_.projects](const ipc::BuildLogsRequest& request, const ReplyPtr& reply) {
+        b.logs(p, request, reply);
+      });
+  handlers_.insert(to(b, &Builds::list_caches));
+  handlers_.insert(to(b, &Builds::remove_caches));
+  handlers_.insert(to(b, &Builds::prune_caches));
 }
 
 void Api::handle(const Request& request, const ReplyPtr& reply) {
@@ -92,7 +142,7 @@ void Api::handle(const Request& request, const ReplyPtr& reply) {
     return reply->error(
         Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment"));
   try {
-    it->second(request.body, reply);
+    it->second(request, reply);
   } catch (const std::bad_alloc&) {
     reply->error(out_of_memory().with_context(request.name));
   } catch (const std::length_error&) {
@@ -115,12 +165,12 @@ std::size_t Api::jobs() const {
   return world_.jobs.unfinished() + world_.launcher.unfinished() + world_.builds.unfinished();
 }
 
-void Api::version(const Json&, const ReplyPtr& reply) {
+void Api::version(const ipc::VersionRequest&, const ReplyPtr& reply) {
   reply->result(Json::object(
       {{"version", ipc::kVersion}, {"build", ipc::kBuild}, {"pid", ::getpid()}, {"jobs", jobs()}}));
 }
 
-void Api::server_status(const Json&, const ReplyPtr& reply) {
+void Api::server_status(const ipc::ServerStatusRequest&, const ReplyPtr& reply) {
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_)
           .count();
@@ -139,9 +189,10 @@ void Api::server_status(const Json&, const ReplyPtr& reply) {
                               {"id_map", map.empty() ? Json() : Json(map)}}));
 }
 
-void Api::server_stop(const Json& body, const ReplyPtr& reply) {
+void Api::server_stop(const ipc::ServerStopRequest& request, const ReplyPtr& reply) {
   stops_.push_back(reply);
-  if (meets("server/stop", ending_ ? ServerState::stopping : ServerState::serving) == Meets::join)
+  if (meets(ipc::ServerStopRequest::kName,
+            ending_ ? ServerState::stopping : ServerState::serving) == Meets::join)
     return;
   const auto end = [this] {
     for (const ReplyPtr& stop : std::exchange(stops_, {}))
@@ -149,7 +200,7 @@ void Api::server_stop(const Json& body, const ReplyPtr& reply) {
     world_.end();
   };
   ending_ = true;
-  if (!body["all"].as_bool()) return end();
+  if (!request.all) return end();
   const auto rest = [this, end] {
     world_.containers.stop_all([this, end] { world_.sessions.stop_all(end); });
   };
@@ -159,7 +210,7 @@ void Api::server_stop(const Json& body, const ReplyPtr& reply) {
   });
 }
 
-void Api::doctor(const Json&, const ReplyPtr& reply) {
+void Api::doctor(const ipc::DoctorRequest&, const ReplyPtr& reply) {
   DoctorInputs inputs{world_.paths, world_.runtime_name, {}, ::geteuid() == 0, {}, {}};
   inputs.search_path = project::program_search_path();
   inputs.user_namespace = [&ns = world_.user_namespace]() -> Result<DoctorInputs::IdMap> {

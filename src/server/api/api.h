@@ -8,6 +8,7 @@
 #include "base/loop/event_loop.h"
 #include "base/loop/job_pool.h"
 #include "base/paths.h"
+#include "ipc/messages/server.h"
 #include "runtime/user_namespace.h"
 #include "server/api/images.h"
 #include "server/builds/builds.h"
@@ -21,7 +22,7 @@
 
 namespace locald::server {
 
-/// Request -> its handler: the table of ipc/api.h. Loop thread only.
+/// Request -> its handler, which gets it read and checked. Loop thread only.
 class Api {
  public:
   struct World {
@@ -45,17 +46,20 @@ class Api {
   std::vector<std::string> requests() const;  ///< the names of all
 
  private:
-  using Handler = std::function<void(const Json&, const ReplyPtr&)>;
-  void guard_unmanaged();
-  void version(const Json& body, const ReplyPtr& reply);
-  void server_status(const Json& body, const ReplyPtr& reply);
-  void server_stop(const Json& body, const ReplyPtr& reply);
-  void doctor(const Json& body, const ReplyPtr& reply);
+  using Handler = std::function<void(const Request&, const ReplyPtr&)>;
+  void add_server();
+  void add_projects();
+  void add_instances();
+  void add_images_and_builds();
+  void version(const ipc::VersionRequest& request, const ReplyPtr& reply);
+  void server_status(const ipc::ServerStatusRequest& request, const ReplyPtr& reply);
+  void server_stop(const ipc::ServerStopRequest& request, const ReplyPtr& reply);
+  void doctor(const ipc::DoctorRequest& request, const ReplyPtr& reply);
   std::size_t jobs() const;
   std::size_t services() const;
 
   World world_;
-  std::map<std::string, Handler> handlers_;
+  std::map<std::string, Handler, std::less<>> handlers_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool ending_ = false;
   std::vector<ReplyPtr> stops_;  // of server/stop

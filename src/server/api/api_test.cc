@@ -1,16 +1,15 @@
-// Every request of ipc/api.h: it has exactly one end, also when what it is about goes in the
+// Every request of ipc/messages: it has exactly one end, also when what it is about goes in the
 // middle.
 #include "server/api/api.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include <regex>
 #include <set>
 
-#include "base/source_dir.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
+#include "ipc/messages/requests.h"
 #include "server/supervise/fake_launcher.h"
 
 namespace locald::server {
@@ -114,6 +113,7 @@ class Scene {
                           {"name", "c"},
                           {"force", true},
                           {"all", true},
+                          {"unused_ms", 1'000'000'000},
                           {"wait", true}});
     (void)ask("up");
     run_for(loop_);
@@ -127,8 +127,16 @@ class Scene {
   }
 
   std::shared_ptr<Answer> ask(const std::string& name) {
+    Json body = Json::object();
+    for (const ipc::RequestInfo& request : ipc::requests())
+      if (request.name == name)
+        for (const Field& field : request.fields().all())
+          if (body_.contains(field.name)) body.set(field.name, body_[field.name]);
+    return ask_with(name, std::move(body), Reading::strict);
+  }
+  std::shared_ptr<Answer> ask_with(const std::string& name, Json body, Reading reading) {
     auto answer = std::make_shared<Answer>();
-    api_->handle(Request{name, body_},
+    api_->handle(Request{name, std::move(body), reading},
                  std::make_shared<Reply>(std::make_unique<AnswerSink>(answer)));
     return answer;
   }
@@ -195,13 +203,23 @@ TEST(Api, EveryRequestEndsExactlyOnceAlsoWhenWhatItIsAboutGoes) {
   }
 }
 
+TEST(Api, ARequestThatCannotBeReadIsAnErrorWithThePlace) {
+  Scene scene;
+  const auto ask = [&](const std::string& name, const char* body, Reading reading) {
+    return scene.ask_with(name, *Json::parse(body), reading)->error;
+  };
+  EXPECT_EQ(ask("down", R"({"project": {"dir": "/"}, "volumes": "yes"})", Reading::strict),
+            "request down: volumes: must be true or false, it is a string");
+  EXPECT_EQ(ask("status", R"({"al": true})", Reading::strict),
+            "request status: unknown field \"al\"");
+  EXPECT_EQ(ask("status", R"({"all": true, "later": 1})", Reading::tolerant), "");
+  EXPECT_EQ(ask("status", "{}", Reading::strict), "request status: project: missing");
+  EXPECT_EQ(ask("version", R"({"later": 1})", Reading::strict), "");
+}
+
 TEST(Api, AnswersWhatItsContractNamesAndNothingElse) {
-  const auto text = read_file(std::string(LOCALD_SOURCE_DIR) + "/src/ipc/api.h");
-  ASSERT_TRUE(text);
   std::set<std::string> named;
-  const std::regex line(R"(///     ([a-z/|]+) +\{)");
-  for (std::sregex_iterator it(text->begin(), text->end(), line), end; it != end; ++it)
-    for (const std::string& name : split((*it)[1].str(), '|')) named.insert(name);
+  for (const ipc::RequestInfo& request : ipc::requests()) named.emplace(request.name);
   const auto known = Scene().requests();
   EXPECT_EQ(named, std::set<std::string>(known.begin(), known.end()));
   for (const ServerRule& rule : kServerRules)

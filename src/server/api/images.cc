@@ -8,31 +8,27 @@
 #include "cnb/build/housekeeping.h"
 #include "cnb/export/image_rebase.h"
 #include "oci/transfer/image_export.h"
+#include "server/progress_event.h"
 
 namespace locald::server {
 namespace {
 
-std::string base_of(const Json& body) { return body["cwd"].as_string(); }
+using builder::Environment;
+using builder::PrepareContext;
 
 }  // namespace
 
-void Images::run(
-    const std::string& name, const Json& body, const ReplyPtr& reply,
-    std::function<Result<Json>(builder::Environment&, const builder::PrepareContext&)> work) {
+void Images::run(const std::string& name, std::vector<std::string> login_files,
+                 const ReplyPtr& reply, Work work) {
   auto job = world_.jobs.run<Result<Json>>(
       name,
       [this, reply, work = std::move(work),
-       login_files = body["login_files"].as_strings()](const std::stop_token& stop) {
+       login_files = std::move(login_files)](const std::stop_token& stop) {
         builder::PrepareContext context;
         context.stop = stop;
         context.login_files = login_files;
         context.progress = [this, reply](const builder::PrepareProgress& p) {
-          world_.loop.post(
-              [reply, event = Json::object({{"event", "progress"},
-                                            {"phase", p.phase},
-                                            {"item", p.item},
-                                            {"done", p.done},
-                                            {"total", p.total}})] { reply->event(event); });
+          world_.loop.post([reply, event = encode(progress_event(p))] { reply->event(event); });
         };
         return work(world_.environment, context);
       },
@@ -45,15 +41,13 @@ void Images::run(
   reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
-void Images::pull(const Json& body, const ReplyPtr& reply) {
-  run("pull " + body["image"].as_string(), body, reply,
-      [body](builder::Environment& environment,
-             const builder::PrepareContext& context) -> Result<Json> {
-        const auto reference =
-            TRY(oci::ImageReference::parse(TRY(body.get_string("image")), base_of(body)));
-        const std::string policy = TRY(body.get_string_or("policy", "always"));
+void Images::pull(const ipc::ImagePullRequest& request, const ReplyPtr& reply) {
+  run("pull " + request.image, request.login_files, reply,
+      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+        const auto reference = TRY(oci::ImageReference::parse(request.image, request.cwd));
         const auto pulled = TRY(builder::pull_image(
-            environment, reference, TRY(oci::parse_pull_policy(policy.empty() ? "always" : policy)),
+            environment, reference,
+            TRY(oci::parse_pull_policy(request.policy.empty() ? "always" : request.policy)),
             context));
         return Json::object({{"name", pulled.image.name},
                              {"digest", pulled.image.manifest_digest.str()},
@@ -63,29 +57,27 @@ void Images::pull(const Json& body, const ReplyPtr& reply) {
       });
 }
 
-void Images::list(const Json&, const ReplyPtr& reply) {
-  run("image ls", Json(), reply,
-      [](builder::Environment& environment, const builder::PrepareContext&) -> Result<Json> {
-        Json out = Json::array();
-        for (const oci::StoredImage& image : TRY(TRY(environment.images())->list()))
-          out.push(Json::object({{"name", image.name},
-                                 {"digest", image.manifest_digest.str()},
-                                 {"id", image.config_digest.str()},
-                                 {"size", image.size_bytes},
-                                 {"created", image.created},
-                                 {"pulled_at", image.pulled_at},
-                                 {"layers", image.diff_ids.size()}}));
-        return Json::object({{"images", std::move(out)}});
-      });
+void Images::list(const ipc::ImageListRequest&, const ReplyPtr& reply) {
+  run("image ls", {}, reply, [](Environment& environment, const PrepareContext&) -> Result<Json> {
+    Json out = Json::array();
+    for (const oci::StoredImage& image : TRY(TRY(environment.images())->list()))
+      out.push(Json::object({{"name", image.name},
+                             {"digest", image.manifest_digest.str()},
+                             {"id", image.config_digest.str()},
+                             {"size", image.size_bytes},
+                             {"created", image.created},
+                             {"pulled_at", image.pulled_at},
+                             {"layers", image.diff_ids.size()}}));
+    return Json::object({{"images", std::move(out)}});
+  });
 }
 
-void Images::remove(const Json& body, const ReplyPtr& reply) {
-  run("image rm", body, reply,
-      [body](builder::Environment& environment,
-             const builder::PrepareContext& context) -> Result<Json> {
+void Images::remove(const ipc::ImageRemoveRequest& request, const ReplyPtr& reply) {
+  run("image rm", {}, reply,
+      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
         Json removed = Json::array();
         std::uint64_t freed = 0;
-        for (const std::string& text : TRY(body.get_strings("images"))) {
+        for (const std::string& text : request.images) {
           const auto gone = TRY(builder::remove_image(
               environment, text, cnb::layers_in_use(environment), context.stop));
           for (const std::string& name : gone.names) removed.push(name);
@@ -95,31 +87,24 @@ void Images::remove(const Json& body, const ReplyPtr& reply) {
       });
 }
 
-void Images::unpack(const Json& body, const ReplyPtr& reply) {
-  run("unpack " + body["image"].as_string(), body, reply,
-      [body](builder::Environment& environment,
-             const builder::PrepareContext& context) -> Result<Json> {
-        const std::string dir = TRY(body.get_string("dir"));
-        if (!dir.starts_with("/")) return Error(Errc::invalid_input, "dir must be absolute");
-        const auto reference =
-            TRY(oci::ImageReference::parse(TRY(body.get_string("image")), base_of(body)));
-        const auto unpacked = TRY(
-            builder::unpack_image(environment, reference, oci::PullPolicy::missing, dir, context));
+void Images::unpack(const ipc::ImageUnpackRequest& request, const ReplyPtr& reply) {
+  run("unpack " + request.image, request.login_files, reply,
+      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+        const auto reference = TRY(oci::ImageReference::parse(request.image, request.cwd));
+        const auto unpacked = TRY(builder::unpack_image(
+            environment, reference, oci::PullPolicy::missing, request.dir, context));
         return Json::object({{"digest", unpacked.digest},
                              {"entries", unpacked.entries},
                              {"warnings", unpacked.warnings}});
       });
 }
 
-void Images::export_to(const Json& body, const ReplyPtr& reply) {
-  run("export " + body["image"].as_string(), body, reply,
-      [body](builder::Environment& environment,
-             const builder::PrepareContext& context) -> Result<Json> {
+void Images::export_to(const ipc::ImageExportRequest& request, const ReplyPtr& reply) {
+  run("export " + request.image, {}, reply,
+      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
         const oci::ImageStore* images = TRY(environment.images());
-        const oci::StoredImage image =
-            TRY(images->find(TRY(body.get_string("image")), base_of(body)));
-        const auto target =
-            TRY(oci::ImageReference::parse(TRY(body.get_string("target")), base_of(body)));
+        const oci::StoredImage image = TRY(images->find(request.image, request.cwd));
+        const auto target = TRY(oci::ImageReference::parse(request.target, request.cwd));
         const UniqueFd lease = TRY(images->layout().lease());
         TRY(oci::export_image(
             images->layout(), image, target, environment.judge(),
@@ -135,14 +120,13 @@ void Images::export_to(const Json& body, const ReplyPtr& reply) {
       });
 }
 
-void Images::push(const Json& body, const ReplyPtr& reply) {
-  run("push " + body["image"].as_string(), body, reply,
-      [body](builder::Environment& environment,
-             const builder::PrepareContext& context) -> Result<Json> {
+void Images::push(const ipc::ImagePushRequest& request, const ReplyPtr& reply) {
+  run("push " + request.image, request.login_files, reply,
+      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
         const oci::StoredImage image =
-            TRY(TRY(environment.images())->find(TRY(body.get_string("image")), base_of(body)));
-        const std::string to = TRY(body.get_string_or("target", ""));
-        const auto target = TRY(oci::ImageReference::parse(to.empty() ? image.name : to));
+            TRY(TRY(environment.images())->find(request.image, request.cwd));
+        const auto target =
+            TRY(oci::ImageReference::parse(request.target.empty() ? image.name : request.target));
         const auto pushed = TRY(builder::push_image(environment, image, target, context));
         return Json::object({{"name", target.name()},
                              {"digest", image.manifest_digest.str()},
@@ -154,18 +138,16 @@ void Images::push(const Json& body, const ReplyPtr& reply) {
       });
 }
 
-void Images::rebase(const Json& body, const ReplyPtr& reply) {
-  run("rebase " + body["image"].as_string(), body, reply,
-      [body](builder::Environment& environment,
-             const builder::PrepareContext& context) -> Result<Json> {
-        const auto name =
-            TRY(oci::ImageReference::parse(TRY(body.get_string("image")), base_of(body)));
-        const auto rebased = TRY(cnb::rebase_image(
-            environment, name,
-            {.run_image = TRY(body.get_string_or("run_image", "")),
-             .force = TRY(body.get_bool_or("force", false)),
-             .policy = TRY(oci::parse_pull_policy(TRY(body.get_string_or("policy", "always"))))},
-            context));
+void Images::rebase(const ipc::ImageRebaseRequest& request, const ReplyPtr& reply) {
+  run("rebase " + request.image, request.login_files, reply,
+      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+        const auto name = TRY(oci::ImageReference::parse(request.image, request.cwd));
+        const auto rebased =
+            TRY(cnb::rebase_image(environment, name,
+                                  {.run_image = request.run_image,
+                                   .force = request.force,
+                                   .policy = TRY(oci::parse_pull_policy(request.policy))},
+                                  context));
         return Json::object({{"name", rebased.image.name},
                              {"digest", rebased.image.manifest_digest.str()},
                              {"id", rebased.image.config_digest.str()},

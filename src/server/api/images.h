@@ -3,6 +3,7 @@
 #include "base/loop/job_pool.h"
 #include "builder/bundle_source.h"
 #include "builder/environment.h"
+#include "ipc/messages/image.h"
 #include "server/http/reply.h"
 
 namespace locald::server {
@@ -17,19 +18,20 @@ class Images {
   };
   explicit Images(World world) : world_(world) {}
 
-  void pull(const Json& body, const ReplyPtr& reply);
-  void list(const Json& body, const ReplyPtr& reply);
-  void remove(const Json& body, const ReplyPtr& reply);
-  void unpack(const Json& body, const ReplyPtr& reply);
-  void export_to(const Json& body, const ReplyPtr& reply);
-  void push(const Json& body, const ReplyPtr& reply);
-  void rebase(const Json& body, const ReplyPtr& reply);
+  void pull(const ipc::ImagePullRequest& request, const ReplyPtr& reply);
+  void list(const ipc::ImageListRequest& request, const ReplyPtr& reply);
+  void remove(const ipc::ImageRemoveRequest& request, const ReplyPtr& reply);
+  void unpack(const ipc::ImageUnpackRequest& request, const ReplyPtr& reply);
+  void export_to(const ipc::ImageExportRequest& request, const ReplyPtr& reply);
+  void push(const ipc::ImagePushRequest& request, const ReplyPtr& reply);
+  void rebase(const ipc::ImageRebaseRequest& request, const ReplyPtr& reply);
 
  private:
-  /// Runs `work` with progress going to the client; hanging up cancels. `login_files` of the body
-  /// are read on behalf of who asks.
-  void run(const std::string& name, const Json& body, const ReplyPtr& reply,
-           std::function<Result<Json>(builder::Environment&, const builder::PrepareContext&)> work);
+  using Work = std::function<Result<Json>(builder::Environment&, const builder::PrepareContext&)>;
+  /// Runs `work` with progress going to the client; hanging up cancels. `login_files` are read on
+  /// behalf of who asks.
+  void run(const std::string& name, std::vector<std::string> login_files, const ReplyPtr& reply,
+           Work work);
   World world_;
 };
 

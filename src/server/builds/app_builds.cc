@@ -50,7 +50,7 @@ void AppBuilds::start(const RunningApp& app, std::function<void(Result<Json> con
   for (const std::string& service : app.services) world_.changed(service);
   builds_[id].job = world_.build(
       app,
-      [this, alive = alive_, service = *app.services.begin()](const Json& progress) {
+      [this, alive = alive_, service = *app.services.begin()](const ipc::ProgressEvent& progress) {
         if (*alive) world_.progress(service, progress);
       },
       [this, alive = alive_, id, services = app.services,

@@ -28,9 +28,9 @@ struct RunningApp {
 /// Makes sure that an app is built, with these logins for registries, and that it has these process
 /// types. `progress` ({phase, item, done, total}) and `done`, once, come on the loop; a build is
 /// named as Launcher::content() names it.
-using BuildApp =
-    std::function<JobPool::Job(const RunningApp& app, std::function<void(const Json&)> progress,
-                               std::function<void(Result<Json> content)> done)>;
+using BuildApp = std::function<JobPool::Job(const RunningApp& app,
+                                            std::function<void(const ipc::ProgressEvent&)> progress,
+                                            std::function<void(Result<Json> content)> done)>;
 
 /// The service has ended, and well.
 bool has_completed(const Supervisor::Unit* unit);
@@ -49,7 +49,7 @@ class AppBuilds {
   struct World {
     BuildApp build;
     std::function<void(const std::string& service)> changed;  ///< its build has begun or ended
-    std::function<void(const std::string& service, const Json& progress)> progress;
+    std::function<void(const std::string& service, const ipc::ProgressEvent&)> progress;
   };
   explicit AppBuilds(World world) : world_(std::move(world)) {}
   ~AppBuilds();  ///< cancels all; their `done` is still called

@@ -19,10 +19,6 @@ namespace {
 
 using cnb::AppSpec;
 
-Json progress_json(const builder::PrepareProgress& p) {
-  return Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}});
-}
-
 /// Where the image is to go, besides the app's own generations.
 struct ImageWanted {
   std::vector<oci::ImageReference> tags;
@@ -30,16 +26,16 @@ struct ImageWanted {
   bool any() const { return output || !tags.empty(); }
 };
 
-Result<ImageWanted> image_wanted(const Json& body) {
+Result<ImageWanted> image_wanted(const ipc::BuildRequest& request) {
   ImageWanted out;
-  for (const std::string& tag : TRY(body.get_strings("tags"))) {
+  for (const std::string& tag : request.tags) {
     auto name = TRY(oci::ImageReference::parse(tag).context("--tag"));
     if (!name.is_registry() || name.digest)
       return Error(Errc::invalid_input, "--tag " + tag + ": a name as Docker writes it is wanted")
           .with_hint("to a folder or a file: --output " + tag);
     out.tags.push_back(std::move(name));
   }
-  if (const std::string text = TRY(body.get_string_or("output", "")); !text.empty()) {
+  if (const std::string& text = request.output; !text.empty()) {
     out.output = TRY(oci::ImageReference::parse(text).context("--output"));
     if (out.output->transport != oci::Transport::oci &&
         out.output->transport != oci::Transport::oci_archive)
@@ -115,12 +111,29 @@ struct Wanted {
   std::vector<std::string> services;
 };
 
-Result<std::vector<Wanted>> wanted_apps(Projects& projects, const Json& body) {
+AppSpec app_spec(const ipc::AppFolder& folder) {
+  return {.path = folder.path,
+          .builder = folder.builder,
+          .run_image = folder.run_image,
+          .base_dir = folder.base_dir,
+          .env = folder.env};
+}
+
+/// What the request is about, if not a folder.
+template <class R>
+Result<std::vector<std::pair<std::string, AppSpec>>> apps_of_project(Projects& projects,
+                                                                     const R& request) {
+  if (!request.project)
+    return Error(Errc::invalid_input, R::fields().what() + ": project: missing");
+  return projects.apps(*request.project, request.world, request.services);
+}
+
+Result<std::vector<Wanted>> wanted_apps(Projects& projects, const ipc::BuildRequest& request) {
   std::vector<Wanted> out;
-  if (body.contains("app")) {
-    out.push_back({TRY(AppSpec::from_json(body["app"])), {}});
+  if (request.app) {
+    out.push_back({app_spec(*request.app), {}});
   } else {
-    for (auto& [service, app] : TRY(projects.apps(body))) {
+    for (auto& [service, app] : TRY(apps_of_project(projects, request))) {
       const auto same = std::find_if(out.begin(), out.end(),
                                      [&, &app = app](const Wanted& w) { return w.app == app; });
       if (same == out.end())
@@ -130,8 +143,8 @@ Result<std::vector<Wanted>> wanted_apps(Projects& projects, const Json& body) {
     }
   }
   for (Wanted& wanted : out) {
-    if (body["strict"].as_bool()) wanted.app.strict = true;
-    if (!body["pull"].as_string().empty()) wanted.app.pull = body["pull"].as_string();
+    if (request.strict) wanted.app.strict = true;
+    if (!request.pull.empty()) wanted.app.pull = request.pull;
   }
   return out;
 }
@@ -164,7 +177,7 @@ void answer(const ReplyPtr& reply, Result<Json> result) {
 
 }  // namespace
 
-JobPool::Job Builds::ensure(const RunningApp& app, std::function<void(const Json&)> progress,
+JobPool::Job Builds::ensure(const RunningApp& app, OnProgress progress,
                             std::function<void(Result<Json> content)> done) {
   return jobs_.run<Result<Json>>(
       "build " + app.app.path,
@@ -173,7 +186,7 @@ JobPool::Job Builds::ensure(const RunningApp& app, std::function<void(const Json
         context.stop = stop;
         context.login_files = app.login_files;
         context.progress = [this, &progress](const builder::PrepareProgress& p) {
-          world_.loop.post([progress, event = progress_json(p)] { progress(event); });
+          world_.loop.post([progress, event = progress_event(p)] { progress(event); });
         };
         const auto built = TRY(cnb::ensure_built(world_.environment, app.app, context));
         for (const std::string& type : app.process_types)
@@ -185,19 +198,18 @@ JobPool::Job Builds::ensure(const RunningApp& app, std::function<void(const Json
       std::move(done));
 }
 
-void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) {
-  auto wanted = wanted_apps(projects, body);
+void Builds::build(Projects& projects, const ipc::BuildRequest& request, const ReplyPtr& reply) {
+  auto wanted = wanted_apps(projects, request);
   if (!wanted) return reply->error(wanted.error());
-  auto images = image_wanted(body);
+  auto images = image_wanted(request);
   if (!images) return reply->error(images.error());
   if (images->any() && wanted->size() != 1)
     return reply->error(Error(Errc::invalid_input, "an image of one app at a time")
                             .with_hint("name the service: locald build api --output …"));
   auto job = jobs_.run<std::shared_ptr<Outcomes>>(
       "build",
-      [this, reply, wanted = std::move(*wanted), images = std::move(*images),
-       again = body["again"].as_bool(),
-       login_files = body["login_files"].as_strings()](const std::stop_token& stop) {
+      [this, reply, wanted = std::move(*wanted), images = std::move(*images), again = request.again,
+       login_files = request.world.login_files](const std::stop_token& stop) {
         auto outcomes = std::make_shared<Outcomes>();
         for (const Wanted& w : wanted) {
           builder::PrepareContext context;
@@ -205,10 +217,8 @@ void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) 
           context.login_files = login_files;
           const std::string service = w.services.empty() ? std::string() : w.services.front();
           context.progress = [this, reply, service](const builder::PrepareProgress& p) {
-            Json event = progress_json(p);
-            event.set("event", "progress");
-            event.set("service", service);
-            world_.loop.post([reply, event = std::move(event)] { reply->event(event); });
+            world_.loop.post(
+                [reply, event = encode(progress_event(p, service))] { reply->event(event); });
           };
           cnb::BuildFailure failure;
           auto built = cnb::ensure_built(world_.environment, w.app, context, again, &failure);
@@ -240,24 +250,25 @@ void Builds::build(Projects& projects, const Json& body, const ReplyPtr& reply) 
   reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
-void Builds::logs(Projects& projects, const Json& body, const ReplyPtr& reply) {
+void Builds::logs(Projects& projects, const ipc::BuildLogsRequest& request, const ReplyPtr& reply) {
   const auto find = [&]() -> Result<Json> {
     const Paths& paths = world_.environment.paths();
     std::map<std::string, std::string> names;  // app -> what it is called
-    if (const std::string path = TRY(body.get_string_or("path", "")); !path.empty()) {
+    if (const std::string& path = request.path; !path.empty()) {
       for (const std::string& app : cnb::AppStore::list(paths))
         if (const auto record = cnb::AppStore(paths, app).record();
             record && record->spec.path == path)
           names[app] = path;
     } else {
-      for (const auto& [service, app] : TRY(projects.apps(body))) names.emplace(app.key(), service);
+      for (const auto& [service, app] : TRY(apps_of_project(projects, request)))
+        names.emplace(app.key(), service);
     }
     Json logs = Json::array();
     for (const auto& [app, name] : names) {
       const auto builds = cnb::logged_builds(paths, app);
       for (const std::string& dir : builds) {
         logs.push(Json::object({{"name", name}, {"dir", dir}}));
-        if (!body["all"].as_bool()) break;
+        if (!request.all) break;
       }
     }
     return Json::object({{"logs", std::move(logs)}});
@@ -265,7 +276,7 @@ void Builds::logs(Projects& projects, const Json& body, const ReplyPtr& reply) {
   answer(reply, find());
 }
 
-void Builds::list_caches(const Json&, const ReplyPtr& reply) {
+void Builds::list_caches(const ipc::CacheListRequest&, const ReplyPtr& reply) {
   auto job = caches_.run<Result<Json>>(
       "list caches",
       [&environment = world_.environment](const std::stop_token& stop) -> Result<Json> {
@@ -278,13 +289,11 @@ void Builds::list_caches(const Json&, const ReplyPtr& reply) {
   reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
-void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
-  auto apps = body.get_strings("apps");
-  if (!apps) return reply->error(apps.error());
+void Builds::remove_caches(const ipc::CacheRemoveRequest& request, const ReplyPtr& reply) {
   auto job = caches_.run<Result<Json>>(
       "remove caches",
       [&environment = world_.environment,
-       apps = std::move(*apps)](const std::stop_token& stop) -> Result<Json> {
+       apps = request.apps](const std::stop_token& stop) -> Result<Json> {
         for (const std::string& app : apps) TRY(cnb::remove_cache(environment, app, stop));
         return Json::object({{"removed", apps}});
       },
@@ -292,11 +301,11 @@ void Builds::remove_caches(const Json& body, const ReplyPtr& reply) {
   reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
-void Builds::prune_caches(const Json& body, const ReplyPtr& reply) {
-  const std::chrono::milliseconds unused(body["unused_ms"].as_int());
+void Builds::prune_caches(const ipc::CachePruneRequest& request, const ReplyPtr& reply) {
   auto job = caches_.run<Result<Json>>(
       "prune caches",
-      [&environment = world_.environment, unused](const std::stop_token& stop) -> Result<Json> {
+      [&environment = world_.environment,
+       unused = request.unused](const std::stop_token& stop) -> Result<Json> {
         Json removed = Json::array();
         for (const auto& cache : TRY(cnb::prune_caches(environment, unused, stop)))
           removed.push(cache_json(cache));

@@ -6,8 +6,10 @@
 #include "base/loop/event_loop.h"
 #include "base/loop/job_pool.h"
 #include "builder/environment.h"
+#include "ipc/messages/build.h"
 #include "server/builds/app_builds.h"
 #include "server/http/reply.h"
+#include "server/progress_event.h"
 
 namespace locald::server {
 
@@ -25,15 +27,15 @@ class Builds {
       : world_(world), jobs_(world.loop, kAtOnce), caches_(world.loop, kCachesAtOnce) {}
 
   /// For services that run (BuildApp of app_builds.h).
-  JobPool::Job ensure(const RunningApp& app, std::function<void(const Json&)> progress,
+  JobPool::Job ensure(const RunningApp& app, OnProgress progress,
                       std::function<void(Result<Json> content)> done);
 
   // ipc/api.h: `build`, `build/logs`, `cache/ls`, `cache/rm`, `cache/prune`.
-  void build(Projects& projects, const Json& body, const ReplyPtr& reply);
-  void logs(Projects& projects, const Json& body, const ReplyPtr& reply);
-  void list_caches(const Json& body, const ReplyPtr& reply);
-  void remove_caches(const Json& body, const ReplyPtr& reply);
-  void prune_caches(const Json& body, const ReplyPtr& reply);
+  void build(Projects& projects, const ipc::BuildRequest& request, const ReplyPtr& reply);
+  void logs(Projects& projects, const ipc::BuildLogsRequest& request, const ReplyPtr& reply);
+  void list_caches(const ipc::CacheListRequest& request, const ReplyPtr& reply);
+  void remove_caches(const ipc::CacheRemoveRequest& request, const ReplyPtr& reply);
+  void prune_caches(const ipc::CachePruneRequest& request, const ReplyPtr& reply);
 
   std::size_t unfinished() const { return jobs_.unfinished() + caches_.unfinished(); }
 

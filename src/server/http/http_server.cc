@@ -66,16 +66,20 @@ int http_status(Errc code) {
 class Connection;
 
 struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
-  Impl(EventLoop& l, UniqueFd fd, std::string headers, Handler h, Limits bounds)
+  Impl(EventLoop& l, UniqueFd fd, const std::string& version, std::string own_build, Handler h,
+       Limits bounds)
       : loop(l),
         acceptor(l.io(), Local(), fd.release()),
-        common_headers(std::move(headers)),
+        build(std::move(own_build)),
+        common_headers(std::string(ipc::kVersionHeader) + ": " + version + "\r\n" +
+                       std::string(ipc::kBuildHeader) + ": " + build + "\r\n"),
         handler(std::move(h)),
         limits(bounds),
         drain_timer(l.io()) {}
 
   EventLoop& loop;
   Local::acceptor acceptor;
+  std::string build;
   std::string common_headers;
   Handler handler;
   Limits limits;
@@ -308,7 +312,13 @@ void Connection::on_request(const boost::system::error_code& ec) {
   if (!body->is_object())
     return reply->error(Error(Errc::invalid_input, "the request's body is not a JSON object"));
   watch_hangup();
-  server_->handler(Request{std::string(target.substr(kPrefix.size())), std::move(*body)}, reply);
+  const auto build = request.find(std::string(ipc::kBuildHeader));
+  const bool of_another_build =
+      build != request.end() &&
+      std::string_view(build->value().data(), build->value().size()) != server_->build;
+  server_->handler(Request{std::string(target.substr(kPrefix.size())), std::move(*body),
+                           of_another_build ? Reading::tolerant : Reading::strict},
+                   reply);
 }
 
 void HttpServer::Impl::accept() {
@@ -373,9 +383,7 @@ void HttpServer::Impl::finish_draining() {
 
 HttpServer::HttpServer(EventLoop& loop, UniqueFd listener, std::string version, std::string build,
                        Handler handler, Limits limits)
-    : impl_(std::make_shared<Impl>(loop, std::move(listener),
-                                   std::string(ipc::kVersionHeader) + ": " + version + "\r\n" +
-                                       std::string(ipc::kBuildHeader) + ": " + build + "\r\n",
+    : impl_(std::make_shared<Impl>(loop, std::move(listener), version, std::move(build),
                                    std::move(handler), limits)) {
   impl_->accept();
 }

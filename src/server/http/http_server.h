@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "base/json/json.h"
+#include "base/json/fields.h"
 #include "base/loop/event_loop.h"
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
@@ -16,6 +16,8 @@ namespace locald::server {
 struct Request {
   std::string name;  ///< "up", "container/run": what follows /v1/
   Json body;         ///< an object
+  /// Tolerant where the client says that it is of another build.
+  Reading reading = Reading::strict;
 };
 
 /// HTTP/1.1 on a listening unix socket; Boost.Beast parses, seen by the .cc

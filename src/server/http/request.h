@@ -1,13 +1,13 @@
 #pragma once
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/json/json.h"
 #include "base/result.h"
 #include "base/strings.h"
-#include "project/project_spec.h"
+#include "ipc/messages/common.h"
+#include "project/project_file.h"
+#include "project/service_config.h"
 #include "server/http/reply.h"
 
 /// What handlers of requests (ipc/api.h) have in common.
@@ -20,11 +20,15 @@ void or_error(const ReplyPtr& reply, F&& work) {
   if (!result) reply->error(result.error());
 }
 
-/// `timeout_ms` of a request; nullopt: no limit.
-inline std::optional<project::Milliseconds> timeout_of(const Json& body) {
-  if (!body["timeout_ms"].is_number()) return std::nullopt;
-  return project::Milliseconds(std::max<std::int64_t>(0, body["timeout_ms"].as_int()));
-}
+/// Sends a sentence for people. @param service  "": of none
+void send_notice(const ReplyPtr& reply, const std::string& service, const std::string& text);
+/// Sends a service's state, as `status` has it.
+void send_state(const ReplyPtr& reply, Json service);
+
+/// Where a request looks for its project.
+project::ProjectRef project_ref(const ipc::ProjectPlace& place);
+/// The user who asks. @return Errc::invalid_input for variables, limits and masks that are none.
+Result<project::UserContext> user_context(const ipc::World& world);
 
 /// The end of a request that its project took along.
 inline Error brought_down(const std::string& project) {

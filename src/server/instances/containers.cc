@@ -18,8 +18,10 @@
 #include "project/service_config.h"
 #include "project/units.h"
 #include "runtime/kept_handle.h"
+#include "server/http/request.h"
 #include "server/launch/command_note.h"
 #include "server/launch/container_source.h"
+#include "server/progress_event.h"
 #include "server/state/state_file.h"
 
 namespace locald::server {
@@ -38,19 +40,18 @@ bool is_id(const std::string& name) {
 }
 
 /// By the same rules as a project's: a bind's source exists, and is not one of locald's folders.
-Result<std::vector<builder::VolumeMount>> mounts_of(const Json& body, const std::string& cwd,
+Result<std::vector<builder::VolumeMount>> mounts_of(const ipc::ContainerRunRequest& request,
                                                     const PathJudge& judge,
                                                     std::vector<std::string>& notices) {
   std::vector<builder::VolumeMount> out;
-  const std::string home = TRY(body.get_string_or("home", ""));
-  for (const std::string& text : TRY(body.get_strings("volumes"))) {
+  for (const std::string& text : request.volumes) {
     const auto volume = TRY(builder::parse_volume(
-        text, cwd, [&home] { return home; }, notices));
+        text, request.cwd, [&request] { return request.home; }, notices));
     out.push_back(TRY(builder::VolumeMount::of(volume).context("volume \"" + text + "\"")));
     if (out.back().kind == builder::VolumeMount::Kind::bind)
       TRY(builder::open_bind(out.back().source, judge));
   }
-  for (const std::string& text : TRY(body.get_strings("tmpfs")))
+  for (const std::string& text : request.tmpfs)
     out.push_back(TRY(builder::VolumeMount::of(TRY(builder::parse_tmpfs(text)))));
   return out;
 }
@@ -111,43 +112,36 @@ void Containers::save() {
     fmt::print(stderr, "containers.json: {}\n", written.error().text());
 }
 
-void Containers::run(const Json& body, const ReplyPtr& reply) {
-  const auto request = [&]() -> Result<void> {
-    const std::string image = TRY(body.get_string("image"));
-    const std::string network = TRY(body.get_string_or("network", net::HostNetwork::kName));
+void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const std::string& image = request.image;
+    const std::string& network = request.network;
     if (network != net::HostNetwork::kName && !network.empty())
       return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network))
           .with_hint("use --network host, the only one so far");
-    const std::string base_dir = TRY(body.get_string_or("cwd", ""));
-    const std::string pull = TRY(body.get_string_or("pull", "missing"));
-    SourceRequest source{FromImage{TRY(oci::ImageReference::parse(image, base_dir)),
-                                   TRY(oci::parse_pull_policy(pull.empty() ? "missing" : pull))},
+    SourceRequest source{FromImage{TRY(oci::ImageReference::parse(image, request.cwd)),
+                                   TRY(oci::parse_pull_policy(request.pull))},
                          {},
                          {}};
     builder::ContainerOptions& options = source.options;
     options.project = kProject;
-    if (body["entrypoint"].is_string())
-      options.entrypoint = body["entrypoint"].as_string().empty()
-                               ? std::vector<std::string>()
-                               : std::vector{body["entrypoint"].as_string()};
-    else if (body["entrypoint"].is_array())
-      options.entrypoint = body["entrypoint"].as_strings();
-    std::vector<std::string> argv = TRY(body.get_strings("argv"));
-    if (!argv.empty()) options.command = argv;
-    for (const auto& [name, value] : body["env"].as_object()) options.env[name] = value.as_string();
-    options.user = TRY(body.get_string_or("user", ""));
-    options.workdir = TRY(body.get_string_or("workdir", ""));
-    options.init = body["init"].as_bool();
-    options.tty = body["tty"].as_bool();
-    options.rows = static_cast<unsigned short>(body["rows"].as_int(24));
-    options.columns = static_cast<unsigned short>(body["columns"].as_int(80));
+    if (request.entrypoint)
+      options.entrypoint = request.entrypoint->empty() ? std::vector<std::string>()
+                                                       : std::vector{*request.entrypoint};
+    if (!request.argv.empty()) options.command = request.argv;
+    options.env = request.env;
+    options.user = request.user;
+    options.workdir = request.workdir;
+    options.init = request.init;
+    options.tty = request.tty;
+    options.rows = request.size.rows;
+    options.columns = request.size.columns;
     if (options.tty) options.env.emplace("TERM", "xterm");
     std::vector<std::string> notices;
-    options.mounts = TRY(mounts_of(body, base_dir, world_.environment.judge(), notices));
-    for (const std::string& text : notices)
-      reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
+    options.mounts = TRY(mounts_of(request, world_.environment.judge(), notices));
+    for (const std::string& text : notices) send_notice(reply, "", text);
 
-    const std::string name = TRY(body.get_string_or("name", ""));
+    const std::string& name = request.name;
     if (!name.empty()) {
       if (!project::valid_name(name))
         return Error(Errc::invalid_input,
@@ -156,8 +150,8 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
         case Meets::go:
           break;
         case Meets::queue:  // its name is free in a moment
-          (*find(name))->when_gone.emplace_back([this, body, reply](const Result<void>&) {
-            if (reply->open()) run(body, reply);
+          (*find(name))->when_gone.emplace_back([this, request, reply](const Result<void>&) {
+            if (reply->open()) run(request, reply);
           });
           return {};
         case Meets::join:
@@ -172,9 +166,9 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     c.name = name;
     c.image = image;
     c.nonce = random_hex(16);
-    c.command = argv;
-    c.own_command = argv.empty() && body["entrypoint"].is_null();
-    c.rm = body["rm"].as_bool();
+    c.command = request.argv;
+    c.own_command = request.argv.empty() && !request.entrypoint;
+    c.rm = request.rm;
     c.created_at = iso_now();
     source.container_key = id;
     options.hostname = name;
@@ -197,44 +191,37 @@ void Containers::run(const Json& body, const ReplyPtr& reply) {
     instance.tty = options.tty;
     instance.rows = options.rows;
     instance.columns = options.columns;
-    instance.open_stdin = body["stdin"].as_bool();
-    instance.hold = !body["detach"].as_bool();
+    instance.open_stdin = request.open_stdin;
+    instance.hold = !request.detach;
     // What is attached to and then removed has its output seen; a log of it nobody could ask for.
     if (!c.rm || !instance.hold) instance.log_dir = world_.paths.service_log(kProject, id);
 
     auto job = world_.start(
         "container run " + image,
         [&loop = world_.loop, source = std::move(source), instance, reply,
-         login_files = body["login_files"].as_strings()](const Tools& tools,
-                                                         const std::stop_token& stop) -> Started {
+         login_files = request.login_files](const Tools& tools,
+                                            const std::stop_token& stop) -> Started {
           const auto made = make_source(tools.environment, source);
           builder::PrepareContext context;
           context.stop = stop;
           context.login_files = login_files;
           context.progress = [&loop, reply](const builder::PrepareProgress& p) {
-            loop.post([reply, event = Json::object({{"event", "progress"},
-                                                    {"phase", p.phase},
-                                                    {"item", p.item},
-                                                    {"done", p.done},
-                                                    {"total", p.total}})] { reply->event(event); });
+            loop.post([reply, event = encode(progress_event(p))] { reply->event(event); });
           };
           context.notice = [&loop, reply](const std::string& text) {
-            loop.post([reply, text] {
-              reply->event(Json::object({{"event", "notice"}, {"text", text}}));
-            });
+            loop.post([reply, text] { send_notice(reply, "", text); });
           };
           if (const std::string text = tools.notice(); !text.empty()) context.notice(text);
           return tools.runtime.run_container(instance, *made, context);
         },
-        [this, id, reply, detach = body["detach"].as_bool()](Started result) {
+        [this, id, reply, detach = request.detach](Started result) {
           started(id, detach, reply, std::move(result));
         });
     c.start = job;
     // A client that hangs up during a pull does not want it any more.
-    if (!body["detach"].as_bool()) reply->on_hangup([job]() mutable { job.cancel(); });
+    if (!request.detach) reply->on_hangup([job]() mutable { job.cancel(); });
     return {};
-  };
-  if (auto done = request(); !done) reply->error(done.error());
+  });
 }
 
 /// What it can write to on the host; none: nothing any more.
@@ -389,7 +376,7 @@ Json Containers::describe(const Container& c) const {
                        {"network", net::HostNetwork::kName}});
 }
 
-void Containers::list(const Json&, const ReplyPtr& reply) {
+void Containers::list(const ipc::ContainerListRequest&, const ReplyPtr& reply) {
   Json out = Json::array();
   for (const auto& [id, c] : all_) out.push(describe(c));
   reply->result(Json::object({{"containers", std::move(out)}}));
@@ -412,12 +399,12 @@ Result<Containers::Container*> Containers::find(const std::string& text) {
   return found;
 }
 
-void Containers::remove(const Json& body, const ReplyPtr& reply) {
-  const auto request = [&]() -> Result<void> {
-    const bool force = body["force"].as_bool();
+void Containers::remove(const ipc::ContainerRemoveRequest& request, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    const bool force = request.force;
     const ContainerVerb verb = force ? ContainerVerb::remove_forced : ContainerVerb::remove;
     std::set<std::string> ids;  // two words may mean one
-    for (const std::string& text : TRY(body.get_strings("ids"))) {
+    for (const std::string& text : request.ids) {
       Container& c = *TRY(find(text));
       if (meets(verb, state_of(c)) == Meets::refuse)
         return Error(Errc::invalid_input,
@@ -447,8 +434,7 @@ void Containers::remove(const Json& body, const ReplyPtr& reply) {
       });
     save();
     return {};
-  };
-  if (auto done = request(); !done) reply->error(done.error());
+  });
 }
 
 /// @param done  Once, when it is gone or could not be removed.

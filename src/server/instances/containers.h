@@ -12,6 +12,7 @@
 #include "base/loop/job_pool.h"
 #include "base/paths.h"
 #include "builder/environment.h"
+#include "ipc/messages/container.h"
 #include "runtime/instance_meta.h"
 #include "runtime/process_runtime.h"
 #include "server/http/reply.h"
@@ -54,9 +55,9 @@ class Containers {
   static Result<void> discard(const Tools& tools, const std::string& id, const std::string& nonce,
                               const std::stop_token& stop);
 
-  void run(const Json& body, const ReplyPtr& reply);
-  void list(const Json& body, const ReplyPtr& reply);
-  void remove(const Json& body, const ReplyPtr& reply);
+  void run(const ipc::ContainerRunRequest& request, const ReplyPtr& reply);
+  void list(const ipc::ContainerListRequest& request, const ReplyPtr& reply);
+  void remove(const ipc::ContainerRemoveRequest& request, const ReplyPtr& reply);
 
   /// One that an earlier server started: `live`, or ended with `exit`.
   void adopt(const runtime::InstanceMeta& meta, const std::string& instance,

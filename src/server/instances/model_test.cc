@@ -95,30 +95,30 @@ class Model final : public Launcher {
     environment_.emplace(builder::Environment::Options{.paths = *paths_, .server_binary = ""});
     std::string notice;
     projects_.emplace(
-        Projects::World{loop_, *this, *paths_, jobs_, listeners_, environment_->shared(),
-                        [this](const RunningApp&, const std::function<void(const Json&)>&,
-                               std::function<void(Result<Json>)> done) {
-                          std::stop_source stop;
-                          pend([this, stop, done = std::move(done)] {
-                            if (stop.stop_requested())
-                              done(Error(Errc::cancelled, "cancelled"));
-                            else if (chance(0.3))
-                              done(Error(Errc::failed, "the build failed"));
-                            else
-                              done(Json::object({{"generation", static_cast<int>(pick(3))}}));
-                          });
-                          return JobPool::Job(stop);
-                        },
-                        [this](const std::string& project, bool, auto done) {
-                          ++removing_[project];
-                          pend([this, project, done = std::move(done)] {
-                            --removing_[project];
-                            done(result(0.1));
-                          });
-                        },
-                        [this](const std::string& project, auto done) {
-                          sessions_->end(project, std::move(done));
-                        }},
+        Projects::World{
+            loop_, *this, *paths_, jobs_, listeners_, environment_->shared(),
+            [this](const RunningApp&, const auto&, std::function<void(Result<Json>)> done) {
+              std::stop_source stop;
+              pend([this, stop, done = std::move(done)] {
+                if (stop.stop_requested())
+                  done(Error(Errc::cancelled, "cancelled"));
+                else if (chance(0.3))
+                  done(Error(Errc::failed, "the build failed"));
+                else
+                  done(Json::object({{"generation", static_cast<int>(pick(3))}}));
+              });
+              return JobPool::Job(stop);
+            },
+            [this](const std::string& project, bool, auto done) {
+              ++removing_[project];
+              pend([this, project, done = std::move(done)] {
+                --removing_[project];
+                done(result(0.1));
+              });
+            },
+            [this](const std::string& project, auto done) {
+              sessions_->end(project, std::move(done));
+            }},
         ProjectRegistry::load(paths_->projects_file(), notice).value());
     const auto clean = [this](const std::string&, const std::string&, auto done) {
       pend([this, done = std::move(done)] { done(result(0.1)); });
@@ -345,21 +345,31 @@ class Model final : public Launcher {
          {"timeout_ms", chance(0.1) ? Json(1000) : Json()}});
   }
 
+  template <class R>
+  static void call(Projects& projects, void (Projects::*member)(const R&, const ReplyPtr&),
+                   const Json& body, const ReplyPtr& reply) {
+    (projects.*member)(*decode<R>(body, Reading::tolerant), reply);
+  }
+  template <auto Member>
+  static void handle(Projects& projects, const Json& body, const ReplyPtr& reply) {
+    call(projects, Member, body, reply);
+  }
+
   void ask() {
     struct Verb {
       const char* name;
-      void (Projects::*handle)(const Json&, const ReplyPtr&);
+      void (*handle)(Projects&, const Json&, const ReplyPtr&);
       ProjectVerb verb;
       int weight;
     };
-    static const Verb kVerbs[] = {{"up", &Projects::up, ProjectVerb::up, 12},
-                                  {"down", &Projects::down, ProjectVerb::down, 10},
-                                  {"start", &Projects::start, ProjectVerb::start, 14},
-                                  {"stop", &Projects::stop, ProjectVerb::stop, 10},
-                                  {"restart", &Projects::restart, ProjectVerb::restart, 14},
-                                  {"kill", &Projects::kill, ProjectVerb::kill, 2},
-                                  {"watch", &Projects::watch, ProjectVerb::watch, 3},
-                                  {"status", &Projects::status, ProjectVerb::status, 2}};
+    static const Verb kVerbs[] = {{"up", handle<&Projects::up>, ProjectVerb::up, 12},
+                                  {"down", handle<&Projects::down>, ProjectVerb::down, 10},
+                                  {"start", handle<&Projects::start>, ProjectVerb::start, 14},
+                                  {"stop", handle<&Projects::stop>, ProjectVerb::stop, 10},
+                                  {"restart", handle<&Projects::restart>, ProjectVerb::restart, 14},
+                                  {"kill", handle<&Projects::kill>, ProjectVerb::kill, 2},
+                                  {"watch", handle<&Projects::watch>, ProjectVerb::watch, 3},
+                                  {"status", handle<&Projects::status>, ProjectVerb::status, 2}};
     const std::string project = chance(0.5) ? "a" : "b";
     const Json body = body_of(project);
     auto asked = std::make_shared<Asked>();
@@ -376,7 +386,7 @@ class Model final : public Launcher {
         if (meets("exec", server()) == Meets::refuse)
           reply->error(Error(Errc::cancelled, "the server is stopping"));
         else
-          sessions_->exec(body, reply);
+          sessions_->exec(*decode<ipc::ExecRequest>(body, Reading::tolerant), reply);
       });
     }
     std::size_t left = dice;
@@ -390,7 +400,7 @@ class Model final : public Launcher {
         if (meets(verb.name, server()) == Meets::refuse)
           reply->error(Error(Errc::cancelled, "the server is stopping"));
         else
-          ((*projects_).*verb.handle)(body, reply);
+          verb.handle(*projects_, body, reply);
       });
     }
   }
@@ -431,17 +441,17 @@ class Model final : public Launcher {
     if (chance(0.5)) {
       asked->verb = "container/run";
       if (stopping_) return reply->error(Error(Errc::cancelled, "the server is stopping"));
-      containers_->run(
-          Json::object(
-              {{"image", "x:1"}, {"name", name}, {"detach", chance(0.5)}, {"rm", chance(0.5)}}),
-          reply);
+      ipc::ContainerRunRequest request;
+      request.image = "x:1";
+      request.name = name;
+      request.detach = chance(0.5);
+      request.rm = chance(0.5);
+      containers_->run(request, reply);
     } else {
       asked->verb = "container/rm";
       const bool force = chance(0.7);
       verb = force ? ContainerVerb::remove_forced : ContainerVerb::remove;
-      Json ids = Json::array();
-      ids.push(name);
-      containers_->remove(Json::object({{"ids", std::move(ids)}, {"force", force}}), reply);
+      containers_->remove({{name}, force}, reply);
     }
     if (meets(verb, state) == Meets::refuse)
       EXPECT_TRUE(asked->ends == 1 && asked->failed)

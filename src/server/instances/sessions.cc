@@ -14,22 +14,22 @@
 
 namespace locald::server {
 
-void Sessions::exec(const Json& body, const ReplyPtr& reply) {
-  const auto request = [&]() -> Result<void> {
-    Project& project = *TRY(world_.projects.find_up(body, ProjectVerb::exec));
-    const std::string service = TRY(body.get_string("service"));
+void Sessions::exec(const ipc::ExecRequest& request, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(world_.projects.find_up(request.project, ProjectVerb::exec));
+    const std::string& service = request.service;
     const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
     if (unit.state.phase != Phase::running)
       return Error(Errc::invalid_input,
                    fmt::format("{} is {}{}", service, to_string(unit.state.phase),
                                unit.state.reason.empty() ? "" : ": " + unit.state.reason))
           .with_hint(fmt::format("start it: locald start {}", service));
-    std::vector<std::string> argv = TRY(body.get_strings("argv"));
+    std::vector<std::string> argv = request.argv;
     if (argv.empty())
       return Error(Errc::invalid_input, "exec: no command")
           .with_hint("for example: locald exec " + service + " -- sh");
-    const std::string user = TRY(body.get_string_or("user", ""));
-    const std::string cwd = TRY(body.get_string_or("cwd", ""));
+    const std::string& user = request.user;
+    const std::string& cwd = request.cwd;
 
     runtime::InstanceSpec instance;
     instance.id = random_hex(6);
@@ -39,10 +39,10 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
                                           .project = project.name(),
                                           .service = service}
                         .to_text();
-    instance.tty = body["tty"].as_bool();
-    instance.rows = static_cast<unsigned short>(body["rows"].as_int(24));
-    instance.columns = static_cast<unsigned short>(body["columns"].as_int(80));
-    instance.open_stdin = body["stdin"].as_bool();
+    instance.tty = request.tty;
+    instance.rows = request.size.rows;
+    instance.columns = request.size.columns;
+    instance.open_stdin = request.open_stdin;
     instance.hold = true;
 
     const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
@@ -53,8 +53,7 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
                      fmt::format("{} is a host process: it has no other users", service));
       runtime::HostProcess process = host_process(config, *unit.user, std::move(argv));
       if (!cwd.empty()) process.cwd = cwd;
-      for (const auto& [name, value] : body["env"].as_object())
-        process.env.push_back(name + "=" + value.as_string());
+      for (const auto& [name, value] : request.env) process.env.push_back(name + "=" + value);
       start = [instance, process,
                &environment = world_.environment](runtime::ProcessRuntime& runtime) -> Started {
         runtime::HostProcess run = process;
@@ -66,9 +65,8 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
       if (config.kind == project::ServiceKind::cnb)
         argv.insert(argv.begin(), {std::string(cnb::kLauncher), "--"});
       runtime::ExecSpec spec{std::move(argv), {}, user.empty() ? config.user : user, cwd};
-      for (const auto& [name, value] : body["env"].as_object())
-        spec.env.push_back(name + "=" + value.as_string());
-      if (instance.tty && !body["env"].contains("TERM")) spec.env.push_back("TERM=xterm");
+      for (const auto& [name, value] : request.env) spec.env.push_back(name + "=" + value);
+      if (instance.tty && !request.env.contains("TERM")) spec.env.push_back("TERM=xterm");
       start = [instance, target = unit.instance, spec](runtime::ProcessRuntime& runtime) {
         return runtime.exec(instance, target, spec);
       };
@@ -79,8 +77,7 @@ void Sessions::exec(const Json& body, const ReplyPtr& reply) {
         "exec in " + service, std::move(start),
         [this, reply, id = instance.id](Started result) { started(id, reply, std::move(result)); });
     return {};
-  };
-  if (auto done = request(); !done) reply->error(done.error());
+  });
 }
 
 void Sessions::started(const std::string& instance, const ReplyPtr& reply, Started result) {
@@ -103,10 +100,10 @@ void Sessions::started(const std::string& instance, const ReplyPtr& reply, Start
   reply->result(answer);
 }
 
-void Sessions::attach(const Json& body, const ReplyPtr& reply) {
-  const auto request = [&]() -> Result<void> {
-    Project& project = *TRY(world_.projects.find_up(body, ProjectVerb::attach));
-    const std::string service = TRY(body.get_string("service"));
+void Sessions::attach(const ipc::AttachRequest& request, const ReplyPtr& reply) {
+  or_error(reply, [&]() -> Result<void> {
+    Project& project = *TRY(world_.projects.find_up(request.project, ProjectVerb::attach));
+    const std::string& service = request.service;
     const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
     runtime::ServiceHandle* handle = project.supervisor().handle(service);
     if (handle == nullptr)
@@ -117,8 +114,7 @@ void Sessions::attach(const Json& body, const ReplyPtr& reply) {
     reply->result(Json::object(
         {{"socket", handle->control_socket()}, {"nonce", handle->nonce()}, {"tty", config.tty}}));
     return {};
-  };
-  if (auto done = request(); !done) reply->error(done.error());
+  });
 }
 
 void Sessions::adopt(const std::string& project, const std::string& instance,

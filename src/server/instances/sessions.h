@@ -36,8 +36,8 @@ class Sessions {
   };
   explicit Sessions(World world) : world_(std::move(world)) {}
 
-  void exec(const Json& body, const ReplyPtr& reply);
-  void attach(const Json& body, const ReplyPtr& reply);
+  void exec(const ipc::ExecRequest& request, const ReplyPtr& reply);
+  void attach(const ipc::AttachRequest& request, const ReplyPtr& reply);
 
   /// One that an earlier server started, or that ended without a server.
   void adopt(const std::string& project, const std::string& instance, const std::string& nonce,

@@ -11,6 +11,7 @@
 #include "base/loop/event_loop.h"
 #include "base/loop/job_pool.h"
 #include "base/paths.h"
+#include "ipc/messages/project.h"
 #include "runtime/process_runtime.h"
 #include "server/http/reply.h"
 
@@ -28,7 +29,7 @@ class Unmanaged {
     JobPool& jobs;
     const Paths& paths;
     /// Projects::down, for what else there is of a project: sessions, records, data.
-    std::function<void(const Json& body, const ReplyPtr& reply)> down;
+    std::function<void(const ipc::DownRequest& request, const ReplyPtr& reply)> down;
     std::function<void(const std::string&)> log;
   };
   explicit Unmanaged(World world) : world_(std::move(world)) {}
@@ -36,15 +37,15 @@ class Unmanaged {
   void adopt(const std::string& project, const std::string& service,
              std::unique_ptr<runtime::ServiceHandle> live);
 
-  /// The project that a request (ipc/api.h) means, if something of it is here.
-  std::optional<std::string> meant_by(const Json& body) const;
+  /// The project that a request means, if something of it is here.
+  std::optional<std::string> meant_by(const ipc::ProjectPlace& place) const;
   // What can be done for such a project; `refuse` answers everything else.
-  void down(const std::string& project, const Json& body, const ReplyPtr& reply);
-  void stop(const std::string& project, const Json& body, const ReplyPtr& reply);
-  void kill(const std::string& project, const Json& body, const ReplyPtr& reply);
-  void status(const std::string& project, const Json& body, const ReplyPtr& reply);
-  void logs(const std::string& project, const Json& body, const ReplyPtr& reply);
-  void refuse(const std::string& project, const Json& body, const ReplyPtr& reply);
+  void down(const std::string& project, const ipc::DownRequest& request, const ReplyPtr& reply);
+  void stop(const std::string& project, const ipc::StopRequest& request, const ReplyPtr& reply);
+  void kill(const std::string& project, const ipc::KillRequest& request, const ReplyPtr& reply);
+  void status(const std::string& project, const ipc::StatusRequest& request, const ReplyPtr& reply);
+  void logs(const std::string& project, const ipc::LogsRequest& request, const ReplyPtr& reply);
+  void refuse(const std::string& project, const ReplyPtr& reply) const;
 
   /// Makes again what the run folder has to hold of them.
   void write_back();

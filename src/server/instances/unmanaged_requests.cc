@@ -13,21 +13,19 @@ namespace locald::server {
 namespace {
 
 /// The services of the file that the request means, as far as that can be read.
-std::vector<project::ServiceSpec> services_in_file(const Json& body) {
-  auto ref = project::ProjectRef::from_json(body["project"]);
-  auto loaded = ref ? project::load_project(*ref) : Result<project::LoadedProject>(ref.error());
+std::vector<project::ServiceSpec> services_in_file(const ipc::ProjectPlace& place) {
+  auto loaded = project::load_project(project_ref(place));
   return loaded ? std::move(loaded->spec.services) : std::vector<project::ServiceSpec>();
 }
 
 }  // namespace
 
-std::optional<std::string> Unmanaged::meant_by(const Json& body) const {
+std::optional<std::string> Unmanaged::meant_by(const ipc::ProjectPlace& place) const {
   if (all_.empty()) return std::nullopt;
-  const auto ref = project::ProjectRef::from_json(body["project"]);
-  if (!ref) return std::nullopt;
-  std::string name = ref->name;
+  const project::ProjectRef ref = project_ref(place);
+  std::string name = ref.name;
   if (name.empty())
-    if (auto loaded = project::load_project(*ref)) name = loaded->name;
+    if (auto loaded = project::load_project(ref)) name = loaded->name;
   return any(name) ? std::optional(name) : std::nullopt;
 }
 
@@ -44,8 +42,7 @@ void Unmanaged::end_for(const ReplyPtr& reply, const std::string& project,
           project::ServiceSpec spec;
           spec.name = name;
           if (std::find(left.begin(), left.end(), name) == left.end())
-            reply->event(
-                Json::object({{"event", "state"}, {"service", status_json_stopped(spec)}}));
+            send_state(reply, status_json_stopped(spec));
         }
         done(ended);
       });
@@ -54,23 +51,25 @@ void Unmanaged::end_for(const ReplyPtr& reply, const std::string& project,
     if (ending.contains(service["name"].as_string()) &&
         service["state"].as_string() == "stopping") {
       service.set("reason", Json());  // that it is not managed is not news here
-      reply->event(Json::object({{"event", "state"}, {"service", std::move(service)}}));
+      send_state(reply, std::move(service));
     }
 }
 
-void Unmanaged::down(const std::string& project, const Json& body, const ReplyPtr& reply) {
-  end_for(reply, project, {}, [this, body, reply](const Result<void>& ended) {
+void Unmanaged::down(const std::string& project, const ipc::DownRequest& request,
+                     const ReplyPtr& reply) {
+  end_for(reply, project, {}, [this, request, reply](const Result<void>& ended) {
     if (!ended) return reply->error(ended.error());
-    world_.down(body, reply);
+    world_.down(request, reply);
   });
 }
 
-void Unmanaged::stop(const std::string& project, const Json& body, const ReplyPtr& reply) {
+void Unmanaged::stop(const std::string& project, const ipc::StopRequest& request,
+                     const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     std::vector<std::string> known = services(project);
-    for (const project::ServiceSpec& s : services_in_file(body)) known.push_back(s.name);
+    for (const project::ServiceSpec& s : services_in_file(request.project)) known.push_back(s.name);
     std::set<std::string> wanted;
-    for (const std::string& name : TRY(body.get_strings("services"))) {
+    for (const std::string& name : request.services) {
       if (std::find(known.begin(), known.end(), name) == known.end())
         return no_service(name, known);
       wanted.insert(name);
@@ -95,32 +94,35 @@ void Unmanaged::stop(const std::string& project, const Json& body, const ReplyPt
       if (!ended) return reply->error(ended.error());
       answer(/*timed_out=*/false);
     });
-    if (const auto limit = timeout_of(body))
+    if (const auto limit = request.timeout)
       *timer = world_.loop.after(*limit, [answer] { answer(/*timed_out=*/true); });
     return {};
   });
 }
 
-void Unmanaged::kill(const std::string& project, const Json&, const ReplyPtr& reply) {
+void Unmanaged::kill(const std::string& project, const ipc::KillRequest&, const ReplyPtr& reply) {
   end(project, {}, /*at_once=*/true, [](const Result<void>&) {});
   reply->result(Json::object());
 }
 
-void Unmanaged::status(const std::string& project, const Json& body, const ReplyPtr& reply) {
+void Unmanaged::status(const std::string& project, const ipc::StatusRequest& request,
+                       const ReplyPtr& reply) {
   Json list = status(project);
   const std::vector<std::string> here = services(project);
-  for (const project::ServiceSpec& s : services_in_file(body))
+  for (const project::ServiceSpec& s :
+       request.project ? services_in_file(*request.project) : std::vector<project::ServiceSpec>())
     if (std::find(here.begin(), here.end(), s.name) == here.end())
       list.push(status_json_stopped(s));
   reply->result(Json::object({{"project", project}, {"services", std::move(list)}}));
 }
 
-void Unmanaged::logs(const std::string& project, const Json& body, const ReplyPtr& reply) {
+void Unmanaged::logs(const std::string& project, const ipc::LogsRequest& request,
+                     const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     std::vector<std::string> known = services(project);
-    for (const project::ServiceSpec& s : services_in_file(body))
+    for (const project::ServiceSpec& s : services_in_file(request.project))
       if (std::find(known.begin(), known.end(), s.name) == known.end()) known.push_back(s.name);
-    std::vector<std::string> wanted = TRY(body.get_strings("services"));
+    std::vector<std::string> wanted = request.services;
     for (const std::string& name : wanted)
       if (std::find(known.begin(), known.end(), name) == known.end())
         return no_service(name, known);
@@ -135,7 +137,7 @@ void Unmanaged::logs(const std::string& project, const Json& body, const ReplyPt
   });
 }
 
-void Unmanaged::refuse(const std::string& project, const Json&, const ReplyPtr& reply) {
+void Unmanaged::refuse(const std::string& project, const ReplyPtr& reply) const {
   reply->error(refusal(project));
 }
 

@@ -15,6 +15,7 @@
 #include "server/launch/command_note.h"
 #include "server/launch/exec_prober.h"
 #include "server/launch/launch_plan.h"
+#include "server/progress_event.h"
 #include "server/supervise/log_prober.h"
 #include "server/supervise/notify_prober.h"
 
@@ -76,7 +77,7 @@ JobPool::Job RuntimeLauncher::find_endpoint(int shim_pid, std::uint16_t port,
 }
 
 Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
-    const LaunchRequest& request, const std::function<void(const Json&)>& progress,
+    const LaunchRequest& request, const OnProgress& progress,
     const std::function<void(const std::string&)>& notice, const std::stop_token& stop) {
   // What others are told of it, and its folder's name, stay as they were resolved.
   LaunchRequest late = request;
@@ -109,8 +110,7 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   const auto source = make_source(world_.environment, std::move(wanted));
   builder::PrepareContext context;
   context.progress = [&progress](const builder::PrepareProgress& p) {
-    progress(
-        Json::object({{"phase", p.phase}, {"item", p.item}, {"done", p.done}, {"total", p.total}}));
+    progress(progress_event(p));
   };
   context.stop = stop;
   context.notice = notice;
@@ -149,7 +149,7 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
       "start " + request.project + "/" + request.config->name,
       [this, request, shared](const std::stop_token& stop) -> Started {
         if (stop.stop_requested()) return Error(Errc::cancelled, "stopped before it was started");
-        const auto progress = [this, shared](const Json& event) {
+        const auto progress = [this, shared](const ipc::ProgressEvent& event) {
           world_.loop.post([shared, event] { shared->progress(event); });
         };
         const auto notice = [this, shared](const std::string& text) {

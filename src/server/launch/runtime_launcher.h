@@ -55,7 +55,7 @@ class RuntimeLauncher final : public Launcher {
 
  private:
   Result<std::unique_ptr<runtime::ServiceHandle>> start(
-      const LaunchRequest& request, const std::function<void(const Json&)>& progress,
+      const LaunchRequest& request, const std::function<void(const ipc::ProgressEvent&)>& progress,
       const std::function<void(const std::string&)>& notice, const std::stop_token& stop);
   /// Its configuration with the addresses of those it refers to.
   std::shared_ptr<const project::ServiceConfig> effective(const LaunchRequest& request) const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/http/request.h"
 #include "server/instances/unmanaged.h"
 #include "server/launch/command_note.h"
 #include "server/supervise/service_status.h"
@@ -60,7 +61,7 @@ Project::Project(World world, std::string name, std::string dir, std::string fil
       supervisor_(
           world_.loop, world_.launcher, name_, dir_,
           {[this](const std::string& service) { changed(service); },
-           [this](const std::string& service, const Json& progress) {
+           [this](const std::string& service, const ipc::ProgressEvent& progress) {
              send_progress(service, progress);
            },
            [this](const std::string& service, const std::string& text) { notice(service, text); },
@@ -68,7 +69,7 @@ Project::Project(World world, std::string name, std::string dir, std::string fil
              if (on_running) on_running(service);
            }}),
       builds_({world_.build, [this](const std::string& service) { changed(service); },
-               [this](const std::string& service, const Json& progress) {
+               [this](const std::string& service, const ipc::ProgressEvent& progress) {
                  send_progress(service, progress);
                }}) {}
 
@@ -308,8 +309,7 @@ Project::Subscription Project::subscribe(ReplyPtr reply, std::set<std::string> s
   });
   if (present)
     for (const auto& [name, unit] : supervisor_.units())
-      if (services.empty() || services.contains(name))
-        reply->event(Json::object({{"event", "state"}, {"service", status(name)}}));
+      if (services.empty() || services.contains(name)) send_state(reply, status(name));
   subscribers_[id] = {std::move(reply), std::move(services)};
   return id;
 }
@@ -322,7 +322,7 @@ void Project::watch(const ReplyPtr& reply) {
 }
 
 void Project::notice(const std::string& service, const std::string& text) {
-  send(Json::object({{"event", "notice"}, {"service", service}, {"text", text}}), service);
+  send(encode(ipc::NoticeEvent{.service = service, .text = text}), service);
 }
 
 void Project::send(const Json& event, const std::string& service) {
@@ -330,10 +330,9 @@ void Project::send(const Json& event, const std::string& service) {
     if (s.services.empty() || s.services.contains(service)) s.reply->event(event);
 }
 
-void Project::send_progress(const std::string& service, const Json& progress) {
-  Json event = Json::object({{"event", "progress"}, {"service", service}});
-  for (const auto& [key, value] : progress.as_object()) event.set(key, value);
-  send(event, service);
+void Project::send_progress(const std::string& service, ipc::ProgressEvent progress) {
+  progress.service = service;
+  send(encode(progress), service);
 }
 
 void Project::changed(const std::string& service) {
@@ -366,7 +365,7 @@ void Project::flush() {
   if (save && !is_down_) save_state();
   for (const std::string& service : dirty) {
     if (supervisor_.find(service) != nullptr && !subscribers_.empty())
-      send(Json::object({{"event", "state"}, {"service", status(service)}}), service);
+      send(encode(ipc::StateEvent{.service = status(service)}), service);
     check(service);
   }
   std::erase_if(watchers_, [](const ReplyPtr& reply) { return !reply->open(); });

@@ -31,7 +31,7 @@ class ProjectTest : public testing::Test {
   }
   Project::World world() {
     return {loop, launcher, *paths,
-            [this](const RunningApp& app, std::function<void(const Json&)>,
+            [this](const RunningApp& app, const auto&,
                    std::function<void(Result<Json>)> done) {
               builds.push_back({app.app, std::move(done)});
               return JobPool::Job();

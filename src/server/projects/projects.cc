@@ -53,8 +53,8 @@ std::size_t Projects::running_services() const {
 
 /// By name; by its file, so that a project whose file has become invalid can still be
 /// stopped; else by the name that the file gives.
-Result<std::string> Projects::name_of(const Json& body) const {
-  const project::ProjectRef ref = TRY(project::ProjectRef::from_json(body["project"]));
+Result<std::string> Projects::name_of(const ipc::ProjectPlace& place) const {
+  const project::ProjectRef ref = project_ref(place);
   if (!ref.name.empty()) return ref.name;
   const std::string file = TRY(project::find_project_file(ref));
   std::vector<std::string> by_file;
@@ -73,8 +73,8 @@ ProjectState Projects::state_of(const std::string& name) const {
   return it->second->going_down() ? ProjectState::going_down : ProjectState::up;
 }
 
-Result<Project*> Projects::find_up(const Json& body, ProjectVerb verb) {
-  const std::string name = TRY(name_of(body));
+Result<Project*> Projects::find_up(const ipc::ProjectPlace& place, ProjectVerb verb) {
+  const std::string name = TRY(name_of(place));
   const ProjectState state = state_of(name);
   if (state == ProjectState::going_down && meets(verb, state) == Meets::refuse)
     return Error(Errc::cancelled, fmt::format("project {} is going down", name))
@@ -92,9 +92,10 @@ Result<const Supervisor::Unit*> Projects::find_service(Project& project, const s
   return no_service(name, known);
 }
 
-Result<std::set<std::string>> Projects::services_of(Project& project, const Json& body) {
+Result<std::set<std::string>> Projects::services_of(Project& project,
+                                                    const std::vector<std::string>& names) {
   std::set<std::string> out;
-  for (const std::string& name : TRY(body.get_strings("services"))) {
+  for (const std::string& name : names) {
     (void)TRY(find_service(project, name));
     out.insert(name);
   }
@@ -111,10 +112,10 @@ void Projects::bring_down(Project& project, bool volumes, bool kill) {
   project.bring_down(volumes, kill);
 }
 
-void Projects::down(const Json& body, const ReplyPtr& reply) {
+void Projects::down(const ipc::DownRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    const bool volumes = body["volumes"].as_bool();
-    const std::string name = TRY(name_of(body));
+    const bool volumes = request.volumes;
+    const std::string name = TRY(name_of(request.project));
     const ProjectState state = state_of(name);
     if (state == ProjectState::down)
       remove_records(world_.paths, name);  // of one that was set aside
@@ -127,7 +128,7 @@ void Projects::down(const Json& body, const ReplyPtr& reply) {
         reply->error(removed.error());
     });
     // The last word counts.
-    for (const auto& [request, waiting] : std::exchange(leaving.ups, {}))
+    for (const auto& [asked, waiting] : std::exchange(leaving.ups, {}))
       waiting->error(brought_down(name));
     if (Project* project = find(name)) {
       (void)project->subscribe(reply, {}, /*present=*/false);
@@ -176,22 +177,22 @@ void Projects::is_down(const std::string& name, const Result<void>& removed) {
   leaving_.erase(name);
   for (const auto& call : left.after) call(result);
   // Who has hung up while it waited wants it no more.
-  for (const auto& [body, reply] : left.ups)
-    if (reply->open()) up(body, reply);
+  for (const auto& [request, reply] : left.ups)
+    if (reply->open()) up(request, reply);
   tell_if_all_down();
 }
 
-void Projects::kill(const Json& body, const ReplyPtr& reply) {
+void Projects::kill(const ipc::KillRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    bring_down(*TRY(find_up(body, ProjectVerb::kill)), /*volumes=*/false, /*kill=*/true);
+    bring_down(*TRY(find_up(request.project, ProjectVerb::kill)), /*volumes=*/false, /*kill=*/true);
     reply->result(Json::object());
     return {};
   });
 }
 
-void Projects::status(const Json& body, const ReplyPtr& reply) {
+void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    if (body["all"].as_bool()) {
+    if (request.all) {
       Json list = Json::array();
       for (const auto& [name, project] : projects_)
         list.push(Json::object(
@@ -207,15 +208,15 @@ void Projects::status(const Json& body, const ReplyPtr& reply) {
       reply->result(Json::object({{"projects", std::move(list)}}));
       return {};
     }
-    auto found = find_up(body, ProjectVerb::status);
+    if (!request.project) return Error(Errc::invalid_input, "request status: project: missing");
+    auto found = find_up(*request.project, ProjectVerb::status);
     if (found) {
       reply->result(
           Json::object({{"project", (*found)->name()}, {"services", (*found)->status()}}));
       return {};
     }
     if (found.error().code() != Errc::not_found) return std::move(found).error();
-    const project::ProjectRef ref = TRY(project::ProjectRef::from_json(body["project"]));
-    const project::LoadedProject loaded = TRY(project::load_project(ref));
+    const project::LoadedProject loaded = TRY(project::load_project(project_ref(*request.project)));
     if (!loaded.problems.empty()) {
       reply->error(project::problems_error(loaded.problems),
                    {{"problems", project::problems_json(loaded.problems)}});
@@ -228,16 +229,16 @@ void Projects::status(const Json& body, const ReplyPtr& reply) {
   });
 }
 
-void Projects::watch(const Json& body, const ReplyPtr& reply) {
+void Projects::watch(const ipc::WatchRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    TRY(find_up(body, ProjectVerb::watch))->watch(reply);
+    TRY(find_up(request.project, ProjectVerb::watch))->watch(reply);
     return {};
   });
 }
 
-void Projects::logs(const Json& body, const ReplyPtr& reply) {
+void Projects::logs(const ipc::LogsRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    auto found = find_up(body, ProjectVerb::logs);
+    auto found = find_up(request.project, ProjectVerb::logs);
     std::string name;
     struct Log {
       std::string service;
@@ -252,12 +253,12 @@ void Projects::logs(const Json& body, const ReplyPtr& reply) {
     } else {
       if (found.error().code() != Errc::not_found) return std::move(found).error();
       const project::LoadedProject loaded =
-          TRY(project::load_project(TRY(project::ProjectRef::from_json(body["project"]))));
+          TRY(project::load_project(project_ref(request.project)));
       if (!loaded.problems.empty()) return project::problems_error(loaded.problems);
       name = loaded.name;
       for (const project::ServiceSpec& s : loaded.spec.services) all.push_back({s.name, 1, {}});
     }
-    const auto wanted = TRY(body.get_strings("services"));
+    const std::vector<std::string>& wanted = request.services;
     std::vector<std::string> known;
     for (const Log& log : all) known.push_back(log.service);
     for (const std::string& service : wanted)
@@ -275,9 +276,11 @@ void Projects::logs(const Json& body, const ReplyPtr& reply) {
   });
 }
 
-void Projects::config_check(const Json& body, const ReplyPtr& reply) {
+void Projects::config_check(const ipc::ConfigCheckRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    const Prepared prepared = TRY(prepare(body));
+    ipc::World world;
+    world.env = request.env;
+    const Prepared prepared = TRY(prepare(request.project, world, /*refresh=*/false));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};
@@ -295,9 +298,9 @@ void Projects::config_check(const Json& body, const ReplyPtr& reply) {
   });
 }
 
-void Projects::forget(const Json& body, const ReplyPtr& reply) {
+void Projects::forget(const ipc::ProjectForgetRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    const std::string name = TRY(body.get_string("name"));
+    const std::string& name = request.name;
     const ProjectState state = state_of(name);
     if (meets(ProjectVerb::forget, state) == Meets::refuse || unmanaged_projects().contains(name))
       return Error(Errc::invalid_input,
@@ -310,7 +313,7 @@ void Projects::forget(const Json& body, const ReplyPtr& reply) {
   });
 }
 
-void Projects::list(const Json&, const ReplyPtr& reply) {
+void Projects::list(const ipc::ProjectListRequest&, const ReplyPtr& reply) {
   std::map<std::string, std::pair<std::string, bool>> all;
   for (const auto& [name, dir] : registry_.all()) all[name] = {dir, false};
   for (const auto& [name, project] : projects_) all[name] = {project->dir(), true};
@@ -325,7 +328,7 @@ void Projects::bring_all_down(std::function<void()> done) {
   all_leave_ = true;
   when_all_down_.push_back(std::move(done));
   for (auto& [name, leaving] : leaving_)
-    for (const auto& [body, reply] : std::exchange(leaving.ups, {}))
+    for (const auto& [asked, reply] : std::exchange(leaving.ups, {}))
       reply->error(brought_down(name));
   for (const auto& [name, project] : projects_) bring_down(*project, /*volumes=*/false);
   tell_if_all_down();

@@ -9,6 +9,7 @@
 #include "base/loop/job_pool.h"
 #include "base/paths.h"
 #include "base/sys/path_judge.h"
+#include "ipc/messages/project.h"
 #include "net/listeners.h"
 #include "project/project_file.h"
 #include "runtime/listener_search.h"
@@ -21,8 +22,7 @@
 
 namespace locald::server {
 
-/// All projects that are up, and the requests about them (ipc/api.h has their
-/// form; each of the functions below answers `reply`, at once or later). Loop thread only.
+/// All projects that are up, and the requests about them (ipc/messages/project.h; each of the functions below answers `reply`, at once or later). Loop thread only.
 class Projects {
  public:
   struct World {
@@ -44,28 +44,30 @@ class Projects {
   };
   Projects(World world, ProjectRegistry registry);
 
-  void up(const Json& body, const ReplyPtr& reply);
-  void down(const Json& body, const ReplyPtr& reply);
-  void start(const Json& body, const ReplyPtr& reply);
-  void stop(const Json& body, const ReplyPtr& reply);
-  void restart(const Json& body, const ReplyPtr& reply);
-  void kill(const Json& body, const ReplyPtr& reply);
-  void status(const Json& body, const ReplyPtr& reply);
-  void watch(const Json& body, const ReplyPtr& reply);
-  void logs(const Json& body, const ReplyPtr& reply);
-  void config_check(const Json& body, const ReplyPtr& reply);
-  void forget(const Json& body, const ReplyPtr& reply);
-  void list(const Json& body, const ReplyPtr& reply);
+  void up(const ipc::UpRequest& request, const ReplyPtr& reply);
+  void down(const ipc::DownRequest& request, const ReplyPtr& reply);
+  void start(const ipc::StartRequest& request, const ReplyPtr& reply);
+  void stop(const ipc::StopRequest& request, const ReplyPtr& reply);
+  void restart(const ipc::RestartRequest& request, const ReplyPtr& reply);
+  void kill(const ipc::KillRequest& request, const ReplyPtr& reply);
+  void status(const ipc::StatusRequest& request, const ReplyPtr& reply);
+  void watch(const ipc::WatchRequest& request, const ReplyPtr& reply);
+  void logs(const ipc::LogsRequest& request, const ReplyPtr& reply);
+  void config_check(const ipc::ConfigCheckRequest& request, const ReplyPtr& reply);
+  void forget(const ipc::ProjectForgetRequest& request, const ReplyPtr& reply);
+  void list(const ipc::ProjectListRequest& request, const ReplyPtr& reply);
 
-  /// The apps of the services that a request names (`services`; none: all), as they stand in the
-  /// file now: `project`, and `env` for what it refers to.
+  /// The apps of `services` (none: of all), as they stand in the file now, which refers to the
+  /// environment of `world`.
   /// @return Errc::invalid_input for one that is not an app, or where there is none.
-  Result<std::vector<std::pair<std::string, cnb::AppSpec>>> apps(const Json& body);
+  Result<std::vector<std::pair<std::string, cnb::AppSpec>>> apps(const ipc::ProjectPlace& place,
+                                                                 const ipc::World& world,
+                                                                 std::vector<std::string> services);
 
   /// The project that a request is about, where the table (admission.h) lets `verb` in.
   /// @return Errc::not_found with the way to bring it up; where it is going down and nothing of it
   /// is to be touched, an error that says so.
-  Result<Project*> find_up(const Json& body, ProjectVerb verb);
+  Result<Project*> find_up(const ipc::ProjectPlace& place, ProjectVerb verb);
   ProjectState state_of(const std::string& name) const;
   /// One of its services. @return Errc::not_found with the nearest name.
   static Result<const Supervisor::Unit*> find_service(Project& project, const std::string& name);
@@ -97,13 +99,14 @@ class Projects {
         user;                    ///< the one that counts: the captured one, or `here`
     project::Problems problems;  ///< when there are any, only they and `loaded.name` are of use
   };
-  /// @param body  project, env, env_refresh of ipc/api.h
-  Result<Prepared> prepare(const Json& body) const;
+  /// @param refresh  The environment of `world` counts, not the captured one.
+  Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world,
+                           bool refresh) const;
   static void refuse(const ReplyPtr& reply, const project::Problems& problems);
   Project* find_staying(const std::string& name) const;
   Project::World project_world();
   void make_ready(Project& project);
-  Result<std::string> name_of(const Json& body) const;
+  Result<std::string> name_of(const ipc::ProjectPlace& place) const;
   void bring_down(Project& project, bool volumes, bool kill = false);
   void on_quiet(const std::string& name);
   void remove_what_is_left(const std::string& name);
@@ -114,7 +117,8 @@ class Projects {
   using GoOn = std::function<Result<void>(Project&, const RunningApp&, const Json& content)>;
   void build_and_answer(Project& project, const std::vector<RunningApp>& apps, GoOn go_on,
                         Wait wait);
-  Result<std::set<std::string>> services_of(Project& project, const Json& body);
+  Result<std::set<std::string>> services_of(Project& project,
+                                            const std::vector<std::string>& names);
   Result<std::map<std::string, int>> choose_ports(const project::ProjectSpec& spec,
                                                   const Project* present) const;
   void look_at_listeners(const std::string& project, const std::string& service);
@@ -130,7 +134,7 @@ class Projects {
   struct Leaving {
     bool volumes = false;  ///< are wanted gone; perhaps since their removal began
     std::vector<std::function<void(const Result<void>& removed)>> after;
-    std::vector<std::pair<Json, ReplyPtr>> ups;  ///< wait for its end
+    std::vector<std::pair<ipc::UpRequest, ReplyPtr>> ups;  ///< wait for its end
   };
   std::map<std::string, Leaving> leaving_;
   bool all_leave_ = false;

@@ -51,8 +51,9 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::Project
   return out;
 }
 
-Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(const Json& body) {
-  const Prepared prepared = TRY(prepare(body));
+Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
+    const ipc::ProjectPlace& place, const ipc::World& world, std::vector<std::string> wanted) {
+  const Prepared prepared = TRY(prepare(place, world, /*refresh=*/false));
   if (!prepared.problems.empty()) return project::problems_error(prepared.problems);
   const project::Resolved& resolved = prepared.resolved;
   std::vector<std::string> known;
@@ -64,7 +65,6 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(const J
         .with_hint(
             "set type = \"cnb\" in the service; a folder can be built without a project: locald "
             "build ./FOLDER --builder IMAGE");
-  auto wanted = TRY(body.get_strings("services"));
   if (wanted.empty()) wanted = known;
   std::vector<std::pair<std::string, cnb::AppSpec>> out;
   for (const std::string& name : wanted) {
@@ -78,9 +78,9 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(const J
   return out;
 }
 
-void Projects::up(const Json& body, const ReplyPtr& reply) {
+void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Prepared prepared = TRY(prepare(body));
+    Prepared prepared = TRY(prepare(request.project, request.world, request.env_refresh));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};
@@ -88,23 +88,21 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
     const project::LoadedProject& loaded = prepared.loaded;
     project::Resolved& resolved = prepared.resolved;
     const std::shared_ptr<const project::UserContext> user = prepared.user;
-    const bool refresh = body["env_refresh"].as_bool();
+    const bool refresh = request.env_refresh;
     Project* project = find(loaded.name);
     if (all_leave_)
       return Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment");
     if (meets(ProjectVerb::up, state_of(loaded.name)) == Meets::queue) {
-      reply->event(Json::object(
-          {{"event", "notice"},
-           {"service", ""},
-           {"text",
-            fmt::format("project {} is going down: it is brought up after that", loaded.name)}}));
-      leaving_[loaded.name].ups.emplace_back(body, reply);
+      send_notice(
+          reply, "",
+          fmt::format("project {} is going down: it is brought up after that", loaded.name));
+      leaving_[loaded.name].ups.emplace_back(request, reply);
       return {};
     }
     std::vector<std::string> known;
     std::set<std::string> selected;
     for (const project::ServiceSpec& s : loaded.spec.services) known.push_back(s.name);
-    for (const std::string& name : TRY(body.get_strings("services"))) {
+    for (const std::string& name : request.services) {
       if (loaded.spec.find(name) == nullptr) return no_service(name, known);
       selected.insert(name);
     }
@@ -120,13 +118,12 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
       make_ready(*project);
       projects_[loaded.name] = std::move(made);
     }
-    for (const auto& [service, text] : resolved.notices)
-      reply->event(Json::object({{"event", "notice"}, {"service", service}, {"text", text}}));
+    for (const auto& [service, text] : resolved.notices) send_notice(reply, service, text);
     if (!fresh && !refresh)
       if (const std::string text = other_environment(project->supervisor(), resolved.services,
                                                      selected, *prepared.here, *user);
           !text.empty())
-        reply->event(Json::object({{"event", "notice"}, {"service", ""}, {"text", text}}));
+        send_notice(reply, "", text);
     project->capture(resolved.capture, user);
     const auto apps = running_apps(project->supervisor(), resolved.services, selected, *user);
     std::set<std::string> now = selected;
@@ -160,10 +157,10 @@ void Projects::up(const Json& body, const ReplyPtr& reply) {
       (void)TRY(p.apply(configs, present, user, renewed, refresh));
       return {};
     };
-    build_and_answer(*project, apps, take,
-                     {reply, std::move(*await),
-                      body["wait"].as_bool() ? Project::Until::ready : Project::Until::started,
-                      timeout_of(body)});
+    build_and_answer(
+        *project, apps, take,
+        {reply, std::move(*await), request.wait ? Project::Until::ready : Project::Until::started,
+         request.timeout});
     return {};
   });
 }
@@ -251,10 +248,10 @@ void Projects::answer_when(Project& project, const Wait& wait) {
                });
 }
 
-void Projects::start(const Json& body, const ReplyPtr& reply) {
+void Projects::start(const ipc::StartRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(find_up(body, ProjectVerb::start));
-    std::set<std::string> services = TRY(services_of(project, body));
+    Project& project = *TRY(find_up(request.project, ProjectVerb::start));
+    std::set<std::string> services = TRY(services_of(project, request.services));
     project::ServiceGraph graph;
     for (const auto& [name, unit] : project.supervisor().units())
       for (const project::DependencyConfig& d : unit.config->depends_on)
@@ -266,27 +263,27 @@ void Projects::start(const Json& body, const ReplyPtr& reply) {
       if (unit != nullptr && !has_completed(unit)) all.insert(s);
     }
     project.start(all);
-    answer_when(project, {reply, services, Project::Until::started, timeout_of(body)});
+    answer_when(project, {reply, services, Project::Until::started, request.timeout});
     return {};
   });
 }
 
-void Projects::stop(const Json& body, const ReplyPtr& reply) {
+void Projects::stop(const ipc::StopRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(find_up(body, ProjectVerb::stop));
-    const std::set<std::string> services = TRY(services_of(project, body));
+    Project& project = *TRY(find_up(request.project, ProjectVerb::stop));
+    const std::set<std::string> services = TRY(services_of(project, request.services));
     const bool join = meets(ProjectVerb::stop, state_of(project.name())) == Meets::join;
     if (!join) project.stop(services);
     answer_when(project, {reply, services, join ? Project::Until::down : Project::Until::quiet,
-                          timeout_of(body)});
+                          request.timeout});
     return {};
   });
 }
 
-void Projects::restart(const Json& body, const ReplyPtr& reply) {
+void Projects::restart(const ipc::RestartRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(find_up(body, ProjectVerb::restart));
-    const std::set<std::string> services = TRY(services_of(project, body));
+    Project& project = *TRY(find_up(request.project, ProjectVerb::restart));
+    const std::set<std::string> services = TRY(services_of(project, request.services));
     std::map<std::string, project::ServiceConfig> configs;
     std::shared_ptr<const project::UserContext> user;
     for (const std::string& service : services) {
@@ -309,7 +306,7 @@ void Projects::restart(const Json& body, const ReplyPtr& reply) {
       return {};
     };
     build_and_answer(project, apps, take,
-                     {reply, services, Project::Until::started, timeout_of(body)});
+                     {reply, services, Project::Until::started, request.timeout});
     return {};
   });
 }

@@ -9,6 +9,7 @@
 
 #include "base/strings.h"
 #include "server/builds/app_builds.h"
+#include "server/http/request.h"
 #include "server/projects/projects.h"
 
 namespace locald::server {
@@ -77,11 +78,12 @@ void Projects::refuse(const ReplyPtr& reply, const project::Problems& problems) 
   reply->error(project::problems_error(problems), {{"problems", project::problems_json(problems)}});
 }
 
-Result<Projects::Prepared> Projects::prepare(const Json& body) const {
+Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
+                                             const ipc::World& world, bool refresh) const {
   Prepared out;
-  out.here = std::make_shared<project::UserContext>(TRY(project::UserContext::from_json(body)));
+  out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
-  out.loaded = TRY(project::load_project(TRY(project::ProjectRef::from_json(body["project"]))));
+  out.loaded = TRY(project::load_project(project_ref(place)));
   out.problems = out.loaded.problems;
   if (!out.problems.empty()) return out;
   const project::ProjectSpec& spec = out.loaded.spec;
@@ -90,7 +92,7 @@ Result<Projects::Prepared> Projects::prepare(const Json& body) const {
   const auto ports = TRY(choose_ports(spec, present));
   project::ResolveInput input{spec,  out.loaded.name, *out.here,
                               ports, world_.paths,    world_.shared.all()};
-  input.refresh = body["env_refresh"].as_bool();
+  input.refresh = refresh;
   if (present != nullptr) {
     input.captured = [present](const std::string& service, const std::string& name) {
       return present->captured(service, name);

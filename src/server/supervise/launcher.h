@@ -8,6 +8,7 @@
 
 #include "base/json/json.h"
 #include "base/loop/job_pool.h"
+#include "ipc/messages/events.h"
 #include "net/endpoint.h"
 #include "project/service_config.h"
 #include "runtime/process_runtime.h"
@@ -46,7 +47,7 @@ class Launcher {
   virtual ~Launcher() = default;
 
   struct LaunchEvents {
-    std::function<void(const Json& progress)> progress;   ///< {phase, item, done, total}
+    std::function<void(const ipc::ProgressEvent& progress)> progress;
     std::function<void(const std::string& text)> notice;  ///< what the user should hear once
     std::function<void(Result<std::unique_ptr<runtime::ServiceHandle>>)>
         done;  ///< once, also after a cancel

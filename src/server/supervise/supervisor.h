@@ -59,7 +59,7 @@ class Supervisor {
   struct Observer {
     std::function<void(const std::string& service)>
         changed;  ///< after any change of a unit, also its removal
-    std::function<void(const std::string& service, const Json& progress)> progress;
+    std::function<void(const std::string& service, const ipc::ProgressEvent& progress)> progress;
     std::function<void(const std::string& service, const std::string& text)> notice;
     std::function<void(const std::string& service)> running;  ///< each time it has come to run
   };

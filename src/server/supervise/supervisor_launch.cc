@@ -56,7 +56,7 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
     return u != nullptr && u->life == life ? u : nullptr;
   };
   Launcher::LaunchEvents events;
-  events.progress = [this, present, service](const Json& progress) {
+  events.progress = [this, present, service](const ipc::ProgressEvent& progress) {
     if (present() != nullptr) observer_.progress(service, progress);
   };
   events.notice = [this, present, service](const std::string& text) {

@@ -14,15 +14,16 @@ class SupervisorTest : public testing::Test {
   EventLoop loop;
   FakeLauncher launcher{loop};
   std::vector<std::string> notices;
-  Supervisor supervisor{loop,
-                        launcher,
-                        "shop",
-                        "/shop",
-                        {[](const std::string&) {}, [](const std::string&, const Json&) {},
-                         [this](const std::string& s, const std::string& text) {
-                           notices.push_back(s + ": " + text);
-                         },
-                         [](const std::string&) {}}};
+  Supervisor supervisor{
+      loop,
+      launcher,
+      "shop",
+      "/shop",
+      {[](const std::string&) {}, [](const std::string&, const ipc::ProgressEvent&) {},
+       [this](const std::string& s, const std::string& text) {
+         notices.push_back(s + ": " + text);
+       },
+       [](const std::string&) {}}};
 
   project::ServiceConfig config(const std::string& name,
                                 std::vector<project::DependencyConfig> needs = {}) {

@@ -1,0 +1,45 @@
+#include "ipc/messages/container.h"
+
+namespace locald::ipc {
+
+const Fields& ContainerRunRequest::fields() {
+  using R = ContainerRunRequest;
+  static const Fields table =
+      FieldsOf<R>("request container/run")
+          .required("image", &R::image, "a name like redis:7, or oci:DIR:TAG")
+          .field("argv", &R::argv, "the command's words; empty: the image's command")
+          .field("entrypoint", &R::entrypoint, "in place of the image's; \"\": none")
+          .field("env", &R::env, "added to the image's environment")
+          .field("tmpfs", &R::tmpfs, "each /path or /path:size=SIZE")
+          .field("volumes", &R::volumes, "each NAME:/path, ./folder:/path[:ro] or /path")
+          .field("user", &R::user, "empty: the image's")
+          .field("workdir", &R::workdir, "the command's folder; empty: the image's")
+          .path("cwd", &R::cwd, "absolute: relative paths of `image` and `volumes` start here")
+          .field("home", &R::home, "what `~/` in `volumes` means")
+          .field("tty", &R::tty, "the command gets a terminal")
+          .field("stdin", &R::open_stdin, "its input is that of the client")
+          .field("rm", &R::rm, "removed when it has ended")
+          .field("init", &R::init, "an init in front of the command")
+          .field("detach", &R::detach, "answered when it runs; hanging up stops nothing")
+          .field("pull", &R::pull, "missing, always or never")
+          .field("network", &R::network, "host is the only one")
+          .flat(&R::size)
+          .field("name", &R::name, "one that no other container has; empty: none")
+          .field("login_files", &R::login_files, "absolute paths: where logins for registries are");
+  return table;
+}
+
+const Fields& ContainerListRequest::fields() {
+  static const Fields table = FieldsOf<ContainerListRequest>("request container/ls");
+  return table;
+}
+
+const Fields& ContainerRemoveRequest::fields() {
+  using R = ContainerRemoveRequest;
+  static const Fields table = FieldsOf<R>("request container/rm")
+                                  .field("ids", &R::ids, "ids, beginnings of ids, or names")
+                                  .field("force", &R::force, "kills those that run");
+  return table;
+}
+
+}  // namespace locald::ipc
