@@ -1,17 +1,11 @@
 #include "cnb/app.h"
 
-#include "base/json/json_map.h"
+#include "base/json/fields.h"
 #include "base/strings.h"
 #include "oci/ref/digest.h"
 
 namespace locald::cnb {
 namespace {
-
-std::map<std::string, std::string> map_of(const Json& json) {
-  std::map<std::string, std::string> out;
-  for (const auto& [name, value] : json.as_object()) out[name] = value.as_string();
-  return out;
-}
 
 /// For the name of a folder: short, and of harmless letters.
 std::string readable(const std::string& text) {
@@ -28,6 +22,29 @@ std::string readable(const std::string& text) {
   return out;
 }
 
+/// Of records alone: they are written by one build and read by others.
+const Fields& app_fields() {
+  using A = AppSpec;
+  static const Fields table = FieldsOf<A>("app")
+                                  .always("project", &A::project, "")
+                                  .required_path("path", &A::path, "")
+                                  .always("builder", &A::builder, "")
+                                  .always("run_image", &A::run_image, "")
+                                  .always("base_dir", &A::base_dir, "")
+                                  .always("pull", &A::pull, "")
+                                  .always("env", &A::env, "")
+                                  .always("bindings", &A::bindings, "")
+                                  .always("host_ca", &A::host_ca, "")
+                                  .always("host_ca_file", &A::host_ca_file, "")
+                                  .always("proxies", &A::proxies, "")
+                                  .always("exec_env", &A::exec_env, "")
+                                  .always("live", &A::live, "")
+                                  .always("strict", &A::strict, "")
+                                  .always("timeout_ms", &A::timeout, "")
+                                  .field("variant", &A::variant, "");
+  return table;
+}
+
 }  // namespace
 
 std::string AppSpec::key() const {
@@ -42,47 +59,11 @@ std::string AppSpec::key() const {
   return head + tail + oci::Digest::of(what).hex().substr(0, 8);
 }
 
-Json AppSpec::to_json() const {
-  Json out = Json::object({{"project", project},
-                           {"path", path},
-                           {"builder", builder},
-                           {"run_image", run_image},
-                           {"base_dir", base_dir},
-                           {"pull", pull},
-                           {"env", json_of(env)},
-                           {"bindings", json_of(bindings)},
-                           {"host_ca", host_ca ? Json(*host_ca) : Json()},
-                           {"host_ca_file", host_ca_file},
-                           {"proxies", json_of(proxies)},
-                           {"exec_env", exec_env},
-                           {"live", live},
-                           {"strict", strict},
-                           {"timeout_ms", timeout.count()}});
-  // Only where there is one: the configurations of services that were written before know none.
-  if (!variant.empty()) out.set("variant", variant);
-  return out;
-}
+Json AppSpec::to_json() const { return app_fields().encode(this); }
 
 Result<AppSpec> AppSpec::from_json(const Json& json) {
   AppSpec app;
-  app.project = TRY(json.get_string_or("project", ""));
-  app.path = TRY(json.get_string("path"));
-  app.variant = TRY(json.get_string_or("variant", ""));
-  app.builder = TRY(json.get_string_or("builder", ""));
-  app.run_image = TRY(json.get_string_or("run_image", ""));
-  app.base_dir = TRY(json.get_string_or("base_dir", ""));
-  app.pull = TRY(json.get_string_or("pull", "missing"));
-  app.env = map_of(json["env"]);
-  app.bindings = map_of(json["bindings"]);
-  if (json["host_ca"].is_bool()) app.host_ca = json["host_ca"].as_bool();
-  app.host_ca_file = TRY(json.get_string_or("host_ca_file", ""));
-  app.proxies = map_of(json["proxies"]);
-  app.exec_env = TRY(json.get_string_or("exec_env", ""));
-  app.live = TRY(json.get_strings("live"));
-  app.strict = TRY(json.get_bool_or("strict", false));
-  app.timeout = std::chrono::milliseconds(TRY(json.get_int_or("timeout_ms", 3'600'000)));
-  if (!app.path.starts_with('/'))
-    return Error(Errc::invalid_input, "path: \"" + app.path + "\" is not absolute");
+  TRY(app_fields().decode(json, &app, Reading::tolerant));
   return app;
 }
 

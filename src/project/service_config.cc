@@ -2,165 +2,222 @@
 
 #include <fmt/format.h>
 
-#include "base/json/json_map.h"
+#include "base/json/fields.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "project/units.h"
 
-namespace locald::project {
+namespace locald {
+
+// Records have these as numbers.
+template <>
+struct EnumNumbers<project::ServiceKind> {
+  static constexpr int kLast = static_cast<int>(project::ServiceKind::cnb);
+};
+template <>
+struct EnumNumbers<project::DependsCondition> {
+  static constexpr int kLast = static_cast<int>(project::DependsCondition::completed);
+};
+template <>
+struct EnumNumbers<project::HealthSpec::Kind> {
+  static constexpr int kLast = static_cast<int>(project::HealthSpec::Kind::notify);
+};
+template <>
+struct EnumNumbers<project::RestartMode> {
+  static constexpr int kLast = static_cast<int>(project::RestartMode::unless_stopped);
+};
+template <>
+struct EnumNumbers<project::PullPolicy> {
+  static constexpr int kLast = static_cast<int>(project::PullPolicy::never);
+};
+template <>
+struct EnumNumbers<project::VolumeConfig::Kind> {
+  static constexpr int kLast = static_cast<int>(project::VolumeConfig::Kind::tmpfs);
+};
+
 namespace {
 
-std::map<std::string, std::string> map_of(const Json& json) {
-  std::map<std::string, std::string> out;
-  for (const auto& [k, v] : json.as_object()) out[k] = v.as_string();
-  return out;
+const Fields& dependency_fields() {
+  static const Fields table = FieldsOf<project::DependencyConfig>("dependency")
+                                  .required("service", &project::DependencyConfig::service, "")
+                                  .always("condition", &project::DependencyConfig::condition, "");
+  return table;
 }
 
-template <typename E>
-E enum_of(const Json& json) {
-  return static_cast<E>(json.as_int());
+const Fields& volume_fields() {
+  using V = project::VolumeConfig;
+  static const Fields table = FieldsOf<V>("volume")
+                                  .always("kind", &V::kind, "")
+                                  .always("source", &V::source, "")
+                                  .always("target", &V::target, "")
+                                  .always("read_only", &V::read_only, "")
+                                  .always("options", &V::options, "");
+  return table;
+}
+
+const Fields& health_fields() {
+  using H = project::HealthConfig;
+  static const Fields table = FieldsOf<H>("health")
+                                  .always("kind", &H::kind, "")
+                                  .always("host", &H::host, "")
+                                  .always("port", &H::port, "")
+                                  .always("path", &H::path, "")
+                                  .always("argv", &H::argv, "")
+                                  .always("pattern", &H::pattern, "")
+                                  .always("interval", &H::interval, "ms")
+                                  .always("timeout", &H::timeout, "ms")
+                                  .always("start_period", &H::start_period, "ms")
+                                  .always("retries", &H::retries, "");
+  return table;
+}
+
+const Fields& restart_fields() {
+  static const Fields table = FieldsOf<project::RestartSpec>("restart")
+                                  .always("mode", &project::RestartSpec::mode, "")
+                                  .always("max", &project::RestartSpec::max, "")
+                                  .always("window", &project::RestartSpec::window, "ms");
+  return table;
 }
 
 }  // namespace
 
+namespace fields {
+
+template <>
+struct Of<project::DependencyConfig> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &dependency_fields};
+};
+template <>
+struct Of<project::VolumeConfig> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &volume_fields};
+};
+template <>
+struct Of<project::HealthConfig> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &health_fields};
+};
+template <>
+struct Of<project::RestartSpec> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &restart_fields};
+};
+
+}  // namespace fields
+
+namespace project {
+namespace {
+
+/// All but what only an app has.
+const Fields& service_fields() {
+  using S = ServiceConfig;
+  static const Fields table = FieldsOf<S>("service")
+                                  .required("name", &S::name, "")
+                                  .always("kind", &S::kind, "")
+                                  .always("argv", &S::argv, "")
+                                  .always("cwd", &S::cwd, "")
+                                  .always("env", &S::env, "")
+                                  .always("unset", &S::unset, "")
+                                  .always("port", &S::port, "")
+                                  .always("auto_port", &S::auto_port, "")
+                                  .always("depends_on", &S::depends_on, "")
+                                  .always("health", &S::health, "")
+                                  .always("restart", &S::restart, "")
+                                  .always("stop_signal", &S::stop_signal, "")
+                                  .always("stop_timeout", &S::stop_timeout, "ms")
+                                  .always("tty", &S::tty, "")
+                                  .always("image", &S::image, "")
+                                  .always("pull", &S::pull, "")
+                                  .always("entrypoint", &S::entrypoint, "")
+                                  .always("volumes", &S::volumes, "")
+                                  .always("user", &S::user, "")
+                                  .always("memory", &S::memory, "bytes")
+                                  .always("cpus", &S::cpus, "")
+                                  .always("pids", &S::pids, "")
+                                  .field("init", &S::init, "");
+  return table;
+}
+
+/// What an app has besides.
+struct AppPart {
+  Json app;
+  std::string process;
+  std::vector<std::string> args;
+  std::map<std::string, std::string> bindings;
+
+  static const Fields& fields() {
+    using A = AppPart;
+    static const Fields table = FieldsOf<A>("service")
+                                    .always("app", &A::app, "an AppSpec")
+                                    .always("process", &A::process, "")
+                                    .always("args", &A::args, "")
+                                    .always("bindings", &A::bindings, "");
+    return table;
+  }
+};
+
+/// A UserContext as it is written; no limit is null or -1.
+struct UserRecord {
+  std::map<std::string, std::string> env;
+  unsigned umask = 022;
+  std::map<std::string, std::vector<std::optional<std::int64_t>>> rlimits;
+  std::vector<std::string> login_files;
+
+  static const Fields& fields() {
+    using U = UserRecord;
+    static const Fields table = FieldsOf<U>("user")
+                                    .always("env", &U::env, "")
+                                    .always("umask", &U::umask, "")
+                                    .always("rlimits", &U::rlimits, "{NAME: [soft, hard]}")
+                                    .always("login_files", &U::login_files, "");
+    return table;
+  }
+};
+
+}  // namespace
+
 Json UserContext::to_json() const {
-  Json limits = Json::object();
-  for (const auto& [name, pair] : rlimits)
-    limits.set(name, Json::array({static_cast<std::int64_t>(pair.first),
-                                  static_cast<std::int64_t>(pair.second)}));
-  return Json::object(
-      {{"env", json_of(env)}, {"umask", umask}, {"rlimits", limits}, {"login_files", login_files}});
+  UserRecord out{.env = env, .umask = umask, .rlimits = {}, .login_files = login_files};
+  for (const auto& [name, limit] : rlimits)
+    out.rlimits[name] = {static_cast<std::int64_t>(limit.first),
+                         static_cast<std::int64_t>(limit.second)};
+  return encode(out);
 }
 
 Result<UserContext> UserContext::from_json(const Json& json) {
-  UserContext out;
-  for (const auto& [name, value] : json["env"].as_object()) {
-    if (name.empty() || name.find('=') != std::string::npos || !value.is_string())
-      return Error(Errc::invalid_input,
-                   fmt::format("env: \"{}\" is not a variable with a string", name));
-    out.env[name] = value.as_string();
-  }
-  const std::int64_t umask = TRY(json.get_int_or("umask", 022));
-  if (umask < 0 || umask > 0777)
-    return Error(Errc::invalid_input, fmt::format("invalid umask {}", umask));
-  out.umask = static_cast<unsigned>(umask);
-  for (const auto& [name, pair] : json["rlimits"].as_object()) {
-    const auto& values = pair.as_array();
-    if (values.size() != 2)
+  UserRecord read = TRY(decode<UserRecord>(json, Reading::tolerant));
+  for (const auto& [name, value] : read.env)
+    if (name.empty() || name.find('=') != std::string::npos)
+      return Error(Errc::invalid_input, fmt::format("env: \"{}\" is not a variable's name", name));
+  if (read.umask > 0777)
+    return Error(Errc::invalid_input, fmt::format("invalid umask {}", read.umask));
+  UserContext out{.env = std::move(read.env),
+                  .umask = read.umask,
+                  .rlimits = {},
+                  .login_files = std::move(read.login_files)};
+  for (const auto& [name, pair] : read.rlimits) {
+    if (pair.size() != 2)
       return Error(Errc::invalid_input, fmt::format("rlimits: {} is not [soft, hard]", name));
-    // No limit is null or -1 in JSON.
-    out.rlimits[name] = {static_cast<std::uint64_t>(values[0].as_int(-1)),
-                         static_cast<std::uint64_t>(values[1].as_int(-1))};
+    out.rlimits[name] = {static_cast<std::uint64_t>(pair[0].value_or(-1)),
+                         static_cast<std::uint64_t>(pair[1].value_or(-1))};
   }
-  out.login_files = json["login_files"].as_strings();
   return out;
 }
 
 Json ServiceConfig::to_json() const {
-  Json depends = Json::array();
-  for (const DependencyConfig& d : depends_on)
-    depends.push(
-        Json::object({{"service", d.service}, {"condition", static_cast<int>(d.condition)}}));
-  Json mounts = Json::array();
-  for (const VolumeConfig& v : volumes)
-    mounts.push(Json::object({{"kind", static_cast<int>(v.kind)},
-                              {"source", v.source},
-                              {"target", v.target},
-                              {"read_only", v.read_only},
-                              {"options", v.options}}));
-  const Json check = Json::object({{"kind", static_cast<int>(health.kind)},
-                                   {"host", health.host},
-                                   {"port", health.port},
-                                   {"path", health.path},
-                                   {"argv", health.argv},
-                                   {"pattern", health.pattern},
-                                   {"interval", health.interval.count()},
-                                   {"timeout", health.timeout.count()},
-                                   {"start_period", health.start_period.count()},
-                                   {"retries", health.retries}});
-  Json out = Json::object({{"name", name},
-                           {"kind", static_cast<int>(kind)},
-                           {"argv", argv},
-                           {"cwd", cwd},
-                           {"env", json_of(env)},
-                           {"unset", unset},
-                           {"port", port},
-                           {"auto_port", auto_port},
-                           {"depends_on", depends},
-                           {"health", check},
-                           {"restart", Json::object({{"mode", static_cast<int>(restart.mode)},
-                                                     {"max", restart.max},
-                                                     {"window", restart.window.count()}})},
-                           {"stop_signal", stop_signal},
-                           {"stop_timeout", stop_timeout.count()},
-                           {"tty", tty},
-                           {"image", image},
-                           {"pull", static_cast<int>(pull)},
-                           {"entrypoint", entrypoint},
-                           {"volumes", mounts},
-                           {"user", user},
-                           {"memory", memory},
-                           {"cpus", cpus},
-                           {"pids", pids}});
-  // Only where it is so: the text names a container's writable folder, and says the same as before
-  // of all that do not have it.
-  if (init) out.set("init", true);
-  if (app) {
-    out.set("app", app->to_json());
-    out.set("process", process);
-    out.set("args", args);
-    out.set("bindings", json_of(bindings));
-  }
+  Json out = service_fields().encode(this);
+  if (!app) return out;
+  const Json more = encode(AppPart{app->to_json(), process, args, bindings});
+  for (const auto& [key, value] : more.as_object()) out.set(key, value);
   return out;
 }
 
 Result<ServiceConfig> ServiceConfig::from_json(const Json& json) {
   ServiceConfig out;
-  out.name = TRY(json.get_string("name"));
-  out.kind = enum_of<ServiceKind>(json["kind"]);
-  out.argv = json["argv"].as_strings();
-  out.cwd = json["cwd"].as_string();
-  out.env = map_of(json["env"]);
-  out.unset = json["unset"].as_strings();
-  out.port = static_cast<int>(json["port"].as_int());
-  out.auto_port = json["auto_port"].as_bool();
-  for (const Json& d : json["depends_on"].as_array())
-    out.depends_on.push_back({d["service"].as_string(), enum_of<DependsCondition>(d["condition"])});
-  const Json& h = json["health"];
-  out.health.kind = enum_of<HealthSpec::Kind>(h["kind"]);
-  out.health.host = h["host"].as_string();
-  out.health.port = static_cast<int>(h["port"].as_int());
-  out.health.path = h["path"].as_string();
-  out.health.argv = h["argv"].as_strings();
-  out.health.pattern = h["pattern"].as_string();
-  out.health.interval = Milliseconds(h["interval"].as_int(2000));
-  out.health.timeout = Milliseconds(h["timeout"].as_int(1000));
-  out.health.start_period = Milliseconds(h["start_period"].as_int(30000));
-  out.health.retries = static_cast<int>(h["retries"].as_int(3));
-  const Json& r = json["restart"];
-  out.restart = {enum_of<RestartMode>(r["mode"]), static_cast<int>(r["max"].as_int()),
-                 Milliseconds(r["window"].as_int())};
-  out.stop_signal = static_cast<int>(json["stop_signal"].as_int());
-  out.stop_timeout = Milliseconds(json["stop_timeout"].as_int(10000));
-  out.tty = json["tty"].as_bool();
-  out.image = json["image"].as_string();
-  out.pull = enum_of<PullPolicy>(json["pull"]);
-  out.entrypoint = json["entrypoint"].as_strings();
-  for (const Json& v : json["volumes"].as_array())
-    out.volumes.push_back({enum_of<VolumeConfig::Kind>(v["kind"]), v["source"].as_string(),
-                           v["target"].as_string(), v["read_only"].as_bool(),
-                           v["options"].as_string()});
-  out.user = json["user"].as_string();
-  out.memory = static_cast<std::uint64_t>(json["memory"].as_int());
-  out.cpus = json["cpus"].as_double();
-  out.pids = static_cast<int>(json["pids"].as_int());
-  out.init = json["init"].as_bool();
-  if (json.contains("app")) {
-    out.app = TRY(cnb::AppSpec::from_json(json["app"]));
-    out.process = json["process"].as_string();
-    out.args = json["args"].as_strings();
-    out.bindings = map_of(json["bindings"]);
-  }
+  TRY(service_fields().decode(json, &out, Reading::tolerant));
+  if (!json.contains("app")) return out;
+  AppPart more = TRY(decode<AppPart>(json, Reading::tolerant));
+  out.app = TRY(cnb::AppSpec::from_json(more.app));
+  out.process = std::move(more.process);
+  out.args = std::move(more.args);
+  out.bindings = std::move(more.bindings);
   return out;
 }
 
@@ -173,4 +230,5 @@ std::vector<SharedFolder> shared_folders(const std::string& project, const std::
   return out;
 }
 
-}  // namespace locald::project
+}  // namespace project
+}  // namespace locald

@@ -15,9 +15,9 @@
 #include "project/resolve/late_text.h"
 
 /// What a service is once everything has been looked up: plain text, absolute
-/// paths, chosen ports. Two equal configurations need no restart; the text of
-/// to_json() is what is compared and what the run folder keeps (0600: it
-/// holds environments).
+/// paths, chosen ports. Two equal configurations need no restart: what is
+/// compared is canonical_text.h, what the run folder keeps is to_json() (0600:
+/// it holds environments).
 namespace locald::project {
 
 /// The world of the client that ran `up`: what host services get, and what `${VAR}` reads.

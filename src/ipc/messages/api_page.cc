@@ -13,7 +13,7 @@ constexpr std::size_t kPageWidth = 100;
 constexpr const char* kPageHead = R"(# The API of the server
 
 This page is generated from the tables in `src/ipc/messages`, and a test holds it to them:
-`LOCALD_RECORD=1 build/dev/bin/ipc_test --gtest_filter='Requests.*Page*'` writes it again. How
+`LOCALD_RECORD=1 build/dev/src/ipc/ipc_test --gtest_filter='Requests.*Page*'` writes it again. How
 requests and replies travel is said in `src/ipc/api.h`. The API is between programs of one build and
 may change with each; [compatibility.md](compatibility.md) has what two builds can count on.
 

@@ -35,6 +35,31 @@ std::string iso_now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
+/// One of containers.json.
+struct ContainerEntry {
+  std::string name, image, nonce;
+  std::vector<std::string> command;
+  std::string state, created_at, started_at;
+  std::optional<int> exit_code, signal;
+  std::string reason;
+
+  static const Fields& fields() {
+    using E = ContainerEntry;
+    static const Fields table = FieldsOf<E>("container")
+                                    .always("name", &E::name, "")
+                                    .always("image", &E::image, "")
+                                    .always("nonce", &E::nonce, "")
+                                    .always("command", &E::command, "")
+                                    .always("state", &E::state, "")
+                                    .always("created_at", &E::created_at, "")
+                                    .always("started_at", &E::started_at, "")
+                                    .always("exit_code", &E::exit_code, "")
+                                    .always("signal", &E::signal, "")
+                                    .always("reason", &E::reason, "");
+    return table;
+  }
+};
+
 bool is_id(const std::string& name) {
   return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
@@ -62,20 +87,23 @@ Result<Containers> Containers::load(World world, std::string& notice) {
   const std::string file = world.paths.containers_file();
   Containers out(std::move(world));
   const Json doc = TRY(load_state_file(file, kFormat, notice));
-  for (const auto& [id, entry] : doc["containers"].as_object()) {
+  for (const auto& [id, json] : doc["containers"].as_object()) {
+    // What cannot be read of one is lost, its folder is not.
+    const ContainerEntry entry =
+        decode<ContainerEntry>(json, Reading::tolerant).value_or(ContainerEntry());
     Container& c = out.all_[id];
     c.id = id;
-    c.name = entry["name"].as_string();
-    c.image = entry["image"].as_string();
-    c.nonce = entry["nonce"].as_string();
-    c.command = entry["command"].as_strings();
-    c.state = entry["state"].as_string();
+    c.name = entry.name;
+    c.image = entry.image;
+    c.nonce = entry.nonce;
+    c.command = entry.command;
+    c.state = entry.state;
     c.at = ContainerState::ended;  // adopt() finds those that are not
-    c.created_at = entry["created_at"].as_string();
-    c.started_at = entry["started_at"].as_string();
-    if (entry["exit_code"].is_int()) c.exit_code = static_cast<int>(entry["exit_code"].as_int());
-    if (entry["signal"].is_int()) c.signal = static_cast<int>(entry["signal"].as_int());
-    c.reason = entry["reason"].as_string();
+    c.created_at = entry.created_at;
+    c.started_at = entry.started_at;
+    c.exit_code = entry.exit_code;
+    c.signal = entry.signal;
+    c.reason = entry.reason;
   }
   // Their list was damaged, or deleted (settle() sees to it that there is one): what they left on
   // disk still tells of them, so that it can be removed.
@@ -97,16 +125,8 @@ void Containers::save() {
   Json list = Json::object();
   for (const auto& [id, c] : all_)
     if (!c.rm)
-      list.set(id, Json::object({{"name", c.name},
-                                 {"image", c.image},
-                                 {"nonce", c.nonce},
-                                 {"command", c.command},
-                                 {"state", c.state},
-                                 {"created_at", c.created_at},
-                                 {"started_at", c.started_at},
-                                 {"exit_code", c.exit_code ? Json(*c.exit_code) : Json()},
-                                 {"signal", c.signal ? Json(*c.signal) : Json()},
-                                 {"reason", c.reason}}));
+      list.set(id, encode(ContainerEntry{c.name, c.image, c.nonce, c.command, c.state, c.created_at,
+                                         c.started_at, c.exit_code, c.signal, c.reason}));
   const Json doc = Json::object({{"containers", std::move(list)}});
   if (auto written = save_state_file(world_.paths.containers_file(), kFormat, doc); !written)
     fmt::print(stderr, "containers.json: {}\n", written.error().text());

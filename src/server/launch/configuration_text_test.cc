@@ -7,6 +7,7 @@
 
 #include "base/source_dir.h"
 #include "base/sys/fs_at.h"
+#include "project/canonical_text.h"
 #include "server/launch/launch_plan.h"
 
 namespace locald::server {
@@ -129,7 +130,7 @@ TEST_P(ConfigurationTextTest, IsThatOfEarlierServers) {
   const auto before = read_file(std::string(LOCALD_SOURCE_DIR) + "/tests/golden/configurations/" +
                                 GetParam().name + ".json");
   ASSERT_TRUE(before) << before.error().text();
-  const std::string text = config.to_json().dump();
+  const std::string text = project::canonical_text(config);
   EXPECT_EQ(text + "\n", *before);
   EXPECT_EQ(container_key("shop", config), GetParam().key);
 }
@@ -138,6 +139,7 @@ TEST_P(ConfigurationTextTest, IsTheSameOnceItWasReadBack) {
   const ServiceConfig config = GetParam().config();
   const auto again = ServiceConfig::from_json(config.to_json());
   ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(project::canonical_text(*again), project::canonical_text(config));
   EXPECT_EQ(again->to_json().dump(), config.to_json().dump());
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "base/sys/rlimits.h"
+#include "project/canonical_text.h"
 #include "project/resolve/workdir.h"
 #include "project/units.h"
 
@@ -66,7 +67,7 @@ Result<void> open_workdir(runtime::HostProcess& process, const PathJudge& judge)
 
 std::string container_key(const std::string& project, const project::ServiceConfig& config) {
   return fmt::format("{}.{}.{}", project, project::slug(config.name),
-                     fnv_hex(config.to_json().dump()).substr(0, 8));
+                     fnv_hex(project::canonical_text(config)).substr(0, 8));
 }
 
 net::AttachRequest attach_request(const LaunchRequest& request) {

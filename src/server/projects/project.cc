@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "project/canonical_text.h"
 #include "server/http/request.h"
 #include "server/instances/unmanaged.h"
 #include "server/launch/command_note.h"
@@ -120,15 +121,15 @@ Result<std::set<std::string>> Project::apply(
   for (const auto& [name, config] : configs) {
     const Supervisor::Unit* unit = supervisor_.find(name);
     const bool wanted = selected.contains(name);
-    const bool same = unit != nullptr && unit->config->to_json() == config.to_json();
+    const Json now = project::canonical_form(config);
+    const Json before = unit != nullptr ? project::canonical_form(*unit->config) : Json();
+    const bool same = before == now;
     if (wanted) await.insert(name);
     const bool other = !same || renewed.contains(name);
     if (wanted)
-      changes_[name] =
-          unit == nullptr || unit->state.ended() ? "started"
-          : other                                ? "recreated: " + (same ? "a new build"
-                                                                         : changed_keys(unit->config->to_json(), config.to_json()))
-                                                 : "unchanged";
+      changes_[name] = unit == nullptr || unit->state.ended() ? "started"
+                       : other ? "recreated: " + (same ? "a new build" : changed_keys(before, now))
+                               : "unchanged";
     if (wanted && unit != nullptr && other && !unit->state.ended())
       restart.insert(name);
     else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||

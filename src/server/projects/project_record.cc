@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/json/fields.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
@@ -14,6 +15,157 @@ namespace locald::server {
 namespace {
 
 constexpr int kRecordFormat = 1;
+
+/// A service in the project's record.
+struct ServiceEntry {
+  Json config;
+  std::vector<Json> late;
+  std::optional<std::size_t> context;  ///< which of the record's
+  std::uint64_t first_segment = 0;
+
+  static const Fields& fields() {
+    using E = ServiceEntry;
+    static const Fields table = FieldsOf<E>("service")
+                                    .required("config", &E::config, "a ServiceConfig")
+                                    .always("late", &E::late, "LateTexts")
+                                    .required("context", &E::context, "")
+                                    .always("first_segment", &E::first_segment, "");
+    return table;
+  }
+};
+
+struct CapturedEntry {
+  bool from_env = false;
+  std::optional<std::string> value;
+
+  static const Fields& fields() {
+    using E = CapturedEntry;
+    static const Fields table = FieldsOf<E>("captured variable")
+                                    .always("env", &E::from_env, "")
+                                    .field("value", &E::value, "");
+    return table;
+  }
+};
+
+struct CapturedPart {
+  std::map<std::string, CapturedEntry> values;
+  std::optional<std::size_t> context;
+
+  static const Fields& fields() {
+    using E = CapturedPart;
+    static const Fields table =
+        FieldsOf<E>("captured").always("values", &E::values, "").field("context", &E::context, "");
+    return table;
+  }
+};
+
+struct RecordEntry {
+  int format = 0;
+  std::string name, dir, file;
+  std::vector<Json> contexts;
+  std::map<std::string, ServiceEntry> services;
+  std::optional<CapturedPart> captured;
+
+  static const Fields& fields() {
+    using E = RecordEntry;
+    static const Fields table = FieldsOf<E>("the project's record")
+                                    .always("format", &E::format, "")
+                                    .always("name", &E::name, "")
+                                    .required("dir", &E::dir, "")
+                                    .required("file", &E::file, "")
+                                    .always("contexts", &E::contexts, "UserContexts")
+                                    .always("services", &E::services, "")
+                                    .field("captured", &E::captured, "");
+    return table;
+  }
+};
+
+/// What became of a service, in the project's state.
+struct StateEntry {
+  bool wanted = true;
+  int restarts = 0;
+  std::string phase, reason;  ///< exited and failed alone are written
+  bool inherited = false;
+  std::uint64_t life = 0;
+  std::optional<int> code, signal;
+  std::string exit_reason;
+  std::optional<bool> never_ran;  ///< its end is known
+
+  static const Fields& fields() {
+    using E = StateEntry;
+    static const Fields table = FieldsOf<E>("service")
+                                    .always("wanted", &E::wanted, "")
+                                    .field("restarts", &E::restarts, "")
+                                    .field("phase", &E::phase, "")
+                                    .field("reason", &E::reason, "")
+                                    .field("inherited", &E::inherited, "")
+                                    .field("life", &E::life, "")
+                                    .field("code", &E::code, "")
+                                    .field("signal", &E::signal, "")
+                                    .field("exit_reason", &E::exit_reason, "")
+                                    .field("never_ran", &E::never_ran, "");
+    return table;
+  }
+};
+
+struct StateRecord {
+  int format = kRecordFormat;
+  bool down = false, volumes = false;
+  std::map<std::string, StateEntry> services;
+
+  static const Fields& fields() {
+    using E = StateRecord;
+    static const Fields table = FieldsOf<E>("the project's state")
+                                    .always("format", &E::format, "")
+                                    .always("down", &E::down, "")
+                                    .always("volumes", &E::volumes, "")
+                                    .always("services", &E::services, "");
+    return table;
+  }
+};
+
+StateEntry state_entry(const Supervisor::Unit& unit, bool wanted) {
+  const ServiceState& s = unit.state;
+  StateEntry out{.wanted = wanted};
+  out.restarts = s.history.restarts;
+  if (s.phase == Phase::exited || s.phase == Phase::failed) {
+    out.phase = to_string(s.phase);
+    out.reason = s.reason;
+    out.inherited = s.inherited;
+    out.life = unit.life;
+  }
+  if (s.exit && s.ended()) {
+    out.code = s.exit->code;
+    out.signal = s.exit->signal;
+    out.exit_reason = s.exit->reason;
+    out.never_ran = s.exit->never_ran;
+  }
+  return out;
+}
+
+ServiceState restored_state(const StateEntry& entry) {
+  ServiceState state;
+  state.phase = entry.phase == "exited"   ? Phase::exited
+                : entry.phase == "failed" ? Phase::failed
+                                          : Phase::stopped;
+  state.reason = entry.reason;
+  state.inherited = entry.inherited;
+  state.history.restarts = entry.restarts;
+  if (entry.never_ran) {
+    ExitInfo exit;
+    exit.code = entry.code;
+    exit.signal = entry.signal;
+    exit.reason = entry.exit_reason;
+    exit.never_ran = *entry.never_ran;
+    state.exit = std::move(exit);
+  }
+  return state;
+}
+
+/// Without it (the server died in between) everything counts as wanted.
+StateRecord read_state(const Json& document) {
+  return decode<StateRecord>(document, Reading::tolerant).value_or(StateRecord());
+}
 
 }  // namespace
 
@@ -32,75 +184,44 @@ std::uint64_t Project::next_segment(const std::string& service) const {
 }
 
 Result<void> Project::save_configs() const {
+  RecordEntry out{
+      .format = kRecordFormat, .name = name_, .dir = dir_, .file = file_, .contexts = {}};
   std::vector<const project::UserContext*> contexts;
   const auto number_of = [&](const project::UserContext* context) {
     auto it = std::find(contexts.begin(), contexts.end(), context);
     if (it == contexts.end()) it = contexts.insert(it, context);
-    return it - contexts.begin();
+    return static_cast<std::size_t>(it - contexts.begin());
   };
-  Json services = Json::object();
-  for (const auto& [name, unit] : supervisor_.units()) {
-    Json late = Json::array();
-    for (const project::LateText& text : unit.config->late) late.push(text.to_json());
-    services.set(name, Json::object({{"config", unit.config->to_json()},
-                                     {"late", late},
-                                     {"context", number_of(unit.user.get())},
-                                     {"first_segment", unit.first_segment}}));
+  for (const auto& [service, unit] : supervisor_.units()) {
+    ServiceEntry& entry = out.services[service];
+    entry.config = unit.config->to_json();
+    for (const project::LateText& text : unit.config->late) entry.late.push_back(text.to_json());
+    entry.context = number_of(unit.user.get());
+    entry.first_segment = unit.first_segment;
   }
-  Json captured;
   if (captured_) {
-    Json::Object values;
-    for (const auto& [name, value] : *captured_) {
-      Json entry = Json::object({{"env", value.from_env}});
-      if (value.value) entry.set("value", *value.value);
-      values.emplace_back(name, std::move(entry));
-    }
-    captured = Json::object({{"values", Json(std::move(values))}});
-    if (user_) captured.set("context", number_of(user_.get()));
+    out.captured.emplace();
+    for (const auto& [variable, value] : *captured_)
+      out.captured->values[variable] = {value.from_env, value.value};
+    if (user_) out.captured->context = number_of(user_.get());
   }
-  Json users = Json::array();
-  for (const project::UserContext* context : contexts) users.push(context->to_json());
-  Json document = Json::object({{"format", kRecordFormat},
-                                {"name", name_},
-                                {"dir", dir_},
-                                {"file", file_},
-                                {"contexts", users},
-                                {"services", services}});
-  if (!captured.is_null()) document.set("captured", std::move(captured));
+  for (const project::UserContext* context : contexts) out.contexts.push_back(context->to_json());
   (void)TRY(make_dirs(world_.paths.run_projects()));
-  return write_file_atomic(world_.paths.run_project(name_), document.dump(), 0600)
+  return write_file_atomic(world_.paths.run_project(name_), encode(out).dump(), 0600)
       .context("write down project " + name_);
 }
 
 std::string Project::record(const std::string& service) const {
-  const Supervisor::Unit* unit = supervisor_.find(service);
-  const ServiceState& s = unit->state;
-  Json out =
-      Json::object({{"wanted", !unwanted_.contains(service) && !vanished_.contains(service)}});
-  if (s.history.restarts != 0) out.set("restarts", s.history.restarts);
-  if (s.phase == Phase::exited || s.phase == Phase::failed) {
-    out.set("phase", to_string(s.phase));
-    out.set("reason", s.reason);
-    if (s.inherited) out.set("inherited", true);
-    out.set("life", unit->life);
-  }
-  if (s.exit && s.ended()) {
-    if (s.exit->code) out.set("code", *s.exit->code);
-    if (s.exit->signal) out.set("signal", *s.exit->signal);
-    out.set("exit_reason", s.exit->reason);
-    out.set("never_ran", s.exit->never_ran);
-  }
-  return out.dump();
+  const bool wanted = !unwanted_.contains(service) && !vanished_.contains(service);
+  return encode(state_entry(*supervisor_.find(service), wanted)).dump();
 }
 
 void Project::save_state() {
-  std::string text = fmt::format("{{\"format\":{},\"down\":{},\"volumes\":{},\"services\":{{",
-                                 kRecordFormat, going_down_, remove_volumes_);
-  bool first = true;
-  for (const auto& [name, unit] : supervisor_.units()) {
-    text += fmt::format("{}\"{}\":{}", std::exchange(first, false) ? "" : ",", name, record(name));
-  }
-  text += "}}";
+  StateRecord out{.down = going_down_, .volumes = remove_volumes_, .services = {}};
+  for (const auto& [service, unit] : supervisor_.units())
+    out.services[service] =
+        state_entry(unit, !unwanted_.contains(service) && !vanished_.contains(service));
+  const std::string text = encode(out).dump();
   if (auto written = write_file_atomic(world_.paths.run_project_state(name_), text, 0600); !written)
     notice("", "the project's state could not be written down: " + written.error().text());
 }
@@ -122,74 +243,53 @@ Result<std::unique_ptr<Project>> Project::restore(World world, const std::string
   if (doc["format"].as_int() != kRecordFormat)
     return Error(Errc::unsupported, fmt::format("{} has format {}, this locald knows {}", path,
                                                 doc["format"].as_int(), kRecordFormat));
-  if (doc["name"].as_string() != name)
-    return Error(Errc::corrupt,
-                 fmt::format("{} is of project \"{}\"", path, doc["name"].as_string()));
+  const RecordEntry record = TRY(decode<RecordEntry>(doc, Reading::tolerant).context(path));
+  if (record.name != name)
+    return Error(Errc::corrupt, fmt::format("{} is of project \"{}\"", path, record.name));
   std::vector<std::shared_ptr<const project::UserContext>> contexts;
-  for (const Json& c : doc["contexts"].as_array())
+  for (const Json& c : record.contexts)
     contexts.push_back(
         std::make_shared<project::UserContext>(TRY(project::UserContext::from_json(c))));
-  auto project = std::make_unique<Project>(std::move(world), name, TRY(doc.get_string("dir")),
-                                           TRY(doc.get_string("file")));
-  for (const auto& [service, entry] : doc["services"].as_object()) {
-    const auto index = static_cast<std::size_t>(entry["context"].as_int(-1));
-    if (index >= contexts.size())
+  auto project = std::make_unique<Project>(std::move(world), name, record.dir, record.file);
+  for (const auto& [service, entry] : record.services) {
+    if (!entry.context || *entry.context >= contexts.size())
       return Error(Errc::corrupt, fmt::format("{}: {} has no context", path, service));
     auto config = std::make_shared<project::ServiceConfig>(
-        TRY(project::ServiceConfig::from_json(entry["config"])));
-    for (const Json& text : entry["late"].as_array())
-      config->late.push_back(project::LateText::from_json(text));
-    project->supervisor_.define(service, std::move(config), contexts[index],
-                                static_cast<std::uint64_t>(entry["first_segment"].as_int()));
+        TRY(project::ServiceConfig::from_json(entry.config)));
+    for (const Json& text : entry.late) config->late.push_back(project::LateText::from_json(text));
+    project->supervisor_.define(service, std::move(config), contexts[*entry.context],
+                                entry.first_segment);
   }
-  if (const Json& captured = doc["captured"]; captured.is_object()) {
+  if (record.captured) {
     project::Capture values;
-    for (const auto& [variable, entry] : captured["values"].as_object())
-      values[variable] = {
-          entry.contains("value") ? std::optional(entry["value"].as_string()) : std::nullopt,
-          entry["env"].as_bool()};
-    const auto index = static_cast<std::size_t>(captured["context"].as_int(-1));
+    for (const auto& [variable, entry] : record.captured->values)
+      values[variable] = {entry.value, entry.from_env};
+    const std::size_t index = record.captured->context.value_or(contexts.size());
     project->capture(std::move(values), index < contexts.size() ? contexts[index] : nullptr);
   }
-  // Without it (the server died in between) everything counts as wanted.
   if (auto text = read_file(project->world_.paths.run_project_state(name)))
     if (auto state = Json::parse(*text)) project->restored_ = std::move(*state);
-  for (const auto& [service, entry] : project->restored_["services"].as_object())
-    if (!entry["wanted"].as_bool(true)) project->unwanted_.insert(service);
+  for (const auto& [service, entry] : read_state(project->restored_).services)
+    if (!entry.wanted) project->unwanted_.insert(service);
   return project;
 }
 
 void Project::settle(const std::set<std::string>& adopted) {
+  const StateRecord restored = read_state(restored_);
   std::set<std::string> start, stop;
   for (const auto& [name, unit] : supervisor_.units()) {
-    const Json& entry = restored_["services"][name];
+    const auto found = restored.services.find(name);
+    const StateEntry entry = found == restored.services.end() ? StateEntry() : found->second;
     if (adopted.contains(name)) {
       if (unwanted_.contains(name)) stop.insert(name);
       continue;
     }
-    ServiceState state;
-    if (entry.contains("phase") || entry.contains("code") || entry.contains("signal")) {
-      state.phase = entry["phase"].as_string() == "exited"   ? Phase::exited
-                    : entry["phase"].as_string() == "failed" ? Phase::failed
-                                                             : Phase::stopped;
-      state.reason = entry["reason"].as_string();
-      state.inherited = entry["inherited"].as_bool();
-      state.history.restarts = static_cast<int>(entry["restarts"].as_int());
-      if (entry.contains("never_ran")) {
-        ExitInfo exit;
-        if (entry.contains("code")) exit.code = static_cast<int>(entry["code"].as_int());
-        if (entry.contains("signal")) exit.signal = static_cast<int>(entry["signal"].as_int());
-        exit.reason = entry["exit_reason"].as_string();
-        exit.never_ran = entry["never_ran"].as_bool();
-        state.exit = std::move(exit);
-      }
-      supervisor_.restore(name, std::move(state),
-                          static_cast<std::uint64_t>(entry["life"].as_int()));
-    } else if (!unwanted_.contains(name)) {
+    if (!entry.phase.empty() || entry.code || entry.signal)
+      supervisor_.restore(name, restored_state(entry), entry.life);
+    else if (!unwanted_.contains(name))
       start.insert(name);
-    }
   }
-  if (restored_["down"].as_bool()) return bring_down(restored_["volumes"].as_bool());
+  if (restored.down) return bring_down(restored.volumes);
   supervisor_.stop(stop);
   supervisor_.start(start);
 }

@@ -31,8 +31,7 @@ class ProjectTest : public testing::Test {
   }
   Project::World world() {
     return {loop, launcher, *paths,
-            [this](const RunningApp& app, const auto&,
-                   std::function<void(Result<Json>)> done) {
+            [this](const RunningApp& app, const auto&, std::function<void(Result<Json>)> done) {
               builds.push_back({app.app, std::move(done)});
               return JobPool::Job();
             },

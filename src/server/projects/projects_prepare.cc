@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "project/canonical_text.h"
 #include "server/builds/app_builds.h"
 #include "server/http/request.h"
 #include "server/projects/projects.h"
@@ -59,7 +60,7 @@ std::string other_environment(const Supervisor& supervisor,
     if (config == configs.end() || config->second.kind != project::ServiceKind::exec) continue;
     const Supervisor::Unit* unit = supervisor.find(name);
     if (unit == nullptr || (unit->state.ended() && !has_completed(unit)) ||
-        unit->config->to_json() != config->second.to_json())
+        project::canonical_form(*unit->config) != project::canonical_form(config->second))
       start.insert(name);
   }
   if (start.empty()) return {};

@@ -1,0 +1,91 @@
+#include "project/canonical_text.h"
+
+#include "base/json/json_map.h"
+
+namespace locald::project {
+namespace {
+
+Json canonical_app(const cnb::AppSpec& app) {
+  Json out = Json::object({{"project", app.project},
+                           {"path", app.path},
+                           {"builder", app.builder},
+                           {"run_image", app.run_image},
+                           {"base_dir", app.base_dir},
+                           {"pull", app.pull},
+                           {"env", json_of(app.env)},
+                           {"bindings", json_of(app.bindings)},
+                           {"host_ca", app.host_ca ? Json(*app.host_ca) : Json()},
+                           {"host_ca_file", app.host_ca_file},
+                           {"proxies", json_of(app.proxies)},
+                           {"exec_env", app.exec_env},
+                           {"live", app.live},
+                           {"strict", app.strict},
+                           {"timeout_ms", app.timeout.count()}});
+  if (!app.variant.empty()) out.set("variant", app.variant);
+  return out;
+}
+
+Json canonical_health(const HealthConfig& health) {
+  return Json::object({{"kind", static_cast<int>(health.kind)},
+                       {"host", health.host},
+                       {"port", health.port},
+                       {"path", health.path},
+                       {"argv", health.argv},
+                       {"pattern", health.pattern},
+                       {"interval", health.interval.count()},
+                       {"timeout", health.timeout.count()},
+                       {"start_period", health.start_period.count()},
+                       {"retries", health.retries}});
+}
+
+}  // namespace
+
+Json canonical_form(const ServiceConfig& config) {
+  Json depends = Json::array(), volumes = Json::array();
+  for (const DependencyConfig& d : config.depends_on)
+    depends.push(
+        Json::object({{"service", d.service}, {"condition", static_cast<int>(d.condition)}}));
+  for (const VolumeConfig& v : config.volumes)
+    volumes.push(Json::object({{"kind", static_cast<int>(v.kind)},
+                               {"source", v.source},
+                               {"target", v.target},
+                               {"read_only", v.read_only},
+                               {"options", v.options}}));
+  const RestartSpec& restart = config.restart;
+  Json out = Json::object({{"name", config.name},
+                           {"kind", static_cast<int>(config.kind)},
+                           {"argv", config.argv},
+                           {"cwd", config.cwd},
+                           {"env", json_of(config.env)},
+                           {"unset", config.unset},
+                           {"port", config.port},
+                           {"auto_port", config.auto_port},
+                           {"depends_on", std::move(depends)},
+                           {"health", canonical_health(config.health)},
+                           {"restart", Json::object({{"mode", static_cast<int>(restart.mode)},
+                                                     {"max", restart.max},
+                                                     {"window", restart.window.count()}})},
+                           {"stop_signal", config.stop_signal},
+                           {"stop_timeout", config.stop_timeout.count()},
+                           {"tty", config.tty},
+                           {"image", config.image},
+                           {"pull", static_cast<int>(config.pull)},
+                           {"entrypoint", config.entrypoint},
+                           {"volumes", std::move(volumes)},
+                           {"user", config.user},
+                           {"memory", config.memory},
+                           {"cpus", config.cpus},
+                           {"pids", config.pids}});
+  if (config.init) out.set("init", true);
+  if (config.app) {
+    out.set("app", canonical_app(*config.app));
+    out.set("process", config.process);
+    out.set("args", config.args);
+    out.set("bindings", json_of(config.bindings));
+  }
+  return out;
+}
+
+std::string canonical_text(const ServiceConfig& config) { return canonical_form(config).dump(); }
+
+}  // namespace locald::project
