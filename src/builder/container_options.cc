@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/strings.h"
+#include "base/units.h"
 
 namespace locald::builder {
 Result<std::string> normal_path(std::string_view path, std::string_view what) {
@@ -50,24 +51,6 @@ Result<VolumeMount> VolumeMount::of(const VolumeConfig& volume) {
   return mount;
 }
 
-Result<std::uint64_t> parse_bytes(std::string_view text) {
-  const auto bad = [&] {
-    return Error(Errc::invalid_input, "invalid size \"" + std::string(text) +
-                                          "\": write a number and b, k, m or g (\"512m\")");
-  };
-  std::string lower = to_lower(trim(text));
-  unsigned shift = 0;
-  if (lower.size() > 2 && lower.ends_with("b") &&
-      (lower[lower.size() - 2] < '0' || lower[lower.size() - 2] > '9'))
-    lower.pop_back();  // "512mb"
-  if (!lower.empty()) {
-    const char unit = lower.back();
-    shift = unit == 'k' ? 10u : unit == 'm' ? 20u : unit == 'g' ? 30u : unit == 't' ? 40u : 0u;
-    if (shift != 0 || unit == 'b') lower.pop_back();
-  }
-  const auto number = parse_u64(lower);
-  if (!number || *number > (std::numeric_limits<std::uint64_t>::max() >> 1 >> shift)) return bad();
-  return *number << shift;
-}
+Result<std::uint64_t> parse_bytes(std::string_view text) { return parse_size(trim(text)); }
 
 }  // namespace locald::builder

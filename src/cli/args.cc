@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/strings.h"
+#include "base/units.h"
 
 namespace locald::cli {
 namespace {
@@ -154,31 +155,12 @@ std::string help_text(const Verb& verb) {
 }
 
 Result<std::int64_t> parse_duration_ms(std::string_view option, std::string_view text) {
-  const Error wrong(Errc::invalid_input, std::string(option) + ": \"" + std::string(text) +
-                                             "\" is not a duration such as 30s, 1m30s or 500ms");
   if (const auto seconds = parse_u64(text))
     return static_cast<std::int64_t>(std::min<std::uint64_t>(*seconds, 1u << 30) * 1000);
-  struct Unit {
-    std::string_view name;
-    std::int64_t ms;
-  };
-  constexpr Unit kUnits[] = {
-      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
-  std::int64_t total = 0;
-  if (text.empty()) return wrong;
-  while (!text.empty()) {
-    const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    const auto number = parse_u64(text.substr(0, digits));
-    text.remove_prefix(digits);
-    const auto letters = std::min(text.find_first_of("0123456789"), text.size());
-    const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) {
-      return u.name == text.substr(0, letters);
-    });
-    if (!number || *number > (1u << 30) || unit == std::end(kUnits)) return wrong;
-    total += static_cast<std::int64_t>(*number) * unit->ms;
-    text.remove_prefix(letters);
-  }
-  return total;
+  const auto duration = parse_duration(text);
+  if (duration) return static_cast<std::int64_t>(duration->count());
+  return Error(Errc::invalid_input, std::string(option) + ": \"" + std::string(text) +
+                                        "\" is not a duration such as 30s, 1m30s or 500ms");
 }
 
 Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns) {

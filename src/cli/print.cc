@@ -16,6 +16,7 @@
 
 #include "base/strings.h"
 #include "base/sys/sys.h"
+#include "base/units.h"
 
 namespace locald::cli {
 
@@ -206,14 +207,10 @@ std::string duration_text(std::int64_t s) {
 }
 
 std::string timestamp(std::uint64_t time_ns) {
-  const auto seconds = static_cast<std::time_t>(time_ns / 1'000'000'000);
-  std::tm tm{};
-  ::gmtime_r(&seconds, &tm);
-  char text[64];
-  const auto n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-  std::snprintf(text + n, sizeof text - n, ".%06lluZ",
-                static_cast<unsigned long long>(time_ns / 1000 % 1'000'000));
-  return text;
+  using std::chrono::system_clock;
+  const std::chrono::nanoseconds since(static_cast<std::int64_t>(time_ns));
+  return time_text(
+      system_clock::time_point(std::chrono::duration_cast<system_clock::duration>(since)), 6);
 }
 
 std::uint64_t now_ns() {

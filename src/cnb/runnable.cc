@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/sys/fs_at.h"
+#include "base/units.h"
 #include "builder/image_source.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "oci/layer/layer_store.h"

@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
+#include "base/units.h"
 #include "builder/image_source.h"
 #include "cnb/build/housekeeping.h"
 #include "cnb/inputs/platform_dir.h"

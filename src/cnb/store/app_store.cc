@@ -1,7 +1,6 @@
 #include "cnb/store/app_store.h"
 
 #include <fcntl.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +8,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "base/units.h"
 #include "runtime/processes.h"
 
 namespace locald::cnb {
@@ -39,15 +39,6 @@ std::optional<Generation> read_generation(const std::string& folder) {
 }
 
 }  // namespace
-
-std::string now_text() {
-  const time_t now = ::time(nullptr);
-  tm t{};
-  ::gmtime_r(&now, &t);
-  std::array<char, 32> text{};
-  ::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &t);
-  return text.data();
-}
 
 bool AppStore::counts(const Generation& g, std::string_view map_id) const {
   return g.map_id == map_id && (g.boot_id.empty() || g.boot_id == runtime::boot_id());

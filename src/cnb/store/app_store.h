@@ -105,9 +105,7 @@ class AppStore {
   std::string dir_, app_;
 };
 
-/// RFC 3339, UTC, seconds.
-std::string now_text();
-/// The time that such a text says; the epoch for one that is none.
+/// The time that a text of now_text() (base/units.h) says; the epoch for one that is none.
 std::chrono::system_clock::time_point time_of(const std::string& text);
 
 }  // namespace locald::cnb

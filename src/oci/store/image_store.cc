@@ -16,6 +16,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "base/units.h"
 #include "oci/spec/media_type.h"
 #include "oci/transfer/image_origin.h"
 
@@ -32,15 +33,6 @@ constexpr int kMaxIndexDepth = 4;
 constexpr std::size_t kMaxCached = 1024;
 constexpr std::size_t kShortestId = 12;
 constexpr std::int64_t kKeepDownloads = 24 * 3600;  // seconds
-
-std::string now_text() {
-  std::array<char, 32> text{};
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text.data();
-}
 
 /// "sha256:3f2a…" or bare hex digits: the digits, or "" if it is not an id.
 std::string id_digits(std::string_view text) {

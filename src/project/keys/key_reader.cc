@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
-#include "project/units.h"
+#include "base/units.h"
 
 namespace locald::project {
 namespace {

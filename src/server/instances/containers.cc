@@ -1,6 +1,5 @@
 #include "server/instances/containers.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -10,6 +9,7 @@
 
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
+#include "base/units.h"
 #include "builder/image_source.h"
 #include "builder/volume_text.h"
 #include "builder/volumes.h"
@@ -30,10 +30,6 @@ namespace {
 constexpr int kFormat = 1;
 constexpr const char* kProject = "container";  // whose volumes and logs
 constexpr std::chrono::seconds kAtOnce{5};
-
-std::string iso_now() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-}
 
 /// One of containers.json.
 struct ContainerEntry {
@@ -189,7 +185,7 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
     c.command = request.argv;
     c.own_command = request.argv.empty() && !request.entrypoint;
     c.rm = request.rm;
-    c.created_at = iso_now();
+    c.created_at = now_text();
     source.container_key = id;
     options.hostname = name;
 
@@ -290,7 +286,7 @@ void Containers::listen(Container& c) {
     if (it == all_.end()) return;
     it->second.pid = pid;
     it->second.state = "running";
-    it->second.started_at = iso_now();
+    it->second.started_at = now_text();
     it->second.running_since = EventLoop::Clock::now();
     if (const ReplyPtr reply = std::exchange(it->second.detached, nullptr))
       reply->result(Json::object({{"id", id},
@@ -495,7 +491,7 @@ void Containers::adopt(const runtime::InstanceMeta& meta, const std::string& ins
     c.reason.clear();
     c.name = meta.name;
     c.image = meta.image;
-    c.created_at = iso_now();
+    c.created_at = now_text();
     c.rm = meta.rm;
   }
   c.nonce = nonce;

@@ -1,21 +1,14 @@
 #include "server/supervise/service_status.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "base/units.h"
 #include "net/endpoint.h"
 #include "net/network.h"
 #include "project/units.h"
 
 namespace locald::server {
 namespace {
-
-std::string iso_time(std::chrono::system_clock::time_point when) {
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                     fmt::gmtime(static_cast<std::time_t>(ms / 1000)), ms % 1000);
-}
 
 /// What a service of kind cnb runs; null for the others.
 Json app_json(const project::ServiceConfig& config, const Json& content) {
@@ -62,7 +55,7 @@ Json status_json(const std::string& name, const Supervisor::Unit& unit,
                        {"exit_code", exit_code},
                        {"signal", signal},
                        {"restarts", s.history.restarts},
-                       {"started_at", unit.pid == 0 ? Json() : Json(iso_time(unit.started_at))},
+                       {"started_at", unit.pid == 0 ? Json() : Json(time_text(unit.started_at, 3))},
                        {"reason", reason},
                        {"network", net::HostNetwork::kName},
                        {"app", app_json(config, unit.content)}});
