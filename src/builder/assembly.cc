@@ -16,6 +16,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "builder/jobs.h"
 #include "builder/mount_plan.h"
 #include "builder/spec_builder.h"
 #include "builder/storage.h"
@@ -95,16 +96,18 @@ class Assembler {
     return write_file_atomic(stamp_file, a_.stamp);
   }
 
-  Json look_job(const std::vector<std::string>& paths) const {
-    Json job = Json::object(
-        {{"op", "facts"}, {"lowers", a_.lowers}, {"lower_base", a_.lower_base}, {"paths", paths}});
+  FactsJob look_job(const std::vector<std::string>& paths) const {
+    FactsJob job;
+    job.lowers = a_.lowers;
+    job.lower_base = a_.lower_base;
+    job.paths = paths;
     return job;
   }
 
-  Result<ImageFacts> look(const Json& job) const {
+  Result<ImageFacts> look(const FactsJob& job) const {
     phase("look");
-    return ImageFacts::from_json(
-        TRY(a_.environment.run(job, {}, context_.stop, kLookLimit).context("look into the image")));
+    return ImageFacts::from_json(TRY(a_.environment.run(encode(job), {}, context_.stop, kLookLimit)
+                                         .context("look into the image")));
   }
 
   /// The facts of the image: from the file, or collected and kept there.
@@ -113,7 +116,7 @@ class Assembler {
     if (!fresh_) {
       // The container that ran here before may have changed anything: look at the tree with
       // its writable folder, and make what is missing, in one go.
-      const Json job = creating_job(wanted, plan_.wanted_points(), /*fresh=*/false);
+      const FactsJob job = creating_job(wanted, plan_.wanted_points(), /*fresh=*/false);
       facts_ = TRY(look(job));
       points_made_ = true;
       return {};
@@ -138,17 +141,13 @@ class Assembler {
     return {};
   }
 
-  Json creating_job(const std::vector<std::string>& paths, const std::vector<WantedPoint>& points,
-                    bool fresh) const {
-    Json job = look_job(paths);
-    job.set("upper", upper());
-    job.set("work", work());
-    job.set("fresh", fresh);
-    Json::Array create;
-    for (const WantedPoint& point : points)
-      create.push_back(
-          Json::object({{"path", point.path}, {"kind", point.is_file ? "file" : "folder"}}));
-    job.set("create", Json(std::move(create)));
+  FactsJob creating_job(const std::vector<std::string>& paths,
+                        const std::vector<WantedPoint>& points, bool fresh) const {
+    FactsJob job = look_job(paths);
+    job.upper = upper();
+    job.work = work();
+    job.fresh = fresh;
+    for (const WantedPoint& point : points) job.create.push_back({point.path, point.is_file});
     return job;
   }
 
@@ -231,11 +230,12 @@ class Assembler {
         continue;
       }
       phase("volume", anonymous ? mount.target : name);
-      Json job = look_job({});
-      job.set("op", "volume");
-      job.set("source", mount.target);
-      job.set("target", mount.source);
-      TRY(a_.environment.run(job, {}, context_.stop)
+      VolumeJob job;
+      job.lowers = a_.lowers;
+      job.lower_base = a_.lower_base;
+      job.source = mount.target;
+      job.target = mount.source;
+      TRY(a_.environment.run(encode(job), {}, context_.stop)
               .context("volume " + (anonymous ? mount.target : name)));
     }
     return {};

@@ -11,6 +11,7 @@
 #include "base/sys/judged_folder.h"
 #include "base/sys/sys.h"
 #include "builder/assembly.h"
+#include "builder/jobs.h"
 #include "builder/pull_turns.h"
 #include "oci/registry/login_file.h"
 #include "oci/spec/platform.h"
@@ -73,27 +74,26 @@ Result<oci::StoredImage> find_complete(Environment& environment,
 }
 
 /// What the worker may say to the registry: read here, as the user, and told to nobody else.
-void add_login(Json& job, const oci::ImageReference& reference, const PrepareContext& context) {
+template <class J>
+void add_login(J& job, const oci::ImageReference& reference, const PrepareContext& context) {
   if (!reference.is_registry()) return;
   const oci::FoundLogin found =
       oci::find_login(context.login_files, reference.registry, reference.repository);
-  if (found.login)
-    job.set("login",
-            Json::object({{"user", found.login->user}, {"password", found.login->password}}));
-  job.set("login_hint", found.hint);
+  if (found.login) job.login = JobLogin{found.login->user, found.login->password};
+  job.login_hint = found.hint;
 }
 
 }  // namespace
 
 Result<PushedImage> push_image(Environment& environment, const oci::StoredImage& image,
                                const oci::ImageReference& target, const PrepareContext& context) {
-  Json job = Json::object({{"op", "push"},
-                           {"image", image.manifest_digest.str()},
-                           {"name", image.name},
-                           {"target", target.name()}});
+  PushJob job;
+  job.image = image.manifest_digest.str();
+  job.name = image.name;
+  job.target = target.name();
   add_login(job, target, context);
   const Json result = TRY(environment.run(
-      std::move(job),
+      encode(job),
       [&context](const Json& progress) {
         if (!context.progress) return;
         const std::string& note = progress["note"].as_string();
@@ -124,11 +124,12 @@ Result<PulledImage> pull_image(Environment& environment, const oci::ImageReferen
   static PullTurns turns;
   const PullTurns::Turn turn = TRY(turns.take(environment.paths().data() + "\n" + reference.name(),
                                               context.progress, context.stop));
-  Json job =
-      Json::object({{"op", "pull"}, {"image", reference.name()}, {"policy", policy_name(policy)}});
+  PullJob job;
+  job.image = reference.name();
+  job.policy = policy_name(policy);
   add_login(job, reference, context);
   const Json result = TRY(environment.run(
-      std::move(job),
+      encode(job),
       [&](const Json& progress) {
         const PrepareProgress now = translate(progress);
         if (context.progress) context.progress(now);
@@ -168,11 +169,12 @@ Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageRef
     return Error(Errc::already_exists, where + ": " + dir + " is not empty")
         .with_hint("name a new or an empty folder");
   }));
-  Json job = Json::object(
-      {{"op", "unpack"}, {"image", reference.name()}, {"policy", policy_name(policy)}});
+  UnpackJob job;
+  job.image = reference.name();
+  job.policy = policy_name(policy);
   add_login(job, reference, context);
   auto result =
-      environment.run(std::move(job), forward(context), context.stop, {}, target.folder.fd.get());
+      environment.run(encode(job), forward(context), context.stop, {}, target.folder.fd.get());
   if (!result && target.made) {
     // The worker has emptied it again.
     const auto parent = judged_parent(judge, dir);
@@ -213,13 +215,11 @@ Result<oci::ImageStore::Removed> remove_image(Environment& environment, const st
   const bool all_known = std::all_of(in_use.begin(), in_use.end(), [&](const std::string& digest) {
     return digest.starts_with("cnb:") || names_of(digest) > 0;
   });
-  Json::Array unused;
+  RemoveLayersJob job;
   for (const oci::Digest& layer : removed.unused_layers)
     if (std::find(also_used.begin(), also_used.end(), layer) == also_used.end())
-      unused.push_back(layer.str());
-  if (!unused.empty() && all_known)
-    TRY(environment.run(
-        Json::object({{"op", "remove_layers"}, {"diff_ids", Json(std::move(unused))}}), {}, stop));
+      job.diff_ids.push_back(layer.str());
+  if (!job.diff_ids.empty() && all_known) TRY(environment.run(encode(job), {}, stop));
   // Facts of images that are no more.
   std::vector<std::string> kept;
   for (const oci::StoredImage& image : TRY(images->list()))

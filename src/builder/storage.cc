@@ -15,6 +15,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "builder/assembly.h"
+#include "builder/jobs.h"
 #include "builder/volumes.h"
 
 namespace locald::builder {
@@ -41,7 +42,7 @@ Result<void> discard(const std::string& folder,
 }
 
 /// Adds the trash in `folder` to `paths`.
-Result<void> find_trash(const std::string& folder, Json::Array& paths) {
+Result<void> find_trash(const std::string& folder, std::vector<std::string>& paths) {
   if (!exists(folder)) return {};
   const UniqueFd dir = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   return list_dir(dir.get(), [&](const std::string& name, unsigned char) -> Result<void> {
@@ -82,7 +83,7 @@ Result<void> sweep_discarded(Environment& environment, const std::stop_token& st
   // The second caller finds that the first did it all.
   const auto mutex = environment.lock_for("sweep");
   const std::lock_guard lock(*mutex);
-  Json::Array paths;
+  std::vector<std::string> paths;
   TRY(find_trash(environment.paths().containers(), paths));
   TRY(find_trash(environment.paths().cnb(), paths));
   std::vector<std::string> projects;
@@ -96,8 +97,7 @@ Result<void> sweep_discarded(Environment& environment, const std::stop_token& st
   }
   for (const std::string& project : projects) TRY(find_trash(volumes + "/" + project, paths));
   if (!paths.empty())
-    TRY(environment.run(Json::object({{"op", "remove_trees"}, {"paths", Json(std::move(paths))}}),
-                        {}, stop));
+    TRY(environment.run(encode(RemoveTreesJob{.paths = std::move(paths)}), {}, stop));
   for (const std::string& project : projects)
     (void)::rmdir((volumes + "/" + project).c_str());  // where it is empty
   return {};

@@ -12,6 +12,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "builder/image_facts.h"
+#include "builder/jobs.h"
 #include "builder/tree_view.h"
 #include "builder/volumes.h"
 #include "oci/layer/layer_store.h"
@@ -25,29 +26,24 @@ namespace {
 
 using Progress = std::function<void(Json)>;
 
-oci::IdMap id_map(const Json& job) {
-  const std::string& name = job["id_map"].as_string();
+oci::IdMap id_map(const JobWorld& world) {
+  const std::string& name = world.id_map;
   return name == "root"     ? oci::IdMap::root
          : name == "subuid" ? oci::IdMap::subuid
                             : oci::IdMap::single;
 }
 
-runtime::Rootfs rootfs(const Json& job) {
-  return {.lowers = job["lowers"].as_strings(),
-          .lower_base = job["lower_base"].as_string(),
-          .upper = job["upper"].as_string(),
-          .work = job["work"].as_string()};
+Result<TreeView> view(const runtime::Rootfs& rootfs, const JobWorld& world, std::size_t room = 0) {
+  return TreeView::mount(rootfs, world.scratch, id_map(world) != oci::IdMap::root, room);
 }
 
-Result<TreeView> view(const Json& job) {
-  return TreeView::mount(rootfs(job), job["scratch"].as_string(), id_map(job) != oci::IdMap::root,
-                         static_cast<std::size_t>(job["room"].as_int()));
+std::optional<oci::Credentials> credentials(const std::optional<JobLogin>& login) {
+  if (!login) return std::nullopt;
+  return oci::Credentials{login->user, login->password};
 }
 
-std::optional<oci::Credentials> login(const Json& job) {
-  const Json& login = job["login"];
-  if (!login.is_object()) return std::nullopt;
-  return oci::Credentials{login["user"].as_string(), login["password"].as_string()};
+Result<oci::LayerStore> open_layers(const JobWorld& world) {
+  return oci::LayerStore::open(world.layers, id_map(world), world.map_id);
 }
 
 struct Pulling {
@@ -57,16 +53,16 @@ struct Pulling {
   oci::PullOptions options;
 };
 
-Result<Pulling> pulling(const Json& job, const Progress& progress) {
-  Pulling p{.reference = TRY(oci::ImageReference::parse(TRY(job.get_string("image")))),
-            .images = TRY(oci::ImageStore::open(job["images"].as_string())),
-            .layers = TRY(oci::LayerStore::open(job["layers"].as_string(), id_map(job),
-                                                job["map_id"].as_string())),
+template <class J>
+Result<Pulling> pulling(const J& job, const Progress& progress) {
+  Pulling p{.reference = TRY(oci::ImageReference::parse(job.image)),
+            .images = TRY(oci::ImageStore::open(job.world.images)),
+            .layers = TRY(open_layers(job.world)),
             .options = {}};
-  p.options.policy = TRY(oci::parse_pull_policy(TRY(job.get_string("policy"))));
-  p.options.apply.id_map = id_map(job);
-  p.options.credentials = [known = login(job)](const std::string&) { return known; };
-  p.options.login_hint = job["login_hint"].as_string();
+  p.options.policy = TRY(oci::parse_pull_policy(job.policy));
+  p.options.apply.id_map = id_map(job.world);
+  p.options.credentials = [known = credentials(job.login)](const std::string&) { return known; };
+  p.options.login_hint = job.login_hint;
   p.options.progress = [progress](const oci::PullProgress& now) {
     progress(Json::object({{"phase", oci::to_string(now.phase)},
                            {"item", now.layer},
@@ -79,8 +75,8 @@ Result<Pulling> pulling(const Json& job, const Progress& progress) {
   return p;
 }
 
-Result<Json> pull(const Json& job, const Progress& progress) {
-  Pulling p = TRY(pulling(job, progress));
+Result<Json> pull(const Json& json, const Progress& progress) {
+  Pulling p = TRY(pulling(TRY(decode<PullJob>(json)), progress));
   const oci::PullResult result = TRY(oci::pull(p.reference, p.images, p.layers, p.options));
   return Json::object({{"digest", result.image.manifest_digest.str()},
                        {"contacted", result.contacted},
@@ -88,9 +84,9 @@ Result<Json> pull(const Json& job, const Progress& progress) {
                        {"warnings", result.warnings}});
 }
 
-Result<Json> unpack(const Json& job, const Progress& progress) {
-  Pulling p = TRY(pulling(job, progress));
-  const UniqueFd target = TRY(runtime::handed_file(job));
+Result<Json> unpack(const Json& json, const Progress& progress) {
+  Pulling p = TRY(pulling(TRY(decode<UnpackJob>(json)), progress));
+  const UniqueFd target = TRY(runtime::handed_file(json));
   const std::string dir = "/proc/self/fd/" + std::to_string(target.get());
   const oci::UnpackResult result =
       TRY(oci::unpack(p.reference, p.images, p.layers, dir, p.options));
@@ -100,17 +96,18 @@ Result<Json> unpack(const Json& job, const Progress& progress) {
                        {"warnings", result.warnings}});
 }
 
-Result<Json> push(const Json& job, const Progress& progress) {
-  const auto target = TRY(oci::ImageReference::parse(TRY(job.get_string("target"))));
-  const oci::ImageStore images = TRY(oci::ImageStore::open(job["images"].as_string()));
-  oci::StoredImage image = TRY(images.find(TRY(job.get_string("image"))));
-  image.name = job["name"].as_string();
+Result<Json> push(const Json& json, const Progress& progress) {
+  const PushJob job = TRY(decode<PushJob>(json));
+  const auto target = TRY(oci::ImageReference::parse(job.target));
+  const oci::ImageStore images = TRY(oci::ImageStore::open(job.world.images));
+  oci::StoredImage image = TRY(images.find(job.image));
+  image.name = job.name;
   // What is pushed stays until it is there.
   const UniqueFd lease = TRY(images.layout().lease());
   const oci::PushResult result =
       TRY(oci::push(images.layout(), image, target,
-                    {.login = login(job),
-                     .login_hint = job["login_hint"].as_string(),
+                    {.login = credentials(job.login),
+                     .login_hint = job.login_hint,
                      .elsewhere = TRY(oci::blobs_elsewhere(images, target.registry)),
                      .progress = [progress](const oci::PushProgress& now) {
                        progress(Json::object({{"phase", oci::to_string(now.phase)},
@@ -126,15 +123,13 @@ Result<Json> push(const Json& job, const Progress& progress) {
 }
 
 /// A new writable folder stands for the root of the tree: it gets that one's owner and mode.
-Result<void> dress_upper(const Json& job) {
-  const std::vector<std::string> lowers = job["lowers"].as_strings();
-  if (lowers.empty()) return {};
-  const std::string top = lowers.front().starts_with('/')
-                              ? lowers.front()
-                              : job["lower_base"].as_string() + "/" + lowers.front();
+Result<void> dress_upper(const FactsJob& job) {
+  if (job.lowers.empty()) return {};
+  const std::string& first = job.lowers.front();
+  const std::string top = first.starts_with('/') ? first : job.lower_base + "/" + first;
   struct stat st {};
   if (::stat(top.c_str(), &st) != 0) return Error::from_errno(errno, "look at " + top);
-  const std::string& upper = job["upper"].as_string();
+  const std::string& upper = job.upper;
   const UniqueFd fd = TRY(sys::open(upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   if (::fchown(fd.get(), st.st_uid, st.st_gid) != 0)
     return Error::from_errno(errno, "chown " + upper);
@@ -143,38 +138,40 @@ Result<void> dress_upper(const Json& job) {
   return {};
 }
 
-Result<Json> facts(const Json& job, const Progress&) {
-  if (job["fresh"].as_bool()) TRY(dress_upper(job));
-  const TreeView tree = TRY(view(job));
-  for (const Json& item : job["create"].as_array())
-    TRY(make_mount_point(
-        tree.root(), item["path"].as_string(),
-        item["kind"].as_string() == "file" ? PathFacts::Kind::file : PathFacts::Kind::folder));
-  return TRY(collect_facts(tree.root(), job["paths"].as_strings())).to_json();
+Result<Json> facts(const Json& json, const Progress&) {
+  const FactsJob job = TRY(decode<FactsJob>(json));
+  if (job.fresh) TRY(dress_upper(job));
+  const TreeView tree = TRY(view(
+      {.lowers = job.lowers, .lower_base = job.lower_base, .upper = job.upper, .work = job.work},
+      job.world, job.room));
+  for (const JobPoint& point : job.create)
+    TRY(make_mount_point(tree.root(), point.path,
+                         point.is_file ? PathFacts::Kind::file : PathFacts::Kind::folder));
+  return TRY(collect_facts(tree.root(), job.paths)).to_json();
 }
 
-Result<Json> volume(const Json& job, const Progress&) {
-  const std::string target = TRY(job.get_string("target"));
-  const TreeView tree = TRY(view(job));
-  const auto source =
-      open_in_root(tree.root(), TRY(job.get_string("source")), O_PATH | O_DIRECTORY);
+Result<Json> volume(const Json& json, const Progress&) {
+  const VolumeJob job = TRY(decode<VolumeJob>(json));
+  const TreeView tree = TRY(view(
+      {.lowers = job.lowers, .lower_base = job.lower_base, .upper = {}, .work = {}}, job.world));
+  const auto source = open_in_root(tree.root(), job.source, O_PATH | O_DIRECTORY);
   if (!source && source.error().code() != Errc::not_found) return source.error();
-  return Json::object({{"files", TRY(make_volume(source ? source->get() : -1, target))}});
+  return Json::object({{"files", TRY(make_volume(source ? source->get() : -1, job.target))}});
 }
 
-Result<Json> remove_trees(const Json& job, const Progress&) {
+Result<Json> remove_trees(const Json& json, const Progress&) {
+  const RemoveTreesJob job = TRY(decode<RemoveTreesJob>(json));
   Result<void> first;
-  for (const std::string& path : job["paths"].as_strings())
+  for (const std::string& path : job.paths)
     if (auto removed = remove_tree(path); !removed && first) first = std::move(removed);
   TRY(first);
   return Json::object();
 }
 
-Result<Json> remove_layers(const Json& job, const Progress&) {
-  oci::LayerStore layers =
-      TRY(oci::LayerStore::open(job["layers"].as_string(), id_map(job), job["map_id"].as_string()));
-  for (const std::string& text : job["diff_ids"].as_strings())
-    TRY(layers.remove(TRY(oci::Digest::parse(text))));
+Result<Json> remove_layers(const Json& json, const Progress&) {
+  const RemoveLayersJob job = TRY(decode<RemoveLayersJob>(json));
+  oci::LayerStore layers = TRY(open_layers(job.world));
+  for (const std::string& text : job.diff_ids) TRY(layers.remove(TRY(oci::Digest::parse(text))));
   return Json::object();
 }
 
@@ -182,13 +179,13 @@ Result<Json> remove_layers(const Json& job, const Progress&) {
 
 runtime::WorkerHandler find_worker_job(const std::string& op) {
   static const std::pair<const char*, Result<Json> (*)(const Json&, const Progress&)> table[] = {
-      {"pull", pull},
-      {"unpack", unpack},
-      {"push", push},
-      {"facts", facts},
-      {"volume", volume},
-      {"remove_trees", remove_trees},
-      {"remove_layers", remove_layers}};
+      {PullJob::kOp, pull},
+      {UnpackJob::kOp, unpack},
+      {PushJob::kOp, push},
+      {FactsJob::kOp, facts},
+      {VolumeJob::kOp, volume},
+      {RemoveTreesJob::kOp, remove_trees},
+      {RemoveLayersJob::kOp, remove_layers}};
   for (const auto& [name, handler] : table)
     if (op == name) return handler;
   return {};

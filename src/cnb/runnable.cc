@@ -9,6 +9,7 @@
 #include "base/sys/fs_at.h"
 #include "base/units.h"
 #include "builder/image_source.h"
+#include "builder/jobs.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "oci/layer/layer_store.h"
 #include "oci/spec/manifest.h"
@@ -126,12 +127,11 @@ Result<void> check_lowers(builder::Environment& environment, const Runnable& app
   for (const std::string& lower : app.lowers) size += lower.size() + 1;
   if (size < kSurelyFits) return {};
   // Whether this kernel takes more than a page it alone knows.
-  const auto mounted = environment.run(Json::object({{"op", "facts"},
-                                                     {"lowers", app.lowers},
-                                                     {"lower_base", app.lower_base},
-                                                     {"paths", Json::array()},
-                                                     {"room", room}}),
-                                       {}, stop);
+  builder::FactsJob job;
+  job.lowers = app.lowers;
+  job.lower_base = app.lower_base;
+  job.room = room;
+  const auto mounted = environment.run(encode(job), {}, stop);
   if (mounted) return {};
   if (mounted.error().code() == Errc::cancelled) return mounted.error();
   return too_many("this kernel does not mount as many at once (" + mounted.error().message() +

@@ -10,6 +10,7 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "builder/jobs.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/store/app_folder.h"
 #include "oci/ref/reference.h"
@@ -112,9 +113,10 @@ Result<oci::StoredImage> import_layout_image(builder::Environment& environment,
   const auto own_name = TRY(oci::ImageReference::parse(name));
   oci::ImageStore& images = *TRY(environment.images());
   // A worker reads them: they belong to the build user.
-  TRY(environment.run(
-      Json::object({{"op", "pull"}, {"image", reference.name()}, {"policy", "always"}}), {},
-      context.stop));
+  builder::PullJob job;
+  job.image = reference.name();
+  job.policy = "always";
+  TRY(environment.run(encode(job), {}, context.stop));
   const oci::StoredImage exported = TRY(images.find(reference));
 
   std::string config =
