@@ -2,100 +2,198 @@
 
 #include <algorithm>
 
+#include "base/json/fields.h"
 #include "base/strings.h"
 
-namespace locald::cnb {
+namespace locald {
 namespace {
 
-Json pairs_to_json(const std::vector<std::pair<std::string, std::string>>& pairs) {
-  Json::Array out;
-  for (const auto& [key, value] : pairs) out.push_back(Json::array({key, value}));
-  return Json(std::move(out));
+const Fields& layer_fields() {
+  using L = cnb::GenerationLayer;
+  static const Fields table = FieldsOf<L>("layer")
+                                  .always("name", &L::name, "")
+                                  .always("launch", &L::launch, "")
+                                  .always("build", &L::build, "")
+                                  .always("cache", &L::cache, "")
+                                  .always("data", &L::data, "")
+                                  .always("tree", &L::tree, "");
+  return table;
 }
 
-Json times_to_json(const std::vector<std::pair<std::string, std::int64_t>>& times) {
-  Json::Array out;
-  for (const auto& [name, ms] : times) out.push_back(Json::object({{"name", name}, {"ms", ms}}));
-  return Json(std::move(out));
+}  // namespace
+
+namespace fields {
+
+template <>
+struct Of<cnb::GenerationLayer> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &layer_fields};
+};
+
+}  // namespace fields
+
+namespace {
+
+const Fields& buildpack_fields() {
+  using B = cnb::GenerationBuildpack;
+  static const Fields table = FieldsOf<B>("buildpack")
+                                  .always("id", &B::id, "")
+                                  .always("version", &B::version, "")
+                                  .always("api", &B::api, "")
+                                  .always("homepage", &B::homepage, "")
+                                  .always("layers", &B::layers, "")
+                                  .always("store", &B::store, "")
+                                  .always("has_store", &B::has_store, "");
+  return table;
 }
 
-std::vector<std::pair<std::string, std::int64_t>> times_from_json(const Json& json) {
-  std::vector<std::pair<std::string, std::int64_t>> out;
-  for (const Json& item : json.as_array())
-    out.emplace_back(item["name"].as_string(), item["ms"].as_int());
+}  // namespace
+
+namespace fields {
+
+template <>
+struct Of<cnb::GenerationBuildpack> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &buildpack_fields};
+};
+
+}  // namespace fields
+
+namespace cnb {
+namespace {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+using PairLists = std::vector<std::vector<std::string>>;  ///< [[key, value]]: keys in their order
+
+PairLists lists_of(const Pairs& pairs) {
+  PairLists out;
+  for (const auto& [key, value] : pairs) out.push_back({key, value});
   return out;
 }
 
-Json process_to_json(const Process& p) {
-  return Json::object({{"type", p.type},
-                       {"command", p.command},
-                       {"args", p.has_args ? Json(p.args) : Json()},
-                       {"direct", p.direct},
-                       {"buildpack_id", p.buildpack_id},
-                       {"working_dir", p.working_dir},
-                       {"exec_env", p.exec_env}});
+Pairs pairs_of(const PairLists& lists) {
+  Pairs out;
+  for (const std::vector<std::string>& pair : lists)
+    if (pair.size() == 2) out.emplace_back(pair[0], pair[1]);
+  return out;
 }
 
-Process process_from_json(const Json& json) {
-  Process p;
-  p.type = json["type"].as_string();
-  p.command = json["command"].as_strings();
-  p.args = json["args"].as_strings();
-  p.has_args = json["args"].is_array();
-  p.direct = json["direct"].as_bool();
-  p.buildpack_id = json["buildpack_id"].as_string();
-  p.working_dir = json["working_dir"].as_string();
-  p.exec_env = json["exec_env"].as_strings();
-  return p;
+struct TimeEntry {
+  std::string name;
+  std::int64_t ms = 0;
+
+  static const Fields& fields() {
+    static const Fields table = FieldsOf<TimeEntry>("time")
+                                    .always("name", &TimeEntry::name, "")
+                                    .always("ms", &TimeEntry::ms, "");
+    return table;
+  }
+};
+
+struct TimesEntry {
+  std::vector<TimeEntry> phases, buildpacks;
+  std::int64_t total = 0;
+
+  static const Fields& fields() {
+    using T = TimesEntry;
+    static const Fields table = FieldsOf<T>("times")
+                                    .always("phases", &T::phases, "")
+                                    .always("buildpacks", &T::buildpacks, "")
+                                    .always("total_ms", &T::total, "");
+    return table;
+  }
+};
+
+struct ProcessEntry {
+  std::string type;
+  std::vector<std::string> command;
+  std::optional<std::vector<std::string>> args;
+  bool direct = false;
+  std::string buildpack_id, working_dir;
+  std::vector<std::string> exec_env;
+
+  static const Fields& fields() {
+    using P = ProcessEntry;
+    static const Fields table = FieldsOf<P>("process")
+                                    .always("type", &P::type, "")
+                                    .always("command", &P::command, "")
+                                    .always("args", &P::args, "")
+                                    .always("direct", &P::direct, "")
+                                    .always("buildpack_id", &P::buildpack_id, "")
+                                    .always("working_dir", &P::working_dir, "")
+                                    .always("exec_env", &P::exec_env, "");
+    return table;
+  }
+};
+
+/// The members of a Generation that a record has in another form.
+struct GenerationEntry {
+  PairLists parts, labels;
+  std::vector<ProcessEntry> processes;
+  Json times;
+
+  static const Fields& fields() {
+    using G = GenerationEntry;
+    static const Fields table = FieldsOf<G>("generation")
+                                    .always("parts", &G::parts, "")
+                                    .always("labels", &G::labels, "")
+                                    .required("processes", &G::processes, "")
+                                    .always("times", &G::times, "");
+    return table;
+  }
+};
+
+const Fields& generation_fields() {
+  using G = Generation;
+  static const Fields table = FieldsOf<G>("generation")
+                                  .required("number", &G::number, "")
+                                  .required("fingerprint", &G::fingerprint, "")
+                                  .required("built_at", &G::built_at, "")
+                                  .required("map_id", &G::map_id, "")
+                                  .required("boot_id", &G::boot_id, "")
+                                  .required("builder", &G::builder, "")
+                                  .required("builder_digest", &G::builder_digest, "")
+                                  .required("run_image", &G::run_image, "")
+                                  .required("run_image_digest", &G::run_image_digest, "")
+                                  .always("run_mirrors", &G::run_mirrors, "")
+                                  .required("platform_api", &G::platform_api, "")
+                                  .required("lifecycle_version", &G::lifecycle_version, "")
+                                  .required("uid", &G::uid, "")
+                                  .required("gid", &G::gid, "")
+                                  .always("base_config", &G::base_config, "")
+                                  .required("image_digest", &G::image_digest, "")
+                                  .required("root", &G::root, "")
+                                  .required("buildpacks", &G::buildpacks, "")
+                                  .required("default_process", &G::default_process, "")
+                                  .always("slices", &G::slices, "")
+                                  .required("exec_env", &G::exec_env, "")
+                                  .required("launch_sbom", &G::launch_sbom, "")
+                                  .required("cache_sbom", &G::cache_sbom, "")
+                                  .always("hidden", &G::hidden, "")
+                                  .always("project", &G::project, "");
+  return table;
 }
 
-Json buildpack_to_json(const GenerationBuildpack& b) {
-  Json::Array layers;
-  for (const GenerationLayer& l : b.layers)
-    layers.push_back(Json::object({{"name", l.name},
-                                   {"launch", l.launch},
-                                   {"build", l.build},
-                                   {"cache", l.cache},
-                                   {"data", l.data},
-                                   {"tree", l.tree}}));
-  return Json::object({{"id", b.id},
-                       {"version", b.version},
-                       {"api", b.api},
-                       {"homepage", b.homepage},
-                       {"layers", Json(std::move(layers))},
-                       {"store", b.store},
-                       {"has_store", b.has_store}});
+std::vector<TimeEntry> entries_of(const std::vector<std::pair<std::string, std::int64_t>>& times) {
+  std::vector<TimeEntry> out;
+  for (const auto& [name, ms] : times) out.push_back({name, ms});
+  return out;
 }
 
-GenerationBuildpack buildpack_from_json(const Json& json) {
-  GenerationBuildpack b;
-  b.id = json["id"].as_string();
-  b.version = json["version"].as_string();
-  b.api = json["api"].as_string();
-  b.homepage = json["homepage"].as_string();
-  b.store = json["store"];
-  b.has_store = json["has_store"].as_bool();
-  for (const Json& l : json["layers"].as_array())
-    b.layers.push_back({.name = l["name"].as_string(),
-                        .launch = l["launch"].as_bool(),
-                        .build = l["build"].as_bool(),
-                        .cache = l["cache"].as_bool(),
-                        .data = l["data"],
-                        .tree = l["tree"].as_string()});
-  return b;
+std::vector<std::pair<std::string, std::int64_t>> times_of(const std::vector<TimeEntry>& entries) {
+  std::vector<std::pair<std::string, std::int64_t>> out;
+  for (const TimeEntry& entry : entries) out.emplace_back(entry.name, entry.ms);
+  return out;
 }
 
 }  // namespace
 
 Json BuildTimes::to_json() const {
-  return Json::object({{"phases", times_to_json(phases)},
-                       {"buildpacks", times_to_json(buildpacks)},
-                       {"total_ms", total}});
+  return encode(TimesEntry{entries_of(phases), entries_of(buildpacks), total});
 }
 
 BuildTimes BuildTimes::from_json(const Json& json) {
-  return {times_from_json(json["phases"]), times_from_json(json["buildpacks"]),
-          json["total_ms"].as_int()};
+  const auto entry = decode<TimesEntry>(json, Reading::tolerant);
+  if (!entry) return {};  // they are shown, and nothing depends on them
+  return {times_of(entry->phases), times_of(entry->buildpacks), entry->total};
 }
 
 const Process* Generation::find_process(const std::string& type) const {
@@ -119,86 +217,42 @@ Result<std::string> Generation::choose_process(const std::string& asked_for) con
 }
 
 Json Generation::to_json() const {
-  Json::Array group, types, cut;
-  for (const GenerationBuildpack& b : buildpacks) group.push_back(buildpack_to_json(b));
-  for (const Process& p : processes) types.push_back(process_to_json(p));
-  for (const auto& patterns : slices) cut.push_back(patterns);
-  return Json::object({{"format", kFormat},
-                       {"number", number},
-                       {"fingerprint", fingerprint},
-                       {"parts", pairs_to_json({parts.begin(), parts.end()})},
-                       {"built_at", built_at},
-                       {"map_id", map_id},
-                       {"boot_id", boot_id},
-                       {"builder", builder},
-                       {"builder_digest", builder_digest},
-                       {"run_image", run_image},
-                       {"run_image_digest", run_image_digest},
-                       {"run_mirrors", run_mirrors},
-                       {"platform_api", platform_api},
-                       {"lifecycle_version", lifecycle_version},
-                       {"uid", uid},
-                       {"gid", gid},
-                       {"base_config", base_config},
-                       {"image_digest", image_digest},
-                       {"root", root},
-                       {"buildpacks", Json(std::move(group))},
-                       {"processes", Json(std::move(types))},
-                       {"default_process", default_process},
-                       {"labels", pairs_to_json(labels)},
-                       {"slices", Json(std::move(cut))},
-                       {"exec_env", exec_env},
-                       {"launch_sbom", launch_sbom},
-                       {"cache_sbom", cache_sbom},
-                       {"hidden", hidden},
-                       {"project", project},
-                       {"times", times.to_json()}});
+  Json out = generation_fields().encode(this);
+  out.set("format", kFormat);
+  GenerationEntry entry;
+  entry.parts = lists_of({parts.begin(), parts.end()});
+  entry.labels = lists_of(labels);
+  for (const Process& p : processes)
+    entry.processes.push_back({p.type, p.command, p.has_args ? std::optional(p.args) : std::nullopt,
+                               p.direct, p.buildpack_id, p.working_dir, p.exec_env});
+  entry.times = times.to_json();
+  const Json more = encode(entry);
+  for (const auto& [name, value] : more.as_object()) out.set(name, value);
+  return out;
 }
 
 Result<Generation> Generation::from_json(const Json& json) {
   if (TRY(json.get_int("format")) != kFormat)
     return Error(Errc::unsupported, "a generation of another version of locald");
   Generation g;
-  g.number = static_cast<std::uint64_t>(TRY(json.get_int("number")));
-  g.fingerprint = TRY(json.get_string("fingerprint"));
-  for (const Json& pair : json["parts"].as_array())
-    if (const auto& items = pair.as_array(); items.size() == 2)
-      g.parts.emplace(items[0].as_string(), items[1].as_string());
-  g.built_at = TRY(json.get_string("built_at"));
-  g.map_id = TRY(json.get_string("map_id"));
-  g.boot_id = TRY(json.get_string("boot_id"));
-  g.builder = TRY(json.get_string("builder"));
-  g.builder_digest = TRY(json.get_string("builder_digest"));
-  g.run_image = TRY(json.get_string("run_image"));
-  g.run_image_digest = TRY(json.get_string("run_image_digest"));
-  g.run_mirrors = json["run_mirrors"].as_strings();
-  g.platform_api = TRY(json.get_string("platform_api"));
-  g.lifecycle_version = TRY(json.get_string("lifecycle_version"));
-  g.uid = static_cast<std::uint32_t>(TRY(json.get_int("uid")));
-  g.gid = static_cast<std::uint32_t>(TRY(json.get_int("gid")));
-  g.base_config = json["base_config"];
-  g.root = static_cast<std::uint64_t>(TRY(json.get_int("root")));
-  g.image_digest = TRY(json.get_string("image_digest"));
-  for (const char* list : {"buildpacks", "processes"})
-    if (!json[list].is_array()) return Error(Errc::corrupt, std::string("no ") + list);
-  for (const Json& b : json["buildpacks"].as_array())
-    g.buildpacks.push_back(buildpack_from_json(b));
-  for (const Json& p : json["processes"].as_array()) g.processes.push_back(process_from_json(p));
+  TRY(generation_fields().decode(json, &g, Reading::tolerant));
   for (const GenerationBuildpack& b : g.buildpacks)
     for (const GenerationLayer& layer : b.layers)
       if (layer.tree.find_first_of("/.") != std::string::npos)  // a name of a folder in t/
         return Error(Errc::corrupt, "\"" + layer.tree + "\" names no tree");
-  g.default_process = TRY(json.get_string("default_process"));
-  for (const Json& pair : json["labels"].as_array())
-    if (const auto& items = pair.as_array(); items.size() == 2)
-      g.labels.emplace_back(items[0].as_string(), items[1].as_string());
-  for (const Json& patterns : json["slices"].as_array()) g.slices.push_back(patterns.as_strings());
-  g.exec_env = TRY(json.get_string("exec_env"));
-  g.launch_sbom = TRY(json.get_bool("launch_sbom"));
-  g.cache_sbom = TRY(json.get_bool("cache_sbom"));
-  g.hidden = json["hidden"].as_strings();
-  g.project = json["project"];
-  g.times = BuildTimes::from_json(json["times"]);
+  GenerationEntry entry = TRY(decode<GenerationEntry>(json, Reading::tolerant));
+  for (auto& [key, value] : pairs_of(entry.parts)) g.parts.emplace(key, value);
+  g.labels = pairs_of(entry.labels);
+  for (ProcessEntry& p : entry.processes)
+    g.processes.push_back({.type = std::move(p.type),
+                           .command = std::move(p.command),
+                           .args = p.args.value_or(std::vector<std::string>()),
+                           .has_args = p.args.has_value(),
+                           .direct = p.direct,
+                           .buildpack_id = std::move(p.buildpack_id),
+                           .working_dir = std::move(p.working_dir),
+                           .exec_env = std::move(p.exec_env)});
+  g.times = BuildTimes::from_json(entry.times);
   return g;
 }
 
@@ -221,4 +275,5 @@ std::optional<GenerationStamp> GenerationStamp::parse(std::string_view text) {
                          std::string(text.substr(at + 1))};
 }
 
-}  // namespace locald::cnb
+}  // namespace cnb
+}  // namespace locald
