@@ -79,7 +79,7 @@ void Api::add_projects() {
           if (!project || world_.projects.find(*project) != nullptr)
             return (object.*member)(request, reply);
           if constexpr (std::is_null_pointer_v<decltype(otherwise)>)
-            unmanaged->refuse(*project, reply);
+            static_cast<void>(otherwise), unmanaged->refuse(*project, reply);
           else
             (unmanaged->*otherwise)(*project, request, reply);
         });

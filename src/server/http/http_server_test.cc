@@ -49,9 +49,10 @@ class Http : public testing::Test {
       answer.append(buffer, static_cast<std::size_t>(n));
     }
   }
-  static std::string post(const std::string& name, const std::string& body) {
-    return "POST /v1/" + name + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
-           std::to_string(body.size()) + "\r\n\r\n" + body;
+  static std::string post(const std::string& name, const std::string& body,
+                          const std::string& more_headers = "") {
+    return "POST /v1/" + name + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + more_headers +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   }
 
   EventLoop loop_;
@@ -69,6 +70,22 @@ TEST_F(Http, AnswersWithOneObject) {
   EXPECT_NE(answer.find("HTTP/1.1 200 OK\r\n"), std::string::npos) << answer;
   EXPECT_NE(answer.find("Locald-Version: 1.0\r\n"), std::string::npos);
   EXPECT_NE(answer.find(R"({"result":{"name":"a/b","x":7}})"), std::string::npos);
+}
+
+TEST_F(Http, RequestsOfClientsOfAnotherBuildAreReadTolerantly) {
+  std::string same, other, none;
+  serve(
+      [](const Request& r, const std::shared_ptr<Reply>& reply) {
+        reply->result(r.reading == Reading::strict ? "strict" : "tolerant");
+      },
+      [&] {
+        same = ask(post("up", "{}", "Locald-Version: 1.0\r\nLocald-Build: abc\r\n"));
+        other = ask(post("up", "{}", "Locald-Version: 1.0\r\nLocald-Build: abd\r\n"));
+        none = ask(post("up", "{}"));
+      });
+  EXPECT_NE(same.find("strict"), std::string::npos) << same;
+  EXPECT_NE(other.find("tolerant"), std::string::npos) << other;
+  EXPECT_NE(none.find("strict"), std::string::npos) << none;
 }
 
 TEST_F(Http, StreamsEventsThenTheResult) {
