@@ -109,7 +109,8 @@ JobPool::Job JobPool::submit(std::string name, Work work) {
   return job;
 }
 
-JobPool::UncountedScope::UncountedScope() : counted_(Impl::here.pool != nullptr && !Impl::here.aside) {
+JobPool::UncountedScope::UncountedScope()
+    : counted_(Impl::here.pool != nullptr && !Impl::here.aside) {
   if (!counted_) return;
   Impl::here.aside = true;
   const std::shared_ptr<Impl> pool = Impl::here.pool;
