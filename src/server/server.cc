@@ -116,41 +116,41 @@ class Server {
       listeners_ = runtime::ListenerSearch([environment = environment_.get()](Json job) {
         return environment->run(std::move(job), {}, {}, std::chrono::seconds(5));
       });
-    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::World{
+    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::Deps{
         loop_, *runtime_, *environment_, paths_, *user_namespace_, listeners_, network_});
     std::string notice;
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
-    builds_ = std::make_unique<Builds>(Builds::World{loop_, *environment_});
+    builds_ = std::make_unique<Builds>(Builds::Deps{loop_, *environment_});
     unmanaged_ = std::make_unique<Unmanaged>(
-        Unmanaged::World{loop_, *runtime_, jobs_, paths_,
-                         [this](const ipc::DownRequest& request, const ReplyPtr& reply) {
-                           projects_->down(request, reply);
-                         },
-                         log});
+        Unmanaged::Deps{loop_, *runtime_, jobs_, paths_,
+                        [this](const ipc::DownRequest& request, const ReplyPtr& reply) {
+                          projects_->down(request, reply);
+                        },
+                        log});
     projects_ = std::make_unique<Projects>(
-        Projects::World{loop_, *launcher_, paths_, jobs_, listeners_, environment_->shared(),
-                        [this](const RunningApp& app, OnProgress progress,
-                               std::function<void(Result<Json>)> done) {
-                          return builds_->ensure(app, std::move(progress), std::move(done));
-                        },
-                        [this](const std::string& project, bool volumes,
-                               std::function<void(Result<void>)> done) {
-                          jobs_.run<Result<void>>(
-                              "remove the data of " + project,
-                              [this, project, volumes](const std::stop_token& stop) {
-                                return builder::remove_project_data(*environment_, project, volumes,
-                                                                    stop);
-                              },
-                              std::move(done));
-                        },
-                        [this](const std::string& project, std::function<void()> done) {
-                          sessions_->end(project, [this, project, done = std::move(done)] {
-                            unmanaged_->end(project, {}, /*at_once=*/true,
-                                            [done](const Result<void>&) { done(); });
-                          });
-                        },
-                        unmanaged_.get()},
+        Projects::Deps{loop_, *launcher_, paths_, jobs_, listeners_, environment_->shared(),
+                       [this](const RunningApp& app, OnProgress progress,
+                              std::function<void(Result<Json>)> done) {
+                         return builds_->ensure(app, std::move(progress), std::move(done));
+                       },
+                       [this](const std::string& project, bool volumes,
+                              std::function<void(Result<void>)> done) {
+                         jobs_.run<Result<void>>(
+                             "remove the data of " + project,
+                             [this, project, volumes](const std::stop_token& stop) {
+                               return builder::remove_project_data(*environment_, project, volumes,
+                                                                   stop);
+                             },
+                             std::move(done));
+                       },
+                       [this](const std::string& project, std::function<void()> done) {
+                         sessions_->end(project, [this, project, done = std::move(done)] {
+                           unmanaged_->end(project, {}, /*at_once=*/true,
+                                           [done](const Result<void>&) { done(); });
+                         });
+                       },
+                       unmanaged_.get()},
         std::move(registry));
     const auto clean = [this](const std::string& instance, const std::string& nonce,
                               std::function<void(Result<void>)> done) {
@@ -161,7 +161,7 @@ class Server {
           },
           std::move(done));
     };
-    sessions_ = std::make_unique<Sessions>(Sessions::World{
+    sessions_ = std::make_unique<Sessions>(Sessions::Deps{
         loop_, *environment_, *projects_,
         [this](const std::string& name, Sessions::Start start,
                std::function<void(Sessions::Started)> done) {
@@ -193,8 +193,8 @@ class Server {
     containers_ = std::make_unique<Containers>(TRY(Containers::load(
         {loop_, *environment_, paths_, start_container, clean, discard_container}, notice)));
     if (!notice.empty()) log(notice);
-    images_ = std::make_unique<Images>(Images::World{loop_, *environment_, jobs_});
-    api_ = std::make_unique<Api>(Api::World{
+    images_ = std::make_unique<Images>(Images::Deps{loop_, *environment_, jobs_});
+    api_ = std::make_unique<Api>(Api::Deps{
         loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *builds_, *launcher_,
         *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get()});
     TRY(adopt({paths_, *runtime_, *user_namespace_, *launcher_, *projects_, *sessions_,

@@ -50,7 +50,7 @@ std::optional<std::string> meant_by(const Unmanaged& unmanaged, const ipc::Statu
 
 }  // namespace
 
-Api::Api(World world) : world_(std::move(world)) {
+Api::Api(Deps deps) : deps_(std::move(deps)) {
   add_server();
   add_projects();
   add_instances();
@@ -66,17 +66,17 @@ void Api::add_server() {
 }
 
 void Api::add_projects() {
-  Projects& p = world_.projects;
+  Projects& p = deps_.projects;
   // Requests about a project whose services run without being managed are theirs to answer.
   const auto managed = [this]<class O, class R>(O& object,
                                                 void (O::*member)(const R&, const ReplyPtr&),
                                                 auto otherwise) {
     handlers_[R::kName] =
         reader<R>([this, &object, member, otherwise](const R& request, const ReplyPtr& reply) {
-          Unmanaged* const unmanaged = world_.unmanaged;
+          Unmanaged* const unmanaged = deps_.unmanaged;
           const auto project =
               unmanaged != nullptr ? meant_by(*unmanaged, request) : std::optional<std::string>();
-          if (!project || world_.projects.find(*project) != nullptr)
+          if (!project || deps_.projects.find(*project) != nullptr)
             return (object.*member)(request, reply);
           if constexpr (std::is_null_pointer_v<decltype(otherwise)>)
             static_cast<void>(otherwise), unmanaged->refuse(*project, reply);
@@ -95,21 +95,21 @@ void Api::add_projects() {
   managed(p, &Projects::status, Status(&Unmanaged::status));
   managed(p, &Projects::watch, nullptr);
   managed(p, &Projects::logs, &Unmanaged::logs);
-  managed(world_.sessions, &Sessions::exec, nullptr);
-  managed(world_.sessions, &Sessions::attach, nullptr);
+  managed(deps_.sessions, &Sessions::exec, nullptr);
+  managed(deps_.sessions, &Sessions::attach, nullptr);
   handlers_.insert(to(p, &Projects::config_check));
   handlers_.insert(to(p, &Projects::forget));
   handlers_.insert(to(p, &Projects::list));
 }
 
 void Api::add_instances() {
-  handlers_.insert(to(world_.containers, &Containers::run));
-  handlers_.insert(to(world_.containers, &Containers::list));
-  handlers_.insert(to(world_.containers, &Containers::remove));
+  handlers_.insert(to(deps_.containers, &Containers::run));
+  handlers_.insert(to(deps_.containers, &Containers::list));
+  handlers_.insert(to(deps_.containers, &Containers::remove));
 }
 
 void Api::add_images_and_builds() {
-  Images& i = world_.images;
+  Images& i = deps_.images;
   handlers_.insert(to(i, &Images::pull));
   handlers_.insert(to(i, &Images::list));
   handlers_.insert(to(i, &Images::remove));
@@ -117,13 +117,13 @@ void Api::add_images_and_builds() {
   handlers_.insert(to(i, &Images::export_to));
   handlers_.insert(to(i, &Images::push));
   handlers_.insert(to(i, &Images::rebase));
-  Builds& b = world_.builds;
+  Builds& b = deps_.builds;
   handlers_[ipc::BuildRequest::kName] = reader<ipc::BuildRequest>(
-      [&b, &p = world_.projects](const ipc::BuildRequest& request, const ReplyPtr& reply) {
+      [&b, &p = deps_.projects](const ipc::BuildRequest& request, const ReplyPtr& reply) {
         b.build(p, request, reply);
       });
   handlers_[ipc::BuildLogsRequest::kName] = reader<ipc::BuildLogsRequest>(
-      [&b, &p = world_.projects](const ipc::BuildLogsRequest& request, const ReplyPtr& reply) {
+      [&b, &p = deps_.projects](const ipc::BuildLogsRequest& request, const ReplyPtr& reply) {
         b.logs(p, request, reply);
       });
   handlers_.insert(to(b, &Builds::list_caches));
@@ -157,12 +157,12 @@ std::vector<std::string> Api::requests() const {
 }
 
 std::size_t Api::services() const {
-  return world_.projects.running_services() +
-         (world_.unmanaged != nullptr ? world_.unmanaged->running() : 0);
+  return deps_.projects.running_services() +
+         (deps_.unmanaged != nullptr ? deps_.unmanaged->running() : 0);
 }
 
 std::size_t Api::jobs() const {
-  return world_.jobs.unfinished() + world_.launcher.unfinished() + world_.builds.unfinished();
+  return deps_.jobs.unfinished() + deps_.launcher.unfinished() + deps_.builds.unfinished();
 }
 
 void Api::version(const ipc::VersionRequest&, const ReplyPtr& reply) {
@@ -174,18 +174,18 @@ void Api::server_status(const ipc::ServerStatusRequest&, const ReplyPtr& reply) 
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_)
           .count();
-  const std::string map = world_.user_namespace.map_id();
+  const std::string map = deps_.user_namespace.map_id();
   reply->result(Json::object({{"pid", ::getpid()},
                               {"version", ipc::kVersion},
                               {"build", ipc::kBuild},
                               {"uptime_s", uptime},
-                              {"projects", world_.projects.count()},
+                              {"projects", deps_.projects.count()},
                               {"services", services()},
-                              {"containers", world_.containers.running()},
+                              {"containers", deps_.containers.running()},
                               {"jobs", jobs()},
-                              {"paths", Json::object({{"data", world_.paths.data()},
-                                                      {"state", world_.paths.state()},
-                                                      {"run", world_.paths.run()}})},
+                              {"paths", Json::object({{"data", deps_.paths.data()},
+                                                      {"state", deps_.paths.state()},
+                                                      {"run", deps_.paths.run()}})},
                               {"id_map", map.empty() ? Json() : Json(map)}}));
 }
 
@@ -196,28 +196,28 @@ void Api::server_stop(const ipc::ServerStopRequest& request, const ReplyPtr& rep
     return;
   const auto end = [this] {
     for (const ReplyPtr& stop : std::exchange(stops_, {}))
-      stop->result(Json::object({{"services_left", services() + world_.containers.running()}}));
-    world_.end();
+      stop->result(Json::object({{"services_left", services() + deps_.containers.running()}}));
+    deps_.end();
   };
   ending_ = true;
   if (!request.all) return end();
   const auto rest = [this, end] {
-    world_.containers.stop_all([this, end] { world_.sessions.stop_all(end); });
+    deps_.containers.stop_all([this, end] { deps_.sessions.stop_all(end); });
   };
-  world_.projects.bring_all_down([this, rest] {
-    if (world_.unmanaged == nullptr) return rest();
-    world_.unmanaged->stop_all(rest);
+  deps_.projects.bring_all_down([this, rest] {
+    if (deps_.unmanaged == nullptr) return rest();
+    deps_.unmanaged->stop_all(rest);
   });
 }
 
 void Api::doctor(const ipc::DoctorRequest&, const ReplyPtr& reply) {
-  DoctorInputs inputs{world_.paths, world_.runtime_name, {}, ::geteuid() == 0, {}, {}};
+  DoctorInputs inputs{deps_.paths, deps_.runtime_name, {}, ::geteuid() == 0, {}, {}};
   inputs.search_path = project::program_search_path();
-  inputs.user_namespace = [&ns = world_.user_namespace]() -> Result<DoctorInputs::IdMap> {
+  inputs.user_namespace = [&ns = deps_.user_namespace]() -> Result<DoctorInputs::IdMap> {
     (void)TRY(ns.fd());
     return DoctorInputs::IdMap{ns.map_id(), ns.notice()};
   };
-  world_.jobs.run<Json>(
+  deps_.jobs.run<Json>(
       "doctor",
       [inputs](const std::stop_token& stop) {
         Json checks = Json::array();

@@ -25,7 +25,7 @@ namespace locald::server {
 /// Request -> its handler, which gets it read and checked. Loop thread only.
 class Api {
  public:
-  struct World {
+  struct Deps {
     EventLoop& loop;
     const Paths& paths;
     JobPool& jobs;
@@ -40,7 +40,7 @@ class Api {
     std::function<void()> end;  ///< ends the process, once replies are written
     Unmanaged* unmanaged = nullptr;
   };
-  explicit Api(World world);
+  explicit Api(Deps deps);
 
   void handle(const Request& request, const ReplyPtr& reply);
   std::vector<std::string> requests() const;  ///< the names of all
@@ -58,7 +58,7 @@ class Api {
   std::size_t jobs() const;
   std::size_t services() const;
 
-  World world_;
+  Deps deps_;
   std::map<std::string, Handler, std::less<>> handlers_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   bool ending_ = false;

@@ -58,17 +58,17 @@ class Scene {
           return Error(Errc::failed, "no worker here");
         }});
     launcher_.obedient = false;
-    real_launcher_.emplace(RuntimeLauncher::World{loop_, *runtime_, *environment_, *paths_,
-                                                  user_namespace_, listeners_, network_});
+    real_launcher_.emplace(RuntimeLauncher::Deps{loop_, *runtime_, *environment_, *paths_,
+                                                 user_namespace_, listeners_, network_});
     std::string notice;
-    builds_.emplace(Builds::World{loop_, *environment_});
+    builds_.emplace(Builds::Deps{loop_, *environment_});
     projects_.emplace(
-        Projects::World{loop_, launcher_, *paths_, *jobs_, listeners_, environment_->shared(),
-                        [](const RunningApp&, const auto&, const auto&) { return JobPool::Job(); },
-                        [this](const std::string&, bool, auto done) { later(std::move(done)); },
-                        [this](const std::string& project, auto done) {
-                          sessions_->end(project, std::move(done));
-                        }},
+        Projects::Deps{loop_, launcher_, *paths_, *jobs_, listeners_, environment_->shared(),
+                       [](const RunningApp&, const auto&, const auto&) { return JobPool::Job(); },
+                       [this](const std::string&, bool, auto done) { later(std::move(done)); },
+                       [this](const std::string& project, auto done) {
+                         sessions_->end(project, std::move(done));
+                       }},
         ProjectRegistry::load(paths_->projects_file(), notice).value());
     const auto clean = [this](const std::string&, const std::string&, auto done) {
       later(std::move(done));
@@ -76,7 +76,7 @@ class Scene {
     const auto no_start = [this](auto done) {
       held_.push_back([done = std::move(done)] { done(Error(Errc::failed, "no process")); });
     };
-    sessions_.emplace(Sessions::World{
+    sessions_.emplace(Sessions::Deps{
         loop_, *environment_, *projects_,
         [no_start](const std::string&, const auto&, auto done) { no_start(std::move(done)); },
         clean});
@@ -88,9 +88,9 @@ class Scene {
                                           clean, clean},
                                          notice)
                             .value());
-    images_.emplace(Images::World{loop_, *environment_, *jobs_});
-    api_.emplace(Api::World{loop_, *paths_, *jobs_, *projects_, *sessions_, *containers_, *images_,
-                            *builds_, *real_launcher_, user_namespace_, "runc", [] {}});
+    images_.emplace(Images::Deps{loop_, *environment_, *jobs_});
+    api_.emplace(Api::Deps{loop_, *paths_, *jobs_, *projects_, *sessions_, *containers_, *images_,
+                           *builds_, *real_launcher_, user_namespace_, "runc", [] {}});
     EXPECT_TRUE(make_dirs(home_ + "/shop"));
     EXPECT_TRUE(write_file_atomic(home_ + "/shop/locald.toml",
                                   "[project]\nname = \"shop\"\n[services.web]\ncommand = \"x\"\n"

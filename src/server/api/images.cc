@@ -20,7 +20,7 @@ using builder::PrepareContext;
 
 void Images::run(const std::string& name, std::vector<std::string> login_files,
                  const ReplyPtr& reply, Work work) {
-  auto job = world_.jobs.run<Result<Json>>(
+  auto job = deps_.jobs.run<Result<Json>>(
       name,
       [this, reply, work = std::move(work),
        login_files = std::move(login_files)](const std::stop_token& stop) {
@@ -28,9 +28,9 @@ void Images::run(const std::string& name, std::vector<std::string> login_files,
         context.stop = stop;
         context.login_files = login_files;
         context.progress = [this, reply](const builder::PrepareProgress& p) {
-          world_.loop.post([reply, event = encode(progress_event(p))] { reply->event(event); });
+          deps_.loop.post([reply, event = encode(progress_event(p))] { reply->event(event); });
         };
-        return work(world_.environment, context);
+        return work(deps_.environment, context);
       },
       [reply](Result<Json> result) {
         if (result)

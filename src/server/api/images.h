@@ -11,12 +11,12 @@ namespace locald::server {
 /// Requests about the image store: each a job. Loop thread only.
 class Images {
  public:
-  struct World {
+  struct Deps {
     EventLoop& loop;
     builder::Environment& environment;
     JobPool& jobs;
   };
-  explicit Images(World world) : world_(world) {}
+  explicit Images(Deps deps) : deps_(deps) {}
 
   void pull(const ipc::ImagePullRequest& request, const ReplyPtr& reply);
   void list(const ipc::ImageListRequest& request, const ReplyPtr& reply);
@@ -32,7 +32,7 @@ class Images {
   /// behalf of who asks.
   void run(const std::string& name, std::vector<std::string> login_files, const ReplyPtr& reply,
            Work work);
-  World world_;
+  Deps deps_;
 };
 
 }  // namespace locald::server

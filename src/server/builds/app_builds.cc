@@ -47,17 +47,17 @@ AppBuilds::~AppBuilds() {
 void AppBuilds::start(const RunningApp& app, std::function<void(Result<Json> content)> done) {
   const std::uint64_t id = next_++;
   builds_[id].services = app.services;
-  for (const std::string& service : app.services) world_.changed(service);
-  builds_[id].job = world_.build(
+  for (const std::string& service : app.services) deps_.changed(service);
+  builds_[id].job = deps_.build(
       app,
       [this, alive = alive_, service = *app.services.begin()](const ipc::ProgressEvent& progress) {
-        if (*alive) world_.progress(service, progress);
+        if (*alive) deps_.progress(service, progress);
       },
       [this, alive = alive_, id, services = app.services,
        done = std::move(done)](Result<Json> content) {
         if (*alive) {
           builds_.erase(id);
-          for (const std::string& service : services) world_.changed(service);
+          for (const std::string& service : services) deps_.changed(service);
         }
         done(std::move(content));
       });

@@ -46,12 +46,12 @@ std::vector<RunningApp> running_apps(const Supervisor& supervisor,
 /// has happened to them. Loop thread only.
 class AppBuilds {
  public:
-  struct World {
+  struct Deps {
     BuildApp build;
     std::function<void(const std::string& service)> changed;  ///< its build has begun or ended
     std::function<void(const std::string& service, const ipc::ProgressEvent&)> progress;
   };
-  explicit AppBuilds(World world) : world_(std::move(world)) {}
+  explicit AppBuilds(Deps deps) : deps_(std::move(deps)) {}
   ~AppBuilds();  ///< cancels all; their `done` is still called
   AppBuilds(const AppBuilds&) = delete;
   AppBuilds& operator=(const AppBuilds&) = delete;
@@ -66,7 +66,7 @@ class AppBuilds {
     std::set<std::string> services;
     JobPool::Job job;
   };
-  World world_;
+  Deps deps_;
   std::map<std::uint64_t, Build> builds_;
   std::uint64_t next_ = 1;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -186,9 +186,9 @@ JobPool::Job Builds::ensure(const RunningApp& app, OnProgress progress,
         context.stop = stop;
         context.login_files = app.login_files;
         context.progress = [this, &progress](const builder::PrepareProgress& p) {
-          world_.loop.post([progress, event = progress_event(p)] { progress(event); });
+          deps_.loop.post([progress, event = progress_event(p)] { progress(event); });
         };
-        const auto built = TRY(cnb::ensure_built(world_.environment, app.app, context));
+        const auto built = TRY(cnb::ensure_built(deps_.environment, app.app, context));
         for (const std::string& type : app.process_types)
           TRY(built.generation.choose_process(type).context(app.app.path));
         return Json::object({{"app", app.app.key()},
@@ -217,11 +217,11 @@ void Builds::build(Projects& projects, const ipc::BuildRequest& request, const R
           context.login_files = login_files;
           const std::string service = w.services.empty() ? std::string() : w.services.front();
           context.progress = [this, reply, service](const builder::PrepareProgress& p) {
-            world_.loop.post(
+            deps_.loop.post(
                 [reply, event = encode(progress_event(p, service))] { reply->event(event); });
           };
           cnb::BuildFailure failure;
-          auto built = cnb::ensure_built(world_.environment, w.app, context, again, &failure);
+          auto built = cnb::ensure_built(deps_.environment, w.app, context, again, &failure);
           if (!built) {
             outcomes->result = built.error();
             outcomes->failure = std::move(failure.details);
@@ -229,7 +229,7 @@ void Builds::build(Projects& projects, const ipc::BuildRequest& request, const R
           }
           std::optional<oci::StoredImage> image;
           if (images.any()) {
-            auto made = make_image(world_.environment, w.app, *built, images, context);
+            auto made = make_image(deps_.environment, w.app, *built, images, context);
             if (!made) {
               outcomes->result = made.error();
               break;
@@ -252,7 +252,7 @@ void Builds::build(Projects& projects, const ipc::BuildRequest& request, const R
 
 void Builds::logs(Projects& projects, const ipc::BuildLogsRequest& request, const ReplyPtr& reply) {
   const auto find = [&]() -> Result<Json> {
-    const Paths& paths = world_.environment.paths();
+    const Paths& paths = deps_.environment.paths();
     std::map<std::string, std::string> names;  // app -> what it is called
     if (const std::string& path = request.path; !path.empty()) {
       for (const std::string& app : cnb::AppStore::list(paths))
@@ -279,7 +279,7 @@ void Builds::logs(Projects& projects, const ipc::BuildLogsRequest& request, cons
 void Builds::list_caches(const ipc::CacheListRequest&, const ReplyPtr& reply) {
   auto job = caches_.run<Result<Json>>(
       "list caches",
-      [&environment = world_.environment](const std::stop_token& stop) -> Result<Json> {
+      [&environment = deps_.environment](const std::stop_token& stop) -> Result<Json> {
         Json list = Json::array();
         for (const auto& cache : TRY(cnb::list_caches(environment, stop)))
           list.push(cache_json(cache));
@@ -292,7 +292,7 @@ void Builds::list_caches(const ipc::CacheListRequest&, const ReplyPtr& reply) {
 void Builds::remove_caches(const ipc::CacheRemoveRequest& request, const ReplyPtr& reply) {
   auto job = caches_.run<Result<Json>>(
       "remove caches",
-      [&environment = world_.environment,
+      [&environment = deps_.environment,
        apps = request.apps](const std::stop_token& stop) -> Result<Json> {
         for (const std::string& app : apps) TRY(cnb::remove_cache(environment, app, stop));
         return Json::object({{"removed", apps}});
@@ -304,7 +304,7 @@ void Builds::remove_caches(const ipc::CacheRemoveRequest& request, const ReplyPt
 void Builds::prune_caches(const ipc::CachePruneRequest& request, const ReplyPtr& reply) {
   auto job = caches_.run<Result<Json>>(
       "prune caches",
-      [&environment = world_.environment,
+      [&environment = deps_.environment,
        unused = request.unused](const std::stop_token& stop) -> Result<Json> {
         Json removed = Json::array();
         for (const auto& cache : TRY(cnb::prune_caches(environment, unused, stop)))

@@ -19,12 +19,12 @@ class Projects;
 /// that run. Loop thread only.
 class Builds {
  public:
-  struct World {
+  struct Deps {
     EventLoop& loop;
     builder::Environment& environment;
   };
-  explicit Builds(World world)
-      : world_(world), jobs_(world.loop, kAtOnce), caches_(world.loop, kCachesAtOnce) {}
+  explicit Builds(Deps deps)
+      : deps_(deps), jobs_(deps.loop, kAtOnce), caches_(deps.loop, kCachesAtOnce) {}
 
   /// For services that run (BuildApp of app_builds.h).
   JobPool::Job ensure(const RunningApp& app, OnProgress progress,
@@ -42,7 +42,7 @@ class Builds {
  private:
   static constexpr std::size_t kAtOnce = 4;  ///< besides those that build: Environment::builds()
   static constexpr std::size_t kCachesAtOnce = 2;
-  World world_;
+  Deps deps_;
   JobPool jobs_;
   JobPool caches_;  ///< what is asked of them is not to wait for builds, nor for their pulls
 };

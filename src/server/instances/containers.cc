@@ -60,9 +60,9 @@ bool is_id(const std::string& name) {
 
 }  // namespace
 
-Result<Containers> Containers::load(World world, std::string& notice) {
-  const std::string file = world.paths.containers_file();
-  Containers out(std::move(world));
+Result<Containers> Containers::load(Deps deps, std::string& notice) {
+  const std::string file = deps.paths.containers_file();
+  Containers out(std::move(deps));
   const Json doc = TRY(load_state_file(file, kFormat, notice));
   for (const auto& [id, json] : doc["containers"].as_object()) {
     // What cannot be read of one is lost, its folder is not.
@@ -86,7 +86,7 @@ Result<Containers> Containers::load(World world, std::string& notice) {
   // disk still tells of them, so that it can be removed.
   const bool lost = !notice.empty() || !exists(file);
   for (const std::string& id :
-       lost ? names_in(out.world_.paths.containers()) : std::vector<std::string>()) {
+       lost ? names_in(out.deps_.paths.containers()) : std::vector<std::string>()) {
     if (!is_id(id)) continue;
     Container& c = out.all_[id];
     if (!c.id.empty()) continue;
@@ -105,7 +105,7 @@ void Containers::save() {
       list.set(id, encode(ContainerEntry{c.name, c.image, c.nonce, c.command, c.state, c.created_at,
                                          c.started_at, c.exit_code, c.signal, c.reason}));
   const Json doc = Json::object({{"containers", std::move(list)}});
-  if (auto written = save_state_file(world_.paths.containers_file(), kFormat, doc); !written)
+  if (auto written = save_state_file(deps_.paths.containers_file(), kFormat, doc); !written)
     fmt::print(stderr, "containers.json: {}\n", written.error().text());
 }
 
@@ -125,7 +125,7 @@ void Containers::discard(const std::string& id, std::function<void(const Result<
   const bool kept = !it->second.rm;
   share(it->second, {});
   ++sweeping_;
-  world_.discard(id, it->second.nonce, [this, id, kept](const Result<void>& result) {
+  deps_.discard(id, it->second.nonce, [this, id, kept](const Result<void>& result) {
     auto node = all_.extract(id);
     if (kept) save();
     if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
@@ -273,7 +273,7 @@ void Containers::adopt(const runtime::InstanceMeta& meta, const std::string& ins
 }
 
 bool Containers::is_rest(const std::string& instance) const {
-  return is_id(instance) && !all_.contains(instance) && exists(world_.paths.container(instance));
+  return is_id(instance) && !all_.contains(instance) && exists(deps_.paths.container(instance));
 }
 
 void Containers::remove_rest(const std::string& instance, const std::string& nonce) {
@@ -292,11 +292,11 @@ void Containers::settle() {
       c.state = "exited";
       c.reason = "its exit status is unknown: no server was running";
     }
-  for (const std::string& id : names_in(world_.paths.containers()))
-    if (is_rest(id) && !exists(world_.paths.instance(id)) &&
-        !exists(world_.paths.instance_record(id)))
+  for (const std::string& id : names_in(deps_.paths.containers()))
+    if (is_rest(id) && !exists(deps_.paths.instance(id)) &&
+        !exists(deps_.paths.instance_record(id)))
       remove_rest(id, "");
-  if (!exists(world_.paths.containers_file())) save();
+  if (!exists(deps_.paths.containers_file())) save();
 }
 
 ContainerState Containers::state_of(const std::string& name) const {
@@ -317,7 +317,7 @@ void Containers::write_back() {
     if (c.handle != nullptr) (void)runtime::write_back(c.handle.get());
     written_down = written_down || !c.rm;
   }
-  if (written_down && !exists(world_.paths.containers_file())) save();
+  if (written_down && !exists(deps_.paths.containers_file())) save();
 }
 
 std::size_t Containers::running() const {

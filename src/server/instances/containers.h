@@ -34,7 +34,7 @@ class Containers {
     std::function<std::string()> notice;  ///< of the id map, once
   };
   using Start = std::function<Started(const Tools&, const std::stop_token&)>;
-  struct World {
+  struct Deps {
     EventLoop& loop;
     builder::Environment& environment;
     const Paths& paths;
@@ -48,7 +48,7 @@ class Containers {
         discard;  ///< Containers::discard
   };
   /// @param notice  set when the file had to be set aside.
-  static Result<Containers> load(World world, std::string& notice);
+  static Result<Containers> load(Deps deps, std::string& notice);
 
   /// Everything of it goes: runtime, volumes without a name, log, and at last the writable layer,
   /// which tells of the rest while there is some. On a job's thread.
@@ -103,7 +103,7 @@ class Containers {
     std::vector<std::function<void(const Result<void>&)>> when_gone;
   };
 
-  explicit Containers(World world) : world_(std::move(world)) {}
+  explicit Containers(Deps deps) : deps_(std::move(deps)) {}
   Json describe(const Container& c) const;
   void save();
   void started(const std::string& id, bool detach, const ReplyPtr& reply, Started result);
@@ -117,7 +117,7 @@ class Containers {
 
   void sweep_done();
 
-  World world_;
+  Deps deps_;
   std::map<std::string, Container> all_;
   int sweeping_ = 0;  // removals under way
   std::vector<std::function<void()>> when_swept_;

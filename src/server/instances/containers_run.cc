@@ -70,7 +70,7 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
     options.columns = request.size.columns;
     if (options.tty) options.env.emplace("TERM", "xterm");
     std::vector<std::string> notices;
-    options.mounts = TRY(mounts_of(request, world_.environment.judge(), notices));
+    options.mounts = TRY(mounts_of(request, deps_.environment.judge(), notices));
     for (const std::string& text : notices) send_notice(reply, "", text);
 
     const std::string& name = request.name;
@@ -126,11 +126,11 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
     instance.open_stdin = request.open_stdin;
     instance.hold = !request.detach;
     // What is attached to and then removed has its output seen; a log of it nobody could ask for.
-    if (!c.rm || !instance.hold) instance.log_dir = world_.paths.service_log(kProject, id);
+    if (!c.rm || !instance.hold) instance.log_dir = deps_.paths.service_log(kProject, id);
 
-    auto job = world_.start(
+    auto job = deps_.start(
         "container run " + image,
-        [&loop = world_.loop, source = std::move(source), instance, reply,
+        [&loop = deps_.loop, source = std::move(source), instance, reply,
          login_files = request.login_files](const Tools& tools,
                                             const std::stop_token& stop) -> Started {
           const auto made = make_source(tools.environment, source);
@@ -161,7 +161,7 @@ void Containers::share(const Container& c, const std::vector<std::string>& writa
   std::vector<SharedFolder> folders;
   for (const std::string& path : writable)
     folders.push_back({path, "container " + (c.name.empty() ? c.id : c.name)});
-  world_.environment.shared().set("container " + c.id, std::move(folders));
+  deps_.environment.shared().set("container " + c.id, std::move(folders));
 }
 
 void Containers::started(const std::string& id, bool detach, const ReplyPtr& reply,
@@ -211,9 +211,9 @@ void Containers::listen(Container& c) {
     if (!it->second.rm) save();
   };
   events.exited = [this, id = c.id](const runtime::ExitStatus& status) {
-    world_.loop.post([this, id, status] { ended(id, status); });
+    deps_.loop.post([this, id, status] { ended(id, status); });
   };
-  c.handle->listen(world_.loop, std::move(events));
+  c.handle->listen(deps_.loop, std::move(events));
 }
 
 void Containers::ended(const std::string& id, const runtime::ExitStatus& status) {
@@ -233,7 +233,7 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
       EventLoop::Clock::now() - c.running_since < kSurprisinglySoon)
     c.reason = (status.signal ? "was ended by " + project::signal_name(*status.signal)
                               : "exited with code " + std::to_string(status.code.value_or(0))) +
-               ": " + command_note(world_.paths, id, kImagesOwn);
+               ": " + command_note(deps_.paths, id, kImagesOwn);
   if (const ReplyPtr reply = std::exchange(c.detached, nullptr)) {
     if (!status.never_ran) {
       reply->result(Json::object({{"id", id}}));
@@ -246,7 +246,7 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
   if (c.rm) return discard(id, {});
   save();
   ++sweeping_;
-  world_.clean(id, c.nonce, [this, id](const Result<void>&) {
+  deps_.clean(id, c.nonce, [this, id](const Result<void>&) {
     if (const auto found = all_.find(id); found != all_.end()) {
       found->second.at = ContainerState::ended;
       for (const auto& call : std::exchange(found->second.when_settled, {})) call();

@@ -95,7 +95,7 @@ class Model final : public Launcher {
     environment_.emplace(builder::Environment::Options{.paths = *paths_, .server_binary = ""});
     std::string notice;
     projects_.emplace(
-        Projects::World{
+        Projects::Deps{
             loop_, *this, *paths_, jobs_, listeners_, environment_->shared(),
             [this](const RunningApp&, const auto&, std::function<void(Result<Json>)> done) {
               std::stop_source stop;
@@ -123,13 +123,13 @@ class Model final : public Launcher {
     const auto clean = [this](const std::string&, const std::string&, auto done) {
       pend([this, done = std::move(done)] { done(result(0.1)); });
     };
-    sessions_.emplace(Sessions::World{loop_, *environment_, *projects_,
-                                      [this](const std::string&, const Sessions::Start&,
-                                             std::function<void(Sessions::Started)> done) {
-                                        start(Process::Of::session, asking_->project, {}, {},
-                                              std::move(done));
-                                      },
-                                      clean});
+    sessions_.emplace(Sessions::Deps{loop_, *environment_, *projects_,
+                                     [this](const std::string&, const Sessions::Start&,
+                                            std::function<void(Sessions::Started)> done) {
+                                       start(Process::Of::session, asking_->project, {}, {},
+                                             std::move(done));
+                                     },
+                                     clean});
     containers_.emplace(
         Containers::load({loop_, *environment_, *paths_,
                           [this](const std::string&, const Containers::Start&,

@@ -16,7 +16,7 @@ namespace locald::server {
 
 void Sessions::exec(const ipc::ExecRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(world_.projects.find_up(request.project, ProjectVerb::exec));
+    Project& project = *TRY(deps_.projects.find_up(request.project, ProjectVerb::exec));
     const std::string& service = request.service;
     const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
     if (unit.state.phase != Phase::running)
@@ -55,7 +55,7 @@ void Sessions::exec(const ipc::ExecRequest& request, const ReplyPtr& reply) {
       if (!cwd.empty()) process.cwd = cwd;
       for (const auto& [name, value] : request.env) process.env.push_back(name + "=" + value);
       start = [instance, process,
-               &environment = world_.environment](runtime::ProcessRuntime& runtime) -> Started {
+               &environment = deps_.environment](runtime::ProcessRuntime& runtime) -> Started {
         runtime::HostProcess run = process;
         TRY(open_workdir(run, environment.judge()));
         return runtime.run_host(instance, run);
@@ -73,7 +73,7 @@ void Sessions::exec(const ipc::ExecRequest& request, const ReplyPtr& reply) {
     }
     // From here on it is one of the project's: who brings that down waits for it.
     sessions_[instance.id].project = project.name();
-    world_.start(
+    deps_.start(
         "exec in " + service, std::move(start),
         [this, reply, id = instance.id](Started result) { started(id, reply, std::move(result)); });
     return {};
@@ -102,7 +102,7 @@ void Sessions::started(const std::string& instance, const ReplyPtr& reply, Start
 
 void Sessions::attach(const ipc::AttachRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
-    Project& project = *TRY(world_.projects.find_up(request.project, ProjectVerb::attach));
+    Project& project = *TRY(deps_.projects.find_up(request.project, ProjectVerb::attach));
     const std::string& service = request.service;
     const Supervisor::Unit& unit = *TRY(Projects::find_service(project, service));
     runtime::ServiceHandle* handle = project.supervisor().handle(service);
@@ -131,13 +131,13 @@ void Sessions::keep(const std::string& project, std::unique_ptr<runtime::Service
   runtime::ServiceHandle::Events events;
   events.started = [](int) {};
   events.exited = [this, instance, nonce](const runtime::ExitStatus&) {
-    world_.loop.post([this, instance, nonce] {
+    deps_.loop.post([this, instance, nonce] {
       sessions_[instance].handle = nullptr;
       sessions_[instance].state = SessionState::ending;
       clean(instance, nonce);
     });
   };
-  session.handle->listen(world_.loop, std::move(events));
+  session.handle->listen(deps_.loop, std::move(events));
 }
 
 void Sessions::write_back() {
@@ -187,7 +187,7 @@ void Sessions::look_if_quiet() {
 }
 
 void Sessions::clean(const std::string& instance, const std::string& nonce) {
-  world_.clean(instance, nonce, [this, instance](const Result<void>&) {
+  deps_.clean(instance, nonce, [this, instance](const Result<void>&) {
     sessions_.erase(instance);
     look_if_quiet();
   });

@@ -23,7 +23,7 @@ class Sessions {
   using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
   /// Starts one: blocks for some milliseconds.
   using Start = std::function<Started(runtime::ProcessRuntime&)>;
-  struct World {
+  struct Deps {
     EventLoop& loop;
     builder::Environment& environment;
     Projects& projects;
@@ -34,7 +34,7 @@ class Sessions {
                        std::function<void(Result<void>)> done)>
         clean;  ///< ProcessRuntime::clean
   };
-  explicit Sessions(World world) : world_(std::move(world)) {}
+  explicit Sessions(Deps deps) : deps_(std::move(deps)) {}
 
   void exec(const ipc::ExecRequest& request, const ReplyPtr& reply);
   void attach(const ipc::AttachRequest& request, const ReplyPtr& reply);
@@ -69,7 +69,7 @@ class Sessions {
   bool any_of(const std::string& project) const;
   void look_if_quiet();
 
-  World world_;
+  Deps deps_;
   std::map<std::string, Session> sessions_;  // by instance
   std::vector<Waiter> waiters_;
 };

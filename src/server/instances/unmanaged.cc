@@ -33,22 +33,22 @@ void Unmanaged::adopt(const std::string& project, const std::string& service,
   const runtime::KeptHandle* kept = runtime::kept(live.get());
   std::string kind = kept == nullptr || kept->kind() == "host" ? "exec" : kept->kind();
   Entry& entry = all_[instance] = {project, service, std::move(kind), std::move(live), {}};
-  world_.log(fmt::format("{}/{} runs and is not managed: {}", project, service, why(project)));
+  deps_.log(fmt::format("{}/{} runs and is not managed: {}", project, service, why(project)));
   runtime::ServiceHandle::Events events;
   events.started = [](int) {};
   events.exited = [this, instance](const runtime::ExitStatus&) {
-    world_.loop.post([this, instance] { ended(instance); });
+    deps_.loop.post([this, instance] { ended(instance); });
   };
-  entry.handle->listen(world_.loop, std::move(events));
+  entry.handle->listen(deps_.loop, std::move(events));
 }
 
 void Unmanaged::ended(const std::string& instance) {
   Entry& entry = all_.at(instance);
   const std::string nonce = entry.handle->nonce();
   entry.handle.reset();
-  world_.jobs.run<Result<void>>(
+  deps_.jobs.run<Result<void>>(
       "clean " + instance,
-      [&runtime = world_.runtime, instance, nonce](const std::stop_token&) {
+      [&runtime = deps_.runtime, instance, nonce](const std::stop_token&) {
         return runtime.clean(instance, nonce);
       },
       [this, instance](const Result<void>& cleaned) {
@@ -82,7 +82,7 @@ std::vector<std::string> Unmanaged::services(const std::string& project) const {
 }
 
 std::string Unmanaged::why(const std::string& project) const {
-  const std::string record = world_.paths.run_project(project);
+  const std::string record = deps_.paths.run_project(project);
   if (exists(aside(record)))
     return "the project's record was damaged, it is set aside as " + aside(record);
   if (exists(record)) return "the project's record, " + record + ", cannot be read now";
@@ -154,7 +154,7 @@ void Unmanaged::end(const std::string& project, const std::set<std::string>& ser
     entry.stopping = true;
     entry.when_gone.push_back(one);
   }
-  world_.loop.post([one] { one({}); });
+  deps_.loop.post([one] { one({}); });
 }
 
 void Unmanaged::stop_all(std::function<void()> done) {

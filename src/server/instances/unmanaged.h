@@ -23,7 +23,7 @@ namespace locald::server {
 /// their environment is lost. Loop thread only.
 class Unmanaged {
  public:
-  struct World {
+  struct Deps {
     EventLoop& loop;
     runtime::ProcessRuntime& runtime;
     JobPool& jobs;
@@ -32,7 +32,7 @@ class Unmanaged {
     std::function<void(const ipc::DownRequest& request, const ReplyPtr& reply)> down;
     std::function<void(const std::string&)> log;
   };
-  explicit Unmanaged(World world) : world_(std::move(world)) {}
+  explicit Unmanaged(Deps deps) : deps_(std::move(deps)) {}
 
   void adopt(const std::string& project, const std::string& service,
              std::unique_ptr<runtime::ServiceHandle> live);
@@ -79,7 +79,7 @@ class Unmanaged {
   std::string why(const std::string& project) const;
   void ended(const std::string& instance);
 
-  World world_;
+  Deps deps_;
   std::map<std::string, Entry> all_;  // by instance
 };
 

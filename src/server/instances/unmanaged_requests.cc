@@ -59,7 +59,7 @@ void Unmanaged::down(const std::string& project, const ipc::DownRequest& request
                      const ReplyPtr& reply) {
   end_for(reply, project, {}, [this, request, reply](const Result<void>& ended) {
     if (!ended) return reply->error(ended.error());
-    world_.down(request, reply);
+    deps_.down(request, reply);
   });
 }
 
@@ -95,7 +95,7 @@ void Unmanaged::stop(const std::string& project, const ipc::StopRequest& request
       answer(/*timed_out=*/false);
     });
     if (const auto limit = request.timeout)
-      *timer = world_.loop.after(*limit, [answer] { answer(/*timed_out=*/true); });
+      *timer = deps_.loop.after(*limit, [answer] { answer(/*timed_out=*/true); });
     return {};
   });
 }
@@ -130,7 +130,7 @@ void Unmanaged::logs(const std::string& project, const ipc::LogsRequest& request
     Json list = Json::array();
     for (const std::string& name : wanted)  // where the present run began in them is lost
       list.push(Json::object({{"name", name},
-                              {"dir", world_.paths.service_log(project, project::slug(name))},
+                              {"dir", deps_.paths.service_log(project, project::slug(name))},
                               {"first_segment", 1}}));
     reply->result(Json::object({{"services", std::move(list)}}));
     return {};

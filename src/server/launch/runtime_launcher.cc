@@ -20,21 +20,21 @@
 #include "server/supervise/notify_prober.h"
 
 namespace locald::server {
-RuntimeLauncher::RuntimeLauncher(World world)
-    : world_(world),
-      hosts_(world.loop, 4),
-      containers_(world.loop, 8),
-      sweeps_(world.loop, 4),
-      probes_(world.loop, 8),
-      looks_(world.loop, 4) {
+RuntimeLauncher::RuntimeLauncher(Deps deps)
+    : deps_(deps),
+      hosts_(deps.loop, 4),
+      containers_(deps.loop, 8),
+      sweeps_(deps.loop, 4),
+      probes_(deps.loop, 8),
+      looks_(deps.loop, 4) {
   // The first question may have to load a module of the kernel: not on the loop's thread.
   looks_.run<bool>(
       "look at ports", [](const std::stop_token&) { return bool(net::listeners(1)); }, [](bool) {});
 }
 
 std::string RuntimeLauncher::id_map_notice() {
-  if (id_map_told_ || !world_.user_namespace.fd()) return {};
-  std::string text = world_.user_namespace.notice();
+  if (id_map_told_ || !deps_.user_namespace.fd()) return {};
+  std::string text = deps_.user_namespace.notice();
   return !text.empty() && !id_map_told_.exchange(true) ? text : std::string();
 }
 
@@ -60,8 +60,8 @@ std::shared_ptr<const project::ServiceConfig> RuntimeLauncher::effective(
 }
 
 Result<net::EndpointLook> RuntimeLauncher::look(int shim_pid, std::uint16_t port) const {
-  const std::vector<net::Listener> all = TRY(world_.network.listeners(port));
-  const auto trees = TRY(world_.listeners.below({shim_pid}, port));
+  const std::vector<net::Listener> all = TRY(deps_.network.listeners(port));
+  const auto trees = TRY(deps_.listeners.below({shim_pid}, port));
   net::EndpointLook found = net::choose_endpoint(port, all, trees.at(0));
   if (!found.endpoint && !found.strangers.empty())
     found.whose = ports_.describe(net::find_port_holder(port, found.strangers));
@@ -84,7 +84,7 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   late.config = effective(request);
   const project::ServiceConfig& config = *late.config;
   if (config.port != 0)
-    TRY(ports_.check_free(world_.network, static_cast<std::uint16_t>(config.port)));
+    TRY(ports_.check_free(deps_.network, static_cast<std::uint16_t>(config.port)));
   runtime::InstanceSpec instance;
   instance.id = request.instance;
   instance.nonce = request.nonce;
@@ -95,19 +95,19 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
                                         .life = request.life,
                                         .restarts = request.restarts}
                       .to_text();
-  instance.log_dir = world_.paths.service_log(request.project, project::slug(config.name));
+  instance.log_dir = deps_.paths.service_log(request.project, project::slug(config.name));
   instance.tty = config.tty;
   if (config.kind == project::ServiceKind::exec) {
     runtime::HostProcess process = host_process(config, *request.user, config.argv);
-    TRY(open_workdir(process, world_.environment.judge()));
+    TRY(open_workdir(process, deps_.environment.judge()));
     if (config.health.kind == project::HealthSpec::Kind::notify)
-      process.env.push_back("NOTIFY_SOCKET=" + world_.paths.notify_socket(request.instance));
-    return world_.runtime.run_host(instance, process);
+      process.env.push_back("NOTIFY_SOCKET=" + deps_.paths.notify_socket(request.instance));
+    return deps_.runtime.run_host(instance, process);
   }
-  const net::Attachment attachment = TRY(world_.network.attach(attach_request(late)));
+  const net::Attachment attachment = TRY(deps_.network.attach(attach_request(late)));
   SourceRequest wanted = TRY(source_request(late, attachment));
   wanted.container_key = container_key(request.project, *request.config);
-  const auto source = make_source(world_.environment, std::move(wanted));
+  const auto source = make_source(deps_.environment, std::move(wanted));
   builder::PrepareContext context;
   context.progress = [&progress](const builder::PrepareProgress& p) {
     progress(progress_event(p));
@@ -116,30 +116,30 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   context.notice = notice;
   context.login_files = request.user->login_files;
   if (const std::string text = id_map_notice(); !text.empty()) notice(text);
-  return world_.runtime.run_container(instance, *source, context);
+  return deps_.runtime.run_container(instance, *source, context);
 }
 
 /// Of the service, and of each instance of it, which may have had another configuration.
 void RuntimeLauncher::defined(const std::string& project, const project::ServiceConfig& config) {
-  world_.environment.shared().set(project + "/" + config.name,
-                                  project::shared_folders(project, config.name, config.volumes));
+  deps_.environment.shared().set(project + "/" + config.name,
+                                 project::shared_folders(project, config.name, config.volumes));
 }
 
 void RuntimeLauncher::removed(const std::string& project, const std::string& service) {
-  world_.environment.shared().set(project + "/" + service, {});
+  deps_.environment.shared().set(project + "/" + service, {});
 }
 
 JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents events) {
-  world_.environment.shared().set(
+  deps_.environment.shared().set(
       "instance " + request.instance,
       project::shared_folders(request.project, request.config->name, request.config->volumes));
   using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
   auto shared = std::make_shared<LaunchEvents>(std::move(events));
   if (request.config->health.kind == project::HealthSpec::Kind::notify) {
     // Before the process, which may speak at once.
-    auto bound = bind_notify_socket(world_.paths, request.instance);
+    auto bound = bind_notify_socket(deps_.paths, request.instance);
     if (!bound) {
-      world_.loop.post([shared, error = bound.error()] { shared->done(error); });
+      deps_.loop.post([shared, error = bound.error()] { shared->done(error); });
       return {};
     }
     notify_sockets_[request.instance] = std::move(*bound);
@@ -150,10 +150,10 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
       [this, request, shared](const std::stop_token& stop) -> Started {
         if (stop.stop_requested()) return Error(Errc::cancelled, "stopped before it was started");
         const auto progress = [this, shared](const ipc::ProgressEvent& event) {
-          world_.loop.post([shared, event] { shared->progress(event); });
+          deps_.loop.post([shared, event] { shared->progress(event); });
         };
         const auto notice = [this, shared](const std::string& text) {
-          world_.loop.post([shared, text] { shared->notice(text); });
+          deps_.loop.post([shared, text] { shared->notice(text); });
         };
         auto started = start(request, progress, notice, stop);
         if (started)
@@ -168,7 +168,7 @@ Json RuntimeLauncher::content(const LaunchRequest& request) const {
   const project::ServiceConfig& config = *request.config;
   if (!config.app) return {};
   const auto stamp = cnb::GenerationStamp::parse(
-      builder::container_stamp(world_.paths, container_key(request.project, config)));
+      builder::container_stamp(deps_.paths, container_key(request.project, config)));
   if (!stamp) return {};
   return Json::object(
       {{"app", stamp->app}, {"generation", stamp->number}, {"built_at", stamp->built_at}});
@@ -179,7 +179,7 @@ std::string RuntimeLauncher::command_note(const LaunchRequest& request, bool suc
   if (config.kind != project::ServiceKind::container) return {};
   const bool own = config.argv.empty() && config.entrypoint.empty();
   if (success && !own) return {};  // it did what it was told
-  return server::command_note(world_.paths, request.instance,
+  return server::command_note(deps_.paths, request.instance,
                               own                   ? kImagesOwn
                               : config.argv.empty() ? "the service's `entrypoint`"
                                                     : "the service's `command`");
@@ -188,12 +188,12 @@ std::string RuntimeLauncher::command_note(const LaunchRequest& request, bool suc
 void RuntimeLauncher::clean(const std::string& instance, const std::string& nonce,
                             std::function<void(Result<void>)> done) {
   ports_.forget(instance);
-  world_.environment.shared().set("instance " + instance, {});
+  deps_.environment.shared().set("instance " + instance, {});
   notify_sockets_.erase(instance);
   sweeps_.run<Result<void>>(
       "clean " + instance,
       [this, instance, nonce](const std::stop_token&) {
-        return world_.runtime.clean(instance, nonce);
+        return deps_.runtime.clean(instance, nonce);
       },
       std::move(done));
 }
@@ -203,31 +203,30 @@ void RuntimeLauncher::write_back(const std::string& instance, bool ready) {
   if (socket == notify_sockets_.end()) return;
   // Under the same number: the prober has it. Of one that was ready before this server there is
   // none.
-  if (socket->second && !exists(world_.paths.notify_socket(instance)))
-    if (auto bound = bind_notify_socket(world_.paths, instance))
+  if (socket->second && !exists(deps_.paths.notify_socket(instance)))
+    if (auto bound = bind_notify_socket(deps_.paths, instance))
       (void)::dup3(bound->get(), socket->second.get(), O_CLOEXEC);
-  if (ready) mark_ready(world_.paths, instance);
+  if (ready) mark_ready(deps_.paths, instance);
 }
 
 std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& request) {
   switch (request.config->health.kind) {
     case project::HealthSpec::Kind::exec:
       return std::make_unique<ExecProber>(
-          probes_, world_.runtime, world_.environment, request,
+          probes_, deps_.runtime, deps_.environment, request,
           [this](const LaunchRequest& asked) { return effective(asked); });
     case project::HealthSpec::Kind::log:
       return std::make_unique<LogProber>(
-          world_.loop,
-          world_.paths.service_log(request.project, project::slug(request.config->name)),
+          deps_.loop, deps_.paths.service_log(request.project, project::slug(request.config->name)),
           request.nonce, request.config->health.pattern);
     case project::HealthSpec::Kind::notify: {
       notify_sockets_.try_emplace(request.instance);
       return std::make_unique<NotifyProber>(
-          world_.loop, world_.paths, request.instance,
+          deps_.loop, deps_.paths, request.instance,
           [this, instance = request.instance]() -> Result<int> {
             UniqueFd& socket = notify_sockets_[instance];
             if (!socket)  // an earlier server's: the service speaks to the path
-              socket = TRY(bind_notify_socket(world_.paths, instance));
+              socket = TRY(bind_notify_socket(deps_.paths, instance));
             return socket.get();
           });
     }

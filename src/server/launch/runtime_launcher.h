@@ -20,7 +20,7 @@ namespace locald::server {
 /// milliseconds run on jobs, and come back on the loop.
 class RuntimeLauncher final : public Launcher {
  public:
-  struct World {
+  struct Deps {
     EventLoop& loop;
     runtime::ProcessRuntime& runtime;
     builder::Environment& environment;
@@ -29,7 +29,7 @@ class RuntimeLauncher final : public Launcher {
     const runtime::ListenerSearch& listeners;
     net::Network& network;
   };
-  explicit RuntimeLauncher(World world);
+  explicit RuntimeLauncher(Deps deps);
 
   JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override;
   void defined(const std::string& project, const project::ServiceConfig& config) override;
@@ -61,7 +61,7 @@ class RuntimeLauncher final : public Launcher {
   std::shared_ptr<const project::ServiceConfig> effective(const LaunchRequest& request) const;
   Result<net::EndpointLook> look(int shim_pid, std::uint16_t port) const;
 
-  World world_;
+  Deps deps_;
   // Apart, so that a slow pull holds up no host service, and no start or hanging command a probe.
   JobPool hosts_, containers_, sweeps_, probes_, looks_;
   std::map<std::string, UniqueFd> notify_sockets_;  // instance -> where it says READY=1

@@ -54,13 +54,13 @@ std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until 
 
 }  // namespace
 
-Project::Project(World world, std::string name, std::string dir, std::string file)
-    : world_(std::move(world)),
+Project::Project(Deps deps, std::string name, std::string dir, std::string file)
+    : deps_(std::move(deps)),
       name_(std::move(name)),
       dir_(std::move(dir)),
       file_(std::move(file)),
       supervisor_(
-          world_.loop, world_.launcher, name_, dir_,
+          deps_.loop, deps_.launcher, name_, dir_,
           {[this](const std::string& service) { changed(service); },
            [this](const std::string& service, const ipc::ProgressEvent& progress) {
              send_progress(service, progress);
@@ -69,7 +69,7 @@ Project::Project(World world, std::string name, std::string dir, std::string fil
            [this](const std::string& service) {
              if (on_running) on_running(service);
            }}),
-      builds_({world_.build, [this](const std::string& service) { changed(service); },
+      builds_({deps_.build, [this](const std::string& service) { changed(service); },
                [this](const std::string& service, const ipc::ProgressEvent& progress) {
                  send_progress(service, progress);
                }}) {}
@@ -201,12 +201,12 @@ void Project::check_down() {
   for (const auto& [name, unit] : supervisor_.units())
     if (!supervisor_.quiet(name)) return;
   is_down_ = true;
-  world_.loop.post([quiet = world_.quiet, name = name_] { quiet(name); });
+  deps_.loop.post([quiet = deps_.quiet, name = name_] { quiet(name); });
 }
 
 void Project::close() {
-  for (const auto& [service, unit] : supervisor_.units()) world_.launcher.removed(name_, service);
-  remove_records(world_.paths, name_);
+  for (const auto& [service, unit] : supervisor_.units()) deps_.launcher.removed(name_, service);
+  remove_records(deps_.paths, name_);
   for (const ReplyPtr& reply : watchers_) reply->result(Json::object());
   watchers_.clear();
   end_waits(/*all=*/true);
@@ -246,7 +246,7 @@ void Project::wait(std::set<std::string> services, Until until,
   waiting.until = until;
   waiting.done = std::move(done);
   if (timeout)
-    waiting.timer = world_.loop.after(*timeout, [this, id] {
+    waiting.timer = deps_.loop.after(*timeout, [this, id] {
       waits_[id].outcome.pending = waits_[id].pending;
       finish(id);
     });
@@ -298,8 +298,8 @@ void Project::finish(std::uint64_t id) {
       waiting.outcome.failed[service] = *result;
   }
   // By post: a waiting request may change what we are in the middle of.
-  world_.loop.post([done = std::move(node.mapped().done),
-                    outcome = std::move(node.mapped().outcome)] { done(outcome); });
+  deps_.loop.post([done = std::move(node.mapped().done),
+                   outcome = std::move(node.mapped().outcome)] { done(outcome); });
 }
 
 Project::Subscription Project::subscribe(ReplyPtr reply, std::set<std::string> services,
@@ -339,7 +339,7 @@ void Project::send_progress(const std::string& service, ipc::ProgressEvent progr
 void Project::changed(const std::string& service) {
   if (!service.empty()) dirty_.insert(service);
   if (std::exchange(flush_posted_, true)) return;
-  world_.loop.post([this, alive = alive_] {
+  deps_.loop.post([this, alive = alive_] {
     if (*alive) flush();
   });
 }

@@ -27,7 +27,7 @@ namespace locald::server {
 /// so that a new server goes on where this one stopped. Loop thread only.
 class Project {
  public:
-  struct World {
+  struct Deps {
     EventLoop& loop;
     Launcher& launcher;
     const Paths& paths;
@@ -35,7 +35,7 @@ class Project {
     /// Nothing of it runs any more; what it leaves on disk and close() are the receiver's. By post.
     std::function<void(const std::string& name)> quiet;
   };
-  Project(World world, std::string name, std::string dir, std::string file);
+  Project(Deps deps, std::string name, std::string dir, std::string file);
   ~Project();
 
   const std::string& name() const noexcept { return name_; }
@@ -105,10 +105,10 @@ class Project {
   void start(const std::set<std::string>& services);
   void stop(const std::set<std::string>& services);
   void restart(const std::set<std::string>& services);
-  /// Stops everything, in reverse order; World::quiet tells the end.
+  /// Stops everything, in reverse order; Deps::quiet tells the end.
   /// `kill` (also later, while it goes down): all at once.
   void bring_down(bool volumes, bool kill = false);
-  /// After World::quiet: forgets what was written down and tells those who watch or wait.
+  /// After Deps::quiet: forgets what was written down and tells those who watch or wait.
   void close();
 
   /// Sends state, progress and notice events until the reply's client hangs up or `unsubscribe`.
@@ -130,7 +130,7 @@ class Project {
   Result<void> write_back();
 
   /// From the run folder; services are not started yet.
-  static Result<std::unique_ptr<Project>> restore(World world, const std::string& name);
+  static Result<std::unique_ptr<Project>> restore(Deps deps, const std::string& name);
   /// After restore and the adoption of what runs: starts what should run and does not, goes on
   /// going down.
   void settle(const std::set<std::string>& adopted);
@@ -166,7 +166,7 @@ class Project {
   std::string record(const std::string& service) const;
   std::uint64_t next_segment(const std::string& service) const;
 
-  World world_;
+  Deps deps_;
   std::string name_, dir_, file_;
   Supervisor supervisor_;
   AppBuilds builds_;

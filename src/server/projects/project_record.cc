@@ -172,7 +172,7 @@ StateRecord read_state(const Json& document) {
 std::uint64_t Project::next_segment(const std::string& service) const {
   std::uint64_t last = 0;
   auto dir =
-      sys::open(world_.paths.service_log(name_, project::slug(service)), O_RDONLY | O_DIRECTORY);
+      sys::open(deps_.paths.service_log(name_, project::slug(service)), O_RDONLY | O_DIRECTORY);
   if (!dir) return 1;  // never logged
   (void)list_dir(dir->get(), [&](const std::string& file, unsigned char) -> Result<void> {
     if (file.ends_with(".idx"))
@@ -206,8 +206,8 @@ Result<void> Project::save_configs() const {
     if (user_) out.captured->context = number_of(user_.get());
   }
   for (const project::UserContext* context : contexts) out.contexts.push_back(context->to_json());
-  (void)TRY(make_dirs(world_.paths.run_projects()));
-  return write_file_atomic(world_.paths.run_project(name_), encode(out).dump(), 0600)
+  (void)TRY(make_dirs(deps_.paths.run_projects()));
+  return write_file_atomic(deps_.paths.run_project(name_), encode(out).dump(), 0600)
       .context("write down project " + name_);
 }
 
@@ -222,20 +222,20 @@ void Project::save_state() {
     out.services[service] =
         state_entry(unit, !unwanted_.contains(service) && !vanished_.contains(service));
   const std::string text = encode(out).dump();
-  if (auto written = write_file_atomic(world_.paths.run_project_state(name_), text, 0600); !written)
+  if (auto written = write_file_atomic(deps_.paths.run_project_state(name_), text, 0600); !written)
     notice("", "the project's state could not be written down: " + written.error().text());
 }
 
 Result<void> Project::write_back() {
   if (is_down_) return {};
-  if (!exists(world_.paths.run_project(name_))) TRY(save_configs());
-  if (!exists(world_.paths.run_project_state(name_))) save_state();
+  if (!exists(deps_.paths.run_project(name_))) TRY(save_configs());
+  if (!exists(deps_.paths.run_project_state(name_))) save_state();
   supervisor_.write_back();
   return {};
 }
 
-Result<std::unique_ptr<Project>> Project::restore(World world, const std::string& name) {
-  const std::string path = world.paths.run_project(name);
+Result<std::unique_ptr<Project>> Project::restore(Deps deps, const std::string& name) {
+  const std::string path = deps.paths.run_project(name);
   // Environments are any bytes, and their names may differ in case alone.
   const Json doc =
       TRY(Json::parse(TRY(read_file(path)), {.reject_duplicates = false, .any_bytes = true})
@@ -250,7 +250,7 @@ Result<std::unique_ptr<Project>> Project::restore(World world, const std::string
   for (const Json& c : record.contexts)
     contexts.push_back(
         std::make_shared<project::UserContext>(TRY(project::UserContext::from_json(c))));
-  auto project = std::make_unique<Project>(std::move(world), name, record.dir, record.file);
+  auto project = std::make_unique<Project>(std::move(deps), name, record.dir, record.file);
   for (const auto& [service, entry] : record.services) {
     if (!entry.context || *entry.context >= contexts.size())
       return Error(Errc::corrupt, fmt::format("{}: {} has no context", path, service));
@@ -267,7 +267,7 @@ Result<std::unique_ptr<Project>> Project::restore(World world, const std::string
     const std::size_t index = record.captured->context.value_or(contexts.size());
     project->capture(std::move(values), index < contexts.size() ? contexts[index] : nullptr);
   }
-  if (auto text = read_file(project->world_.paths.run_project_state(name)))
+  if (auto text = read_file(project->deps_.paths.run_project_state(name)))
     if (auto state = Json::parse(*text)) project->restored_ = std::move(*state);
   for (const auto& [service, entry] : read_state(project->restored_).services)
     if (!entry.wanted) project->unwanted_.insert(service);

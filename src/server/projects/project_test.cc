@@ -29,7 +29,7 @@ class ProjectTest : public testing::Test {
     project.reset();
     (void)remove_tree(home);
   }
-  Project::World world() {
+  Project::Deps deps() {
     return {loop, launcher, *paths,
             [this](const RunningApp& app, const auto&, std::function<void(Result<Json>)> done) {
               builds.push_back({app.app, std::move(done)});
@@ -38,7 +38,7 @@ class ProjectTest : public testing::Test {
             [this](const std::string&) { ++quiet; }};
   }
   std::unique_ptr<Project> make() {
-    return std::make_unique<Project>(world(), "shop", "/shop", "/shop/locald.toml");
+    return std::make_unique<Project>(deps(), "shop", "/shop", "/shop/locald.toml");
   }
 
   static project::ServiceConfig config(const std::string& name, const std::string& argument = "x") {
@@ -233,7 +233,7 @@ TEST_F(ProjectTest, ANewServerGoesOnWhereTheOldOneStopped) {
   launcher.exit("done", 3);
   project->stop({"off"});
   run_for(loop);
-  project = Project::restore(world(), "shop").value();
+  project = Project::restore(deps(), "shop").value();
   // "runs" is found alive; "lost" is not found at all.
   project->supervisor().adopt(
       "runs", std::make_unique<FakeLauncher::Handle>(launcher, launcher.processes[3]),
@@ -257,7 +257,7 @@ TEST_F(ProjectTest, ADownThatWasCutShortIsFinishedByTheNextServer) {
   run_for(loop);
   project->bring_down(/*volumes=*/true);
   run_for(loop);
-  project = Project::restore(world(), "shop").value();
+  project = Project::restore(deps(), "shop").value();
   project->settle({});
   run_for(loop);
   EXPECT_TRUE(project->going_down());
@@ -364,7 +364,7 @@ TEST_F(ProjectTest, AppsComeBackFromTheRunFolder) {
   api.bindings = {{"mail", "/mail"}};
   EXPECT_EQ(project::ServiceConfig::from_json(api.to_json()).value().to_json(), api.to_json());
   up({api});
-  project = Project::restore(world(), "shop").value();
+  project = Project::restore(deps(), "shop").value();
   EXPECT_EQ(project->supervisor().find("api")->config->to_json(), api.to_json());
   EXPECT_EQ(project::redacted(api)["app"]["env"]["A"].as_string(), "…");
 }

@@ -24,11 +24,11 @@ constexpr project::Milliseconds kFirstLook{1000},
 
 }  // namespace
 
-Projects::Projects(World world, ProjectRegistry registry)
-    : world_(std::move(world)), registry_(std::move(registry)) {}
+Projects::Projects(Deps deps, ProjectRegistry registry)
+    : deps_(std::move(deps)), registry_(std::move(registry)) {}
 
-Project::World Projects::project_world() {
-  return {world_.loop, world_.launcher, world_.paths, world_.build,
+Project::Deps Projects::project_world() {
+  return {deps_.loop, deps_.launcher, deps_.paths, deps_.build,
           [this](const std::string& name) { on_quiet(name); }};
 }
 
@@ -118,7 +118,7 @@ void Projects::down(const ipc::DownRequest& request, const ReplyPtr& reply) {
     const std::string name = TRY(name_of(request.project));
     const ProjectState state = state_of(name);
     if (state == ProjectState::down)
-      remove_records(world_.paths, name);  // of one that was set aside
+      remove_records(deps_.paths, name);  // of one that was set aside
     Leaving& leaving = leaving_[name];
     leaving.volumes = leaving.volumes || volumes;
     leaving.after.emplace_back([reply](const Result<void>& removed) {
@@ -141,7 +141,7 @@ void Projects::down(const ipc::DownRequest& request, const ReplyPtr& reply) {
 }
 
 void Projects::on_quiet(const std::string& name) {
-  world_.end_sessions(name, [this, name] { remove_what_is_left(name); });
+  deps_.end_sessions(name, [this, name] { remove_what_is_left(name); });
 }
 
 void Projects::remove_what_is_left(const std::string& name) {
@@ -154,7 +154,7 @@ void Projects::remove_what_is_left(const std::string& name) {
     for (const auto& [service, unit] : project->supervisor().units())
       containers = containers || unit.config->kind != project::ServiceKind::exec;
   if (!containers && !volumes) return is_down(name, {});
-  world_.remove_data(name, volumes, [this, name, volumes](const Result<void>& removed) {
+  deps_.remove_data(name, volumes, [this, name, volumes](const Result<void>& removed) {
     // A second `down` may have asked for more since.
     if (leaving_[name].volumes && !volumes) return remove_what_is_left(name);
     is_down(name, removed);
@@ -204,7 +204,7 @@ void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) 
           list.push(Json::object(
               {{"project", name},
                {"dir", dir},
-               {"services", world_.unmanaged ? world_.unmanaged->status(name) : Json::array()}}));
+               {"services", deps_.unmanaged ? deps_.unmanaged->status(name) : Json::array()}}));
       reply->result(Json::object({{"projects", std::move(list)}}));
       return {};
     }
@@ -268,7 +268,7 @@ void Projects::logs(const ipc::LogsRequest& request, const ReplyPtr& reply) {
     for (const Log& log : all)
       if (wanted.empty() || std::find(wanted.begin(), wanted.end(), log.service) != wanted.end())
         list.push(Json::object({{"name", log.service},
-                                {"dir", world_.paths.service_log(name, project::slug(log.service))},
+                                {"dir", deps_.paths.service_log(name, project::slug(log.service))},
                                 {"first_segment", log.first_segment},
                                 {"nonce", log.nonce}}));
     reply->result(Json::object({{"services", std::move(list)}}));
@@ -345,12 +345,12 @@ Result<void> Projects::write_back() {
 }
 
 std::set<std::string> Projects::unmanaged_projects() const {
-  return world_.unmanaged != nullptr ? world_.unmanaged->projects() : std::set<std::string>();
+  return deps_.unmanaged != nullptr ? deps_.unmanaged->projects() : std::set<std::string>();
 }
 
 std::vector<std::string> Projects::restore() {
   std::vector<std::string> notices;
-  auto dir = sys::open(world_.paths.run_projects(), O_RDONLY | O_DIRECTORY);
+  auto dir = sys::open(deps_.paths.run_projects(), O_RDONLY | O_DIRECTORY);
   if (!dir && dir.error().code() != Errc::not_found) notices.push_back(dir.error().text());
   if (!dir) return notices;  // none was up
   (void)list_dir(dir->get(), [&](const std::string& file, unsigned char) -> Result<void> {
@@ -364,7 +364,7 @@ std::vector<std::string> Projects::restore() {
     }
     // Set aside, never taken as empty: its services go on, unmanaged. What only cannot be read at
     // this moment stays where it is.
-    const std::string path = world_.paths.run_project(name);
+    const std::string path = deps_.paths.run_project(name);
     if (says_something(project.error())) {
       (void)remove_tree(aside(path));
       (void)::rename(path.c_str(), aside(path).c_str());
@@ -397,7 +397,7 @@ void Projects::look_at_listeners(const std::string& project, const std::string& 
 void Projects::schedule_look() {
   auto next = project::Milliseconds::max();
   for (const Fresh& f : fresh_) next = std::min(next, f.after);
-  if (!fresh_.empty()) listeners_timer_ = world_.loop.after(next, [this] { report_listeners(); });
+  if (!fresh_.empty()) listeners_timer_ = deps_.loop.after(next, [this] { report_listeners(); });
 }
 
 void Projects::report_listeners() {
@@ -422,9 +422,9 @@ void Projects::report_listeners() {
     std::vector<net::Listener> exposed;
   };
   using Found = std::vector<Seen>;
-  world_.jobs.run<Result<Found>>(
+  deps_.jobs.run<Result<Found>>(
       "look for open ports",
-      [targets, &search = world_.listeners](const std::stop_token&) -> Result<Found> {
+      [targets, &search = deps_.listeners](const std::stop_token&) -> Result<Found> {
         Found out(targets.size());
         const auto exposed = [](const net::Listener& l) { return !l.loopback && l.netns == 0; };
         const auto all = TRY(net::listeners());

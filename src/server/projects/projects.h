@@ -25,7 +25,7 @@ namespace locald::server {
 /// All projects that are up, and the requests about them (ipc/messages/project.h; each of the functions below answers `reply`, at once or later). Loop thread only.
 class Projects {
  public:
-  struct World {
+  struct Deps {
     EventLoop& loop;
     Launcher& launcher;
     const Paths& paths;
@@ -42,7 +42,7 @@ class Projects {
     std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
     const Unmanaged* unmanaged = nullptr;
   };
-  Projects(World world, ProjectRegistry registry);
+  Projects(Deps deps, ProjectRegistry registry);
 
   void up(const ipc::UpRequest& request, const ReplyPtr& reply);
   void down(const ipc::DownRequest& request, const ReplyPtr& reply);
@@ -104,7 +104,7 @@ class Projects {
                            bool refresh) const;
   static void refuse(const ReplyPtr& reply, const project::Problems& problems);
   Project* find_staying(const std::string& name) const;
-  Project::World project_world();
+  Project::Deps project_world();
   void make_ready(Project& project);
   Result<std::string> name_of(const ipc::ProjectPlace& place) const;
   void bring_down(Project& project, bool volumes, bool kill = false);
@@ -126,7 +126,7 @@ class Projects {
   void report_listeners();
   std::set<std::string> unmanaged_projects() const;
 
-  World world_;
+  Deps deps_;
   ProjectRegistry registry_;
   std::map<std::string, std::unique_ptr<Project>> projects_;
   /// A project that is going down: its services are being stopped, or what it leaves is being

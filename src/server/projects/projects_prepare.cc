@@ -92,7 +92,7 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
   const Project* present = find_staying(out.loaded.name);
   const auto ports = TRY(choose_ports(spec, present));
   project::ResolveInput input{spec,  out.loaded.name, *out.here,
-                              ports, world_.paths,    world_.shared.all()};
+                              ports, deps_.paths,     deps_.shared.all()};
   input.refresh = refresh;
   if (present != nullptr) {
     input.captured = [present](const std::string& service, const std::string& name) {
