@@ -143,6 +143,17 @@ TEST_P(ConfigurationTextTest, IsTheSameOnceItWasReadBack) {
   EXPECT_EQ(again->to_json().dump(), config.to_json().dump());
 }
 
+/// A member that is written down and does not decide would change without anybody noticing.
+TEST_P(ConfigurationTextTest, HasEveryMemberOfTheRecord) {
+  const ServiceConfig config = GetParam().config();
+  const Json text = project::canonical_form(config), record = config.to_json();
+  for (const auto& [member, value] : record.as_object()) {
+    EXPECT_TRUE(text.contains(member)) << member;
+    for (const auto& [inner, more] : value.as_object())
+      EXPECT_TRUE(text[member].contains(inner)) << member << "." << inner;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, ConfigurationTextTest,
                          testing::Values(Recorded{"plain", plain, "shop.web.bffc770f"},
                                          Recorded{"host", host, "shop.web.a345acaf"},
