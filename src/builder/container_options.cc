@@ -46,11 +46,9 @@ Result<VolumeMount> VolumeMount::of(const VolumeConfig& volume) {
     if (option.empty()) continue;
     if (!option.starts_with("size="))
       return Error(Errc::unsupported, "tmpfs option \"" + option + "\" is not supported yet");
-    mount.tmpfs_bytes = TRY(parse_bytes(std::string_view(option).substr(5)));
+    mount.tmpfs_bytes = TRY(parse_size(trim(std::string_view(option).substr(5))));
   }
   return mount;
 }
-
-Result<std::uint64_t> parse_bytes(std::string_view text) { return parse_size(trim(text)); }
 
 }  // namespace locald::builder

@@ -79,8 +79,4 @@ struct ContainerOptions {
 /// naming `what` ("the mount's target").
 Result<std::string> normal_path(std::string_view path, std::string_view what);
 
-/// "512m", "2g", "1048576": powers of 1024, as compose and Docker count. Errc::invalid_input
-/// otherwise.
-Result<std::uint64_t> parse_bytes(std::string_view text);
-
 }  // namespace locald::builder

@@ -5,18 +5,19 @@
 #include <csignal>
 
 #include "base/sys/signals.h"
+#include "base/units.h"
 
 namespace locald::builder {
 namespace {
 
 TEST(ParseBytes, CountsInPowersOf1024) {
-  EXPECT_EQ(parse_bytes("512m").value(), 512u << 20);
-  EXPECT_EQ(parse_bytes("2G").value(), 2ull << 30);
-  EXPECT_EQ(parse_bytes("10kb").value(), 10240u);
-  EXPECT_EQ(parse_bytes("77").value(), 77u);
-  EXPECT_EQ(parse_bytes("77b").value(), 77u);
+  EXPECT_EQ(parse_size("512m").value(), 512u << 20);
+  EXPECT_EQ(parse_size("2G").value(), 2ull << 30);
+  EXPECT_EQ(parse_size("10kb").value(), 10240u);
+  EXPECT_EQ(parse_size("77").value(), 77u);
+  EXPECT_EQ(parse_size("77b").value(), 77u);
   for (const char* bad : {"", "m", "1.5g", "-1", "9999999999g", "12x", "b"})
-    EXPECT_FALSE(parse_bytes(bad)) << bad;
+    EXPECT_FALSE(parse_size(bad)) << bad;
 }
 
 TEST(ParseSignal, KnowsNamesAndNumbers) {

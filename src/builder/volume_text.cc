@@ -1,6 +1,7 @@
 #include "builder/volume_text.h"
 
 #include "base/strings.h"
+#include "base/units.h"
 #include "builder/container_options.h"
 
 namespace locald::builder {
@@ -53,10 +54,11 @@ Result<VolumeConfig> volume_of(const std::string& source, const std::string& tar
     std::string path = source;
     if (source == "~" || source.starts_with("~/")) {
       path = home();
-      if (path.empty()) return bad("HOME is not set");
+      if (path.empty())
+        return bad("HOME is not set").with_hint("set HOME, or write the whole path");
       path += source.substr(1);
     } else if (source.starts_with("~")) {
-      return bad("only your own ~ is known");
+      return bad("only your own ~ is known").with_hint("write the whole path");
     }
     if (!path.starts_with("/")) {
       if (dir.empty()) return bad("the path must be absolute");
@@ -121,7 +123,7 @@ Result<VolumeConfig> parse_tmpfs(const std::string& text) {
       if (!option.starts_with("size="))
         return Error(Errc::unsupported, "tmpfs option \"" + option + "\" is not supported yet")
             .with_hint("\"size=64m\" is");
-      TRY(parse_bytes(std::string_view(option).substr(5)).context("tmpfs"));
+      TRY(parse_size(trim(std::string_view(option).substr(5))).context("tmpfs"));
     }
   return out;
 }

@@ -64,7 +64,7 @@ TEST(Listeners, AreFoundByPortWithTheirFamilies) {
   EXPECT_EQ(found[0].address, "0.0.0.0");
   EXPECT_EQ(found[0].uid, ::getuid());
   EXPECT_FALSE(found[0].loopback || found[0].v6() || found[0].dual);
-  if (!has_ipv6()) GTEST_SKIP() << "the rest needs IPv6";
+  if (!has_ipv6()) GTEST_SKIP() << "the second half needs IPv6 on this machine";
   const Listening six = listen_on("::", 0, false, /*v6only=*/true);
   const Listening both = listen_on("::");
   found = listeners(six.port).value();

@@ -215,7 +215,7 @@ TEST_F(StdioTest, TheFirstWordsEndWhereTheirPlaceDoes) {
 TEST_F(StdioTest, ATerminalHasItsSizeFromTheStartAndIsResized) {
   spec_.tty = true;
   spec_.rows = 33, spec_.columns = 77;
-  if (!open()) GTEST_SKIP() << "no terminals here: " << why_.data();
+  if (!open()) GTEST_SKIP() << "needs a pseudo-terminal (/dev/ptmx): " << why_.data();
   winsize size{};
   ASSERT_EQ(::ioctl(child_[0], TIOCGWINSZ, &size), 0);
   EXPECT_EQ(size.ws_row, 33);
@@ -239,7 +239,7 @@ TEST_F(StdioTest, ATerminalThatIsSentGetsTheSizeThatWasAskedForSince) {
   EXPECT_TRUE(stdio_.awaits_terminal());
   stdio_.resize(11, 22);
   const int master = ::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (master < 0) GTEST_SKIP() << "no terminals here";
+  if (master < 0) GTEST_SKIP() << "needs a pseudo-terminal (/dev/ptmx)";
   stdio_.take_terminal(master);
   EXPECT_FALSE(stdio_.awaits_terminal());
   winsize size{};

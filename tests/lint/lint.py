@@ -84,6 +84,8 @@ BANS = [
 ]
 # The same for one room: a write that goes past the place that notices its failure is an error thrown away.
 ROOM_BANS = {
+    "project": [(r"\b(?:EventLoop|JobPool|spawn)\b|\bstd::(?:thread|jthread|async|mutex)\b", ("_test.cc",),
+                 "a file's text becomes a configuration without a loop, a thread or a process")],
     "cli": [(r"\b(?:write_all|printf|puts|fputs|fwrite|putchar)\s*\(|(?<!\w)::write\s*\(", ("cli/print.cc", "_test.cc"),
              "all output goes through cli/print.h, which says at the end what could not be written")],
 }

@@ -28,6 +28,8 @@ BAD = [
     ("oci/a.cc", 'void f() { ::open("x", 0); }\n', "O_CLOEXEC"),
     ("oci/a.cc", "void f() { throw 1; }\n", "errors are values"),
     ("cli/a.cc", "void f() { std::printf(text); }\n", "cli/print.h"),
+    ("project/a.cc", "void f(EventLoop& loop);\n", "without a loop"),
+    ("project/a.cc", "std::mutex lock;\n", "without a loop"),
     ("cli/a.cc", "void f() { (void)::write(1, t, n); }\n", "cli/print.h"),
     ("oci/a.cc", "// TODO: later\n", "TODO"),
     ("oci/a.cc", "\n" * 801, "801 lines"),

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <functional>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 #include "base/sys/out_of_memory.h"
@@ -78,25 +78,24 @@ void Api::add_projects() {
               unmanaged != nullptr ? meant_by(*unmanaged, request) : std::optional<std::string>();
           if (!project || deps_.projects.find(*project) != nullptr)
             return (object.*member)(request, reply);
-          if constexpr (std::is_null_pointer_v<decltype(otherwise)>)
-            static_cast<void>(otherwise), unmanaged->refuse(*project, reply);
-          else
-            (unmanaged->*otherwise)(*project, request, reply);
+          std::invoke(otherwise, *unmanaged, *project, request, reply);
         });
   };
+  const auto refuse = [](const Unmanaged& unmanaged, const std::string& project, const auto&,
+                         const ReplyPtr& reply) { unmanaged.refuse(project, reply); };
   using Status =
       void (Unmanaged::*)(const std::string&, const ipc::StatusRequest&, const ReplyPtr&);
-  managed(p, &Projects::up, nullptr);
+  managed(p, &Projects::up, refuse);
   managed(p, &Projects::down, &Unmanaged::down);
-  managed(p, &Projects::start, nullptr);
+  managed(p, &Projects::start, refuse);
   managed(p, &Projects::stop, &Unmanaged::stop);
-  managed(p, &Projects::restart, nullptr);
+  managed(p, &Projects::restart, refuse);
   managed(p, &Projects::kill, &Unmanaged::kill);
   managed(p, &Projects::status, Status(&Unmanaged::status));
-  managed(p, &Projects::watch, nullptr);
+  managed(p, &Projects::watch, refuse);
   managed(p, &Projects::logs, &Unmanaged::logs);
-  managed(deps_.sessions, &Sessions::exec, nullptr);
-  managed(deps_.sessions, &Sessions::attach, nullptr);
+  managed(deps_.sessions, &Sessions::exec, refuse);
+  managed(deps_.sessions, &Sessions::attach, refuse);
   handlers_.insert(to(p, &Projects::config_check));
   handlers_.insert(to(p, &Projects::forget));
   handlers_.insert(to(p, &Projects::list));
