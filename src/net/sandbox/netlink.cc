@@ -1,0 +1,176 @@
+#include "net/sandbox/netlink.h"
+
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+namespace locald::net {
+
+/// One request, grown attribute by attribute. Every request here is far smaller than its buffer.
+class Netlink::Message {
+ public:
+  template <typename Body>
+  Message(std::uint16_t type, std::uint16_t flags, const Body& body) {
+    header()->nlmsg_len = NLMSG_LENGTH(0);
+    header()->nlmsg_type = type;
+    header()->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
+    append(&body, sizeof body);
+  }
+
+  nlmsghdr* header() { return reinterpret_cast<nlmsghdr*>(bytes_.data()); }
+
+  void append(const void* data, std::size_t size) {
+    std::memcpy(bytes_.data() + header()->nlmsg_len, data, size);
+    header()->nlmsg_len += NLMSG_ALIGN(static_cast<std::uint32_t>(size));
+  }
+  void add(std::uint16_t type, const void* data, std::size_t size) {
+    const rtattr attribute{static_cast<std::uint16_t>(RTA_LENGTH(size)), type};
+    append(&attribute, sizeof attribute);
+    append(data, size);
+  }
+  void add(std::uint16_t type, const std::string& text) { add(type, text.c_str(), text.size() + 1); }
+  void add(std::uint16_t type, std::uint32_t number) { add(type, &number, sizeof number); }
+  void add(std::uint16_t type, int number) { add(type, &number, sizeof number); }
+  void add(std::uint16_t type, std::span<const std::uint8_t> bytes) {
+    add(type, bytes.data(), bytes.size());
+  }
+
+  /// What `fill` adds stands inside an attribute of its own.
+  template <typename Fill>
+  void nest(std::uint16_t type, const Fill& fill) {
+    const std::uint32_t at = header()->nlmsg_len;
+    add(type, nullptr, 0);
+    fill();
+    reinterpret_cast<rtattr*>(bytes_.data() + at)->rta_len =
+        static_cast<std::uint16_t>(header()->nlmsg_len - at);
+  }
+
+ private:
+  alignas(NLMSG_ALIGNTO) std::array<char, 1024> bytes_{};
+};
+
+Result<Netlink> Netlink::open() {
+  UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!socket) return Error::from_errno(errno, "open a netlink socket");
+  const int on = 1;  // an error then comes without a copy of the request
+  ::setsockopt(socket.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  return Netlink(std::move(socket));
+}
+
+Result<void> Netlink::exchange(Message& message) {
+  message.header()->nlmsg_seq = ++sequence_;
+  const auto* bytes = reinterpret_cast<const char*>(message.header());
+  if (::send(socket_.get(), bytes, message.header()->nlmsg_len, 0) < 0)
+    return Error::from_errno(errno, "send to netlink");
+  alignas(NLMSG_ALIGNTO) std::array<char, 4096> reply{};
+  while (true) {
+    const ssize_t size = ::recv(socket_.get(), reply.data(), reply.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return Error::from_errno(errno, "receive from netlink");
+    const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
+    if (!NLMSG_OK(header, static_cast<std::size_t>(size)) || header->nlmsg_type != NLMSG_ERROR)
+      return Error(Errc::failed, "an unexpected answer from netlink");
+    if (header->nlmsg_seq != sequence_) continue;  // to a request before, which was given up
+    const int error = reinterpret_cast<const nlmsgerr*>(NLMSG_DATA(header))->error;
+    if (error == 0) return {};
+    return Error::from_errno(-error, "netlink");
+  }
+}
+
+Result<int> Netlink::index_of(const std::string& link) {
+  ifreq request{};
+  if (link.size() >= sizeof request.ifr_name)
+    return Error(Errc::invalid_input, "invalid name of a link: " + link);
+  link.copy(request.ifr_name, link.size());
+  // Asked of the socket: the thread may be in another namespace by now.
+  if (::ioctl(socket_.get(), SIOCGIFINDEX, &request) != 0)
+    return Error::from_errno(errno, "find the link " + link);
+  return request.ifr_ifindex;
+}
+
+Result<void> Netlink::set_up(const std::string& link) {
+  ifinfomsg body{};
+  body.ifi_index = TRY(index_of(link));
+  body.ifi_flags = body.ifi_change = IFF_UP;
+  Message message(RTM_NEWLINK, 0, body);
+  return exchange(message).context("bring up " + link);
+}
+
+Result<void> Netlink::add_bridge(const std::string& name, int mtu) {
+  ifinfomsg body{};
+  body.ifi_flags = body.ifi_change = IFF_UP;
+  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body);
+  message.add(IFLA_IFNAME, name);
+  message.add(IFLA_MTU, mtu);
+  message.nest(IFLA_LINKINFO, [&] { message.add(IFLA_INFO_KIND, std::string("bridge")); });
+  return exchange(message).context("make the bridge " + name);
+}
+
+Result<void> Netlink::add_veth(const std::string& name, const std::string& bridge, int mtu,
+                               int peer_netns, const std::string& peer) {
+  ifinfomsg body{};
+  body.ifi_flags = body.ifi_change = IFF_UP;
+  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body);
+  message.add(IFLA_IFNAME, name);
+  message.add(IFLA_MASTER, TRY(index_of(bridge)));
+  message.add(IFLA_MTU, mtu);
+  message.nest(IFLA_LINKINFO, [&] {
+    message.add(IFLA_INFO_KIND, std::string("veth"));
+    message.nest(IFLA_INFO_DATA, [&] {
+      message.nest(VETH_INFO_PEER, [&] {
+        // A peer cannot be set up in the message that makes it: ENOTCONN.
+        const ifinfomsg other{};
+        message.append(&other, sizeof other);
+        message.add(IFLA_IFNAME, peer);
+        message.add(IFLA_MTU, mtu);
+        message.add(IFLA_NET_NS_FD, peer_netns);
+      });
+    });
+  });
+  return exchange(message).context("make the link " + name + " into the bridge " + bridge);
+}
+
+Result<void> Netlink::remove_link(const std::string& name) {
+  ifinfomsg body{};
+  body.ifi_index = TRY(index_of(name));
+  Message message(RTM_DELLINK, 0, body);
+  return exchange(message).context("remove the link " + name);
+}
+
+Result<void> Netlink::add_address(const std::string& link, const Subnet& address) {
+  ifaddrmsg body{};
+  body.ifa_family = static_cast<std::uint8_t>(address.address.family());
+  body.ifa_prefixlen = static_cast<std::uint8_t>(address.length);
+  body.ifa_flags = IFA_F_PERMANENT | (address.address.is_v6() ? IFA_F_NODAD : 0);
+  body.ifa_index = static_cast<std::uint32_t>(TRY(index_of(link)));
+  Message message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body);
+  message.add(IFA_LOCAL, address.address.bytes());
+  message.add(IFA_ADDRESS, address.address.bytes());
+  if (!address.address.is_v6()) {
+    const IpAddress last = address.network().plus(address.size() - 1);
+    message.add(IFA_BROADCAST, last.bytes());
+  }
+  return exchange(message).context("give " + link + " the address " + address.text());
+}
+
+Result<void> Netlink::add_default_route(const IpAddress& gateway) {
+  rtmsg body{};
+  body.rtm_family = static_cast<std::uint8_t>(gateway.family());
+  body.rtm_table = RT_TABLE_MAIN;
+  body.rtm_protocol = RTPROT_STATIC;
+  body.rtm_scope = RT_SCOPE_UNIVERSE;
+  body.rtm_type = RTN_UNICAST;
+  Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body);
+  message.add(RTA_GATEWAY, gateway.bytes());
+  return exchange(message).context("route everything by " + gateway.text());
+}
+
+}  // namespace locald::net

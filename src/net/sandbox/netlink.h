@@ -1,0 +1,41 @@
+#pragma once
+#include <string>
+
+#include "base/result.h"
+#include "base/sys/unique_fd.h"
+#include "net/ip_address.h"
+
+namespace locald::net {
+
+/// Makes links, addresses and routes in one network namespace (rtnetlink(7)). Each call is one
+/// exchange with the kernel, which answers before it returns. Not thread-safe.
+///
+/// What a call has made before it failed stays: it is gone with the namespace.
+class Netlink {
+ public:
+  /// Of the network namespace that the calling thread is in now.
+  static Result<Netlink> open();
+
+  Result<void> set_up(const std::string& link);
+  Result<void> add_bridge(const std::string& name, int mtu);
+  /// Both ends of a pair: `name` here, up and a port of `bridge`, and `peer` in the network
+  /// namespace `peer_netns`, down.
+  Result<void> add_veth(const std::string& name, const std::string& bridge, int mtu,
+                        int peer_netns, const std::string& peer);
+  /// @return Errc::not_found where there is none.
+  Result<void> remove_link(const std::string& name);
+  /// Usable at once: nobody is asked whether an IPv6 address is in use already.
+  Result<void> add_address(const std::string& link, const Subnet& address);
+  Result<void> add_default_route(const IpAddress& gateway);
+
+ private:
+  explicit Netlink(UniqueFd socket) : socket_(std::move(socket)) {}
+  class Message;
+  Result<void> exchange(Message& message);
+  Result<int> index_of(const std::string& link);
+
+  UniqueFd socket_;
+  std::uint32_t sequence_ = 0;
+};
+
+}  // namespace locald::net

@@ -1,0 +1,83 @@
+#include "net/sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <sched.h>
+
+#include <cerrno>
+#include <thread>
+
+#include "base/sys/sys.h"
+#include "net/sandbox/netlink.h"
+
+namespace locald::net {
+namespace {
+
+/// A thread is in one network namespace: what is done in another has a thread of its own.
+Result<void> on_own_thread(const std::function<Result<void>()>& work) {
+  Result<void> done;
+  std::thread([&] { done = work(); }).join();
+  return done;
+}
+
+/// The calling thread goes into a new one, and has its loopback up.
+Result<UniqueFd> enter_new_namespace() {
+  if (::unshare(CLONE_NEWNET) != 0)
+    return Error::from_errno(errno, "make a network namespace")
+        .with_hint("how many a user may have: sysctl user.max_net_namespaces");
+  UniqueFd own = TRY(sys::open("/proc/thread-self/ns/net", O_RDONLY));
+  TRY(TRY(Netlink::open()).set_up("lo"));
+  return own;
+}
+
+Result<void> enter(int netns) {
+  if (::setns(netns, CLONE_NEWNET) != 0) return Error::from_errno(errno, "join a network namespace");
+  return {};
+}
+
+}  // namespace
+
+Result<void> in_namespace(int netns, const std::function<Result<void>()>& work) {
+  return on_own_thread([&]() -> Result<void> {
+    TRY(enter(netns));
+    return work();
+  });
+}
+
+Result<UniqueFd> make_namespace() { return make_sandbox({}); }
+
+Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
+  UniqueFd out;
+  TRY(on_own_thread([&]() -> Result<void> {
+    out = TRY(enter_new_namespace());
+    if (bridges.empty()) return {};
+    Netlink links = TRY(Netlink::open());
+    for (const Bridge& bridge : bridges) {
+      TRY(links.add_bridge(bridge.name, kMtu));
+      for (const Subnet& address : bridge.addresses)
+        TRY(links.add_address(bridge.name, address));
+    }
+    return {};
+  }));
+  return out;
+}
+
+Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links) {
+  UniqueFd out;
+  TRY(on_own_thread([&]() -> Result<void> {
+    out = TRY(enter_new_namespace());
+    // A socket stays in the namespace that it was made in.
+    Netlink inside = TRY(Netlink::open());
+    TRY(enter(sandbox));
+    Netlink outside = TRY(Netlink::open());
+    for (const Link& link : links) {
+      TRY(outside.add_veth(link.host_end, link.bridge, kMtu, out.get(), link.name));
+      for (const Subnet& address : link.addresses) TRY(inside.add_address(link.name, address));
+      TRY(inside.set_up(link.name));
+      for (const IpAddress& gateway : link.routes) TRY(inside.add_default_route(gateway));
+    }
+    return {};
+  }));
+  return out;
+}
+
+}  // namespace locald::net
