@@ -65,7 +65,8 @@ IpAddress IpAddress::plus(std::uint32_t offset) const {
 
 Result<Subnet> Subnet::parse(std::string_view text) {
   const auto slash = text.find('/');
-  const auto length = slash == std::string_view::npos ? std::nullopt : parse_u64(text.substr(slash + 1));
+  const auto length =
+      slash == std::string_view::npos ? std::nullopt : parse_u64(text.substr(slash + 1));
   const Subnet out{TRY(IpAddress::parse(text.substr(0, slash))),
                    length && *length <= 128 ? static_cast<int>(*length) : -1};
   if (out.length < 0 || out.length > out.address.bits())
@@ -84,7 +85,8 @@ bool Subnet::overlaps(const Subnet& other) const {
 
 std::uint32_t Subnet::size() const {
   const int host_bits = address.bits() - length;
-  return host_bits >= 32 ? std::numeric_limits<std::uint32_t>::max() : std::uint32_t{1} << host_bits;
+  return host_bits >= 32 ? std::numeric_limits<std::uint32_t>::max()
+                         : std::uint32_t{1} << host_bits;
 }
 
 }  // namespace locald::net

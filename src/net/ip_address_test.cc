@@ -8,7 +8,8 @@ namespace {
 TEST(IpAddress, IsReadAndWritten) {
   for (const char* text : {"0.0.0.0", "10.1.2.3", "255.255.255.255", "::", "::1", "fd00:1::2"})
     EXPECT_EQ(IpAddress::parse(text)->text(), text);
-  for (const char* text : {"", "10.1.2", "10.1.2.3.4", "256.1.1.1", "fe80::1%eth0", ":", "1.2.3.4 "})
+  for (const char* text :
+       {"", "10.1.2", "10.1.2.3.4", "256.1.1.1", "fe80::1%eth0", ":", "1.2.3.4 "})
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   EXPECT_FALSE(IpAddress::parse(std::string_view("10.1.2.3\0x", 10)));
   EXPECT_EQ(IpAddress::v4(0x0A010203).text(), "10.1.2.3");

@@ -9,53 +9,15 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
-#include <span>
+
+#include "net/sandbox/netlink_message.h"
 
 namespace locald::net {
+namespace {
 
-/// One request, grown attribute by attribute. Every request here is far smaller than its buffer.
-class Netlink::Message {
- public:
-  template <typename Body>
-  Message(std::uint16_t type, std::uint16_t flags, const Body& body) {
-    header()->nlmsg_len = NLMSG_LENGTH(0);
-    header()->nlmsg_type = type;
-    header()->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-    append(&body, sizeof body);
-  }
+constexpr std::uint16_t kNew = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 
-  nlmsghdr* header() { return reinterpret_cast<nlmsghdr*>(bytes_.data()); }
-
-  void append(const void* data, std::size_t size) {
-    std::memcpy(bytes_.data() + header()->nlmsg_len, data, size);
-    header()->nlmsg_len += NLMSG_ALIGN(static_cast<std::uint32_t>(size));
-  }
-  void add(std::uint16_t type, const void* data, std::size_t size) {
-    const rtattr attribute{static_cast<std::uint16_t>(RTA_LENGTH(size)), type};
-    append(&attribute, sizeof attribute);
-    append(data, size);
-  }
-  void add(std::uint16_t type, const std::string& text) { add(type, text.c_str(), text.size() + 1); }
-  void add(std::uint16_t type, std::uint32_t number) { add(type, &number, sizeof number); }
-  void add(std::uint16_t type, int number) { add(type, &number, sizeof number); }
-  void add(std::uint16_t type, std::span<const std::uint8_t> bytes) {
-    add(type, bytes.data(), bytes.size());
-  }
-
-  /// What `fill` adds stands inside an attribute of its own.
-  template <typename Fill>
-  void nest(std::uint16_t type, const Fill& fill) {
-    const std::uint32_t at = header()->nlmsg_len;
-    add(type, nullptr, 0);
-    fill();
-    reinterpret_cast<rtattr*>(bytes_.data() + at)->rta_len =
-        static_cast<std::uint16_t>(header()->nlmsg_len - at);
-  }
-
- private:
-  alignas(NLMSG_ALIGNTO) std::array<char, 1024> bytes_{};
-};
+}  // namespace
 
 Result<Netlink> Netlink::open() {
   UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
@@ -65,10 +27,9 @@ Result<Netlink> Netlink::open() {
   return Netlink(std::move(socket));
 }
 
-Result<void> Netlink::exchange(Message& message) {
-  message.header()->nlmsg_seq = ++sequence_;
-  const auto* bytes = reinterpret_cast<const char*>(message.header());
-  if (::send(socket_.get(), bytes, message.header()->nlmsg_len, 0) < 0)
+Result<void> Netlink::exchange(NetlinkMessage& message) {
+  const std::string_view bytes = message.finish(++sequence_);
+  if (::send(socket_.get(), bytes.data(), bytes.size(), 0) < 0)
     return Error::from_errno(errno, "send to netlink");
   alignas(NLMSG_ALIGNTO) std::array<char, 4096> reply{};
   while (true) {
@@ -100,14 +61,14 @@ Result<void> Netlink::set_up(const std::string& link) {
   ifinfomsg body{};
   body.ifi_index = TRY(index_of(link));
   body.ifi_flags = body.ifi_change = IFF_UP;
-  Message message(RTM_NEWLINK, 0, body);
+  NetlinkMessage message(RTM_NEWLINK, NLM_F_ACK, body);
   return exchange(message).context("bring up " + link);
 }
 
 Result<void> Netlink::add_bridge(const std::string& name, int mtu) {
   ifinfomsg body{};
   body.ifi_flags = body.ifi_change = IFF_UP;
-  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body);
+  NetlinkMessage message(RTM_NEWLINK, kNew, body);
   message.add(IFLA_IFNAME, name);
   message.add(IFLA_MTU, mtu);
   message.nest(IFLA_LINKINFO, [&] { message.add(IFLA_INFO_KIND, std::string("bridge")); });
@@ -118,7 +79,7 @@ Result<void> Netlink::add_veth(const std::string& name, const std::string& bridg
                                int peer_netns, const std::string& peer) {
   ifinfomsg body{};
   body.ifi_flags = body.ifi_change = IFF_UP;
-  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body);
+  NetlinkMessage message(RTM_NEWLINK, kNew, body);
   message.add(IFLA_IFNAME, name);
   message.add(IFLA_MASTER, TRY(index_of(bridge)));
   message.add(IFLA_MTU, mtu);
@@ -141,7 +102,7 @@ Result<void> Netlink::add_veth(const std::string& name, const std::string& bridg
 Result<void> Netlink::remove_link(const std::string& name) {
   ifinfomsg body{};
   body.ifi_index = TRY(index_of(name));
-  Message message(RTM_DELLINK, 0, body);
+  NetlinkMessage message(RTM_DELLINK, NLM_F_ACK, body);
   return exchange(message).context("remove the link " + name);
 }
 
@@ -151,7 +112,7 @@ Result<void> Netlink::add_address(const std::string& link, const Subnet& address
   body.ifa_prefixlen = static_cast<std::uint8_t>(address.length);
   body.ifa_flags = IFA_F_PERMANENT | (address.address.is_v6() ? IFA_F_NODAD : 0);
   body.ifa_index = static_cast<std::uint32_t>(TRY(index_of(link)));
-  Message message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body);
+  NetlinkMessage message(RTM_NEWADDR, kNew, body);
   message.add(IFA_LOCAL, address.address.bytes());
   message.add(IFA_ADDRESS, address.address.bytes());
   if (!address.address.is_v6()) {
@@ -168,7 +129,7 @@ Result<void> Netlink::add_default_route(const IpAddress& gateway) {
   body.rtm_protocol = RTPROT_STATIC;
   body.rtm_scope = RT_SCOPE_UNIVERSE;
   body.rtm_type = RTN_UNICAST;
-  Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body);
+  NetlinkMessage message(RTM_NEWROUTE, kNew, body);
   message.add(RTA_GATEWAY, gateway.bytes());
   return exchange(message).context("route everything by " + gateway.text());
 }

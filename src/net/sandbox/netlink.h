@@ -7,6 +7,8 @@
 
 namespace locald::net {
 
+class NetlinkMessage;
+
 /// Makes links, addresses and routes in one network namespace (rtnetlink(7)). Each call is one
 /// exchange with the kernel, which answers before it returns. Not thread-safe.
 ///
@@ -20,8 +22,8 @@ class Netlink {
   Result<void> add_bridge(const std::string& name, int mtu);
   /// Both ends of a pair: `name` here, up and a port of `bridge`, and `peer` in the network
   /// namespace `peer_netns`, down.
-  Result<void> add_veth(const std::string& name, const std::string& bridge, int mtu,
-                        int peer_netns, const std::string& peer);
+  Result<void> add_veth(const std::string& name, const std::string& bridge, int mtu, int peer_netns,
+                        const std::string& peer);
   /// @return Errc::not_found where there is none.
   Result<void> remove_link(const std::string& name);
   /// Usable at once: nobody is asked whether an IPv6 address is in use already.
@@ -30,8 +32,7 @@ class Netlink {
 
  private:
   explicit Netlink(UniqueFd socket) : socket_(std::move(socket)) {}
-  class Message;
-  Result<void> exchange(Message& message);
+  Result<void> exchange(NetlinkMessage& message);
   Result<int> index_of(const std::string& link);
 
   UniqueFd socket_;

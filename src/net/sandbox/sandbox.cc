@@ -30,7 +30,8 @@ Result<UniqueFd> enter_new_namespace() {
 }
 
 Result<void> enter(int netns) {
-  if (::setns(netns, CLONE_NEWNET) != 0) return Error::from_errno(errno, "join a network namespace");
+  if (::setns(netns, CLONE_NEWNET) != 0)
+    return Error::from_errno(errno, "join a network namespace");
   return {};
 }
 
@@ -53,8 +54,7 @@ Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
     Netlink links = TRY(Netlink::open());
     for (const Bridge& bridge : bridges) {
       TRY(links.add_bridge(bridge.name, kMtu));
-      for (const Subnet& address : bridge.addresses)
-        TRY(links.add_address(bridge.name, address));
+      for (const Subnet& address : bridge.addresses) TRY(links.add_address(bridge.name, address));
     }
     return {};
   }));

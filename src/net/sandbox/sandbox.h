@@ -17,8 +17,8 @@ inline constexpr int kMtu = 65520;
 
 /// Of a sandbox, one for each network of a project.
 struct Bridge {
-  std::string name;                ///< "br0", …
-  std::vector<Subnet> addresses;   ///< its own, in the networks' prefixes
+  std::string name;               ///< "br0", …
+  std::vector<Subnet> addresses;  ///< its own, in the networks' prefixes
 };
 
 /// One link of a service into one bridge.

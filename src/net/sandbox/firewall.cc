@@ -1,0 +1,95 @@
+#include "net/sandbox/firewall.h"
+
+#include <netinet/in.h>
+
+#include <cerrno>
+
+#include "net/sandbox/nft_batch.h"
+
+namespace locald::net {
+namespace {
+
+/// Before a packet's destination is changed: what may leave its network.
+const NftChain kLeave{"leave", "filter", NftChain::Hook::prerouting, -150};
+/// What leaves goes to the relay.
+const NftChain kRelay{"relay", "nat", NftChain::Hook::prerouting, -100};
+/// What may come to the sandbox itself.
+const NftChain kInput{"input", "filter", NftChain::Hook::input, 0};
+
+constexpr std::uint16_t kDns = 53;
+
+Subnet subnet(std::string_view text) { return Subnet::parse(text).value(); }
+
+/// A rule for TCP and one for all else: whoever is refused hears it at once.
+void refuse(NftBatch& batch, const NftChain& chain, const NftRule& matched) {
+  batch.rule(chain.name, NftRule(matched).protocol(IPPROTO_TCP).reset());
+  batch.rule(chain.name, NftRule(matched).reject());
+}
+
+void leave(NftBatch& batch, const BridgePolicy& policy, const std::vector<BridgePolicy>& all) {
+  const NftRule from = NftRule().from(policy.bridge);
+  const auto rule = [&](const NftRule& each) { batch.rule(kLeave.name, each); };
+  for (const Subnet& own : policy.addresses) rule(NftRule(from).to(own).accept());
+  // IPv6's neighbours are asked by multicast.
+  rule(NftRule(from).protocol(IPPROTO_ICMPV6).to(subnet("fe80::/10")).accept());
+  rule(NftRule(from).protocol(IPPROTO_ICMPV6).to(subnet("ff02::/16")).accept());
+  for (const char* many : {"224.0.0.0/4", "255.255.255.255/32", "ff00::/8"})
+    rule(NftRule(from).to(subnet(many)).drop());
+  for (const BridgePolicy& other : all)
+    for (const Subnet& theirs : other.addresses)
+      if (other.bridge != policy.bridge) refuse(batch, kLeave, NftRule(from).to(theirs));
+  if (policy.relay_port != 0) {
+    for (const Subnet& allowed : policy.allowed)
+      rule(NftRule(from).to(allowed).protocol(IPPROTO_TCP).accept());
+    for (const char* local : {"169.254.0.0/16", "fe80::/10"})
+      refuse(batch, kLeave, NftRule(from).to(subnet(local)));
+    if (!policy.relay_v6) refuse(batch, kLeave, NftRule(from).v6());
+    rule(NftRule(from).protocol(IPPROTO_TCP).accept());
+  }
+  refuse(batch, kLeave, from);
+}
+
+void relay(NftBatch& batch, const BridgePolicy& policy) {
+  if (policy.relay_port == 0) return;
+  const NftRule from = NftRule().from(policy.bridge);
+  for (const Subnet& own : policy.addresses)
+    batch.rule(kRelay.name, NftRule(from).to(own).accept());
+  batch.rule(kRelay.name, NftRule(from).protocol(IPPROTO_TCP).redirect_to(policy.relay_port));
+}
+
+void input(NftBatch& batch, const BridgePolicy& policy) {
+  const NftRule from = NftRule().from(policy.bridge);
+  const auto accept = [&](NftRule rule) { batch.rule(kInput.name, rule.accept()); };
+  accept(NftRule(from).established());
+  accept(NftRule(from).redirected());
+  accept(NftRule(from).protocol(IPPROTO_UDP).to_port(kDns));
+  accept(NftRule(from).protocol(IPPROTO_TCP).to_port(kDns));
+  accept(NftRule(from).protocol(IPPROTO_ICMP));
+  accept(NftRule(from).protocol(IPPROTO_ICMPV6));
+  refuse(batch, kInput, from);
+}
+
+}  // namespace
+
+Result<void> write_firewall(const std::vector<BridgePolicy>& bridges) {
+  NftBatch batch("locald");
+  for (const NftChain& chain : {kLeave, kRelay, kInput}) batch.chain(chain);
+  for (const BridgePolicy& policy : bridges) {
+    leave(batch, policy, bridges);
+    relay(batch, policy);
+    input(batch, policy);
+  }
+  auto done = batch.commit();
+  if (done) return done;
+  switch (done.error().sys_errno()) {
+    case EPROTONOSUPPORT:  // no nf_tables at all
+    case ENOENT:           // no such expression
+    case EOPNOTSUPP:
+      return Error(Errc::unsupported, "this kernel's nf_tables cannot redirect connections: " +
+                                          done.error().message());
+    default:
+      return done;
+  }
+}
+
+}  // namespace locald::net

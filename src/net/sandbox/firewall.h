@@ -1,0 +1,33 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "net/ip_address.h"
+
+namespace locald::net {
+
+/// What the services of one bridge may reach through it, beside each other. Names are answered at
+/// the bridge's addresses, port 53.
+struct BridgePolicy {
+  std::string bridge;
+  std::vector<Subnet> addresses;  ///< the bridge's own; its networks are their prefixes
+  /// TCP that leaves the network is redirected to this port of the bridge's address, where netd
+  /// accepts it; 0: refused at once (an internal network).
+  std::uint16_t relay_port = 0;
+  bool relay_v6 = false;        ///< the same for IPv6, which else is refused
+  std::vector<Subnet> allowed;  ///< link-local networks that are relayed too
+};
+
+/// Writes the rules of a sandbox into the network namespace of the calling thread, in one
+/// transaction, in place of those of an earlier call. Needs CAP_NET_ADMIN there.
+///
+/// From a bridge goes: to its services; DNS and pings to the bridge's address; TCP to elsewhere,
+/// redirected. All else is refused at once (a reset, or ICMP), since a timeout explains nothing.
+/// One bridge's services reach neither another's, nor another bridge's address, nor the relay's
+/// port by hand.
+/// @return Errc::unsupported: the kernel has no nf_tables, or not all that this needs.
+Result<void> write_firewall(const std::vector<BridgePolicy>& bridges);
+
+}  // namespace locald::net

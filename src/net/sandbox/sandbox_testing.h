@@ -1,0 +1,99 @@
+#pragma once
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <string_view>
+
+#include "net/sandbox/sandbox.h"
+
+/// For tests with network namespaces of their own.
+namespace locald::net::testing {
+
+/// Runs `body` in a process that may make network namespaces: in a user namespace where this is not
+/// root. Skips the test where that is not allowed.
+inline void with_rights(const std::function<void()>& body) {
+  const uid_t uid = ::geteuid();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (uid != 0) {
+      if (::unshare(CLONE_NEWUSER) != 0) ::_exit(77);
+      std::ofstream("/proc/self/setgroups") << "deny";
+      std::ofstream("/proc/self/uid_map") << "0 " << uid << " 1";
+    }
+    if (const auto tried = make_namespace(); !tried && tried.error().sys_errno() == EPERM)
+      ::_exit(77);
+    body();
+    std::fflush(nullptr);
+    ::_exit(::testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+    GTEST_SKIP() << "this user may not make network namespaces";
+  EXPECT_EQ(status, 0);
+}
+
+inline Subnet subnet(std::string_view text) { return Subnet::parse(text).value(); }
+inline IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
+
+struct SocketAddress {
+  sockaddr_storage bytes{};
+  socklen_t size = 0;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&bytes); }
+};
+inline SocketAddress socket_address(const IpAddress& address, std::uint16_t port) {
+  SocketAddress out;
+  out.bytes.ss_family = static_cast<sa_family_t>(address.family());
+  if (address.is_v6()) {
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(out.bytes);
+    v6.sin6_port = htons(port);
+    std::copy(address.bytes().begin(), address.bytes().end(), v6.sin6_addr.s6_addr);
+    out.size = sizeof v6;
+  } else {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(out.bytes);
+    v4.sin_port = htons(port);
+    std::copy(address.bytes().begin(), address.bytes().end(),
+              reinterpret_cast<std::uint8_t*>(&v4.sin_addr));
+    out.size = sizeof v4;
+  }
+  return out;
+}
+
+/// A TCP socket that listens in `netns`.
+inline UniqueFd listen_in(const UniqueFd& netns, const IpAddress& at, std::uint16_t port) {
+  UniqueFd out;
+  EXPECT_TRUE(in_namespace(netns.get(), [&]() -> Result<void> {
+    out = UniqueFd(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    if (at.is_v6()) ::setsockopt(out.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    const SocketAddress where = socket_address(at, port);
+    EXPECT_EQ(::bind(out.get(), where.get(), where.size), 0) << errno;
+    EXPECT_EQ(::listen(out.get(), 64), 0);
+    return {};
+  }));
+  return out;
+}
+
+/// What connect(2) says in `netns`: 0, or errno; EINPROGRESS where nothing was heard for 300 ms.
+inline int connect_in(const UniqueFd& netns, const IpAddress& to, std::uint16_t port) {
+  int error = -1;
+  EXPECT_TRUE(in_namespace(netns.get(), [&]() -> Result<void> {
+    const UniqueFd fd(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const timeval limit{0, 300'000};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    const SocketAddress where = socket_address(to, port);
+    error = ::connect(fd.get(), where.get(), where.size) == 0 ? 0 : errno;
+    return {};
+  }));
+  return error;
+}
+
+}  // namespace locald::net::testing
