@@ -1,0 +1,40 @@
+#pragma once
+#include <list>
+#include <optional>
+#include <string>
+
+#include "base/sys/unique_fd.h"
+#include "netd/dialer.h"
+#include "netd/forward.h"
+#include "netd/poller.h"
+
+namespace locald::netd {
+
+/// All that are under way: a client, and what it is connected to, or is to be.
+class Connections {
+ public:
+  explicit Connections(Poller& poller) : poller_(poller) {}
+
+  /// Connects `client` to `address` by `dialer`. Where that fails, or never comes about, the client
+  /// hears a reset.
+  /// @param said  What the client has said already: the first that the other side hears.
+  void open(UniqueFd client, Dialer& dialer, const net::IpAddress& address, std::uint16_t port,
+            std::string said = {});
+  std::size_t size() const noexcept { return all_.size(); }
+
+ private:
+  struct Connection {
+    UniqueFd client;
+    std::string said;
+    Poller::Watch watch;  ///< of the client, until it is connected
+    Dialer::Pending dial;
+    std::optional<Forward> forward;
+  };
+  using Place = std::list<Connection>::iterator;
+  void connected(Place place, Result<UniqueFd> other);
+
+  Poller& poller_;
+  std::list<Connection> all_;
+};
+
+}  // namespace locald::netd

@@ -1,0 +1,46 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/ip_address.h"
+
+/// Names of a network, asked by DNS (RFC 1035; EDNS: RFC 6891). Pure: from bytes to bytes.
+namespace locald::netd {
+
+inline constexpr std::uint16_t kDnsPort = 53;
+
+/// What a network's services are called: lower case, without a final dot.
+using Names = std::map<std::string, std::vector<net::IpAddress>, std::less<>>;
+
+struct DnsVerdict {
+  enum class Kind : std::uint8_t {
+    ignore,   ///< no query: nothing is said
+    reply,    ///< with `bytes`
+    forward,  ///< as it came, to the host's resolver
+  };
+  Kind kind = Kind::ignore;
+  std::string bytes;
+};
+
+/// What becomes of a packet from a container.
+///
+/// A name of ours has an answer, or none of that type (NOERROR: musl gives up a lookup whose AAAA
+/// is NXDOMAIN). A name without a dot that is not ours is nobody's (NXDOMAIN): it never leaves.
+/// @param turn  Which of several addresses comes first, so that clients spread.
+/// @param limit  Bytes of a reply where the query names no other; 0: none (TCP).
+DnsVerdict decide(std::string_view packet, const Names& names, std::uint32_t turn,
+                  std::size_t limit = 512);
+
+/// A reply to `query` that could not be had elsewhere (SERVFAIL).
+std::string server_failure(std::string_view query);
+
+/// True if `reply` may be passed on as the answer to `query`: the same question, and not one that
+/// another server may know better (REFUSED, SERVFAIL).
+bool answers(std::string_view reply, std::string_view query);
+
+}  // namespace locald::netd

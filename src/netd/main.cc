@@ -1,0 +1,186 @@
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/strings.h"
+#include "base/sys/standard_fds.h"
+#include "net/listeners.h"
+#include "net/netd_start.h"
+#include "netd/confine.h"
+#include "netd/control.h"
+#include "netd/netd.h"
+#include "netd/outside.h"
+
+namespace locald::netd {
+namespace {
+
+/// Tells the server why nothing has become of it, and ends.
+[[noreturn]] void give_up(const Error& error) {
+  const std::string text = error.message();
+  (void)!::write(net::kNetdStatus, text.data(), text.size());
+  std::_Exit(1);
+}
+
+/// Of a process that was just forked: ends with its parent, and keeps no descriptor but these.
+void settle(std::initializer_list<int> keep) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (int fd = 0; fd < net::kNetdFds + 8; ++fd)
+    if (std::find(keep.begin(), keep.end(), fd) == keep.end()) ::close(fd);
+}
+
+[[noreturn]] void run_inside(int socket) {
+  settle({STDERR_FILENO, socket});
+  Poller poller;
+  const DialServer server(
+      poller, socket,
+      [](const net::IpAddress& address, std::uint16_t port) {
+        return Destination{address, port};
+      },
+      nullptr);
+  if (!confine(Role::inside)) std::_Exit(1);
+  poller.run();
+  std::_Exit(0);
+}
+
+[[noreturn]] void run_outside(int socket) {
+  settle({STDERR_FILENO, socket, net::kNetdOutsideControl});
+  Poller poller;
+  Resolver resolver(poller);
+  OutsidePolicy policy(resolver);
+  const DialServer server(
+      poller, socket,
+      [&](const net::IpAddress& address, std::uint16_t port) {
+        return policy.destination({address, port});
+      },
+      &resolver);
+  const Control control(
+      poller, UniqueFd(net::kNetdOutsideControl),
+      [&](Control::Request request, const Control::Reply& reply) {
+        if (request.verb == "version")
+          return reply(Control::Answer{std::to_string(net::kNetdVersion), {}});
+        if (request.verb != "plan" || request.fds.size() != 1)
+          return reply(Error(Errc::invalid_input, "invalid request: " + request.verb));
+        auto text = text_of(request.fds.front());
+        if (!text) return reply(std::move(text).error());
+        auto plan = net::OutsidePlan::parse(*text);
+        if (!plan) return reply(std::move(plan).error());
+        resolver.use(plan->resolvers);
+        policy.use(std::move(plan).value());
+        reply(Control::Answer{});
+      });
+  // Makes its first connection now: the kernel may load what answers (sock_diag).
+  (void)net::quick_listeners(1);
+  if (!confine(Role::outside)) std::_Exit(1);
+  poller.run();
+  std::_Exit(0);
+}
+
+/// Its pid; `run` gets the other end of `own`.
+template <typename Run>
+pid_t fork_dialer(UniqueFd& own, const Run& run) {
+  int pair[2] = {-1, -1};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    give_up(Error::from_errno(errno, "make a pair of sockets"));
+  const pid_t pid = ::fork();
+  if (pid < 0) give_up(Error::from_errno(errno, "fork"));
+  if (pid == 0) run(pair[1]);
+  ::close(pair[1]);
+  own = UniqueFd(pair[0]);
+  return pid;
+}
+
+void enter_sandbox(bool userns) {
+  if (userns && ::setns(net::kNetdUserNamespace, CLONE_NEWUSER) != 0)
+    give_up(Error::from_errno(errno, "join the user namespace"));
+  if (userns) ::close(net::kNetdUserNamespace);
+  if (::setns(net::kNetdSandbox, CLONE_NEWNET) != 0)
+    give_up(Error::from_errno(errno, "join the sandbox"));
+}
+
+void dial_inside(Dialer& inside, Control::Request request, const Control::Reply& reply) {
+  // The wish is kept until it has its answer.
+  struct Wish {
+    Dialer::Pending pending;
+  };
+  const auto address = request.words.empty() ? Result<net::IpAddress>(net::IpAddress())
+                                             : net::IpAddress::parse(request.words[0]);
+  const auto port = request.words.size() == 2 ? parse_u64(request.words[1]) : std::nullopt;
+  if (!address || !port || *port > 0xFFFF)
+    return reply(Error(Errc::invalid_input, "invalid request: dial"));
+  auto wish = std::make_shared<Wish>();
+  auto pending = inside.connect(
+      *address, static_cast<std::uint16_t>(*port), [wish, reply](Result<UniqueFd> socket) {
+        if (!socket) return reply(Error(Errc::failed, std::to_string(socket.error().sys_errno())));
+        reply(Control::Answer{{}, std::move(socket).value()});
+      });
+  if (!pending) return reply(std::move(pending).error());
+  wish->pending = std::move(pending).value();
+}
+
+int run(bool userns) {
+  ::signal(SIGPIPE, SIG_IGN);
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+
+  UniqueFd outside_end, inside_end;
+  fork_dialer(outside_end, run_outside);
+  ::close(net::kNetdOutsideControl);
+  enter_sandbox(userns);
+  fork_dialer(inside_end, run_inside);
+
+  Poller poller;
+  const auto died = [] { std::_Exit(1); };  // the server starts all of it again
+  Dialer outside(poller, std::move(outside_end), died), inside(poller, std::move(inside_end), died);
+  Netd netd(poller, inside, outside);
+  const Control control(
+      poller, UniqueFd(net::kNetdControl),
+      [&](Control::Request request, const Control::Reply& reply) {
+        if (request.verb == "version")
+          return reply(Control::Answer{std::to_string(net::kNetdVersion), {}});
+        if (request.verb == "dial") return dial_inside(inside, std::move(request), reply);
+        if (request.verb != "plan" || request.fds.empty())
+          return reply(Error(Errc::invalid_input, "invalid request: " + request.verb));
+        auto text = text_of(request.fds.front());
+        if (!text) return reply(std::move(text).error());
+        auto plan = net::NetdPlan::parse(*text);
+        if (!plan) return reply(std::move(plan).error());
+        request.fds.erase(request.fds.begin());
+        auto done = netd.apply(std::move(plan).value(), std::move(request.fds));
+        if (!done) return reply(std::move(done).error());
+        reply(Control::Answer{});
+      });
+  if (auto done = confine(Role::connections); !done) give_up(done.error());
+  (void)!::write(net::kNetdStatus, net::kNetdReady, sizeof net::kNetdReady - 1);
+  ::close(net::kNetdStatus);
+  poller.run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace locald::netd
+
+int main(int argc, char** argv) {
+  locald::fill_standard_fds();
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  if (mode != locald::net::kNetdRun && mode != locald::net::kNetdRunRoot) {
+    std::fputs("locald-netd: the server starts it, people do not\n", stderr);
+    return 2;
+  }
+  return locald::netd::run(mode == locald::net::kNetdRun);
+}

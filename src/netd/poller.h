@@ -1,0 +1,88 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/sys/unique_fd.h"
+
+namespace locald::netd {
+
+/// The one loop of a process: descriptors (epoll(7), level-triggered) and timers. One thread.
+/// Sleeps until something happens. A callback may end any watch or timer, its own too: none that
+/// was ended is called afterwards.
+class Poller {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Ready = std::function<void(std::uint32_t events)>;  ///< EPOLLIN, …
+
+  Poller();
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+
+  /// What is registered, until it goes. Must not outlive the poller, nor the descriptor.
+  class Watch {
+   public:
+    Watch() = default;
+    ~Watch() { reset(); }
+    Watch(Watch&& other) noexcept { *this = std::move(other); }
+    Watch& operator=(Watch&& other) noexcept;
+    /// Other events from now on; 0: none but errors and hang-ups.
+    void want(std::uint32_t events);
+    void reset();
+    explicit operator bool() const noexcept { return poller_ != nullptr; }
+
+   private:
+    friend class Poller;
+    Poller* poller_ = nullptr;
+    int fd_ = -1;
+    std::uint32_t slot_ = 0;
+    std::uint32_t events_ = 0;
+  };
+  /// `fd` is borrowed.
+  [[nodiscard]] Watch watch(int fd, std::uint32_t events, Ready ready);
+
+  class Timer {
+   public:
+    Timer() = default;
+    ~Timer() { reset(); }
+    Timer(Timer&& other) noexcept { *this = std::move(other); }
+    Timer& operator=(Timer&& other) noexcept;
+    void reset();
+
+   private:
+    friend class Poller;
+    Poller* poller_ = nullptr;
+    std::uint64_t id_ = 0;
+  };
+  /// Once.
+  [[nodiscard]] Timer after(std::chrono::milliseconds delay, std::function<void()> fire);
+
+  void run();  ///< until stop()
+  void stop() { running_ = false; }
+  /// One round: waits at most `limit`, calls what is ready.
+  void turn(std::chrono::milliseconds limit);
+
+ private:
+  struct Slot {
+    std::uint32_t generation = 0;
+    std::shared_ptr<Ready> ready;
+  };
+  struct Due {
+    std::uint64_t id;
+    std::function<void()> fire;
+  };
+  int wait_ms(std::chrono::milliseconds limit) const;
+  void fire_due();
+
+  UniqueFd epoll_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::multimap<Clock::time_point, Due> timers_;
+  std::uint64_t next_timer_ = 1;
+  bool running_ = true;
+};
+
+}  // namespace locald::netd
