@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -23,6 +24,7 @@ inline void with_rights(const std::function<void()>& body) {
   const uid_t uid = ::geteuid();
   const pid_t child = ::fork();
   if (child == 0) {
+    ::signal(SIGPIPE, SIG_IGN);  // peers reset connections, as they should
     if (uid != 0) {
       if (::unshare(CLONE_NEWUSER) != 0) ::_exit(77);
       std::ofstream("/proc/self/setgroups") << "deny";
