@@ -2,12 +2,12 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
 #include <utility>
 
+#include "base/sys/file_id.h"
 #include "base/sys/sys.h"
 #include "ipc/api.h"
 #include "ipc/codec.h"
@@ -61,12 +61,10 @@ bool runs_our_program(const UniqueFd& socket) {
   const auto peer =
       socket ? sys::peer_cred(socket.get()) : Result<sys::PeerCred>(Error(Errc::failed, ""));
   const auto program = find_own_program("locald-server");
-  struct stat theirs {
-  }, ours{};
-  return peer && program &&
-         ::stat(("/proc/" + std::to_string(peer.value().pid) + "/exe").c_str(), &theirs) == 0 &&
-         ::stat(program.value().c_str(), &ours) == 0 && theirs.st_dev == ours.st_dev &&
-         theirs.st_ino == ours.st_ino;
+  if (!peer || !program) return false;
+  const std::string theirs = "/proc/" + std::to_string(peer.value().pid) + "/exe";
+  const auto own = FileId::of(AT_FDCWD, program.value().c_str());
+  return own && own == FileId::of(AT_FDCWD, theirs.c_str());
 }
 
 }  // namespace

@@ -59,6 +59,7 @@ FOLDERS = {
 SHIM_SAFE = {
     "base/log/attach_protocol.h",
     "base/error.h",
+    "base/sys/file_id.h",
     "base/sys/fs_at.h",
     "base/log/log_format.h",
     "base/result.h",
