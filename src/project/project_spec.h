@@ -19,6 +19,9 @@ using Problems = TextProblems;
 
 /// So many problems of one file are told; who has more reads the first ones.
 inline constexpr std::size_t kMaxProblems = 100;
+/// As many notices are told; each is this long at most, and so is a problem.
+inline constexpr std::size_t kMaxNotices = 100;
+inline constexpr std::size_t kMaxNotice = 2000;  // bytes
 
 struct Text {
   std::string raw;  ///< `${…}` not yet replaced

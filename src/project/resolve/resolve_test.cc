@@ -208,10 +208,20 @@ TEST_F(ResolveTest, AServiceAndAProjectHaveTheirBounds) {
   EXPECT_EQ(r.problems[0].at.line, 3u);
   write("big.env", "A=" + std::string(100000, 'x') + "\n");
   text = "[services.a]\ncommand='x'\nenv_file=[";
-  for (int i = 0; i < 1000; ++i) text += "'big.env',";
+  for (int i = 0; i < 100; ++i) text += "'big.env',";
   r = run(text + "]\n");
   ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
   EXPECT_EQ(r.problems[0].file, dir + "/big.env");
+  r = run(text + "'big.env']\n");
+  ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
+  EXPECT_NE(r.problems[0].message.find("a has more than 100 env files"), std::string::npos);
+  // Each file is read for each service: what is read is bounded too, whatever comes of it.
+  write("comments.env", "#" + std::string((1 << 20) - 1, 'x'));
+  text = "[services.a]\ncommand='x'\nenv_file=[";
+  for (int i = 0; i < 17; ++i) text += "'comments.env',";
+  r = run(text + "]\n");
+  ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
+  EXPECT_NE(r.problems[0].message.find("come to 16 MiB"), std::string::npos);
   text.clear();
   write(
       "mib.env", "A=" + std::string(120000, 'x') + "\n" + [] {
@@ -224,6 +234,31 @@ TEST_F(ResolveTest, AServiceAndAProjectHaveTheirBounds) {
   r = run(text);
   ASSERT_FALSE(r.problems.empty());
   EXPECT_NE(describe(r.problems).find("those of a project"), std::string::npos);
+}
+
+TEST_F(ResolveTest, WhatIsToldIsBounded) {
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += "A" + std::to_string(i) + "=$v" + std::to_string(i) + "\n";
+  write("many.env", many);
+  Resolved r = run("[services.a]\ncommand='x'\nenv_file='many.env'\n");
+  ASSERT_EQ(r.notices.size(), kMaxNotices + 1);
+  EXPECT_EQ(r.notices.back().second, "and 4900 more notices like these");
+  r = run("[services.a]\ncommand='x'\nworkdir='${LONG}'\n", {{"LONG", std::string(60000, 'x')}});
+  ASSERT_EQ(r.problems.size(), 1u);
+  EXPECT_LE(r.problems[0].message.size(), kMaxNotice);
+}
+
+TEST_F(ResolveTest, WhatThisUserMayNotIsKnownBeforehand) {
+  ParsedProject parsed = parse_project_toml(
+      "[services.a]\ntype='container'\nimage='a'\nmemory='64m'\nport=80\n", dir + "/locald.toml");
+  const UserContext user{{}, 022, {}};
+  const std::map<std::string, int> ports;
+  ResolveInput input{parsed.spec, "shop", user, ports, paths(), {}};
+  EXPECT_EQ(describe(resolve(input).problems), "");
+  input.rights = {.limits = false, .first_port = 1024};
+  const std::string said = describe(resolve(input).problems);
+  EXPECT_NE(said.find("port 80 needs privileges"), std::string::npos) << said;
+  EXPECT_NE(said.find("memory: limits need a cgroup of their own"), std::string::npos) << said;
 }
 
 TEST_F(ResolveTest, ALongEnvFileTakesLinearTime) {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/sys/out_of_memory.h"
+#include "base/sys/resources.h"
 #include "ipc/version.h"
 #include "project/user_config.h"
 #include "server/api/doctor.h"
@@ -140,13 +140,11 @@ void Api::handle(const Request& request, const ReplyPtr& reply) {
   if (meets(request.name, ending_ ? ServerState::stopping : ServerState::serving) == Meets::refuse)
     return reply->error(
         Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment"));
-  try {
+  auto handled = within_resources([&]() -> Result<void> {
     it->second(request, reply);
-  } catch (const std::bad_alloc&) {
-    reply->error(out_of_memory().with_context(request.name));
-  } catch (const std::length_error&) {
-    reply->error(out_of_memory().with_context(request.name));
-  }
+    return {};
+  });
+  if (!handled) reply->error(std::move(handled).error().with_context(request.name));
 }
 
 std::vector<std::string> Api::requests() const {

@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "base/sys/out_of_memory.h"
+#include "base/sys/resources.h"
 #include "ipc/api.h"
 #include "server/http/peer_check.h"
 
@@ -301,11 +301,9 @@ void Connection::on_request(const boost::system::error_code& ec) {
   // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are not UTF-8.
   const auto parse = [&]() -> Result<Json> {
     if (request.body().empty()) return Json::object();
-    try {
+    return within_resources([&] {
       return Json::parse(request.body(), {.reject_duplicates = false, .any_bytes = true});
-    } catch (const std::bad_alloc&) {
-      return out_of_memory();
-    }
+    });
   };
   auto body = parse();
   if (!body) return reply->error(std::move(body).error().with_context("the request's body"));
