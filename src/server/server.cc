@@ -122,8 +122,17 @@ class Server {
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::Deps{loop_, *environment_});
+    const auto clean = [this](const std::string& instance, const std::string& nonce,
+                              std::function<void(Result<void>)> done) {
+      jobs_.run<Result<void>>(
+          "clean " + instance,
+          [this, instance, nonce](const std::stop_token&) {
+            return runtime_->clean(instance, nonce);
+          },
+          std::move(done));
+    };
     unmanaged_ = std::make_unique<Unmanaged>(
-        Unmanaged::Deps{loop_, *runtime_, jobs_, paths_,
+        Unmanaged::Deps{loop_, paths_, clean,
                         [this](const ipc::DownRequest& request, const ReplyPtr& reply) {
                           projects_->down(request, reply);
                         },
@@ -152,15 +161,6 @@ class Server {
                        },
                        unmanaged_.get()},
         std::move(registry));
-    const auto clean = [this](const std::string& instance, const std::string& nonce,
-                              std::function<void(Result<void>)> done) {
-      jobs_.run<Result<void>>(
-          "clean " + instance,
-          [this, instance, nonce](const std::stop_token&) {
-            return runtime_->clean(instance, nonce);
-          },
-          std::move(done));
-    };
     sessions_ = std::make_unique<Sessions>(Sessions::Deps{
         loop_, *environment_, *projects_,
         [this](const std::string& name, Sessions::Start start,
@@ -197,8 +197,9 @@ class Server {
     api_ = std::make_unique<Api>(Api::Deps{
         loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *builds_, *launcher_,
         *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get()});
-    TRY(adopt({paths_, *runtime_, *user_namespace_, *launcher_, *projects_, *sessions_,
-               *containers_, *unmanaged_, log}));
+    TRY(adopt({paths_, [this] { return runtime_->find_instances(); },
+               [this](int shim_pid) { (void)user_namespace_->adopt(shim_pid); }, *projects_,
+               *sessions_, *containers_, *unmanaged_, log}));
     remove_stale_notify_sockets(paths_);
     environment_->in_background("clean up after builds", [this](const std::stop_token& stop) {
       cnb::after_crash(*environment_, stop);

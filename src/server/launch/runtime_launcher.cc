@@ -155,11 +155,7 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
         const auto notice = [this, shared](const std::string& text) {
           deps_.loop.post([shared, text] { shared->notice(text); });
         };
-        auto started = start(request, progress, notice, stop);
-        if (started)
-          ports_.remember((*started)->shim_pid(), request.instance,
-                          request.project + "/" + request.config->name);
-        return started;
+        return start(request, progress, notice, stop);
       },
       [shared](Started started) { shared->done(std::move(started)); });
 }

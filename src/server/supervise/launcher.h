@@ -66,6 +66,10 @@ class Launcher {
   /// Starts it; on error nothing is left.
   virtual JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) = 0;
 
+  /// The service's instance runs under that shim, started by this server or an earlier one.
+  virtual void runs(int /*shim_pid*/, const std::string& /*instance*/,
+                    const std::string& /*name*/) {}
+
   /// What a running service was made of, for its status: of an app, which of its builds
   /// ({app, generation, built_at}); null for other kinds. Microseconds.
   virtual Json content(const LaunchRequest& request) const = 0;
