@@ -51,8 +51,14 @@ FOLDERS = {
     "project/keys": set(),
     "project/toml": {"project/keys"},
     "project/resolve": set(),
-    "server/supervise": {"server/http"},
+    "server/http": set(),
+    "server/state": set(),
+    "server/supervise": set(),
     "server/launch": {"server/supervise"},
+    "server/projects": {"server/http", "server/state", "server/supervise", "server/launch"},
+    "server/builds": {"server/http", "server/projects"},
+    "server/instances": {"server/http", "server/state", "server/launch", "server/projects"},
+    "server/api": {"server/http", "server/launch", "server/projects", "server/builds", "server/instances"},
 }
 
 # Headers of base that the shim may include: no iostreams, no allocation after clone, nothing that links a library.

@@ -7,8 +7,8 @@
 #include "runtime/process_runtime.h"
 #include "server/instances/containers.h"
 #include "server/instances/sessions.h"
-#include "server/instances/unmanaged.h"
 #include "server/projects/projects.h"
+#include "server/projects/unmanaged.h"
 
 namespace locald::server {
 

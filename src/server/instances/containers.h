@@ -16,8 +16,8 @@
 #include "runtime/instance.h"
 #include "runtime/instance_meta.h"
 #include "runtime/process_runtime.h"
+#include "server/admission.h"
 #include "server/http/reply.h"
-#include "server/instances/admission.h"
 
 namespace locald::server {
 

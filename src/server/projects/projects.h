@@ -13,11 +13,11 @@
 #include "net/listeners.h"
 #include "project/project_file.h"
 #include "runtime/listener_search.h"
+#include "server/admission.h"
 #include "server/http/reply.h"
-#include "server/instances/admission.h"
-#include "server/instances/unmanaged.h"
 #include "server/projects/project.h"
 #include "server/projects/project_registry.h"
+#include "server/projects/unmanaged.h"
 #include "server/supervise/launcher.h"
 
 namespace locald::server {

@@ -1,4 +1,4 @@
-#include "server/instances/unmanaged.h"
+#include "server/projects/unmanaged.h"
 
 #include <fmt/format.h>
 #include <signal.h>
