@@ -138,28 +138,28 @@ class Server {
                         },
                         log});
     projects_ = std::make_unique<Projects>(
-        Projects::Deps{loop_, *launcher_, paths_, jobs_, listeners_, environment_->shared(),
-                       [this](const RunningApp& app, OnProgress progress,
-                              std::function<void(Result<Json>)> done) {
-                         return builds_->ensure(app, std::move(progress), std::move(done));
-                       },
-                       [this](const std::string& project, bool volumes,
-                              std::function<void(Result<void>)> done) {
-                         jobs_.run<Result<void>>(
-                             "remove the data of " + project,
-                             [this, project, volumes](const std::stop_token& stop) {
-                               return builder::remove_project_data(*environment_, project, volumes,
-                                                                   stop);
-                             },
-                             std::move(done));
-                       },
-                       [this](const std::string& project, std::function<void()> done) {
-                         sessions_->end(project, [this, project, done = std::move(done)] {
-                           unmanaged_->end(project, {}, /*at_once=*/true,
-                                           [done](const Result<void>&) { done(); });
-                         });
-                       },
-                       unmanaged_.get()},
+        Projects::Deps{
+            loop_, *launcher_, paths_, jobs_, network_, listeners_, environment_->shared(),
+            [this](const RunningApp& app, OnProgress progress,
+                   std::function<void(Result<Json>)> done) {
+              return builds_->ensure(app, std::move(progress), std::move(done));
+            },
+            [this](const std::string& project, bool volumes,
+                   std::function<void(Result<void>)> done) {
+              jobs_.run<Result<void>>(
+                  "remove the data of " + project,
+                  [this, project, volumes](const std::stop_token& stop) {
+                    return builder::remove_project_data(*environment_, project, volumes, stop);
+                  },
+                  std::move(done));
+            },
+            [this](const std::string& project, std::function<void()> done) {
+              sessions_->end(project, [this, project, done = std::move(done)] {
+                unmanaged_->end(project, {}, /*at_once=*/true,
+                                [done](const Result<void>&) { done(); });
+              });
+            },
+            unmanaged_.get()},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::Deps{
         loop_, *environment_, *projects_,

@@ -65,6 +65,7 @@ class House {
                        launcher,
                        paths_,
                        jobs_,
+                       network_,
                        listeners_,
                        environment_.shared(),
                        {},
@@ -170,6 +171,7 @@ class House {
 
   Paths paths_;
   builder::Environment environment_{{.paths = paths_, .server_binary = ""}};
+  net::HostNetwork network_;
   JobPool jobs_{loop, 1};  // none runs
   const runtime::ListenerSearch listeners_;
 

@@ -72,7 +72,7 @@ class Model final : public Launcher {
     std::string notice;
     projects_.emplace(
         Projects::Deps{
-            loop_, *this, *paths_, jobs_, listeners_, environment_->shared(),
+            loop_, *this, *paths_, jobs_, network_, listeners_, environment_->shared(),
             [this](const RunningApp&, const auto&, std::function<void(Result<Json>)> done) {
               std::stop_source stop;
               pend([this, stop, done = std::move(done)] {
@@ -131,6 +131,7 @@ class Model final : public Launcher {
              std::function<void(Result<void>)> done) override {
     pend([this, done = std::move(done)] { done(result(0.1)); });
   }
+  const net::Network& network() const override { return network_; }
   JobPool::Job find_endpoint(int, std::uint16_t,
                              std::function<void(Result<net::EndpointLook>)> done) override {
     pend([done = std::move(done)] { done(net::EndpointLook()); });
@@ -473,6 +474,7 @@ class Model final : public Launcher {
   Random& random_;
   ManualTime time_;
   EventLoop loop_;
+  net::HostNetwork network_;
   JobPool jobs_{loop_, 1};  // none runs
   const runtime::ListenerSearch listeners_;
   std::optional<Paths> paths_;

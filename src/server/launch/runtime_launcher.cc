@@ -29,7 +29,9 @@ RuntimeLauncher::RuntimeLauncher(Deps deps)
       looks_(deps.loop, 4) {
   // The first question may have to load a module of the kernel: not on the loop's thread.
   looks_.run<bool>(
-      "look at ports", [](const std::stop_token&) { return bool(net::listeners(1)); }, [](bool) {});
+      "look at ports",
+      [&network = deps.network](const std::stop_token&) { return bool(network.listeners(1)); },
+      [](bool) {});
 }
 
 std::string RuntimeLauncher::id_map_notice() {

@@ -42,6 +42,7 @@ class RuntimeLauncher final : public Launcher {
   std::string command_note(const LaunchRequest& request, bool success) const override;
   void clean(const std::string& instance, const std::string& nonce,
              std::function<void(Result<void>)> done) override;
+  const net::Network& network() const override { return deps_.network; }
   JobPool::Job find_endpoint(int shim_pid, std::uint16_t port,
                              std::function<void(Result<net::EndpointLook>)> done) override;
   void write_back(const std::string& instance, bool ready) override;

@@ -9,7 +9,7 @@
 #include "base/json/json.h"
 #include "base/loop/job_pool.h"
 #include "ipc/messages/events.h"
-#include "net/endpoint.h"
+#include "net/network.h"
 #include "project/service_config.h"
 #include "runtime/process_runtime.h"
 #include "runtime/service_handle.h"
@@ -83,6 +83,9 @@ class Launcher {
   /// Removes what an ended instance leaves (ProcessRuntime::clean).
   virtual void clean(const std::string& instance, const std::string& nonce,
                      std::function<void(Result<void>)> done) = 0;
+
+  /// The one that services are in.
+  virtual const net::Network& network() const = 0;
 
   /// Looks on a job for where the service of that shim takes connections on `port`, and for whose
   /// that port is. `done` comes once, on the loop; an error: it could not be looked.

@@ -165,7 +165,7 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
     const int shim_pid = unit.shim_pid;
     const bool own_port = h.port == config.port;
     prober = make_net_prober(
-        loop_, h.host, static_cast<std::uint16_t>(h.port),
+        loop_, launcher_.network(), h.host, static_cast<std::uint16_t>(h.port),
         h.kind == project::HealthSpec::Kind::http ? h.path : "",
         [this, shim_pid](std::uint16_t port, std::function<void(Result<net::EndpointLook>)> done) {
           return launcher_.find_endpoint(shim_pid, port, std::move(done));
