@@ -23,7 +23,7 @@ LAYERS = {
     "runtime": ({"base", "oci", "net", "shim/protocol.h"}, "bundles become processes; knows the shim by its protocol alone, registries not at all"),
     "builder": ({"base", "oci", "net", "runtime"}, "what an image asks for becomes a bundle; knows no kind of source but images"),
     "cnb": ({"base", "oci", "runtime", "builder"}, "above builder, because the phases of a build are containers of images"),
-    "project": ({"base", "net", "oci/ref/reference.h", "builder/limits.h", "builder/volume_text.h", "builder/mount_plan.h", "builder/user_lookup.h",
+    "project": ({"base", "net", "oci/ref/pull_policy.h", "oci/ref/reference.h", "builder/limits.h", "builder/volume_text.h", "builder/mount_plan.h", "builder/user_lookup.h",
                  "builder/volumes.h", "builder/container_options.h", "cnb/app.h", "cnb/build/build_inputs.h"},
                 "from a file's text to a checked configuration: no loop, no thread, no process; of builder and cnb only what judges a value"),
     "ipc": ({"base"}, "what server and CLI say to each other: neither side's types leak into it"),
