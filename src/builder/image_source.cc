@@ -19,18 +19,6 @@
 namespace locald::builder {
 namespace {
 
-const char* policy_name(oci::PullPolicy policy) {
-  switch (policy) {
-    case oci::PullPolicy::always:
-      return "always";
-    case oci::PullPolicy::never:
-      return "never";
-    case oci::PullPolicy::missing:
-      break;
-  }
-  return "missing";
-}
-
 /// A worker's words (oci::PullProgress) in ours.
 PrepareProgress translate(const Json& progress) {
   const std::string& phase = progress["phase"].as_string();
@@ -126,7 +114,7 @@ Result<PulledImage> pull_image(Environment& environment, const oci::ImageReferen
                                               context.progress, context.stop));
   PullJob job;
   job.image = reference.name();
-  job.policy = policy_name(policy);
+  job.policy = to_string(policy);
   add_login(job, reference, context);
   const Json result = TRY(environment.run(
       encode(job),
@@ -171,7 +159,7 @@ Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageRef
   }));
   UnpackJob job;
   job.image = reference.name();
-  job.policy = policy_name(policy);
+  job.policy = to_string(policy);
   add_login(job, reference, context);
   auto result =
       environment.run(encode(job), forward(context), context.stop, {}, target.folder.fd.get());

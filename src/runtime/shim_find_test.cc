@@ -43,12 +43,12 @@ TEST_F(ShimFindTest, OneThatDoesNotAnswerIsKeptAndAnswersLater) {
   ASSERT_EQ(::kill(shim, SIGSTOP), 0);
   auto found = find(spec);
   ASSERT_TRUE(found.live) << found.exit.reason;
-  EXPECT_NE(trouble_of(found.live.get()).find("does not answer"), std::string::npos);
+  EXPECT_NE(found.live->trouble().find("does not answer"), std::string::npos);
   EXPECT_TRUE(alive(pid));
   auto w = watch(spec, std::move(found.live));
   ASSERT_EQ(::kill(shim, SIGCONT), 0);
   ASSERT_TRUE(run_until([&] { return w->pid == pid; }));
-  EXPECT_EQ(trouble_of(w->handle.get()), "");
+  EXPECT_EQ(w->handle->trouble(), "");
   end(*w);
 }
 
@@ -129,8 +129,8 @@ TEST_F(ShimFindTest, WithoutDescriptorsNothingIsTakenForDead) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_TRUE(w) << found.exit.reason;
   EXPECT_TRUE(alive(pid));
-  EXPECT_NE(trouble_of(w->handle.get()).find("Too many open files"), std::string::npos)
-      << trouble_of(w->handle.get());
+  EXPECT_NE(w->handle->trouble().find("Too many open files"), std::string::npos)
+      << w->handle->trouble();
   ASSERT_TRUE(run_until([&] { return w->pid == pid; }));  // it tries again by itself
   end(*w);
 }
@@ -166,7 +166,7 @@ TEST_F(ShimFindTest, ADeletedRunFolderHidesNothing) {
   auto found = find(spec);
   ASSERT_TRUE(found.live) << found.exit.reason;
   EXPECT_EQ(found.meta, spec.meta);
-  EXPECT_NE(trouble_of(found.live.get()).find("was deleted"), std::string::npos);
+  EXPECT_NE(found.live->trouble().find("was deleted"), std::string::npos);
   auto w = watch(spec, std::move(found.live));
   EXPECT_TRUE(w->handle->stop(0, seconds(5)));
   ASSERT_TRUE(wait_exit(*w));
@@ -180,7 +180,7 @@ TEST_F(ShimFindTest, ADeletedFolderIsWrittenBackAndTheShimListensThere) {
   ASSERT_TRUE(w && run_until([&] { return w->pid != 0; }));
   ASSERT_TRUE(remove_tree(paths_->run()));
   ASSERT_TRUE(remove_tree(paths_->instance_records()));
-  ASSERT_TRUE(write_back(w->handle.get()));
+  ASSERT_TRUE(w->handle->write_back());
   ASSERT_TRUE(run_until([&] { return exists(w->handle->control_socket()); }));
   EXPECT_TRUE(exists(paths_->instance_record(w->spec.id)));
   Attached client(w->handle->control_socket(), w->spec.nonce);
@@ -191,7 +191,7 @@ TEST_F(ShimFindTest, ADeletedFolderIsWrittenBackAndTheShimListensThere) {
   const InstanceSpec spec = w->spec;
   w.reset();  // this server is gone, too
   auto again = watch(spec, find(spec).live);
-  EXPECT_EQ(trouble_of(again->handle.get()), "");
+  EXPECT_EQ(again->handle->trouble(), "");
   { std::ofstream(home_ + "/go") << "x"; }
   ASSERT_TRUE(wait_exit(*again));
   EXPECT_EQ(again->exit->code, 6);
@@ -206,7 +206,7 @@ TEST_F(ShimFindTest, ADamagedRecordIsMadeUpForByItsCopy) {
   ASSERT_TRUE(found.live) << found.exit.reason;
   EXPECT_EQ(found.nonce, spec.nonce);
   EXPECT_EQ(found.meta, spec.meta);
-  EXPECT_EQ(trouble_of(found.live.get()), "");
+  EXPECT_EQ(found.live->trouble(), "");
   auto w = watch(spec, std::move(found.live));
   ASSERT_TRUE(run_until([&] { return w->pid == pid; }));
   end(*w);
@@ -243,7 +243,7 @@ TEST_F(ShimFindTest, TwoRecordsThatDisagreeAreSettledByTheShim) {
   auto found = find(spec);
   ASSERT_TRUE(found.live) << found.exit.reason;
   EXPECT_EQ(found.nonce, spec.nonce);
-  EXPECT_EQ(trouble_of(found.live.get()), "");
+  EXPECT_EQ(found.live->trouble(), "");
   auto w = watch(spec, std::move(found.live));
   end(*w);
 }

@@ -8,7 +8,7 @@
 #include "base/loop/event_loop.h"
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
-#include "runtime/kept_handle.h"
+#include "runtime/service_handle.h"
 #include "runtime/shim_record.h"
 
 namespace locald::runtime {
@@ -18,7 +18,7 @@ namespace locald::runtime {
 /// A shim that is alive and cannot be spoken to (it is stopped, we have no descriptor left, its
 /// folder was deleted) is not dead (R-SILENCE): trouble() says what is wrong, the handle keeps
 /// trying, and only stop() ends anything.
-class ShimHandle final : public KeptHandle {
+class ShimHandle final : public ServiceHandle {
  public:
   using Clock = std::chrono::steady_clock;
 

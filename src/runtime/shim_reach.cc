@@ -177,7 +177,7 @@ void ShimHandle::try_later() {
 
 void ShimHandle::set_trouble(std::string text) {
   trouble_ = std::move(text);
-  if (on_trouble) on_trouble();
+  if (events_.trouble) events_.trouble();
 }
 
 }  // namespace locald::runtime

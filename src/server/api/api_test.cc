@@ -63,7 +63,8 @@ class Scene {
     std::string notice;
     builds_.emplace(Builds::Deps{loop_, *environment_});
     projects_.emplace(
-        Projects::Deps{loop_, launcher_, *paths_, *jobs_, listeners_, environment_->shared(),
+        Projects::Deps{loop_, launcher_, *paths_, *jobs_, network_, listeners_,
+                       environment_->shared(),
                        [](const RunningApp&, const auto&, const auto&) { return JobPool::Job(); },
                        [this](const std::string&, bool, auto done) { later(std::move(done)); },
                        [this](const std::string& project, auto done) {

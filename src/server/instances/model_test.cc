@@ -9,6 +9,7 @@
 
 #include "base/loop/event_loop_testing.h"
 #include "base/sys/fs_at.h"
+#include "runtime/fake_process.h"
 #include "server/instances/containers.h"
 #include "server/instances/sessions.h"
 #include "server/projects/projects.h"
@@ -50,35 +51,10 @@ class Sink final : public ReplySink {
 };
 
 /// What runs, in words.
-struct Process {
+struct Process : runtime::FakeProcess {
   enum class Of { service, session, container } of;
-  std::string project, service, instance, nonce;
+  std::string project, service;
   std::shared_ptr<const project::ServiceConfig> config;
-  runtime::ServiceHandle::Events events;
-  bool listening = false, started = false, ended = false, told_to_stop = false, let_go = false;
-};
-
-class ModelHandle final : public runtime::ServiceHandle {
- public:
-  explicit ModelHandle(std::shared_ptr<Process> process) : process_(std::move(process)) {}
-  ~ModelHandle() override { process_->let_go = !process_->ended; }
-  void listen(EventLoop&, Events events) override {
-    process_->events = std::move(events);
-    process_->listening = true;
-  }
-  const std::string& instance() const override { return process_->instance; }
-  const std::string& nonce() const override { return process_->nonce; }
-  std::string control_socket() const override { return "/ctl"; }
-  int shim_pid() const override { return 0; }  // nobody is to look for its ports
-  int pid() const override { return process_->started ? 100 : 0; }
-  Result<void> signal(int) override { return {}; }
-  Result<void> stop(int, std::chrono::milliseconds) override {
-    process_->told_to_stop = true;
-    return {};
-  }
-
- private:
-  std::shared_ptr<Process> process_;
 };
 
 /// One server on fakes, from its start to `server stop --all`.
@@ -96,7 +72,7 @@ class Model final : public Launcher {
     std::string notice;
     projects_.emplace(
         Projects::Deps{
-            loop_, *this, *paths_, jobs_, listeners_, environment_->shared(),
+            loop_, *this, *paths_, jobs_, network_, listeners_, environment_->shared(),
             [this](const RunningApp&, const auto&, std::function<void(Result<Json>)> done) {
               std::stop_source stop;
               pend([this, stop, done = std::move(done)] {
@@ -155,6 +131,7 @@ class Model final : public Launcher {
              std::function<void(Result<void>)> done) override {
     pend([this, done = std::move(done)] { done(result(0.1)); });
   }
+  const net::Network& network() const override { return network_; }
   JobPool::Job find_endpoint(int, std::uint16_t,
                              std::function<void(Result<net::EndpointLook>)> done) override {
     pend([done = std::move(done)] { done(net::EndpointLook()); });
@@ -251,7 +228,7 @@ class Model final : public Launcher {
     process->service = config ? config->name : "";
     process->config = config;
     process->instance = instance.empty() ? std::to_string(++count_) : instance;
-    process->nonce = "n";
+    process->shim_pid = 0;  // nobody is to look for its ports
     ++starting_;
     pend([this, stop, process, done = std::move(done)] {
       --starting_;
@@ -259,7 +236,7 @@ class Model final : public Launcher {
       if (chance(stop.stop_requested() ? 0.7 : 0.1))
         return done(Error(stop.stop_requested() ? Errc::cancelled : Errc::failed, "no start"));
       processes_.push_back(process);
-      done(std::unique_ptr<runtime::ServiceHandle>(new ModelHandle(process)));
+      done(process->handle());
     });
     return JobPool::Job(stop);
   }
@@ -282,17 +259,13 @@ class Model final : public Launcher {
       processes_.pop_back();
       return;
     }
-    if (!process->listening) return;
-    if (!process->started && chance(0.7)) {
-      process->started = true;
-      return process->events.started(100);
-    }
-    if (!chance(process->told_to_stop ? 0.5 : 0.03)) return;
-    process->ended = true;
+    if (!process->events.exited) return;
+    if (!process->running && chance(0.7)) return process->start();
+    if (!chance(process->stops.empty() ? 0.03 : 0.5)) return;
     runtime::ExitStatus status;
     status.code = static_cast<int>(pick(2));
-    status.never_ran = !process->started && chance(0.5);
-    process->events.exited(status);
+    status.never_ran = !process->running && chance(0.5);
+    process->exit(status);
   }
 
   /// What there is, for a person who looks why.
@@ -312,7 +285,7 @@ class Model final : public Launcher {
     for (const auto& process : processes_)
       if (!process->ended)
         out += "runs: " + std::to_string(static_cast<int>(process->of)) + " " + process->project +
-               "/" + process->service + (process->told_to_stop ? " (told to stop); " : "; ");
+               "/" + process->service + (process->stops.empty() ? "; " : " (told to stop); ");
     return out + std::to_string(pending_.size()) + " jobs, " + std::to_string(starting_) +
            " starting";
   }
@@ -501,6 +474,7 @@ class Model final : public Launcher {
   Random& random_;
   ManualTime time_;
   EventLoop loop_;
+  net::HostNetwork network_;
   JobPool jobs_{loop_, 1};  // none runs
   const runtime::ListenerSearch listeners_;
   std::optional<Paths> paths_;

@@ -7,8 +7,8 @@
 
 #include "project/canonical_text.h"
 #include "server/http/request.h"
-#include "server/instances/unmanaged.h"
 #include "server/launch/command_note.h"
+#include "server/projects/unmanaged.h"
 #include "server/supervise/service_status.h"
 
 namespace locald::server {

@@ -10,8 +10,8 @@
 #include "base/loop/event_loop.h"
 #include "base/paths.h"
 #include "project/resolve/resolve.h"
-#include "server/builds/app_builds.h"
 #include "server/http/reply.h"
+#include "server/projects/app_builds.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "net/ports.h"
 #include "project/project_check.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
@@ -43,7 +42,7 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::Project
     int port = 0;
     for (int tries = 0; port == 0 || taken.contains(port); ++tries) {
       if (tries == 1000) return Error(Errc::failed, "no free port was found");
-      port = TRY(net::free_port());
+      port = TRY(deps_.network.free_port());
     }
     taken.insert(port);
     out[s.name] = port;

@@ -11,8 +11,8 @@
 #include "base/strings.h"
 #include "net/ports.h"
 #include "project/canonical_text.h"
-#include "server/builds/app_builds.h"
 #include "server/http/request.h"
+#include "server/projects/app_builds.h"
 #include "server/projects/projects.h"
 
 namespace locald::server {

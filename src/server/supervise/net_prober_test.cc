@@ -20,6 +20,8 @@ class NetProberTest : public testing::Test {
  protected:
   NetProberTest() { listen(); }
 
+  net::HostNetwork network;
+
   void listen() {
     fd.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int on = 1;
@@ -33,7 +35,7 @@ class NetProberTest : public testing::Test {
   }
   void make(const std::string& address = "localhost") {
     prober = make_net_prober(
-        loop, address, port, "",
+        loop, network, address, port, "",
         [this](std::uint16_t, std::function<void(Result<net::EndpointLook>)> done) {
           ++looks;
           net::EndpointLook look;

@@ -6,7 +6,7 @@
 
 #include "project/project_file.h"
 #include "server/http/request.h"
-#include "server/instances/unmanaged.h"
+#include "server/projects/unmanaged.h"
 #include "server/supervise/service_status.h"
 
 namespace locald::server {
