@@ -427,6 +427,11 @@ def test_what_stands_in_the_way_of_an_export_stays(locald, app):
     locald.identity.own(user)
     r = locald("image", "export", "test/app", "oci:x:1", check=False)
     assert r.rc == 1 and "not a folder" in r.err and sorted(os.listdir(user)) == ["procfile", "x"], r
+    os.symlink("/dev/full", user / "device")
+    for name in ("x", "device"):
+        r = locald("image", "export", "test/app", f"oci-archive:{name}", check=False)
+        assert r.rc == 1 and "is not a regular file" in r.err, r
+    assert (user / "x").is_fifo() and (user / "device").is_symlink() and sorted(os.listdir(user)) == ["device", "procfile", "x"]
 
 
 def test_podman_runs_the_image_unchanged(locald, app, cnb_registry, scratch):
