@@ -26,7 +26,8 @@ Result<void> check_target(const std::string& target, const std::string& asked) {
   bool too_long = target.size() > kMaxTarget;
   for (const std::string& name : split(target, '/')) too_long = too_long || name.size() > kMaxName;
   if (too_long)
-    return Error(Errc::invalid_input, "mount at " + shortened(asked, 100) + ": the path is too long")
+    return Error(Errc::invalid_input,
+                 "mount at " + shortened(asked, 100) + ": the path is too long")
         .with_hint("a name may have 255 bytes, the whole path 3000");
   const bool bad = target == "/" || target == "/dev" || is_within(target, "/proc") ||
                    is_within(target, "/sys") || is_within(target, "/dev/pts");

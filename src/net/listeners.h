@@ -64,5 +64,7 @@ struct TreeListeners {
   /// Owners of the processes whose descriptors this process may not see: their listeners are not
   /// among the above.
   std::set<uid_t> unreadable;
+  /// Sockets of such users that a process outside of the tree holds.
+  std::set<ino_t> others;
 };
 }  // namespace locald::net

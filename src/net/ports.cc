@@ -46,9 +46,8 @@ Result<UniqueFd> bound(int family, std::uint16_t port) {
 
 Error needs_privileges(std::uint16_t port) {
   return Error(Errc::denied, "port " + std::to_string(port) + " needs privileges")
-      .with_hint(
-          "use a port from 1024 on, or: sudo sysctl net.ipv4.ip_unprivileged_port_start=" +
-          std::to_string(port));
+      .with_hint("use a port from 1024 on, or: sudo sysctl net.ipv4.ip_unprivileged_port_start=" +
+                 std::to_string(port));
 }
 
 Result<void> check_family(int family, std::uint16_t port) {

@@ -16,6 +16,7 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "net/ports.h"
 #include "runtime/processes.h"
 
 namespace locald::runtime {
@@ -104,6 +105,21 @@ Json to_json(const net::TreeListeners& tree) {
   return Json::object({{"listeners", listeners}, {"unreadable", unreadable}});
 }
 
+/// Whose sockets are not its tree's although they are a user's whose processes there are hidden: a
+/// readable process of the tree would have shown them.
+void find_others(net::TreeListeners& tree, std::uint16_t port) {
+  const auto all = net::listeners(port);
+  if (!all) return;
+  for (const net::Listener& l : *all) {
+    const auto is = [&](const net::Listener& own) { return own.inode == l.inode; };
+    if (!tree.unreadable.contains(l.uid) ||
+        std::any_of(tree.listeners.begin(), tree.listeners.end(), is))
+      continue;
+    const auto holder = net::find_port_holder(port, {l.inode});
+    if (holder && holder->pid != 0) tree.others.insert(l.inode);
+  }
+}
+
 }  // namespace
 
 Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>& roots,
@@ -118,7 +134,16 @@ Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>
 Result<std::vector<net::TreeListeners>> ListenerSearch::below(const std::vector<pid_t>& roots,
                                                               std::uint16_t port) const {
   std::vector<net::TreeListeners> out = TRY(listeners_below(roots, port));
-  if (!run_) return out;
+  TRY(look_into_hidden(roots, port, out));
+  if (port != 0)
+    for (net::TreeListeners& tree : out)
+      if (!tree.unreadable.empty()) find_others(tree, port);
+  return out;
+}
+
+Result<void> ListenerSearch::look_into_hidden(const std::vector<pid_t>& roots, std::uint16_t port,
+                                              std::vector<net::TreeListeners>& out) const {
+  if (!run_) return {};
   Json hidden = Json::array();
   std::vector<std::size_t> where;
   for (std::size_t i = 0; i < roots.size(); ++i)
@@ -126,7 +151,7 @@ Result<std::vector<net::TreeListeners>> ListenerSearch::below(const std::vector<
       hidden.push(roots[i]);
       where.push_back(i);
     }
-  if (where.empty()) return out;
+  if (where.empty()) return {};
   const Json answer =
       TRY(run_(Json::object({{"op", "listeners"}, {"roots", hidden}, {"port", port}}))
               .context("look at the sockets of containers"));
@@ -142,7 +167,7 @@ Result<std::vector<net::TreeListeners>> ListenerSearch::below(const std::vector<
       if (!known) tree.listeners.push_back(l);
     }
   }
-  return out;
+  return {};
 }
 
 Result<Json> listeners_job(const Json& job) {

@@ -32,6 +32,9 @@ class ListenerSearch {
                                                 std::uint16_t port = 0) const;
 
  private:
+  /// Adds what only a worker may see.
+  Result<void> look_into_hidden(const std::vector<pid_t>& roots, std::uint16_t port,
+                                std::vector<net::TreeListeners>& out) const;
   RunJob run_;
 };
 

@@ -18,8 +18,8 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "base/sys/spawn.h"
 #include "base/sys/resources.h"
+#include "base/sys/spawn.h"
 #include "base/sys/sys.h"
 
 extern char** environ;

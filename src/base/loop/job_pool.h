@@ -74,7 +74,7 @@ class JobPool {
   static T guarded(const std::function<T(std::stop_token)>& work, std::stop_token stop) {
     struct Outcome {
       T value;
-      Outcome(T done) : value(std::move(done)) {}  // NOLINT: implicit on purpose
+      Outcome(T done) : value(std::move(done)) {}                // NOLINT: implicit on purpose
       Outcome(Error error) : value(failed(std::move(error))) {}  // NOLINT
       static T failed(Error error) {
         if constexpr (std::is_constructible_v<T, Error>)

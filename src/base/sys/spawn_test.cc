@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald {
@@ -101,7 +102,7 @@ TEST(Spawn, AStartThatFailedForWantOfADescriptorHasRunNothing) {
   EXPECT_GT(failed, 0U);
   const std::filesystem::directory_iterator ran(folder);
   EXPECT_EQ(static_cast<std::size_t>(std::distance(begin(ran), end(ran))), started);
-  std::filesystem::remove_all(folder);
+  (void)remove_tree(folder);
 }
 
 TEST(Spawn, SaysWhyAProgramCannotRun) {

@@ -19,7 +19,7 @@
 /// also know `$VAR` (`bare`).
 namespace locald::project {
 
-/// What one word or variable may come to, in bytes, with the name, the `=` and the NUL that belong
+/// The most bytes of one word or variable, with the name, the `=` and the NUL that belong
 /// to it: more than this no process can be given in one (MAX_ARG_STRLEN of execve(2)).
 inline constexpr std::size_t kMaxWord = 128u << 10;
 /// What a value may grow to while it is put together.

@@ -28,7 +28,7 @@ constexpr std::size_t kMaxEnvFile = 1u << 20;       // bytes
 constexpr std::size_t kMaxProjectText = 64u << 20;  // bytes, of all services together
 constexpr std::size_t kMaxVolumes = 1000;           // of a service
 constexpr std::size_t kMaxEnvFiles = 100;           // of a service
-constexpr std::size_t kMaxEnvBytes = 16u << 20;     // of all services' env files, each read anew
+constexpr std::size_t kMaxEnvBytes = 16u << 20;  // of all services' env files, read once for each
 
 /// The one place where a file that the project names is opened for its text. A regular file only: a
 /// FIFO in its place must not hang the server.
@@ -111,8 +111,8 @@ class Resolver : private Texts {
     std::size_t turn = 0;
     if (spec.env_file.size() > kMaxEnvFiles)
       return problem(spec.env_file[kMaxEnvFiles].at,
-                     Error(Errc::invalid_input, fmt::format("{} has more than {} env files",
-                                                            spec.name, kMaxEnvFiles)));
+                     Error(Errc::invalid_input,
+                           fmt::format("{} has more than {} env files", spec.name, kMaxEnvFiles)));
     for (const Text& file : spec.env_file) {
       const std::string path = in_project(text(file));
       if (room() == 0) break;
@@ -123,8 +123,8 @@ class Resolver : private Texts {
       }
       if (content->size() > env_bytes_) {
         problem(file.at, Error(Errc::invalid_input,
-                               fmt::format("`env_file`: the env files up to here come to {} MiB; "
-                                           "those of a project may come to that",
+                               fmt::format("`env_file`: the env files of the project have more "
+                                           "than {} MiB",
                                            kMaxEnvBytes >> 20))
                              .with_hint("leave out of them what the services do not need"));
         return;

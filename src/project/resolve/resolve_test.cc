@@ -221,7 +221,7 @@ TEST_F(ResolveTest, AServiceAndAProjectHaveTheirBounds) {
   for (int i = 0; i < 17; ++i) text += "'comments.env',";
   r = run(text + "]\n");
   ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
-  EXPECT_NE(r.problems[0].message.find("come to 16 MiB"), std::string::npos);
+  EXPECT_NE(r.problems[0].message.find("more than 16 MiB"), std::string::npos);
   text.clear();
   write(
       "mib.env", "A=" + std::string(120000, 'x') + "\n" + [] {
