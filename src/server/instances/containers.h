@@ -104,7 +104,8 @@ class Containers {
   };
 
   explicit Containers(Deps deps) : deps_(std::move(deps)) {}
-  Json describe(const Container& c) const;
+  static ipc::ContainerStatus describe(const Container& c);
+  static ipc::ContainerRunReply attachable(const Container& c);  ///< one that runs
   void save();
   void started(const std::string& id, bool detach, const ReplyPtr& reply, Started result);
   void listen(Container& c);

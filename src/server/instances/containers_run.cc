@@ -164,6 +164,10 @@ void Containers::share(const Container& c, const std::vector<std::string>& writa
   deps_.environment.shared().set("container " + c.id, std::move(folders));
 }
 
+ipc::ContainerRunReply Containers::attachable(const Container& c) {
+  return {.id = c.id, .socket = c.handle->control_socket(), .nonce = c.nonce};
+}
+
 void Containers::started(const std::string& id, bool detach, const ReplyPtr& reply,
                          Started result) {
   Container& c = all_.at(id);  // nothing removes one that is starting
@@ -182,9 +186,7 @@ void Containers::started(const std::string& id, bool detach, const ReplyPtr& rep
   // Who asked for it has hung up before it could be attached to: nobody else ever will.
   if (!detach && !reply->open()) c.fate = Container::Fate::remove;
   if (c.fate == Container::Fate::keep && detach) c.detached = reply;
-  if (c.fate == Container::Fate::keep && !detach)
-    reply->result(
-        Json::object({{"id", id}, {"socket", c.handle->control_socket()}, {"nonce", c.nonce}}));
+  if (c.fate == Container::Fate::keep && !detach) reply->result(attachable(c));
   if (c.fate != Container::Fate::keep) {
     const bool remove = c.fate == Container::Fate::remove;
     c.rm = c.rm || remove;
@@ -205,9 +207,7 @@ void Containers::listen(Container& c) {
     it->second.started_at = now_text();
     it->second.running_since = EventLoop::Clock::now();
     if (const ReplyPtr reply = std::exchange(it->second.detached, nullptr))
-      reply->result(Json::object({{"id", id},
-                                  {"socket", it->second.handle->control_socket()},
-                                  {"nonce", it->second.nonce}}));
+      reply->result(attachable(it->second));
     if (!it->second.rm) save();
   };
   events.exited = [this, id = c.id](const runtime::ExitStatus& status) {
@@ -236,10 +236,10 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
                ": " + command_note(deps_.paths, id, kImagesOwn);
   if (const ReplyPtr reply = std::exchange(c.detached, nullptr)) {
     if (!status.never_ran) {
-      reply->result(Json::object({{"id", id}}));
+      reply->result(ipc::ContainerRunReply{.id = id});
     } else {
-      const Json result = Json::object(
-          {{"id", id}, {"exit_code", status.code.value_or(125)}, {"reason", status.reason}});
+      const ipc::ContainerRunReply result{
+          .id = id, .exit_code = status.code.value_or(125), .reason = status.reason};
       return discard(id, [reply, result](const Result<void>&) { reply->result(result); });
     }
   }

@@ -88,8 +88,7 @@ void Sessions::started(const std::string& instance, const ReplyPtr& reply, Start
     reply->error(unwanted ? brought_down(project) : result.error());
     return look_if_quiet();
   }
-  const Json answer =
-      Json::object({{"socket", (*result)->control_socket()}, {"nonce", (*result)->nonce()}});
+  const ipc::ExecReply answer{(*result)->control_socket(), (*result)->nonce()};
   const std::string id = (*result)->instance();
   sessions_.erase(instance);
   keep(project, std::move(*result));
@@ -111,8 +110,7 @@ void Sessions::attach(const ipc::AttachRequest& request, const ReplyPtr& reply) 
                    fmt::format("{} is {}", service, to_string(unit.state.phase)))
           .with_hint(fmt::format("start it: locald start {}", service));
     const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-    reply->result(Json::object(
-        {{"socket", handle->control_socket()}, {"nonce", handle->nonce()}, {"tty", config.tty}}));
+    reply->result(ipc::AttachReply{handle->control_socket(), handle->nonce(), config.tty});
     return {};
   });
 }

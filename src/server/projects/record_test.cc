@@ -76,7 +76,7 @@ TEST_P(RecordTest, AProjectIsRestoredAndUnchanged) {
   }
   (*project)->settle({"web", "cache"});
   run_for(loop);
-  EXPECT_EQ((*project)->status("once")["exit_code"].as_int(), 3);
+  EXPECT_EQ((*project)->status("once")->exit_code, 3);
   EXPECT_TRUE(launcher.log.empty());  // it has ended; nothing is started again
 }
 
