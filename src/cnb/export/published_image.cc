@@ -114,7 +114,7 @@ Result<oci::StoredImage> import_layout_image(builder::Environment& environment,
   oci::ImageStore& images = *TRY(environment.images());
   // A worker reads them: they belong to the build user.
   builder::PullJob job;
-  job.image = reference.name();
+  job.from.image = reference.name();
   job.policy = "always";
   TRY(environment.run(encode(job), {}, context.stop));
   const oci::StoredImage exported = TRY(images.find(reference));
