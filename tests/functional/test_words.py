@@ -153,6 +153,20 @@ def test_up_in_the_foreground_repeats_what_failed_at_its_end(project):
     assert "error: web: exited with code 4\n" in end and "locald logs --all web" in end, end
 
 
+def test_up_in_the_foreground_ends_with_its_services_though_a_notice_came(project):
+    p = project("""
+        [project]
+        name = "noticed"
+        [services.web]
+        port = "auto"
+        command = ["python3", "-c", "import os, socket, time; s = socket.create_server(('0.0.0.0', int(os.environ['PORT']))); time.sleep(4)"]
+        """)
+    up = p.popen("up", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    p.wait("web", lambda s: "listens on 0.0.0.0" in (s["reason"] or ""), "its open port is told of", 10)
+    out = up.communicate(timeout=30)[0].decode()
+    assert up.returncode == 0, out
+
+
 def test_up_says_what_it_made_of_each_service(project):
     toml = """
         [project]

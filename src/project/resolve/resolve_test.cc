@@ -372,5 +372,21 @@ TEST_F(ResolveTest, ServicesThatBuildAFolderOtherwiseAreAppsOfTheirOwn) {
   EXPECT_EQ(key(one), key(two)) << "an edit keeps the caches";
 }
 
+/// As every version has written it.
+TEST(LateText, OfARecordIsReadAndWrittenTheSame) {
+  const LateText late{LateText::Place::argv,
+                      "1",
+                      {{"http://", "", ""}, {"localhost", "db", "host"}, {":5432", "", ""}}};
+  const std::string record =
+      R"({"place":1,"key":"1","pieces":[{"text":"http://","service":"","field":""},)"
+      R"({"text":"localhost","service":"db","field":"host"},)"
+      R"({"text":":5432","service":"","field":""}]})";
+  EXPECT_EQ(late.to_json().dump(), record);
+  Json json = *Json::parse(record);
+  json.set("later", 1);
+  EXPECT_EQ(LateText::from_json(json), late);
+  EXPECT_EQ(LateText::from_json(Json("damaged")), LateText());
+}
+
 }  // namespace
 }  // namespace locald::project

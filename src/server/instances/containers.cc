@@ -142,25 +142,26 @@ Result<void> Containers::discard(const Tools& tools, const std::string& id,
   return builder::sweep_discarded(tools.environment, stop).context("remove container " + id);
 }
 
-Json Containers::describe(const Container& c) const {
-  return Json::object({{"id", c.id},
-                       {"name", c.name.empty() ? Json() : Json(c.name)},
-                       {"image", c.image},
-                       {"command", c.command},
-                       {"state", c.state},
-                       {"pid", c.pid == 0 ? Json() : Json(c.pid)},
-                       {"created_at", c.created_at},
-                       {"started_at", c.started_at.empty() ? Json() : Json(c.started_at)},
-                       {"exit_code", c.exit_code ? Json(*c.exit_code) : Json()},
-                       {"signal", c.signal ? Json(project::signal_name(*c.signal)) : Json()},
-                       {"reason", c.reason.empty() ? Json() : Json(c.reason)},
-                       {"network", net::HostNetwork::kName}});
+ipc::ContainerStatus Containers::describe(const Container& c) {
+  ipc::ContainerStatus out{.id = c.id,
+                           .image = c.image,
+                           .command = c.command,
+                           .state = c.state,
+                           .created_at = c.created_at,
+                           .exit_code = c.exit_code,
+                           .network = net::HostNetwork::kName};
+  if (!c.name.empty()) out.name = c.name;
+  if (c.pid != 0) out.pid = c.pid;
+  if (!c.started_at.empty()) out.started_at = c.started_at;
+  if (c.signal) out.signal = project::signal_name(*c.signal);
+  if (!c.reason.empty()) out.reason = c.reason;
+  return out;
 }
 
 void Containers::list(const ipc::ContainerListRequest&, const ReplyPtr& reply) {
-  Json out = Json::array();
-  for (const auto& [id, c] : all_) out.push(describe(c));
-  reply->result(Json::object({{"containers", std::move(out)}}));
+  ipc::ContainerListReply out;
+  for (const auto& [id, c] : all_) out.containers.push_back(describe(c));
+  reply->result(out);
 }
 
 Result<Containers::Container*> Containers::find(const std::string& text) {
@@ -197,22 +198,22 @@ void Containers::remove(const ipc::ContainerRemoveRequest& request, const ReplyP
     }
     struct Work {
       std::size_t left;
-      Json removed = Json::array();
+      ipc::ContainerRemoveReply reply;
       std::optional<Error> error;
     };
-    auto work = std::make_shared<Work>(Work{ids.size(), Json::array(), std::nullopt});
-    if (ids.empty()) reply->result(Json::object({{"removed", Json::array()}}));
+    auto work = std::make_shared<Work>(Work{ids.size(), {}, std::nullopt});
+    if (ids.empty()) reply->result(work->reply);
     for (const std::string& id : ids)
       remove_one(all_.at(id), force, [work, reply, id](const Result<void>& result) {
         if (result)
-          work->removed.push(id);
+          work->reply.removed.push_back(id);
         else if (!work->error)
           work->error = result.error();
         if (--work->left != 0) return;
         if (work->error)
           reply->error(*work->error);
         else
-          reply->result(Json::object({{"removed", std::move(work->removed)}}));
+          reply->result(work->reply);
       });
     save();
     return {};

@@ -98,7 +98,7 @@ class Containers {
   };
 
   explicit Containers(Deps deps) : deps_(std::move(deps)) {}
-  Json describe(const Container& c) const;
+  static ipc::ContainerStatus describe(const Container& c);
   void save();
   void started(const std::string& id, bool detach, const ReplyPtr& reply, Started result);
   runtime::Instance begin(const Container& c);

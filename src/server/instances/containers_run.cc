@@ -196,8 +196,8 @@ void Containers::started(const std::string& id, bool detach, const ReplyPtr& rep
 
 /// Where its client attaches to it.
 void Containers::answer(const Container& c, const ReplyPtr& reply) {
-  reply->result(Json::object(
-      {{"id", c.id}, {"socket", c.instance.handle()->control_socket()}, {"nonce", c.nonce}}));
+  reply->result(ipc::ContainerRunReply{
+      .id = c.id, .socket = c.instance.handle()->control_socket(), .nonce = c.nonce});
 }
 
 runtime::Instance Containers::begin(const Container& c) {
@@ -238,10 +238,10 @@ void Containers::ended(Container& c, const runtime::ExitStatus& status) {
   const bool written_down = !c.rm;
   if (const ReplyPtr reply = std::exchange(c.detached, nullptr)) {
     if (!status.never_ran) {
-      reply->result(Json::object({{"id", c.id}}));
+      reply->result(ipc::ContainerRunReply{.id = c.id});
     } else {
-      const Json result = Json::object(
-          {{"id", c.id}, {"exit_code", status.code.value_or(125)}, {"reason", status.reason}});
+      const ipc::ContainerRunReply result{
+          .id = c.id, .exit_code = status.code.value_or(125), .reason = status.reason};
       c.rm = true;
       c.when_gone.emplace_back([reply, result](const Result<void>&) { reply->result(result); });
     }

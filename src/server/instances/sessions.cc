@@ -90,8 +90,7 @@ void Sessions::started(const std::string& id, const ReplyPtr& reply, Started res
   }
   // Who has hung up does not know where to attach, and nobody else ever will.
   if (!reply->open()) (void)session.instance.stop(SIGKILL, std::chrono::milliseconds(0));
-  const Json answer =
-      Json::object({{"socket", (*result)->control_socket()}, {"nonce", (*result)->nonce()}});
+  const ipc::ExecReply answer{(*result)->control_socket(), (*result)->nonce()};
   session.instance.own(std::move(*result));
   if (unwanted) return reply->error(brought_down(project));
   reply->result(answer);
@@ -108,8 +107,7 @@ void Sessions::attach(const ipc::AttachRequest& request, const ReplyPtr& reply) 
                    fmt::format("{} is {}", service, to_string(unit.state.phase)))
           .with_hint(fmt::format("start it: locald start {}", service));
     const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-    reply->result(Json::object(
-        {{"socket", handle->control_socket()}, {"nonce", handle->nonce()}, {"tty", config.tty}}));
+    reply->result(ipc::AttachReply{handle->control_socket(), handle->nonce(), config.tty});
     return {};
   });
 }

@@ -123,8 +123,8 @@ class Project {
   /// reason that status shows.
   void set_exposed(const std::string& service, int shim_pid, const std::string& text);
 
-  Json status() const;  ///< array of services, as `status --json`
-  Json status(const std::string& service) const;
+  std::vector<ipc::ServiceStatus> status() const;
+  std::optional<ipc::ServiceStatus> status(const std::string& service) const;
 
   /// Makes again what the run folder has to hold of it, where somebody has deleted that.
   Result<void> write_back();

@@ -118,7 +118,7 @@ void Projects::down(const ipc::DownRequest& request, const ReplyPtr& reply) {
     leaving.volumes = leaving.volumes || volumes;
     leaving.after.emplace_back([reply](const Result<void>& removed) {
       if (removed)
-        reply->result(Json::object());
+        reply->result(ipc::EmptyReply());
       else
         reply->error(removed.error());
     });
@@ -180,7 +180,7 @@ void Projects::is_down(const std::string& name, const Result<void>& removed) {
 void Projects::kill(const ipc::KillRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     bring_down(*TRY(find_up(request.project, ProjectVerb::kill)), /*volumes=*/false, /*kill=*/true);
-    reply->result(Json::object());
+    reply->result(ipc::EmptyReply());
     return {};
   });
 }
@@ -188,26 +188,23 @@ void Projects::kill(const ipc::KillRequest& request, const ReplyPtr& reply) {
 void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     if (request.all) {
-      Json list = Json::array();
+      std::vector<ipc::ProjectStatus> all;
       for (const auto& [name, project] : projects_)
-        list.push(Json::object(
-            {{"project", name}, {"dir", project->dir()}, {"services", project->status()}}));
+        all.push_back({name, project->dir(), project->status()});
       std::map<std::string, std::string> others = registry_.all();
       for (const std::string& name : unmanaged_projects()) others.try_emplace(name);
       for (const auto& [name, dir] : others)
         if (!projects_.contains(name))
-          list.push(Json::object(
-              {{"project", name},
-               {"dir", dir},
-               {"services", deps_.unmanaged ? deps_.unmanaged->status(name) : Json::array()}}));
-      reply->result(Json::object({{"projects", std::move(list)}}));
+          all.push_back({name, dir,
+                         deps_.unmanaged != nullptr ? deps_.unmanaged->status(name)
+                                                    : std::vector<ipc::ServiceStatus>()});
+      reply->result(ipc::StatusReply{.projects = std::move(all)});
       return {};
     }
     if (!request.project) return Error(Errc::invalid_input, "request status: project: missing");
     auto found = find_up(*request.project, ProjectVerb::status);
     if (found) {
-      reply->result(
-          Json::object({{"project", (*found)->name()}, {"services", (*found)->status()}}));
+      reply->result(ipc::StatusReply{.project = (*found)->name(), .services = (*found)->status()});
       return {};
     }
     if (found.error().code() != Errc::not_found) return std::move(found).error();
@@ -217,9 +214,10 @@ void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) 
                    {{"problems", project::problems_json(loaded.problems)}});
       return {};
     }
-    Json list = Json::array();
-    for (const project::ServiceSpec& s : loaded.spec.services) list.push(status_json_stopped(s));
-    reply->result(Json::object({{"project", loaded.name}, {"services", std::move(list)}}));
+    ipc::StatusReply out{.project = loaded.name, .services = std::vector<ipc::ServiceStatus>()};
+    for (const project::ServiceSpec& s : loaded.spec.services)
+      out.services->push_back(stopped_status(s));
+    reply->result(out);
     return {};
   });
 }
@@ -259,14 +257,14 @@ void Projects::logs(const ipc::LogsRequest& request, const ReplyPtr& reply) {
     for (const std::string& service : wanted)
       if (std::find(known.begin(), known.end(), service) == known.end())
         return no_service(service, known);
-    Json list = Json::array();
+    ipc::LogsReply out;
     for (const Log& log : all)
       if (wanted.empty() || std::find(wanted.begin(), wanted.end(), log.service) != wanted.end())
-        list.push(Json::object({{"name", log.service},
-                                {"dir", deps_.paths.service_log(name, project::slug(log.service))},
-                                {"first_segment", log.first_segment},
-                                {"nonce", log.nonce}}));
-    reply->result(Json::object({{"services", std::move(list)}}));
+        out.services.push_back({.name = log.service,
+                                .dir = deps_.paths.service_log(name, project::slug(log.service)),
+                                .first_segment = log.first_segment,
+                                .nonce = log.nonce});
+    reply->result(out);
     return {};
   });
 }
@@ -281,14 +279,11 @@ void Projects::config_check(const ipc::ConfigCheckRequest& request, const ReplyP
       return {};
     }
     const project::LoadedProject& loaded = prepared.loaded;
-    Json names = Json::array(), notices = Json::array();
-    for (const project::ServiceSpec& s : loaded.spec.services) names.push(s.name);
+    ipc::ConfigCheckReply out{.project = loaded.name, .file = loaded.spec.file};
+    for (const project::ServiceSpec& s : loaded.spec.services) out.services.push_back(s.name);
     for (const auto& [service, text] : prepared.resolved.notices)
-      notices.push(Json::object({{"service", service}, {"text", text}}));
-    reply->result(Json::object({{"project", loaded.name},
-                                {"services", std::move(names)},
-                                {"file", loaded.spec.file},
-                                {"notices", std::move(notices)}}));
+      out.notices.push_back({service, text});
+    reply->result(out);
     return {};
   });
 }
@@ -303,7 +298,7 @@ void Projects::forget(const ipc::ProjectForgetRequest& request, const ReplyPtr& 
                                state == ProjectState::going_down ? "going down" : "up"))
           .with_hint(fmt::format("bring it down first: locald -p {} down", name));
     TRY(registry_.forget(name));
-    reply->result(Json::object());
+    reply->result(ipc::EmptyReply());
     return {};
   });
 }
@@ -313,10 +308,9 @@ void Projects::list(const ipc::ProjectListRequest&, const ReplyPtr& reply) {
   for (const auto& [name, dir] : registry_.all()) all[name] = {dir, false};
   for (const auto& [name, project] : projects_) all[name] = {project->dir(), true};
   for (const std::string& name : unmanaged_projects()) all[name].second = true;
-  Json out = Json::array();
-  for (const auto& [name, entry] : all)
-    out.push(Json::object({{"name", name}, {"dir", entry.first}, {"running", entry.second}}));
-  reply->result(Json::object({{"projects", std::move(out)}}));
+  ipc::ProjectListReply out;
+  for (const auto& [name, entry] : all) out.projects.push_back({name, entry.first, entry.second});
+  reply->result(out);
 }
 
 void Projects::bring_all_down(std::function<void()> done) {

@@ -215,35 +215,30 @@ void Projects::answer_when(Project& project, const Wait& wait) {
                [this, name = project.name(), wait, subscription,
                 life = project.life()](Project::Outcome outcome) {
                  if (outcome.brought_down) return wait.reply->error(brought_down(name));
-                 Json list = Json::array(), failed = Json::array(), reasons = Json::object();
+                 ipc::UpReply out{.project = name, .timed_out = !outcome.pending.empty()};
                  Project* p = *life ? find(name) : nullptr;
-                 Json changes = Json::object();
+                 const auto status_of = [p](const std::string& service) {
+                   return p != nullptr ? p->status(service) : std::nullopt;
+                 };
                  if (p != nullptr)
                    for (const auto& [service, what] : p->changes())
-                     if (wait.services.contains(service)) changes.set(service, what);
-                 for (const std::string& s : wait.services)
-                   if (Json status = p != nullptr ? p->status(s) : Json(); !status.is_null())
-                     list.push(std::move(status));
+                     if (wait.services.contains(service)) out.changes[service] = what;
+                 for (const std::string& service : wait.services)
+                   if (auto status = status_of(service)) out.services.push_back(std::move(*status));
                  for (const auto& [service, why] : wait.failed) outcome.failed[service] = why;
                  for (const auto& [service, why] : outcome.failed) {
-                   failed.push(service);
-                   reasons.set(service, why);
+                   out.failed.push_back(service);
+                   out.reasons[service] = why;
                  }
                  for (const std::string& service : outcome.pending) {
-                   failed.push(service);
-                   const Json status = p != nullptr ? p->status(service) : Json();
-                   const std::string& what = status["reason"].as_string();
-                   reasons.set(service, "not in time" +
-                                            (what.empty() ? " (" + status["state"].as_string() + ")"
-                                                          : ": " + what));
+                   const auto status = status_of(service).value_or(ipc::ServiceStatus());
+                   out.failed.push_back(service);
+                   out.reasons[service] =
+                       "not in time" +
+                       (status.reason ? ": " + *status.reason : " (" + status.state + ")");
                  }
                  if (p != nullptr) p->unsubscribe(subscription);
-                 wait.reply->result(Json::object({{"project", name},
-                                                  {"services", std::move(list)},
-                                                  {"failed", std::move(failed)},
-                                                  {"reasons", std::move(reasons)},
-                                                  {"changes", std::move(changes)},
-                                                  {"timed_out", !outcome.pending.empty()}}));
+                 wait.reply->result(out);
                });
 }
 

@@ -76,7 +76,7 @@ TEST_P(RecordTest, AProjectIsRestoredAndUnchanged) {
   }
   (*project)->settle({"web", "cache"});
   run_for(loop);
-  EXPECT_EQ((*project)->status("once")["exit_code"].as_int(), 3);
+  EXPECT_EQ((*project)->status("once")->exit_code, 3);
   EXPECT_TRUE(launcher.log.empty());  // it has ended; nothing is started again
 }
 
@@ -111,6 +111,12 @@ TEST_P(RecordTest, TheRegistryIsReadAndADamagedOneSetAside) {
   auto registry = ProjectRegistry::load(paths->projects_file(), notice);
   ASSERT_TRUE(registry && notice.empty());
   EXPECT_EQ(registry->folder("shop"), "/home/me/shop");
+  ASSERT_TRUE(write_file_atomic(paths->projects_file(),
+                                R"({"projects":{"a":"/a","b":7},"later":1,"format":1})"));
+  registry = ProjectRegistry::load(paths->projects_file(), notice);
+  ASSERT_TRUE(registry && notice.empty());
+  EXPECT_EQ(registry->folder("a"), "/a");
+  EXPECT_FALSE(registry->folder("b")) << "a damaged entry costs itself alone";
   for (const std::string damaged : {"", "{", "[]", "\xff\xff"}) {
     ASSERT_TRUE(write_file_atomic(paths->projects_file(), damaged));
     notice.clear();

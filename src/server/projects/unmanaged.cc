@@ -71,32 +71,25 @@ std::string Unmanaged::why(const std::string& project) const {
   return "the project's record, " + record + ", was deleted";
 }
 
-Json Unmanaged::status(const std::string& project) const {
-  Json list = Json::array();
+std::vector<ipc::ServiceStatus> Unmanaged::status(const std::string& project) const {
+  std::vector<ipc::ServiceStatus> list;
   for (const auto& [instance, e] : all_) {
     if (e.project != project) continue;
     const runtime::ServiceHandle* handle = e.instance.handle();
     const int pid = handle == nullptr ? 0 : handle->pid();
     const int shim = handle == nullptr ? 0 : handle->shim_pid();
     const std::string trouble = handle == nullptr ? "" : handle->trouble();
-    list.push(Json::object(
-        {{"name", e.service},
-         {"kind", e.kind},
-         {"state", handle == nullptr || e.stopping ? "stopping" : "running"},
-         {"health", "none"},
-         {"managed", false},
-         {"pid", pid == 0 ? Json() : Json(pid)},
-         {"shim_pid", shim == 0 ? Json() : Json(shim)},
-         {"port", Json()},
-         {"url", Json()},
-         {"exit_code", Json()},
-         {"signal", Json()},
-         {"restarts", 0},
-         {"started_at", Json()},
-         {"reason", fmt::format("not managed: {}{}; end it: locald -p {} down", why(project),
-                                trouble.empty() ? "" : "; " + trouble, project)},
-         {"network", net::HostNetwork::kName},
-         {"app", Json()}}));
+    list.push_back(
+        {.name = e.service,
+         .kind = e.kind,
+         .state = handle == nullptr || e.stopping ? "stopping" : "running",
+         .health = "none",
+         .managed = false,
+         .pid = pid == 0 ? std::nullopt : std::optional(pid),
+         .shim_pid = shim == 0 ? std::nullopt : std::optional(shim),
+         .reason = fmt::format("not managed: {}{}; end it: locald -p {} down", why(project),
+                               trouble.empty() ? "" : "; " + trouble, project),
+         .network = net::HostNetwork::kName});
   }
   return list;
 }

@@ -53,7 +53,7 @@ class Unmanaged {
   /// The names of the project's services here.
   std::vector<std::string> services(const std::string& project) const;
   /// As `status --json` has them.
-  Json status(const std::string& project) const;
+  std::vector<ipc::ServiceStatus> status(const std::string& project) const;
 
   /// Why start and its like are refused, and what to do. Only where any() is true.
   Error refusal(const std::string& project) const;
