@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 
-from support import children
+from support import alive, children
 
 # What is off, and why: verbs (plan.VERBS), blows and promises (promises.py) by their name. Each run says them.
 OFF = {}
@@ -73,19 +73,6 @@ def instances(home):
     return [r for r in found if isinstance(r, dict) and isinstance(r.get("shim_pid"), int)]
 
 
-def by_program(storm, name):
-    """Pids of this home's processes whose program has this name."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            if open(f"/proc/{pid}/comm").read().strip() != name:
-                continue
-            words = open(f"/proc/{pid}/cmdline", "rb").read() + open(f"/proc/{pid}/environ", "rb").read()
-            if bytes(storm.locald.home) in words:
-                found.append(int(pid))
-    return sorted(found)
-
-
 # Each: (storm, rng) -> what was hit, or None. `storm.later(seconds, do)` undoes; all that is open is undone at the round's end.
 
 
@@ -119,34 +106,29 @@ LATER = object()  # nothing to hit yet: the blow says so itself when it has hit,
 PATIENCE = 0.9  # seconds
 
 
-def kill_passing(storm, rng, kind, find, pause, end=None):
-    """One that lives for some milliseconds: it is waited for. @param find  pids"""
+def kill_passing(storm, rng, kind, is_it, server=None, end=None):
+    """One that the server, or a shim, has started and that lives for some milliseconds: it is waited for. @param is_it  of its command line"""
     end = end or time.monotonic() + PATIENCE
-    if (pids := find()) and signal_process(rng.choice(pids), signal.SIGKILL):
-        return True
+    server = server if server and alive(server) else storm.locald.server_pid()
+    for first in children(server) if server else ():
+        for pid in (first, *children(first)):
+            with contextlib.suppress(OSError):
+                if is_it(open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")) and signal_process(pid, signal.SIGKILL):
+                    return pid
     if time.monotonic() > end:
         return None
-    storm.later(pause, lambda: storm.struck(kind, kill_passing(storm, rng, kind, find, pause, end)))
+    storm.later(0.005, lambda: storm.struck(kind, kill_passing(storm, rng, kind, is_it, server, end)))
     return LATER
 
 
 def kill_runc(storm, rng):
-    return kill_passing(storm, rng, "kill runc", lambda: by_program(storm, "runc"), 0.02)
+    return kill_passing(storm, rng, "kill runc", lambda words: words[0].endswith(b"runc"))
 
 
 def kill_worker(storm, rng):
-    server = storm.locald.server_pid()
-
-    def workers():
-        found = []
-        for pid in children(server) if server else ():
-            with contextlib.suppress(OSError):
-                if b"\0worker\0" in open(f"/proc/{pid}/cmdline", "rb").read():
-                    found.append(pid)
-        return found
     for path in storm.locald.home.glob("data/facts/*"):  # kept so that a start needs no worker: made again by one
         path.unlink(missing_ok=True)
-    return kill_passing(storm, rng, "kill worker", workers, 0.004)
+    return kill_passing(storm, rng, "kill worker", lambda words: b"worker" in words)
 
 
 def kill_cli(storm, rng):
