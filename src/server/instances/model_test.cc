@@ -55,7 +55,10 @@ struct Process {
   std::string project, service, instance, nonce;
   std::shared_ptr<const project::ServiceConfig> config;
   runtime::ServiceHandle::Events events;
-  bool listening = false, started = false, ended = false, told_to_stop = false, let_go = false;
+  bool listening = false, started = false, announced = false, ended = false, told_to_stop = false, let_go = false;
+  std::uint64_t life = 0;
+  int restarts = 0;
+  runtime::ExitStatus exit;
 };
 
 class ModelHandle final : public runtime::ServiceHandle {
@@ -98,6 +101,11 @@ class Model final : public Launcher {
                                                  user_namespace_, listeners_, network_});
     builds_.emplace(Builds::Deps{loop_, *environment_});
     images_.emplace(Images::Deps{loop_, *environment_, jobs_});
+    begin_server();
+  }
+
+  /// On what the one before has left on disk.
+  void begin_server() {
     std::string notice;
     projects_.emplace(
         Projects::Deps{
@@ -125,8 +133,11 @@ class Model final : public Launcher {
               sessions_->end(project, std::move(done));
             }},
         ProjectRegistry::load(paths_->projects_file(), notice).value());
-    const auto clean = [this](const std::string&, const std::string&, auto done) {
-      pend([this, done = std::move(done)] { done(result(0.1)); });
+    const auto clean = [this](const std::string& instance, const std::string&, auto done) {
+      pend([this, instance, done = std::move(done)] {
+        uncleaned_.erase(instance);
+        done(result(0.1));
+      });
     };
     sessions_.emplace(Sessions::Deps{loop_, *environment_, *projects_,
                                      [this](const std::string&, const Sessions::Start&,
@@ -155,12 +166,15 @@ class Model final : public Launcher {
   JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override {
     ++launches_[request.project];
     return start(Process::Of::service, request.project, request.instance, request.config,
-                 std::move(events.done));
+                 std::move(events.done), request.life, request.restarts);
   }
   Json content(const LaunchRequest&) const override { return {}; }
-  void clean(const std::string&, const std::string&,
+  void clean(const std::string& instance, const std::string&,
              std::function<void(Result<void>)> done) override {
-    pend([this, done = std::move(done)] { done(result(0.1)); });
+    pend([this, instance, done = std::move(done)] {
+      uncleaned_.erase(instance);
+      done(result(0.1));
+    });
   }
   JobPool::Job find_endpoint(int, std::uint16_t,
                              std::function<void(Result<net::EndpointLook>)> done) override {
@@ -178,6 +192,8 @@ class Model final : public Launcher {
       ask();
     else if (dice < 0.065)
       hang_up();
+    else if (dice < 0.066 && !stopping_)
+      be_killed();
     else if (dice < 0.50)
       finish_pending();
     else if (dice < 0.90)
@@ -188,7 +204,7 @@ class Model final : public Launcher {
     check();
   }
 
-  /// Nothing is asked any more and nothing goes wrong: every request comes to its end by itself.
+  /// Nothing is asked any more and nothing goes wrong: every request ends by itself.
   void settle() {
     calm_ = true;
     const auto waits = [this] {
@@ -279,13 +295,15 @@ class Model final : public Launcher {
   using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
   JobPool::Job start(Process::Of of, const std::string& project, const std::string& instance,
                      const std::shared_ptr<const project::ServiceConfig>& config,
-                     std::function<void(Started)> done) {
+                     std::function<void(Started)> done, std::uint64_t life = 0, int restarts = 0) {
     std::stop_source stop;
     auto process = std::make_shared<Process>();
     process->of = of;
     process->project = project;
     process->service = config ? config->name : "";
     process->config = config;
+    process->life = life;
+    process->restarts = restarts;
     process->instance = instance.empty() ? std::to_string(++count_) : instance;
     process->nonce = "n";
     ++starting_;
@@ -319,8 +337,8 @@ class Model final : public Launcher {
       return;
     }
     if (!process->listening) return;
-    if (!process->started && chance(0.7)) {
-      process->started = true;
+    if (!process->announced && chance(0.7)) {
+      process->started = process->announced = true;
       return process->events.started(100);
     }
     if (process->told_to_stop ? !chance(0.5) : !goes_wrong(0.03)) return;
@@ -328,6 +346,8 @@ class Model final : public Launcher {
     runtime::ExitStatus status;
     status.code = static_cast<int>(pick(2));
     status.never_ran = !process->started && goes_wrong(0.5);
+    process->exit = status;
+    uncleaned_[process->instance] = process;
     process->events.exited(status);
   }
 
@@ -351,6 +371,57 @@ class Model final : public Launcher {
                "/" + process->service + (process->told_to_stop ? " (told to stop); " : "; ");
     return out + std::to_string(pending_.size()) + " jobs, " + std::to_string(starting_) +
            " starting";
+  }
+
+  /// The server is killed, and another one adopts what runs, as adoption.cc does. Containers have no
+  /// instance here by which they could be known again: not while there are any.
+  void be_killed() {
+    for (const std::string name : {"x0", "x1"})
+      if (const ContainerState state = containers_->state_of(name);
+          state != ContainerState::none && state != ContainerState::ended)
+        return;
+    for (const auto& asked : open_) asked->gone = true;  // their connections end
+    open_.clear();
+    waiting_.clear();
+    api_.reset();
+    containers_.reset();
+    sessions_.reset();
+    projects_.reset();
+    pending_.clear();  // its jobs end with it
+    removing_.clear();
+    starting_ = 0;
+    begin_server();
+    EXPECT_TRUE(projects_->restore().empty());
+    std::vector<std::shared_ptr<Process>> found;
+    for (const auto& process : processes_)
+      if (!process->ended) found.push_back(process);
+    for (const auto& [instance, process] : uncleaned_) found.push_back(process);
+    std::stable_sort(found.begin(), found.end(),
+                     [](const auto& a, const auto& b) { return a->life > b->life; });
+    std::map<std::string, std::set<std::string>> adopted;
+    for (const auto& process : found) {
+      process->listening = process->announced = process->let_go = false;
+      std::unique_ptr<runtime::ServiceHandle> live;
+      if (!process->ended) live = std::make_unique<ModelHandle>(process);
+      Project* const project = projects_->find(process->project);
+      if (process->of == Process::Of::container) {
+        uncleaned_.erase(process->instance);
+      } else if (process->of == Process::Of::session || project == nullptr ||
+                 project->supervisor().find(process->service) == nullptr ||
+                 !adopted[process->project].insert(process->service).second) {
+        EXPECT_TRUE(process->of == Process::Of::session || live == nullptr)
+            << process->service << " runs and is in no record";
+        sessions_->adopt(process->project, process->instance, process->nonce, std::move(live));
+      } else if (live == nullptr) {
+        project->supervisor().adopt_ended(process->service, process->instance, process->nonce,
+                                          process->exit, process->life, process->restarts);
+      } else {
+        project->supervisor().adopt(process->service, std::move(live), process->config,
+                                    process->life, process->restarts);
+      }
+    }
+    projects_->settle(adopted);
+    containers_->settle();
   }
 
   void hang_up() {
@@ -630,6 +701,7 @@ class Model final : public Launcher {
   std::optional<builder::Environment> environment_;
   std::vector<std::function<void()>> pending_;
   std::vector<std::shared_ptr<Process>> processes_;
+  std::map<std::string, std::shared_ptr<Process>> uncleaned_;  // have ended; by instance
   std::vector<std::shared_ptr<Asked>> asked_, open_, waiting_;
   std::shared_ptr<Asked> asking_;
   std::map<std::string, int> launches_, removing_;
