@@ -106,29 +106,29 @@ LATER = object()  # nothing to hit yet: the blow says so itself when it has hit,
 PATIENCE = 0.9  # seconds
 
 
-def kill_passing(storm, rng, kind, is_it, server=None, end=None):
-    """One that the server, or a shim, has started and that lives for some milliseconds: it is waited for. @param is_it  of its command line"""
+def kill_passing(storm, kind, is_it, of_shims, server=None, end=None):
+    """One that the server has started, or also a shim, and that lives for some milliseconds: it is waited for. @param is_it  of its command line"""
     end = end or time.monotonic() + PATIENCE
     server = server if server and alive(server) else storm.locald.server_pid()
     for first in children(server) if server else ():
-        for pid in (first, *children(first)):
+        for pid in (first, *(children(first) if of_shims else ())):
             with contextlib.suppress(OSError):
                 if is_it(open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")) and signal_process(pid, signal.SIGKILL):
                     return pid
     if time.monotonic() > end:
         return None
-    storm.later(0.005, lambda: storm.struck(kind, kill_passing(storm, rng, kind, is_it, server, end)))
+    storm.later(0.004, lambda: storm.struck(kind, kill_passing(storm, kind, is_it, of_shims, server, end)))
     return LATER
 
 
 def kill_runc(storm, rng):
-    return kill_passing(storm, rng, "kill runc", lambda words: words[0].endswith(b"runc"))
+    return kill_passing(storm, "kill runc", lambda words: words[0].endswith(b"runc"), of_shims=True)
 
 
 def kill_worker(storm, rng):
     for path in storm.locald.home.glob("data/facts/*"):  # kept so that a start needs no worker: made again by one
         path.unlink(missing_ok=True)
-    return kill_passing(storm, rng, "kill worker", lambda words: b"worker" in words)
+    return kill_passing(storm, "kill worker", lambda words: b"worker" in words, of_shims=False)
 
 
 def kill_cli(storm, rng):
