@@ -55,7 +55,8 @@ struct Process {
   std::string project, service, instance, nonce;
   std::shared_ptr<const project::ServiceConfig> config;
   runtime::ServiceHandle::Events events;
-  bool listening = false, started = false, announced = false, ended = false, told_to_stop = false, let_go = false;
+  bool listening = false, started = false, announced = false, ended = false, told_to_stop = false,
+       let_go = false;
   std::uint64_t life = 0;
   int restarts = 0;
   runtime::ExitStatus exit;
@@ -159,7 +160,8 @@ class Model final : public Launcher {
                          notice)
             .value());
     api_.emplace(Api::Deps{loop_, *paths_, jobs_, *projects_, *sessions_, *containers_, *images_,
-                           *builds_, *real_launcher_, user_namespace_, "runc", [this] { ++ends_; }});
+                           *builds_, *real_launcher_, user_namespace_, "runc",
+                           [this] { ++ends_; }});
   }
 
   // Launcher.
@@ -484,10 +486,10 @@ class Model final : public Launcher {
       const char* name;
       std::size_t weight;
     };
-    static constexpr Verb kVerbs[] = {
-        {"up", 12},     {"down", 9},   {"start", 13},         {"stop", 10}, {"restart", 13},
-        {"kill", 2},    {"watch", 3},  {"status", 2},         {"logs", 2},  {"exec", 15},
-        {"attach", 3},  {"project/forget", 1}};
+    static constexpr Verb kVerbs[] = {{"up", 12},   {"down", 9},     {"start", 13},
+                                      {"stop", 10}, {"restart", 13}, {"kill", 2},
+                                      {"watch", 3}, {"status", 2},   {"logs", 2},
+                                      {"exec", 15}, {"attach", 3},   {"project/forget", 1}};
     static constexpr const char* kAlways[] = {"version", "server/status", "project/ls",
                                               "container/ls"};
     std::size_t dice = pick(100);
@@ -622,12 +624,12 @@ class Model final : public Launcher {
                                : force ? ContainerVerb::remove_forced
                                        : ContainerVerb::remove;
     const auto asked = begin(run ? "container/run" : "container/rm", "");
-    if (!send(asked, run ? Json::object({{"image", "x:1"},
-                                         {"name", name},
-                                         {"detach", chance(0.5)},
-                                         {"rm", chance(0.5)}})
-                         : Json::object({{"ids", std::vector<std::string>{name}},
-                                         {"force", force}})))
+    if (!send(asked,
+              run ? Json::object({{"image", "x:1"},
+                                  {"name", name},
+                                  {"detach", chance(0.5)},
+                                  {"rm", chance(0.5)}})
+                  : Json::object({{"ids", std::vector<std::string>{name}}, {"force", force}})))
       return;
     if (meets(verb, state) == Meets::refuse)
       EXPECT_TRUE(asked->ends == 1 && asked->failed)
