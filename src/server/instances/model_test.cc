@@ -382,6 +382,18 @@ class Model final : public Launcher {
       if (const ContainerState state = containers_->state_of(name);
           state != ContainerState::none && state != ContainerState::ended)
         return;
+    struct Before {
+      ProjectState state;
+      std::map<std::string, bool> wanted = {};
+    };
+    std::map<std::string, Before> before;
+    for (const std::string name : {"a", "b"})
+      if (Project* project = projects_->find(name)) {
+        Before& b = before[name] = {projects_->state_of(name)};
+        for (const auto& [service, unit] : project->supervisor().units())
+          if (project->find(service) != nullptr)  // one that the file no longer has is just ended
+            b.wanted[service] = project->wanted(service);
+      }
     for (const auto& asked : open_) asked->gone = true;  // their connections end
     open_.clear();
     waiting_.clear();
@@ -424,6 +436,16 @@ class Model final : public Launcher {
     }
     projects_->settle(adopted);
     containers_->settle();
+    for (const auto& [name, b] : before) {
+      if (b.state == ProjectState::going_down) {
+        EXPECT_NE(projects_->state_of(name), ProjectState::up) << "it was going down";
+        continue;
+      }
+      Project* project = projects_->find(name);
+      ASSERT_NE(project, nullptr) << name << " was up";
+      for (const auto& [service, wanted] : b.wanted)
+        EXPECT_EQ(project->wanted(service), wanted) << service;
+    }
   }
 
   void hang_up() {
