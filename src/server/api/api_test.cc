@@ -200,7 +200,7 @@ TEST(Api, EveryRequestEndsExactlyOnceAlsoWhenWhatItIsAboutGoes) {
       EXPECT_EQ(answer->ends, 1);
     }
     EXPECT_EQ(answer->ends, 1) << "at the end of the server";
-    EXPECT_EQ(answer->error.find("let go"), std::string::npos) << answer->error;
+    EXPECT_EQ(answer->error.find("was dropped"), std::string::npos) << answer->error;
   }
 }
 

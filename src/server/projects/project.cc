@@ -163,6 +163,9 @@ Result<std::set<std::string>> Project::apply(
 }
 
 void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {
+  // The last word counts: an earlier `stop` may still be at work; one that comes during the build
+  // leaves them stopped.
+  for (const std::string& service : app.services) unwanted_.erase(service);
   builds_.start(app, std::move(done));
 }
 

@@ -84,7 +84,8 @@ class Project {
   /// Nobody has stopped it.
   bool wanted(const std::string& service) const { return !unwanted_.contains(service); }
 
-  /// Builds an app while its services go on. `done` comes once: Errc::cancelled after bring_down().
+  /// Builds an app while its services go on, which are wanted from here on. `done` comes once:
+  /// Errc::cancelled after bring_down().
   void build(const RunningApp& app, std::function<void(Result<Json> content)> done);
   /// False once this object is gone, for those who come back to it later.
   std::shared_ptr<const bool> life() const noexcept { return alive_; }
