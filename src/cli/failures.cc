@@ -52,7 +52,7 @@ std::vector<std::string> last_lines(Context& context, const std::string& service
 /// It ran, and ended or is unwell: what it wrote may say why.
 bool has_run(const Json& service) {
   const std::string& state = service["state"].as_string();
-  if (state == "running" || state == "crash-loop") return true;
+  if (state == "running") return true;
   return (service["exit_code"].is_int() || !service["signal"].is_null()) &&
          service["reason"].as_string().find("could not be started") == std::string::npos;
 }
