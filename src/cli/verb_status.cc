@@ -55,6 +55,14 @@ bool fits(const std::string& text, std::size_t width) {
   return true;
 }
 
+/// The reason says what the column says: "exited with code 3" of one that is `exited 3`.
+bool says_it_again(const Json& service) {
+  const std::string& reason = service["reason"].as_string();
+  return service["state"].as_string() == "exited" &&
+         (reason == "exited with code " + std::to_string(service["exit_code"].as_int(-1)) ||
+          reason == "was ended by " + service["signal"].as_string());
+}
+
 /// The services in a table no wider than `width`, the reasons of their states below it.
 std::string services_text(const Json& services, bool colour, std::size_t width) {
   std::vector<std::string> headings = kHeadings;
@@ -80,7 +88,8 @@ std::string services_text(const Json& services, bool colour, std::size_t width) 
   }
   std::string reasons;
   for (const Json& service : services.as_array())
-    if (const std::string& reason = service["reason"].as_string(); !reason.empty())
+    if (const std::string& reason = service["reason"].as_string();
+        !reason.empty() && !says_it_again(service))
       reasons += wrapped(service["name"].as_string() + ": " + reason, width, 2);
   return reasons.empty() ? text : text + "\n" + reasons;
 }
