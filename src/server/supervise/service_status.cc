@@ -29,6 +29,8 @@ Json status_json(const std::string& name, const Supervisor::Unit& unit,
   const ServiceState& s = unit.state;
   const bool web = config.port != 0 && (config.kind != project::ServiceKind::container ||
                                         config.health.kind == project::HealthSpec::Kind::http);
+  // What listens on the port of one that failed is another process.
+  const bool never_ran = s.phase == Phase::failed || s.held_up;
   Json reason = s.reason.empty() ? Json() : Json(s.reason);
   if (s.phase == Phase::running && unit.health == Health::starting)
     reason = "waits for its health check" +
@@ -51,7 +53,7 @@ Json status_json(const std::string& name, const Supervisor::Unit& unit,
                        {"pid", unit.pid == 0 ? Json() : Json(unit.pid)},
                        {"shim_pid", unit.shim_pid == 0 ? Json() : Json(unit.shim_pid)},
                        {"port", config.port == 0 ? Json() : Json(config.port)},
-                       {"url", web ? Json(endpoint.url()) : Json()},
+                       {"url", web && !never_ran ? Json(endpoint.url()) : Json()},
                        {"exit_code", exit_code},
                        {"signal", signal},
                        {"restarts", s.history.restarts},
