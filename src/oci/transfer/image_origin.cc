@@ -105,7 +105,7 @@ Result<Descriptor> choose_by_name(const std::vector<Descriptor>& entries, const 
     return Error(Errc::invalid_input,
                  "there are " + std::to_string(entries.size()) + " images in it")
         .with_hint("say which, after a colon: " + there);
-  return Error(Errc::not_found, "no image \"" + name + "\"; " + there);
+  return Error(Errc::not_found, "no image \"" + name + "\" in it").with_hint(there);
 }
 
 Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference,
