@@ -98,6 +98,14 @@ def test_a_start_that_never_ran_is_not_explained_by_the_life_before(project):
     p("down")
 
 
+@pytest.mark.parametrize(("words", "problem", "hint"), [(["config"], "config: its verb is missing", "config check"),
+                                                        (["-f", "/nope", "status"], "/nope does not exist", "-f DIR/locald.toml"),
+                                                        (["container", "run", "oci:/nope:1"], "open /nope: No such file", "oci:DIR[:NAME]")])
+def test_what_is_not_there_has_a_next_step(locald, words, problem, hint):
+    r = locald(*words, check=False)
+    assert r.rc != 0 and problem in r.err and hint in r.err.split("hint: ")[1], r
+
+
 def test_a_folder_that_cannot_be_made_names_the_variable(locald, identity, tmp_path):
     blocked = locald.home / "user/file"
     blocked.write_text("")

@@ -110,6 +110,12 @@ Result<Descriptor> choose_by_name(const std::vector<Descriptor>& entries, const 
 
 Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference,
                                                  RegistryClient::Options options) {
+  struct stat st {};
+  if (!reference.is_registry() && ::stat(reference.path.c_str(), &st) != 0)
+    return Error::from_errno(errno, "open " + reference.path)
+        .with_hint(
+            "name an image that is there: oci:DIR[:NAME], oci-archive:FILE[:NAME] or "
+            "docker-archive:FILE[:NAME]");
   switch (reference.transport) {
     case Transport::docker:
       return std::unique_ptr<ImageOrigin>(
