@@ -49,7 +49,7 @@ std::vector<std::string> last_lines(Context& context, const std::string& service
 
 /// It ran, and ended or is unwell: what it wrote may say why.
 bool has_run(const ipc::ServiceStatus& service) {
-  if (service.state == "running" || service.state == "crash-loop") return true;
+  if (service.state == "running") return true;
   return (service.exit_code || service.signal) &&
          service.reason.value_or("").find("could not be started") == std::string::npos;
 }

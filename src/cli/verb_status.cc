@@ -55,6 +55,13 @@ bool fits(const std::string& text, std::size_t width) {
   return true;
 }
 
+/// The reason says what the column says: "exited with code 3" of one that is `exited 3`.
+bool says_it_again(const ipc::ServiceStatus& service) {
+  if (service.state != "exited") return false;
+  return service.reason == "exited with code " + std::to_string(service.exit_code.value_or(-1)) ||
+         service.reason == "was ended by " + service.signal.value_or("");
+}
+
 /// The services in a table no wider than `width`, the reasons of their states below it.
 std::string services_text(const Services& services, bool colour, std::size_t width) {
   std::vector<std::string> headings = kHeadings;
@@ -79,7 +86,7 @@ std::string services_text(const Services& services, bool colour, std::size_t wid
   }
   std::string reasons;
   for (const ipc::ServiceStatus& service : services)
-    if (service.reason && !service.reason->empty())
+    if (service.reason && !service.reason->empty() && !says_it_again(service))
       reasons += wrapped(service.name + ": " + *service.reason, width, 2);
   return reasons.empty() ? text : text + "\n" + reasons;
 }

@@ -67,6 +67,33 @@ TEST_F(ShimFindTest, ManyThatDoNotAnswerCostOneSecondTogether) {
   for (const int shim : shims) ASSERT_EQ(::kill(shim, SIGCONT), 0);
 }
 
+TEST_F(ShimFindTest, AHintFitsWhyAShimIsNotReached) {
+  int shim = 0;
+  const InstanceSpec spec = left_running("hint", nullptr, &shim);
+  const auto hint = [&] {
+    const auto record = read_kept(*paths_, spec.id);
+    EXPECT_TRUE(record);
+    const auto reached = connect_shim(*record);
+    return reached ? "reached" : reached.error().hint();
+  };
+  ASSERT_EQ(::kill(shim, SIGSTOP), 0);
+  EXPECT_NE(hint().find("kill -CONT " + std::to_string(shim)), std::string::npos) << hint();
+  ASSERT_EQ(::kill(shim, SIGCONT), 0);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(0);
+  ::close(next);
+  const rlimit few{static_cast<rlim_t>(next) + 6, before.rlim_max};  // the reserve alone
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const std::string starved = hint();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_NE(starved.find("ulimit -n"), std::string::npos) << starved;
+  ASSERT_TRUE(remove_tree(paths_->run()));
+  EXPECT_NE(hint().find("locald restart"), std::string::npos) << hint();
+  auto w = watch(spec, find(spec).live);
+  end(*w);
+}
+
 TEST_F(ShimFindTest, OneThatDoesNotAnswerEndsByTheUsersWord) {
   int pid = 0, shim = 0;
   const InstanceSpec spec = left_running("stuck", &pid, &shim);

@@ -44,7 +44,7 @@ WRONG = {
     "a value without end": (EXEC + "env_file = 'bomb.env'\n", ["bomb.env:5:1:", "128 KiB"]),
     "a NUL byte in an env_file": (EXEC + "env_file = 'nul.env'\n", ["nul.env:2:1:", "B: the value contains a NUL byte"]),
     "a variable that is too long by one byte": (EXEC + "env_file = 'long.env'\n", ["long.env:2:1:", "B: the value is longer than 131069 bytes"]),
-    "a word that is too long by one byte": ("[services.a]\ncommand = ['echo', '" + "x" * 131072 + "']\n", [":4:20:", "longer than 131071 bytes"]),
+    "a word that is too long by one byte": ("[services.a]\ncommand = ['echo', '" + "x" * 131072 + "']\n", [":4:20:", "grows beyond 128 KiB"]),
     "two volumes at one place, written otherwise": (CONTAINER + "volumes = ['a:/d/', 'b:/d']\n", [":6:21:", "two volumes at /d"]),
     "a volume at a name that is too long": (CONTAINER + "volumes = ['a:/" + "n" * 256 + "']\n", [":6:12:", "the path is too long"]),
     "too many env files": (EXEC + "env_file = [" + "'bad.env', " * 101 + "]\n", ["a has more than 100 env files"]),
@@ -80,7 +80,7 @@ def test_config_check_knows_what_this_user_may_not(project, more, said):
     p("up", "-d")
     p.write("locald.toml", text + "[services.b]\ntype = 'container'\nimage = 'none'\n" + more)
     check = p("config", "check", check=False)
-    if p.identity.root:
+    if p.locald.identity.root:
         assert said not in check.err
         return
     up = p("up", "-d", check=False)

@@ -236,7 +236,7 @@ def test_a_strangers_port_makes_no_service_healthy_whose_processes_are_hidden(pr
     p("up", "-d")
     p.logs_with("web", "hidden")
     serve = subprocess.Popen(["python3", "-m", "http.server", "--bind", "127.0.0.1", str(port)], cwd="/", stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, **p.identity.popen_args())
+                             stderr=subprocess.DEVNULL, **p.locald.identity.popen_args())
     try:
         wait_until(lambda: port_open(port), "the stranger listens")
         s = p.wait("web", lambda s: "not to this service" in s["reason"], "the stranger's port is not the service's", 10)

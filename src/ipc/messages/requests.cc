@@ -39,7 +39,9 @@ const std::vector<RequestInfo>& requests() {
 
       stream<UpRequest>(
           "Brings a project up, or applies what has changed in its file. Answered when every "
-          "service has started or failed. Apps that run are built first, and run until then. "
+          "service has started or failed; failed are also named the dependencies for which "
+          "services "
+          "failed. Apps that run are built first, and run until then. "
           "Waits for a project that is going down; hanging up then calls it off, and so does "
           "another `down`."),
       stream<DownRequest>("Stops a project's services and removes what they leave."),

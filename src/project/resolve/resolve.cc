@@ -118,7 +118,10 @@ class Resolver : private Texts {
       if (room() == 0) break;
       auto content = read_env_file(judge(), path);
       if (!content) {
-        problem(file.at, std::move(content).error().with_context("`env_file`"));
+        problem(file.at, std::move(content)
+                             .error()
+                             .with_context("`env_file`")
+                             .with_hint("make it a file that you can read, or leave the key out"));
         continue;
       }
       if (content->size() > env_bytes_) {
@@ -163,6 +166,13 @@ class Resolver : private Texts {
     return {};
   }
 
+  /// A variable without a value makes no volume without a name.
+  void no_source(SourcePos at, const Text& t) {
+    problem(at, Error(Errc::invalid_input, fmt::format("volume \"{}\": its source is empty", t.raw))
+                    .with_hint("give the variable a value, or leave the source out for a volume "
+                               "without a name"));
+  }
+
   void volumes(const ServiceSpec& spec, ServiceConfig& out) {
     std::set<std::string> targets;
     const auto keep = [&](SourcePos at, Result<VolumeConfig> parsed) {
@@ -186,10 +196,18 @@ class Resolver : private Texts {
       };
       std::vector<std::string> notices;
       if (!v.text.empty()) {
-        keep(v.at, builder::parse_volume(text(v.text), in().spec.dir, home, notices));
+        const std::string volume = text(v.text);
+        if (volume.starts_with(":") && !v.text.raw.starts_with(":"))
+          no_source(v.at, v.text);
+        else
+          keep(v.at, builder::parse_volume(volume, in().spec.dir, home, notices));
       } else {
         const std::string source = text(v.source), target = text(v.target);
         if (failed(v.source.at) || failed(v.target.at)) continue;
+        if (source.empty() && !v.source.empty()) {
+          no_source(v.source.at, v.source);
+          continue;
+        }
         Result<VolumeConfig> volume = builder::volume_of(source, target, in().spec.dir, home);
         if (volume) volume->read_only = v.read_only;
         keep(v.at, std::move(volume));

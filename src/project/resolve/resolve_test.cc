@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <map>
@@ -33,6 +34,10 @@ class ResolveTest : public testing::Test {
     const UserContext user{std::move(env), 022, {}};
     const std::map<std::string, int> ports{{"web", 4000}};
     return resolve({parsed.spec, "shop", user, ports, paths(), {}});
+  }
+  std::string problem_of(const std::string& text) {
+    const Resolved r = run(text);
+    return r.problems.empty() ? "" : r.problems[0].message;
   }
   Paths paths() const {
     return Paths::from_env(
@@ -98,6 +103,35 @@ TEST_F(ResolveTest, AnUnsetVariableIsAProblemThatNamesTheWaysOut) {
   EXPECT_EQ(r.problems[2].message, "${PORTLESS} is not set") << "and no word of the missing port";
   EXPECT_EQ(r.problems[1].message, "${NOPE} is not set");
   EXPECT_NE(r.problems[1].hint.find("$NOPE or $${NOPE}"), std::string::npos);
+}
+
+TEST_F(ResolveTest, ADotenvThatCannotBeReadIsTheOnlyProblem) {
+  ASSERT_EQ(::mkfifo((dir + "/.env").c_str(), 0600), 0);
+  const Resolved r = run("[services.a]\ncommand='x ${FOO}'\n");
+  ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
+  EXPECT_NE(r.problems[0].message.find("/.env"), std::string::npos) << describe(r.problems);
+  EXPECT_NE(r.problems[0].hint, "");
+}
+
+TEST_F(ResolveTest, AnAddressToCheckHasAHostAndAPort) {
+  EXPECT_NE(problem_of("[services.a]\ncommand='x'\nhealth={tcp='localhost:99999'}\n")
+                .find("has an invalid port"),
+            std::string::npos);
+  for (const char* url : {"http://", "http:///x", "http://:80/"})
+    EXPECT_NE(problem_of(std::string("[services.a]\ncommand='x'\nhealth={http='") + url + "'}\n")
+                  .find("has no host"),
+              std::string::npos)
+        << url;
+}
+
+TEST_F(ResolveTest, AnEmptySourceOfAVolumeIsRefused) {
+  const std::string service = "[services.a]\ntype='container'\nimage='x'\n";
+  EXPECT_NE(problem_of(service + "volumes=['${NOPE:-}:/data']\n").find("its source is empty"),
+            std::string::npos);
+  EXPECT_NE(problem_of(service + "volumes=[{source='${NOPE:-}', target='/data'}]\n")
+                .find("its source is empty"),
+            std::string::npos);
+  EXPECT_EQ(describe(run(service + "volumes=['/data']\n").problems), "");
 }
 
 TEST_F(ResolveTest, WhatIsNotTakenNeedsNoVariable) {

@@ -126,6 +126,7 @@ Error Texts::no_room() {
 }
 
 void Texts::not_set(const Text& t, Use use) {
+  if (variables_.may_be_in_dotenv()) return;  // that it cannot be read is the problem
   for (const std::string& name : std::set<std::string>(unset_.begin(), unset_.end())) {
     std::string hint = fmt::format(
         "set it in the environment of `locald up` or in {}/.env, or write ${{{}:-}} where it may "

@@ -62,8 +62,13 @@ bool is_id(const std::string& name) {
 Result<Containers> Containers::load(Deps deps, std::string& notice) {
   const std::string file = deps.paths.containers_file();
   Containers out(std::move(deps));
-  const Json doc = TRY(load_state_file(file, kFormat, notice));
+  const Json doc = TRY(load_state_file(file, kFormat, "containers", notice));
+  std::string damaged;
   for (const auto& [id, json] : doc["containers"].as_object()) {
+    if (!is_id(id) || !json.is_object()) {
+      damaged = id;
+      continue;
+    }
     // What cannot be read of one is lost, its folder is not.
     const ContainerEntry entry =
         decode<ContainerEntry>(json, Reading::tolerant).value_or(ContainerEntry());
@@ -80,6 +85,8 @@ Result<Containers> Containers::load(Deps deps, std::string& notice) {
     c.signal = entry.signal;
     c.reason = entry.reason;
   }
+  if (!damaged.empty())  // settle() writes the others down again
+    set_state_file_aside(file, "the entry \"" + damaged + "\" is damaged", notice);
   // Their list was damaged, or deleted (settle() sees to it that there is one): what they left on
   // disk still tells of them, so that it can be removed.
   const bool lost = !notice.empty() || !exists(file);

@@ -53,6 +53,27 @@ TEST_F(ContainersTest, OneThatIsKeptIsListedAfterItsEndAndUnderTheNextServer) {
   EXPECT_EQ(house->containers_listed().as_array()[0]["exit_code"].as_int(), 3);
 }
 
+TEST_F(ContainersTest, ADamagedEntryOfTheListIsSetAsideAndTheOthersStay) {
+  run();
+  const Process process = house->start();
+  process->start();
+  exit(process, 3);
+  house->clean();
+  const std::string file = house->paths().containers_file();
+  const std::string good = *read_file(file);
+  for (const std::string bad : {R"({"../x":{},)", R"({"0123456789ab":[],)"}) {
+    std::string text = good;
+    const std::string before = "\"containers\": {";
+    text.replace(text.find(before), before.size(), "\"containers\": " + bad);
+    ASSERT_TRUE(write_file_atomic(file, text));
+    again();
+    EXPECT_EQ(house->containers_listed().as_array().size(), 1u) << bad;
+    EXPECT_EQ(listed("name"), "box");
+    house->containers->settle();
+    EXPECT_EQ(read_file(file).value_or(""), good) << "written down again without it";
+  }
+}
+
 TEST_F(ContainersTest, OneThatGoesWithItsEndIsDiscarded) {
   run(/*detach=*/false, /*rm=*/true);
   const Process process = house->start();

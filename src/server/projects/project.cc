@@ -127,9 +127,11 @@ Result<std::set<std::string>> Project::apply(
     if (wanted) await.insert(name);
     const bool other = !same || renewed.contains(name);
     if (wanted)
-      changes_[name] = unit == nullptr || unit->state.ended() ? "started"
-                       : other ? "recreated: " + (same ? "a new build" : changed_keys(before, now))
-                               : "unchanged";
+      changes_[name] =
+          unit == nullptr || (unit->state.ended() && !(other && unit->state.phase == Phase::exited))
+              ? "started"
+          : other ? "recreated: " + (same ? "a new build" : changed_keys(before, now))
+                  : "unchanged";
     if (wanted && unit != nullptr && other && !unit->state.ended())
       restart.insert(name);
     else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||

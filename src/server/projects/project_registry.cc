@@ -5,6 +5,7 @@
 #include "base/json/fields.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
+#include "project/project_spec.h"
 #include "server/state/state_file.h"
 
 namespace locald::server {
@@ -26,11 +27,18 @@ struct RegistryFile {
 }  // namespace
 
 Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& notice) {
-  const Json document = TRY(load_state_file(file, kRegistryFormat, notice));
+  const Json document = TRY(load_state_file(file, kRegistryFormat, "projects", notice));
   ProjectRegistry registry(std::move(file));
   const auto read = decode<RegistryFile>(document, Reading::tolerant).value_or(RegistryFile());
+  std::string damaged;
   for (const auto& [name, folder] : read.projects)
-    if (folder.is_string()) registry.folders_.emplace(name, folder.as_string());
+    if (folder.is_string() && project::valid_name(name))
+      registry.folders_.emplace(name, folder.as_string());
+    else
+      damaged = name;
+  if (damaged.empty()) return registry;
+  set_state_file_aside(registry.file_, "the entry \"" + damaged + "\" is damaged", notice);
+  (void)registry.write_back();  // the others
   return registry;
 }
 

@@ -82,6 +82,16 @@ TEST_F(ProjectTest, UpAgainRestartsExactlyWhatChanged) {
   EXPECT_EQ(launcher.of("b").config->argv[1], "changed");
 }
 
+TEST_F(ProjectTest, WhatHasEndedAndChangedIsToldAsRecreated) {
+  up({config("a"), config("b")});
+  launcher.exit("a", 0);
+  launcher.exit("b", 1);
+  run_for(loop);
+  up({config("a", "changed"), config("b")});
+  EXPECT_EQ(project->changes().at("a"), "recreated: command");
+  EXPECT_EQ(project->changes().at("b"), "started");
+}
+
 TEST_F(ProjectTest, UpAgainRemovesWhatVanished) {
   up({config("a"), config("b")});
   up({config("a")});
@@ -280,6 +290,20 @@ TEST_F(ProjectTest, StatusHasEveryFieldAndNullWhereOneDoesNotApply) {
   EXPECT_EQ(project->status("a")->signal, "SIGSEGV");
   EXPECT_FALSE(project->status("a")->exit_code);
   EXPECT_FALSE(project->status("a")->pid);
+}
+
+TEST_F(ProjectTest, AFailedServiceHasNoUrl) {
+  auto web = config("web");
+  web.port = 4000;
+  up({web});
+  EXPECT_EQ(project->status("web")->url, "http://127.0.0.1:4000");
+  runtime::ExitStatus status;
+  status.code = 127;
+  status.never_ran = true;
+  launcher.exit("web", status);
+  run_for(loop);
+  EXPECT_EQ(project->status("web")->state, "failed");
+  EXPECT_FALSE(project->status("web")->url);
 }
 
 /// A service of kind cnb.

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "base/strings.h"
 #include "project/project_check.h"
@@ -10,6 +13,7 @@
 #include "server/launch/launch_plan.h"
 #include "server/projects/projects.h"
 #include "server/projects/projects_prepare.h"
+#include "server/supervise/edge_state.h"
 
 namespace locald::server {
 
@@ -208,6 +212,36 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
     });
 }
 
+namespace {
+
+/// The services for whose failure those in `failed` have failed: their output tells why.
+std::set<std::string> roots_of(const Supervisor& supervisor,
+                               const std::map<std::string, std::string>& failed) {
+  std::set<std::string> roots, seen;
+  std::vector<std::string> left;
+  for (const auto& [service, why] : failed) left.push_back(service);
+  while (!left.empty()) {
+    const std::string service = std::move(left.back());
+    left.pop_back();
+    const Supervisor::Unit* unit = supervisor.find(service);
+    if (unit == nullptr || !unit->state.inherited || !seen.insert(service).second) continue;
+    for (const project::DependencyConfig& d : unit->config->depends_on) {
+      const Supervisor::Unit* on = supervisor.find(d.service);
+      if (on == nullptr || on->state.phase == Phase::stopped || on->state.phase == Phase::stopping)
+        continue;
+      if (on->state.inherited)
+        left.push_back(d.service);
+      else if (edge_state(d.service, d.condition, on->state, on->health, on->health_reason,
+                          on->config->health.any())
+                   .kind == EdgeState::Kind::impossible)
+        roots.insert(d.service);
+    }
+  }
+  return roots;
+}
+
+}  // namespace
+
 /// Streams what happens to the services until all have come to what is waited for, then answers.
 void Projects::answer_when(Project& project, const Wait& wait) {
   const auto subscription = project.subscribe(wait.reply, wait.services, /*present=*/false);
@@ -223,7 +257,13 @@ void Projects::answer_when(Project& project, const Wait& wait) {
                  if (p != nullptr)
                    for (const auto& [service, what] : p->changes())
                      if (wait.services.contains(service)) out.changes[service] = what;
-                 for (const std::string& service : wait.services)
+                 std::set<std::string> told = wait.services;
+                 if (p != nullptr)
+                   for (const std::string& root : roots_of(p->supervisor(), outcome.failed)) {
+                     outcome.failed.emplace(root, p->supervisor().find(root)->state.reason);
+                     told.insert(root);
+                   }
+                 for (const std::string& service : told)
                    if (auto status = status_of(service)) out.services.push_back(std::move(*status));
                  for (const auto& [service, why] : wait.failed) outcome.failed[service] = why;
                  for (const auto& [service, why] : outcome.failed) {

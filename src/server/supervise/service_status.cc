@@ -59,7 +59,8 @@ ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Uni
                                         config.health.kind == project::HealthSpec::Kind::http);
   net::Endpoint endpoint = unit.endpoint.value_or(net::Endpoint());
   endpoint.port = static_cast<std::uint16_t>(config.port);
-  if (web) out.url = endpoint.url();
+  // What listens on the port of one that failed is another process.
+  if (web && s.phase != Phase::failed && !s.held_up) out.url = endpoint.url();
   if (s.exit && s.exit->signal)
     out.signal = project::signal_name(*s.exit->signal);
   else if (s.exit)
