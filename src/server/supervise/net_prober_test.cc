@@ -39,7 +39,8 @@ class NetProberTest : public testing::Test {
         [this](std::uint16_t, std::function<void(Result<net::EndpointLook>)> done) {
           ++looks;
           net::EndpointLook look;
-          for (const net::Listener& l : net::listeners(port).value()) look.sockets.insert(l.inode);
+          const auto listeners = net::listeners(port).value();
+          for (const net::Listener& l : listeners) look.sockets.insert(l.inode);
           if (own) {
             look.endpoint.emplace();
             look.endpoint->port = port;
