@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <map>
 #include <set>
 
@@ -18,6 +19,9 @@
 
 namespace locald::cli {
 namespace {
+
+/// A server that was watched for as long was in order: what ended it is something new.
+constexpr auto kSteady = std::chrono::seconds(10);
 
 /// True once nothing more will happen by itself.
 bool has_ended(const std::string& state) {
@@ -41,6 +45,7 @@ class Foreground {
   Result<void> drain(std::optional<ipc::Call>& call,
                      Result<void> (Foreground::*handle)(ipc::Call::Item));
   Result<void> on_down(ipc::Call::Item item);
+  Result<void> watch();
   Result<void> watch_again(Error why);
   Result<void> interrupted();
   Result<void> print_logs();
@@ -61,7 +66,8 @@ class Foreground {
   std::map<std::string, std::string> said_;           // what stderr was told of each
   Failures failures_;                                 // before we go down
   int signals_seen_ = 0;
-  int reconnects_ = 0;
+  int reconnects_ = 0;  // one soon after the other
+  std::chrono::steady_clock::time_point watching_since_;
   bool gone_ = false;           // the project is down, by us or by another
   bool stdout_closed_ = false;  // nobody reads stdout any more, or it takes nothing more
   bool output_failed_ = false;
@@ -121,8 +127,7 @@ Result<void> Foreground::on_up(ipc::Call::Item item) {
   }
   report_up(context_, reply);
   if (!logs_) TRY(open_logs());
-  watch_ = TRY(client_.start(ipc::WatchRequest{project_}));
-  return {};
+  return watch();
 }
 
 Result<void> Foreground::on_watch(ipc::Call::Item item) {
@@ -166,9 +171,15 @@ Result<void> Foreground::drain(std::optional<ipc::Call>& call,
 /// The server died or was upgraded: services go on, and so do we, with the next server.
 Result<void> Foreground::watch_again(Error why) {
   watch_.reset();
+  if (std::chrono::steady_clock::now() - watching_since_ > kSteady) reconnects_ = 0;
   if (++reconnects_ > 5) return why;
   client_ = TRY(context_.connect());
+  return watch();
+}
+
+Result<void> Foreground::watch() {
   watch_ = TRY(client_.start(ipc::WatchRequest{project_}));
+  watching_since_ = std::chrono::steady_clock::now();
   return {};
 }
 
