@@ -144,6 +144,20 @@ std::string human_bytes(std::uint64_t bytes) {
   return text.data();
 }
 
+std::string shortened(std::string_view text, std::size_t max) {
+  constexpr std::string_view kBetween = "…";
+  if (text.size() <= max || max < kBetween.size()) return std::string(text);
+  const auto inside = [&](std::size_t at) {  // of a character
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  const std::size_t kept = max - kBetween.size();
+  std::size_t front = kept - kept / 4, back = text.size() - kept / 4;
+  while (front > 0 && inside(front)) --front;
+  while (inside(back)) ++back;
+  return std::string(text.substr(0, front)) + std::string(kBetween) +
+         std::string(text.substr(back));
+}
+
 std::string to_utf8(std::string_view bytes) {
   std::string text;
   for (std::size_t i = 0; i < bytes.size();) {

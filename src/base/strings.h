@@ -33,6 +33,10 @@ std::string human_bytes(std::uint64_t bytes);
 /// Valid UTF-8: each byte that belongs to none becomes U+FFFD. For JSON that others read.
 std::string to_utf8(std::string_view bytes);
 
+/// `text` if it has at most `max` bytes; else its beginning and its end, whole characters, with "…"
+/// between.
+std::string shortened(std::string_view text, std::size_t max);
+
 /// Quotes for a POSIX shell where needed: what a person may paste.
 std::string shell_quote(std::string_view word);
 

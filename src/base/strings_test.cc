@@ -46,5 +46,13 @@ TEST(Strings, HumanBytes) {
   EXPECT_EQ(human_bytes(386000000), "386 MB");
 }
 
+TEST(Strings, ALongTextIsShortenedInItsMiddle) {
+  EXPECT_EQ(shortened("short", 5), "short");
+  EXPECT_EQ(shortened(std::string(30, 'a') + "end", 19), std::string(12, 'a') + "…" + "aend");
+  const std::string umlauts = shortened("äääääääääääääääääääääääääääääääääääääää", 22);
+  EXPECT_LE(umlauts.size(), 22U);
+  EXPECT_EQ(to_utf8(umlauts), umlauts) << "whole characters";
+}
+
 }  // namespace
 }  // namespace locald

@@ -6,7 +6,6 @@
 #include <tuple>
 
 #include "base/strings.h"
-#include "base/units.h"
 
 namespace locald::builder {
 Result<std::string> normal_path(std::string_view path, std::string_view what) {
@@ -42,12 +41,7 @@ Result<VolumeMount> VolumeMount::of(const VolumeConfig& volume) {
   mount.source = volume.source;
   mount.target = TRY(normal_path(volume.target, "the volume's place"));
   mount.read_only = volume.read_only;
-  for (const std::string& option : split(volume.options, ',')) {
-    if (option.empty()) continue;
-    if (!option.starts_with("size="))
-      return Error(Errc::unsupported, "tmpfs option \"" + option + "\" is not supported yet");
-    mount.tmpfs_bytes = TRY(parse_size(trim(std::string_view(option).substr(5))));
-  }
+  mount.tmpfs_bytes = TRY(builder::tmpfs_bytes(volume.options));
   return mount;
 }
 

@@ -1,15 +1,20 @@
 #include "builder/image_facts.h"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 
+#include "base/json/fields.h"
 #include "base/sys/fs_at.h"
 
-namespace locald::builder {
-namespace {
+namespace locald {
 
-constexpr std::array<std::string_view, 4> kKinds = {"missing", "folder", "file", "other"};
+template <>
+struct EnumWords<builder::PathFacts::Kind> {
+  static constexpr std::array<std::string_view, 4> kWords = {"missing", "folder", "file", "other"};
+};
+
+namespace builder {
+namespace {
 
 Json attributes_to_json(const Attributes& a) {
   return Json::array({a.uid, a.gid, a.mode, a.plain});
@@ -28,6 +33,45 @@ Result<Attributes> attributes_from_json(const Json& json) {
   return a;
 }
 
+/// Attributes are short, since there are many: [uid, gid, mode, plain].
+struct PathEntry {
+  PathFacts::Kind kind = PathFacts::Kind::missing;
+  std::string resolved;
+  Json attributes;
+  bool empty = false;
+  std::vector<Json> ancestors;
+
+  static const Fields& fields() {
+    using E = PathEntry;
+    static const Fields table = FieldsOf<E>("path")
+                                    .required("kind", &E::kind, "")
+                                    .required("resolved", &E::resolved, "")
+                                    .required("attributes", &E::attributes, "")
+                                    .required("empty", &E::empty, "")
+                                    .always("ancestors", &E::ancestors, "");
+    return table;
+  }
+};
+
+struct FactsFile {
+  int format = 0;
+  Json root;  ///< attributes
+  std::string passwd, group, problem;
+  std::map<std::string, PathEntry> paths;
+
+  static const Fields& fields() {
+    using F = FactsFile;
+    static const Fields table = FieldsOf<F>("facts")
+                                    .required("format", &F::format, "")
+                                    .required("root", &F::root, "")
+                                    .required("passwd", &F::passwd, "")
+                                    .required("group", &F::group, "")
+                                    .required("problem", &F::problem, "")
+                                    .always("paths", &F::paths, "");
+    return table;
+  }
+};
+
 }  // namespace
 
 const PathFacts* ImageFacts::find(const std::string& path) const {
@@ -43,45 +87,38 @@ std::vector<std::string> ImageFacts::missing_of(const std::vector<std::string>& 
 }
 
 Json ImageFacts::to_json() const {
-  Json::Object list;
+  FactsFile out{.format = kFormat,
+                .root = attributes_to_json(root),
+                .passwd = users.passwd,
+                .group = users.group,
+                .problem = users.problem};
   for (const auto& [path, facts] : paths) {
-    Json::Array ancestors;
-    for (const Attributes& a : facts.ancestors) ancestors.push_back(attributes_to_json(a));
-    list.emplace_back(path, Json::object({{"kind", kKinds[static_cast<std::size_t>(facts.kind)]},
-                                          {"resolved", facts.resolved},
-                                          {"attributes", attributes_to_json(facts.attributes)},
-                                          {"empty", facts.empty},
-                                          {"ancestors", Json(std::move(ancestors))}}));
+    PathEntry& entry = out.paths[path];
+    entry.kind = facts.kind;
+    entry.resolved = facts.resolved;
+    entry.attributes = attributes_to_json(facts.attributes);
+    entry.empty = facts.empty;
+    for (const Attributes& a : facts.ancestors) entry.ancestors.push_back(attributes_to_json(a));
   }
-  return Json::object({{"format", kFormat},
-                       {"root", attributes_to_json(root)},
-                       {"passwd", users.passwd},
-                       {"group", users.group},
-                       {"problem", users.problem},
-                       {"paths", Json(std::move(list))}});
+  return encode(out);
 }
 
 Result<ImageFacts> ImageFacts::from_json(const Json& json) {
   if (TRY(json.get_int("format")) != kFormat)
     return Error(Errc::unsupported, "facts: another format");
+  const FactsFile read = TRY(decode<FactsFile>(json, Reading::tolerant));
   ImageFacts facts;
-  facts.root = TRY(attributes_from_json(json["root"]));
-  facts.users.passwd = TRY(json.get_string("passwd"));
-  facts.users.group = TRY(json.get_string("group"));
-  facts.users.problem = TRY(json.get_string("problem"));
-  for (const auto& [path, value] : json["paths"].as_object()) {
-    PathFacts one;
-    const std::string kind = TRY(value.get_string("kind"));
-    const auto* found = std::find(kKinds.begin(), kKinds.end(), kind);
-    if (found == kKinds.end())
-      return Error(Errc::invalid_input, "facts: unknown kind \"" + kind + "\"");
-    one.kind = static_cast<PathFacts::Kind>(found - kKinds.begin());
-    one.resolved = TRY(value.get_string("resolved"));
-    one.attributes = TRY(attributes_from_json(value["attributes"]));
-    one.empty = TRY(value.get_bool("empty"));
-    for (const Json& a : value["ancestors"].as_array())
-      one.ancestors.push_back(TRY(attributes_from_json(a)));
-    facts.paths.emplace(path, std::move(one));
+  facts.root = TRY(attributes_from_json(read.root));
+  facts.users.passwd = read.passwd;
+  facts.users.group = read.group;
+  facts.users.problem = read.problem;
+  for (const auto& [path, entry] : read.paths) {
+    PathFacts& one = facts.paths[path];
+    one.kind = entry.kind;
+    one.resolved = entry.resolved;
+    one.attributes = TRY(attributes_from_json(entry.attributes));
+    one.empty = entry.empty;
+    for (const Json& a : entry.ancestors) one.ancestors.push_back(TRY(attributes_from_json(a)));
   }
   return facts;
 }
@@ -113,4 +150,5 @@ const std::vector<std::string>& common_paths() {
   return paths;
 }
 
-}  // namespace locald::builder
+}  // namespace builder
+}  // namespace locald

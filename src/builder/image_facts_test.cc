@@ -47,5 +47,23 @@ TEST(ImageFacts, SurviveTheWayThroughTheirFile) {
   EXPECT_FALSE(ImageFacts::load(file, "root"));
 }
 
+/// As every version has written it.
+TEST(ImageFacts, OfARecordAreReadAndWrittenTheSame) {
+  const std::string record =
+      R"({"format":1,"root":[0,0,493,true],"passwd":"root:x:0:0::/root:/bin/sh\n",)"
+      R"("group":"root:x:0:\n","problem":"","paths":{"/data":{"kind":"folder",)"
+      R"("resolved":"/srv/data","attributes":[999,998,1528,false],"empty":true,)"
+      R"("ancestors":[[1,2,1023,true]]},"/etc/hosts":{"kind":"missing","resolved":"/etc/hosts",)"
+      R"("attributes":[0,0,493,true],"empty":false,"ancestors":[[0,0,493,true]]}}})";
+  EXPECT_EQ(sample().to_json().dump(), record);
+  Json json = *Json::parse(record);
+  json.set("later", 1);
+  const auto read = ImageFacts::from_json(json);
+  ASSERT_TRUE(read) << read.error().text();
+  EXPECT_EQ(read->paths, sample().paths);
+  json.set("root", Json::array({0, 0}));
+  EXPECT_FALSE(ImageFacts::from_json(json));
+}
+
 }  // namespace
 }  // namespace locald::builder

@@ -19,18 +19,6 @@
 namespace locald::builder {
 namespace {
 
-const char* policy_name(oci::PullPolicy policy) {
-  switch (policy) {
-    case oci::PullPolicy::always:
-      return "always";
-    case oci::PullPolicy::never:
-      return "never";
-    case oci::PullPolicy::missing:
-      break;
-  }
-  return "missing";
-}
-
 /// A worker's words (oci::PullProgress) in ours.
 PrepareProgress translate(const Json& progress) {
   const std::string& phase = progress["phase"].as_string();
@@ -73,25 +61,26 @@ Result<oci::StoredImage> find_complete(Environment& environment,
   return image;
 }
 
-/// What the worker may say to the registry: read here, as the user, and told to nobody else.
-template <class J>
-void add_login(J& job, const oci::ImageReference& reference, const PrepareContext& context) {
-  if (!reference.is_registry()) return;
+/// `image`, and what the worker may say to the registry of `reference`: read here, as the user, and
+/// told to nobody else.
+JobImage with_login(std::string image, const oci::ImageReference& reference,
+                    const PrepareContext& context) {
+  JobImage out{.image = std::move(image)};
+  if (!reference.is_registry()) return out;
   const oci::FoundLogin found =
       oci::find_login(context.login_files, reference.registry, reference.repository);
-  if (found.login) job.login = JobLogin{found.login->user, found.login->password};
-  job.login_hint = found.hint;
+  if (found.login) out.login = JobLogin{found.login->user, found.login->password};
+  out.login_hint = found.hint;
+  return out;
 }
 
 }  // namespace
 
 Result<PushedImage> push_image(Environment& environment, const oci::StoredImage& image,
                                const oci::ImageReference& target, const PrepareContext& context) {
-  PushJob job;
-  job.image = image.manifest_digest.str();
-  job.name = image.name;
-  job.target = target.name();
-  add_login(job, target, context);
+  const PushJob job{.what = with_login(image.manifest_digest.str(), target, context),
+                    .name = image.name,
+                    .target = target.name()};
   const Json result = TRY(environment.run(
       encode(job),
       [&context](const Json& progress) {
@@ -124,10 +113,8 @@ Result<PulledImage> pull_image(Environment& environment, const oci::ImageReferen
   static PullTurns turns;
   const PullTurns::Turn turn = TRY(turns.take(environment.paths().data() + "\n" + reference.name(),
                                               context.progress, context.stop));
-  PullJob job;
-  job.image = reference.name();
-  job.policy = policy_name(policy);
-  add_login(job, reference, context);
+  const PullJob job{.from = with_login(reference.name(), reference, context),
+                    .policy = std::string(to_string(policy))};
   const Json result = TRY(environment.run(
       encode(job),
       [&](const Json& progress) {
@@ -169,10 +156,8 @@ Result<UnpackedImage> unpack_image(Environment& environment, const oci::ImageRef
     return Error(Errc::already_exists, where + ": " + dir + " is not empty")
         .with_hint("name a new or an empty folder");
   }));
-  UnpackJob job;
-  job.image = reference.name();
-  job.policy = policy_name(policy);
-  add_login(job, reference, context);
+  const UnpackJob job{.from = with_login(reference.name(), reference, context),
+                      .policy = std::string(to_string(policy))};
   auto result =
       environment.run(encode(job), forward(context), context.stop, {}, target.folder.fd.get());
   if (!result && target.made) {

@@ -10,13 +10,9 @@ FieldsOf<J> job_fields() {
       .flat(&J::world);
 }
 
-/// What jobs that speak to a registry have in common.
 template <class J>
-FieldsOf<J> registry_fields() {
-  return job_fields<J>()
-      .required("image", &J::image, "its name")
-      .field("login", &J::login, "for the registry")
-      .field("login_hint", &J::login_hint, "what to do where the registry refuses");
+Fields pull_fields() {
+  return job_fields<J>().flat(&J::from).required("policy", &J::policy, "always, missing or never");
 }
 
 template <class J>
@@ -28,18 +24,6 @@ FieldsOf<J> tree_fields() {
 
 }  // namespace
 
-const Fields& JobWorld::fields() {
-  using W = JobWorld;
-  static const Fields table = FieldsOf<W>("job")
-                                  .field("file", &W::file, "a descriptor that is handed over")
-                                  .path("images", &W::images, "the folder of images")
-                                  .path("layers", &W::layers, "the folder of layers")
-                                  .path("scratch", &W::scratch, "a folder to mount in")
-                                  .field("id_map", &W::id_map, "root, subuid or single")
-                                  .field("map_id", &W::map_id, "names the map of layers");
-  return table;
-}
-
 const Fields& JobLogin::fields() {
   static const Fields table = FieldsOf<JobLogin>("login")
                                   .required("user", &JobLogin::user, "")
@@ -47,20 +31,29 @@ const Fields& JobLogin::fields() {
   return table;
 }
 
-const Fields& PullJob::fields() {
+const Fields& JobImage::fields() {
+  using I = JobImage;
   static const Fields table =
-      registry_fields<PullJob>().required("policy", &PullJob::policy, "always, missing or never");
+      FieldsOf<I>("image")
+          .required("image", &I::image, "its name")
+          .field("login", &I::login, "for the registry")
+          .field("login_hint", &I::login_hint, "what to do where the registry refuses");
+  return table;
+}
+
+const Fields& PullJob::fields() {
+  static const Fields table = pull_fields<PullJob>();
   return table;
 }
 
 const Fields& UnpackJob::fields() {
-  static const Fields table = registry_fields<UnpackJob>().required("policy", &UnpackJob::policy,
-                                                                    "always, missing or never");
+  static const Fields table = pull_fields<UnpackJob>();
   return table;
 }
 
 const Fields& PushJob::fields() {
-  static const Fields table = registry_fields<PushJob>()
+  static const Fields table = job_fields<PushJob>()
+                                  .flat(&PushJob::what)
                                   .field("name", &PushJob::name, "of the image in the store")
                                   .required("target", &PushJob::target, "its name in the registry");
   return table;

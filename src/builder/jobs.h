@@ -4,33 +4,33 @@
 #include <string>
 #include <vector>
 
-#include "base/json/fields.h"
+#include "runtime/job_world.h"
 
 /// The jobs of this room that run in a worker, inside the user namespace: what must see mapped ids.
 /// A worker is of the build that runs it, so it reads them strictly. What each does and is answered
 /// with: worker_jobs.h.
 namespace locald::builder {
 
-/// What every job has besides: Environment::run() adds it.
-struct JobWorld {
-  std::optional<int> file;              ///< runtime::handed_file()
-  std::string images, layers, scratch;  ///< folders
-  std::string id_map;                   ///< "root", "subuid" or "single"
-  std::string map_id;
-  static const Fields& fields();
-};
+using runtime::JobWorld;
 
 struct JobLogin {
   std::string user, password;
   static const Fields& fields();
 };
 
+/// An image that a registry may be asked for.
+struct JobImage {
+  std::string image;
+  std::optional<JobLogin> login;
+  std::string login_hint;
+  static const Fields& fields();
+};
+
 struct PullJob {
   static constexpr const char* kOp = "pull";
   std::string op = kOp;
-  std::string image, policy;
-  std::optional<JobLogin> login;
-  std::string login_hint;
+  JobImage from;
+  std::string policy;
   JobWorld world = {};
   static const Fields& fields();
 };
@@ -39,9 +39,8 @@ struct PullJob {
 struct UnpackJob {
   static constexpr const char* kOp = "unpack";
   std::string op = kOp;
-  std::string image, policy;
-  std::optional<JobLogin> login;
-  std::string login_hint;
+  JobImage from;
+  std::string policy;
   JobWorld world = {};
   static const Fields& fields();
 };
@@ -49,10 +48,8 @@ struct UnpackJob {
 struct PushJob {
   static constexpr const char* kOp = "push";
   std::string op = kOp;
-  std::string image;  ///< a manifest's digest
+  JobImage what;  ///< by its manifest's digest
   std::string name, target;
-  std::optional<JobLogin> login;
-  std::string login_hint;
   JobWorld world = {};
   static const Fields& fields();
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/strings.h"
+
 namespace locald::builder {
 namespace {
 
@@ -17,7 +19,16 @@ bool in_system_folder(const std::string& path) {
   return is_within(path, "/proc") || is_within(path, "/sys") || is_within(path, "/dev");
 }
 
+constexpr std::size_t kMaxTarget = 3000;  // bytes: the folder of the bundle stands before it
+constexpr std::size_t kMaxName = 255;     // bytes of one folder's name
+
 Result<void> check_target(const std::string& target, const std::string& asked) {
+  bool too_long = target.size() > kMaxTarget;
+  for (const std::string& name : split(target, '/')) too_long = too_long || name.size() > kMaxName;
+  if (too_long)
+    return Error(Errc::invalid_input,
+                 "mount at " + shortened(asked, 100) + ": the path is too long")
+        .with_hint("a name may have 255 bytes, the whole path 3000");
   const bool bad = target == "/" || target == "/dev" || is_within(target, "/proc") ||
                    is_within(target, "/sys") || is_within(target, "/dev/pts");
   if (!bad) return {};

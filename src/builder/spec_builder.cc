@@ -181,18 +181,6 @@ Result<oci::spec::Resources> resources(const ResourceLimits& limits) {
   return r;
 }
 
-Result<void> check_limits(const ResourceLimits& limits, IdMapKind id_map) {
-  if (!limits.any() || id_map == IdMapKind::root) return {};
-  std::vector<std::string> asked;
-  if (limits.memory_bytes) asked.emplace_back("memory");
-  if (limits.cpus) asked.emplace_back("cpus");
-  if (limits.pids) asked.emplace_back("pids");
-  return Error(Errc::unsupported, join(asked, ", ") +
-                                      ": limits need a cgroup of their own, and rootless "
-                                      "containers have none in this version")
-      .with_hint("leave " + join(asked, ", ") + " out of the service, or run locald as root");
-}
-
 std::vector<std::string> masked_paths(const HostFacts& host) {
   std::vector<std::string> paths = {"/proc/acpi",
                                     "/proc/asound",
@@ -224,14 +212,6 @@ std::optional<ContainerInit> helper(const SpecInput& in, const ResolvedUser& use
 }
 
 }  // namespace
-
-Result<void> check_minimum(const ResourceLimits& limits) {
-  if (limits.memory_bytes && *limits.memory_bytes < (6u << 20))
-    return Error(Errc::invalid_input, "memory: at least 6m, or nothing starts");
-  if (limits.cpus && (!(*limits.cpus >= 0.01) || *limits.cpus > 100000))
-    return Error(Errc::invalid_input, "cpus: at least 0.01");
-  return {};
-}
 
 Result<ResolvedUser> container_user(const oci::ImageConfig& image, const ContainerOptions& options,
                                     const ImageFacts& facts, const HostFacts& host) {
@@ -271,7 +251,7 @@ Result<std::string> container_workdir(const oci::ImageConfig& image,
 Result<BuiltSpec> build_spec(const SpecInput& in) {
   BuiltSpec built;
   const ContainerOptions& options = in.options;
-  TRY(check_limits(options.limits, in.host.id_map));
+  TRY(check_limits(options.limits, in.host.id_map == IdMapKind::root));
   built.user = TRY(container_user(in.image, options, in.facts, in.host));
   const std::string hostname = options.hostname.empty() ? in.fallback_hostname : options.hostname;
 

@@ -118,14 +118,20 @@ Result<VolumeConfig> parse_tmpfs(const std::string& text) {
   if (!out.target.starts_with("/") || out.target == "/")
     return Error(Errc::invalid_input,
                  "tmpfs \"" + text + "\": the place must be an absolute path below /");
-  for (const std::string& option : split(out.options, ','))
-    if (!option.empty()) {
-      if (!option.starts_with("size="))
-        return Error(Errc::unsupported, "tmpfs option \"" + option + "\" is not supported yet")
-            .with_hint("\"size=64m\" is");
-      TRY(parse_size(trim(std::string_view(option).substr(5))).context("tmpfs"));
-    }
+  (void)TRY(tmpfs_bytes(out.options));
   return out;
+}
+
+Result<std::uint64_t> tmpfs_bytes(const std::string& options) {
+  std::uint64_t bytes = 0;
+  for (const std::string& option : split(options, ',')) {
+    if (option.empty()) continue;
+    if (!option.starts_with("size="))
+      return Error(Errc::unsupported, "tmpfs option \"" + option + "\" is not supported yet")
+          .with_hint("\"size=64m\" is");
+    bytes = TRY(parse_size(trim(std::string_view(option).substr(5))).context("tmpfs"));
+  }
+  return bytes;
 }
 
 }  // namespace locald::builder

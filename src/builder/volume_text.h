@@ -36,5 +36,7 @@ Result<VolumeConfig> volume_of(const std::string& source, const std::string& tar
                                const std::string& dir, const std::function<std::string()>& home);
 /// "/run" or "/run:size=64m".
 Result<VolumeConfig> parse_tmpfs(const std::string& text);
+/// Of its options: "size=64m"; 0 where no size is given.
+Result<std::uint64_t> tmpfs_bytes(const std::string& options);
 
 }  // namespace locald::builder

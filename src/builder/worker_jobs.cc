@@ -55,14 +55,16 @@ struct Pulling {
 
 template <class J>
 Result<Pulling> pulling(const J& job, const Progress& progress) {
-  Pulling p{.reference = TRY(oci::ImageReference::parse(job.image)),
+  Pulling p{.reference = TRY(oci::ImageReference::parse(job.from.image)),
             .images = TRY(oci::ImageStore::open(job.world.images)),
             .layers = TRY(open_layers(job.world)),
             .options = {}};
   p.options.policy = TRY(oci::parse_pull_policy(job.policy));
   p.options.apply.id_map = id_map(job.world);
-  p.options.credentials = [known = credentials(job.login)](const std::string&) { return known; };
-  p.options.login_hint = job.login_hint;
+  p.options.credentials = [known = credentials(job.from.login)](const std::string&) {
+    return known;
+  };
+  p.options.login_hint = job.from.login_hint;
   p.options.progress = [progress](const oci::PullProgress& now) {
     progress(Json::object({{"phase", oci::to_string(now.phase)},
                            {"item", now.layer},
@@ -100,14 +102,14 @@ Result<Json> push(const Json& json, const Progress& progress) {
   const PushJob job = TRY(decode<PushJob>(json));
   const auto target = TRY(oci::ImageReference::parse(job.target));
   const oci::ImageStore images = TRY(oci::ImageStore::open(job.world.images));
-  oci::StoredImage image = TRY(images.find(job.image));
+  oci::StoredImage image = TRY(images.find(job.what.image));
   image.name = job.name;
   // What is pushed stays until it is there.
   const UniqueFd lease = TRY(images.layout().lease());
   const oci::PushResult result =
       TRY(oci::push(images.layout(), image, target,
-                    {.login = credentials(job.login),
-                     .login_hint = job.login_hint,
+                    {.login = credentials(job.what.login),
+                     .login_hint = job.what.login_hint,
                      .elsewhere = TRY(oci::blobs_elsewhere(images, target.registry)),
                      .progress = [progress](const oci::PushProgress& now) {
                        progress(Json::object({{"phase", oci::to_string(now.phase)},

@@ -7,7 +7,6 @@
 #include "base/strings.h"
 #include "cli/print.h"
 #include "cli/progress.h"
-#include "ipc/messages/project.h"
 
 namespace locald::cli {
 namespace {
@@ -29,13 +28,12 @@ std::vector<std::string> last_lines(Context& context, const std::string& service
   const auto read = [&]() -> Result<void> {
     const ipc::LogsRequest request{TRY(context.project()), {service}};
     auto client = TRY(context.connect_running());
-    const Json reply = TRY(client.call(request));
+    const auto reply = TRY(client.ask(request));
     std::vector<LogReader::Source> sources;
     std::string nonce;
-    for (const Json& log : reply["services"].as_array()) {
-      nonce = log["nonce"].as_string();
-      sources.push_back({.dir = log["dir"].as_string(),
-                         .from = {static_cast<std::uint64_t>(log["first_segment"].as_int()), 0}});
+    for (const ipc::LogPlace& log : reply.services) {
+      nonce = log.nonce;
+      sources.push_back({.dir = log.dir, .from = {log.first_segment, 0}});
     }
     auto reader = TRY(LogReader::open(std::move(sources), {.tail = kLastLines}));
     LogLine line;
@@ -50,24 +48,28 @@ std::vector<std::string> last_lines(Context& context, const std::string& service
 }
 
 /// It ran, and ended or is unwell: what it wrote may say why.
-bool has_run(const Json& service) {
-  const std::string& state = service["state"].as_string();
-  if (state == "running" || state == "crash-loop") return true;
-  return (service["exit_code"].is_int() || !service["signal"].is_null()) &&
-         service["reason"].as_string().find("could not be started") == std::string::npos;
+bool has_run(const ipc::ServiceStatus& service) {
+  if (service.state == "running") return true;
+  return (service.exit_code || service.signal) &&
+         service.reason.value_or("").find("could not be started") == std::string::npos;
 }
 
-std::vector<Failure> failures_of(const Json& reply) {
+/// What is said of `name`, or nothing.
+std::string text_of(const std::map<std::string, std::string>& texts, const std::string& name) {
+  const auto it = texts.find(name);
+  return it == texts.end() ? std::string() : it->second;
+}
+
+std::vector<Failure> failures_of(const ipc::UpReply& reply) {
   std::vector<Failure> failures;
-  for (const std::string& name : reply["failed"].as_strings()) {
+  for (const std::string& name : reply.failed) {
     Failure failure{.names = {name}, .text = {}};
-    for (const Json& service : reply["services"].as_array()) {
-      if (service["name"].as_string() != name) continue;
+    for (const ipc::ServiceStatus& service : reply.services) {
+      if (service.name != name) continue;
       // One that goes on, though what was wanted failed: its new build.
-      const bool goes_on =
-          service["state"].as_string() == "running" && service["health"].as_string() != "unhealthy";
+      const bool goes_on = service.state == "running" && service.health != "unhealthy";
       failure.ran = !goes_on && has_run(service);
-      failure.text = goes_on ? reply["reasons"][name].as_string() : state_text(service);
+      failure.text = goes_on ? text_of(reply.reasons, name) : state_text(service);
     }
     if (failure.text.empty()) failure.text = "did not start";
     // Many that depend on one are told of together.
@@ -91,7 +93,7 @@ std::string names_text(std::vector<std::string> names) {
 
 }  // namespace
 
-int report_up(Context& context, const Json& reply) {
+int report_up(Context& context, const ipc::UpReply& reply) {
   const std::vector<Failure> failures = failures_of(reply);
   for (const Failure& failure : failures) {
     std::string text = names_text(failure.names) + ": " + failure.text;
@@ -105,31 +107,29 @@ int report_up(Context& context, const Json& reply) {
   return failures.empty() ? 0 : 1;
 }
 
-void report_changes(const Json& reply) {
-  const auto failed = reply["failed"].as_strings();
-  for (const Json& service : reply["services"].as_array()) {
-    const std::string& name = service["name"].as_string();
-    std::string what = reply["changes"][name].as_string();
-    if (what.empty() || std::find(failed.begin(), failed.end(), name) != failed.end()) continue;
+void report_changes(const ipc::UpReply& reply) {
+  for (const ipc::ServiceStatus& service : reply.services) {
+    std::string what = text_of(reply.changes, service.name);
+    if (what.empty() ||
+        std::find(reply.failed.begin(), reply.failed.end(), service.name) != reply.failed.end())
+      continue;
     if (const auto colon = what.find(": "); colon != std::string::npos)
       what = what.substr(0, colon) + " (" + what.substr(colon + 2) + ")";
     if (what == "unchanged") what += ", " + state_text(service, /*with_reason=*/false);
-    err(name + ": " + what + "\n");
+    err(service.name + ": " + what + "\n");
   }
 }
 
-void Failures::note(const Json& service) {
-  const std::string& name = service["name"].as_string();
-  const std::string& state = service["state"].as_string();
+void Failures::note(const ipc::ServiceStatus& service) {
   const bool failed =
-      state == "failed" || (state == "exited" && service["exit_code"].as_int(-1) != 0);
-  std::erase(order_, name);
+      service.state == "failed" || (service.state == "exited" && service.exit_code != 0);
+  std::erase(order_, service.name);
   if (!failed) {
-    texts_.erase(name);
+    texts_.erase(service.name);
     return;
   }
-  order_.push_back(name);
-  texts_[name] = state_text(service);
+  order_.push_back(service.name);
+  texts_[service.name] = state_text(service);
 }
 
 void Failures::repeat() const {

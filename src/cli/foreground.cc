@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <map>
 #include <set>
 
@@ -18,6 +19,9 @@
 
 namespace locald::cli {
 namespace {
+
+/// A server that was watched for as long was in order: what ended it is something new.
+constexpr auto kSteady = std::chrono::seconds(10);
 
 /// True once nothing more will happen by itself.
 bool has_ended(const std::string& state) {
@@ -41,10 +45,11 @@ class Foreground {
   Result<void> drain(std::optional<ipc::Call>& call,
                      Result<void> (Foreground::*handle)(ipc::Call::Item));
   Result<void> on_down(ipc::Call::Item item);
+  Result<void> watch();
   Result<void> watch_again(Error why);
   Result<void> interrupted();
   Result<void> print_logs();
-  void say_state(const Json& service);
+  void say_state(const ipc::ServiceStatus& service);
   bool all_ended() const;
 
   Context& context_;
@@ -55,13 +60,14 @@ class Foreground {
   std::optional<LogReader> logs_;
   std::optional<LogPrinter> printer_;
   std::optional<Progress> progress_{std::in_place};
-  std::map<std::string, LogPosition> ends_;  // of the logs before this `up`
-  std::set<std::string> shown_;              // services whose logs are followed
-  std::map<std::string, Json> states_;       // the services, as last heard
-  std::map<std::string, std::string> said_;  // what stderr was told of each
-  Failures failures_;                        // before we go down
+  std::map<std::string, LogPosition> ends_;           // of the logs before this `up`
+  std::set<std::string> shown_;                       // services whose logs are followed
+  std::map<std::string, ipc::ServiceStatus> states_;  // as last heard
+  std::map<std::string, std::string> said_;           // what stderr was told of each
+  Failures failures_;                                 // before we go down
   int signals_seen_ = 0;
-  int reconnects_ = 0;
+  int reconnects_ = 0;  // one soon after the other
+  std::chrono::steady_clock::time_point watching_since_;
   bool gone_ = false;           // the project is down, by us or by another
   bool stdout_closed_ = false;  // nobody reads stdout any more, or it takes nothing more
   bool output_failed_ = false;
@@ -69,73 +75,69 @@ class Foreground {
 
 /// Where the logs of services that run already end now: what they wrote before is not of this `up`.
 Result<void> Foreground::remember_ends() {
-  const auto reply = client_.call(ipc::LogsRequest{project_, {}});
+  const auto reply = client_.ask(ipc::LogsRequest{project_, {}});
   if (!reply) return {};  // the project is not up, or its file is wrong: `up` will say so
-  for (const Json& service : (*reply)["services"].as_array())
-    ends_[service["name"].as_string()] = LogReader::end_of(service["dir"].as_string());
+  for (const ipc::LogPlace& log : reply->services) ends_[log.name] = LogReader::end_of(log.dir);
   return {};
 }
 
 /// Opens the logs of all services, or adds those that are new since: another `up` may bring some.
 Result<void> Foreground::open_logs() {
-  const Json reply = TRY(client_.call(ipc::LogsRequest{project_, {}}));
+  const auto reply = TRY(client_.ask(ipc::LogsRequest{project_, {}}));
   if (!logs_) {
     logs_ = TRY(LogReader::open({}, {.follow = true}));
     printer_.emplace(LogPrinter::Options{});
   }
-  for (const Json& service : reply["services"].as_array()) {
-    const std::string& name = service["name"].as_string();
-    if (!shown_.insert(name).second) continue;
-    LogPosition from{static_cast<std::uint64_t>(service["first_segment"].as_int()), 0};
-    const auto end = ends_.find(name);
+  for (const ipc::LogPlace& log : reply.services) {
+    if (!shown_.insert(log.name).second) continue;
+    LogPosition from{log.first_segment, 0};
+    const auto end = ends_.find(log.name);
     if (end != ends_.end() && end->second.segment >= from.segment) from = end->second;
-    TRY(logs_->add({.dir = service["dir"].as_string(), .from = from}));
-    printer_->add(name);
+    TRY(logs_->add({.dir = log.dir, .from = from}));
+    printer_->add(log.name);
   }
   return {};
 }
 
-void Foreground::say_state(const Json& service) {
-  const std::string& name = service["name"].as_string();
+void Foreground::say_state(const ipc::ServiceStatus& service) {
   std::string text = state_text(service);
-  if (service["state"].as_string() == "running" && service["url"].is_string())
-    text += "  " + service["url"].as_string();
-  if (std::exchange(said_[name], text) == text) return;
+  if (service.state == "running" && service.url) text += "  " + *service.url;
+  if (std::exchange(said_[service.name], text) == text) return;
   const bool colour = has_colour(STDERR_FILENO);
-  err(paint(Colour::bold, name, colour) + ": " +
-      paint(state_colour(service["state"].as_string(), service["health"].as_string()), text,
-            colour) +
-      "\n");
+  err(paint(Colour::bold, service.name, colour) + ": " +
+      paint(state_colour(service.state, service.health), text, colour) + "\n");
 }
 
 Result<void> Foreground::on_up(ipc::Call::Item item) {
   if (item.kind == ipc::Call::Kind::event) {
-    if (item.value["event"].as_string() == "state") {
-      const Json& service = item.value["service"];
-      states_[service["name"].as_string()] = service;
-      said_[service["name"].as_string()] = state_text(service);
+    if (const auto changed = ipc::event_as<ipc::StateEvent>(item.value)) {
+      const ipc::ServiceStatus& service = changed->service;
+      states_[service.name] = service;
+      said_[service.name] = state_text(service);
     }
     progress_->event(item.value);
     return {};
   }
   up_.reset();
   progress_.reset();
-  for (const Json& service : item.value["services"].as_array()) {
-    states_[service["name"].as_string()] = service;
+  const auto reply = TRY(ipc::reply_to<ipc::UpRequest>(item.value));
+  for (const ipc::ServiceStatus& service : reply.services) {
+    states_[service.name] = service;
     failures_.note(service);
   }
-  report_up(context_, item.value);
+  report_up(context_, reply);
   if (!logs_) TRY(open_logs());
-  watch_ = TRY(client_.start(ipc::WatchRequest{project_}));
-  return {};
+  return watch();
 }
 
 Result<void> Foreground::on_watch(ipc::Call::Item item) {
   if (item.kind == ipc::Call::Kind::event) {
-    const Json& service = item.value["service"];
-    states_[service["name"].as_string()] = service;
+    const auto changed = ipc::event_as<ipc::StateEvent>(item.value);
+    if (!changed) return {};
+    const ipc::ServiceStatus& service = changed->service;
+    states_[service.name] = service;
     if (signals_seen_ == 0) failures_.note(service);
-    if (logs_ && !shown_.contains(service["name"].as_string())) TRY(open_logs());
+    if (logs_ && !shown_.contains(service.name)) TRY(open_logs());
     if (!progress_) say_state(service);
     return {};
   }
@@ -146,7 +148,8 @@ Result<void> Foreground::on_watch(ipc::Call::Item item) {
 
 Result<void> Foreground::on_down(ipc::Call::Item item) {
   if (item.kind == ipc::Call::Kind::event) {
-    if (item.value["event"].as_string() == "state") say_state(item.value["service"]);
+    if (const auto changed = ipc::event_as<ipc::StateEvent>(item.value))
+      say_state(changed->service);
     return {};
   }
   down_.reset();
@@ -168,9 +171,15 @@ Result<void> Foreground::drain(std::optional<ipc::Call>& call,
 /// The server died or was upgraded: services go on, and so do we, with the next server.
 Result<void> Foreground::watch_again(Error why) {
   watch_.reset();
+  if (std::chrono::steady_clock::now() - watching_since_ > kSteady) reconnects_ = 0;
   if (++reconnects_ > 5) return why;
   client_ = TRY(context_.connect());
+  return watch();
+}
+
+Result<void> Foreground::watch() {
   watch_ = TRY(client_.start(ipc::WatchRequest{project_}));
+  watching_since_ = std::chrono::steady_clock::now();
   return {};
 }
 
@@ -202,7 +211,7 @@ Result<void> Foreground::print_logs() {
 bool Foreground::all_ended() const {
   return !states_.empty() && !up_ && !down_ &&
          std::all_of(states_.begin(), states_.end(),
-                     [](const auto& s) { return has_ended(s.second["state"].as_string()); });
+                     [](const auto& s) { return has_ended(s.second.state); });
 }
 
 Result<int> Foreground::run(const ipc::UpRequest& request) {
@@ -241,8 +250,7 @@ Result<int> Foreground::run(const ipc::UpRequest& request) {
     return 0;
   }
   const bool well = std::all_of(states_.begin(), states_.end(), [](const auto& s) {
-    const std::string& state = s.second["state"].as_string();
-    return state == "stopped" || (state == "exited" && s.second["exit_code"].as_int(-1) == 0);
+    return s.second.state == "stopped" || (s.second.state == "exited" && s.second.exit_code == 0);
   });
   return well ? 0 : 1;
 }

@@ -65,7 +65,7 @@ int unknown_verb(const std::vector<std::string>& words) {
   }
   if (!groups.empty()) {
     if (words.size() == 1 || words[1].starts_with("-"))
-      return usage_error("which? " + join(groups, ", "), "locald --help lists all verbs");
+      return usage_error(words[0] + ": its verb is missing", "there are: " + join(groups, ", "));
     const auto near = did_you_mean(words[0] + " " + words[1], groups);
     return usage_error(
         "there is no verb \"" + words[0] + " " + words[1] + "\"",

@@ -51,6 +51,8 @@ bool write_to(int fd, std::string_view text) {
 bool out(std::string_view text) { return write_to(STDOUT_FILENO, text); }
 bool err(std::string_view text) { return write_to(STDERR_FILENO, text); }
 
+int print_json(const Json& json) { return out(json.dump(/*pretty=*/true) + "\n") ? 0 : 1; }
+
 Result<void> check_output() {
   // Some file systems (NFS, quotas) tell of a failed write at close(2) alone; a copy's does.
   if (const int copy = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); copy >= 0 && ::close(copy) != 0)

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json/json.h"
 #include "base/result.h"
 
 /// What people read. Data goes to stdout, everything else to stderr.
@@ -15,6 +16,9 @@ bool out(std::string_view text);
 bool err(std::string_view text);
 /// The same for either, by its number.
 bool write_to(int fd, std::string_view text);
+
+/// What `--json` prints. @return the exit code.
+int print_json(const Json& json);
 
 /// Whether all that was written so far got to its place. Only that nobody reads (a pipe, socket or
 /// terminal that is gone) is no error. Each failure is told once. main() asks at the end of all.

@@ -41,22 +41,24 @@ TEST(Print, TimestampsAreUtcWithMicroseconds) {
 }
 
 TEST(Print, StatesAreToldInWords) {
-  const auto service = [](const std::string& state, Json code, Json signal,
-                          const std::string& reason) {
-    return Json::object({{"state", state},
-                         {"health", "none"},
-                         {"exit_code", std::move(code)},
-                         {"signal", std::move(signal)},
-                         {"reason", reason}});
+  using Code = std::optional<int>;
+  using Text = std::optional<std::string>;
+  const auto service = [](const std::string& state, Code code, Text signal, Text reason) {
+    ipc::ServiceStatus out{.state = state, .health = "none"};
+    out.exit_code = code;
+    out.signal = std::move(signal);
+    out.reason = std::move(reason);
+    return out;
   };
-  EXPECT_EQ(state_text(service("exited", 3, nullptr, "")), "exited 3");
-  EXPECT_EQ(state_text(service("failed", nullptr, 11, "")), "failed by SIGSEGV");
-  EXPECT_EQ(state_text(service("failed", 3, nullptr, "gave up")), "failed: gave up");
-  EXPECT_EQ(state_text(service("exited", 1, nullptr, "exited with code 1")), "exited with code 1");
-  EXPECT_EQ(state_text(service("exited", 1, nullptr, "was ended by SIGKILL")), "ended by SIGKILL");
-  EXPECT_EQ(state_text(service("exited", 1, nullptr, "exited with code 1"), false), "exited 1");
-  EXPECT_EQ(state_text(Json::object({{"state", "running"}, {"health", "healthy"}})),
+  EXPECT_EQ(state_text(service("exited", 3, {}, {})), "exited 3");
+  EXPECT_EQ(state_text(service("failed", {}, "SIGSEGV", {})), "failed by SIGSEGV");
+  EXPECT_EQ(state_text(service("failed", 3, {}, "gave up")), "failed: gave up");
+  EXPECT_EQ(state_text(service("exited", 1, {}, "exited with code 1")), "exited with code 1");
+  EXPECT_EQ(state_text(service("exited", 1, {}, "was ended by SIGKILL")), "ended by SIGKILL");
+  EXPECT_EQ(state_text(service("exited", 1, {}, "exited with code 1"), false), "exited 1");
+  EXPECT_EQ(state_text(ipc::ServiceStatus{.state = "running", .health = "healthy"}),
             "running (healthy)");
+  EXPECT_EQ(state_text(ipc::ContainerStatus{.state = "exited", .exit_code = 3}), "exited 3");
 }
 
 TEST(LogPrinter, PrefixesLinesAndGoesOnWithCutOnes) {

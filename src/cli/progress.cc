@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/strings.h"
 #include "cli/print.h"
@@ -43,28 +42,32 @@ std::string phase_text(const std::string& phase) {
   return phase;
 }
 
-std::string state_text(const Json& service, bool with_reason) {
-  const std::string& state = service["state"].as_string();
-  const std::string& health = service["health"].as_string();
+std::string state_text(const ipc::ServiceStatus& service, bool with_reason) {
+  const std::string& state = service.state;
   std::string text = state;
-  if (state == "running" && !health.empty() && health != "none") text += " (" + health + ")";
+  if (state == "running" && !service.health.empty() && service.health != "none")
+    text += " (" + service.health + ")";
   // A reason says it in whole words. While it runs code and signal are of the start before.
-  if (const std::string& reason = service["reason"].as_string(); with_reason && !reason.empty()) {
+  if (const std::string reason = service.reason.value_or(""); with_reason && !reason.empty()) {
     if (reason.starts_with(state + " ")) return reason;  // "exited with code 1"
     if (state == "exited" && reason.starts_with("was ended by ")) return reason.substr(4);
     return text + ": " + reason;
   }
   if (state != "exited" && state != "failed" && state != "crash-loop") return text;
-  const Json& signal = service["signal"];
-  if (signal.is_int() && signal.as_int() != 0) {
-    const char* name = ::sigabbrev_np(static_cast<int>(signal.as_int()));
-    text += " by SIG" + (name != nullptr ? std::string(name) : std::to_string(signal.as_int()));
-  } else if (!signal.as_string().empty()) {
-    text += " by " + signal.as_string();
-  } else if (service["exit_code"].is_int()) {
-    text += " " + std::to_string(service["exit_code"].as_int());
-  }
+  if (service.signal)
+    text += " by " + *service.signal;
+  else if (service.exit_code)
+    text += " " + std::to_string(*service.exit_code);
   return text;
+}
+
+std::string state_text(const ipc::ContainerStatus& container) {
+  ipc::ServiceStatus same;
+  same.state = container.state;
+  same.exit_code = container.exit_code;
+  same.signal = container.signal;
+  same.reason = container.reason;
+  return state_text(same);
 }
 
 Progress::Progress() : terminal_(is_terminal(STDERR_FILENO)), colour_(has_colour(STDERR_FILENO)) {}
@@ -111,23 +114,21 @@ std::string Progress::work(const Row& row) {
 }
 
 /// @return true for what is to be seen at once: anything but a number on its way.
-bool Progress::progress(const Json& event) {
-  const std::string name = event["service"].as_string();
+bool Progress::progress(const ipc::ProgressEvent& event) {
+  const std::string& name = event.service;
   Row& r = row(name);
   const std::string before = work(r);
-  r.phase = event["phase"].as_string();
+  r.phase = event.phase;
   r.step.clear();
   if (is_build(r.phase) || r.phase == "waiting") {
-    r.step = event["item"].as_string();
+    r.step = event.item;
     if (r.phase != "waiting") r.items.clear();
     plain(name, r, work(r));
     return work(r) != before;
   }
   // What follows a blank is a remark ("3f2a… second attempt").
-  const std::string& said = event["item"].as_string();
-  Item& item = r.items[said.substr(0, said.find(' '))];
-  const Amount amount{static_cast<std::uint64_t>(event["done"].as_int()),
-                      static_cast<std::uint64_t>(event["total"].as_int())};
+  Item& item = r.items[event.item.substr(0, event.item.find(' '))];
+  const Amount amount{event.done, event.total};
   if (r.phase == "pull" || r.phase == "push" || r.phase == "write") item.fetched = amount;
   if (r.phase == "extract") item.applied = amount;
   if (r.phase == "layer done") item.done = true;
@@ -137,37 +138,32 @@ bool Progress::progress(const Json& event) {
   return whole || work(r) != before;
 }
 
-void Progress::state(const Json& service) {
-  const std::string name = service["name"].as_string();
-  Row& r = row(name);
-  r.state = service["state"].as_string();
-  r.health = service["health"].as_string();
+void Progress::state(const ipc::ServiceStatus& service) {
+  Row& r = row(service.name);
+  r.state = service.state;
+  r.health = service.health;
   r.detail = state_text(service);
   r.detail.resize(std::min(r.detail.size(), r.detail.find('\n')));
-  if (r.state == "running" && service["url"].is_string())
-    r.detail += "  " + service["url"].as_string();
+  if (r.state == "running" && service.url) r.detail += "  " + *service.url;
   // A service whose app is being rebuilt keeps running.
   if (r.state != "preparing" && !(r.state == "running" && is_build(r.phase))) {
     r.phase.clear();
     r.items.clear();
   }
   if (std::exchange(r.last, r.detail) != r.detail && !terminal_)
-    err(name + ": " + r.detail + "\n");  // a state may come again: after a restart
+    err(service.name + ": " + r.detail + "\n");  // a state may come again: after a restart
   r.said.clear();
 }
 
 void Progress::event(const Json& event) {
-  const std::string& kind = event["event"].as_string();
-  bool now = kind == "state";
-  if (kind == "progress") {
-    now = progress(event);
-  } else if (kind == "state") {
-    state(event["service"]);
-  } else if (kind == "notice") {
-    clear();
-    now = true;  // it is to stand there again
-    const std::string name = event["service"].as_string();
-    err((name.empty() ? "" : name + ": ") + event["text"].as_string() + "\n");
+  bool now = true;
+  if (const auto progressed = ipc::event_as<ipc::ProgressEvent>(event)) {
+    now = progress(*progressed);
+  } else if (const auto changed = ipc::event_as<ipc::StateEvent>(event)) {
+    state(changed->service);
+  } else if (const auto notice = ipc::event_as<ipc::NoticeEvent>(event)) {
+    clear();  // what is drawn stands below it again
+    err((notice->service.empty() ? "" : notice->service + ": ") + notice->text + "\n");
   }
   draw(now);
 }

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "base/json/json.h"
+#include "ipc/messages/container.h"
+#include "ipc/messages/events.h"
 
 namespace locald::cli {
 
@@ -46,8 +47,8 @@ class Progress {
   static std::string work(const Row& row);
   static bool is_build(const std::string& phase);
   Row& row(const std::string& name);
-  bool progress(const Json& event);
-  void state(const Json& service);
+  bool progress(const ipc::ProgressEvent& event);
+  void state(const ipc::ServiceStatus& service);
   void draw(bool now);
   void plain(const std::string& name, Row& row, const std::string& text);
   std::string text(const std::string& name, const Row& row, std::size_t width) const;
@@ -62,7 +63,8 @@ class Progress {
 /// "pull" -> "pulling": what a row says while the phase lasts; "" for one that says nothing.
 std::string phase_text(const std::string& phase);
 
-/// "running (healthy)", "exited 3", "failed: reason": one service of `status` in words.
-std::string state_text(const Json& service, bool with_reason = true);
+/// "running (healthy)", "exited 3", "failed: reason".
+std::string state_text(const ipc::ServiceStatus& service, bool with_reason = true);
+std::string state_text(const ipc::ContainerStatus& container);
 
 }  // namespace locald::cli

@@ -19,11 +19,11 @@ std::string seconds(std::int64_t ms) {
 }
 
 /// The process that a type starts, in words.
-std::string command_text(const Json& process) {
-  std::vector<std::string> words = process["command"].as_strings();
-  for (const std::string& word : process["args"].as_strings()) words.push_back(word);
+std::string command_text(const ipc::ProcessType& process) {
+  std::vector<std::string> words = process.command;
+  words.insert(words.end(), process.args.begin(), process.args.end());
   // A shell's command is one text already.
-  if (!process["direct"].as_bool() && words.size() == 1) return words[0];
+  if (!process.direct && words.size() == 1) return words[0];
   for (std::string& word : words) word = shell_quote(word);
   return join(words, " ");
 }
@@ -38,44 +38,37 @@ std::string section(const std::string& heading, std::vector<std::vector<std::str
   return text;
 }
 
-std::string summary(const Json& app, bool colour) {
-  std::string name = join(app["services"].as_strings(), ", ");
-  if (name.empty()) name = app["path"].as_string();
-  const Json& times = app["times"];
+std::string summary(const ipc::BuiltApp& app, bool colour) {
+  const std::string name = app.services.empty() ? app.path : join(app.services, ", ");
   std::string text = paint(Colour::bold, name, colour) + ": ";
-  if (app["built"].as_bool())
-    text +=
-        "built in " + seconds(times["total_ms"].as_int()) + ", " + app["reason"].as_string() + "\n";
+  if (app.built)
+    text += "built in " + seconds(app.times.total_ms) + ", " + app.reason.value_or("") + "\n";
   else
-    text += "nothing has changed since " + app["built_at"].as_string() + "\n";
-  text += section("builder", {{app["builder"].as_string(),
-                               "lifecycle " + app["lifecycle"].as_string() + ", platform API " +
-                                   app["platform_api"].as_string()}});
-  text += section("run image", {{app["run_image"].as_string()}});
+    text += "nothing has changed since " + app.built_at + "\n";
+  text +=
+      section("builder",
+              {{app.builder, "lifecycle " + app.lifecycle + ", platform API " + app.platform_api}});
+  text += section("run image", {{app.run_image}});
   std::vector<std::vector<std::string>> rows;
-  for (const Json& buildpack : app["buildpacks"].as_array()) {
-    const std::string& id = buildpack["id"].as_string();
-    const std::string& version = buildpack["version"].as_string();
+  for (const ipc::BuildpackUsed& buildpack : app.buildpacks) {
     std::string took;
-    for (const Json& time : times["buildpacks"].as_array())
-      if (time["name"].as_string() == id + "@" + version) took = seconds(time["ms"].as_int());
-    rows.push_back({id, version, took});
+    for (const ipc::TimeTaken& time : app.times.buildpacks)
+      if (time.name == buildpack.id + "@" + buildpack.version) took = seconds(time.ms);
+    rows.push_back({buildpack.id, buildpack.version, took});
   }
   text += section("buildpacks", std::move(rows));
   rows.clear();
-  for (const Json& process : app["processes"].as_array())
+  for (const ipc::ProcessType& process : app.processes)
     rows.push_back(
-        {process["type"].as_string() + (process["default"].as_bool() ? " (default)" : ""),
-         command_text(process)});
+        {process.type + (process.is_default ? " (default)" : ""), command_text(process)});
   text += section("processes", std::move(rows));
-  if (app["built"].as_bool()) {
+  if (app.built) {
     std::vector<std::string> phases;
-    for (const Json& time : times["phases"].as_array())
-      phases.push_back(time["name"].as_string() + " " + seconds(time["ms"].as_int()));
+    for (const ipc::TimeTaken& time : app.times.phases)
+      phases.push_back(time.name + " " + seconds(time.ms));
     text += section("phases", {{join(phases, ", ")}});
   }
-  if (const Json& image = app["image"]; image.is_object())
-    text += section("image", {{image["name"].as_string(), image["digest"].as_string()}});
+  if (app.image) text += section("image", {{app.image->name, app.image->digest}});
   return text;
 }
 
@@ -116,17 +109,18 @@ Result<int> build_verb(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   auto call = TRY(client.start(request));
   Progress progress;
-  const auto reply = call.finish([&](const Json& event) { progress.event(event); });
+  const auto result = call.finish([&](const Json& event) { progress.event(event); });
   progress.finish();
-  if (!reply) {
+  if (!result) {
     if (args.has("json") && !call.error_object().is_null())
-      (void)out(Json::object({{"error", call.error_object()}}).dump(/*pretty=*/true) + "\n");
-    return reply.error();
+      (void)print_json(Json::object({{"error", call.error_object()}}));
+    return result.error();
   }
-  if (args.has("json")) return out(reply->dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  if (args.has("json")) return print_json(*result);
+  const auto reply = TRY(ipc::reply_to<ipc::BuildRequest>(*result));
   std::string text;
-  for (const Json& app : (*reply)["apps"].as_array()) {
-    for (const std::string& line : app["notices"].as_strings()) notice(line);
+  for (const ipc::BuiltApp& app : reply.apps) {
+    for (const std::string& line : app.notices) notice(line);
     text += (text.empty() ? "" : "\n") + summary(app, has_colour(STDOUT_FILENO));
   }
   return out(text) ? 0 : 1;

@@ -11,21 +11,20 @@ namespace {
 
 Result<int> cache_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(ipc::CacheListRequest{}));
-  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  if (args.has("json")) return print_json(TRY(client.call(ipc::CacheListRequest{})));
+  const auto reply = TRY(client.ask(ipc::CacheListRequest{}));
   std::vector<std::vector<std::string>> rows;
-  for (const Json& cache : reply["caches"].as_array())
-    rows.push_back(
-        {cache["app"].as_string(), human_bytes(static_cast<std::uint64_t>(cache["bytes"].as_int())),
-         std::to_string(cache["generations"].as_int()), cache["in_use"].as_bool() ? "yes" : "no",
-         cache["last_used"].as_string().substr(0, 10), cache["path"].as_string()});
+  for (const ipc::CachedApp& cache : reply.caches)
+    rows.push_back({cache.app, human_bytes(cache.bytes), std::to_string(cache.generations),
+                    cache.in_use ? "yes" : "no", cache.last_used.value_or("").substr(0, 10),
+                    cache.path.value_or("")});
   return out(table({"APP", "SIZE", "BUILDS", "IN USE", "LAST USED", "FOLDER"}, rows)) ? 0 : 1;
 }
 
 Result<int> cache_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(ipc::CacheRemoveRequest{args.arguments()}));
-  return out(join(reply["removed"].as_strings(), "\n") + "\n") ? 0 : 1;
+  const auto reply = TRY(client.ask(ipc::CacheRemoveRequest{args.arguments()}));
+  return out(join(reply.removed, "\n") + "\n") ? 0 : 1;
 }
 
 Result<int> cache_prune(Context& context, const Args& args) {
@@ -37,12 +36,12 @@ Result<int> cache_prune(Context& context, const Args& args) {
     unused = *ms;
   }
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(ipc::CachePruneRequest{std::chrono::milliseconds(unused)}));
+  const auto reply = TRY(client.ask(ipc::CachePruneRequest{std::chrono::milliseconds(unused)}));
   std::string text;
   std::uint64_t bytes = 0;
-  for (const Json& cache : reply["removed"].as_array()) {
-    text += cache["app"].as_string() + "\n";
-    bytes += static_cast<std::uint64_t>(cache["bytes"].as_int());
+  for (const ipc::CachedApp& cache : reply.removed) {
+    text += cache.app + "\n";
+    bytes += cache.bytes;
   }
   notice(human_bytes(bytes) + " freed");
   return out(text) ? 0 : 1;

@@ -44,43 +44,40 @@ Result<int> container_run(Context& context, const Args& args) {
   if (const char* term = ::getenv("TERM"); tty && term != nullptr)
     request.env.try_emplace("TERM", term);
   auto client = TRY(context.connect());
-  Json reply;
+  ipc::ContainerRunReply reply;
   {
     Progress progress;
-    reply = TRY(client.call(request, [&](const Json& event) { progress.event(event); }));
+    reply = TRY(client.ask(request, [&](const Json& event) { progress.event(event); }));
   }
-  if (detach && reply["exit_code"].is_int()) {
-    print_error(Error(Errc::failed, args.argument(0) + ": " + reply["reason"].as_string()));
-    return static_cast<int>(reply["exit_code"].as_int());
+  if (detach && reply.exit_code) {
+    print_error(Error(Errc::failed, args.argument(0) + ": " + reply.reason.value_or("")));
+    return *reply.exit_code;
   }
-  if (detach) return out(reply["id"].as_string() + "\n") ? 0 : 125;
-  return attach({.socket = reply["socket"].as_string(),
-                 .nonce = reply["nonce"].as_string(),
+  if (detach) return out(reply.id + "\n") ? 0 : 125;
+  return attach({.socket = reply.socket.value_or(""),
+                 .nonce = reply.nonce.value_or(""),
                  .tty = tty,
                  .forward_stdin = args.has("interactive")});
 }
 
 Result<int> container_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(ipc::ContainerListRequest{}));
-  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  if (args.has("json")) return print_json(TRY(client.call(ipc::ContainerListRequest{})));
+  const auto reply = TRY(client.ask(ipc::ContainerListRequest{}));
   std::vector<std::vector<std::string>> rows;
   const bool colour = has_colour(STDOUT_FILENO);
-  for (const Json& container : reply["containers"].as_array())
-    rows.push_back(
-        {container["id"].as_string(), container["image"].as_string(),
-         paint(state_colour(container["state"].as_string(), ""), state_text(container), colour),
-         container["pid"].is_int() ? std::to_string(container["pid"].as_int()) : "-",
-         container["name"].is_string() ? container["name"].as_string() : "-"});
+  for (const ipc::ContainerStatus& c : reply.containers)
+    rows.push_back({c.id, c.image, paint(state_colour(c.state, ""), state_text(c), colour),
+                    c.pid ? std::to_string(*c.pid) : "-", c.name.value_or("-")});
   return out(table({"CONTAINER", "IMAGE", "STATE", "PID", "NAME"}, rows)) ? 0 : 1;
 }
 
 Result<int> container_rm(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply =
-      TRY(client.call(ipc::ContainerRemoveRequest{args.arguments(), args.has("force")}));
+  const auto reply =
+      TRY(client.ask(ipc::ContainerRemoveRequest{args.arguments(), args.has("force")}));
   std::string text;
-  for (const std::string& id : reply["removed"].as_strings()) text += id + "\n";
+  for (const std::string& id : reply.removed) text += id + "\n";
   return out(text) ? 0 : 1;
 }
 

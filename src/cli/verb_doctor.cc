@@ -9,40 +9,35 @@ namespace locald::cli {
 namespace {
 
 /// The checks of the server, or the one that says why there is none.
-Json checks(Context& context) {
+ipc::DoctorReply checks(Context& context) {
   auto client = context.connect();
-  auto reply =
-      client ? client->call(ipc::DoctorRequest{}) : Result<Json>(std::move(client).error());
-  if (reply) return (*reply)["checks"];
-  return Json::array({Json::object({{"name", "server"},
-                                    {"status", "fail"},
-                                    {"message", reply.error().message()},
-                                    {"hint", reply.error().hint()}})});
+  auto reply = client ? client->ask(ipc::DoctorRequest{})
+                      : Result<ipc::DoctorReply>(std::move(client).error());
+  if (reply) return std::move(*reply);
+  return {{{"server", "fail", reply.error().message(), reply.error().hint()}}};
 }
 
 Result<int> doctor_verb(Context& context, const Args& args) {
-  const Json list = checks(context);
+  const ipc::DoctorReply reply = checks(context);
   bool failed = false;
   std::string text;
   const bool colour = has_colour(STDOUT_FILENO);
   // Less what stands before the first line.
   const auto width = output_width() - (is_terminal(STDOUT_FILENO) ? 6 : 0);
-  for (const Json& check : list.as_array()) {
-    const std::string& status = check["status"].as_string();
+  for (const ipc::DoctorCheck& check : reply.checks) {
+    const std::string& status = check.status;
     failed = failed || status == "fail";
     const Colour shade = status == "ok"     ? Colour::green
                          : status == "warn" ? Colour::yellow
                                             : Colour::red;
-    std::string line = check["name"].as_string();
-    if (const std::string& message = check["message"].as_string(); !message.empty())
-      line += ": " + message;
-    if (const std::string& hint = check["hint"].as_string(); !hint.empty())
-      line += "\nhint: " + hint;
+    std::string line = check.name;
+    if (!check.message.empty()) line += ": " + check.message;
+    if (!check.hint.empty()) line += "\nhint: " + check.hint;
     line = wrapped(line, width, 6);
     text += paint(shade, status, colour) +
             std::string(6 - std::min<std::size_t>(status.size(), 5), ' ') + line;
   }
-  if (args.has("json")) text = Json::object({{"checks", list}}).dump(/*pretty=*/true) + "\n";
+  if (args.has("json")) text = encode(reply).dump(/*pretty=*/true) + "\n";
   return out(text) && !failed ? 0 : 1;
 }
 

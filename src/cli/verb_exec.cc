@@ -29,14 +29,14 @@ Result<int> exec_verb(Context& context, const Args& args) {
   if (const char* term = ::getenv("TERM"); tty && term != nullptr)
     request.env.try_emplace("TERM", term);
   auto client = TRY(context.connect());
-  const auto reply = client.call(request);
+  const auto reply = client.ask(request);
   if (!reply && reply.error().code() == Errc::cancelled) {  // nothing failed: its project is going
     print_error(reply.error());
     return 1;
   }
-  const Json where = TRY(reply);
-  return attach({.socket = where["socket"].as_string(),
-                 .nonce = where["nonce"].as_string(),
+  const ipc::ExecReply where = TRY(reply);
+  return attach({.socket = where.socket,
+                 .nonce = where.nonce,
                  .tty = tty,
                  .forward_stdin = args.has("interactive")});
 }
@@ -44,10 +44,10 @@ Result<int> exec_verb(Context& context, const Args& args) {
 Result<int> exec_attach(Context& context, const Args& args) {
   const ipc::AttachRequest request{TRY(context.project()), args.argument(0)};
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(request));
-  return attach({.socket = reply["socket"].as_string(),
-                 .nonce = reply["nonce"].as_string(),
-                 .tty = reply["tty"].as_bool(),
+  const auto reply = TRY(client.ask(request));
+  return attach({.socket = reply.socket,
+                 .nonce = reply.nonce,
+                 .tty = reply.tty,
                  .forward_stdin = !args.has("no-stdin"),
                  .detach_keys = !args.has("no-stdin"),
                  .ours = false});

@@ -26,30 +26,25 @@ Result<int> image_pull(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   for (const std::string& image : args.arguments()) {
     Progress progress;
-    const Json reply = TRY(client.call(ipc::ImagePullRequest{.image = TRY(image_name(image)),
-                                                             .policy = policy,
-                                                             .cwd = {},
-                                                             .login_files = login_files()},
-                                       [&](const Json& event) { progress.event(event); }));
+    const auto reply = TRY(client.ask(ipc::ImagePullRequest{.image = TRY(image_name(image)),
+                                                            .policy = policy,
+                                                            .cwd = {},
+                                                            .login_files = login_files()},
+                                      [&](const Json& event) { progress.event(event); }));
     progress.finish();
-    if (!out(reply["name"].as_string() + "@" + reply["digest"].as_string() + "\n")) return 1;
+    if (!out(reply.name + "@" + reply.digest + "\n")) return 1;
   }
   return 0;
 }
 
 Result<int> image_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(ipc::ImageListRequest{}));
-  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  if (args.has("json")) return print_json(TRY(client.call(ipc::ImageListRequest{})));
+  const auto reply = TRY(client.ask(ipc::ImageListRequest{}));
   std::vector<std::vector<std::string>> rows;
-  for (const Json& image : reply["images"].as_array()) {
-    const Json& layers = image["layers"];
-    const auto count =
-        layers.is_int() ? layers.as_int() : static_cast<std::int64_t>(layers.as_array().size());
-    rows.push_back({image["name"].as_string(), short_digest(image["digest"].as_string()),
-                    human_bytes(static_cast<std::uint64_t>(image["size"].as_int())),
-                    std::to_string(count), image["created"].as_string()});
-  }
+  for (const ipc::ImageEntry& image : reply.images)
+    rows.push_back({image.name, short_digest(image.digest), human_bytes(image.size),
+                    std::to_string(image.layers), image.created});
   return out(table({"IMAGE", "DIGEST", "SIZE", "LAYERS", "CREATED"}, rows)) ? 0 : 1;
 }
 
@@ -58,10 +53,10 @@ Result<int> image_rm(Context& context, const Args& args) {
   ipc::ImageRemoveRequest request;
   for (const std::string& image : args.arguments())
     request.images.push_back(TRY(image_name(image)));
-  const Json reply = TRY(client.call(request));
+  const auto reply = TRY(client.ask(request));
   std::string text;
-  for (const std::string& name : reply["removed"].as_strings()) text += name + "\n";
-  notice(human_bytes(static_cast<std::uint64_t>(reply["freed_bytes"].as_int())) + " freed");
+  for (const std::string& name : reply.removed) text += name + "\n";
+  notice(human_bytes(reply.freed_bytes) + " freed");
   return out(text) ? 0 : 1;
 }
 
@@ -71,10 +66,10 @@ Result<int> image_unpack(Context& context, const Args& args) {
   request.dir = TRY(absolute_path(args.argument(1)));
   auto client = TRY(context.connect());
   Progress progress;
-  const Json reply = TRY(client.call(request, [&](const Json& event) { progress.event(event); }));
+  const auto reply = TRY(client.ask(request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
-  for (const std::string& warning : reply["warnings"].as_strings()) notice(warning);
-  return out(reply["digest"].as_string() + "\n") ? 0 : 1;
+  for (const std::string& warning : reply.warnings) notice(warning);
+  return out(reply.digest + "\n") ? 0 : 1;
 }
 
 const Option kPolicy{0, "policy", "WHEN", "always (default), missing or never"};

@@ -10,27 +10,28 @@ namespace {
 
 /// One request whose progress is shown.
 template <class R>
-Result<Json> ask(Context& context, const R& request) {
+Result<Json> call_with_progress(Context& context, const R& request) {
   auto client = TRY(context.connect());
   Progress progress;
   Json reply = TRY(client.call(request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
-  for (const std::string& text : reply["notices"].as_strings()) notice(text);
   return reply;
 }
 
-Result<int> print_image(const Json& reply, const Args& args) {
-  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
-  return out(reply["name"].as_string() + "@" + reply["digest"].as_string() + "\n") ? 0 : 1;
+/// @param json  the reply as it came, for `--json`
+Result<int> print_image(const std::string& name, const std::string& digest, const Json& json,
+                        const Args& args) {
+  if (args.has("json")) return print_json(json);
+  return out(name + "@" + digest + "\n") ? 0 : 1;
 }
 
 Result<int> image_export(Context& context, const Args& args) {
-  const Json reply =
-      TRY(ask(context, ipc::ImageExportRequest{.image = TRY(image_name(args.argument(0))),
-                                               .target = TRY(image_name(args.argument(1))),
-                                               .cwd = TRY(working_dir())}));
-  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
-  return out(reply["target"].as_string() + "@" + reply["digest"].as_string() + "\n") ? 0 : 1;
+  const ipc::ImageExportRequest request{.image = TRY(image_name(args.argument(0))),
+                                        .target = TRY(image_name(args.argument(1))),
+                                        .cwd = TRY(working_dir())};
+  const Json json = TRY(call_with_progress(context, request));
+  const auto reply = TRY(ipc::reply_to<ipc::ImageExportRequest>(json));
+  return print_image(reply.target, reply.digest, json, args);
 }
 
 Result<int> image_push(Context& context, const Args& args) {
@@ -39,13 +40,12 @@ Result<int> image_push(Context& context, const Args& args) {
       .target = args.arguments().size() > 1 ? args.argument(1) : std::string(),
       .cwd = TRY(working_dir()),
       .login_files = login_files()};
-  const Json reply = TRY(ask(context, request));
-  const auto number = [&](const char* name) { return std::to_string(reply[name].as_int()); };
-  notice(number("uploaded") + " uploaded (" +
-         human_bytes(static_cast<std::uint64_t>(reply["uploaded_bytes"].as_int())) + "), " +
-         number("mounted") + " taken from other repositories, " + number("there_before") +
-         " there before");
-  return print_image(reply, args);
+  const Json json = TRY(call_with_progress(context, request));
+  const auto reply = TRY(ipc::reply_to<ipc::ImagePushRequest>(json));
+  notice(std::to_string(reply.uploaded) + " uploaded (" + human_bytes(reply.uploaded_bytes) +
+         "), " + std::to_string(reply.mounted) + " taken from other repositories, " +
+         std::to_string(reply.there_before) + " there before");
+  return print_image(reply.name, reply.digest, json, args);
 }
 
 Result<int> image_rebase(Context& context, const Args& args) {
@@ -56,10 +56,12 @@ Result<int> image_rebase(Context& context, const Args& args) {
                                   .cwd = TRY(working_dir()),
                                   .login_files = login_files()};
   if (const auto run = args.value("run-image")) request.run_image = TRY(image_name(*run));
-  const Json reply = TRY(ask(context, request));
-  notice((reply["changed"].as_bool() ? "rebased onto " : "already up to date with ") +
-         reply["run_image"].as_string() + "@" + reply["run_image_digest"].as_string());
-  return print_image(reply, args);
+  const Json json = TRY(call_with_progress(context, request));
+  const auto reply = TRY(ipc::reply_to<ipc::ImageRebaseRequest>(json));
+  for (const std::string& text : reply.notices) notice(text);
+  notice((reply.changed ? "rebased onto " : "already up to date with ") + reply.run_image + "@" +
+         reply.run_image_digest);
+  return print_image(reply.name, reply.digest, json, args);
 }
 
 const Option kJson{0, "json", nullptr, "as JSON"};

@@ -10,37 +10,36 @@ namespace {
 
 /// Sends a request whose stream is shown as progress.
 template <class R>
-Result<Json> call_with_progress(Context& context, const R& request) {
+Result<typename R::Reply> ask_with_progress(Context& context, const R& request) {
   auto client = TRY(context.connect());
   Progress progress;
-  return client.call(request, [&](const Json& event) { progress.event(event); });
+  return client.ask(request, [&](const Json& event) { progress.event(event); });
 }
 
 Result<int> services_down(Context& context, const Args& args) {
-  TRY(call_with_progress(context, ipc::DownRequest{TRY(context.project()), args.has("volumes")}));
+  TRY(ask_with_progress(context, ipc::DownRequest{TRY(context.project()), args.has("volumes")}));
   return 0;
 }
 
 /// @param report  Says how it went, and has the exit code.
 template <class R>
 Result<int> run_on_services(Context& context, const Args& args,
-                            int (*report)(Context&, const Json& reply)) {
+                            int (*report)(Context&, const ipc::UpReply& reply)) {
   R request{TRY(context.project()), args.arguments(), {}};
   if (const auto timeout = args.value("timeout")) {
     const auto ms = parse_duration_ms("--timeout", *timeout);
     if (!ms) return usage_error(ms.error().message());
     request.timeout = std::chrono::milliseconds(*ms);
   }
-  return report(context, TRY(call_with_progress(context, request)));
+  return report(context, TRY(ask_with_progress(context, request)));
 }
 
-int report_stop(Context&, const Json& reply) {
-  for (const auto& [service, why] : reply["reasons"].as_object())
-    print_error(Error(Errc::failed, service + ": " + why.as_string()));
-  if (!reply["reasons"].as_object().empty()) return 1;
-  for (const Json& service : reply["services"].as_array())
-    if (service["state"].as_string() == "failed" || service["state"].as_string() == "crash-loop")
-      return 1;
+int report_stop(Context&, const ipc::UpReply& reply) {
+  for (const auto& [service, why] : reply.reasons)
+    print_error(Error(Errc::failed, service + ": " + why));
+  if (!reply.reasons.empty()) return 1;
+  for (const ipc::ServiceStatus& service : reply.services)
+    if (service.state == "failed" || service.state == "crash-loop") return 1;
   return 0;
 }
 

@@ -26,13 +26,11 @@ struct Logs {
 Result<Logs> logs_of_services(Context& context, const Args& args) {
   const ipc::LogsRequest request{TRY(context.project()), args.arguments()};
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(request));
+  const auto reply = TRY(client.ask(request));
   Logs logs;
-  for (const Json& service : reply["services"].as_array()) {
-    logs.names.push_back(service["name"].as_string());
-    const auto first = args.has("all") ? 0 : service["first_segment"].as_int();
-    logs.sources.push_back(
-        {.dir = service["dir"].as_string(), .from = {static_cast<std::uint64_t>(first), 0}});
+  for (const ipc::LogPlace& log : reply.services) {
+    logs.names.push_back(log.name);
+    logs.sources.push_back({.dir = log.dir, .from = {args.has("all") ? 0 : log.first_segment, 0}});
   }
   return logs;
 }
@@ -48,12 +46,11 @@ Result<Logs> logs_of_builds(Context& context, const Args& args) {
     request.world = world();
   }
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(request));
+  const auto list = TRY(client.ask(request)).logs;
   Logs logs;
-  const auto& list = reply["logs"].as_array();
   for (auto log = list.rbegin(); log != list.rend(); ++log) {  // oldest first
-    logs.names.push_back((*log)["name"].as_string());
-    logs.sources.push_back({.dir = (*log)["dir"].as_string(), .from = {0, 0}});
+    logs.names.push_back(log->name);
+    logs.sources.push_back({.dir = log->dir, .from = {0, 0}});
   }
   if (logs.sources.empty())
     return Error(Errc::not_found, "no build of it has left a log").with_hint("locald build");

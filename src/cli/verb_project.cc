@@ -10,32 +10,25 @@ namespace {
 Result<int> project_check(Context& context, const Args& args) {
   const ipc::ConfigCheckRequest request{TRY(context.project()), environment()};
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(request));
-  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
-  for (const Json& said : reply["notices"].as_array()) {
-    const std::string& service = said["service"].as_string();
-    err((service.empty() ? "" : service + ": ") + said["text"].as_string() + "\n");
-  }
-  const auto services = reply["services"].as_strings();
-  return out(reply["file"].as_string() + ": fine; project " + reply["project"].as_string() + ", " +
-             std::to_string(services.size()) +
-             (services.size() == 1 ? " service: " : " services: ") + join(services, ", ") + "\n")
+  if (args.has("json")) return print_json(TRY(client.call(request)));
+  const auto reply = TRY(client.ask(request));
+  for (const ipc::ServiceNotice& said : reply.notices)
+    err((said.service.empty() ? "" : said.service + ": ") + said.text + "\n");
+  return out(reply.file + ": fine; project " + reply.project + ", " +
+             std::to_string(reply.services.size()) +
+             (reply.services.size() == 1 ? " service: " : " services: ") +
+             join(reply.services, ", ") + "\n")
              ? 0
              : 1;
 }
 
 Result<int> project_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(ipc::ProjectListRequest{}));
-  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  if (args.has("json")) return print_json(TRY(client.call(ipc::ProjectListRequest{})));
+  const auto reply = TRY(client.ask(ipc::ProjectListRequest{}));
   std::vector<std::vector<std::string>> rows;
-  for (const Json& project : reply["projects"].as_array()) {
-    const Json& running = project["running"];
-    const std::string runs = running.is_int()    ? std::to_string(running.as_int())
-                             : running.as_bool() ? "yes"
-                                                 : "no";
-    rows.push_back({project["name"].as_string(), runs, project["dir"].as_string()});
-  }
+  for (const ipc::KnownProject& project : reply.projects)
+    rows.push_back({project.name, project.running ? "yes" : "no", project.dir});
   return out(table({"PROJECT", "RUNNING", "FOLDER"}, rows)) ? 0 : 1;
 }
 

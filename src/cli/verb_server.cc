@@ -21,12 +21,11 @@ Result<int> server_run(Context&, const Args&) {
 
 Result<int> server_start(Context& context, const Args&) {
   if (auto running = context.connect_running()) {
-    notice("the server is running already, pid " +
-           std::to_string(running->server()["pid"].as_int()));
+    notice("the server is running already, pid " + std::to_string(running->server().pid));
     return 0;
   }
   const auto client = TRY(context.connect());
-  notice("the server has started, pid " + std::to_string(client.server()["pid"].as_int()));
+  notice("the server has started, pid " + std::to_string(client.server().pid));
   return 0;
 }
 
@@ -45,10 +44,9 @@ Result<ipc::Client> connect_to_stop(Context& context, bool all) {
 /// Stops it; what is left running is said.
 Result<void> stop(ipc::Client& client, bool all) {
   Progress progress;
-  const Json reply =
-      TRY(client.stop_server(all, [&](const Json& event) { progress.event(event); }));
+  const auto left =
+      TRY(client.stop_server(all, [&](const Json& event) { progress.event(event); })).services_left;
   progress.finish();
-  const auto left = reply["services_left"].as_int();
   notice("the server has stopped" +
          (left > 0 ? "; " + std::to_string(left) +
                          (left == 1 ? " service keeps" : " services keep") + " running"
@@ -85,17 +83,14 @@ Result<int> server_status(Context& context, const Args& args) {
     return 1;
   }
   if (!client) return std::move(client).error();
-  const Json s = TRY(client->call(ipc::ServerStatusRequest{}));
-  if (args.has("json")) return out(s.dump(/*pretty=*/true) + "\n") ? 0 : 1;
-  const auto number = [&](const char* key) { return std::to_string(s[key].as_int()); };
-  std::string text = "pid       " + number("pid") + "\nversion   " + s["version"].as_string() +
-                     " (" + s["build"].as_string() + ")\nup        " +
-                     duration_text(s["uptime_s"].as_int()) + "\nprojects  " + number("projects") +
-                     "\nservices  " + number("services") + "\njobs      " + number("jobs") + "\n";
-  for (const auto& [name, path] : s["paths"].as_object())
-    text += name + std::string(10 - std::min<std::size_t>(name.size(), 9), ' ') + path.as_string() +
-            "\n";
-  if (s["id_map"].is_string()) text += "ids       " + s["id_map"].as_string() + "\n";
+  if (args.has("json")) return print_json(TRY(client->call(ipc::ServerStatusRequest{})));
+  const auto s = TRY(client->ask(ipc::ServerStatusRequest{}));
+  std::string text = "pid       " + std::to_string(s.pid) + "\nversion   " + s.version + " (" +
+                     s.build + ")\nup        " + duration_text(s.uptime_s) + "\nprojects  " +
+                     std::to_string(s.projects) + "\nservices  " + std::to_string(s.services) +
+                     "\njobs      " + std::to_string(s.jobs) + "\ndata      " + s.paths.data +
+                     "\nstate     " + s.paths.state + "\nrun       " + s.paths.run + "\n";
+  if (s.id_map) text += "ids       " + *s.id_map + "\n";
   return out(text) ? 0 : 1;
 }
 

@@ -14,34 +14,34 @@
 namespace locald::cli {
 namespace {
 
-/// `started_at` as seconds since 1970: a number, or RFC 3339 text.
-std::int64_t started(const Json& at) {
-  if (at.is_number()) return static_cast<std::int64_t>(at.as_double());
-  if (!at.is_string()) return 0;
-  const auto ns = parse_since_ns(at.as_string(), now_ns());
+using Services = std::vector<ipc::ServiceStatus>;
+using Projects = std::vector<ipc::ProjectStatus>;
+
+/// `started_at` as seconds since 1970; 0: never.
+std::int64_t started(const ipc::ServiceStatus& service) {
+  if (!service.started_at) return 0;
+  const auto ns = parse_since_ns(*service.started_at, now_ns());
   return ns ? static_cast<std::int64_t>(*ns / 1'000'000'000) : 0;
 }
 
-std::string number_or_dash(const Json& value) {
-  return value.is_int() ? std::to_string(value.as_int()) : "-";
+std::string number_or_dash(std::optional<int> value) {
+  return value ? std::to_string(*value) : "-";
 }
 
-std::vector<std::string> row(const Json& service, bool colour) {
-  const std::string& state = service["state"].as_string();
-  const auto since = started(service["started_at"]);
+std::vector<std::string> row(const ipc::ServiceStatus& service, bool colour) {
+  const std::string& state = service.state;
+  const auto since = started(service);
   const bool runs = state == "running" || state == "starting" || state == "stopping";
-  std::string where =
-      service["url"].is_string() ? service["url"].as_string() : number_or_dash(service["port"]);
-  return {service["name"].as_string(),
-          service["kind"].as_string(),
-          paint(state_colour(state, service["health"].as_string()),
-                state_text(service, /*with_reason=*/false), colour),
-          number_or_dash(service["pid"]),
-          where,
+  return {service.name,
+          service.kind,
+          paint(state_colour(state, service.health), state_text(service, /*with_reason=*/false),
+                colour),
+          number_or_dash(service.pid),
+          service.url ? *service.url : number_or_dash(service.port),
           runs && since > 0
               ? duration_text(static_cast<std::int64_t>(now_ns() / 1'000'000'000) - since)
               : "-",
-          std::to_string(service["restarts"].as_int())};
+          std::to_string(service.restarts)};
 }
 
 const std::vector<std::string> kHeadings = {"SERVICE", "KIND", "STATE",   "PID",
@@ -55,16 +55,22 @@ bool fits(const std::string& text, std::size_t width) {
   return true;
 }
 
+/// The reason says what the column says: "exited with code 3" of one that is `exited 3`.
+bool says_it_again(const ipc::ServiceStatus& service) {
+  if (service.state != "exited") return false;
+  return service.reason == "exited with code " + std::to_string(service.exit_code.value_or(-1)) ||
+         service.reason == "was ended by " + service.signal.value_or("");
+}
+
 /// The services in a table no wider than `width`, the reasons of their states below it.
-std::string services_text(const Json& services, bool colour, std::size_t width) {
+std::string services_text(const Services& services, bool colour, std::size_t width) {
   std::vector<std::string> headings = kHeadings;
   std::vector<std::vector<std::string>> rows;
-  for (const Json& service : services.as_array()) rows.push_back(row(service, colour));
+  for (const ipc::ServiceStatus& service : services) rows.push_back(row(service, colour));
   // Where it is too wide: ports instead of URLs, then without kinds, then cut.
   std::string text = table(headings, rows);
   if (!fits(text, width)) {
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      rows[i][kPort] = number_or_dash(services.as_array()[i]["port"]);
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i][kPort] = number_or_dash(services[i].port);
     text = table(headings, rows);
   }
   if (!fits(text, width)) {
@@ -79,9 +85,9 @@ std::string services_text(const Json& services, bool colour, std::size_t width) 
     text = cut;
   }
   std::string reasons;
-  for (const Json& service : services.as_array())
-    if (const std::string& reason = service["reason"].as_string(); !reason.empty())
-      reasons += wrapped(service["name"].as_string() + ": " + reason, width, 2);
+  for (const ipc::ServiceStatus& service : services)
+    if (service.reason && !service.reason->empty() && !says_it_again(service))
+      reasons += wrapped(service.name + ": " + *service.reason, width, 2);
   return reasons.empty() ? text : text + "\n" + reasons;
 }
 
@@ -90,17 +96,15 @@ Result<int> status_verb(Context& context, const Args& args) {
   ipc::StatusRequest request{.project = {}, .all = all};
   if (!all) request.project = TRY(context.project());
   auto client = TRY(context.connect());
-  const Json reply = TRY(client.call(request));
-  if (args.has("json")) return out(reply.dump(/*pretty=*/true) + "\n") ? 0 : 1;
+  if (args.has("json")) return print_json(TRY(client.call(request)));
+  const auto reply = TRY(client.ask(request));
   const bool colour = has_colour(STDOUT_FILENO);
   const std::size_t width = output_width();
-  if (!all) return out(services_text(reply["services"], colour, width)) ? 0 : 1;
+  if (!all) return out(services_text(reply.services.value_or(Services()), colour, width)) ? 0 : 1;
   std::string text;
-  for (const Json& project : reply["projects"].as_array()) {
-    text += (text.empty() ? "" : "\n") +
-            paint(Colour::bold, project["project"].as_string(), colour) + "  " +
-            project["dir"].as_string() + "\n" + services_text(project["services"], colour, width);
-  }
+  for (const ipc::ProjectStatus& project : reply.projects.value_or(Projects()))
+    text += (text.empty() ? "" : "\n") + paint(Colour::bold, project.project, colour) + "  " +
+            project.dir + "\n" + services_text(project.services, colour, width);
   if (text.empty()) notice("no project is known");
   return out(text) ? 0 : 1;
 }

@@ -24,7 +24,7 @@ Result<int> up_verb(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   if (!args.has("detach") && !args.has("wait")) return run_in_foreground(context, client, request);
   Progress progress;
-  const Json reply = TRY(client.call(request, [&](const Json& event) { progress.event(event); }));
+  const auto reply = TRY(client.ask(request, [&](const Json& event) { progress.event(event); }));
   progress.finish();
   report_changes(reply);
   return report_up(context, reply);

@@ -7,19 +7,17 @@ namespace locald::cli {
 namespace {
 
 Result<int> version_verb(Context& context, const Args& args) {
-  Json server;
+  std::optional<ipc::VersionReply> server;
   if (auto client = context.connect_running()) server = client->server();
-  if (args.has("json")) {
-    const Json all =
-        Json::object({{"version", ipc::kVersion}, {"build", ipc::kBuild}, {"server", server}});
-    return out(all.dump(/*pretty=*/true) + "\n") ? 0 : 1;
-  }
+  if (args.has("json"))
+    return print_json(Json::object({{"version", ipc::kVersion},
+                                    {"build", ipc::kBuild},
+                                    {"server", server ? encode(*server) : Json()}}));
   std::string text =
       "locald " + std::string(ipc::kVersion) + " (" + std::string(ipc::kBuild) + ")\n";
-  text += server.is_null()
-              ? "no server is running\n"
-              : "server " + server["version"].as_string() + " (" + server["build"].as_string() +
-                    "), pid " + std::to_string(server["pid"].as_int()) + "\n";
+  text += server ? "server " + server->version + " (" + server->build + "), pid " +
+                       std::to_string(server->pid) + "\n"
+                 : "no server is running\n";
   return out(text) ? 0 : 1;
 }
 

@@ -24,7 +24,7 @@
 /// Every request has exactly one end (R-ONE-END): where what it is about goes (its project is
 /// brought down, its container removed, the server stopped), that is an error which names it. Where
 /// too many requests are under way a new one is answered with HTTP status 503. Which request meets
-/// what while something is going is a table: server/instances/admission.h. A project that is going down: `up`
+/// what while something is going is a table: server/admission.h. A project that is going down: `up`
 /// waits for it (hanging up then calls it off, and so does another `down`), `start`, `restart` and
 /// `exec` are refused, `stop` and `down` end with it.
 ///

@@ -2,17 +2,16 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
 #include <utility>
 
+#include "base/sys/file_id.h"
 #include "base/sys/sys.h"
 #include "ipc/api.h"
 #include "ipc/codec.h"
 #include "ipc/living_server.h"
-#include "ipc/messages/server.h"
 #include "ipc/server_start.h"
 #include "ipc/version.h"
 
@@ -61,12 +60,10 @@ bool runs_our_program(const UniqueFd& socket) {
   const auto peer =
       socket ? sys::peer_cred(socket.get()) : Result<sys::PeerCred>(Error(Errc::failed, ""));
   const auto program = find_own_program("locald-server");
-  struct stat theirs {
-  }, ours{};
-  return peer && program &&
-         ::stat(("/proc/" + std::to_string(peer.value().pid) + "/exe").c_str(), &theirs) == 0 &&
-         ::stat(program.value().c_str(), &ours) == 0 && theirs.st_dev == ours.st_dev &&
-         theirs.st_ino == ours.st_ino;
+  if (!peer || !program) return false;
+  const std::string theirs = "/proc/" + std::to_string(peer.value().pid) + "/exe";
+  const auto own = FileId::of(AT_FDCWD, program.value().c_str());
+  return own && own == FileId::of(AT_FDCWD, theirs.c_str());
 }
 
 }  // namespace
@@ -195,7 +192,7 @@ Result<void> Client::hello(const Paths& paths) {
   while (true) {
     auto item = TRY(call.poll());
     if (item.kind == Call::Kind::result) {
-      server_ = std::move(item.value);
+      server_ = TRY(reply_to<VersionRequest>(item.value));
       break;
     }
     if (auto answers = wait_readable(call.fd(), kHelloPatience); !answers) {
@@ -228,15 +225,15 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
       continue;
     }
     if (options.any_version) return client;
-    const std::string theirs = client.server_["version"].as_string();
-    const int order = compare({kVersion, kBuild}, {theirs, client.server_["build"].as_string()});
-    const std::string named = theirs + " (" + client.server_["build"].as_string() + ")";
+    const VersionReply& theirs = client.server_;
+    const int order = compare({kVersion, kBuild}, {theirs.version, theirs.build});
+    const std::string named = theirs.version + " (" + theirs.build + ")";
     if (order < 0)
       notice("this locald, " + std::string(kVersion) + ", is older than the running server, " +
              named);
     // Where the very program that runs is all there is to start, a restart brings nothing newer.
     if (order <= 0 || restarted || runs_our_program(client.first_)) return client;
-    if (client.server_["jobs"].as_int() != 0) {
+    if (theirs.jobs != 0) {
       notice("the running server, " + named +
              ", is older than this locald and has work in progress; it is restarted later");
       return client;
@@ -254,12 +251,13 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
   }
 }
 
-Result<Json> Client::stop_server(bool all, const std::function<void(const Json&)>& on_event) {
+Result<ServerStopReply> Client::stop_server(bool all,
+                                            const std::function<void(const Json&)>& on_event) {
   // By pidfd, taken while the server answers: the very process that we talk to.
   const UniqueFd fd = TRY(connect_server(socket_));
   const int pid = TRY(sys::peer_cred(fd.get())).pid;
   const UniqueFd pidfd = TRY(sys::pidfd_open(pid));
-  Json reply = TRY(call(ServerStopRequest{all}, on_event));
+  const ServerStopReply reply = TRY(ask(ServerStopRequest{all}, on_event));
   TRY(wait_readable(pidfd.get(), std::chrono::seconds(30))
           .context("the server has been told to stop and is still there")
           .hint("end it (its services keep running): kill -KILL " + std::to_string(pid)));

@@ -11,12 +11,20 @@
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
 #include "ipc/http_reply.h"
+#include "ipc/messages/server.h"
 
 namespace locald::ipc {
 
+/// What stands under "result", as the reply to an `R`. The server may be of another build: what it
+/// has more is passed over, what it has less is at its default.
+template <class R>
+Result<typename R::Reply> reply_to(const Json& result) {
+  return decode<typename R::Reply>(result, Reading::tolerant);
+}
+
 /// One request under way: its reply arrives as events and then a result (api.h).
 ///
-///     auto call = TRY(client.start("up", body));
+///     auto call = TRY(client.start(request));
 ///     while (true) {
 ///       auto item = TRY(call.next());                 // the request's own error too
 ///       if (item.kind == Call::Kind::result) break;
@@ -85,12 +93,20 @@ class Client {
     return call(R::kName, encode(request), on_event);
   }
 
-  /// {version, build, pid, jobs} as the server said them on connecting.
-  const Json& server() const noexcept { return server_; }
+  /// The same, with the reply read.
+  template <class R>
+  Result<typename R::Reply> ask(const R& request,
+                                const std::function<void(const Json&)>& on_event = {}) {
+    return reply_to<R>(TRY(call(request, on_event)));
+  }
+
+  /// What the server said of itself on connecting.
+  const VersionReply& server() const noexcept { return server_; }
 
   /// Stops the server (services go on, or are stopped with `all`) and returns
-  /// when its process has ended. @return the reply of server/stop.
-  Result<Json> stop_server(bool all, const std::function<void(const Json&)>& on_event = {});
+  /// when its process has ended.
+  Result<ServerStopReply> stop_server(bool all,
+                                      const std::function<void(const Json&)>& on_event = {});
 
  private:
   explicit Client(std::string socket) : socket_(std::move(socket)) {}
@@ -99,7 +115,7 @@ class Client {
 
   std::string socket_;
   UniqueFd first_;  // the connection that connect() made, for the first request
-  Json server_;
+  VersionReply server_;
 };
 
 }  // namespace locald::ipc

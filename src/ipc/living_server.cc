@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/strings.h"
+#include "base/sys/file_id.h"
 #include "base/sys/fs_at.h"
 
 namespace locald::ipc {
@@ -29,7 +30,7 @@ bool is_server(int pid) {
 
 /// True too where it cannot be seen: one that was killed has no descriptors any more, and its locks
 /// for a moment yet.
-bool has_open(int pid, const struct stat& file) {
+bool has_open(int pid, const FileId& file) {
   const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
   const std::unique_ptr<DIR, int (*)(DIR*)> fds(::opendir(folder.c_str()), ::closedir);
   if (fds == nullptr) return errno != ENOENT;
@@ -37,10 +38,7 @@ bool has_open(int pid, const struct stat& file) {
   while (const dirent* entry = ::readdir(fds.get())) {
     if (entry->d_name[0] == '.') continue;
     any = true;
-    struct stat st {};
-    if (::fstatat(::dirfd(fds.get()), entry->d_name, &st, 0) == 0 && st.st_dev == file.st_dev &&
-        st.st_ino == file.st_ino)
-      return true;
+    if (FileId::of(::dirfd(fds.get()), entry->d_name) == file) return true;
   }
   return !any;
 }
@@ -73,7 +71,7 @@ int lock_holder(const std::string& path) {
     std::string number, kind, how, what, file;
     int pid = 0;
     if (words >> number >> kind >> how >> what >> pid >> file && kind == "FLOCK" && pid > 0 &&
-        file.ends_with(inode) && has_open(pid, st))
+        file.ends_with(inode) && has_open(pid, FileId(st)))
       return pid;
   }
   return 0;

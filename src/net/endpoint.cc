@@ -30,7 +30,7 @@ EndpointLook choose_endpoint(std::uint16_t port, const std::vector<Listener>& al
                              const TreeListeners& own) {
   EndpointLook look;
   const auto is_own = [&](const Listener& l) {
-    return own.unreadable.contains(l.uid) ||
+    return (own.unreadable.contains(l.uid) && !own.others.contains(l.inode)) ||
            std::any_of(own.listeners.begin(), own.listeners.end(),
                        [&](const Listener& o) { return o.inode == l.inode && o.netns == l.netns; });
   };

@@ -36,8 +36,8 @@ struct EndpointLook {
 /// Chooses where to reach a service: 127.0.0.1, ::1, or else the address that it listens on, the
 /// first of these at which the kernel gives a new connection to a socket of the service, and to no
 /// other. A socket is its own where a process below its shim has it open; where such processes may
-/// not be looked into (`own.unreadable`: sudo), what their users listen on counts as its own. Pure;
-/// `whose` stays empty.
+/// not be looked into (`own.unreadable`: sudo), what their users listen on counts as its own, unless
+/// somebody else is known to hold it. Pure; `whose` stays empty.
 /// @param all  the listeners of the host's network on `port`.
 EndpointLook choose_endpoint(std::uint16_t port, const std::vector<Listener>& all,
                              const TreeListeners& own);

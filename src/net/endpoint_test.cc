@@ -21,9 +21,11 @@ Listener at(const std::string& address, ino_t inode, bool dual = false, uid_t ui
 }
 
 /// The host that a service is reached at, whose listeners have the inodes from 100 on; "" for none.
-std::string host(const std::vector<Listener>& all, std::set<uid_t> unreadable = {}) {
+std::string host(const std::vector<Listener>& all, std::set<uid_t> unreadable = {},
+                 std::set<ino_t> others = {}) {
   TreeListeners own;
   own.unreadable = std::move(unreadable);
+  own.others = std::move(others);
   for (const Listener& l : all)
     if (l.inode >= 100) own.listeners.push_back(l);
   const EndpointLook look = choose_endpoint(80, all, own);
@@ -64,6 +66,7 @@ TEST(Endpoint, IsNeverWhereSomebodyElseAnswers) {
   // A user of an own process that may not be looked into.
   EXPECT_EQ(host({at("127.0.0.1", 1, false, 0)}, {0}), "127.0.0.1");
   EXPECT_EQ(host({at("127.0.0.1", 1, false, 1001)}, {0}), "");
+  EXPECT_EQ(host({at("127.0.0.1", 1, false, 0)}, {0}, {1}), "") << "but another one holds it";
 }
 
 }  // namespace

@@ -51,26 +51,17 @@ bool read_address(std::string_view hex, bool v6, Listener& out) {
 
 }  // namespace
 
-Json Listener::to_json() const {
-  return Json::object({{"address", address},
-                       {"port", port},
-                       {"inode", inode},
-                       {"uid", uid},
-                       {"loopback", loopback},
-                       {"dual", dual},
-                       {"netns", netns}});
-}
-
-Listener Listener::from_json(const Json& json) {
-  Listener l;
-  l.address = json["address"].as_string();
-  l.port = static_cast<std::uint16_t>(json["port"].as_int());
-  l.inode = static_cast<ino_t>(json["inode"].as_int());
-  l.uid = static_cast<uid_t>(json["uid"].as_int());
-  l.loopback = json["loopback"].as_bool();
-  l.dual = json["dual"].as_bool();
-  l.netns = static_cast<std::uint64_t>(json["netns"].as_int());
-  return l;
+const Fields& Listener::fields() {
+  using L = Listener;
+  static const Fields table = FieldsOf<L>("listener")
+                                  .required("address", &L::address, "")
+                                  .required("port", &L::port, "")
+                                  .required("inode", &L::inode, "")
+                                  .field("uid", &L::uid, "")
+                                  .field("loopback", &L::loopback, "")
+                                  .field("dual", &L::dual, "")
+                                  .field("netns", &L::netns, "");
+  return table;
 }
 
 std::vector<Listener> parse_proc_net_tcp(const std::string& text, bool v6) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json/json.h"
+#include "base/json/fields.h"
 #include "base/result.h"
 
 /// Listening TCP sockets. Whose they are: runtime/listener_search.h.
@@ -26,8 +26,7 @@ struct Listener {
   bool any() const noexcept { return address == "0.0.0.0" || address == "::"; }
   friend bool operator==(const Listener&, const Listener&) = default;
 
-  Json to_json() const;
-  static Listener from_json(const Json& json);
+  static const Fields& fields();  ///< between a worker and its server
 };
 
 /// A TCP socket of this network namespace.
@@ -64,5 +63,7 @@ struct TreeListeners {
   /// Owners of the processes whose descriptors this process may not see: their listeners are not
   /// among the above.
   std::set<uid_t> unreadable;
+  /// Sockets of such users that a process outside of the tree holds.
+  std::set<ino_t> others;
 };
 }  // namespace locald::net

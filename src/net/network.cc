@@ -16,8 +16,14 @@ Result<void> HostNetwork::check_port_free(std::uint16_t port) const {
   return net::check_port_free(port);
 }
 
+Result<std::uint16_t> HostNetwork::free_port() const { return net::free_port(); }
+
 Result<std::vector<Listener>> HostNetwork::listeners(std::uint16_t port) const {
   return net::listeners(port);
+}
+
+Result<std::vector<Listener>> HostNetwork::quick_listeners(std::uint16_t port) const {
+  return net::quick_listeners(port);
 }
 
 }  // namespace locald::net

@@ -31,7 +31,7 @@ struct AttachRequest {
 };
 
 /// A network that services are in. All that differs from one kind to the next goes through this:
-/// what a start needs, whether a port is free, which sockets listen. Thread-safe.
+/// what a start needs, which ports are free, which sockets listen. Thread-safe.
 class Network {
  public:
   virtual ~Network() = default;
@@ -41,8 +41,12 @@ class Network {
 
   /// As net::check_port_free(), of this network.
   virtual Result<void> check_port_free(std::uint16_t port) const = 0;
-  /// As net::listeners(), of this network.
+  /// As net::free_port(), of this network.
+  virtual Result<std::uint16_t> free_port() const = 0;
+  /// As net::listeners(), of this network. @param port  0: all.
   virtual Result<std::vector<Listener>> listeners(std::uint16_t port) const = 0;
+  /// As net::quick_listeners(), of this network: on the loop's thread.
+  virtual Result<std::vector<Listener>> quick_listeners(std::uint16_t port) const = 0;
 };
 
 /// The host's own network, the only kind so far: nothing is made, all services are on loopback.
@@ -53,7 +57,9 @@ class HostNetwork final : public Network {
 
   Result<Attachment> attach(const AttachRequest& request) override;
   Result<void> check_port_free(std::uint16_t port) const override;
+  Result<std::uint16_t> free_port() const override;
   Result<std::vector<Listener>> listeners(std::uint16_t port) const override;
+  Result<std::vector<Listener>> quick_listeners(std::uint16_t port) const override;
 };
 
 }  // namespace locald::net

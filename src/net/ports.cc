@@ -44,6 +44,12 @@ Result<UniqueFd> bound(int family, std::uint16_t port) {
   return fd;
 }
 
+Error needs_privileges(std::uint16_t port) {
+  return Error(Errc::denied, "port " + std::to_string(port) + " needs privileges")
+      .with_hint("use a port from 1024 on, or: sudo sysctl net.ipv4.ip_unprivileged_port_start=" +
+                 std::to_string(port));
+}
+
 Result<void> check_family(int family, std::uint16_t port) {
   auto fd = bound(family, port);
   if (fd) return {};
@@ -51,11 +57,7 @@ Result<void> check_family(int family, std::uint16_t port) {
     case EADDRINUSE:
       return Error(Errc::already_exists, "port " + std::to_string(port) + " is in use");
     case EACCES:
-      return Error(Errc::denied, "port " + std::to_string(port) + " needs privileges")
-          .with_hint(
-              "use a port from 1024 on, or: sudo sysctl "
-              "net.ipv4.ip_unprivileged_port_start=" +
-              std::to_string(port));
+      return needs_privileges(port);
     default:
       return std::move(fd).error();
   }
@@ -113,6 +115,20 @@ pid_t owner_of(ino_t inode) {
 }
 
 }  // namespace
+
+std::uint16_t first_allowed_port() {
+  // Port 1 is asked for: whether it may be had depends on more than the user (capabilities).
+  const auto lowest = bound(AF_INET, 1);
+  if (lowest || lowest.error().sys_errno() != EACCES) return 0;
+  const auto text = read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", 64);
+  const auto first = text ? parse_u64(trim(*text)) : std::nullopt;
+  return first && *first <= 0xFFFF ? static_cast<std::uint16_t>(*first) : 1024;
+}
+
+Result<void> check_port_allowed(std::uint16_t port, std::uint16_t first) {
+  if (port >= first) return {};
+  return needs_privileges(port);
+}
 
 Result<std::uint16_t> free_port() {
   while (true) {

@@ -20,6 +20,12 @@ Result<std::uint16_t> free_port();
 ///         privileges (below net.ipv4.ip_unprivileged_port_start).
 Result<void> check_port_free(std::uint16_t port);
 
+/// The first port that this process may listen on: 0 for root, else the kernel's
+/// net.ipv4.ip_unprivileged_port_start.
+std::uint16_t first_allowed_port();
+/// @return Errc::denied: `port` lies below `first`, and needs privileges.
+Result<void> check_port_allowed(std::uint16_t port, std::uint16_t first);
+
 struct PortHolder {
   pid_t pid = 0;         ///< 0: somebody else's, whose pid we may not see
   std::string command;   ///< as `ps` shows it, at most 120 bytes; empty without pid

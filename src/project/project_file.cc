@@ -23,7 +23,8 @@ constexpr std::string_view kFileName = "locald.toml";
 Result<std::string> find_project_file(const ProjectRef& ref) {
   if (!ref.file.empty()) {
     if (!exists(ref.file))
-      return Error(Errc::not_found, fmt::format("{} does not exist", ref.file));
+      return Error(Errc::not_found, fmt::format("{} does not exist", ref.file))
+          .with_hint("name the project's file: -f DIR/locald.toml");
     return ref.file;
   }
   std::string dir = ref.dir;

@@ -16,18 +16,6 @@ std::string_view to_string(ServiceKind kind) noexcept {
   return "exec";
 }
 
-std::string_view to_string(PullPolicy policy) noexcept {
-  switch (policy) {
-    case PullPolicy::missing:
-      return "missing";
-    case PullPolicy::always:
-      return "always";
-    case PullPolicy::never:
-      return "never";
-  }
-  return "missing";
-}
-
 const ServiceSpec* ProjectSpec::find(const std::string& service) const {
   const auto it = std::find_if(services.begin(), services.end(),
                                [&](const ServiceSpec& s) { return s.name == service; });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/node/text_problem.h"
+#include "oci/ref/pull_policy.h"
 
 /// A project as a front end read it: plain values that remember where they
 /// stood. Nothing past the front ends knows TOML, and nothing here has been
@@ -19,6 +20,9 @@ using Problems = TextProblems;
 
 /// So many problems of one file are told; who has more reads the first ones.
 inline constexpr std::size_t kMaxProblems = 100;
+/// As many notices are told; each is this long at most, and so is a problem.
+inline constexpr std::size_t kMaxNotices = 100;
+inline constexpr std::size_t kMaxNotice = 2000;  // bytes
 
 struct Text {
   std::string raw;  ///< `${…}` not yet replaced
@@ -70,8 +74,7 @@ struct RestartSpec {
   Milliseconds window{0};
 };
 
-enum class PullPolicy : std::uint8_t { missing, always, never };
-std::string_view to_string(PullPolicy policy) noexcept;
+using oci::PullPolicy;
 
 /// How the app of a type = "cnb" service is built; the services of one table share it.
 struct BuildSpec {

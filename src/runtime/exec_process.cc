@@ -169,7 +169,9 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) cons
   if (!record && record.error().code() != Errc::not_found) record = read_kept(options.paths, id);
   if (!record && record.error().code() != Errc::not_found) return std::move(record).error();
   if (!record || record->kind != "container")
-    return Error(Errc::not_found, "no container runs as " + id);
+    return Error(Errc::not_found,
+                 folder + ": no container runs there: it has ended, or its files were deleted")
+        .with_hint("restart the service: locald restart SERVICE");
   auto handle = TRY(connect_shim(*record));
   if (handle->pid() == 0) return Error(Errc::not_found, record->name + " is not running yet");
   ExecTarget target;
@@ -186,7 +188,12 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) cons
                                       ": its run folder was deleted: no command can be "
                                       "run in it")
         .with_hint("restart the service: locald restart SERVICE");
-  target.config = TRY(oci::RuntimeSpec::parse(TRY(std::move(config))).context(record->name));
+  auto spec = oci::RuntimeSpec::parse(TRY(std::move(config)));
+  if (!spec)
+    return Error(Errc::corrupt, record->name + ": " + options.paths.bundle(id) +
+                                    "/config.json is damaged (" + spec.error().message() + ")")
+        .with_hint("restart the service: locald restart SERVICE");
+  target.config = std::move(*spec);
   return target;
 }
 

@@ -1,57 +1,55 @@
 #include "runtime/instance_meta.h"
 
-#include "base/json/json.h"
-
 namespace locald::runtime {
+namespace {
+
+struct Record {
+  bool exec = false, container = false;
+  InstanceMeta meta;
+
+  static const Fields& fields() {
+    static const Fields table = FieldsOf<Record>("instance")
+                                    .field("exec", &Record::exec, "")
+                                    .field("container", &Record::container, "")
+                                    .flat(&Record::meta);
+    return table;
+  }
+};
+
+}  // namespace
+
+const Fields& InstanceMeta::fields() {
+  using M = InstanceMeta;
+  static const Fields table = FieldsOf<M>("instance")
+                                  .field("project", &M::project, "")
+                                  .field("service", &M::service, "")
+                                  .field("life", &M::life, "")
+                                  .field("restarts", &M::restarts, "")
+                                  .field("image", &M::image, "")
+                                  .field("rm", &M::rm, "")
+                                  .field("name", &M::name, "")
+                                  .field("writable", &M::writable, "")
+                                  .field("build", &M::app, "");
+  return table;
+}
 
 std::string InstanceMeta::to_text() const {
-  switch (kind) {
-    case Kind::unknown:
-      return {};
-    case Kind::service:
-      return Json::object({{"project", project},
-                           {"service", service},
-                           {"life", life},
-                           {"restarts", restarts}})
-          .dump();
-    case Kind::exec:
-      return Json::object({{"exec", true}, {"project", project}, {"service", service}}).dump();
-    case Kind::container:
-      return Json::object({{"container", true},
-                           {"image", image},
-                           {"rm", rm},
-                           {"name", name},
-                           {"writable", writable}})
-          .dump();
-    case Kind::build:
-      return Json::object({{"build", app}}).dump();
-  }
-  return {};
+  if (kind == Kind::unknown) return {};
+  return encode(Record{kind == Kind::exec, kind == Kind::container, *this}).dump();
 }
 
 InstanceMeta InstanceMeta::from_text(const std::string& text) {
-  InstanceMeta out;
-  const auto parsed = Json::parse(text);
-  if (!parsed) return out;
-  const Json& json = *parsed;
-  out.project = json["project"].as_string();
-  out.service = json["service"].as_string();
-  out.life = static_cast<std::uint64_t>(json["life"].as_int());
-  out.restarts = static_cast<int>(json["restarts"].as_int());
-  out.name = json["name"].as_string();
-  out.image = json["image"].as_string();
-  out.rm = json["rm"].as_bool();
-  out.writable = json["writable"].as_strings();
-  out.app = json["build"].as_string();
-  if (json["container"].as_bool())
-    out.kind = Kind::container;
-  else if (json["exec"].as_bool())
-    out.kind = Kind::exec;
-  else if (!out.app.empty())
-    out.kind = Kind::build;
-  else if (!out.project.empty())
-    out.kind = Kind::service;
-  return out;
+  const auto json = Json::parse(text);
+  if (!json) return {};
+  auto record = decode<Record>(*json, Reading::tolerant);
+  if (!record) return {};
+  InstanceMeta& out = record->meta;
+  out.kind = record->container      ? Kind::container
+             : record->exec         ? Kind::exec
+             : !out.app.empty()     ? Kind::build
+             : !out.project.empty() ? Kind::service
+                                    : Kind::unknown;
+  return std::move(out);
 }
 
 }  // namespace locald::runtime

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "base/json/fields.h"
+
 namespace locald::runtime {
 
 /// What a server writes of an instance for its successor (InstanceSpec::meta): whose it is. A
@@ -27,12 +29,14 @@ struct InstanceMeta {
 
   std::string app;  ///< build: whose
 
-  /// As records of 0.1.0 have it.
+  /// The members that are not at their default; which kind it is of is told by them, and by
+  /// "exec" and "container". Earlier versions, from 0.1.0 on, read it.
   std::string to_text() const;
   /// Tolerant: what is missing has its default, what is not known is left out. Never fails: what
   /// cannot be read is `unknown`.
   static InstanceMeta from_text(const std::string& text);
 
+  static const Fields& fields();
   friend bool operator==(const InstanceMeta&, const InstanceMeta&) = default;
 };
 

@@ -29,6 +29,19 @@ TEST(InstanceMeta, OfThePreviousVersionIsRead) {
             Kind::container);
 }
 
+/// In the words of 0.1.0, whose server may come after this one.
+TEST(InstanceMeta, KeepsItsWords) {
+  const auto text = [](InstanceMeta meta) { return meta.to_text(); };
+  EXPECT_EQ(text({.kind = Kind::service, .project = "p", .service = "s", .life = 3, .restarts = 1}),
+            R"({"project":"p","service":"s","life":3,"restarts":1})");
+  EXPECT_EQ(text({.kind = Kind::exec, .project = "p", .service = "s"}),
+            R"({"exec":true,"project":"p","service":"s"})");
+  EXPECT_EQ(
+      text({.kind = Kind::container, .name = "n", .image = "i", .rm = true, .writable = {"/a"}}),
+      R"({"container":true,"image":"i","rm":true,"name":"n","writable":["/a"]})");
+  EXPECT_EQ(text({.kind = Kind::build, .app = "a"}), R"({"build":"a"})");
+}
+
 TEST(InstanceMeta, ThatIsDamagedIsUnknown) {
   for (const char* text : {"", "{", "[]", "7", R"({"project":3})", "\x7f"})
     EXPECT_EQ(InstanceMeta::from_text(text), InstanceMeta()) << text;

@@ -16,6 +16,7 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "net/ports.h"
 #include "runtime/processes.h"
 
 namespace locald::runtime {
@@ -97,14 +98,48 @@ class Walk {
   std::map<std::uint64_t, std::vector<net::Listener>> elsewhere_;
 };
 
-Json to_json(const net::TreeListeners& tree) {
-  Json listeners = Json::array(), unreadable = Json::array();
-  for (const net::Listener& l : tree.listeners) listeners.push(l.to_json());
-  for (const uid_t uid : tree.unreadable) unreadable.push(uid);
-  return Json::object({{"listeners", listeners}, {"unreadable", unreadable}});
+/// Whose sockets are not its tree's although they are a user's whose processes there are hidden: a
+/// readable process of the tree would have shown them.
+void find_others(net::TreeListeners& tree, std::uint16_t port) {
+  const auto all = net::listeners(port);
+  if (!all) return;
+  for (const net::Listener& l : *all) {
+    const auto is = [&](const net::Listener& own) { return own.inode == l.inode; };
+    if (!tree.unreadable.contains(l.uid) ||
+        std::any_of(tree.listeners.begin(), tree.listeners.end(), is))
+      continue;
+    const auto holder = net::find_port_holder(port, {l.inode});
+    if (holder && holder->pid != 0) tree.others.insert(l.inode);
+  }
 }
 
 }  // namespace
+
+const Fields& ListenersJob::fields() {
+  using J = ListenersJob;
+  static const Fields table = FieldsOf<J>(std::string("job ") + J::kOp)
+                                  .always("op", &J::op, "which job it is")
+                                  .flat(&J::world)
+                                  .required("roots", &J::roots, "processes")
+                                  .field("port", &J::port, "0: all");
+  return table;
+}
+
+const Fields& ListenersTree::fields() {
+  using T = ListenersTree;
+  static const Fields table =
+      FieldsOf<T>("tree")
+          .required("listeners", &T::listeners, "of all its processes")
+          .required("unreadable", &T::unreadable, "whose processes could not be looked at");
+  return table;
+}
+
+const Fields& ListenersResult::fields() {
+  using R = ListenersResult;
+  static const Fields table =
+      FieldsOf<R>("listeners").required("trees", &R::trees, "in the order of the roots");
+  return table;
+}
 
 Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>& roots,
                                                         std::uint16_t port) {
@@ -118,41 +153,46 @@ Result<std::vector<net::TreeListeners>> listeners_below(const std::vector<pid_t>
 Result<std::vector<net::TreeListeners>> ListenerSearch::below(const std::vector<pid_t>& roots,
                                                               std::uint16_t port) const {
   std::vector<net::TreeListeners> out = TRY(listeners_below(roots, port));
-  if (!run_) return out;
-  Json hidden = Json::array();
+  TRY(look_into_hidden(roots, port, out));
+  if (port != 0)
+    for (net::TreeListeners& tree : out)
+      if (!tree.unreadable.empty()) find_others(tree, port);
+  return out;
+}
+
+Result<void> ListenerSearch::look_into_hidden(const std::vector<pid_t>& roots, std::uint16_t port,
+                                              std::vector<net::TreeListeners>& out) const {
+  if (!run_) return {};
+  ListenersJob job{.port = port};
   std::vector<std::size_t> where;
   for (std::size_t i = 0; i < roots.size(); ++i)
     if (!out[i].unreadable.empty()) {
-      hidden.push(roots[i]);
+      job.roots.push_back(roots[i]);
       where.push_back(i);
     }
-  if (where.empty()) return out;
-  const Json answer =
-      TRY(run_(Json::object({{"op", "listeners"}, {"roots", hidden}, {"port", port}}))
-              .context("look at the sockets of containers"));
-  const auto& trees = answer["trees"].as_array();
-  for (std::size_t i = 0; i < where.size() && i < trees.size(); ++i) {
+  if (where.empty()) return {};
+  const auto found = TRY(
+      decode<ListenersResult>(TRY(run_(encode(job)))).context("look at the sockets of containers"));
+  for (std::size_t i = 0; i < where.size() && i < found.trees.size(); ++i) {
     net::TreeListeners& tree = out[where[i]];
     // What neither of us may see is a program with more rights than ours: the host's numbers stay.
-    if (trees[i]["unreadable"].as_array().empty()) tree.unreadable.clear();
-    for (const Json& json : trees[i]["listeners"].as_array()) {
-      const net::Listener l = net::Listener::from_json(json);
+    if (found.trees[i].unreadable.empty()) tree.unreadable.clear();
+    for (const net::Listener& l : found.trees[i].listeners) {
       const bool known = std::any_of(tree.listeners.begin(), tree.listeners.end(),
                                      [&](const net::Listener& k) { return k.inode == l.inode; });
       if (!known) tree.listeners.push_back(l);
     }
   }
-  return out;
+  return {};
 }
 
-Result<Json> listeners_job(const Json& job) {
-  std::vector<pid_t> roots;
-  for (const Json& pid : job["roots"].as_array()) roots.push_back(static_cast<pid_t>(pid.as_int()));
-  Json trees = Json::array();
-  for (const net::TreeListeners& tree :
-       TRY(listeners_below(roots, static_cast<std::uint16_t>(job["port"].as_int()))))
-    trees.push(to_json(tree));
-  return Json::object({{"trees", trees}});
+Result<Json> listeners_job(const Json& json) {
+  const auto job = TRY(decode<ListenersJob>(json));
+  ListenersResult out;
+  for (net::TreeListeners& tree : TRY(listeners_below(job.roots, job.port)))
+    out.trees.push_back(
+        {std::move(tree.listeners), {tree.unreadable.begin(), tree.unreadable.end()}});
+  return encode(out);
 }
 
 }  // namespace locald::runtime

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "base/json/json.h"
 #include "base/result.h"
 #include "net/listeners.h"
+#include "runtime/job_world.h"
 
 /// Whose the listening sockets are (net/listeners.h): found by the processes that have them open.
 namespace locald::runtime {
@@ -32,10 +34,35 @@ class ListenerSearch {
                                                 std::uint16_t port = 0) const;
 
  private:
+  /// Adds what only a worker may see.
+  Result<void> look_into_hidden(const std::vector<pid_t>& roots, std::uint16_t port,
+                                std::vector<net::TreeListeners>& out) const;
   RunJob run_;
 };
 
-/// The worker's side: {"op":"listeners","roots":[pid],"port":n} -> {"trees":[…]}.
+/// The worker's side.
+struct ListenersJob {
+  static constexpr const char* kOp = "listeners";
+  std::string op = kOp;
+  std::vector<pid_t> roots;
+  std::uint16_t port = 0;
+  JobWorld world = {};
+  static const Fields& fields();
+};
+
+/// One of `roots`.
+struct ListenersTree {
+  std::vector<net::Listener> listeners;
+  std::vector<uid_t> unreadable;
+  static const Fields& fields();
+};
+
+struct ListenersResult {
+  std::vector<ListenersTree> trees;
+  static const Fields& fields();
+};
+
+/// @param job  ListenersJob. @return ListenersResult
 Result<Json> listeners_job(const Json& job);
 
 }  // namespace locald::runtime

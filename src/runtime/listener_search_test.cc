@@ -95,7 +95,7 @@ TEST(ListenerSearch, OfAnotherUserAreAskedOfTheWorker) {
       return Json::object(
           {{"trees",
             Json::array({Json::object(
-                {{"listeners", Json::array({net::listeners(listening.port).value()[0].to_json()})},
+                {{"listeners", Json::array({encode(net::listeners(listening.port).value()[0])})},
                  {"unreadable", Json::array()}})})}});
     });
     const auto found = search.below({holder}, listening.port);
@@ -106,7 +106,7 @@ TEST(ListenerSearch, OfAnotherUserAreAskedOfTheWorker) {
   EXPECT_TRUE(other.began());
   const Json job = Json::object({{"roots", Json::array({holder})}, {"port", listening.port}});
   const auto answer = listeners_job(job).value();
-  EXPECT_EQ(net::Listener::from_json(answer["trees"].as_array()[0]["listeners"].as_array()[0]),
+  EXPECT_EQ(decode<ListenersResult>(answer)->trees[0].listeners[0],
             net::listeners(listening.port).value()[0]);
 }
 

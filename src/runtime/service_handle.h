@@ -27,12 +27,15 @@ struct ExitStatus {
 
 /// The server's end of one running (or starting) instance: the connection to
 /// its shim, the shim's pidfd. Loop thread only. Dropping it leaves the service running.
+///
+/// An instance outlives its server: it may live and not be reached, and its records may be deleted.
 class ServiceHandle {
  public:
   struct Events {
     std::function<void(int pid)> started;  ///< at most once
     std::function<void(const ExitStatus&)>
-        exited;  ///< exactly once, last: the tree is gone, the log complete
+        exited;                          ///< exactly once, last: the tree is gone, the log complete
+    std::function<void()> trouble = {};  ///< trouble() says something else
   };
 
   virtual ~ServiceHandle() = default;
@@ -47,12 +50,18 @@ class ServiceHandle {
   virtual int pid() const = 0;                     ///< 0 until started
   /// When the process began to run, also under an earlier server; the epoch while unknown.
   virtual std::chrono::system_clock::time_point started_at() const { return {}; }
+  virtual std::string kind() const { return "host"; }  ///< or "container", "exec"
+  /// Why it cannot be reached though it lives, for people; empty: it can.
+  virtual std::string trouble() const { return {}; }
 
   virtual Result<void> signal(int number) = 0;
   /// Signal, wait `timeout`, then the whole tree is killed: the shim does it, also when the server
   /// dies before that. `exited` tells the end. A second call with timeout 0 kills at once. Signal
   /// 0: the image's own, else SIGTERM.
   virtual Result<void> stop(int signal, std::chrono::milliseconds timeout) = 0;
+  /// Writes its folder, its records and their copy in the state folder again, where they have been
+  /// deleted.
+  virtual Result<void> write_back() { return {}; }
 };
 
 }  // namespace locald::runtime

@@ -125,9 +125,8 @@ Result<std::unique_ptr<ShimHandle>> connect_shim(InstanceRecord record) {
   auto handle = TRY(ShimHandle::find(std::move(record)));
   handle->await(Clock::now() + kHello);
   if (handle->has_ended()) return Error(Errc::not_found, name + " has ended");
-  if (const std::string why = handle->trouble(); !why.empty())
-    return Error(Errc::unavailable, name + ": " + why)
-        .with_hint("continue a stopped process with SIGCONT; list services with: locald status");
+  if (const auto& problem = handle->problem())
+    return Error(Errc::unavailable, name + ": " + problem->message()).with_hint(problem->hint());
   return handle;
 }
 

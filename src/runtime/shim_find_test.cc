@@ -43,12 +43,12 @@ TEST_F(ShimFindTest, OneThatDoesNotAnswerIsKeptAndAnswersLater) {
   ASSERT_EQ(::kill(shim, SIGSTOP), 0);
   auto found = find(spec);
   ASSERT_TRUE(found.live) << found.exit.reason;
-  EXPECT_NE(trouble_of(found.live.get()).find("does not answer"), std::string::npos);
+  EXPECT_NE(found.live->trouble().find("does not answer"), std::string::npos);
   EXPECT_TRUE(alive(pid));
   auto w = watch(spec, std::move(found.live));
   ASSERT_EQ(::kill(shim, SIGCONT), 0);
   ASSERT_TRUE(run_until([&] { return w->pid == pid; }));
-  EXPECT_EQ(trouble_of(w->handle.get()), "");
+  EXPECT_EQ(w->handle->trouble(), "");
   end(*w);
 }
 
@@ -65,6 +65,33 @@ TEST_F(ShimFindTest, ManyThatDoNotAnswerCostOneSecondTogether) {
   ASSERT_TRUE(found);
   for (const auto& f : *found) EXPECT_TRUE(f.live);
   for (const int shim : shims) ASSERT_EQ(::kill(shim, SIGCONT), 0);
+}
+
+TEST_F(ShimFindTest, AHintFitsWhyAShimIsNotReached) {
+  int shim = 0;
+  const InstanceSpec spec = left_running("hint", nullptr, &shim);
+  const auto hint = [&] {
+    const auto record = read_kept(*paths_, spec.id);
+    EXPECT_TRUE(record);
+    const auto reached = connect_shim(*record);
+    return reached ? "reached" : reached.error().hint();
+  };
+  ASSERT_EQ(::kill(shim, SIGSTOP), 0);
+  EXPECT_NE(hint().find("kill -CONT " + std::to_string(shim)), std::string::npos) << hint();
+  ASSERT_EQ(::kill(shim, SIGCONT), 0);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(0);
+  ::close(next);
+  const rlimit few{static_cast<rlim_t>(next) + 6, before.rlim_max};  // the reserve alone
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const std::string starved = hint();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_NE(starved.find("ulimit -n"), std::string::npos) << starved;
+  ASSERT_TRUE(remove_tree(paths_->run()));
+  EXPECT_NE(hint().find("locald restart"), std::string::npos) << hint();
+  auto w = watch(spec, find(spec).live);
+  end(*w);
 }
 
 TEST_F(ShimFindTest, OneThatDoesNotAnswerEndsByTheUsersWord) {
@@ -129,8 +156,8 @@ TEST_F(ShimFindTest, WithoutDescriptorsNothingIsTakenForDead) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_TRUE(w) << found.exit.reason;
   EXPECT_TRUE(alive(pid));
-  EXPECT_NE(trouble_of(w->handle.get()).find("Too many open files"), std::string::npos)
-      << trouble_of(w->handle.get());
+  EXPECT_NE(w->handle->trouble().find("Too many open files"), std::string::npos)
+      << w->handle->trouble();
   ASSERT_TRUE(run_until([&] { return w->pid == pid; }));  // it tries again by itself
   end(*w);
 }
@@ -166,7 +193,7 @@ TEST_F(ShimFindTest, ADeletedRunFolderHidesNothing) {
   auto found = find(spec);
   ASSERT_TRUE(found.live) << found.exit.reason;
   EXPECT_EQ(found.meta, spec.meta);
-  EXPECT_NE(trouble_of(found.live.get()).find("was deleted"), std::string::npos);
+  EXPECT_NE(found.live->trouble().find("was deleted"), std::string::npos);
   auto w = watch(spec, std::move(found.live));
   EXPECT_TRUE(w->handle->stop(0, seconds(5)));
   ASSERT_TRUE(wait_exit(*w));
@@ -180,7 +207,7 @@ TEST_F(ShimFindTest, ADeletedFolderIsWrittenBackAndTheShimListensThere) {
   ASSERT_TRUE(w && run_until([&] { return w->pid != 0; }));
   ASSERT_TRUE(remove_tree(paths_->run()));
   ASSERT_TRUE(remove_tree(paths_->instance_records()));
-  ASSERT_TRUE(write_back(w->handle.get()));
+  ASSERT_TRUE(w->handle->write_back());
   ASSERT_TRUE(run_until([&] { return exists(w->handle->control_socket()); }));
   EXPECT_TRUE(exists(paths_->instance_record(w->spec.id)));
   Attached client(w->handle->control_socket(), w->spec.nonce);
@@ -191,7 +218,7 @@ TEST_F(ShimFindTest, ADeletedFolderIsWrittenBackAndTheShimListensThere) {
   const InstanceSpec spec = w->spec;
   w.reset();  // this server is gone, too
   auto again = watch(spec, find(spec).live);
-  EXPECT_EQ(trouble_of(again->handle.get()), "");
+  EXPECT_EQ(again->handle->trouble(), "");
   { std::ofstream(home_ + "/go") << "x"; }
   ASSERT_TRUE(wait_exit(*again));
   EXPECT_EQ(again->exit->code, 6);
@@ -206,7 +233,7 @@ TEST_F(ShimFindTest, ADamagedRecordIsMadeUpForByItsCopy) {
   ASSERT_TRUE(found.live) << found.exit.reason;
   EXPECT_EQ(found.nonce, spec.nonce);
   EXPECT_EQ(found.meta, spec.meta);
-  EXPECT_EQ(trouble_of(found.live.get()), "");
+  EXPECT_EQ(found.live->trouble(), "");
   auto w = watch(spec, std::move(found.live));
   ASSERT_TRUE(run_until([&] { return w->pid == pid; }));
   end(*w);
@@ -243,7 +270,7 @@ TEST_F(ShimFindTest, TwoRecordsThatDisagreeAreSettledByTheShim) {
   auto found = find(spec);
   ASSERT_TRUE(found.live) << found.exit.reason;
   EXPECT_EQ(found.nonce, spec.nonce);
-  EXPECT_EQ(trouble_of(found.live.get()), "");
+  EXPECT_EQ(found.live->trouble(), "");
   auto w = watch(spec, std::move(found.live));
   end(*w);
 }

@@ -47,6 +47,14 @@ ExitStatus from_frame(const FrameExit& frame, std::string text, bool never_ran) 
   return status;
 }
 
+/// Why a shim could not take over. It does not know the name of its folder.
+Error failure_of(std::string why, const std::string& folder) {
+  if (why.starts_with(shim::kInstanceFile)) why = folder + "/" + why;
+  const bool passes = may_pass(why), full = why.find("No space left") != std::string::npos;
+  return Error(passes ? Errc::unavailable : Errc::failed, std::move(why))
+      .with_hint(full ? "make room there (df -h " + folder + "), then try again" : "");
+}
+
 /// How the shim itself ended, as far as its parent can know.
 std::string death_of(int pidfd) {
   siginfo_t info{};
@@ -97,9 +105,8 @@ Result<std::unique_ptr<ShimHandle>> ShimHandle::take(InstanceRecord record, Uniq
     if (handle->next(header, body)) {
       if (header.type == static_cast<std::uint8_t>(Frame::failed) &&
           body.size() >= sizeof(FrameExit))
-        return Error(may_pass(body.substr(sizeof(FrameExit))) ? Errc::unavailable : Errc::failed,
-                     body.substr(sizeof(FrameExit)));
-      if (!handle->take_first(header, body)) return Error(Errc::failed, handle->trouble_);
+        return failure_of(body.substr(sizeof(FrameExit)), handle->record_.folder);
+      if (!handle->take_first(header, body)) return *std::move(handle->trouble_);
       auto pidfd = sys::pidfd_open(handle->record_.shim_pid);
       if (const auto stat = process_stat(handle->record_.shim_pid))
         handle->record_.shim_start = stat->start_time;
@@ -316,7 +323,7 @@ Result<void> ShimHandle::stop(int signal, milliseconds timeout) {
     // Without a connection: a shim ends well by SIGTERM, in 10 s of its own.
     TRY(sys::pidfd_signal(pidfd_.get(), at_once ? SIGKILL : SIGTERM));
   } else {
-    return Error(Errc::failed, record_.name + " cannot be stopped now: " + trouble_);
+    return Error(*trouble_).with_context(record_.name + " cannot be stopped now");
   }
   // A shim does this within the time it was given and its own limit for killing. One that does not
   // is stopped itself (SIGSTOP, a debugger): its death ends what it holds.

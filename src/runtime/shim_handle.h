@@ -8,7 +8,7 @@
 #include "base/loop/event_loop.h"
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
-#include "runtime/kept_handle.h"
+#include "runtime/service_handle.h"
 #include "runtime/shim_record.h"
 
 namespace locald::runtime {
@@ -18,7 +18,7 @@ namespace locald::runtime {
 /// A shim that is alive and cannot be spoken to (it is stopped, we have no descriptor left, its
 /// folder was deleted) is not dead (R-SILENCE): trouble() says what is wrong, the handle keeps
 /// trying, and only stop() ends anything.
-class ShimHandle final : public KeptHandle {
+class ShimHandle final : public ServiceHandle {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -42,7 +42,9 @@ class ShimHandle final : public KeptHandle {
   int shim_pid() const override { return record_.shim_pid; }
   int pid() const override { return pid_; }
   std::chrono::system_clock::time_point started_at() const override { return started_at_; }
-  std::string trouble() const override { return trouble_; }
+  /// The same with its hint.
+  const std::optional<Error>& problem() const { return trouble_; }
+  std::string trouble() const override { return trouble_ ? trouble_->message() : ""; }
   std::string kind() const override { return record_.kind; }
   Result<void> signal(int number) override;
   Result<void> stop(int signal, std::chrono::milliseconds timeout) override;
@@ -73,7 +75,7 @@ class ShimHandle final : public KeptHandle {
   void on_readable();
   void on_shim_gone();
   void try_later();
-  void set_trouble(std::string text);
+  void set_trouble(std::optional<Error> trouble);
   void sweep_and_report(int attempts_left);
   void report(ExitStatus status);
 
@@ -84,7 +86,7 @@ class ShimHandle final : public KeptHandle {
   int pid_ = 0;
   std::chrono::system_clock::time_point started_at_{};
   std::string buffer_, death_;
-  std::string trouble_;                 ///< why it cannot be spoken to; empty: it can
+  std::optional<Error> trouble_;        ///< why it cannot be spoken to; none: it can
   bool answered_ = false;               ///< its status came over `control_`
   bool unreachable_ = false;            ///< nothing listens at its socket: no use in trying again
   bool ending_ = false;                 ///< its socket refused us: it is likely about to end

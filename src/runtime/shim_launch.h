@@ -31,8 +31,8 @@ struct ShimLaunch {
 Result<std::unique_ptr<ShimHandle>> launch_shim(ShimLaunch launch);
 
 /// Connects to the shim of a record as the server, proven (R-PID).
-/// @return Errc::not_found  it has ended
-///         errno EAGAIN     it lives, and cannot be spoken to now: the message says why
+/// @return Errc::not_found    it has ended
+///         Errc::unavailable  it lives, and cannot be spoken to now: the message says why
 Result<std::unique_ptr<ShimHandle>> connect_shim(InstanceRecord record);
 
 /// Who listens at the control socket in `folder`: a shim says itself what instance.json says. An

@@ -21,6 +21,12 @@ namespace {
 using std::chrono::milliseconds;
 constexpr milliseconds kFirstPause{200}, kLongestPause{30'000};
 
+/// For ways that stay closed.
+Error closed(std::string what) {
+  return Error(Errc::unavailable, std::move(what))
+      .with_hint("end it and start it again: locald restart SERVICE");
+}
+
 }  // namespace
 
 Result<UniqueFd> above_reserve(UniqueFd fd) {
@@ -64,7 +70,7 @@ Result<void> ShimHandle::reach() {
       return std::move(proof).error().with_context("the shim of " + record_.name);
     if (proof) proof = above_reserve(std::move(*proof));
     if (!proof) {
-      trouble_ = "it cannot be reached: " + proof.error().message();
+      trouble_ = std::move(proof).error().with_context("it cannot be reached");
       return {};
     }
     pidfd_ = std::move(*proof);
@@ -78,15 +84,20 @@ Result<void> ShimHandle::reach() {
     unreachable_ = why == ENOENT || why == ECONNREFUSED || why == ENOTDIR || why == ENOTSOCK;
     // The file is there and nobody listens: of a process that is just ending.
     ending_ = why == ECONNREFUSED;
-    trouble_ = unreachable_ ? "it cannot be reached: " + control_socket() +
-                                  " was deleted; stop and down end it, attach and exec do not work"
-                            : "it cannot be reached: " + socket.error().message();
+    if (unreachable_)
+      trouble_ = closed("it cannot be reached: " + control_socket() +
+                        " was deleted; stop and down end it, attach and exec do not work");
+    else
+      trouble_ = std::move(socket).error().with_context("it cannot be reached");
     return {};
   }
   control_ = std::move(*socket);
   buffer_.clear();
   unreachable_ = answered_ = ending_ = false;
-  trouble_ = "its shim (process " + std::to_string(record_.shim_pid) + ") does not answer";
+  trouble_ = Error(Errc::unavailable,
+                   "its shim (process " + std::to_string(record_.shim_pid) + ") does not answer")
+                 .with_hint("continue a stopped process with SIGCONT: kill -CONT " +
+                            std::to_string(record_.shim_pid));
   say_hello();
   return {};
 }
@@ -109,21 +120,21 @@ void ShimHandle::say_hello() {
 bool ShimHandle::take_first(const FrameHeader& header, const std::string& body) {
   FrameStatus status{};
   if (header.type != static_cast<std::uint8_t>(Frame::status) || body.size() != sizeof status) {
-    trouble_ = "the shim said something unexpected first";
+    trouble_ = closed("the shim said something unexpected first");
     return false;
   }
   std::memcpy(&status, body.data(), sizeof status);
   if (status.version != kAttachVersion) {
-    trouble_ = "the shim speaks another version of the protocol";
+    trouble_ = closed("the shim speaks another version of the protocol");
     return false;
   }
   if (record_.shim_pid != 0 && status.shim_pid != record_.shim_pid) {
-    trouble_ = "another process answers at its control socket";
+    trouble_ = closed("another process answers at its control socket");
     return false;
   }
   record_.shim_pid = status.shim_pid;
   answered_ = true;
-  trouble_.clear();
+  trouble_.reset();
   pause_ = milliseconds(0);
   take_status(status);
   return true;
@@ -148,7 +159,8 @@ void ShimHandle::await(Clock::time_point deadline) {
     if (open && *open) continue;
     // It may be at its very end: then its socket closes first.
     control_.reset();
-    trouble_ = "its shim (process " + std::to_string(record_.shim_pid) + ") refuses this server";
+    trouble_ =
+        closed("its shim (process " + std::to_string(record_.shim_pid) + ") refuses this server");
     wait_for_end(deadline);
   }
 }
@@ -175,9 +187,9 @@ void ShimHandle::try_later() {
   });
 }
 
-void ShimHandle::set_trouble(std::string text) {
-  trouble_ = std::move(text);
-  if (on_trouble) on_trouble();
+void ShimHandle::set_trouble(std::optional<Error> trouble) {
+  trouble_ = std::move(trouble);
+  if (events_.trouble) events_.trouble();
 }
 
 }  // namespace locald::runtime

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "base/sys/resources.h"
 #include "base/sys/spawn.h"
 #include "base/sys/sys.h"
 
@@ -173,7 +174,7 @@ int serve_worker_job(int fd,
     const std::lock_guard lock(writing);
     return static_cast<bool>(sys::write_all(fd, line));
   };
-  Result<Json> result = [&]() -> Result<Json> {
+  Result<Json> result = within_resources([&]() -> Result<Json> {
     const auto line = TRY(LineReader(fd).next(Clock::time_point::max()));
     if (!line) return Error(Errc::cancelled, "no job came");
     const Json job = TRY(Json::parse(*line, kParsing));
@@ -181,7 +182,7 @@ int serve_worker_job(int fd,
     const WorkerHandler handler = find_handler(op);
     if (!handler) return Error(Errc::unsupported, "\"" + op + "\": no such job");
     return handler(job, [&](Json progress) { (void)send("progress", std::move(progress)); });
-  }();
+  });
   if (result) return send("result", std::move(result).value()) ? 0 : 1;
   (void)send("error", error_to_json(result.error()));
   return 1;

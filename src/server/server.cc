@@ -36,12 +36,12 @@
 #include "server/instances/adoption.h"
 #include "server/instances/containers.h"
 #include "server/instances/sessions.h"
-#include "server/instances/unmanaged.h"
 #include "server/launch/runtime_launcher.h"
 #include "server/log.h"
 #include "server/progress_event.h"
 #include "server/projects/project_registry.h"
 #include "server/projects/projects.h"
+#include "server/projects/unmanaged.h"
 #include "server/signals.h"
 #include "server/state/own_folders.h"
 #include "server/state/run_folder.h"
@@ -122,36 +122,6 @@ class Server {
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::Deps{loop_, *environment_});
-    unmanaged_ = std::make_unique<Unmanaged>(
-        Unmanaged::Deps{loop_, *runtime_, jobs_, paths_,
-                        [this](const ipc::DownRequest& request, const ReplyPtr& reply) {
-                          projects_->down(request, reply);
-                        },
-                        log});
-    projects_ = std::make_unique<Projects>(
-        Projects::Deps{loop_, *launcher_, paths_, jobs_, listeners_, environment_->shared(),
-                       [this](const RunningApp& app, OnProgress progress,
-                              std::function<void(Result<Json>)> done) {
-                         return builds_->ensure(app, std::move(progress), std::move(done));
-                       },
-                       [this](const std::string& project, bool volumes,
-                              std::function<void(Result<void>)> done) {
-                         jobs_.run<Result<void>>(
-                             "remove the data of " + project,
-                             [this, project, volumes](const std::stop_token& stop) {
-                               return builder::remove_project_data(*environment_, project, volumes,
-                                                                   stop);
-                             },
-                             std::move(done));
-                       },
-                       [this](const std::string& project, std::function<void()> done) {
-                         sessions_->end(project, [this, project, done = std::move(done)] {
-                           unmanaged_->end(project, {}, /*at_once=*/true,
-                                           [done](const Result<void>&) { done(); });
-                         });
-                       },
-                       unmanaged_.get()},
-        std::move(registry));
     const auto clean = [this](const std::string& instance, const std::string& nonce,
                               std::function<void(Result<void>)> done) {
       jobs_.run<Result<void>>(
@@ -161,6 +131,36 @@ class Server {
           },
           std::move(done));
     };
+    unmanaged_ = std::make_unique<Unmanaged>(
+        Unmanaged::Deps{loop_, paths_, clean,
+                        [this](const ipc::DownRequest& request, const ReplyPtr& reply) {
+                          projects_->down(request, reply);
+                        },
+                        log});
+    projects_ = std::make_unique<Projects>(
+        Projects::Deps{
+            loop_, *launcher_, paths_, jobs_, network_, listeners_, environment_->shared(),
+            [this](const RunningApp& app, OnProgress progress,
+                   std::function<void(Result<Json>)> done) {
+              return builds_->ensure(app, std::move(progress), std::move(done));
+            },
+            [this](const std::string& project, bool volumes,
+                   std::function<void(Result<void>)> done) {
+              jobs_.run<Result<void>>(
+                  "remove the data of " + project,
+                  [this, project, volumes](const std::stop_token& stop) {
+                    return builder::remove_project_data(*environment_, project, volumes, stop);
+                  },
+                  std::move(done));
+            },
+            [this](const std::string& project, std::function<void()> done) {
+              sessions_->end(project, [this, project, done = std::move(done)] {
+                unmanaged_->end(project, {}, /*at_once=*/true,
+                                [done](const Result<void>&) { done(); });
+              });
+            },
+            unmanaged_.get()},
+        std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::Deps{
         loop_, *environment_, *projects_,
         [this](const std::string& name, Sessions::Start start,
@@ -197,8 +197,9 @@ class Server {
     api_ = std::make_unique<Api>(Api::Deps{
         loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *builds_, *launcher_,
         *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get()});
-    TRY(adopt({paths_, *runtime_, *user_namespace_, *launcher_, *projects_, *sessions_,
-               *containers_, *unmanaged_, log}));
+    TRY(adopt({paths_, [this] { return runtime_->find_instances(); },
+               [this](int shim_pid) { (void)user_namespace_->adopt(shim_pid); }, *projects_,
+               *sessions_, *containers_, *unmanaged_, log}));
     remove_stale_notify_sockets(paths_);
     environment_->in_background("clean up after builds", [this](const std::stop_token& stop) {
       cnb::after_crash(*environment_, stop);

@@ -44,7 +44,7 @@ int worker_main(int argc, char** argv) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   return runtime::serve_worker_job(
       static_cast<int>(*job_fd), [](const std::string& op) -> runtime::WorkerHandler {
-        if (op == "listeners")
+        if (op == runtime::ListenersJob::kOp)
           return [](const Json& job, const std::function<void(Json)>&) {
             return runtime::listeners_job(job);
           };

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "base/sys/file_id.h"
 #include "shim/kernel.h"
 #include "shim/protocol.h"
 #include "shim/text.h"
@@ -180,11 +181,8 @@ bool peer_allowed(int fd, int proc, bool inside) {
     TextOf<48> theirs, own;
     theirs.number(peer.pid).add("/ns/").add(name);
     own.add("self/ns/").add(name);
-    struct stat a {
-    }, b{};
-    if (::fstatat(proc, theirs.data(), &a, 0) != 0 || ::fstatat(proc, own.data(), &b, 0) != 0)
-      return false;
-    if (a.st_ino != b.st_ino || a.st_dev != b.st_dev) return false;
+    const auto peer_s = FileId::of(proc, theirs.data());
+    if (!peer_s || peer_s != FileId::of(proc, own.data())) return false;
   }
   return true;
 }

@@ -63,6 +63,10 @@ int explain_exec(int error, const char* name, Text& why) {
 }
 
 void explain_runc(const char* text, Text& why) {
+  if (std::strcmp(text, "container does not exist") == 0) {
+    why.add("runc's record of the container was deleted: restart the service");
+    return;
+  }
   const struct {
     const char* begin;
     const char* end;

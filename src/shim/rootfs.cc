@@ -10,7 +10,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
+#include "base/sys/file_id.h"
 #include "shim/kernel.h"
 #include "shim/protocol.h"
 
@@ -111,10 +113,8 @@ bool mount_binds(const Spec& spec, Text& why) {
     how.flags = O_PATH | O_CLOEXEC;
     how.resolve = RESOLVE_NO_SYMLINKS;
     const int here = static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, v, &how, sizeof how));
-    struct stat wanted {
-    }, found{};
-    if (here < 0 || ::fstat(judged, &wanted) != 0 || ::fstat(here, &found) != 0 ||
-        wanted.st_dev != found.st_dev || wanted.st_ino != found.st_ino) {
+    const auto found = here < 0 ? std::nullopt : FileId::of(here);
+    if (!found || found != FileId::of(judged)) {
       const bool other = here >= 0 || errno == ELOOP || errno == ENOENT || errno == ENOTDIR;
       why.add("mount ").add(v).add(": ");
       if (other)

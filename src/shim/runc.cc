@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 
@@ -78,9 +79,12 @@ bool last_runc_error(int folder, Text& text) {
       ++found;
       if (*found == 'n' || *found == 't')
         text.add(" ", 1);
-      else if (*found == 'u')
-        text.add("\\u", 2);
-      else
+      else if (*found == 'u' && ::strnlen(found, 5) == 5) {
+        const char hex[] = {found[1], found[2], found[3], found[4], '\0'};
+        const auto code = static_cast<char>(std::strtoul(hex, nullptr, 16));
+        text.add(&code, 1);  // Go escapes only what is ASCII
+        found += 4;
+      } else
         text.add(found, 1);
     } else {
       text.add(found, 1);

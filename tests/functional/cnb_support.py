@@ -16,6 +16,11 @@ from make_apps import APPS, app_of, big_node_app, copy_app  # noqa: E402, F401
 from oracle import Oracle  # noqa: E402
 
 
+def params(cases, every_day):
+    """All cases; those that are not for every day take minutes together and are left to `scripts/test long`."""
+    return [case if case in every_day else pytest.param(case, marks=pytest.mark.long) for case in cases]
+
+
 class Cnb:
     """Where everything is that a buildpack build needs; every user may read it. References are `oci:FOLDER:TAG`."""
 

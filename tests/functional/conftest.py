@@ -20,7 +20,7 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from cnb_rough import house, script_builder, the_house  # noqa: E402, F401
+from cnb_failures import app_home, script_builder, shared_app_home  # noqa: E402, F401
 from cnb_support import cnb, cnb_registry, oracle  # noqa: E402, F401
 from homes import NOSUB, USER, copy_busybox, copy_dist, keep_logs, make_images, make_user, scratch_folder  # noqa: E402
 from images_by_hand import image, tar, write_layout  # noqa: E402
@@ -32,6 +32,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "single_id(only=False): also (or only) as a user without subordinate ids")
+    config.addinivalue_line("markers", "long: takes too long for every day: `scripts/test long` runs it")
 
 
 def pytest_generate_tests(metafunc):

@@ -18,6 +18,7 @@ import textwrap
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+KERNEL_THREAD = 0x200000  # PF_KTHREAD of /proc/PID/stat
 # The system's own programs: an unprivileged user cannot read what root has in its home.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -251,7 +252,8 @@ class Locald:
                 continue
             with contextlib.suppress(OSError):
                 stat = open(f"/proc/{pid}/stat").read()
-                if stat.rpartition(")")[2].split()[0] in "ZX":
+                fields = stat.rpartition(")")[2].split()
+                if fields[0] in "ZX" or int(fields[6]) & KERNEL_THREAD:
                     continue
                 if self._belongs(pid, marks) or (holders and self._holds(pid)):
                     found[int(pid)] = open(f"/proc/{pid}/cmdline").read().replace("\0", " ").strip() or stat

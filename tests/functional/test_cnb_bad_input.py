@@ -18,7 +18,7 @@ import threading
 import time
 
 import pytest
-from cnb_rough import BUILDPACK, GOOD, WEB, House
+from cnb_failures import BUILDPACK, GOOD, WEB, AppHome
 from oci_image import Image, derive
 from support import Locald, wait_until
 
@@ -28,37 +28,37 @@ STOPPED = (130, -signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
-def steady(the_house):
+def running_app(shared_app_home):
     """An app that runs, through all of what is wrong."""
-    app = the_house.app("steady", toml=HEALTH)
+    app = shared_app_home.app("running_app", toml=HEALTH)
     app("up", "--wait")
-    the_house.assert_whole(running=True)
+    shared_app_home.assert_nothing_left(running=True)
     yield app
-    the_house.stays = {}
+    shared_app_home.expected = {}
     app("down")
 
 
 @pytest.fixture
-def wrong(house, steady):
+def wrong(app_home, running_app):
     """wrong(WORDS…, files=, toml arguments): with that, `up` and `build` end with an error that has all the words, and what runs goes on; put back as it was,
     nothing is to be built. Returns the error of `build --json`."""
     def check(*words, files=None, **toml):
         try:
-            with steady.goes_on():
+            with running_app.keeps_running():
                 if toml:
-                    steady.toml(HEALTH + "\n" + toml.pop("more", ""), **toml)
-                steady.write(files or {})
-                up = steady("up", "-d", check=False)
+                    running_app.toml(HEALTH + "\n" + toml.pop("more", ""), **toml)
+                running_app.write(files or {})
+                up = running_app("up", "-d", check=False)
                 assert up.rc == 1, up
                 for word in words:
                     assert word in up.err, f"'{word}' is not said\n{up!r}"
-                r = steady.fails(*words)
+                r = running_app.fails(*words)
         finally:
-            steady.toml(HEALTH)
-            steady.write({name: GOOD.get(name) for name in files or {}})
-        with steady.goes_on():
-            assert not steady.build()["built"]
-            assert "built in" not in steady("up", "-d").err
+            running_app.toml(HEALTH)
+            running_app.write({name: GOOD.get(name) for name in files or {}})
+        with running_app.keeps_running():
+            assert not running_app.build()["built"]
+            assert "built in" not in running_app("up", "-d").err
         return json.loads(r.out)["error"]
     return check
 
@@ -137,7 +137,7 @@ def test_a_builder_that_is_none(wrong, builders, case):
     assert said["hint"], said
 
 
-def test_a_builder_that_is_not_there(wrong, cnb, busybox, house):
+def test_a_builder_that_is_not_there(wrong, cnb, busybox, app_home):
     wrong("builder: ", "/nowhere", builder="oci:/nowhere:1")
     wrong("builder: ", "other", builder=cnb.builder.rpartition(":")[0] + ":other")
     wrong("builder: ", "127.0.0.1:1", builder="127.0.0.1:1/no/builder:1")
@@ -189,7 +189,7 @@ def test_a_buildpack_fails_in_detection(wrong):
 
 
 @single
-def test_a_buildpack_fails_to_build(wrong, steady):
+def test_a_buildpack_fails_to_build(wrong, running_app):
     lines = "".join(f"echo line {i}\n" for i in range(500))
     said = wrong("a buildpack failed to build the app (build ended with code 51)", "the last words of test/script@1.0.0:", "line 499", "exit status 3", "locald logs --build",
                  files={"build.sh": lines + "exit 3\n"})
@@ -218,19 +218,19 @@ def test_ends_of_buildpacks(wrong, case):
     assert said["hint"] and "\x1b" not in json.dumps(said) and len(said["message"]) < 20_000
 
 
-def test_a_process_type_that_there_is_not(steady, house):
+def test_a_process_type_that_there_is_not(running_app, app_home):
     """At a first start: test_cnb_services.py."""
     for more, words in (('process = "wev"', ['the app has no process type "wev"', "hint: set `process` to one of: web"]),
                         ('[services.web.processes.worker]\nprocess = "work"', ['the app has no process type "work"'])):
-        with steady.goes_on():
-            steady.toml(HEALTH + "\n" + more)
-            up = steady("up", "-d", check=False)
+        with running_app.keeps_running():
+            running_app.toml(HEALTH + "\n" + more)
+            up = running_app("up", "-d", check=False)
             assert up.rc == 1, up
             for word in words:
                 assert word in up.err
-    steady.toml(HEALTH)
-    with steady.goes_on():
-        steady("up", "-d")
+    running_app.toml(HEALTH)
+    with running_app.keeps_running():
+        running_app("up", "-d")
 
 
 def test_a_mistake_in_project_toml(wrong):
@@ -246,10 +246,10 @@ def test_a_mistake_in_project_toml(wrong):
 # ---- sources
 
 @single
-def test_what_is_no_file_is_left_out_and_said(house, identity, scratch):
-    outside = house.locald.home / "user/secret"
+def test_what_is_no_file_is_left_out_and_said(app_home, identity, scratch):
+    outside = app_home.locald.home / "user/secret"
     outside.write_text("secret")
-    app = house.app("odd", build="""
+    app = app_home.app("odd", build="""
 echo "seen: $(find . | LC_ALL=C sort | tr '\\n' ' ')"
 for link in out up dir loop self none; do echo "$link: $(readlink $link) $(cat $link 2>&1)"; done""")
     os.mkfifo(app.folder / "a-fifo")
@@ -269,15 +269,15 @@ for link in out up dir loop self none; do echo "$link: $(readlink $link) $(cat $
 
 @single
 @pytest.mark.parametrize("what", ["file", "folder", "write-only"])
-def test_what_nobody_may_read(house, identity, what):
-    app = house.app("closed", toml=HEALTH)
+def test_what_nobody_may_read(app_home, identity, what):
+    app = app_home.app("closed", toml=HEALTH)
     app("up", "--wait")
     bad = app.folder / "sub/bad"
     bad.parent.mkdir()
     bad.mkdir() if what == "folder" else bad.write_text("x")
     identity.own(app.folder)
     bad.chmod(0o200 if what == "write-only" else 0)
-    with app.goes_on():
+    with app.keeps_running():
         r = app.fails("sub/bad is not readable for its owner", "chmod u+rX", "exclude")
         assert "sub/bad" in app("up", "-d", check=False).err
     # As the hint says.
@@ -287,16 +287,16 @@ def test_what_nobody_may_read(house, identity, what):
     app("down")
 
 
-def test_a_folder_that_is_none(house, wrong, steady, tmp_path):
+def test_a_folder_that_is_none(app_home, wrong, running_app, tmp_path):
     wrong("the app's folder", "No such file", "correct `path`", path="/nowhere")
-    wrong("is not a folder", path=str(steady.dir / "locald.toml"))
-    wrong("/data is where locald keeps its own files", "take another folder", path=str(house.locald.home / "data"))
-    wrong("where locald keeps its own files", "take a folder further down instead", path=str(house.locald.home))
+    wrong("is not a folder", path=str(running_app.dir / "locald.toml"))
+    wrong("/data is where locald keeps its own files", "take another folder", path=str(app_home.locald.home / "data"))
+    wrong("where locald keeps its own files", "take a folder further down instead", path=str(app_home.locald.home))
     wrong("locald", path="/")
 
 
-def test_names_of_every_kind(house, identity):
-    app = house.app("names", build=r"""echo "seen: $(find names -type f -printf x | wc -c)"; cat names/*/*/*/* >/dev/null""")
+def test_names_of_every_kind(app_home, identity):
+    app = app_home.app("names", build=r"""echo "seen: $(find names -type f -printf x | wc -c)"; cat names/*/*/*/* >/dev/null""")
     odd = [b"new\nline", b"\xff\xfe", b" ", b"-rf", b"x" * 255, b"\xe2\x80\xae", b"a\\b", b"\x1b[31m", b"*?[", b"$(touch x)"]
     top = os.fsencode(app.folder) + b"/names/\xff/\n/ "
     os.makedirs(top)
@@ -325,10 +325,10 @@ def test_names_of_every_kind(house, identity):
     subprocess.run(["rm", "-rf", app.folder], check=True)
 
 
-def test_a_hundred_thousand_files(house, identity, capsys):
+def test_a_hundred_thousand_files(app_home, identity, capsys):
     if os.geteuid() == 0 and not identity.root:
         pytest.skip("the run as root does this case")
-    app = house.app("many", build="echo seen: $(find many -type f | wc -l)")
+    app = app_home.app("many", build="echo seen: $(find many -type f | wc -l)")
     times = {}
 
     def timed(name, work):
@@ -346,9 +346,9 @@ def test_a_hundred_thousand_files(house, identity, capsys):
     identity.own(app.folder)
     assert timed("first", app.build)["built"] and "seen: 100000" in app.said()
     app.write({"text": "anew\n"})
-    timed("spare copies", house.assert_whole)
+    timed("spare copies", app_home.assert_nothing_left)
     assert timed("one file changed", app.build)["reason"] == "text changed"
-    timed("spare copies again", house.assert_whole)
+    timed("spare copies again", app_home.assert_nothing_left)
     assert not timed("no change", app.build)["built"]
     # Called off while the copy is made.
     with open(app.folder / "many/1/100/file-1", "w") as f:
@@ -357,9 +357,9 @@ def test_a_hundred_thousand_files(house, identity, capsys):
     wait_until(lambda: (app.data / "build").is_dir(), "the build has begun", step=0.001)
     p.send_signal(signal.SIGINT)
     assert timed("called off", lambda: p.wait(timeout=20)) in STOPPED
-    house.assert_whole()
+    app_home.assert_nothing_left()
     shutil.rmtree(app.folder)
-    assert app.house.locald("cache", "prune").out.strip()
+    assert app.app_home.locald("cache", "prune").out.strip()
     with capsys.disabled():
         print(f"\n100 000 files, {identity}: {times}")
 
@@ -375,39 +375,39 @@ while :; do sleep 4243; done
 """
 
 
-def at_work(house):
-    return wait_until(lambda: {"4241", "4242", "4243"} <= {c.split()[-1] for c in house.locald.processes().values() if "sleep" in c}, "the script runs", 20)
+def at_work(app_home):
+    return wait_until(lambda: {"4241", "4242", "4243"} <= {c.split()[-1] for c in app_home.locald.processes().values() if "sleep" in c}, "the script runs", 20)
 
 
 @single
 @pytest.mark.parametrize("phase", ["detect", "build"])
 @pytest.mark.parametrize("how", ["hybrid", "strict"])
-def test_a_build_that_takes_too_long(house, steady, phase, how):
+def test_a_build_that_takes_too_long(app_home, running_app, phase, how):
     limit = 4 if (how, phase) == ("strict", "build") else 1  # the phases before have to be over by then, on a busy machine too
-    app = house.app("long", {phase + ".sh": STUBBORN}, toml=f'build = {{ timeout = "{limit}s" }}')
+    app = app_home.app("long", {phase + ".sh": STUBBORN}, toml=f'build = {{ timeout = "{limit}s" }}')
     r = app.fails(f"{phase}: not done when the build's limit of {limit} s was over", "hint: give the build more time: build = { timeout", args=["--strict"] * (how == "strict"))
     assert r.failure["phase"] == phase and r.seconds < limit + 6, r
-    house.assert_whole()
+    app_home.assert_nothing_left()
     app.write({"detect.sh": None, **GOOD})
     app.toml('build = { timeout = "1h" }')
     assert app.build("--again")["built"]
 
 
-def test_a_build_that_writes_faster_than_anybody_reads(house):
-    app = house.app("flood", build="exec yes", toml='build = { timeout = "2s" }')
+def test_a_build_that_writes_faster_than_anybody_reads(app_home):
+    app = app_home.app("flood", build="exec yes", toml='build = { timeout = "2s" }')
     r = app.fails("build: not done when the build's limit of 2 s was over")
     assert r.seconds < 20, r
     app.toml('build = { timeout = "1h" }')
     p = app.popen("build")
-    wait_until(lambda: "yes" in house.locald.processes().values(), "it writes", 20)
+    wait_until(lambda: "yes" in app_home.locald.processes().values(), "it writes", 20)
     p.send_signal(signal.SIGINT)
     p.communicate(timeout=20)
-    wait_until(lambda: "yes" not in house.locald.processes().values(), "it has ended", 20)
-    house.assert_whole()
+    wait_until(lambda: "yes" not in app_home.locald.processes().values(), "it has ended", 20)
+    app_home.assert_nothing_left()
 
 
-def test_a_source_without_a_file_is_a_source(house):
-    app = house.app("empty", {"build.sh": None, "text": None})
+def test_a_source_without_a_file_is_a_source(app_home):
+    app = app_home.app("empty", {"build.sh": None, "text": None})
     assert app.fails("test/script").failure["phase"] == "build"
     app.write(GOOD)
     assert app.build()["built"]
@@ -424,68 +424,68 @@ CALLED_OFF = {
 @single
 @pytest.mark.parametrize("phase", ["detect", "build"])
 @pytest.mark.parametrize("how", CALLED_OFF)
-def test_a_build_that_is_called_off(house, steady, phase, how):
-    with steady.goes_on():
-        steady.write({phase + ".sh": STUBBORN})
-        p = steady.popen("build", *["--strict"] * (how == "SIGTERM"))
-        at_work(house)
-        CALLED_OFF[how](steady, p)
+def test_a_build_that_is_called_off(app_home, running_app, phase, how):
+    with running_app.keeps_running():
+        running_app.write({phase + ".sh": STUBBORN})
+        p = running_app.popen("build", *["--strict"] * (how == "SIGTERM"))
+        at_work(app_home)
+        CALLED_OFF[how](running_app, p)
         started = time.monotonic()
         p.communicate(timeout=20)
         assert p.returncode in (*STOPPED, -signal.SIGTERM, 143, -signal.SIGKILL)
-        house.assert_whole()  # the processes, before all
+        app_home.assert_nothing_left()  # the processes, before all
         assert time.monotonic() - started < 6
-        steady.write({"detect.sh": None, **GOOD})
-        assert not steady.build()["built"]
+        running_app.write({"detect.sh": None, **GOOD})
+        assert not running_app.build()["built"]
 
 
 @single
 @pytest.mark.parametrize("phase", ["detect", "build"])
-def test_a_project_that_goes_down_in_a_build(house, identity, phase):
-    app = house.app("down", toml=HEALTH)
+def test_a_project_that_goes_down_in_a_build(app_home, identity, phase):
+    app = app_home.app("down", toml=HEALTH)
     app("up", "--wait")
     app.write({phase + ".sh": STUBBORN})
     up = app.popen("up", "-d")
-    at_work(house)
+    at_work(app_home)
     assert app.service["state"] == "running"
     app("down", timeout=20)
     out, err = up.communicate(timeout=20)
     assert up.returncode == 1 and (b"brought down" in err or b"stopped" in err), err
-    house.assert_whole()
+    app_home.assert_nothing_left()
     app.write({"detect.sh": None} if phase == "detect" else GOOD)
     app("up", "--wait")
     assert app.service["app"]["generation"] == 1
     app("down")
 
 
-def test_two_builds_at_once_and_one_is_called_off(house):
-    app = house.app("two", build="echo from $$; [[ -e go-on ]] || { sleep 4241 & sleep 4242 & sleep 4243; }")
+def test_two_builds_at_once_and_one_is_called_off(app_home):
+    app = app_home.app("two", build="echo from $$; [[ -e go-on ]] || { sleep 4241 & sleep 4242 & sleep 4243; }")
     first, second = app.popen("build"), None
-    at_work(house)
+    at_work(app_home)
     second = app.popen("build", "--json")
     wait_until(lambda: second.poll() is not None or "another build" in os.read(second.stderr.fileno(), 65536).decode(), "the second waits")
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=20)
-    at_work(house)
+    at_work(app_home)
     second.send_signal(signal.SIGINT)
     second.communicate(timeout=20)
-    house.assert_whole()
+    app_home.assert_nothing_left()
     app.write({"go-on": ""})
     both = [app.popen("build", "--json") for _ in range(4)]
     said = [json.loads(p.communicate(timeout=30)[0])["apps"][0] for p in both]
     assert sorted(s["built"] for s in said) == [False, False, False, True] and {s["generation"] for s in said} == {1}
 
 
-def test_a_source_that_changes_all_the_time(house):
+def test_a_source_that_changes_all_the_time(app_home):
     """What was copied is what the generation is of."""
-    app = house.app("restless", build='[[ $(cat one) == "$(cat two)" ]]')
+    app = app_home.app("restless", build='[[ $(cat one) == "$(cat two)" ]]')
     stop = False
 
     def write():
         for name in ("one", "two"):
             (app.folder / name).write_text("x" * 100)
     write()
-    house.identity.own(app.folder)
+    app_home.identity.own(app.folder)
 
     def restless():
         i = 0
@@ -504,9 +504,9 @@ def test_a_source_that_changes_all_the_time(house):
     assert not app.build()["built"]
 
 
-def test_a_build_that_waited_is_of_what_it_says(house):
+def test_a_build_that_waited_is_of_what_it_says(app_home):
     """Whatever others scan while it waits."""
-    app = house.app("waited", {"slow": ""}, build="[[ ! -e slow ]] || sleep 2")
+    app = app_home.app("waited", {"slow": ""}, build="[[ ! -e slow ]] || sleep 2")
 
     def begin(word, *args):
         p = app.popen("build", *args)
@@ -616,15 +616,15 @@ def copy_of(source, target):
     subprocess.run(["cp", "-a", source, target], check=True)
 
 
-def test_what_is_kept_is_damaged(house, identity):
+def test_what_is_kept_is_damaged(app_home, identity):
     """The next build ends well, and what runs then is right."""
     if os.geteuid() != 0:
         pytest.skip("what belongs to subordinate ids only root may change")
-    app = house.app("cached", {"build.sh": LAYER, "sub/x": "x"}, toml=HEALTH)
+    app = app_home.app("cached", {"build.sh": LAYER, "sub/x": "x"}, toml=HEALTH)
     assert app.build()["generation"] == 1
     app.runs()
-    house.assert_whole()
-    data, whole = app.data, house.locald.home / "user/whole"
+    app_home.assert_nothing_left()
+    data, whole = app.data, app_home.locald.home / "user/whole"
     assert (data / "spare/workspace.index").is_file()
     copy_of(data, whole)
     failures = {}
@@ -636,7 +636,7 @@ def test_what_is_kept_is_damaged(house, identity):
                 DAMAGE[case][1](path)
             app("up", "--wait", timeout=20)
             wait_until(lambda: "it runs\nwhole\n" in app("logs", "web").out, "the right service runs", 5)
-            with app.goes_on():
+            with app.keeps_running():
                 app.write({"text": case + "\n"})
                 built = app.build()
                 assert built["built"], built
@@ -648,7 +648,7 @@ def test_what_is_kept_is_damaged(house, identity):
         except AssertionError as e:
             failures[case] = str(e)
         app("down", check=False)
-        house.locald.at_rest()
+        app_home.locald.at_rest()
         app.write({"text": GOOD["text"]})
         copy_of(whole, data)
     assert not failures, "\n\n".join(f"== {case}: {why}" for case, why in failures.items())
@@ -667,15 +667,15 @@ STRICT = {
 }
 
 
-def test_what_the_real_exporter_keeps_is_damaged(house, identity):
+def test_what_the_real_exporter_keeps_is_damaged(app_home, identity):
     """The next strict build ends well, or says how it can; the one before it still runs."""
     if os.geteuid() != 0:
         pytest.skip("what belongs to subordinate ids only root may change")
-    app = house.app("strict", {"build.sh": LAYER}, toml=HEALTH)
+    app = app_home.app("strict", {"build.sh": LAYER}, toml=HEALTH)
     app.build("--strict")
     app.runs()
-    house.assert_whole()
-    data, whole = app.data, house.locald.home / "user/whole-strict"
+    app_home.assert_nothing_left()
+    data, whole = app.data, app_home.locald.home / "user/whole-strict"
     copy_of(data, whole)
     failures, helped = {}, []
     for case in STRICT if identity.root else list(STRICT)[::7]:
@@ -693,12 +693,12 @@ def test_what_the_real_exporter_keeps_is_damaged(house, identity):
                 app.write({"text": GOOD["text"]})
                 app.runs()
                 app.write({"text": case + "\n"})
-                app.house.locald("cache", "rm", data.name)
+                app.app_home.locald("cache", "rm", data.name)
                 app.build("--strict")
             app.runs(case + "\nwhole\n")
         except AssertionError as e:
             failures[case] = str(e)
-        house.assert_whole()
+        app_home.assert_nothing_left()
         copy_of(whole, data)
     print("refused, and built after `cache rm`:", helped)
     assert not failures, "\n\n".join(f"== {case}: {why}" for case, why in failures.items())
@@ -709,10 +709,10 @@ PACKED = {"noise": write(NOISE), "cut": cut, "empty": write(b""), "away": remove
               json.dumps(json.loads(p.read_text()), indent=1).translate(str.maketrans("abcdef", "fedcba")).encode())(p)}
 
 
-def test_what_is_known_of_packed_layers_is_damaged(house):
+def test_what_is_known_of_packed_layers_is_damaged(app_home):
     """The export makes the same image again."""
-    app = house.app("packed", {"build.sh": LAYER})
-    out = house.locald.home / "user/out"
+    app = app_home.app("packed", {"build.sh": LAYER})
+    out = app_home.locald.home / "user/out"
 
     def export():
         subprocess.run(["rm", "-rf", out], check=True)
@@ -728,9 +728,9 @@ def test_what_is_known_of_packed_layers_is_damaged(house):
         if not packed.is_file() or packed.is_symlink():
             remove(packed)
         packed.write_bytes(whole)
-        house.identity.own(packed)
+        app_home.identity.own(packed)
     # The blobs themselves are gone.
-    house.locald("image", "rm", *[i["name"] for i in house.locald("image", "ls", "--json").json()["images"] if i["name"].startswith("locald.local/packed")])
+    app_home.locald("image", "rm", *[i["name"] for i in app_home.locald("image", "ls", "--json").json()["images"] if i["name"].startswith("locald.local/packed")])
     assert export() == first
 
 
@@ -738,7 +738,7 @@ def test_what_is_known_of_packed_layers_is_damaged(house):
 
 @pytest.fixture
 def small(identity, dist, scratch, cnb, script_builder):
-    """A house whose apps have 24 MB."""
+    """A home whose apps have 24 MB."""
     if not identity.root:
         pytest.skip("mounts a tmpfs: root")
     home = pathlib.Path(tempfile.mkdtemp(prefix="h-", dir=scratch))
@@ -747,10 +747,10 @@ def small(identity, dist, scratch, cnb, script_builder):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", home / "data/cnb"], check=True)
     locald = Locald(dist, identity, home)
     locald.own_mounts = [str(home / "data/cnb")]
-    house = House(locald, cnb, script_builder)
+    app_home = AppHome(locald, cnb, script_builder)
     try:
-        yield house
-        house.assert_whole()
+        yield app_home
+        app_home.assert_nothing_left()
         locald("server", "stop", "--all")
     finally:
         subprocess.run(["umount", "-l", home / "data/cnb"], check=True)
@@ -762,34 +762,34 @@ def test_a_full_disk(small):
     layer = lambda mb: LAYER.replace("echo whole >$deps/data", f"echo whole >$deps/data; head -c {mb}M /dev/urandom >$deps/big")  # noqa: E731
     app = small.app("full", {"build.sh": layer(4)}, toml=HEALTH)
     app("up", "--wait")
-    small.assert_whole(running=True)
+    small.assert_nothing_left(running=True)
     free = room()
     words = "No space left on device"
-    with app.goes_on():
+    with app.keeps_running():
         # In the buildpack's hands, and in ours.
         app.write({"build.sh": "head -c 40M /dev/zero >$CNB_LAYERS_DIR/x\n"})
         assert "build ended with code 51" in app.fails(words).err
-        small.assert_whole()
+        small.assert_nothing_left()
         app.write({"build.sh": "head -c 40M /dev/zero >/tmp/x\n"})
         app.fails("build ended with code 51", words)
-        small.assert_whole()
+        small.assert_nothing_left()
         app.write({"build.sh": layer(4), "big": bytes(40 << 20)})
         r = app.fails(words)
         assert "hint: " in r.err and r.failure["phase"] == "stage", r
-        small.assert_whole()
+        small.assert_nothing_left()
         app.write({"big": None})
         assert not app.build()["built"]
         # A layer that fits, but not twice: there is no room for the spare copy, nor for a copy at the next build.
         app.write({"build.sh": layer(9).replace("whole", "Whole")})
         assert app.build()["built"]
-        small.assert_whole()
+        small.assert_nothing_left()
         app.write({"text": "more\n"})
         r = app("build", "--json", check=False)
         assert r.rc == 0 or (words in r.err and "hint: " in r.err), r
-        small.assert_whole()
+        small.assert_nothing_left()
     app.write({"build.sh": layer(1)})
     app("down")
-    small.stays = {}
+    small.expected = {}
     r = app("up", "--wait", check=False)
     if r.rc:
         assert words in r.err and "locald cache rm" in r.err, r

@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import pytest
-from cnb_rough import WEB, names
+from cnb_failures import WEB, names
 from support import wait_until
 
 pytestmark = pytest.mark.single_id
@@ -28,12 +28,12 @@ WAITS = {"detect.sh": "sleep 4242 & sleep 4243\n"}
 
 
 class Crashes:
-    def __init__(self, house):
-        self.house, self.locald = house, house.locald
+    def __init__(self, app_home):
+        self.app_home, self.locald = app_home, app_home.locald
         self.count = 0
-        self.app = house.app("crash", {"build.sh": BUILD, **{f"many/{i}": "x" for i in range(2000)}}, toml='health = { exec = ["test", "-e", "text"] }')
+        self.app = app_home.app("crash", {"build.sh": BUILD, **{f"many/{i}": "x" for i in range(2000)}}, toml='health = { exec = ["test", "-e", "text"] }')
         self.app("up", "--wait")
-        house.assert_whole(running=True)
+        app_home.assert_nothing_left(running=True)
 
     def begin(self, files, *args):
         """A build of a changed source, under way."""
@@ -42,7 +42,7 @@ class Crashes:
         return self.app.popen("build", *args)
 
     def pids(self, *words):
-        return [p for p, c in self.locald.processes().items() if p not in self.house.stays["processes"] and any(w in c for w in words)]
+        return [p for p, c in self.locald.processes().items() if p not in self.app_home.expected["processes"] and any(w in c for w in words)]
 
     def wait_for(self, *words):
         return wait_until(lambda: self.pids(*words), f"{' or '.join(words)} runs", 20, 0.002)
@@ -65,7 +65,7 @@ class Crashes:
 
     def is_well(self):
         """As it was before, without a build; then a build goes well, and so does what it built."""
-        self.house.assert_whole()
+        self.app_home.assert_nothing_left()
         self.count += 1
         self.app.write({"text": f"it runs {self.count} well\n", "detect.sh": None, "wait": None})
         built = self.app.build()
@@ -76,20 +76,20 @@ class Crashes:
         assert len(names(top / "root/workspace/many")) == 2000
         layers = {len(names(p)) for p in self.app.data.glob("t/*/layers/test_script/*")}
         assert layers == {3001, 301}, layers
-        self.house.assert_whole()
+        self.app_home.assert_nothing_left()
 
 
 @pytest.fixture(scope="module")
-def all_crashes(the_house):
-    crashes = Crashes(the_house)
+def all_crashes(shared_app_home):
+    crashes = Crashes(shared_app_home)
     yield crashes
-    the_house.stays = {}
+    shared_app_home.expected = {}
     crashes.app("down")
 
 
 @pytest.fixture
-def crashes(house, all_crashes):
-    with all_crashes.app.goes_on():
+def crashes(app_home, all_crashes):
+    with all_crashes.app.keeps_running():
         yield all_crashes
         all_crashes.is_well()
 
@@ -146,7 +146,7 @@ def test_the_server_is_killed_between_a_bundle_and_its_start(crashes):
     crashes.kill_server()
     bundle = crashes.locald.home / "run/bundles/0123456789ab"
     (bundle / "rootfs").mkdir(parents=True)
-    crashes.house.identity.own(bundle)
+    crashes.app_home.identity.own(bundle)
     crashes.app("status")
 
 

@@ -16,10 +16,10 @@ def layers(count, launch="true"):
 done"""
 
 
-def test_an_app_of_many_launch_layers(house):
+def test_an_app_of_many_launch_layers(app_home):
     """As many as fit the page of a mount's options, which is all that Linux before 6.8 takes, and more; a container sees them all."""
     for count, long in ((200, "no"), (320, "yes")):
-        app = house.app("many-layers", build=layers(count), toml=HEALTH)
+        app = app_home.app("many-layers", build=layers(count), toml=HEALTH)
         try:
             assert app.build()["built"]
             app("up", "--wait")
@@ -28,23 +28,23 @@ def test_an_app_of_many_launch_layers(house):
             app("down", check=False)
 
 
-def test_more_launch_layers_than_the_kernel_mounts(house):
+def test_more_launch_layers_than_the_kernel_mounts(app_home):
     """Said by the build, so that what runs goes on."""
-    app = house.app("too-many", toml=HEALTH)
+    app = app_home.app("too-many", toml=HEALTH)
     try:
         app("up", "--wait")
         generations = app.generations()
-        with app.goes_on():
+        with app.keeps_running():
             app.write({"build.sh": layers(510) + "\nexit 0\n"})
             words = ["the app has 51", " layers, its run image's among them: the kernel mounts at most 499 at once", "hint: let its buildpacks make fewer launch layers"]
             r = app.fails(*words)
             assert r.failure["phase"] == "commit"
             up = app("up", "-d", check=False)
             assert up.rc == 1 and all(word in up.err for word in words), up
-            house.assert_whole(running=True)
+            app_home.assert_nothing_left(running=True)
             assert app.generations() == generations
     finally:
-        house.stays = {}
+        app_home.expected = {}
         app("down", check=False)
     app.write({"build.sh": layers(510, "false") + "\n" + "exit 0\n"})
     assert app.build()["built"]
@@ -61,16 +61,16 @@ LOOK = """grep -E '^(Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs|Seccomp):' /proc/self/statu
 @pytest.mark.single_id
 @pytest.mark.parametrize("way", [[], ["--strict"]], ids=["hybrid", "strict"])
 @pytest.mark.parametrize("phase", ["detect", "build"])
-def test_a_build_container_gets_nothing_of_the_users(house, phase, way):
+def test_a_build_container_gets_nothing_of_the_users(app_home, phase, way):
     """No capability, no way to more, a seccomp filter; of whoever builds neither the environment nor the logins."""
-    logins = house.locald.home / "user/.docker/config.json"
+    logins = app_home.locald.home / "user/.docker/config.json"
     logins.parent.mkdir(exist_ok=True)
     logins.write_text(json.dumps({"auths": {"registry.example": {"auth": base64.b64encode(b"me:hush").decode()}}}))
-    house.identity.own(logins.parent)
-    app = house.app("confined", {"look.sh": LOOK}, build="bash look.sh" if phase == "build" else None, toml='build = { env = { BP_MINE = "given" } }')
+    app_home.identity.own(logins.parent)
+    app = app_home.app("confined", {"look.sh": LOOK}, build="bash look.sh" if phase == "build" else None, toml='build = { env = { BP_MINE = "given" } }')
     if phase == "detect":
         app.write({"detect.sh": "bash look.sh\n"})
-    assert app.build("--again", *way, env={"MY_TOKEN": "hush-hush", "HOME": str(house.locald.home / "user")})["built"]
+    assert app.build("--again", *way, env={"MY_TOKEN": "hush-hush", "HOME": str(app_home.locald.home / "user")})["built"]
     said = app.said()
     for line in ("CapPrm:0000000000000000", "CapEff:0000000000000000", "CapBnd:0000000000000000", "CapAmb:0000000000000000", "NoNewPrivs:1", "Seccomp:2"):
         assert line in said, said
@@ -96,8 +96,8 @@ def swap(folder):
 
 @pytest.mark.single_id
 @pytest.mark.parametrize("phase", ["detect", "build"])
-def test_buildpacks_do_not_reach_the_image_of_a_strict_build(house, hosts_image, phase):
-    app = house.app("reaches", {"look.sh": 'for f in /layout /cache; do [ ! -e "$f" ] || echo "$f is here: $(ls -R "$f" | wc -l)"; done\n' + swap(hosts_image) + " || true\n"},
+def test_buildpacks_do_not_reach_the_image_of_a_strict_build(app_home, hosts_image, phase):
+    app = app_home.app("reaches", {"look.sh": 'for f in /layout /cache; do [ ! -e "$f" ] || echo "$f is here: $(ls -R "$f" | wc -l)"; done\n' + swap(hosts_image) + " || true\n"},
                     build="bash look.sh" if phase == "build" else None)
     if phase == "detect":
         app.write({"detect.sh": "bash look.sh\n"})
@@ -108,13 +108,13 @@ def test_buildpacks_do_not_reach_the_image_of_a_strict_build(house, hosts_image,
 
 
 @pytest.mark.single_id
-def test_an_exporter_that_leaves_a_symlink(house, script_builder, scratch, hosts_image, identity):
+def test_an_exporter_that_leaves_a_symlink(app_home, script_builder, scratch, hosts_image, identity):
     exporter = derive(Image.of(script_builder), pathlib.Path(scratch) / f"swapping-builder-{identity}", files={"cnb/lifecycle/exporter": f"#!/bin/bash\n{swap(hosts_image)}\n"})
-    app = house.app("swapped", toml=HEALTH)
+    app = app_home.app("swapped", toml=HEALTH)
     try:
         app("up", "--wait")
         app.toml(HEALTH, builder=exporter)
-        with app.goes_on():
+        with app.keeps_running():
             app.fails("the exporter left no image: strict/layout/locald.local/app/latest is not reached by folders alone", "hint: no exporter does that", args=["--strict"])
         app.toml(HEALTH)
         assert app.build("--strict")["built"]

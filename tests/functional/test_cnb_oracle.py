@@ -6,11 +6,12 @@ import re
 import shutil
 
 import pytest
-from cnb_support import app_of, copy_app
+from cnb_support import app_of, copy_app, params
 
 pytestmark = pytest.mark.single_id
 
 CASES = ["env", "exec-env", "layers", "layers-old", "libpak", "processes", "procfile", "sbom", "shell"]
+EVERY_DAY = {"exec-env", "layers", "processes"}
 
 # What a service of locald has in its environment that the bare image has not.
 OURS = ("LOCALD_", "NOTIFY_SOCKET=", "HOSTNAME=")
@@ -49,7 +50,7 @@ def told(text):
 
 
 @pytest.mark.parametrize("way", ["hybrid", "strict"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", params(CASES, EVERY_DAY))
 def test_builds_find_and_processes_see_what_they_do_without_locald(project, cnb, real, case, way):
     app, builder, build, by = real(case)
     p = project("")

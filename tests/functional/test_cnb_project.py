@@ -585,7 +585,7 @@ def test_a_project_toml_that_is_no_file_is_refused(project):
     assert "is a symlink to nothing in the app's folder" in project.refused()
 
 
-# ---- keeping house
+# ---- housekeeping
 
 def test_what_no_build_asks_for_any_more_goes(project):
     old, young = buildpack(project.top / "old", "me/old"), buildpack(project.top / "young", "me/young")

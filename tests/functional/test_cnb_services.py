@@ -300,14 +300,14 @@ def test_usage(locald):
     assert alive(1)
 
 
-def test_services_that_build_one_folder_otherwise_do_not_undo_each_other(house):
-    app = house.app("apart", build="cat /platform/env/V > text")
+def test_services_that_build_one_folder_otherwise_do_not_undo_each_other(app_home):
+    app = app_home.app("apart", build="cat /platform/env/V > text")
     services = "".join(f"""
 [services.{name}]
 type = "cnb"
 path = "app"
-builder = "{house.builder}"
-run_image = "{house.cnb.run}"
+builder = "{app_home.builder}"
+run_image = "{app_home.cnb.run}"
 build = {{ env = {{ V = "for {value}" }} }}
 restart = "always"
 stop_timeout = "100ms"
@@ -325,18 +325,18 @@ stop_timeout = "100ms"
     before = pids()
     again = app("up", "-d")
     assert "built in" not in again.err and pids() == before
-    assert len([c for c in house.locald("cache", "ls", "--json").json()["caches"] if c["project"] == "apart"]) == 2
+    assert len([c for c in app_home.locald("cache", "ls", "--json").json()["caches"] if c["project"] == "apart"]) == 2
     assert [(a["services"], a["built"]) for a in app("build", "--json").json()["apps"]] == [(["one", "same"], False), (["two"], False)]
     os.kill(tree(before["two"])[-1], signal.SIGKILL)
     said("two", "two", 2)  # with its own build
     app("down")
 
 
-def test_a_removal_that_is_called_off_removes_nothing(house):
-    app = house.app("spared", build="sleep 2; echo been here > text")
+def test_a_removal_that_is_called_off_removes_nothing(app_home):
+    app = app_home.app("spared", build="sleep 2; echo been here > text")
     build = app.popen("build", "--json")
     wait_until(lambda: "building" in os.read(build.stderr.fileno(), 65536).decode(), "it is being built", 10)
-    removals = [house.locald.popen("cache", *words) for words in (("rm", app.data.name), ("prune", "--unused", "0s"))]
+    removals = [app_home.locald.popen("cache", *words) for words in (("rm", app.data.name), ("prune", "--unused", "0s"))]
     time.sleep(0.3)
     for removal in removals:
         assert removal.poll() is None
@@ -344,15 +344,15 @@ def test_a_removal_that_is_called_off_removes_nothing(house):
         removal.communicate(timeout=10)
     out, err = build.communicate(timeout=20)
     assert build.returncode == 0, err
-    house.assert_whole()
+    app_home.assert_nothing_left()
     assert app.generations() == [1]
     app.runs("been here")
 
 
-def test_starts_and_caches_do_not_wait_for_builds(house):
+def test_starts_and_caches_do_not_wait_for_builds(app_home):
     types = [f"p{i}" for i in range(6)]
     processes = "".join(f'[[processes]]\ntype = "{t}"\ncommand = ["sleep", "1000"]\n' for t in types)
-    app = house.app("queue", build=f"sleep 4\ncat >\"$CNB_LAYERS_DIR/launch.toml\" <<'END'\n{processes}END\nexit 0")
+    app = app_home.app("queue", build=f"sleep 4\ncat >\"$CNB_LAYERS_DIR/launch.toml\" <<'END'\n{processes}END\nexit 0")
     toml = '[project]\nname = "queue"\n'
     for i in range(5):  # and the first one has more process types
         shutil.copytree(app.folder, app.dir / f"app{i}")
@@ -362,25 +362,25 @@ type = "cnb"
 path = "app{i}"
 process = "p0"
 {f"processes = {json.dumps(types[1:])}" if i == 0 else ""}
-builder = "{house.builder}"
-run_image = "{house.cnb.run}"
+builder = "{app_home.builder}"
+run_image = "{app_home.cnb.run}"
 stop_timeout = "100ms"
 """
     (app.dir / "locald.toml").write_text(toml + f"""
 [services.zdb]
 type = "container"
-image = "{house.cnb.run}"
+image = "{app_home.cnb.run}"
 command = ["sleep", "1000"]
 stop_timeout = "100ms"
 """)
-    house.identity.own(app.dir)
+    app_home.identity.own(app.dir)
 
     def states():
         return {s["name"]: s["state"] for s in app("status", "--json").json()["services"]}
     up = app.popen("up", "-d")
     try:
         wait_until(lambda: states().get("zdb") == "running", "the other service runs", 15)
-        house.locald("cache", "ls")
+        app_home.locald("cache", "ls")
         now = states()
         assert now.pop("zdb") == "running" and set(now.values()) == {"preparing"}, now  # none of the builds has ended
         out, err = up.communicate(timeout=60)

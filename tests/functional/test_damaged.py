@@ -65,3 +65,32 @@ def test_a_damaged_file_ends_nothing_and_leaves_nothing(project, busybox, record
         r = p("up", "-d", check=False)
         assert r.rc == 0 and all(s["state"] == "running" for s in p.status().values()), f"{what}: {r}"
         p("down")
+
+
+def test_a_list_that_cannot_be_read_stops_no_server(project, identity):
+    """One without permission (root reads it all the same), of wrong types, with an id that leads elsewhere."""
+    p = project("[project]\nname = 'co'\n[services.a]\ncommand = 'exec sleep 1000'\n")
+    p("up", "-d")
+    pid = p.service("a")["pid"]
+    for name, texts in {"containers.json": ['{"format": 1, "containers": -7}', '{"format": 1, "containers": {"../x": {}}}'], "projects.json": ['{"format": 1, "projects": []}']}.items():
+        file = p.locald.home / "state" / name
+        for text in [None, *texts]:
+            if text is None and identity.root:
+                continue
+            server = p.locald.server_pid()
+            os.kill(server, signal.SIGKILL)
+            wait_until(lambda pid=server: not alive(pid), "the server is dead")
+            if text is not None:
+                file.write_text(text)
+            elif file.exists():
+                file.chmod(0)
+            else:
+                continue
+            assert p.service("a")["pid"] == pid
+            aside = list(file.parent.glob(name + ".corrupt-*"))
+            assert aside and ".corrupt-" in (p.locald.home / "state/server.log").read_text(), (text, aside)
+            assert "../x" not in p("container", "ls").out
+            for path in aside:
+                path.unlink()
+    p("down")
+    assert not alive(pid)

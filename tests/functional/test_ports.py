@@ -1,10 +1,11 @@
 """Whose port it is: what is checked before a start, what health, `url` and the notice of open ports say of it."""
 import contextlib
 import socket
+import subprocess
 
 import images_by_hand as by_hand
 import pytest
-from support import free_port, http_get, wait_until
+from support import free_port, http_get, port_open, wait_until
 
 # Serves HTTP on ADDRESS:PORT.
 SERVE = """
@@ -218,6 +219,31 @@ def test_a_strangers_port_makes_no_service_healthy(project):
         assert f"port {port} belongs to " in s["reason"] and "not to this service" in s["reason"], s
     s = p.wait("web", lambda s: f"nothing listens on port {port}" in s["reason"], "the stranger is gone")
     assert s["health"] == "unhealthy"
+
+
+def test_a_strangers_port_makes_no_service_healthy_whose_processes_are_hidden(project):
+    """Where a process of a service may not be looked into (ssh-agent, sudo), its user's listeners could be its own: but not one that somebody
+    else is seen to hold."""
+    port = free_port()
+    p = project(f"""
+        [project]
+        name = "stranger"
+        [services.web]
+        command = "python3 hide.py & exec sleep 1000"
+        port = {port}
+        health = {{ tcp = true, interval = "100ms", start_period = "300ms", retries = 2 }}
+        """, "p", {"hide.py": "import ctypes, time\nctypes.CDLL(None).prctl(4, 0)\nprint('hidden', flush=True)\ntime.sleep(1000)\n"})
+    p("up", "-d")
+    p.logs_with("web", "hidden")
+    serve = subprocess.Popen(["python3", "-m", "http.server", "--bind", "127.0.0.1", str(port)], cwd="/", stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, **p.locald.identity.popen_args())
+    try:
+        wait_until(lambda: port_open(port), "the stranger listens")
+        s = p.wait("web", lambda s: s["health"] == "unhealthy", "the stranger's port is not the service's", 10)
+        assert "not to this service" in s["reason"], s
+    finally:
+        serve.kill()
+        serve.wait()
 
 
 def test_a_listener_that_is_handed_to_a_child_is_the_services(project, busybox):

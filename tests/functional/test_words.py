@@ -6,6 +6,7 @@ import platform
 import re
 import resource
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -59,6 +60,50 @@ def test_the_root_of_a_failure_reaches_those_who_depend_on_it(project):
     p("server", "restart")  # a server that reads it again says the same
     assert p.service("c")["reason"].startswith("a failed: ")
     p("down")
+
+
+def test_what_failed_first_shows_its_output_and_is_said_once(project):
+    p = project("""
+        [project]
+        name = "first"
+        [services.mig]
+        command = "echo MIGRATION BROKE >&2; exit 3"
+        [services.web]
+        command = "exec sleep 1000"
+        depends_on = { mig = "completed" }
+        """)
+    for verb in (("up", "-d"), ("restart", "web")):
+        r = p(*verb, check=False)
+        assert r.rc == 1 and "| MIGRATION BROKE" in r.err and "locald logs mig" in r.err and "mig: started" not in r.err, r
+        assert "web: failed: mig did not complete: exited with code 3" in r.err, r
+    out = p("status").out
+    assert "exited 3" in out and "mig: exited" not in out, out
+    p("down")
+
+
+def test_a_start_that_never_ran_is_not_explained_by_the_life_before(project):
+    port = free_port()
+    p = project(f"""
+        [project]
+        name = "life"
+        [services.a]
+        command = "exit 3"
+        port = {port}
+        """)
+    p("up", "-d", check=False)
+    p.wait("a", lambda s: s["state"] == "exited", "the first life is over", 10)
+    with socket.create_server(("127.0.0.1", port)):
+        r = p("up", "-d", check=False)
+        assert r.rc == 1 and "is in use" in r.err and "locald logs" not in r.err, r
+    p("down")
+
+
+@pytest.mark.parametrize(("words", "problem", "hint"), [(["config"], "config: its verb is missing", "config check"),
+                                                        (["-f", "/nope", "status"], "/nope does not exist", "-f DIR/locald.toml"),
+                                                        (["container", "run", "oci:/nope:1"], "open /nope: No such file", "oci:DIR[:NAME]")])
+def test_what_is_not_there_has_a_next_step(locald, words, problem, hint):
+    r = locald(*words, check=False)
+    assert r.rc != 0 and problem in r.err and hint in r.err.split("hint: ")[1], r
 
 
 def test_a_folder_that_cannot_be_made_names_the_variable(locald, identity, tmp_path):
@@ -151,6 +196,20 @@ def test_up_in_the_foreground_repeats_what_failed_at_its_end(project):
     out = up.communicate(timeout=30)[0].decode()
     end = out[out.rindex("stopping; press Ctrl-C again to kill"):]
     assert "error: web: exited with code 4\n" in end and "locald logs --all web" in end, end
+
+
+def test_up_in_the_foreground_ends_with_its_services_though_a_notice_came(project):
+    p = project("""
+        [project]
+        name = "noticed"
+        [services.web]
+        port = "auto"
+        command = ["python3", "-c", "import os, socket, time; s = socket.create_server(('0.0.0.0', int(os.environ['PORT']))); time.sleep(4)"]
+        """)
+    up = p.popen("up", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    p.wait("web", lambda s: "listens on 0.0.0.0" in (s["reason"] or ""), "its open port is told of", 10)
+    out = up.communicate(timeout=30)[0].decode()
+    assert up.returncode == 0, out
 
 
 def test_up_says_what_it_made_of_each_service(project):

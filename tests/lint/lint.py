@@ -23,7 +23,7 @@ LAYERS = {
     "runtime": ({"base", "oci", "net", "shim/protocol.h"}, "bundles become processes; knows the shim by its protocol alone, registries not at all"),
     "builder": ({"base", "oci", "net", "runtime"}, "what an image asks for becomes a bundle; knows no kind of source but images"),
     "cnb": ({"base", "oci", "runtime", "builder"}, "above builder, because the phases of a build are containers of images"),
-    "project": ({"base", "net", "oci/ref/reference.h", "builder/limits.h", "builder/volume_text.h", "builder/mount_plan.h", "builder/user_lookup.h",
+    "project": ({"base", "net", "oci/ref/pull_policy.h", "oci/ref/reference.h", "builder/limits.h", "builder/volume_text.h", "builder/mount_plan.h", "builder/user_lookup.h",
                  "builder/volumes.h", "builder/container_options.h", "cnb/app.h", "cnb/build/build_inputs.h"},
                 "from a file's text to a checked configuration: no loop, no thread, no process; of builder and cnb only what judges a value"),
     "ipc": ({"base"}, "what server and CLI say to each other: neither side's types leak into it"),
@@ -51,14 +51,21 @@ FOLDERS = {
     "project/keys": set(),
     "project/toml": {"project/keys"},
     "project/resolve": set(),
-    "server/supervise": {"server/http"},
+    "server/http": set(),
+    "server/state": set(),
+    "server/supervise": set(),
     "server/launch": {"server/supervise"},
+    "server/projects": {"server/http", "server/state", "server/supervise", "server/launch"},
+    "server/builds": {"server/http", "server/projects"},
+    "server/instances": {"server/http", "server/state", "server/launch", "server/projects"},
+    "server/api": {"server/http", "server/launch", "server/projects", "server/builds", "server/instances"},
 }
 
 # Headers of base that the shim may include: no iostreams, no allocation after clone, nothing that links a library.
 SHIM_SAFE = {
     "base/log/attach_protocol.h",
     "base/error.h",
+    "base/sys/file_id.h",
     "base/sys/fs_at.h",
     "base/log/log_format.h",
     "base/result.h",
@@ -80,6 +87,8 @@ BANS = [
     (r"\bthrow\b", (), "errors are values here: return an Error (base/result.h)"),
     (r"\busing\s+namespace\s+(?!std::(?:string_view_literals|string_literals|chrono_literals|literals)\b)", ("main.cc",), "a header added later changes what a name means"),
     (r"\b(?:strcpy|strcat|sprintf|gets|tmpnam|mktemp)\s*\(", (), "no bound, or a race; use std::string, fmt, mkostemp"),
+    (r"\bnet::(?:quick_listeners|listeners|free_port|check_port_free)\s*\(", ("net/", "runtime/", "_test.cc"),
+     "of the host's network alone; ask a net::Network"),
     (r"(?<![\w:.>])std::(?:cout|cerr)\b", ("_test.cc", "_bench.cc"), "iostreams cost start time; write through base/log.h or cli/print.h"),
 ]
 # The same for one room: a write that goes past the place that notices its failure is an error thrown away.

@@ -7,6 +7,9 @@ import shutil
 import signal
 import socket
 import struct
+import time
+
+from support import alive, children
 
 # What is off, and why: verbs (plan.VERBS), blows and promises (promises.py) by their name. Each run says them.
 OFF = {}
@@ -70,19 +73,6 @@ def instances(home):
     return [r for r in found if isinstance(r, dict) and isinstance(r.get("shim_pid"), int)]
 
 
-def by_program(storm, name, needle=b""):
-    """Pids of this home's processes whose program has this name."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            if open(f"/proc/{pid}/comm").read().strip() != name:
-                continue
-            words = open(f"/proc/{pid}/cmdline", "rb").read() + open(f"/proc/{pid}/environ", "rb").read()
-            if needle in words and bytes(storm.locald.home) in words:
-                found.append(int(pid))
-    return sorted(found)
-
-
 # Each: (storm, rng) -> what was hit, or None. `storm.later(seconds, do)` undoes; all that is open is undone at the round's end.
 
 
@@ -98,6 +88,7 @@ def kill_shim(storm, rng):
     if records:
         r = rng.choice(records)
         storm.killed_shims = True
+        storm.dying.append(r["shim_pid"])
         return signal_process(r["shim_pid"], signal.SIGKILL) and r["id"]
 
 
@@ -105,24 +96,39 @@ def kill_all(storm, rng):
     """Server and every shim at once."""
     records, pid = instances(storm.locald.home), storm.locald.server_pid()
     storm.server_may_end = storm.killed_shims = True
+    storm.dying += [r["shim_pid"] for r in records]
     for p in [r["shim_pid"] for r in records] + [pid] * (pid is not None):
         signal_process(p, signal.SIGKILL)
     return len(records)
 
 
-def kill_runc(storm, rng):
-    """Waits for one, a little: they live for some milliseconds."""
-    if not (pids := by_program(storm, "runc")):
-        storm.tries += 1
-        if storm.tries < 40:
-            storm.later(0.02, lambda: kill_runc(storm, rng))
+LATER = object()  # nothing to hit yet: the blow says so itself when it has hit, or has given up
+PATIENCE = 0.9  # seconds
+
+
+def kill_passing(storm, kind, is_it, of_shims, server=None, end=None):
+    """One that the server has started, or also a shim, and that lives for some milliseconds: it is waited for. @param is_it  of its command line"""
+    end = end or time.monotonic() + PATIENCE
+    server = server if server and alive(server) else storm.locald.server_pid()
+    for first in children(server) if server else ():
+        for pid in (first, *(children(first) if of_shims else ())):
+            with contextlib.suppress(OSError):
+                if is_it(open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")) and signal_process(pid, signal.SIGKILL):
+                    return pid
+    if time.monotonic() > end:
         return None
-    return signal_process(rng.choice(pids), signal.SIGKILL)
+    storm.later(0.004, lambda: storm.struck(kind, kill_passing(storm, kind, is_it, of_shims, server, end)))
+    return LATER
+
+
+def kill_runc(storm, rng):
+    return kill_passing(storm, "kill runc", lambda words: words[0].endswith(b"runc"), of_shims=True)
 
 
 def kill_worker(storm, rng):
-    pids = by_program(storm, "locald-server", b"\0worker\0")
-    return bool(pids) and signal_process(rng.choice(pids), signal.SIGKILL)
+    for path in storm.locald.home.glob("data/facts/*"):  # kept so that a start needs no worker: made again by one
+        path.unlink(missing_ok=True)
+    return kill_passing(storm, "kill worker", lambda words: b"worker" in words, of_shims=False)
 
 
 def kill_cli(storm, rng):

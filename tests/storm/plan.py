@@ -10,30 +10,31 @@ from blows import BLOWS, OFF
 COUNT = 'i=0; while [ $i -lt {n} ]; do echo "n $i ."; i=$((i+1)); done; '
 TICK = 'i=0; while :; do echo "n $i ."; i=$((i+1)); sleep 0.05; done'
 
-# name, weight, command of a host service, further lines, does it stay up, does it count
+ENDLESS = -1
+# name, weight, command of a host service, further lines, does it stay up, how many lines it counts
 HOST = [
-    ("plain", 3, "exec sleep 1000", "", True, False),
-    ("counter", 3, COUNT.format(n=800) + "exec sleep 1000", "", True, True),
-    ("ticker", 2, TICK, "", True, True),
-    ("deaf", 2, "trap '' TERM INT HUP; while :; do sleep 0.3; done", "", True, False),
-    ("parent", 2, "setsid sleep 990 & (sleep 991 & sleep 992 & wait) & exec sleep 993", "", True, False),
-    ("nameless", 1, "setsid env -i /bin/sh -c 'sleep 994 & exec sleep 995' & exec sleep 996", "", True, False),
-    ("terminal", 1, COUNT.format(n=50) + "exec sleep 1000", "tty = true\n", True, True),
-    ("once", 2, COUNT.format(n=200) + "exit 0", "", True, True),
-    ("failing", 1, "echo n 0 .; exit 3", "", False, True),
-    ("flapping", 1, 'echo "n 0 ."; sleep 0.05; exit 1', 'restart = "always"\n', False, True),
-    ("tired", 1, "sleep 0.02; exit 4", 'restart = { policy = "on-failure", max = 2 }\n', False, False),
-    ("missing", 1, "exec /no/such/program", "", False, False),
+    ("plain", 3, "exec sleep 1000", "", True, 0),
+    ("counter", 3, COUNT.format(n=800) + "exec sleep 1000", "", True, 800),
+    ("ticker", 2, TICK, "", True, ENDLESS),
+    ("deaf", 2, "trap '' TERM INT HUP; while :; do sleep 0.3; done", "", True, 0),
+    ("parent", 2, "setsid sleep 990 & (sleep 991 & sleep 992 & wait) & exec sleep 993", "", True, 0),
+    ("nameless", 1, "setsid env -i /bin/sh -c 'sleep 994 & exec sleep 995' & exec sleep 996", "", True, 0),
+    ("terminal", 1, COUNT.format(n=50) + "exec sleep 1000", "tty = true\n", True, 50),
+    ("once", 2, COUNT.format(n=200) + "exit 0", "", True, 200),
+    ("failing", 1, "echo n 0 .; exit 3", "", False, 1),
+    ("flapping", 1, 'echo "n 0 ."; sleep 0.05; exit 1', 'restart = "always"\n', False, 1),
+    ("tired", 1, "sleep 0.02; exit 4", 'restart = { policy = "on-failure", max = 2 }\n', False, 0),
+    ("missing", 1, "exec /no/such/program", "", False, 0),
 ]
 BOX = [
-    ("box", 3, ["sleep", "1000"], "", True, False),
-    ("boxcounter", 2, ["sh", "-c", COUNT.format(n=300) + "exec sleep 1000"], "", True, True),
-    ("boxpolite", 2, ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"], "", True, False),
-    ("boxparent", 2, ["sh", "-c", "setsid sleep 990 & (setsid sleep 991 &) ; exec sleep 992"], "", True, False),
-    ("boxinit", 1, ["sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"], "init = true\n", True, False),
-    ("boxonce", 1, ["sh", "-c", COUNT.format(n=20) + "exit 0"], "", True, True),
-    ("boxfailing", 1, ["sh", "-c", "exit 5"], 'restart = "on-failure"\n', False, False),
-    ("boxmissing", 1, ["no-such-program"], "", False, False),
+    ("box", 3, ["sleep", "1000"], "", True, 0),
+    ("boxcounter", 2, ["sh", "-c", COUNT.format(n=300) + "exec sleep 1000"], "", True, 300),
+    ("boxpolite", 2, ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"], "", True, 0),
+    ("boxparent", 2, ["sh", "-c", "setsid sleep 990 & (setsid sleep 991 &) ; exec sleep 992"], "", True, 0),
+    ("boxinit", 1, ["sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"], "init = true\n", True, 0),
+    ("boxonce", 1, ["sh", "-c", COUNT.format(n=20) + "exit 0"], "", True, 20),
+    ("boxfailing", 1, ["sh", "-c", "exit 5"], 'restart = "on-failure"\n', False, 0),
+    ("boxmissing", 1, ["no-such-program"], "", False, 0),
 ]
 HEALTH = [
     (6, "", True),
@@ -49,7 +50,10 @@ VOLUMES = [(4, ""), (2, 'volumes = ["v:/v"]\n'), (1, 'volumes = ["./src:/src", "
 class Service:
     name: str
     stays: bool  # left alone, it comes up (or ends with 0)
-    counts: bool  # writes "n 0 .", "n 1 .", …
+    counts: int  # how many lines "n 0 .", "n 1 .", … it writes before it does something else
+    once: bool  # it ends by itself
+    box: bool
+    mark: str  # stands in the environment of its processes and of no others
 
 
 @dataclasses.dataclass
@@ -82,24 +86,29 @@ class Round:
     projects: list
     clients: list
     blows: list
-    up_again: bool  # after the storm `up` must bring all back before `down`
+    up_again: bool  # after the storm `up` must bring all back before `down`; else `down` comes at once
 
 
 def pick(rng, rows, weight=0):
     return rng.choices(rows, [r[weight] for r in rows])[0]
 
 
+MARK = "STORM_SERVICE"  # the variable by which the driver finds a service's processes without asking locald
+SAID = "said by the command"
+
+
 def toml_list(words):
     return "[" + ", ".join('"' + w.replace("\\", "\\\\").replace('"', '\\"') + '"' for w in words) + "]"
 
 
-def draw_project(rng, name, image):
+def draw_project(rng, name, image, mark):
     services, text, sound = [], f'[project]\nname = "{name}"\n', True
     for i in range(rng.choice((1, 2, 2, 3, 3, 4, 6))):
         box = rng.random() < 0.3
         kind, _, command, more, stays, counts = pick(rng, BOX if box else HOST, 1)
         service = f"{kind}{i}"
-        lines = f'[services.{service}]\nstop_timeout = "{rng.choice((80, 150, 300))}ms"\n' + more
+        marked = f"{mark}.{name}.{service}."
+        lines = f'[services.{service}]\nstop_timeout = "{rng.choice((80, 150, 300))}ms"\nenv = {{ {MARK} = "{marked}" }}\n' + more
         if box:
             lines += f'type = "container"\nimage = "{image}"\ncommand = {toml_list(command)}\n' + pick(rng, VOLUMES)[1]
         else:
@@ -114,7 +123,7 @@ def draw_project(rng, name, image):
             lines += f'depends_on = {{ {other.name} = "{condition}" }}\n'
         if stays and "restart" not in more and not once and rng.random() < 0.3:
             lines += 'restart = "always"\n'
-        services.append((Service(service, stays, counts), once, health and healthy and stays and not once))
+        services.append((Service(service, stays, counts, once, box, marked), once, health and healthy and stays and not once))
         sound = sound and stays
         text += lines
     return Project(name, text, [s for s, _, _ in services], sound)
@@ -139,10 +148,10 @@ VERBS = [
     ("restart", 4, lambda r, p, image: ["restart", *_some(r, p)], None),
     ("stop", 3, lambda r, p, image: ["stop", *_some(r, p)], None),
     ("start", 3, lambda r, p, image: ["start", *_some(r, p)], None),
-    ("exec", 3, lambda r, p, image: ["exec", _one(r, p), "--", "true"], None),
+    ("exec", 3, lambda r, p, image: ["exec", _one(r, p), "--", "echo", SAID], None),
     ("exec long", 2, lambda r, p, image: ["exec", _one(r, p), "--", "sh", "-c", "setsid sleep 980 & sleep 981"], (0.1, 0.6)),
     ("exec with children", 1, lambda r, p, image: ["exec", _one(r, p), "--", "sh", "-c", "setsid sleep 982 & exit 9"], None),
-    ("container run", 2, lambda r, p, image: ["container", "run", "--rm", image, "true"], None),
+    ("container run", 2, lambda r, p, image: ["container", "run", "--rm", image, "echo", SAID], None),
     ("container run long", 1, lambda r, p, image: ["container", "run", "--rm", image, "sleep", "983"], (0.1, 0.6)),
     ("container run -d", 1, lambda r, p, image: ["container", "run", "-d", image, "sh", "-c", "setsid sleep 984 & sleep 985"], None),
     ("container rm", 1, lambda r, p, image: ["container", "rm", "--force", "ANY"], None),
@@ -160,10 +169,14 @@ VERBS = [
 ]
 
 
-def draw(seed, number, image):
+DETACHED = next(argv for kind, _, argv, _ in VERBS if kind == "container run -d")
+
+
+def draw(seed, number, image, mark="storm"):
+    """@param mark  Tells this storm's processes from those of another one on this machine."""
     rng = random.Random(f"{seed}.{number}")
     together = "several clients of one project" not in OFF
-    projects = [draw_project(rng, f"p{i}", image) for i in range(rng.choice((1, 1, 2)) if together else 2)]
+    projects = [draw_project(rng, f"p{i}", image, f"{mark}.{number}") for i in range(rng.choice((1, 1, 2)) if together else 2)]
     verbs = [v for v in VERBS if v[0] not in OFF]
     clients = []
     for c in range(rng.choice((2, 2, 3, 4)) if together else 2):
@@ -173,8 +186,12 @@ def draw(seed, number, image):
             kind, _, argv, signal_after = VERBS[0] if n == 0 and c < len(projects) else pick(rng, verbs, 1)
             verbs_of_client.append(Verb(kind, at, argv(rng, projects[at], image), round(rng.choice((0, 0.02, 0.1, 0.25)) * rng.random(), 4),
                                         signal_after and round(rng.uniform(*signal_after), 3)))
+        for n, verb in enumerate(verbs_of_client):
+            if verb.kind == "container rm":  # there shall be one
+                verbs_of_client.insert(n, Verb("container run -d", verb.project, DETACHED(rng, None, image), verb.delay))
+                break
         clients.append(verbs_of_client)
     blows = [(kind, weight) for kind, (weight, _) in BLOWS.items() if kind not in OFF]
     chosen = rng.choices([k for k, _ in blows], [w for _, w in blows], k=rng.choice((0, 1, 1, 2, 2, 3, 4)))
     storm = [Blow(kind, round(rng.uniform(0.02, 0.9), 4), rng.getrandbits(32)) for kind in chosen]
-    return Round(number, projects, clients, storm, rng.random() < 0.35)
+    return Round(number, projects, clients, storm, rng.random() < 0.75)

@@ -7,15 +7,16 @@ import signal
 import time
 
 from blows import OFF, signal_process
+from plan import MARK
 
 LINE = re.compile(r"^n (\d+) \.$")
+OF_EXEC = ("sh -c setsid sleep 98", "setsid sleep 98", "sleep 98", "echo ")  # what VERBS of plan.py run in services
 
 
-def check_counters(text, plan, torn):
-    """Lines of counters (`logs --json`) have no gap within one start of a service, unless a note says what was dropped.
-    `torn`: ends in the middle of a line where reader or shim were killed."""
-    last, told, problems = {}, set(), []
-    counting = {s.name for p in plan.projects for s in p.services if s.counts}
+def counted(text, torn=False):
+    """What counters wrote, of `logs --json`. `torn`: ends in the middle of a line where reader or shim were killed.
+    @return ({service: {instance: its numbers}}, instances with a note of what was dropped, problems)"""
+    lines, told, problems = {}, set(), []
     for raw in text.splitlines():
         try:
             line = json.loads(raw)
@@ -24,18 +25,98 @@ def check_counters(text, plan, torn):
             if raw.startswith("{") and not torn:
                 problems.append(f"a line of `logs --json` is not JSON: {raw[:300]}")
             continue
-        key = (service, instance)
         if stream == "locald":
             if "dropped" in words:
-                told.add(key)
-            continue
-        if service not in counting or not (m := LINE.match(words)):
-            continue
-        n = int(m[1])
-        if key in last and n != last[key] + 1 and key not in told:
-            problems.append(f"the log of {service} (instance {instance}) goes from {last[key]} to {n} without a word")
-        last[key] = n
+                told.add((service, instance))
+        elif m := LINE.match(words):
+            lines.setdefault(service, {}).setdefault(instance, []).append(int(m[1]))
+    return lines, told, problems
+
+
+def check_counters(text, plan, torn, first=False):
+    """Lines of counters have no gap within one start of a service, unless a note says what was dropped.
+    @param first  The text begins with the first line of each start."""
+    lines, told, problems = counted(text, torn)
+    for s in [s for p in plan.projects for s in p.services if s.counts]:
+        for instance, seen in lines.get(s.name, {}).items():
+            if (s.name, instance) in told:
+                continue
+            if first and seen[0] != 0:
+                problems.append(f"the log of {s.name} (instance {instance}) begins with {seen[0]}")
+            for before, n in zip(seen, seen[1:]):
+                if n != before + 1:
+                    problems.append(f"the log of {s.name} (instance {instance}) goes from {before} to {n} without a word")
     return problems[:5]
+
+
+def check_ends(text, project, running):
+    """The logs hold the last line too, of what runs and of what has ended by itself.
+    @param project  of the plan, of which `up` has just succeeded. @param running  what runs_of() found."""
+    lines, told, problems = counted(text)
+    for s in project.services:
+        if not s.counts or not s.stays:
+            continue
+        starts = lines.get(s.name, {})
+        if any((s.name, instance) in told for instance in starts):
+            continue
+        last = [seen[-1] for seen in starts.values()]
+        if s.once:  # it is not started again once it has completed
+            if s.counts - 1 not in last:
+                problems.append(f"{s.name} has completed, and its log ends with {last} in place of {s.counts - 1}")
+        elif not last:
+            problems.append(f"{s.name} runs, and its log has no line")
+        elif s.counts > 0 and any(c.startswith("sleep ") for c in running.get(s.name, {}).values()) and last[-1] != s.counts - 1:
+            problems.append(f"{s.name} has counted to {s.counts - 1}, and its log ends with {last[-1]}")
+    return problems
+
+
+def runs_of(project):
+    """{service: {pid: command}}: the processes that have the mark of a service in their environment; those of `exec` left out.
+    The kernel's word, not locald's."""
+    marks, found = {f"{MARK}={s.mark}".encode(): s.name for s in project.services}, {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            environment = open(f"/proc/{pid}/environ", "rb").read().split(b"\0")
+            service = next((marks[v] for v in environment if v in marks), None)
+            command = service and open(f"/proc/{pid}/cmdline").read().replace("\0", " ").strip()
+            if command and not command.startswith(OF_EXEC):
+                found.setdefault(service, {})[int(pid)] = command
+    return found
+
+
+def roots(processes):
+    """Those of {pid: command} whose parent is not among them: one for each start of a service."""
+    found = []
+    for pid in processes:
+        with contextlib.suppress(OSError):
+            if int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1]) not in processes:
+                found.append(pid)
+    return found
+
+
+def check_running(project, cgroups_made, deadline=5.0):
+    """Each service that stays runs, once. @param cgroups_made  As root each container has a cgroup. @return (problems, runs_of())"""
+    end = time.monotonic() + deadline
+    while True:
+        running, problems = runs_of(project), []
+        for s in project.services:
+            if not s.stays or s.once:
+                continue
+            first = roots(running.get(s.name, {}))
+            if len(first) != 1:
+                problems.append(f"`up` has succeeded, and {s.name} runs {len(first)} times: {running.get(s.name)}")
+            elif s.box and cgroups_made and not of_cgroups(first[0]):
+                problems.append(f"{s.name} (process {first[0]}) is in no cgroup of locald")
+        if not problems or time.monotonic() > end:
+            return problems, running
+        time.sleep(0.05)
+
+
+def of_cgroups(pid):
+    """The instances whose cgroups a process is in."""
+    with contextlib.suppress(OSError):
+        return set(re.findall(r"/locald-([0-9a-z]+)$", open(f"/proc/{pid}/cgroup").read(), re.M))
+    return set()
 
 
 def names(path):
@@ -44,21 +125,23 @@ def names(path):
     return []
 
 
-def cgroups(home_instances):
+def cgroups(instances):
+    """Of these instances, in all hierarchies of both versions."""
     found = []
     for root in ("/sys/fs/cgroup", *(f"/sys/fs/cgroup/{n}" for n in names("/sys/fs/cgroup"))):
-        found += [f"{root}/{n}" for n in names(root) if n.startswith("locald-") and n[7:] in home_instances]
+        found += [f"{root}/{n}" for n in names(root) if n.startswith("locald-") and n[7:] in instances]
     return found
 
 
-def left_behind(locald, orphans_may_live, deadline=4.0):
-    """Problems: what is still there of the home's services. `orphans_may_live`: server and shims were killed, so that what has
-    cleared its environment and left its parents is found by nobody (SECURITY.md): the round ends it."""
+def left_behind(locald, instances, orphans_may_live, deadline=4.0):
+    """Problems: what is still there of the home's services. `instances`: whose cgroups are looked for. `orphans_may_live`: server and
+    shims were killed, so that what has cleared its environment and left its parents is found by nobody (SECURITY.md): the round ends it."""
     end = time.monotonic() + deadline
     while True:
         run, data = locald.home / "run", locald.home / "data"
         what = {"runc": names(run / "runc"), "instances": names(run / "svc"), "bundles": names(run / "bundles"), "notify": names(run / "notify"),
-                "records": names(run / "projects"), "copies": names(locald.home / "state/instances"), "writable layers": names(data / "containers"), "mounts": locald.mounts()}
+                "records": names(run / "projects"), "copies": names(locald.home / "state/instances"), "writable layers": names(data / "containers"), "mounts": locald.mounts(),
+                "cgroups": cgroups(instances)}
         if not any(v for k, v in what.items() if f"promise: {k}" not in OFF):
             server = locald.server_pid()
             what["processes"] = {p: c for p, c in locald.processes(holders=True).items() if p != server}

@@ -1,6 +1,8 @@
 """One round: runs what plan.py drew against one home, then calms down and looks whether every promise was kept."""
+import collections
 import contextlib
 import errno
+import json
 import os
 import re
 import selectors
@@ -9,12 +11,15 @@ import signal
 import subprocess
 import time
 
-from blows import OFF, signal_process, strike
-from promises import check_counters, hung, left_behind
+from blows import LATER, OFF, signal_process, strike
+from plan import SAID
+from promises import check_counters, check_ends, check_running, hung, left_behind, names, of_cgroups, runs_of
+from support import alive
+from verbs import OF_SERVER, has_worked, may_end
 
 DEADLINE = 40.0  # seconds for any verb, however many others run; what hears no signal has 10 to end, twice where it is asked twice
 CALM_DEADLINE = 30.0  # for those that clear up after the storm
-FINE = {0, 1, 125, 126, 127, 128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGKILL}
+LOG_DEADLINE = 3.0  # within which the last line that a service wrote is in its log
 UNANSWERED = re.compile(r"gave no answer; this is a bug|bug in locald")
 REFUSED = re.compile(r"^error: \S+locald\.toml:\d+", re.M)
 CUT = re.compile(r"ended its reply without a result")
@@ -22,7 +27,7 @@ CUT = re.compile(r"ended its reply without a result")
 
 class Running:
     def __init__(self, verb, argv, process, output, now):
-        self.kind, self.argv, self.process, self.output = verb.kind, argv, process, output
+        self.verb, self.kind, self.argv, self.process, self.output = verb, verb.kind, argv, process, output
         self.started, self.deadline, self.hit = now, now + DEADLINE, False
 
     def text(self):
@@ -39,8 +44,12 @@ class Storm:
             (p.dir / "src").mkdir(exist_ok=True)
             locald.identity.own(p.dir)
         self.problems, self.running, self.timers, self.damaged, self.log = [], [], [], [], []
+        self.stops_cut = False  # a `server stop` was interrupted: nobody knows when it ends
         self.server_may_end = self.killed_shims = self.filled = self.forgotten = False
-        self.tries = self.count = self.hits = 0
+        self.count = 0
+        self.verbs, self.blows = collections.Counter(), collections.Counter()  # (name, whether it has worked, or hit): how often
+        self.dying = []  # shims that were killed
+        self.instances = set()  # all whose folders were seen
         self.selector = selectors.DefaultSelector()
         self.begun = time.monotonic()
 
@@ -111,12 +120,32 @@ class Storm:
         self.running.remove(running)
         rc = running.process.wait()
         self.note(f"client {client}: {' '.join(running.argv[:3])} ended with {rc} after {time.monotonic() - running.started:.2f} s")
-        self.look_at(running.argv, rc, running.text(), running.hit)
+        self.instances.update(names(self.locald.home / "run/svc"))
+        text = running.text()
+        self.look_at(running.argv, text)
+        self.judge(running, rc, text)
+        self.stops_cut = self.stops_cut or running.hit and running.kind in OF_SERVER
         if n + 1 < len(self.plan.clients[client]):
             self.later(self.plan.clients[client][n + 1].delay, lambda: self.begin(client, n + 1))
 
-    def look_at(self, argv, rc, text, hit=False):
-        """What no verb may say, and how none may end."""
+    def judge(self, running, rc, text):
+        """Whether the verb may end so, and whether it has worked."""
+        verb, why = running.verb, None
+        if rc < 0 and not running.hit or not running.hit and not may_end(running.kind, rc, text, self.plan, verb, self.disturbed()):
+            why = f"ended with {rc}{'' if self.disturbed() else ', although nothing was struck'}"
+        try:
+            worked = has_worked(running.kind, rc, text, self.plan, verb)
+        except ValueError as e:
+            worked, why = False, why or (None if running.hit else str(e))
+        if why:
+            self.problems.append(f"`{' '.join(running.argv)}` {why}: {text[-1500:]}")
+        self.verbs[running.kind, worked] += 1
+
+    def disturbed(self):
+        return self.server_may_end or any(hit for _, hit in self.blows)
+
+    def look_at(self, argv, text):
+        """What no verb may say."""
         said = text[-1500:]
         if UNANSWERED.search(text) and "promise: answered" not in OFF:
             self.problems.append(f"`{' '.join(argv)}` was not answered: {said}")
@@ -124,8 +153,6 @@ class Storm:
             self.problems.append(f"the driver wrote a file that is refused: {said}")
         elif CUT.search(text) and not self.server_may_end:
             self.problems.append(f"`{' '.join(argv)}`: the reply was cut though the server lived: {said}")
-        elif rc not in FINE and not hit and not (argv[0] == "exec" and rc == 9):
-            self.problems.append(f"`{' '.join(argv)}` ended with {rc}: {said}")
         if argv[:2] == ["logs", "-f"]:
             self.problems += check_counters(text, self.plan, torn=True)
 
@@ -137,7 +164,7 @@ class Storm:
             self.problems.append(hung(self.locald, None, f"{why}`{' '.join(argv)}` did not end", str(e)))
             return None
         self.note(f"calm: {' '.join(argv)} ended with {r.rc} after {r.seconds:.2f} s")
-        self.look_at(list(argv), r.rc, r.text)
+        self.look_at(list(argv), r.text)
         if expect is not None and r.rc != expect:
             self.problems.append(f"{why}{r!r}")
         return r
@@ -173,9 +200,13 @@ class Storm:
         return self.problems
 
     def strike(self, blow):
-        hit = strike(self, blow)
-        self.hits += hit is not None and hit is not False
-        self.note(f"blow: {blow.kind}: {hit}")
+        self.struck(blow.kind, strike(self, blow))
+
+    def struck(self, kind, hit):
+        if hit is LATER:
+            return
+        self.blows[kind, bool(hit)] += 1
+        self.note(f"blow: {kind}: {hit}")
 
     def watch_server(self):
         pid = self.locald.server_pid()
@@ -184,39 +215,115 @@ class Storm:
         return None
 
     def calm(self):
+        self.wait_for_stop()
+        self.wait_for_dying()
         for plan, project in zip(self.plan.projects, self.projects):
+            up = None
             if self.plan.up_again:
                 project.replace("locald.toml", plan.toml)
-                self.up_again(plan, project)
-            r = self.ask(project, "logs", "--json")
-            if r and r.rc == 0:
-                self.problems += check_counters(r.out, self.plan, torn=self.killed_shims)
+                up = self.up_again(plan, project)
+            running = {}
+            if up and up.rc == 0 and plan.sound and not self.damaged:
+                problems, running = check_running(plan, self.locald.identity.root)
+                self.problems += problems
+                for pid in [pid for processes in running.values() for pid in processes]:
+                    self.instances |= of_cgroups(pid)
+            self.look_at_logs(plan, project, running)
+            if running and not self.problems:
+                self.verbs_in_the_calm(plan, project)
+        self.instances.update(names(self.locald.home / "run/svc"))
         for project in self.projects:
             self.ask(project, "down", expect=0, why="after the storm ")
+        for plan in self.plan.projects:
+            if rest := {s: p for s, p in runs_of(plan).items() if not (self.killed_shims and self.server_may_end)}:
+                self.problems.append(f"`down` has succeeded, and there still run {rest}")
         for container in self.containers():
             r = self.ask(self.locald, "container", "rm", "--force", container)
             if r and r.rc != 0 and "there is no container" not in r.text:  # one with --rm may have gone just now
                 self.problems.append(f"after the storm {r!r}")
         if rest := self.containers():
             self.problems.append(f"after `container rm` there are still {rest}")
-        self.problems += left_behind(self.locald, self.killed_shims and self.server_may_end)
+        self.problems += left_behind(self.locald, self.instances, self.killed_shims and self.server_may_end)
         for path in self.damaged:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
 
+    def wait_for_stop(self):
+        """A `server stop` that was interrupted goes on: who comes meanwhile is refused, which is not what is looked at here."""
+        if any(v.kind in OF_SERVER for client in self.plan.clients for v in client) and (stopping := self.watch_server()) is not None:
+            if self.stops_cut:
+                with selectors.DefaultSelector() as s:
+                    s.register(stopping, selectors.EVENT_READ)
+                    s.select(2.0)
+            os.close(stopping)
+
+    def wait_for_dying(self):
+        """A shim that was killed ends when PID 1 has reaped what its containers left: as long as it is there, nobody may call it dead."""
+        end = time.monotonic() + 5.0
+        while any(alive(p) for p in self.dying) and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def look_at_logs(self, plan, project, running):
+        """@param running  What `up` was seen to have brought up; empty: it was not called, or nothing is promised of it."""
+        end = time.monotonic() + LOG_DEADLINE
+        whole = running and not self.filled and not self.killed_shims and not self.forgotten
+        while r := self.ask(project, "logs", "--json", expect=None if self.damaged else 0, why="after the storm "):
+            if r.rc != 0:
+                return
+            if not whole or not (problems := check_ends(r.out, plan, running)):
+                self.problems += check_counters(r.out, self.plan, torn=self.killed_shims, first=not self.filled)
+                return
+            if time.monotonic() > end:
+                self.problems += problems
+                return
+            running = runs_of(plan)
+
+    def verbs_in_the_calm(self, plan, project):
+        """With nobody else there each verb does what it says: one of them in each round, on a service that stays."""
+        staying = [s for s in plan.services if s.stays and not s.once]
+        if not staying:
+            return
+        s = staying[self.plan.number % len(staying)]
+
+        def look(what):
+            problems, running = check_running(plan, self.locald.identity.root)
+            self.problems += [f"{what}: {p}" for p in problems]
+            return set(running.get(s.name, {}))
+        before = set(runs_of(plan).get(s.name, {}))
+        which = self.plan.number % 4
+        if which == 0:
+            r = self.ask(project, "exec", s.name, "--", "echo", SAID, expect=0, why="after the storm ")
+            if r and SAID not in r.out:
+                self.problems.append(f"after the storm {r!r}")
+        elif which == 1:
+            self.ask(project, "restart", s.name, expect=0, why="after the storm ")
+            if same := look("`restart`") & before:
+                self.problems.append(f"`restart {s.name}` has succeeded, and of before there still run {same}")
+        elif which == 2:
+            self.ask(project, "stop", s.name, expect=0, why="after the storm ")
+            if rest := runs_of(plan).get(s.name):
+                self.problems.append(f"`stop {s.name}` has succeeded, and there still run {rest}")
+            self.ask(project, "start", s.name, expect=0, why="after the storm ")
+            look("`start`")
+        else:
+            r = self.ask(project, "status", "--json", expect=0, why="after the storm ")
+            said = {e["name"]: e["state"] for e in json.loads(r.out)["services"]} if r and r.rc == 0 else {}
+            if wrong := [s.name for s in staying if said.get(s.name) not in ("running", "unhealthy", "starting")]:
+                self.problems.append(f"{wrong} run, and `status` says {said}")
+
     def up_again(self, plan, project):
-        """`forgotten`: what became unmanaged because its record was deleted or damaged is to be ended first, and the message says so."""
+        """@return the last `up`. `forgotten`: what became unmanaged because its record was deleted or damaged is to be ended first, and the message says so."""
         expect = 0 if plan.sound and not self.damaged else None
         words = ("up", "-d", "--timeout", "15s")
         r = self.ask(project, *words, expect=None if self.forgotten else expect, why="after the storm ")
         if r is None or not self.forgotten or r.rc == 0:
-            return
+            return r
         if "cannot be managed" not in r.text:
             if expect is not None:
                 self.problems.append(f"after the storm {r!r}")
-            return
+            return r
         self.ask(project, "down", expect=0, why="of what is not managed ")
-        self.ask(project, *words, expect=expect, why="after what was not managed ")
+        return self.ask(project, *words, expect=expect, why="after what was not managed ")
 
     def end(self):
         """Of a round that failed: nothing of it shall run on."""

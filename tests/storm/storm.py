@@ -4,13 +4,15 @@
     tests/storm/storm.py [--rounds 300] [--seed N]       rounds 0 to 299 of seed N (default: a new one, which is printed)
     tests/storm/storm.py --seed N --rounds 17            no: that many; --only 17 is that round alone, in a home of its own
     tests/storm/storm.py --seed N --only 10-17           these, one after another in one home, as they were the first time
-    --show       what a round does, without doing it        --jobs J    so many homes at a time (default: 3 for each core)
+    --show       what a round does, without doing it        --jobs J    so many homes at a time (default: 5 for each core)
     --on NAME    although it stands in OFF of blows.py     --on all
     --user NAME  only as root, or only as that user         --xml FILE  results as junit xml
+    --shares     how many of each verb worked, and of each blow hit something
 
 Ten rounds share a home on tmpfs and its server: even tens as root, odd ones as the unprivileged user (all as who calls it
-where that is not root). After each round: no process, mount, runc state, cgroup or folder is left, no verb hung, every
-request was answered, no line of log is missing. What fails leaves its logs in build/test-logs/storm-….
+where that is not root). After each round: what `up` says is up runs, no line of log is missing, no process, mount, runc state,
+cgroup or folder is left after `down`, no verb hung or ended as it may not, every request was answered. In the end of 200 rounds or
+more: enough of each verb worked, and of each blow hit (verbs.py). What fails leaves its logs in build/test-logs/storm-….
 """
 import argparse
 import concurrent.futures
@@ -34,8 +36,10 @@ from homes import USER, copy_busybox, copy_dist, keep_logs, make_images, make_us
 from plan import draw  # noqa: E402
 from rounds import Storm  # noqa: E402
 from support import Identity, Locald, Project, one_at_a_time  # noqa: E402
+from verbs import shares  # noqa: E402
 
 PER_HOME = 10
+ENOUGH_ROUNDS = 200  # from which on shares say something
 HOME_BYTES = 48 << 20
 
 
@@ -75,11 +79,11 @@ class Home:
 
 
 def run_rounds(scratch, seed, numbers, user, image, shared):
-    """Rounds one after another in one home; a new one after a round that failed. @return [(number, user, seconds, verbs, hits, problems)]"""
+    """Rounds one after another in one home; a new one after a round that failed. @return [(number, user, seconds, verbs, blows, problems)]"""
     done, home = [], None
     for number in numbers:
         home = home or Home(scratch, user, f"h{number}-{scratch.name[-8:]}")  # the name alone tells it from all others
-        plan = draw(seed, number, image)
+        plan = draw(seed, number, image, scratch.name)
         begun = time.monotonic()
         storm = Storm(home.locald, plan, home.project, home.output)
         try:
@@ -98,7 +102,7 @@ def run_rounds(scratch, seed, numbers, user, image, shared):
             home = None
         for f in home.output.iterdir() if home else ():
             f.unlink()
-        done.append((number, user, time.monotonic() - begun, storm.count, storm.hits, problems))
+        done.append((number, user, time.monotonic() - begun, storm.verbs, storm.blows, problems))
         if shared is not None and shared.is_set():
             break
     if home:
@@ -128,9 +132,20 @@ def show(plan):
     return "\n".join(lines) + (f"\nthen up again{' and all must come' if all(p.sound for p in plan.projects) else ''}\n" if plan.up_again else "\n")
 
 
-def write_xml(path, seed, results):
+def total(counters):
+    """{name: (how many, how many of them were good)} of counters of (name, good)."""
+    out = {}
+    for counter in counters:
+        for (name, good), n in counter.items():
+            before = out.get(name, (0, 0))
+            out[name] = (before[0] + n, before[1] + n * good)
+    return out
+
+
+def write_xml(path, seed, results, missed):
     cases = []
-    for number, user, seconds, _, _, problems in results:
+    whole = ("all", "all", 0, None, None, missed)  # what only all rounds together can show
+    for number, user, seconds, _, _, problems in [*results, whole]:
         text = saxutils.escape("\n".join(problems)[:20000], {chr(c): "?" for c in range(32) if c not in (9, 10, 13)})
         cases.append(f'<testcase classname="storm" name="round {number} of seed {seed}, {user}" time="{seconds:.3f}">' +
                      (f'<failure message="promises were not kept">{text}</failure>' if problems else "") + "</testcase>")
@@ -142,11 +157,12 @@ def parse():
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--only")
-    parser.add_argument("--jobs", type=int, default=3 * (os.cpu_count() or 1))
+    parser.add_argument("--jobs", type=int, default=5 * (os.cpu_count() or 1))
     parser.add_argument("--on", action="append", default=[])
     parser.add_argument("--user")
     parser.add_argument("--xml")
     parser.add_argument("--show", action="store_true")
+    parser.add_argument("--shares", action="store_true")
     return parser.parse_args()
 
 
@@ -201,13 +217,21 @@ def main():
             if (path := line.split()[4]).startswith(f"{scratch}/"):
                 subprocess.run(["umount", "--lazy", path])
         shutil.rmtree(scratch, ignore_errors=True)
-    results.sort()
-    if args.xml:
-        write_xml(args.xml, seed, results)
+    results.sort(key=lambda r: r[0])
     bad = [r for r in results if r[-1]]
-    print(f"storm: {len(results)} rounds, {sum(r[3] for r in results)} verbs, {sum(r[4] for r in results)} blows in {time.monotonic() - begun:.0f} s: "
+    worked, struck = total(r[3] for r in results), total(r[4] for r in results)
+    missed = shares(worked, struck) if len(results) >= ENOUGH_ROUNDS else []
+    if args.xml:
+        write_xml(args.xml, seed, results, missed)
+    if args.shares:
+        for name, (all_, good) in [*sorted(worked.items()), *sorted(struck.items())]:
+            print(f"storm: {name}: {good} of {all_} ({good / all_:.0%})")
+    for problem in missed:
+        print(f"storm: too little has happened: {problem}")
+    print(f"storm: {len(results)} rounds, {sum(n for _, n in worked.values())} of {sum(n for n, _ in worked.values())} verbs worked, "
+          f"{sum(n for _, n in struck.values())} of {sum(n for n, _ in struck.values())} blows hit, in {time.monotonic() - begun:.0f} s: "
           f"{len(bad)} failed{': ' + ', '.join(str(r[0]) for r in bad) if bad else ''} (seed {seed})")
-    return 1 if bad else 0
+    return 1 if bad or missed else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 #include "base/loop/event_loop.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
+#include <future>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -100,6 +104,54 @@ TEST(JobPool, AJobForWhichThereIsNoMemoryEndsWithAnError) {
   std::sort(ends.begin(), ends.end());
   EXPECT_EQ(ends, (std::vector<std::string>{"plain", "there is not enough memory for this",
                                             "there is not enough memory for this"}));
+}
+
+TEST(JobPool, WithoutAFurtherThreadAJobWaitsForOne) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer maps more memory than a limit could leave";
+#endif
+  EventLoop loop;
+  JobPool pool(loop, 2);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  std::promise<void> first_runs, second_ran;
+  int ends = 0;
+  const auto done = [&](int) {
+    if (++ends == 2) loop.stop();
+  };
+  // The first one waits for the second: it is not enough to look again once a job has ended.
+  pool.run<int>(
+      "first",
+      [&](const std::stop_token&) {
+        first_runs.set_value();
+        second_ran.get_future().wait();
+        return 1;
+      },
+      done);
+  first_runs.get_future().wait();
+  // Threads that ended have left their stacks to the next ones: these take them.
+  std::promise<void> over;
+  const std::shared_future<void> until = over.get_future().share();
+  std::vector<std::jthread> others;
+  for (int i = 0; i < 16; ++i) others.emplace_back([until] { until.wait(); });
+  rlimit few = before;
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  // Enough for all else, not for the stack of a thread.
+  few.rlim_cur = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) + (4 << 20);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &few), 0);
+  EXPECT_THROW(std::jthread([] {}), std::system_error);
+  pool.run<int>(
+      "second",
+      [&](const std::stop_token&) {
+        second_ran.set_value();
+        return 2;
+      },
+      done);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  loop.run();
+  EXPECT_EQ(ends, 2);
+  over.set_value();
 }
 
 TEST(JobPool, CancelAsksAndStillAnswers) {

@@ -2,13 +2,21 @@
 
 #include <sys/prctl.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace locald {
+namespace {
+
+constexpr auto kThreadAgain = std::chrono::milliseconds(200);
+
+}  // namespace
 
 struct JobPool::Impl {
   struct Item {
@@ -40,14 +48,36 @@ struct JobPool::Impl {
   std::size_t returning = 0;  // of them, that wait for a place
   std::size_t idle = 0;
   std::vector<std::thread> threads;
+  bool short_of_threads = false;
+  EventLoop::Handle again;  // the loop's thread's
 
   /// With the mutex held, after anything that may let a waiting job begin. Threads are made when
   /// first needed: an idle server has one.
   void see_to_waiting(const std::shared_ptr<Impl>& self) {
     if (closing || waiting.empty() || returning != 0 || counted >= at_once) return;
-    if (idle < waiting.size() && threads.size() < at_once + aside)
-      threads.emplace_back([self] { self->serve(self); });
+    if (idle < waiting.size() && threads.size() < at_once + aside) {
+      try {
+        threads.emplace_back([self] { self->serve(self); });
+      } catch (const std::system_error&) {  // no further one may be made now
+        if (!std::exchange(short_of_threads, true))
+          loop.post([weak = std::weak_ptr<Impl>(self)] { try_again_later(weak); });
+      }
+    }
     changed.notify_all();
+  }
+
+  /// On the loop's thread. Jobs that run may wait for the one that waits for a thread: it is not
+  /// enough to look again once they end.
+  static void try_again_later(const std::weak_ptr<Impl>& weak) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->again = self->loop.after(kThreadAgain, [weak] {
+      const auto pool = weak.lock();
+      if (!pool) return;
+      const std::lock_guard lock(pool->mutex);
+      pool->short_of_threads = false;
+      pool->see_to_waiting(pool);
+    });
   }
 
   void serve(const std::shared_ptr<Impl>& self) {

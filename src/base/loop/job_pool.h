@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/loop/event_loop.h"
-#include "base/sys/out_of_memory.h"
+#include "base/sys/resources.h"
 
 namespace locald {
 
@@ -22,8 +22,8 @@ namespace locald {
 ///     job.cancel();   // asks; `done` is still called, once, with what the work returned
 ///
 /// At most `at_once` run at once, others wait in order of arrival. A job for which there is not
-/// enough memory ends with an error (or, where T is no Result, with an empty T); the process goes
-/// on.
+/// enough memory, or that cannot make a thread, ends with an error (or, where T is no Result, with
+/// an empty T). Where no further thread can be made for jobs, they wait for those that there are.
 class JobPool {
  public:
   JobPool(EventLoop& loop, std::size_t at_once);
@@ -72,15 +72,18 @@ class JobPool {
  private:
   template <typename T>
   static T guarded(const std::function<T(std::stop_token)>& work, std::stop_token stop) {
-    try {
-      return work(std::move(stop));
-    } catch (const std::bad_alloc&) {
-    } catch (const std::length_error&) {
-    }
-    if constexpr (std::is_constructible_v<T, Error>)
-      return T(out_of_memory());
-    else
-      return T();
+    struct Outcome {
+      T value;
+      Outcome(T done) : value(std::move(done)) {}                // NOLINT: implicit on purpose
+      Outcome(Error error) : value(failed(std::move(error))) {}  // NOLINT
+      static T failed(Error error) {
+        if constexpr (std::is_constructible_v<T, Error>)
+          return T(std::move(error));
+        else
+          return T();
+      }
+    };
+    return within_resources([&] { return Outcome(work(std::move(stop))); }).value;
   }
 
   using Work = std::function<std::function<void()>(std::stop_token)>;

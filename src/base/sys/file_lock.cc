@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "base/sys/file_id.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/set_aside.h"
 #include "base/sys/sys.h"
@@ -13,11 +14,8 @@
 namespace locald {
 
 bool still_named(int fd, int dir_fd, const std::string& path) {
-  struct stat mine {
-  }, named{};
-  return ::fstat(fd, &mine) == 0 &&
-         ::fstatat(dir_fd, path.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-         mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+  const auto mine = FileId::of(fd);
+  return mine && mine == FileId::of(dir_fd, path.c_str(), AT_SYMLINK_NOFOLLOW);
 }
 
 Result<UniqueFd> lock_at(int dir_fd, const std::string& path, bool wait, bool shared) {

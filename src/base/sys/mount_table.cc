@@ -32,8 +32,10 @@ std::string unescape(std::string_view text) {
 }
 
 Result<std::uint64_t> mount_of(int fd) {
-  const std::string info = TRY(read_file("/proc/self/fdinfo/" + std::to_string(fd), 64u << 10));
-  for (const std::string& line : split(info, '\n'))
+  const auto info = read_file("/proc/self/fdinfo/" + std::to_string(fd), 64u << 10);
+  // Without the name of the descriptor, which says nothing to a user.
+  if (!info) return Error::from_errno(info.error().sys_errno(), "find its mount");
+  for (const std::string& line : split(*info, '\n'))
     if (line.starts_with("mnt_id:"))
       if (const auto id = parse_u64(trim(std::string_view(line).substr(7)))) return *id;
   return Error(Errc::unsupported, "the kernel does not tell which mount a file is on");

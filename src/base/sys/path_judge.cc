@@ -161,7 +161,9 @@ Result<JudgedPath> JudgedPath::of(UniqueFd fd, std::string path) {
 
 Result<UniqueFd> JudgedPath::reopen(int flags) const {
   if (is_folder()) return sys::openat(fd.get(), ".", flags | O_DIRECTORY).context(path);
-  return sys::open("/proc/self/fd/" + std::to_string(fd.get()), flags | O_NONBLOCK).context(path);
+  auto opened = sys::open("/proc/self/fd/" + std::to_string(fd.get()), flags | O_NONBLOCK);
+  if (!opened) return Error::from_errno(opened.error().sys_errno(), "open " + path);
+  return opened;
 }
 
 Result<std::string> JudgedPath::read(std::size_t max_bytes) const {

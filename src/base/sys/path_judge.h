@@ -11,20 +11,10 @@
 
 #include "base/paths.h"
 #include "base/result.h"
+#include "base/sys/file_id.h"
 #include "base/sys/unique_fd.h"
 
 namespace locald {
-
-/// A file or folder itself, whatever its name. Of that one alone for as long as something holds it
-/// open or mounted.
-struct FileId {
-  dev_t device = 0;
-  ino_t inode = 0;
-
-  FileId() = default;
-  explicit FileId(const struct stat& st) : device(st.st_dev), inode(st.st_ino) {}
-  friend bool operator==(const FileId&, const FileId&) = default;
-};
 
 /// A folder in which something that is not trusted exchanges files, folders and links at any time:
 /// a container, which has it mounted writable.

@@ -2,6 +2,7 @@
 
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -14,10 +15,12 @@
 #include <cerrno>
 #include <csignal>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <set>
 
 #include "base/strings.h"
+#include "base/sys/resources.h"
 #include "base/sys/sys.h"
 
 namespace locald {
@@ -82,7 +85,7 @@ int lifted(int fd, const SpawnOptions& o) noexcept {
   return high;
 }
 
-/// In the child of vfork: only calls that are safe there, no allocation.
+/// In the child, which shares our memory: only calls that are safe there, no allocation.
 /// Returns errno of the step that failed.
 int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_fd,
            const int* moved) {
@@ -106,6 +109,24 @@ int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_
   ::execve(o.argv[0].c_str(), argv, env);
   return errno;
 }
+
+/// A start, as its child sees it.
+struct Start {
+  const SpawnOptions& options;
+  char* const* argv;
+  char* const* env;
+  int null_fd;
+  const int* moved;
+  volatile int failed = 0;
+};
+
+int child_main(void* argument) {
+  auto& start = *static_cast<Start*>(argument);
+  start.failed = become(start.options, start.argv, start.env, start.null_fd, start.moved);
+  ::_exit(127);
+}
+
+constexpr std::size_t kChildStack = 64 * 1024;  // become() has no deep frames, execve(3) neither
 
 }  // namespace
 
@@ -167,31 +188,31 @@ Result<Child> spawn(const SpawnOptions& options) {
       return Error::from_errno(errno, "duplicate a descriptor for " + options.argv[0]);
     moved.push_back(held.back().get());
   }
+  // Its frames are gone when clone(2) returns here: by then the child has executed, or has ended.
+  const auto stack = std::make_unique_for_overwrite<char[]>(kChildStack);
   // The parent's handlers must not run in the child while it shares our memory.
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  volatile int failed = 0;
+  Start start{options, argv.data(), env.data(), null_fd.get(), moved.data()};
   const UnderWay starting;
-  const pid_t pid = ::vfork();
-  if (pid == 0) {
-    failed = become(options, argv.data(), env.data(), null_fd.get(), moved.data());
-    ::_exit(127);
-  }
+  // As vfork(2) does, but with the pidfd: where there is no descriptor left for it there is no
+  // child. One made afterwards could fail while the child has children already.
+  int made = -1;
+  const pid_t pid = ::clone(child_main, stack.get() + kChildStack,
+                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &start, &made);
   const int fork_errno = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return Error::from_errno(fork_errno, "fork");
-  if (failed != 0) {
+  if (pid < 0) {
+    Error error = Error::from_errno(fork_errno, "fork");
+    if (fork_errno != EAGAIN) return error;
+    return std::move(error).with_hint(out_of_processes().hint());
+  }
+  UniqueFd pidfd(made);
+  if (start.failed != 0) {
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
-    return Error::from_errno(failed, "execute " + options.argv[0]);
-  }
-  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd) {
-    const int err = errno;
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-    return Error::from_errno(err, "pidfd_open");
+    return Error::from_errno(start.failed, "execute " + options.argv[0]);
   }
   const std::lock_guard guard(owned_mutex);
   owned.insert(pid);

@@ -2,10 +2,17 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 
 namespace locald {
@@ -60,6 +67,42 @@ TEST(Spawn, ALowLimitOfDescriptorsIsEnoughOrIsSaid) {
   const auto too_few = with_limit(40);
   ASSERT_FALSE(too_few);
   EXPECT_EQ(too_few.error().sys_errno(), EMFILE);
+}
+
+TEST(Spawn, AStartThatFailedForWantOfADescriptorHasRunNothing) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  std::string folder = ::testing::TempDir() + "spawn.XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  rlimit few = before;
+  few.rlim_cur = 60;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  // Takes descriptors and gives them back, all the time, as a server's other threads do.
+  std::jthread others([](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      std::vector<UniqueFd> taken;
+      while (taken.size() < 60) {
+        UniqueFd fd(::dup(STDERR_FILENO));
+        if (!fd) break;
+        taken.push_back(std::move(fd));
+      }
+    }
+  });
+  std::size_t started = 0, failed = 0;
+  for (int round = 0; round < 800; ++round) {
+    // As a shim does: it only forks, and what it has forked runs on.
+    auto child = spawn(shell(": >" + folder + "/" + std::to_string(round) + " & wait"));
+    (child ? started : failed) += 1;
+    if (child) {
+      EXPECT_TRUE(child->wait(std::chrono::steady_clock::now() + 5s));
+    }
+  }
+  others = {};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_GT(failed, 0U);
+  const std::filesystem::directory_iterator ran(folder);
+  EXPECT_EQ(static_cast<std::size_t>(std::distance(begin(ran), end(ran))), started);
+  (void)remove_tree(folder);
 }
 
 TEST(Spawn, SaysWhyAProgramCannotRun) {

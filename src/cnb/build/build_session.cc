@@ -57,8 +57,11 @@ void BuildSession::note_time(const std::string& name, Clock::time_point since) {
   times_.phases.emplace_back(name, ms.count());
 }
 
-Result<std::uint32_t> BuildSession::disk_id(std::uint32_t id) const {
-  return TRY(environment_.host()).id_map == runtime::IdMapKind::single ? 0 : id;
+Result<JobApp> BuildSession::job_app() const {
+  const bool single = TRY(environment_.host()).id_map == runtime::IdMapKind::single;
+  return JobApp{.top = store_.dir(),
+                .uid = single ? 0 : inputs_.info.uid,
+                .gid = single ? 0 : inputs_.info.gid};
 }
 
 Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
@@ -72,26 +75,22 @@ Result<void> BuildSession::begin(SourceIndex& source, Extra extra) {
   TRY(make_dirs(store_.build()));
   TRY(source.save(store_.build_index()));
   TRY(write_platform_dir(folder("platform"), inputs_.env, inputs_.bindings));
-  Json::Array folders{"build/layers", "build/tmp"}, files;
-  for (std::string& path : extra.folders) folders.push_back(std::move(path));
-  for (auto& [path, text] : extra.files)
-    files.push_back(Json::object({{"path", path}, {"text", std::move(text)}}));
-  Json job = Json::object({{"op", "cnb_begin"},
-                           {"top", store_.dir()},
-                           {"source", inputs_.app.path},
-                           {"want", "build/source.index"},
-                           {"spare", "spare/workspace"},
-                           {"have", "spare/workspace.index"},
-                           {"workspace", "build/workspace"},
-                           {"folders", Json(std::move(folders))},
-                           {"files", Json(std::move(files))},
-                           {"previous", extra.previous_image},
-                           {"uid", TRY(disk_id(inputs_.info.uid))},
-                           {"gid", TRY(disk_id(inputs_.info.gid))}});
+  BeginJob job{.app = TRY(job_app()),
+               .make = {.folders = {"build/layers", "build/tmp"}},
+               .staging = {.source = inputs_.app.path,
+                           .want = "build/source.index",
+                           .have = "spare/workspace.index",
+                           .spare = "spare/workspace"},
+               .workspace = "build/workspace",
+               .previous = extra.previous_image};
+  for (std::string& path : extra.folders) job.make.folders.push_back(std::move(path));
+  for (auto& [path, text] : extra.files) job.make.files.push_back({path, std::move(text)});
+  const Json begin = encode(job);
   for (int tries = 1;; ++tries) {
     const JudgedPath from = TRY(open_source(environment_, inputs_.app));
-    const Json staged = TRY(environment_.run(job, {}, context_.stop, {}, from.fd.get()));
-    const std::vector<std::string> changed = staged["changed"].as_strings();
+    const auto staged = TRY(
+        decode<StagingResult>(TRY(environment_.run(begin, {}, context_.stop, {}, from.fd.get()))));
+    const std::vector<std::string>& changed = staged.changed;
     if (changed.empty()) break;
     if (tries == kStageTries)
       return Error(Errc::failed, "the source keeps changing while it is copied: " + changed[0])
@@ -160,15 +159,11 @@ Result<void> BuildSession::run(Phase phase, const std::vector<std::string>& argu
 
 Result<std::vector<std::string>> BuildSession::hidden_by_live() const {
   if (inputs_.app.live.empty()) return std::vector<std::string>();
-  const Json found = TRY(environment_.run(Json::object({{"op", "cnb_written"},
-                                                        {"top", store_.dir()},
-                                                        {"workspace", "build/workspace"},
-                                                        {"want", "build/source.index"},
-                                                        {"folders", inputs_.app.live},
-                                                        {"uid", 0},
-                                                        {"gid", 0}}),
-                                          {}, context_.stop));
-  return found["paths"].as_strings();
+  const WrittenJob job{.app = {.top = store_.dir()},
+                       .workspace = "build/workspace",
+                       .want = "build/source.index",
+                       .folders = inputs_.app.live};
+  return TRY(decode<WrittenResult>(TRY(environment_.run(encode(job), {}, context_.stop)))).paths;
 }
 
 Generation BuildSession::new_generation() const {

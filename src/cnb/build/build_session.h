@@ -12,6 +12,7 @@
 #include "cnb/build/build_inputs.h"
 #include "cnb/build/build_log.h"
 #include "cnb/build/phase_runner.h"
+#include "cnb/jobs.h"
 #include "cnb/source/source_index.h"
 #include "cnb/store/app_store.h"
 #include "cnb/store/generation.h"
@@ -73,8 +74,8 @@ class BuildSession {
   const builder::PrepareContext& context() const { return context_; }
   const std::string& log_dir() const { return log_dir_; }
   std::string folder(const char* name) const { return store_.build() + "/" + name; }
-  /// The id that `id` of the build user has on disk, as a worker sees it.
-  Result<std::uint32_t> disk_id(std::uint32_t id) const;
+  /// The app for a worker's job, with the ids that the build user has on disk.
+  Result<JobApp> job_app() const;
 
  private:
   Result<void> make_runner();

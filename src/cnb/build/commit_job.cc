@@ -20,6 +20,7 @@
 #include "builder/tree_copy.h"
 #include "builder/tree_view.h"
 #include "cnb/build/unchanged.h"
+#include "cnb/jobs.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/store/app_folder.h"
 
@@ -34,24 +35,22 @@ constexpr const char* kSbomEndings[] = {"sbom.cdx.json", "sbom.spdx.json", "sbom
 
 class Commit {
  public:
-  static Result<Json> run(const Json& job) {
-    Commit commit(TRY(AppFolder::open(job)), job);
-    TRY(commit.begin());
-    return commit.all();
+  static Result<Json> run(const Json& json) {
+    CommitJob job = TRY(decode<CommitJob>(json));
+    AppFolder app = TRY(AppFolder::open(job.app));
+    Generation before;
+    if (!job.before.is_null()) before = TRY(Generation::from_json(job.before));
+    return Commit(std::move(app), std::move(job), std::move(before)).all();
   }
 
  private:
-  Commit(AppFolder app, const Json& job) : app_(std::move(app)), job_(job) {}
-
-  Result<void> begin() {
-    generation_ = "g/" + std::to_string(TRY(job_.get_int("number")));
-    root_ = generation_ + "/root";
-    if (!job_["before"].is_null()) before_ = TRY(Generation::from_json(job_["before"]));
-    for (const auto& [layer, tree] : job_["restored"]["layers"].as_object())
-      restored_[layer] = tree.as_string();
-    mark_ = {job_["restored"]["stamp_ns"].as_int(), job_["restored"]["clock_ns"].as_int()};
-    return {};
-  }
+  Commit(AppFolder app, CommitJob job, Generation before)
+      : app_(std::move(app)),
+        job_(std::move(job)),
+        before_(std::move(before)),
+        mark_{job_.restored.stamp_ns, job_.restored.clock_ns},
+        generation_("g/" + std::to_string(job_.number)),
+        root_(generation_ + "/root") {}
 
   Result<Json> all() {
     TRY(check_folder("build/layers/config"));
@@ -161,7 +160,8 @@ class Commit {
 
   Result<std::string> keep_content(const std::string& folder, const std::string& name) {
     const std::string path = "build/layers/" + folder + "/" + name;
-    if (const auto restored = restored_.find(folder + "/" + name); restored != restored_.end()) {
+    const std::map<std::string, std::string>& layers = job_.restored.layers;
+    if (const auto restored = layers.find(folder + "/" + name); restored != layers.end()) {
       const std::string tree = restored->second;
       if (TRY(unchanged_since(mark_, app_, path)) && app_.has("t/" + tree)) {
         // Untouched, so it is still the copy that the next build will want.
@@ -219,11 +219,8 @@ class Commit {
   /// The launcher, and what the builder says of it (its SBOMs).
   Result<void> from_builder() {
     const builder::TreeView view = TRY(builder::TreeView::mount(
-        {.lowers = job_["lowers"].as_strings(),
-         .lower_base = job_["lower_base"].as_string(),
-         .upper = {},
-         .work = {}},
-        job_["scratch"].as_string(), job_["id_map"].as_string() != "root"));
+        {.lowers = job_.lowers, .lower_base = job_.lower_base, .upper = {}, .work = {}},
+        job_.world.scratch, job_.world.id_map != "root"));
     TRY(app_.root_dir(root_ + "/cnb"));
     const UniqueFd to = TRY(app_.root_dir(root_ + "/cnb/lifecycle"));
     TRY(copy_out(view.root(), kLauncherFile, to.get(), "launcher", 0755));
@@ -257,11 +254,10 @@ class Commit {
   }
 
   AppFolder app_;
-  const Json& job_;
-  Generation before_;
-  std::map<std::string, std::string> restored_;  // "<buildpack folder>/<layer>" -> tree
-  ChangeMark mark_;
-  std::string generation_, root_;
+  const CommitJob job_;
+  const Generation before_;
+  const ChangeMark mark_;
+  const std::string generation_, root_;
 };
 
 }  // namespace

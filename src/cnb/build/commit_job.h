@@ -19,8 +19,7 @@ namespace locald::cnb {
 ///                                      `tree` and has not changed: that one stays in use
 ///     the builder's launcher        -> g/<number>/root/cnb/lifecycle/launcher
 ///
-/// job: number, before (Generation or null), restored (restore_job's result), lowers and
-/// lower_base (the builder's), run_lowers (the run image's), and what every job has.
+/// @param job  CommitJob
 /// @return the members of a Generation that the build decides; errors are those of the real
 ///         exporter: a layer to be used again that was not there, a damaged <layer>.toml …
 ///         On error g/<number> is to be removed; what was restored is lost to the next build.

@@ -19,6 +19,7 @@
 #include "cnb/build/phase_runner.h"
 #include "cnb/buildpacks/buildpack_store.h"
 #include "cnb/export/published_image.h"
+#include "cnb/jobs.h"
 #include "cnb/store/app_lock.h"
 #include "oci/spec/image_config.h"
 
@@ -95,7 +96,7 @@ void remove_old_logs(const builder::Environment& environment, const AppStore& st
 /// The copies that the next build will take instead of making them.
 Result<void> make_spares(builder::Environment& environment, const AppStore& store,
                          const BuildInputs& inputs, const std::stop_token& stop) {
-  Json::Array trees;
+  std::vector<std::string> trees;
   if (const auto newest = store.newest_hybrid(TRY(environment.map_id())))
     for (const GenerationBuildpack& b : newest->buildpacks)
       for (const GenerationLayer& layer : b.layers)
@@ -104,16 +105,15 @@ Result<void> make_spares(builder::Environment& environment, const AppStore& stor
   TRY(make_dirs(store.spare()));
   TRY(make_dirs(store.trees()));
   const JudgedPath source = TRY(open_source(environment, inputs.app));
-  TRY(environment.run(Json::object({{"op", "cnb_spare"},
-                                    {"top", store.dir()},
-                                    {"source", inputs.app.path},
-                                    {"want", "source.index"},
-                                    {"spare", "spare/workspace"},
-                                    {"have", "spare/workspace.index"},
-                                    {"trees", Json(std::move(trees))},
-                                    {"uid", single ? 0 : inputs.info.uid},
-                                    {"gid", single ? 0 : inputs.info.gid}}),
-                      {}, stop, {}, source.fd.get()));
+  const SpareJob job{.app = {.top = store.dir(),
+                             .uid = single ? 0 : inputs.info.uid,
+                             .gid = single ? 0 : inputs.info.gid},
+                     .staging = {.source = inputs.app.path,
+                                 .want = "source.index",
+                                 .have = "spare/workspace.index",
+                                 .spare = "spare/workspace"},
+                     .trees = std::move(trees)};
+  TRY(environment.run(encode(job), {}, stop, {}, source.fd.get()));
   return {};
 }
 
@@ -219,9 +219,8 @@ Result<std::vector<CacheEntry>> list_caches(builder::Environment& environment,
     CacheEntry entry{.app = app, .record = store.record()};
     entry.generations = store.generations().size();
     entry.in_use = !TRY(used_generations(environment, app)).empty();
-    const Json used =
-        TRY(environment.run(Json::object({{"op", "cnb_usage"}, {"path", store.dir()}}), {}, stop));
-    entry.bytes = static_cast<std::uint64_t>(used["bytes"].as_int());
+    const UsageJob job{.path = store.dir()};
+    entry.bytes = TRY(decode<UsageResult>(TRY(environment.run(encode(job), {}, stop)))).bytes;
     out.push_back(std::move(entry));
   }
   return out;

@@ -14,14 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// A job on the app's folder.
-Json job_for(const BuildSession& session, const char* op) {
-  return Json::object({{"op", op},
-                       {"top", session.store().dir()},
-                       {"uid", session.disk_id(session.inputs().info.uid).value_or(0)},
-                       {"gid", session.disk_id(session.inputs().info.gid).value_or(0)}});
-}
-
 }  // namespace
 
 Result<Generation> hybrid_build(BuildSession& session, SourceIndex& source) {
@@ -45,10 +37,10 @@ Result<Generation> hybrid_build(BuildSession& session, SourceIndex& source) {
   auto since = Clock::now();
   session.tell("restore");
   const auto before = session.store().newest_hybrid(TRY(environment.map_id()));
-  Json restore = job_for(session, "cnb_restore");
-  restore.set("before", before ? before->to_json() : Json());
-  const Json restored =
-      TRY(environment.run(std::move(restore), {}, context.stop).context("restore"));
+  const RestoreJob restore{.app = TRY(session.job_app()),
+                           .before = before ? before->to_json() : Json()};
+  RestoreResult restored = TRY(decode<RestoreResult>(
+      TRY(environment.run(encode(restore), {}, context.stop).context("restore"))));
   session.note_time("restore", since);
 
   TRY(session.run(Phase::build, common));
@@ -58,14 +50,13 @@ Result<Generation> hybrid_build(BuildSession& session, SourceIndex& source) {
   session.tell("commit");
   Generation g = session.new_generation();
   g.hidden = std::move(hidden);
-  Json commit = job_for(session, "cnb_commit");
-  commit.set("number", g.number);
-  commit.set("before", before ? before->to_json() : Json());
-  commit.set("restored", restored);
-  commit.set("lowers", TRY(builder::image_lowers(environment, inputs.builder.diff_ids)));
-  commit.set("lower_base", TRY(environment.layers())->dir());
-  const Json committed =
-      TRY(environment.run(std::move(commit), {}, context.stop).context("commit"));
+  const CommitJob commit{.app = restore.app,
+                         .number = g.number,
+                         .before = restore.before,
+                         .restored = std::move(restored),
+                         .lowers = TRY(builder::image_lowers(environment, inputs.builder.diff_ids)),
+                         .lower_base = TRY(environment.layers())->dir()};
+  const Json committed = TRY(environment.run(encode(commit), {}, context.stop).context("commit"));
   TRY(take_commit(committed, g));
   g.root = g.number;
   g.base_config = TRY(config_document(*TRY(environment.images()), inputs.run));

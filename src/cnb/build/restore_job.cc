@@ -13,6 +13,7 @@
 #include "builder/tree_copy.h"
 #include "cnb/build/restore_plan.h"
 #include "cnb/build/unchanged.h"
+#include "cnb/jobs.h"
 #include "cnb/store/app_folder.h"
 #include "cnb/store/generation.h"
 
@@ -74,13 +75,14 @@ Result<void> restore_sboms(const AppFolder& app, const std::string& sboms,
 
 }  // namespace
 
-Result<Json> restore_job(const Json& job, const std::function<void(Json)>&) {
-  const AppFolder app = TRY(AppFolder::open(job));
+Result<Json> restore_job(const Json& json, const std::function<void(Json)>&) {
+  const RestoreJob job = TRY(decode<RestoreJob>(json));
+  const AppFolder app = TRY(AppFolder::open(job.app));
   const std::vector<GroupElement> group =
       TRY(parse_group(TRY(app.read_file("build/layers/group.toml", kMaxGroupToml))));
-  Json contents = Json::object();
-  if (!job["before"].is_null()) {
-    const Generation before = TRY(Generation::from_json(job["before"]));
+  RestoreResult out;
+  if (!job.before.is_null()) {
+    const Generation before = TRY(Generation::from_json(job.before));
     const RestorePlan plan = TRY(plan_restore(before, group));
     for (const auto& [folder, text] : plan.stores)
       TRY(app.own_file("build/layers/" + folder + "/store.toml", text));
@@ -97,7 +99,7 @@ Result<Json> restore_job(const Json& job, const std::function<void(Json)>&) {
           TRY(app.remove(folder + "/" + layer.name));
           continue;
         }
-        contents.set(layer.buildpack + "/" + layer.name, layer.tree);
+        out.layers[layer.buildpack + "/" + layer.name] = layer.tree;
       }
       TRY(app.own_file(folder + "/" + layer.name + ".toml", layer.toml));
     }
@@ -107,8 +109,9 @@ Result<Json> restore_job(const Json& job, const std::function<void(Json)>&) {
     TRY(restore_sboms(app, built + "/root/layers/sbom/launch", group));
   }
   const ChangeMark mark = TRY(mark_now(app));
-  return Json::object(
-      {{"layers", std::move(contents)}, {"stamp_ns", mark.stamp_ns}, {"clock_ns", mark.clock_ns}});
+  out.stamp_ns = mark.stamp_ns;
+  out.clock_ns = mark.clock_ns;
+  return encode(out);
 }
 
 }  // namespace locald::cnb

@@ -11,9 +11,8 @@ namespace locald::cnb {
 /// Also puts the earlier build's SBOMs beside the layers that they belong to, as the real restorer
 /// does.
 ///
-/// @return {layers: {"<buildpack folder>/<layer>": tree}, stamp_ns, clock_ns}: what was given
-/// content,
-///         and the moment after which a change of it can be told (unchanged_since()).
+/// @return RestoreResult: what was given content, and the moment after which a change of it can be
+///         told (unchanged_since()).
 Result<Json> restore_job(const Json& job, const std::function<void(Json)>& progress);
 
 }  // namespace locald::cnb

@@ -14,9 +14,8 @@ class Unchanged : public ::testing::Test {
   void SetUp() override {
     top_.write("build/layers/b/l/bin/tool", "x", 0755);
     top_.write("build/layers/b/l/lib", "y");
-    app_.emplace(AppFolder::open(
-                     Json::object({{"top", top_.path()}, {"uid", ::getuid()}, {"gid", ::getgid()}}))
-                     .value());
+    app_.emplace(
+        AppFolder::open({.top = top_.path(), .uid = ::getuid(), .gid = ::getgid()}).value());
   }
   /// What unchanged_since() says after `change`.
   bool after(const std::function<void()>& change) {

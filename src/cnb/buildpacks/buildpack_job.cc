@@ -14,6 +14,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "cnb/buildpacks/buildpack_archive.h"
+#include "cnb/buildpacks/buildpack_jobs.h"
 #include "cnb/buildpacks/buildpack_store.h"
 #include "cnb/buildpacks/buildpack_tree.h"
 #include "cnb/buildpacks/download.h"
@@ -46,8 +47,9 @@ std::string stamp_of(const std::string& path) {
   return ::stat(path.c_str(), &st) == 0 ? stamp_of(st) : std::string();
 }
 
-Result<BuildpackTree> begin(const Json& job) {
-  return BuildpackTree::begin(TRY(job.get_string("store")), job["id_map"].as_string());
+template <class J>
+Result<BuildpackTree> begin(const J& job) {
+  return BuildpackTree::begin(job.store, job.world.id_map);
 }
 
 Result<std::string> hash_of(int fd) {
@@ -66,14 +68,15 @@ Result<std::string> hash_of(int fd) {
 
 /// Unpacks what is in `fd`, the file `path`, unless it is there already. @return its key.
 /// @param own  Nobody else has the file.
-Result<std::string> take_archive(const Json& job, int fd, const std::string& path, bool own,
+template <class J>
+Result<std::string> take_archive(const J& job, int fd, const std::string& path, bool own,
                                  BuildpackTree& tree) {
   const std::string before = stamp_of(path);
   const bool tells = own || !file_stamp(fd).empty();
   const std::string hash = TRY(hash_of(fd));
-  const std::string key = buildpack_key("archive", job["id_map"].as_string(), hash);
-  if (BuildpackStore(TRY(job.get_string("store"))).find(key)) return key;
-  auto modules = TRY(unpack_buildpacks(fd, path, job["images"].as_string(), tree));
+  const std::string key = buildpack_key("archive", job.world.id_map, hash);
+  if (BuildpackStore(job.store).find(key)) return key;
+  auto modules = TRY(unpack_buildpacks(fd, path, job.world.images, tree));
   // What is kept under this key is never looked at again.
   if (stamp_of(path) != before || (!tells && TRY(hash_of(fd)) != hash))
     return Error(Errc::failed, "it changes while it is read").with_hint("build again");
@@ -91,23 +94,22 @@ std::string file_stamp(int fd) {
   return is_settled(ns(st.st_ctim), ns(now)) ? stamp_of(st) : std::string();
 }
 
-Result<Json> buildpack_folder_job(const Json& job, const Progress&) {
-  const std::string index_file = TRY(job.get_string("index"));
-  const auto index = SourceIndex::load(index_file);
-  if (!index) return Error(Errc::corrupt, index_file + " cannot be read");
+Result<Json> buildpack_folder_job(const Json& json, const Progress&) {
+  const auto job = TRY(decode<BuildpackFolderJob>(json));
+  const auto index = SourceIndex::load(job.index);
+  if (!index) return Error(Errc::corrupt, job.index + " cannot be read");
   BuildpackTree tree = TRY(begin(job));
-  const JudgedPath source =
-      TRY(JudgedPath::of(TRY(runtime::handed_file(job)), TRY(job.get_string("folder"))));
+  const JudgedPath source = TRY(JudgedPath::of(TRY(runtime::handed_file(json)), job.folder));
   const Staged staged = TRY(stage_source(source, *index, nullptr, tree.raw_path(), 0, 0));
-  if (!staged.changed.empty()) return Json::object({{"changed", staged.changed}});
+  if (!staged.changed.empty()) return encode(BuildpackResult{.changed = staged.changed});
   const Module module = TRY(tree.place(""));
-  TRY(tree.commit(TRY(job.get_string("key")), {module}, "folder", /*durable=*/false));
+  TRY(tree.commit(job.key, {module}, "folder", /*durable=*/false));
   return Json::object();
 }
 
-Result<Json> buildpack_archive_job(const Json& job, const Progress&) {
-  const JudgedPath file =
-      TRY(JudgedPath::of(TRY(runtime::handed_file(job)), TRY(job.get_string("path"))));
+Result<Json> buildpack_archive_job(const Json& json, const Progress&) {
+  const auto job = TRY(decode<BuildpackArchiveJob>(json));
+  const JudgedPath file = TRY(JudgedPath::of(TRY(runtime::handed_file(json)), job.path));
   const UniqueFd fd = TRY(file.reopen(O_RDONLY));
   // For those who open it once more: that very file.
   const std::string path = "/proc/self/fd/" + std::to_string(fd.get());
@@ -115,14 +117,14 @@ Result<Json> buildpack_archive_job(const Json& job, const Progress&) {
   BuildpackTree tree = TRY(begin(job));
   const std::string key = TRY(take_archive(job, fd.get(), path, /*own=*/false, tree));
   // Written to while it was read: the key is of what was read, but the stamp would lie.
-  return Json::object({{"key", key}, {"stamp", file_stamp(fd.get()) == stamp ? stamp : ""}});
+  return encode(BuildpackResult{.key = key, .stamp = file_stamp(fd.get()) == stamp ? stamp : ""});
 }
 
-Result<Json> buildpack_url_job(const Json& job, const Progress& progress) {
+Result<Json> buildpack_url_job(const Json& json, const Progress& progress) {
+  const auto job = TRY(decode<BuildpackUrlJob>(json));
   BuildpackTree tree = TRY(begin(job));
   const UniqueFd file = TRY(tree.scratch_file("download"));
-  Download what{.url = TRY(oci::Url::parse(TRY(job.get_string("url")))),
-                .etag = job["etag"].as_string()};
+  Download what{.url = TRY(oci::Url::parse(job.url)), .etag = job.etag};
   std::uint64_t told = 0;
   what.progress = [&](std::uint64_t done, std::uint64_t total) {
     constexpr std::uint64_t kTellEvery = 1u << 20;
@@ -131,15 +133,16 @@ Result<Json> buildpack_url_job(const Json& job, const Progress& progress) {
     progress(Json::object({{"done", done}, {"total", total}}));
   };
   const Downloaded got = TRY(download(what, file.get()));
-  if (got.not_modified) return Json::object({{"not_modified", true}});
+  if (got.not_modified) return encode(BuildpackResult{.not_modified = true});
   const std::string key =
       TRY(take_archive(job, file.get(), tree.scratch_path("download"), /*own=*/true, tree));
-  return Json::object({{"key", key}, {"etag", got.etag}});
+  return encode(BuildpackResult{.key = key, .etag = got.etag});
 }
 
-Result<Json> buildpack_script_job(const Json& job, const Progress&) {
+Result<Json> buildpack_script_job(const Json& json, const Progress&) {
+  const auto job = TRY(decode<BuildpackScriptJob>(json));
   BuildpackTree tree = TRY(begin(job));
-  for (const auto& [path, text] : job["files"].as_object()) {
+  for (const auto& [path, text] : job.files) {
     UniqueFd dir = TRY(sys::openat(tree.raw(), ".", O_RDONLY | O_DIRECTORY));
     if (const std::string above = parent_of(path); !above.empty()) {
       TRY(sys::mkdirat(tree.raw(), above, 0755));
@@ -147,21 +150,21 @@ Result<Json> buildpack_script_job(const Json& job, const Progress&) {
     }
     const UniqueFd file =
         TRY(sys::openat(dir.get(), name_of(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
-    TRY(sys::write_all(file.get(), text.as_string()).context(path));
+    TRY(sys::write_all(file.get(), text).context(path));
   }
   const Module module = TRY(tree.place(""));
-  TRY(tree.commit(TRY(job.get_string("key")), {module}, "script", /*durable=*/false));
+  TRY(tree.commit(job.key, {module}, "script", /*durable=*/false));
   return Json::object();
 }
 
-Result<Json> buildpack_hide_job(const Json& job, const Progress&) {
+Result<Json> buildpack_hide_job(const Json& json, const Progress&) {
+  const auto job = TRY(decode<BuildpackHideJob>(json));
   BuildpackTree tree = TRY(begin(job));
-  for (const Json& pair : job["buildpacks"].as_array()) {
-    const std::vector<std::string> names = pair.as_strings();
+  for (const std::vector<std::string>& names : job.buildpacks) {
     if (names.size() != 2) return Error(Errc::invalid_input, "no id and version");
     TRY(tree.hide(names[0], names[1]));
   }
-  TRY(tree.commit(TRY(job.get_string("key")), {}, "hide", /*durable=*/false));
+  TRY(tree.commit(job.key, {}, "hide", /*durable=*/false));
   return Json::object();
 }
 

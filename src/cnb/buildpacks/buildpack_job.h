@@ -7,17 +7,7 @@
 namespace locald::cnb {
 
 /// The jobs that make what is in the store of added buildpacks (buildpack_store.h). In a worker,
-/// since owners in it are the container's. Members of all: store, its folder.
-///
-/// op                     its members                       result
-/// cnb_buildpack_folder   key, folder, index: copies what   {} or {changed:[]}: scan and call again
-///                        the scan in the file `index` has
-/// cnb_buildpack_archive  path: a tar of a buildpack's      {key, stamp}
-///                        folder, plain, gzip or zstd; or
-///                        a package (.cnb)
-/// cnb_buildpack_url      url, etag: downloads such a one   {key, etag} or {not_modified: true}
-/// cnb_buildpack_script   key, files:{path: text}           {}
-/// cnb_buildpack_hide     key, buildpacks:[[id, version]]   {}
+/// since owners in it are the container's. What each has and comes to: buildpack_jobs.h.
 ///
 /// Progress: {done, total} in bytes, while something comes from the network.
 /// @return Errc::invalid_input for what is not a buildpack, with what is wrong; Errc::corrupt for

@@ -40,8 +40,9 @@ std::string content_of(SourceIndex index) {
 
 }  // namespace
 
-Result<Json> BuildpackSupply::run(Json job, int file) {
-  job.set("store", store_.dir());
+template <class J>
+Result<BuildpackResult> BuildpackSupply::run(J job, int file) {
+  job.store = store_.dir();
   const auto progress = [this](const Json& now) {
     if (context_.progress)
       context_.progress({.phase = "pull",
@@ -49,7 +50,8 @@ Result<Json> BuildpackSupply::run(Json job, int file) {
                          .done = static_cast<std::uint64_t>(now["done"].as_int()),
                          .total = static_cast<std::uint64_t>(now["total"].as_int())});
   };
-  return environment_.run(std::move(job), progress, context_.stop, {}, file);
+  return decode<BuildpackResult>(
+      TRY(environment_.run(encode(job), progress, context_.stop, {}, file)));
 }
 
 Result<std::string> BuildpackSupply::id_map() {
@@ -91,15 +93,11 @@ Result<Entry> BuildpackSupply::folder(const std::string& path) {
     if (!entry || !as_known) TRY(index.save(index_file));
     if (entry) return std::move(*entry);
     if (context_.progress) context_.progress({.phase = "extract", .item = "buildpack " + path});
-    const Json done = TRY(run(Json::object({{"op", "cnb_buildpack_folder"},
-                                            {"key", key},
-                                            {"folder", path},
-                                            {"index", index_file}}),
-                              source.fd.get()));
-    if (done["changed"].as_array().empty()) return made(key);
+    const BuildpackResult done = TRY(
+        run(BuildpackFolderJob{.key = key, .folder = path, .index = index_file}, source.fd.get()));
+    if (done.changed.empty()) return made(key);
     if (tries == kTries)
-      return Error(Errc::failed, "it keeps changing while it is copied: " +
-                                     done["changed"].as_array()[0].as_string());
+      return Error(Errc::failed, "it keeps changing while it is copied: " + done.changed[0]);
   }
 }
 
@@ -115,12 +113,10 @@ Result<Entry> BuildpackSupply::archive(const std::string& path) {
   if (!stamp.empty() && note["stamp"].as_string() == stamp && note["map"].as_string() == map)
     if (auto entry = present(note["key"].as_string())) return std::move(*entry);
   if (context_.progress) context_.progress({.phase = "extract", .item = "buildpack " + path});
-  const Json done =
-      TRY(run(Json::object({{"op", "cnb_buildpack_archive"}, {"path", path}}), fd.get()));
-  const std::string key = done["key"].as_string();
+  const BuildpackResult done = TRY(run(BuildpackArchiveJob{.path = path}, fd.get()));
   TRY(store_.write_note(path,
-                        Json::object({{"stamp", done["stamp"]}, {"map", map}, {"key", key}})));
-  return made(key);
+                        Json::object({{"stamp", done.stamp}, {"map", map}, {"key", done.key}})));
+  return made(done.key);
 }
 
 Result<Entry> BuildpackSupply::remote(const oci::Url& url) {
@@ -136,38 +132,41 @@ Result<Entry> BuildpackSupply::remote(const oci::Url& url) {
     return Error(Errc::not_found,
                  "it is not there, and pulling is switched off (pull = \"never\")");
   if (context_.progress) context_.progress({.phase = "pull", .item = without_query(url)});
-  const Json done = TRY(run(Json::object({{"op", "cnb_buildpack_url"},
-                                          {"url", source},
-                                          {"etag", known ? note["etag"].as_string() : ""}})));
-  if (known && done["not_modified"].as_bool()) return std::move(*known);
-  const std::string key = done["key"].as_string();
+  const BuildpackResult done =
+      TRY(run(BuildpackUrlJob{.url = source, .etag = known ? note["etag"].as_string() : ""}));
+  if (known && done.not_modified) return std::move(*known);
   TRY(store_.write_note(source,
-                        Json::object({{"etag", done["etag"]}, {"map", map}, {"key", key}})));
-  return made(key);
+                        Json::object({{"etag", done.etag}, {"map", map}, {"key", done.key}})));
+  return made(done.key);
 }
 
 Result<Entry> BuildpackSupply::script(const std::string& id, const std::string& version,
                                       const InlineScript& script) {
   const ScriptFiles files =
       script_files(id, version.empty() ? "0.0.0" : version, script.api, script.shell, script.body);
-  Json json = Json::object({{"buildpack.toml", files.buildpack_toml},
-                            {"bin/detect", files.detect},
-                            {"bin/build", files.build}});
-  const std::string key = buildpack_key("script", TRY(id_map()), json.dump());
+  const Json text = Json::object({{"buildpack.toml", files.buildpack_toml},
+                                  {"bin/detect", files.detect},
+                                  {"bin/build", files.build}});
+  const std::string key = buildpack_key("script", TRY(id_map()), text.dump());
   if (auto entry = present(key)) return std::move(*entry);
-  TRY(run(
-      Json::object({{"op", "cnb_buildpack_script"}, {"key", key}, {"files", std::move(json)}})));
+  TRY(run(BuildpackScriptJob{.key = key,
+                             .files = {{"buildpack.toml", files.buildpack_toml},
+                                       {"bin/detect", files.detect},
+                                       {"bin/build", files.build}}}));
   return made(key);
 }
 
 Result<Entry> BuildpackSupply::hide(const std::vector<Module>& modules) {
+  BuildpackHideJob job;
   Json pairs = Json::array();
-  for (const Module& m : modules) pairs.push(Json::array({m.id, m.version}));
-  const std::string key = buildpack_key("hide", TRY(id_map()), pairs.dump());
-  if (auto entry = present(key)) return std::move(*entry);
-  TRY(run(Json::object(
-      {{"op", "cnb_buildpack_hide"}, {"key", key}, {"buildpacks", std::move(pairs)}})));
-  return made(key);
+  for (const Module& m : modules) {
+    job.buildpacks.push_back({m.id, m.version});
+    pairs.push(Json(job.buildpacks.back()));
+  }
+  job.key = buildpack_key("hide", TRY(id_map()), pairs.dump());
+  if (auto entry = present(job.key)) return std::move(*entry);
+  TRY(run(job));
+  return made(job.key);
 }
 
 }  // namespace locald::cnb

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "builder/bundle_source.h"
 #include "builder/environment.h"
+#include "cnb/buildpacks/buildpack_jobs.h"
 #include "cnb/buildpacks/buildpack_store.h"
 #include "cnb/inputs/project_descriptor.h"
 #include "oci/registry/url.h"
@@ -38,7 +39,8 @@ class BuildpackSupply {
   Result<BuildpackStore::Entry> hide(const std::vector<Module>& modules);
 
  private:
-  Result<Json> run(Json job, int file = -1);
+  template <class J>
+  Result<BuildpackResult> run(J job, int file = -1);
   Result<std::string> id_map();
   Result<BuildpackStore::Entry> made(const std::string& key);
   std::optional<BuildpackStore::Entry> present(const std::string& key) const;

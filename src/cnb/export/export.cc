@@ -9,6 +9,7 @@
 #include "cnb/export/export_job.h"
 #include "cnb/export/launcher_facts.h"
 #include "cnb/export/published_image.h"
+#include "cnb/jobs.h"
 #include "cnb/store/app_lock.h"
 
 namespace locald::cnb {
@@ -92,23 +93,23 @@ class Exporting {
   Result<PackedLayers> pack() {
     const bool single = TRY(environment_.host()).id_map == runtime::IdMapKind::single;
     PackedLayers known = read_packed(store_);
-    const Json result = TRY(environment_.run(
-        Json::object(
-            {{"op", "cnb_export"},
-             {"top", store_.dir()},
-             {"uid", single ? 0 : generation_.uid},
-             {"gid", single ? 0 : generation_.gid},
-             {"generation", generation_.to_json()},
-             {"known", to_json(known)},
-             {"owner", Json::object({{"uid", generation_.uid}, {"gid", generation_.gid}})}}),
+    const ExportJob job{.app = {.top = store_.dir(),
+                                .uid = single ? 0 : generation_.uid,
+                                .gid = single ? 0 : generation_.gid},
+                        .generation = generation_.to_json(),
+                        .known = to_json(known),
+                        .owner = {generation_.uid, generation_.gid}};
+    const Json done = TRY(environment_.run(
+        encode(job),
         [this](const Json& progress) {
           if (context_.progress)
             context_.progress(
                 {.phase = progress["phase"].as_string(), .item = progress["item"].as_string()});
         },
         context_.stop));
-    PackedLayers packed = packed_layers_from_json(result["packed"]);
-    if (result["made"].as_int() > 0) {
+    const ExportResult result = TRY(decode<ExportResult>(done));
+    PackedLayers packed = packed_layers_from_json(result.packed);
+    if (result.made > 0) {
       PackedLayers all = packed;
       all.merge(known);
       TRY(write_packed(store_, std::move(all)));

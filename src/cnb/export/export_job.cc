@@ -12,6 +12,7 @@
 #include "base/sys/sys.h"
 #include "cnb/export/app_image.h"
 #include "cnb/export/slices.h"
+#include "cnb/jobs.h"
 #include "cnb/source/staging.h"
 #include "cnb/store/app_folder.h"
 #include "oci/layer/layer_archive.h"
@@ -27,13 +28,13 @@ constexpr const char* kLauncher = "/cnb/lifecycle/launcher";
 
 class Export {
  public:
-  static Result<Json> run(const Json& job, const std::function<void(Json)>& progress) {
-    Export work(TRY(AppFolder::open(job)), TRY(Generation::from_json(job["generation"])),
-                TRY(oci::ImageLayout::open(TRY(job.get_string("images")))), progress);
-    work.owner_ = {static_cast<std::uint64_t>(TRY(job["owner"].get_int("uid"))),
-                   static_cast<std::uint64_t>(TRY(job["owner"].get_int("gid")))};
-    work.single_ = job["id_map"].as_string() == "single";
-    return work.all(packed_layers_from_json(job["known"]));
+  static Result<Json> run(const Json& json, const std::function<void(Json)>& progress) {
+    const ExportJob job = TRY(decode<ExportJob>(json));
+    Export work(TRY(AppFolder::open(job.app)), TRY(Generation::from_json(job.generation)),
+                TRY(oci::ImageLayout::open(job.world.images)), progress);
+    work.owner_ = {job.owner.uid, job.owner.gid};
+    work.single_ = job.world.id_map == "single";
+    return work.all(packed_layers_from_json(job.known));
   }
 
  private:
@@ -47,7 +48,7 @@ class Export {
 
   Result<Json> all(const PackedLayers& known) {
     PackedLayers packed;
-    int made = 0;
+    std::uint64_t made = 0;
     for (const AppLayer& layer : app_layers(generation_)) {
       const auto found = known.find(layer.key);
       if (found != known.end() && images_.has_blob(found->second.blob)) {
@@ -58,7 +59,7 @@ class Export {
       packed.insert_or_assign(layer.key, TRY(pack(layer).context(layer.created_by)));
       ++made;
     }
-    return Json::object({{"packed", to_json(packed)}, {"made", made}});
+    return encode(ExportResult{to_json(packed), made});
   }
 
   static std::string name_for_people(const AppLayer& layer) {

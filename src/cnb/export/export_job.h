@@ -25,14 +25,12 @@ Json to_json(const PackedLayers& layers);
 /// What cannot be read is left out: it is packed again.
 PackedLayers packed_layers_from_json(const Json& json);
 
-/// Worker side of an export: packs the layers of app_layers() into the image store (job["images"])
-/// from the app's folder.
+/// Worker side of an export: packs the layers of app_layers() into the image store from the app's
+/// folder. Of `known` layers those whose blob the store still has are not packed again. Parents of a
+/// layer's folder keep their owners, but for an id map of one id, where they are `owner`'s too: on
+/// disk everything is the one's.
 ///
-/// job: generation; known (PackedLayers): layers whose blob the store still has are not packed
-/// again; owner {uid, gid}: whose everything is, as written. Parents of a layer's folder keep their
-/// owners, but for an id map of one id, where they are `owner`'s too: on disk everything is the
-/// one's.
-/// @return {packed: PackedLayers, made: N}: all of the generation's layers
+/// @param job  ExportJob. @return ExportResult
 Result<Json> export_job(const Json& job, const std::function<void(Json)>& progress);
 
 }  // namespace locald::cnb

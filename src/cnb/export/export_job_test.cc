@@ -10,6 +10,7 @@
 
 #include "base/sys/fs_at.h"
 #include "cnb/export/app_image.h"
+#include "cnb/jobs.h"
 #include "cnb/store/generation.h"
 #include "oci/archive/decompress.h"
 #include "oci/archive/tar_reader.h"
@@ -47,15 +48,12 @@ struct World {
   }
 
   Result<Json> run(const PackedLayers& known = {}, const char* id_map = "root") {
-    return export_job(Json::object({{"top", dir / "app"},
-                                    {"uid", ::getuid()},
-                                    {"gid", ::getgid()},
-                                    {"generation", g.to_json()},
-                                    {"known", to_json(known)},
-                                    {"images", dir / "images"},
-                                    {"id_map", id_map},
-                                    {"owner", Json::object({{"uid", g.uid}, {"gid", g.gid}})}}),
-                      [](const Json&) {});
+    const ExportJob job{.app = {.top = dir / "app", .uid = ::getuid(), .gid = ::getgid()},
+                        .generation = g.to_json(),
+                        .known = to_json(known),
+                        .owner = {g.uid, g.gid},
+                        .world = {.images = dir / "images", .id_map = id_map}};
+    return export_job(encode(job), [](const Json&) {});
   }
 
   struct Entry {

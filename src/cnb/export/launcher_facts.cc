@@ -9,6 +9,7 @@
 #include "cnb/build/housekeeping.h"
 #include "cnb/build/phase_runner.h"
 #include "cnb/inputs/builder_info.h"
+#include "cnb/jobs.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/store/app_folder.h"
 #include "oci/layer/layer_store.h"
@@ -54,7 +55,7 @@ EmptyRunImage empty_run_image(const oci::Platform& platform) {
 }
 
 /// All that the exporter reads.
-Json files_for(const oci::StoredImage& builder) {
+std::vector<JobFile> files_for(const oci::StoredImage& builder) {
   const EmptyRunImage run = empty_run_image(builder.config.platform);
   const std::string layout = std::string("layout/") + kRunFolder + "/";
   const std::string inside = "/" + layout.substr(0, layout.size() - 1);
@@ -67,9 +68,9 @@ Json files_for(const oci::StoredImage& builder) {
           .dump();
   const std::string analyzed = "[run-image]\nreference = \"" + inside + "@" + sha(run.manifest) +
                                "\"\nimage = \"" + inside + "\"\n";
-  Json files = Json::array();
+  std::vector<JobFile> files;
   const auto add = [&](const std::string& path, const std::string& text) {
-    files.push(Json::object({{"path", path}, {"text", text}}));
+    files.push_back({path, text});
   };
   add(layout + "oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
   add(layout + "index.json", index);
@@ -100,14 +101,11 @@ Result<std::string> export_nothing(builder::Environment& environment,
   TRY(make_dirs(top));
   TRY(make_dirs(top + "/log"));
   const bool single = TRY(environment.host()).id_map == runtime::IdMapKind::single;
-  const auto job = [&](const char* op) {
-    return Json::object(
-        {{"op", op}, {"top", top}, {"uid", single ? 0 : info.uid}, {"gid", single ? 0 : info.gid}});
-  };
-  Json make = job("cnb_files");
-  make.set("folders", Json::array({"layers", "layers/config", "layout", "workspace", "tmp"}));
-  make.set("files", files_for(builder));
-  TRY(environment.run(std::move(make), {}, context.stop));
+  const JobApp app{.top = top, .uid = single ? 0 : info.uid, .gid = single ? 0 : info.gid};
+  const FilesJob make{.app = app,
+                      .make = {.folders = {"layers", "layers/config", "layout", "workspace", "tmp"},
+                               .files = files_for(builder)}};
+  TRY(environment.run(encode(make), {}, context.stop));
   std::vector<builder::VolumeMount> mounts;
   for (const char* name : {"layers", "layout", "workspace", "tmp"})
     mounts.push_back({.kind = builder::VolumeMount::Kind::own,
@@ -140,9 +138,9 @@ Result<std::string> export_nothing(builder::Environment& environment,
                   std::to_string(info.uid), "-gid", std::to_string(info.gid), kImageName},
                  {}, [&](const PhaseLine& line) { said = line.text; });
   if (!ran) return Error(ran.error()).with_context(said);
-  Json read = job("cnb_layout_config");
-  read.set("folder", kImageFolder);
-  return TRY(environment.run(std::move(read), {}, context.stop)).get_string("config");
+  const LayoutConfigJob read{.app = app, .folder = kImageFolder};
+  return TRY(decode<LayoutConfigResult>(TRY(environment.run(encode(read), {}, context.stop))))
+      .config;
 }
 
 }  // namespace
@@ -174,9 +172,10 @@ Result<LauncherFacts> launcher_facts(builder::Environment& environment,
   return facts;
 }
 
-Result<Json> layout_config_job(const Json& job, const std::function<void(Json)>&) {
-  const AppFolder app = TRY(AppFolder::open(job));
-  const std::string folder = TRY(job.get_string("folder"));
+Result<Json> layout_config_job(const Json& json, const std::function<void(Json)>&) {
+  const auto job = TRY(decode<LayoutConfigJob>(json));
+  const AppFolder app = TRY(AppFolder::open(job.app));
+  const std::string& folder = job.folder;
   const auto document = [&](const Json& descriptor) -> Result<std::string> {
     const oci::Digest digest = TRY(oci::Digest::parse(TRY(descriptor.get_string("digest"))));
     return app.read_file(folder + "/blobs/sha256/" + digest.hex(), kMaxConfig);
@@ -186,7 +185,7 @@ Result<Json> layout_config_job(const Json& job, const std::function<void(Json)>&
   if (index["manifests"].as_array().size() != 1)
     return Error(Errc::invalid_input, "the exporter left no image");
   const Json manifest = TRY(oci::parse_image_json(TRY(document(index["manifests"].as_array()[0]))));
-  return Json::object({{"config", TRY(document(manifest["config"]))}});
+  return encode(LayoutConfigResult{TRY(document(manifest["config"]))});
 }
 
 }  // namespace locald::cnb

@@ -34,8 +34,7 @@ class PreviousImage : public ::testing::Test {
   bool has(const std::string& name) const { return exists(folder_ / name); }
 
   Result<void> thin(const std::string& folder = "i") {
-    const AppFolder app =
-        TRY(AppFolder::open(Json::object({{"top", folder_.path()}, {"uid", 0}, {"gid", 0}})));
+    const AppFolder app = TRY(AppFolder::open({.top = folder_.path()}));
     return thin_previous_image(app, folder);
   }
 

@@ -11,6 +11,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "builder/jobs.h"
+#include "cnb/jobs.h"
 #include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/store/app_folder.h"
 #include "oci/ref/reference.h"
@@ -102,19 +103,15 @@ Result<oci::StoredImage> import_layout_image(builder::Environment& environment,
                                              const std::string& name,
                                              const std::string& run_reference,
                                              const builder::PrepareContext& context) {
-  TRY(environment.run(Json::object({{"op", "cnb_check_layout"},
-                                    {"top", store.dir()},
-                                    {"folder", folder},
-                                    {"uid", 0},
-                                    {"gid", 0}}),
-                      {}, context.stop));
+  const CheckLayoutJob check{.app = {.top = store.dir()}, .folder = folder};
+  TRY(environment.run(encode(check), {}, context.stop));
   const auto reference =
       TRY(oci::ImageReference::parse("oci:" + store.dir() + "/" + folder + ":latest"));
   const auto own_name = TRY(oci::ImageReference::parse(name));
   oci::ImageStore& images = *TRY(environment.images());
   // A worker reads them: they belong to the build user.
   builder::PullJob job;
-  job.image = reference.name();
+  job.from.image = reference.name();
   job.policy = "always";
   TRY(environment.run(encode(job), {}, context.stop));
   const oci::StoredImage exported = TRY(images.find(reference));
@@ -134,9 +131,10 @@ Result<oci::StoredImage> import_layout_image(builder::Environment& environment,
   return images.find(own_name);
 }
 
-Result<Json> check_layout_job(const Json& job, const std::function<void(Json)>&) {
-  const AppFolder app = TRY(AppFolder::open(job));
-  const std::string folder = TRY(job.get_string("folder"));
+Result<Json> check_layout_job(const Json& json, const std::function<void(Json)>&) {
+  const auto job = TRY(decode<CheckLayoutJob>(json));
+  const AppFolder app = TRY(AppFolder::open(job.app));
+  const std::string& folder = job.folder;
   const auto dir = app.dir(folder);
   if (!dir)
     return Error(Errc::corrupt, "the exporter left no image: " + folder +

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "cnb/jobs.h"
 #include "cnb/test_folder.h"
 
 namespace locald::cnb {
@@ -20,10 +21,8 @@ class ExportedLayout : public ::testing::Test {
     }
   }
   Result<Json> check() {
-    return check_layout_job(
-        Json::object(
-            {{"top", folder_ / "app"}, {"folder", "layout/name/latest"}, {"uid", 0}, {"gid", 0}}),
-        {});
+    const CheckLayoutJob job{.app = {.top = folder_ / "app"}, .folder = "layout/name/latest"};
+    return check_layout_job(encode(job), {});
   }
   /// `path` becomes a symlink to `target`, both below the test's folder.
   void link(const std::string& path, const std::string& target) {

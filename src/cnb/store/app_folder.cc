@@ -36,12 +36,12 @@ std::string parent_of(const std::string& path) {
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-Result<AppFolder> AppFolder::open(const Json& job) {
+Result<AppFolder> AppFolder::open(const JobApp& app) {
   AppFolder folder;
-  folder.path_ = TRY(job.get_string("top"));
+  folder.path_ = app.top;
   folder.top_ = TRY(sys::open(folder.path_, kFolderFlags));
-  folder.uid_ = static_cast<uid_t>(TRY(job.get_int("uid")));
-  folder.gid_ = static_cast<gid_t>(TRY(job.get_int("gid")));
+  folder.uid_ = app.uid;
+  folder.gid_ = app.gid;
   return folder;
 }
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "base/json/json.h"
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
+#include "cnb/jobs.h"
 
 namespace locald::cnb {
 
@@ -14,8 +14,7 @@ namespace locald::cnb {
 /// containers (R-INSIDE). Paths are relative to it.
 class AppFolder {
  public:
-  /// From a job's members `top`, `uid` and `gid`: the build user's, as the worker sees them.
-  static Result<AppFolder> open(const Json& job);
+  static Result<AppFolder> open(const JobApp& app);
 
   int top() const noexcept { return top_.get(); }
   const std::string& path() const noexcept { return path_; }

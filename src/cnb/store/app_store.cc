@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/json/fields.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
@@ -95,14 +96,36 @@ Result<void> AppStore::mark_spares(Durability durability) const {
                            durability);
 }
 
+namespace {
+
+/// app.json. An AppSpec has a table of its own.
+struct RecordFile {
+  int format = 1;
+  Json spec;
+  std::string last_used;
+
+  static const Fields& fields() {
+    using R = RecordFile;
+    static const Fields table = FieldsOf<R>("app.json")
+                                    .always("format", &R::format, "")
+                                    .required("spec", &R::spec, "")
+                                    .always("last_used", &R::last_used, "");
+    return table;
+  }
+};
+
+}  // namespace
+
 std::optional<AppStore::Record> AppStore::record() const {
   const auto text = read_file(record_file());
   if (!text) return std::nullopt;
   const auto json = Json::parse(*text, {.any_bytes = true});  // the path
   if (!json) return std::nullopt;
-  auto spec = AppSpec::from_json((*json)["spec"]);
+  const auto read = decode<RecordFile>(*json, Reading::tolerant);
+  if (!read) return std::nullopt;
+  auto spec = AppSpec::from_json(read->spec);
   if (!spec) return std::nullopt;
-  return Record{std::move(*spec), (*json)["last_used"].as_string()};
+  return Record{std::move(*spec), read->last_used};
 }
 
 Result<void> AppStore::touch(const AppSpec& spec) const {
@@ -115,9 +138,8 @@ Result<void> AppStore::touch(const AppSpec& spec) const {
   if (before && before->spec == kept && before->last_used.substr(0, 16) == now.substr(0, 16))
     return {};
   TRY(make_dirs(dir_));
-  return write_file_atomic(
-      record_file(),
-      Json::object({{"format", 1}, {"spec", kept.to_json()}, {"last_used", now}}).dump());
+  const RecordFile record{.spec = kept.to_json(), .last_used = now};
+  return write_file_atomic(record_file(), encode(record).dump());
 }
 
 std::vector<std::string> AppStore::list(const Paths& paths) {

@@ -45,6 +45,29 @@ TEST_F(Store, FindsTheNewestGenerationThatCounts) {
   EXPECT_EQ(store_.next_number(), 11u);
 }
 
+/// As every version has written it.
+TEST_F(Store, ReadsTheRecordOfAnApp) {
+  const std::string spec =
+      R"({"project":"shop","path":"/shop/api","builder":"b","run_image":"","base_dir":"",)"
+      R"("pull":"","env":{},"bindings":{},"host_ca":true,"host_ca_file":"","proxies":{},)"
+      R"("exec_env":"","live":["src"],"strict":false,"timeout_ms":60000})";
+  const std::string file = store_.dir() + "/app.json";
+  std::filesystem::create_directories(store_.dir());
+  ASSERT_TRUE(write_file_atomic(
+      file, R"({"format":1,"spec":)" + spec + R"(,"last_used":"2026-11-26T10:00:00Z","later":1})"));
+  const auto record = store_.record();
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->spec.path, "/shop/api");
+  EXPECT_EQ(record->spec.live, std::vector<std::string>{"src"});
+  EXPECT_EQ(record->last_used, "2026-11-26T10:00:00Z");
+  ASSERT_TRUE(store_.touch(record->spec));
+  const std::string written = read_file(file).value();
+  const std::string begin = R"({"format":1,"spec":)" + spec + R"(,"last_used":")";
+  EXPECT_EQ(written.substr(0, begin.size()), begin);
+  ASSERT_TRUE(write_file_atomic(file, R"({"format":1,"spec":{"path":"relative"}})"));
+  EXPECT_FALSE(store_.record());
+}
+
 TEST_F(Store, DoesNotCountWhatMayNotHaveReachedTheDisk) {
   Generation g = commit(1);
   g = commit(2);

@@ -1,7 +1,8 @@
 // docs/api.md, of the tables.
+#include <algorithm>
+#include <map>
+
 #include "base/strings.h"
-#include "ipc/messages/build.h"
-#include "ipc/messages/common.h"
 #include "ipc/messages/events.h"
 #include "ipc/messages/requests.h"
 
@@ -22,18 +23,20 @@ another type, is an error that names the place:
 
     request up: services[2]: must be a string, it is a number
 
-Fields that are not *required* may be missing. An object in a reply may get more fields.
+Fields of a request that are not *required* may be missing. A reply may have fields that are not
+named here: of a server of another build. What a service, a container or the like does not have is
+null.
 )";
 
 /// Breaks a text at blanks.
-std::string paragraph(const std::string& text, const std::string& indent = "") {
-  std::string out, line = indent;
+std::string paragraph(const std::string& text) {
+  std::string out, line;
   for (const std::string& word : split(text, ' ')) {
-    if (line.size() > indent.size() && line.size() + 1 + word.size() > kPageWidth) {
+    if (!line.empty() && line.size() + 1 + word.size() > kPageWidth) {
       out += line + "\n";
-      line = indent;
+      line.clear();
     }
-    line += (line.size() > indent.size() ? " " : "") + word;
+    line += (line.empty() ? "" : " ") + word;
   }
   return out + line + "\n";
 }
@@ -58,21 +61,51 @@ std::string section_of(const Fields& fields) {
   return "\n### " + fields.what() + "\n\n" + table_of(fields);
 }
 
+using Tables = std::vector<const Fields*>;
+
+/// Adds the tables of the objects that stand in fields of `table`, and in theirs, each once.
+void add_parts(const Fields& table, Tables& parts) {
+  for (const Field& field : table.all()) {
+    const fields::Type* type = field.type;
+    while (type->item != nullptr) type = type->item;
+    if (type->object == nullptr) continue;
+    const Fields& part = type->object();
+    if (std::find(parts.begin(), parts.end(), &part) != parts.end()) continue;
+    parts.push_back(&part);
+    add_parts(part, parts);
+  }
+}
+
+/// A reply is described with the first request that has it.
+std::string reply_of(const RequestInfo& request,
+                     std::map<const Fields*, std::string_view>& described) {
+  const Fields& reply = request.reply_fields();
+  const std::string begin = request.streams ? "\nEvents, then the reply" : "\nIts reply";
+  if (reply.all().empty()) return begin + ", which has no fields.\n";
+  const auto [first, is_new] = described.emplace(&reply, request.name);
+  return is_new ? begin + ":\n\n" + table_of(reply)
+                : begin + " of `" + std::string(first->second) + "`.\n";
+}
+
 }  // namespace
 
 std::string api_page() {
   std::string out = kPageHead;
   out += "\n## Requests\n";
+  Tables parts, reply_parts;
+  std::map<const Fields*, std::string_view> described;
   for (const RequestInfo& request : requests()) {
     out += "\n### " + std::string(request.name) + "\n\n";
     out += paragraph(std::string(request.doc)) + "\n";
     out += table_of(request.fields());
-    out += "\n" + std::string(request.streams ? "Events, then:" : "Result:") + "\n\n" +
-           paragraph(std::string(request.reply), "    ");
+    out += reply_of(request, described);
+    add_parts(request.fields(), parts);
+    add_parts(request.reply_fields(), reply_parts);
   }
   out += "\n## Parts of requests\n";
-  out += section_of(ProjectPlace::fields());
-  out += section_of(AppFolder::fields());
+  for (const Fields* part : parts) out += section_of(*part);
+  out += "\n## Parts of replies\n";
+  for (const Fields* part : reply_parts) out += section_of(*part);
   out += "\n## Events\n";
   for (const Fields* event :
        {&ProgressEvent::fields(), &NoticeEvent::fields(), &StateEvent::fields()})

@@ -32,4 +32,9 @@ const Fields& WindowSize::fields() {
   return table;
 }
 
+const Fields& EmptyReply::fields() {
+  static const Fields table = FieldsOf<EmptyReply>("reply");
+  return table;
+}
+
 }  // namespace locald::ipc

@@ -8,8 +8,11 @@
 #include "base/json/fields.h"
 
 /// Requests are structs: `kName` is what follows /v1/, fields() the table from which they are
-/// written (the CLI), read strictly (the server) and described (docs/api.md). What each does and is
-/// answered with stands beside its name in requests.cc. Absent is the default of the member.
+/// written (the CLI), read strictly (the server) and described (docs/api.md). What each does stands
+/// beside its name in requests.cc. Absent is the default of the member.
+///
+/// `Reply` is the struct of what a request is answered with: written by the server, and read
+/// tolerantly by the CLI, whose server may be of another build. What does not apply is null.
 ///
 /// These are the parts that several of them have.
 namespace locald::ipc {
@@ -34,6 +37,11 @@ struct World {
 /// A terminal's size, beside the fields of a request.
 struct WindowSize {
   std::uint16_t rows = 24, columns = 80;
+  static const Fields& fields();
+};
+
+/// The reply to a request that is only done, or not.
+struct EmptyReply {
   static const Fields& fields();
 };
 

@@ -42,4 +42,49 @@ const Fields& ContainerRemoveRequest::fields() {
   return table;
 }
 
+const Fields& ContainerRunReply::fields() {
+  using R = ContainerRunReply;
+  static const Fields table =
+      FieldsOf<R>("reply container/run")
+          .always("id", &R::id, "of the container")
+          .field("socket", &R::socket, "of its shim: src/base/log/attach_protocol.h; if it runs")
+          .field("nonce", &R::nonce, "of its run, which is attached to")
+          .field("exit_code", &R::exit_code, "of a detached one that never ran")
+          .field("reason", &R::reason, "why that never ran");
+  return table;
+}
+
+const Fields& ContainerStatus::fields() {
+  using R = ContainerStatus;
+  static const Fields table =
+      FieldsOf<R>("container")
+          .always("id", &R::id, "twelve hexadecimal digits")
+          .always("name", &R::name, "that `container run --name` gave")
+          .always("image", &R::image, "as it was asked for")
+          .always("command", &R::command, "its words; empty: the image's")
+          .always("state", &R::state, "starting, running, exited or failed")
+          .always("pid", &R::pid, "of its main process")
+          .always("created_at", &R::created_at, "RFC 3339, UTC")
+          .always("started_at", &R::started_at, "RFC 3339, UTC")
+          .always("exit_code", &R::exit_code, "of its end")
+          .always("signal", &R::signal, "the name of the one that ended it: SIGKILL")
+          .always("reason", &R::reason, "why it is in its state, for people")
+          .always("network", &R::network, "host");
+  return table;
+}
+
+const Fields& ContainerListReply::fields() {
+  using R = ContainerListReply;
+  static const Fields table =
+      FieldsOf<R>("reply container/ls").always("containers", &R::containers, "by id");
+  return table;
+}
+
+const Fields& ContainerRemoveReply::fields() {
+  using R = ContainerRemoveReply;
+  static const Fields table =
+      FieldsOf<R>("reply container/rm").always("removed", &R::removed, "ids");
+  return table;
+}
+
 }  // namespace locald::ipc

@@ -28,7 +28,7 @@ const Fields& StateEvent::fields() {
   using R = StateEvent;
   static const Fields table = FieldsOf<R>("event state")
                                   .always("event", &R::event, "state")
-                                  .always("service", &R::service, "as in `status`");
+                                  .always("service", &R::service, "as it is now");
   return table;
 }
 

@@ -1,10 +1,19 @@
 #pragma once
 #include <cstdint>
 
-#include "ipc/messages/common.h"
+#include "ipc/messages/service.h"
 
-/// Events of a stream, before its end. encode() writes them, "event" included.
+/// Events of a stream, before its end. encode() writes them, "event" included; event_as() reads
+/// one, and passes over what a server of another build has more.
 namespace locald::ipc {
+
+/// @return nullopt where it is of another kind, or not as this build knows it.
+template <class E>
+std::optional<E> event_as(const Json& event) {
+  if (event["event"].as_string() != E().event) return std::nullopt;
+  auto read = decode<E>(event, Reading::tolerant);
+  return read ? std::optional(std::move(*read)) : std::nullopt;
+}
 
 /// How far work has come: "pull" of a layer, "build" of an app.
 struct ProgressEvent {
@@ -26,7 +35,7 @@ struct NoticeEvent {
 /// A service has changed.
 struct StateEvent {
   std::string event = "state";
-  Json service;  ///< as in `status`
+  ServiceStatus service;
   static const Fields& fields();
 };
 

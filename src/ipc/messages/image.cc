@@ -7,6 +7,10 @@ constexpr const char* kStoredDoc = "a name or id of image/ls";
 constexpr const char* kCwdDoc = "absolute: relative paths in images start here";
 constexpr const char* kLoginsDoc = "absolute paths: where logins for registries are";
 
+constexpr const char* kDigestDoc = "of its manifest";
+constexpr const char* kIdDoc = "the digest of its configuration";
+constexpr const char* kSizeDoc = "bytes, compressed";
+
 template <class R>
 FieldsOf<R> image_fields(const char* doc) {
   return FieldsOf<R>(std::string("request ") + R::kName).required("image", &R::image, doc);
@@ -72,6 +76,93 @@ const Fields& ImageRebaseRequest::fields() {
           .field("policy", &R::policy, "for the run image: always, missing or never")
           .path("cwd", &R::cwd, kCwdDoc)
           .field("login_files", &R::login_files, kLoginsDoc);
+  return table;
+}
+
+const Fields& ImagePullReply::fields() {
+  using R = ImagePullReply;
+  static const Fields table = FieldsOf<R>("reply image/pull")
+                                  .always("name", &R::name, "as in `image/ls`")
+                                  .always("digest", &R::digest, kDigestDoc)
+                                  .always("size", &R::size, kSizeDoc)
+                                  .always("contacted", &R::contacted, "its origin was asked")
+                                  .always("warnings", &R::warnings, "sentences for people");
+  return table;
+}
+
+const Fields& ImageEntry::fields() {
+  using R = ImageEntry;
+  static const Fields table = FieldsOf<R>("image")
+                                  .always("name", &R::name, "a name like redis:7")
+                                  .always("digest", &R::digest, kDigestDoc)
+                                  .always("id", &R::id, kIdDoc)
+                                  .always("size", &R::size, kSizeDoc)
+                                  .always("created", &R::created, "as the image says")
+                                  .always("pulled_at", &R::pulled_at, "RFC 3339, UTC")
+                                  .always("layers", &R::layers, "how many it has");
+  return table;
+}
+
+const Fields& ImageListReply::fields() {
+  using R = ImageListReply;
+  static const Fields table =
+      FieldsOf<R>("reply image/ls").always("images", &R::images, "one for each name");
+  return table;
+}
+
+const Fields& ImageRemoveReply::fields() {
+  using R = ImageRemoveReply;
+  static const Fields table = FieldsOf<R>("reply image/rm")
+                                  .always("removed", &R::removed, "names")
+                                  .always("freed_bytes", &R::freed_bytes, "on the disk");
+  return table;
+}
+
+const Fields& ImageUnpackReply::fields() {
+  using R = ImageUnpackReply;
+  static const Fields table = FieldsOf<R>("reply image/unpack")
+                                  .always("digest", &R::digest, kDigestDoc)
+                                  .always("entries", &R::entries, "files, folders and the like")
+                                  .always("warnings", &R::warnings, "sentences for people");
+  return table;
+}
+
+const Fields& ImageExportReply::fields() {
+  using R = ImageExportReply;
+  static const Fields table = FieldsOf<R>("reply image/export")
+                                  .always("name", &R::name, "as in `image/ls`")
+                                  .always("target", &R::target, "where it was written to")
+                                  .always("digest", &R::digest, kDigestDoc)
+                                  .always("id", &R::id, kIdDoc)
+                                  .always("size", &R::size, kSizeDoc);
+  return table;
+}
+
+const Fields& ImagePushReply::fields() {
+  using R = ImagePushReply;
+  static const Fields table =
+      FieldsOf<R>("reply image/push")
+          .always("name", &R::name, "in the registry")
+          .always("digest", &R::digest, kDigestDoc)
+          .always("id", &R::id, kIdDoc)
+          .always("uploaded", &R::uploaded, "blobs that were sent")
+          .always("mounted", &R::mounted, "blobs of other repositories of the registry")
+          .always("there_before", &R::there_before, "blobs that were there")
+          .always("uploaded_bytes", &R::uploaded_bytes, "of the blobs that were sent");
+  return table;
+}
+
+const Fields& ImageRebaseReply::fields() {
+  using R = ImageRebaseReply;
+  static const Fields table =
+      FieldsOf<R>("reply image/rebase")
+          .always("name", &R::name, "as in `image/ls`")
+          .always("digest", &R::digest, kDigestDoc)
+          .always("id", &R::id, kIdDoc)
+          .always("changed", &R::changed, "false: it is on that run image already")
+          .always("run_image", &R::run_image, "its name")
+          .always("run_image_digest", &R::run_image_digest, kDigestDoc)
+          .always("notices", &R::notices, "sentences for people");
   return table;
 }
 

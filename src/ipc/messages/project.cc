@@ -5,6 +5,8 @@ namespace {
 
 constexpr const char* kProjectDoc = "where the project is looked for";
 constexpr const char* kAllDoc = "names; empty: all";
+constexpr const char* kSocketDoc = "of its shim: src/base/log/attach_protocol.h";
+constexpr const char* kNonceDoc = "of its present run, which is attached to";
 constexpr const char* kTimeoutDoc = "ms after which it is answered with how far it has come";
 
 template <class R>
@@ -116,6 +118,108 @@ const Fields& ExecRequest::fields() {
 const Fields& AttachRequest::fields() {
   static const Fields table = project_fields<AttachRequest>().required(
       "service", &AttachRequest::service, "a service that runs");
+  return table;
+}
+
+const Fields& UpReply::fields() {
+  using R = UpReply;
+  static const Fields table =
+      FieldsOf<R>("reply up")
+          .always("project", &R::project, "its name")
+          .always("services", &R::services, "those that were meant, as they are now")
+          .always("failed", &R::failed, "names; those that were not in time too")
+          .always("reasons", &R::reasons, "why, for each that failed")
+          .always("changes", &R::changes,
+                  "what `up` made of each: started, unchanged, or \"recreated: KEYS\"")
+          .always("timed_out", &R::timed_out, "the time was over before all were there");
+  return table;
+}
+
+const Fields& ProjectStatus::fields() {
+  using R = ProjectStatus;
+  static const Fields table = FieldsOf<R>("project and services")
+                                  .always("project", &R::project, "its name")
+                                  .always("dir", &R::dir, "its folder; empty: not known")
+                                  .always("services", &R::services, "none where it is not up");
+  return table;
+}
+
+const Fields& StatusReply::fields() {
+  using R = StatusReply;
+  static const Fields table = FieldsOf<R>("reply status")
+                                  .field("project", &R::project, "its name; not with \"all\"")
+                                  .field("services", &R::services, "not with \"all\"")
+                                  .field("projects", &R::projects, "with \"all\"");
+  return table;
+}
+
+const Fields& LogPlace::fields() {
+  using R = LogPlace;
+  static const Fields table =
+      FieldsOf<R>("log of a service")
+          .always("name", &R::name, "of the service")
+          .always("dir", &R::dir, "the segments' folder: src/base/log/log_format.h")
+          .always("first_segment", &R::first_segment, "where its present or last run begins")
+          .always("nonce", &R::nonce, "of that run; empty: not known");
+  return table;
+}
+
+const Fields& LogsReply::fields() {
+  static const Fields table =
+      FieldsOf<LogsReply>("reply logs").always("services", &LogsReply::services, "their logs");
+  return table;
+}
+
+const Fields& ServiceNotice::fields() {
+  using R = ServiceNotice;
+  static const Fields table = FieldsOf<R>("notice")
+                                  .always("service", &R::service, "whose; empty: of none")
+                                  .always("text", &R::text, "a sentence for people");
+  return table;
+}
+
+const Fields& ConfigCheckReply::fields() {
+  using R = ConfigCheckReply;
+  static const Fields table = FieldsOf<R>("reply config/check")
+                                  .always("project", &R::project, "its name")
+                                  .always("services", &R::services, "names")
+                                  .always("file", &R::file, "the one that was read")
+                                  .always("notices", &R::notices, "what is odd and no error");
+  return table;
+}
+
+const Fields& KnownProject::fields() {
+  using R = KnownProject;
+  static const Fields table = FieldsOf<R>("known project")
+                                  .always("name", &R::name, "as in its file")
+                                  .always("dir", &R::dir, "its folder; empty: not known")
+                                  .always("running", &R::running, "it is up");
+  return table;
+}
+
+const Fields& ProjectListReply::fields() {
+  using R = ProjectListReply;
+  static const Fields table =
+      FieldsOf<R>("reply project/ls").always("projects", &R::projects, "by name");
+  return table;
+}
+
+const Fields& ExecReply::fields() {
+  using R = ExecReply;
+  static const Fields table =
+      FieldsOf<R>("reply exec")
+          .always("socket", &R::socket,
+                  "of its shim: src/base/log/attach_protocol.h, with \"hold\"")
+          .always("nonce", &R::nonce, kNonceDoc);
+  return table;
+}
+
+const Fields& AttachReply::fields() {
+  using R = AttachReply;
+  static const Fields table = FieldsOf<R>("reply attach")
+                                  .always("socket", &R::socket, kSocketDoc)
+                                  .always("nonce", &R::nonce, kNonceDoc)
+                                  .always("tty", &R::tty, "it has a terminal");
   return table;
 }
 

@@ -1,15 +1,94 @@
 #pragma once
 #include <chrono>
 
-#include "ipc/messages/common.h"
+#include "ipc/messages/service.h"
 
-/// Requests about projects, their services, and sessions in them.
+/// Requests about projects, their services, and sessions in them, and their replies.
 namespace locald::ipc {
 
 using Timeout = std::optional<std::chrono::milliseconds>;  ///< absent: no limit
 
+/// What came of services that were brought up, started, stopped or restarted.
+struct UpReply {
+  std::string project;
+  std::vector<ServiceStatus> services;         ///< those that were meant
+  std::vector<std::string> failed;             ///< names
+  std::map<std::string, std::string> reasons;  ///< of each that failed
+  std::map<std::string, std::string> changes;  ///< what `up` made of each: "recreated: env"
+  bool timed_out = false;
+  static const Fields& fields();
+};
+
+/// A project that the server knows, and its services.
+struct ProjectStatus {
+  std::string project, dir;
+  std::vector<ServiceStatus> services;
+  static const Fields& fields();
+};
+
+struct StatusReply {
+  // of one project
+  std::optional<std::string> project;
+  std::optional<std::vector<ServiceStatus>> services;
+  // of all
+  std::optional<std::vector<ProjectStatus>> projects;
+  static const Fields& fields();
+};
+
+/// Where a service's log is. Clients read the segments themselves.
+struct LogPlace {
+  std::string name, dir;
+  std::uint64_t first_segment = 0;  ///< where its present or last run begins
+  std::string nonce;                ///< of that run; empty: not known
+  static const Fields& fields();
+};
+
+struct LogsReply {
+  std::vector<LogPlace> services;
+  static const Fields& fields();
+};
+
+/// A sentence for people.
+struct ServiceNotice {
+  std::string service;  ///< empty: of none
+  std::string text;
+  static const Fields& fields();
+};
+
+struct ConfigCheckReply {
+  std::string project;
+  std::vector<std::string> services;
+  std::string file;
+  std::vector<ServiceNotice> notices;
+  static const Fields& fields();
+};
+
+struct KnownProject {
+  std::string name, dir;
+  bool running = false;
+  static const Fields& fields();
+};
+
+struct ProjectListReply {
+  std::vector<KnownProject> projects;
+  static const Fields& fields();
+};
+
+/// Where a command that runs beside a service is attached to.
+struct ExecReply {
+  std::string socket, nonce;
+  static const Fields& fields();
+};
+
+struct AttachReply {
+  std::string socket, nonce;
+  bool tty = false;
+  static const Fields& fields();
+};
+
 struct UpRequest {
   static constexpr const char* kName = "up";
+  using Reply = UpReply;
   ProjectPlace project;
   std::vector<std::string> services;  ///< with their dependencies; empty: all
   World world;
@@ -20,6 +99,7 @@ struct UpRequest {
 
 struct DownRequest {
   static constexpr const char* kName = "down";
+  using Reply = EmptyReply;
   ProjectPlace project;
   bool volumes = false;
   static const Fields& fields();
@@ -27,6 +107,7 @@ struct DownRequest {
 
 struct StartRequest {
   static constexpr const char* kName = "start";
+  using Reply = UpReply;
   ProjectPlace project;
   std::vector<std::string> services;  ///< empty: all
   Timeout timeout;
@@ -35,6 +116,7 @@ struct StartRequest {
 
 struct StopRequest {
   static constexpr const char* kName = "stop";
+  using Reply = UpReply;
   ProjectPlace project;
   std::vector<std::string> services;  ///< empty: all
   Timeout timeout;
@@ -43,6 +125,7 @@ struct StopRequest {
 
 struct RestartRequest {
   static constexpr const char* kName = "restart";
+  using Reply = UpReply;
   ProjectPlace project;
   std::vector<std::string> services;  ///< empty: all
   Timeout timeout;
@@ -51,12 +134,14 @@ struct RestartRequest {
 
 struct KillRequest {
   static constexpr const char* kName = "kill";
+  using Reply = EmptyReply;
   ProjectPlace project;
   static const Fields& fields();
 };
 
 struct StatusRequest {
   static constexpr const char* kName = "status";
+  using Reply = StatusReply;
   std::optional<ProjectPlace> project;  ///< absent only with `all`
   bool all = false;
   static const Fields& fields();
@@ -64,12 +149,14 @@ struct StatusRequest {
 
 struct WatchRequest {
   static constexpr const char* kName = "watch";
+  using Reply = EmptyReply;
   ProjectPlace project;
   static const Fields& fields();
 };
 
 struct LogsRequest {
   static constexpr const char* kName = "logs";
+  using Reply = LogsReply;
   ProjectPlace project;
   std::vector<std::string> services;  ///< empty: all
   static const Fields& fields();
@@ -77,6 +164,7 @@ struct LogsRequest {
 
 struct ConfigCheckRequest {
   static constexpr const char* kName = "config/check";
+  using Reply = ConfigCheckReply;
   ProjectPlace project;
   std::map<std::string, std::string> env;
   static const Fields& fields();
@@ -84,17 +172,20 @@ struct ConfigCheckRequest {
 
 struct ProjectListRequest {
   static constexpr const char* kName = "project/ls";
+  using Reply = ProjectListReply;
   static const Fields& fields();
 };
 
 struct ProjectForgetRequest {
   static constexpr const char* kName = "project/forget";
+  using Reply = EmptyReply;
   std::string name;
   static const Fields& fields();
 };
 
 struct ExecRequest {
   static constexpr const char* kName = "exec";
+  using Reply = ExecReply;
   ProjectPlace project;
   std::string service;
   std::vector<std::string> argv;
@@ -107,6 +198,7 @@ struct ExecRequest {
 
 struct AttachRequest {
   static constexpr const char* kName = "attach";
+  using Reply = AttachReply;
   ProjectPlace project;
   std::string service;
   static const Fields& fields();

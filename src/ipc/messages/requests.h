@@ -9,13 +9,14 @@ namespace locald::ipc {
 /// One request of the API, for those who look at all of them: the server's table of handlers, the
 /// page docs/api.md, tests.
 struct RequestInfo {
-  std::string_view name;   ///< what follows /v1/
-  std::string_view doc;    ///< what it does
-  std::string_view reply;  ///< what stands under "result"
-  bool streams = false;    ///< events come before the end
+  std::string_view name;  ///< what follows /v1/
+  std::string_view doc;   ///< what it does
+  bool streams = false;   ///< events come before the end
   const Fields& (*fields)();
-  /// The request as it was understood, or what is wrong with it.
+  const Fields& (*reply_fields)();  ///< of what stands under "result"
+  /// The request, and its reply, as it was understood, or what is wrong with it.
   Result<Json> (*read)(const Json& body, Reading reading);
+  Result<Json> (*read_reply)(const Json& result, Reading reading);
 };
 
 /// All, in the order of docs/api.md.

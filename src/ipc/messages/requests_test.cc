@@ -99,11 +99,12 @@ std::vector<std::pair<Json, std::string>> bad(const Type& type) {
   return {};
 }
 
-Json whole(const RequestInfo& request) {
+Json whole(const Fields& fields) {
   Json out = Json::object();
-  for (const Field& field : request.fields().all()) out.set(field.name, good(field, *field.type));
+  for (const Field& field : fields.all()) out.set(field.name, good(field, *field.type));
   return out;
 }
+Json whole(const RequestInfo& request) { return whole(request.fields()); }
 
 std::string refusal(const RequestInfo& request, const Json& body) {
   const auto read = request.read(body, Reading::strict);
@@ -117,6 +118,28 @@ TEST(Requests, AWholeOneIsReadAndWrittenTheSame) {
     const auto again = request.read(*read, Reading::strict);
     ASSERT_TRUE(again) << again.error().text();
     EXPECT_EQ(read->dump(), again->dump());
+  }
+}
+
+TEST(Requests, AWholeReplyIsReadAndWrittenTheSame) {
+  for (const RequestInfo& request : requests()) {
+    const auto read = request.read_reply(whole(request.reply_fields()), Reading::strict);
+    ASSERT_TRUE(read) << request.name << ": " << read.error().text();
+    const auto again = request.read_reply(*read, Reading::strict);
+    ASSERT_TRUE(again) << again.error().text();
+    EXPECT_EQ(read->dump(), again->dump());
+  }
+}
+
+/// A server of another build sends more, less, and null for what does not apply.
+TEST(Requests, AReplyOfAnotherServerIsRead) {
+  for (const RequestInfo& request : requests()) {
+    Json more = whole(request.reply_fields()), nulls = Json::object();
+    more.set("no_such", 1);
+    for (const Field& field : request.reply_fields().all()) nulls.set(field.name, Json());
+    EXPECT_FALSE(request.read_reply(more, Reading::strict)) << request.name;
+    for (const Json& reply : {more, nulls, Json::object()})
+      EXPECT_TRUE(request.read_reply(reply, Reading::tolerant)) << request.name;
   }
 }
 
@@ -207,8 +230,10 @@ TEST(Requests, EachHasAName) {
     EXPECT_TRUE(names.insert(request.name).second) << request.name;
     EXPECT_EQ(request.fields().what(), "request " + std::string(request.name));
     EXPECT_FALSE(request.doc.empty());
-    for (const Field& field : request.fields().all())
-      EXPECT_FALSE(field.doc.empty()) << request.name << " " << field.name;
+    EXPECT_TRUE(request.reply_fields().what().starts_with("reply")) << request.name;
+    for (const Fields* fields : {&request.fields(), &request.reply_fields()})
+      for (const Field& field : fields->all())
+        EXPECT_FALSE(field.doc.empty()) << request.name << " " << field.name;
   }
 }
 

@@ -1,181 +1,12 @@
 #include "oci/spec/runtime_spec.h"
 
-#include <algorithm>
-#include <concepts>
-#include <initializer_list>
 #include <utility>
+
+#include "oci/spec/spec_json.h"
 
 namespace locald::oci {
 namespace spec {
 namespace {
-
-// Reading: one object at a time. A Reader checks types, remembers which members
-// it knows, and hands out the rest.
-class Reader {
- public:
-  Reader(const Json& object, std::string where) : object_(object), where_(std::move(where)) {}
-
-  static Result<Reader> of(const Json& value, std::string where) {
-    if (!value.is_object()) return Error(Errc::invalid_input, where + ": not an object");
-    return Reader(value, std::move(where));
-  }
-
-  const Json& at(std::string_view key) {
-    known_.emplace_back(key);
-    return object_[key];
-  }
-  std::string path(std::string_view key) const {
-    return where_.empty() ? std::string(key) : where_ + "." + std::string(key);
-  }
-  Error wrong(std::string_view key, const char* what) const {
-    return Error(Errc::invalid_input, path(key) + ": " + what);
-  }
-
-  Result<void> read(std::string_view key, std::string& out) {
-    const Json& value = at(key);
-    if (value.is_null()) return {};
-    if (!value.is_string()) return wrong(key, "not a string");
-    out = value.as_string();
-    return {};
-  }
-  Result<void> read(std::string_view key, bool& out) {
-    const Json& value = at(key);
-    if (value.is_null()) return {};
-    if (!value.is_bool()) return wrong(key, "not a boolean");
-    out = value.as_bool();
-    return {};
-  }
-  template <std::integral T>
-  requires(!std::same_as<T, bool>) Result<void> read(std::string_view key, T& out) {
-    const Json& value = at(key);
-    if (value.is_null()) return {};
-    return number(key, value, out);
-  }
-  template <typename T>
-  Result<void> read(std::string_view key, std::optional<T>& out) {
-    if (at(key).is_null()) return {};
-    T value{};
-    TRY(read(key, value));
-    out = value;
-    return {};
-  }
-  Result<void> read(std::string_view key, std::vector<std::string>& out) {
-    const Json& value = at(key);
-    if (value.is_null()) return {};
-    if (!value.is_array()) return wrong(key, "not an array");
-    for (const Json& item : value.as_array()) {
-      if (!item.is_string()) return wrong(key, "holds something that is not a string");
-      out.push_back(item.as_string());
-    }
-    return {};
-  }
-  Result<void> read(std::string_view key, std::vector<std::uint32_t>& out) {
-    const Json& value = at(key);
-    if (value.is_null()) return {};
-    if (!value.is_array()) return wrong(key, "not an array");
-    for (const Json& item : value.as_array()) {
-      std::uint32_t n = 0;
-      TRY(number(key, item, n));
-      out.push_back(n);
-    }
-    return {};
-  }
-  Result<void> read(std::string_view key, std::map<std::string, std::string>& out) {
-    const Json& value = at(key);
-    if (value.is_null()) return {};
-    if (!value.is_object()) return wrong(key, "not an object");
-    for (const auto& [name, item] : value.as_object()) {
-      if (!item.is_string()) return wrong(key, "holds something that is not a string");
-      out[name] = item.as_string();
-    }
-    return {};
-  }
-  /// An array of objects, each read by `one`.
-  template <typename T>
-  Result<void> read_all(std::string_view key, std::vector<T>& out, Result<T> (*one)(Reader)) {
-    const Json& value = at(key);
-    if (value.is_null()) return {};
-    if (!value.is_array()) return wrong(key, "not an array");
-    std::size_t i = 0;
-    for (const Json& item : value.as_array())
-      out.push_back(TRY(one(TRY(Reader::of(item, path(key) + "[" + std::to_string(i++) + "]")))));
-    return {};
-  }
-
-  Other rest() const {
-    Other other;
-    for (const auto& member : object_.as_object())
-      if (std::find(known_.begin(), known_.end(), member.first) == known_.end())
-        other.push_back(member);
-    return other;
-  }
-  Result<void> end() const {
-    for (const auto& member : object_.as_object())
-      if (std::find(known_.begin(), known_.end(), member.first) == known_.end())
-        return Error(Errc::unsupported, path(member.first) + ": this member is not supported here");
-    return {};
-  }
-
- private:
-  template <typename T>
-  Result<void> number(std::string_view key, const Json& value, T& out) const {
-    if (value.is_number() && !value.is_int()) return wrong(key, "not a whole number, or too large");
-    if (!value.is_int()) return wrong(key, "not a number");
-    if (!std::in_range<T>(value.as_int())) return wrong(key, "out of range");
-    out = static_cast<T>(value.as_int());
-    return {};
-  }
-
-  const Json& object_;
-  std::string where_;
-  std::vector<std::string> known_;
-};
-
-// Writing: members in the order of the spec, defaults left out.
-class Writer {
- public:
-  explicit Writer(std::size_t expected = 8) { members_.reserve(expected); }
-  void must(const char* key, Json value) { members_.emplace_back(key, std::move(value)); }
-  void add(const char* key, const std::string& value) {
-    if (!value.empty()) must(key, value);
-  }
-  void add(const char* key, bool value) {
-    if (value) must(key, value);
-  }
-  template <typename T>
-  void add(const char* key, const std::optional<T>& value) {
-    if (value) must(key, Json(*value));
-  }
-  void add(const char* key, const std::vector<std::string>& value) {
-    if (!value.empty()) must(key, value);
-  }
-  void add(const char* key, const std::vector<std::uint32_t>& value) {
-    if (value.empty()) return;
-    Json::Array items(value.begin(), value.end());
-    must(key, Json(std::move(items)));
-  }
-  void add(const char* key, const std::map<std::string, std::string>& value) {
-    if (value.empty()) return;
-    Json::Object object;
-    for (const auto& [name, item] : value) object.emplace_back(name, item);
-    must(key, Json(std::move(object)));
-  }
-  template <typename T>
-  void add_all(const char* key, const std::vector<T>& values, Json (*one)(const T&)) {
-    if (values.empty()) return;
-    Json::Array items;
-    items.reserve(values.size());
-    for (const T& value : values) items.push_back(one(value));
-    must(key, Json(std::move(items)));
-  }
-  Json done(const Other& other = {}) && {
-    members_.insert(members_.end(), other.begin(), other.end());
-    return Json(std::move(members_));
-  }
-
- private:
-  Json::Object members_;
-};
 
 Json write_mount(const Mount& m) {
   Writer w;
@@ -194,6 +25,20 @@ Result<Mount> read_mount(Reader r) {
   TRY(r.read("options", m.options));
   m.other = r.rest();
   return m;
+}
+
+Json write_root(const Root& x) {
+  Writer w;
+  w.must("path", x.path);
+  w.add("readonly", x.readonly);
+  return std::move(w).done(x.other);
+}
+Result<Root> read_root(Reader r) {
+  Root x;
+  TRY(r.read("path", x.path));
+  TRY(r.read("readonly", x.readonly));
+  x.other = r.rest();
+  return x;
 }
 
 Json write_rlimit(const Rlimit& l) {
@@ -246,24 +91,24 @@ Result<User> read_user(Reader r) {
   return u;
 }
 
+Result<ConsoleSize> read_console_size(Reader r) {
+  ConsoleSize c;
+  TRY(r.read("height", c.height));
+  TRY(r.read("width", c.width));
+  TRY(r.end());
+  return c;
+}
+
 Result<Process> read_process(Reader r) {
   Process p;
   TRY(r.read("terminal", p.terminal));
-  if (const Json& size = r.at("consoleSize"); !size.is_null()) {
-    Reader inner = TRY(Reader::of(size, r.path("consoleSize")));
-    ConsoleSize console;
-    TRY(inner.read("height", console.height));
-    TRY(inner.read("width", console.width));
-    TRY(inner.end());
-    p.console_size = console;
-  }
+  TRY(r.read_part("consoleSize", p.console_size, read_console_size));
   if (const Json& user = r.at("user"); !user.is_null())
     p.user = TRY(read_user(TRY(Reader::of(user, r.path("user")))));
   TRY(r.read("args", p.args));
   TRY(r.read("env", p.env));
   TRY(r.read("cwd", p.cwd));
-  if (const Json& caps = r.at("capabilities"); !caps.is_null())
-    p.capabilities = TRY(read_capabilities(TRY(Reader::of(caps, r.path("capabilities")))));
+  TRY(r.read_part("capabilities", p.capabilities, read_capabilities));
   TRY(r.read_all<Rlimit>("rlimits", p.rlimits, read_rlimit));
   TRY(r.read("noNewPrivileges", p.no_new_privileges));
   TRY(r.read("oomScoreAdj", p.oom_score_adj));
@@ -429,12 +274,10 @@ Result<Linux> read_linux(Reader r) {
   TRY(r.read_all<IdMapping>("uidMappings", l.uid_mappings, read_id_mapping));
   TRY(r.read_all<IdMapping>("gidMappings", l.gid_mappings, read_id_mapping));
   TRY(r.read("sysctl", l.sysctl));
-  if (const Json& resources = r.at("resources"); !resources.is_null())
-    l.resources = TRY(read_resources(TRY(Reader::of(resources, r.path("resources")))));
+  TRY(r.read_part("resources", l.resources, read_resources));
   TRY(r.read("cgroupsPath", l.cgroups_path));
   TRY(r.read_all<Namespace>("namespaces", l.namespaces, read_namespace));
-  if (const Json& seccomp = r.at("seccomp"); !seccomp.is_null())
-    l.seccomp = TRY(read_seccomp(TRY(Reader::of(seccomp, r.path("seccomp")))));
+  TRY(r.read_part("seccomp", l.seccomp, read_seccomp));
   TRY(r.read("rootfsPropagation", l.rootfs_propagation));
   TRY(r.read("maskedPaths", l.masked_paths));
   TRY(r.read("readonlyPaths", l.readonly_paths));
@@ -490,21 +333,12 @@ Result<RuntimeSpec> RuntimeSpec::from_json(const Json& document) {
   if (s.oci_version.empty()) return r.wrong("ociVersion", "missing");
   if (!s.oci_version.starts_with("1."))
     return Error(Errc::unsupported, "ociVersion " + s.oci_version + ": only 1.x is known");
-  if (const Json& process = r.at("process"); !process.is_null())
-    s.process = TRY(spec::read_process(TRY(Reader::of(process, "process"))));
-  if (const Json& root = r.at("root"); !root.is_null()) {
-    Reader inner = TRY(Reader::of(root, "root"));
-    spec::Root value;
-    TRY(inner.read("path", value.path));
-    TRY(inner.read("readonly", value.readonly));
-    value.other = inner.rest();
-    s.root = std::move(value);
-  }
+  TRY(r.read_part("process", s.process, spec::read_process));
+  TRY(r.read_part("root", s.root, spec::read_root));
   TRY(r.read("hostname", s.hostname));
   TRY(r.read_all<spec::Mount>("mounts", s.mounts, spec::read_mount));
   TRY(r.read("annotations", s.annotations));
-  if (const Json& part = r.at("linux"); !part.is_null())
-    s.linux_ = TRY(spec::read_linux(TRY(Reader::of(part, "linux"))));
+  TRY(r.read_part("linux", s.linux_, spec::read_linux));
   s.other = r.rest();
   return s;
 }
@@ -517,12 +351,7 @@ Json RuntimeSpec::to_json() const {
   spec::Writer w(10);
   w.must("ociVersion", oci_version);
   if (process) w.must("process", process->to_json());
-  if (root) {
-    spec::Writer part;
-    part.must("path", root->path);
-    part.add("readonly", root->readonly);
-    w.must("root", std::move(part).done(root->other));
-  }
+  if (root) w.must("root", spec::write_root(*root));
   w.add("hostname", hostname);
   w.add_all("mounts", mounts, spec::write_mount);
   w.add("annotations", annotations);

@@ -180,8 +180,9 @@ class DockerArchive final : public ImageOrigin {
       return Error(Errc::invalid_input,
                    "there are " + std::to_string(images.size()) + " images in it")
           .with_hint("say which, after a colon: " + join(names, ", "));
-    return Error(Errc::not_found, "no image \"" + name + "\"; there is " +
-                                      (names.empty() ? "none with a name" : join(names, ", ")));
+    return Error(Errc::not_found, "no image \"" + name + "\" in it")
+        .with_hint(names.empty() ? "no image there has a name: leave the name out"
+                                 : "there is " + join(names, ", "));
   }
 
   Archive archive_;

@@ -108,6 +108,11 @@ class ImageExport {
   Result<void> to_archive() {
     const JudgedParent parent = TRY(judged_parent(judge_, path_).context("write " + path_));
     const int folder = parent.folder.fd.get();
+    struct stat there {};
+    if (::fstatat(folder, parent.name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !S_ISREG(there.st_mode))
+      return Error(Errc::already_exists, path_ + " is not a regular file, and stays")
+          .with_hint("name a file that is not there, or one that the archive may replace");
     const std::string part = parent.name + ".part-" + random_hex(4);
     const UniqueFd file =
         TRY(sys::openat(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644)

@@ -105,11 +105,17 @@ Result<Descriptor> choose_by_name(const std::vector<Descriptor>& entries, const 
     return Error(Errc::invalid_input,
                  "there are " + std::to_string(entries.size()) + " images in it")
         .with_hint("say which, after a colon: " + there);
-  return Error(Errc::not_found, "no image \"" + name + "\"; " + there);
+  return Error(Errc::not_found, "no image \"" + name + "\" in it").with_hint(there);
 }
 
 Result<std::unique_ptr<ImageOrigin>> open_origin(const ImageReference& reference,
                                                  RegistryClient::Options options) {
+  struct stat st {};
+  if (!reference.is_registry() && ::stat(reference.path.c_str(), &st) != 0)
+    return Error::from_errno(errno, "open " + reference.path)
+        .with_hint(
+            "name an image that is there: oci:DIR[:NAME], oci-archive:FILE[:NAME] or "
+            "docker-archive:FILE[:NAME]");
   switch (reference.transport) {
     case Transport::docker:
       return std::unique_ptr<ImageOrigin>(

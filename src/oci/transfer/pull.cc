@@ -332,14 +332,6 @@ Result<PullResult> pull_image(const ImageReference& reference, ImageStore& store
 
 }  // namespace
 
-Result<PullPolicy> parse_pull_policy(std::string_view text) {
-  if (text == "missing" || text.empty()) return PullPolicy::missing;
-  if (text == "always") return PullPolicy::always;
-  if (text == "never") return PullPolicy::never;
-  return Error(Errc::invalid_input,
-               "invalid pull policy \"" + std::string(text) + "\" (missing, always, never)");
-}
-
 std::string_view to_string(PullProgress::Phase phase) noexcept {
   switch (phase) {
     case Phase::resolving:

@@ -10,18 +10,12 @@
 #include "oci/layer/layer_apply.h"
 #include "oci/layer/layer_store.h"
 #include "oci/ref/digest.h"
+#include "oci/ref/pull_policy.h"
 #include "oci/ref/reference.h"
 #include "oci/registry/credentials.h"
 #include "oci/store/image_store.h"
 
 namespace locald::oci {
-
-enum class PullPolicy : std::uint8_t {
-  missing,  ///< ask nobody when the image is there (default)
-  always,   ///< ask what the name means today; fetch what changed
-  never,    ///< Errc::not_found when it is not there
-};
-Result<PullPolicy> parse_pull_policy(std::string_view text);
 
 struct PullProgress {
   enum class Phase : std::uint8_t {

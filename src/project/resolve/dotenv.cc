@@ -217,9 +217,10 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
     } else {
       value = unquoted(in.done() ? std::string_view() : in.take_line());
     }
-    if (value && value->text.size() > kMaxValue)  // one that nothing expands, too
-      value = Error(Errc::invalid_input, fmt::format("{}: the value is longer than {} KiB",
-                                                     shown(name), kMaxValue >> 10));
+    if (value) {  // one that nothing expands, too
+      auto fits = check_word(name, value->text);
+      if (!fits) value = std::move(fits).error();
+    }
     if (!value) {
       problem(value.error());
       continue;
@@ -231,6 +232,10 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
         continue;
       }
       value->text = std::move(*expanded);
+      if (auto fits = check_word(name, value->text); !fits) {
+        problem(fits.error());
+        continue;
+      }
     }
     earlier[name] = value->text;
     if (!add(std::move(name), std::move(value->text))) return entries;

@@ -25,7 +25,7 @@ Error bad(std::string_view what, std::string_view why) {
 /// Appends; what grows beyond the limit is refused before it has grown.
 Result<void> append(std::string& out, std::string_view more) {
   if (more.size() > kMaxValue - out.size())
-    return Error(Errc::invalid_input, fmt::format("the value grows beyond {} KiB", kMaxValue >> 10))
+    return Error(Errc::invalid_input, fmt::format("the value grows beyond {} KiB", kMaxWord >> 10))
         .with_hint("no process can be given more in one word or variable: pass the name of a file");
   out += more;
   return {};
@@ -129,6 +129,20 @@ Result<std::string> expand(std::string_view text, const Lookup& lookup, int dept
 }
 
 }  // namespace
+
+Result<void> check_word(std::string_view name, std::string_view value) {
+  const auto bad = [&](std::string why) {
+    return Error(Errc::invalid_input,
+                 name.empty() ? std::move(why) : fmt::format("{}: {}", name.substr(0, 80), why));
+  };
+  if (value.find('\0') != std::string_view::npos)
+    return bad("the value contains a NUL byte").with_hint("no process can be given one: remove it");
+  const std::size_t beside = name.empty() ? 1 : name.size() + 2;
+  if (value.size() + beside > kMaxWord)
+    return bad(fmt::format("the value is longer than {} bytes", kMaxWord - beside))
+        .with_hint("no process can be given more in one word: pass the name of a file");
+  return {};
+}
 
 Result<std::string> interpolate(std::string_view text, const Lookup& lookup) {
   return expand(text, lookup, 0);

@@ -19,9 +19,11 @@
 /// also know `$VAR` (`bare`).
 namespace locald::project {
 
-/// What one value may come to, in bytes: more than this no process can be given in one word
-/// or variable (MAX_ARG_STRLEN of execve(2)).
-inline constexpr std::size_t kMaxValue = 128u << 10;
+/// The most bytes of one word or variable, with the name, the `=` and the NUL that belong
+/// to it: more than this no process can be given in one (MAX_ARG_STRLEN of execve(2)).
+inline constexpr std::size_t kMaxWord = 128u << 10;
+/// What a value may grow to while it is put together.
+inline constexpr std::size_t kMaxValue = kMaxWord - 1;
 /// What all values of a service may come to, in bytes: a process has no place for more.
 inline constexpr std::size_t kMaxServiceText = 2u << 20;
 
@@ -33,6 +35,10 @@ struct Lookup {
   std::vector<std::string>* unset =
       nullptr;  ///< names that had neither value nor default: they became ""
 };
+
+/// Fine, or why no process can be given `value`: as a word, or as the variable `name` where that is
+/// not empty.
+Result<void> check_word(std::string_view name, std::string_view value);
 
 /// @return Errc::invalid_input for a bad form, for `${VAR:?error}`, for a value of more than
 /// kMaxValue bytes (which is never made), and what `service` returned.

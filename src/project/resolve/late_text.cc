@@ -1,11 +1,45 @@
 #include "project/resolve/late_text.h"
 
+#include "base/json/fields.h"
 #include "base/strings.h"
 #include "net/endpoint.h"
 #include "project/service_config.h"
 
-namespace locald::project {
+namespace locald {
+
+template <>
+struct EnumNumbers<project::LateText::Place> {
+  static constexpr int kLast = static_cast<int>(project::LateText::Place::health);
+};
+
+namespace fields {
+
+template <>
+struct Of<project::LateText::Piece> {
+  static const Fields& table() {
+    using P = project::LateText::Piece;
+    static const Fields table = FieldsOf<P>("piece")
+                                    .always("text", &P::text, "")
+                                    .always("service", &P::service, "")
+                                    .always("field", &P::field, "");
+    return table;
+  }
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &table};
+};
+
+}  // namespace fields
+
+namespace project {
 namespace {
+
+const Fields& late_fields() {
+  using L = LateText;
+  static const Fields table = FieldsOf<L>("late text")
+                                  .always("place", &L::place, "")
+                                  .always("key", &L::key, "")
+                                  .always("pieces", &L::pieces, "");
+  return table;
+}
 
 std::string placed(const LateText::Piece& piece, const std::string& host, bool colon_follows) {
   const std::string standard = net::Endpoint().host;
@@ -23,20 +57,11 @@ void put(std::vector<std::string>& words, const std::string& key, std::string te
 
 }  // namespace
 
-Json LateText::to_json() const {
-  Json parts = Json::array();
-  for (const Piece& p : pieces)
-    parts.push(Json::object({{"text", p.text}, {"service", p.service}, {"field", p.field}}));
-  return Json::object({{"place", static_cast<int>(place)}, {"key", key}, {"pieces", parts}});
-}
+Json LateText::to_json() const { return late_fields().encode(this); }
 
 LateText LateText::from_json(const Json& json) {
   LateText out;
-  out.place = static_cast<Place>(json["place"].as_int());
-  out.key = json["key"].as_string();
-  for (const Json& p : json["pieces"].as_array())
-    out.pieces.push_back({p["text"].as_string(), p["service"].as_string(), p["field"].as_string()});
-  return out;
+  return late_fields().decode(json, &out, Reading::tolerant) ? out : LateText();
 }
 
 ServiceConfig with_endpoints(
@@ -72,4 +97,5 @@ ServiceConfig with_endpoints(
   return out;
 }
 
-}  // namespace locald::project
+}  // namespace project
+}  // namespace locald

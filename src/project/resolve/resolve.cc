@@ -13,6 +13,7 @@
 #include "builder/volumes.h"
 #include "cnb/build/build_inputs.h"
 #include "net/endpoint.h"
+#include "net/ports.h"
 #include "oci/ref/reference.h"
 #include "project/resolve/dotenv.h"
 #include "project/resolve/interpolation.h"
@@ -26,6 +27,8 @@ namespace {
 constexpr std::size_t kMaxEnvFile = 1u << 20;       // bytes
 constexpr std::size_t kMaxProjectText = 64u << 20;  // bytes, of all services together
 constexpr std::size_t kMaxVolumes = 1000;           // of a service
+constexpr std::size_t kMaxEnvFiles = 100;           // of a service
+constexpr std::size_t kMaxEnvBytes = 16u << 20;  // of all services' env files, read once for each
 
 /// The one place where a file that the project names is opened for its text. A regular file only: a
 /// FIFO in its place must not hang the server.
@@ -60,12 +63,23 @@ class Resolver : private Texts {
     variables().problems(problems(), in().project);
     sort_by_place(problems());
     for (auto& notice : variables().notices()) out_.notices.push_back(std::move(notice));
+    bound_notices();
     out_.capture = variables().capture();
     out_.problems = std::move(problems());
     return std::move(out_);
   }
 
  private:
+  void notice(const ServiceSpec& spec, std::string_view text) {
+    out_.notices.emplace_back(spec.name, shortened(text, kMaxNotice));
+  }
+  void bound_notices() {
+    if (out_.notices.size() <= kMaxNotices) return;
+    const std::size_t more = out_.notices.size() - kMaxNotices;
+    out_.notices.resize(kMaxNotices);
+    out_.notices.emplace_back("", fmt::format("and {} more notices like these", more));
+  }
+
   /// No link in what any of the services can write to is followed, whichever comes first.
   void share() {
     Lookup quiet = lookup();
@@ -95,19 +109,34 @@ class Resolver : private Texts {
   void env(const ServiceSpec& spec, ServiceConfig& out) {
     std::map<std::string, std::size_t> unset;  // name -> its turn
     std::size_t turn = 0;
+    if (spec.env_file.size() > kMaxEnvFiles)
+      return problem(spec.env_file[kMaxEnvFiles].at,
+                     Error(Errc::invalid_input,
+                           fmt::format("{} has more than {} env files", spec.name, kMaxEnvFiles)));
     for (const Text& file : spec.env_file) {
       const std::string path = in_project(text(file));
       if (room() == 0) break;
       auto content = read_env_file(judge(), path);
       if (!content) {
-        problem(file.at, std::move(content).error().with_context("`env_file`"));
+        problem(file.at, std::move(content)
+                             .error()
+                             .with_context("`env_file`")
+                             .with_hint("make it a file that you can read, or leave the key out"));
         continue;
       }
+      if (content->size() > env_bytes_) {
+        problem(file.at, Error(Errc::invalid_input,
+                               fmt::format("`env_file`: the env files of the project have more "
+                                           "than {} MiB",
+                                           kMaxEnvBytes >> 20))
+                             .with_hint("leave out of them what the services do not need"));
+        return;
+      }
+      env_bytes_ -= content->size();
       variables().at(spec.name, in().spec.file, file.at);
       for (DotenvEntry& entry :
            parse_dotenv(*content, path, lookup().variable, problems(), &room())) {
-        for (std::string& notice : vanished_notices(entry, path, told_))
-          out_.notices.emplace_back(spec.name, std::move(notice));
+        for (const std::string& text : vanished_notices(entry, path, told_)) notice(spec, text);
         unset.erase(entry.name);
         out.env.erase(entry.name);
         if (entry.value)
@@ -120,8 +149,11 @@ class Resolver : private Texts {
     std::map<std::size_t, std::string> in_turn;
     for (const auto& [name, when] : unset) in_turn[when] = name;
     for (auto& [when, name] : in_turn) out.unset.push_back(std::move(name));
-    for (const auto& [name, value] : spec.env)
-      out.env[name] = text(value, Use::plain, LateText::Place::env, name, out);
+    for (const auto& [name, value] : spec.env) {
+      const std::string& set = out.env[name] =
+          text(value, Use::plain, LateText::Place::env, name, out);
+      if (auto fits = check_word(name, set); !fits) problem(value.at, fits.error());
+    }
     if (spec.kind != ServiceKind::container && out.port != 0)
       out.env.emplace("PORT", std::to_string(out.port));
   }
@@ -134,11 +166,18 @@ class Resolver : private Texts {
     return {};
   }
 
+  /// A variable without a value makes no volume without a name.
+  void no_source(SourcePos at, const Text& t) {
+    problem(at, Error(Errc::invalid_input, fmt::format("volume \"{}\": its source is empty", t.raw))
+                    .with_hint("give the variable a value, or leave the source out for a volume "
+                               "without a name"));
+  }
+
   void volumes(const ServiceSpec& spec, ServiceConfig& out) {
     std::set<std::string> targets;
     const auto keep = [&](SourcePos at, Result<VolumeConfig> parsed) {
       if (!parsed) return problem(at, parsed.error());
-      if (!targets.insert(parsed->target).second)
+      if (!targets.insert(tidy_path(parsed->target)).second)
         return problem(
             at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
       if (auto fine = check_target(*parsed); !fine) return problem(at, fine.error());
@@ -157,15 +196,23 @@ class Resolver : private Texts {
       };
       std::vector<std::string> notices;
       if (!v.text.empty()) {
-        keep(v.at, builder::parse_volume(text(v.text), in().spec.dir, home, notices));
+        const std::string volume = text(v.text);
+        if (volume.starts_with(":") && !v.text.raw.starts_with(":"))
+          no_source(v.at, v.text);
+        else
+          keep(v.at, builder::parse_volume(volume, in().spec.dir, home, notices));
       } else {
         const std::string source = text(v.source), target = text(v.target);
         if (failed(v.source.at) || failed(v.target.at)) continue;
+        if (source.empty() && !v.source.empty()) {
+          no_source(v.source.at, v.source);
+          continue;
+        }
         Result<VolumeConfig> volume = builder::volume_of(source, target, in().spec.dir, home);
         if (volume) volume->read_only = v.read_only;
         keep(v.at, std::move(volume));
       }
-      for (std::string& notice : notices) out_.notices.emplace_back(spec.name, std::move(notice));
+      for (const std::string& each : notices) notice(spec, each);
     }
     for (const Text& t : spec.tmpfs) keep(t.at, builder::parse_tmpfs(text(t)));
   }
@@ -261,6 +308,9 @@ class Resolver : private Texts {
     out.kind = spec.kind;
     out.port = endpoint(spec.name).port;
     out.auto_port = spec.auto_port;
+    if (out.port != 0)
+      if (auto fine = net::check_port_allowed(out.port, in().rights.first_port); !fine)
+        problem(spec.at, fine.error());
     env(spec, out);
     resolve_health(*this, spec, out);
     for (const DependencySpec& d : spec.depends_on) {
@@ -302,9 +352,10 @@ class Resolver : private Texts {
     out.cpus = spec.cpus;
     out.pids = spec.pids;
     out.init = spec.init;
-    if (auto fine =
-            builder::check_minimum({.memory_bytes = some(out.memory), .cpus = some(out.cpus)});
-        !fine)
+    const builder::ResourceLimits limits{
+        .memory_bytes = some(out.memory), .cpus = some(out.cpus), .pids = some(out.pids)};
+    if (auto fine = builder::check_minimum(limits); !fine) problem(spec.at, fine.error());
+    if (auto fine = builder::check_limits(limits, in().rights.limits); !fine)
       problem(spec.at, fine.error());
     volumes(spec, out);
     return out;
@@ -315,6 +366,7 @@ class Resolver : private Texts {
     return value != 0 ? std::optional(value) : std::nullopt;
   }
 
+  std::size_t env_bytes_ = kMaxEnvBytes;
   std::set<std::string> told_;  // names that env files have no value for
   Resolved out_;
 };

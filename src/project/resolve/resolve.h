@@ -10,6 +10,12 @@
 
 namespace locald::project {
 
+/// What the user whose server this is may give to services.
+struct Rights {
+  bool limits = true;            ///< of memory, cpus and pids
+  std::uint16_t first_port = 0;  ///< services may listen from this one on
+};
+
 struct ResolveInput {
   const ProjectSpec& spec;
   std::string project;  ///< its name
@@ -23,6 +29,7 @@ struct ResolveInput {
   std::function<std::optional<CapturedValue>(const std::string& service, const std::string& name)>
       captured = {};
   bool refresh = false;
+  Rights rights = {};
 };
 
 struct Resolved {

@@ -27,9 +27,13 @@ void address(Texts& texts, const std::string& text, SourcePos at, HealthConfig& 
     port = static_cast<std::uint64_t>(default_port);
   }
   if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
-  if (!port || *port == 0 || *port > 65535)
-    return texts.problem(at, Error(Errc::invalid_input, fmt::format("\"{}\" has no port", text))
-                                 .with_hint("write PORT or \"HOST:PORT\""));
+  if (!port || *port == 0 || *port > 65535) {
+    const bool digits = !text.empty() && text.back() >= '0' && text.back() <= '9';
+    return texts.problem(
+        at, Error(Errc::invalid_input,
+                  fmt::format("\"{}\" has {} port", text, digits ? "an invalid" : "no"))
+                .with_hint("write PORT or \"HOST:PORT\"; ports go from 1 to 65535"));
+  }
   const bool numeric =
       !host.empty() && host.find_first_not_of("0123456789.abcdefABCDEF:") == std::string::npos;
   if (texts.in().spec.find(host) != nullptr)
@@ -82,6 +86,10 @@ void resolve_health(Texts& texts, const ServiceSpec& spec, ServiceConfig& out) {
   } else {
     const std::string rest = target.substr(7);
     const std::size_t slash = rest.find('/');
+    if (rest.find_first_of("/:") == 0 || rest.empty())
+      return texts.problem(h.target.at, Error(Errc::invalid_input,
+                                              fmt::format("`http` = \"{}\" has no host", target))
+                                            .with_hint("for example \"/healthz\""));
     c.path = slash == std::string::npos ? "/" : rest.substr(slash);
     address(texts, rest.substr(0, slash), h.target.at, c, 80);
   }

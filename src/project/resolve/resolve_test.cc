@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <map>
@@ -33,6 +34,10 @@ class ResolveTest : public testing::Test {
     const UserContext user{std::move(env), 022, {}};
     const std::map<std::string, int> ports{{"web", 4000}};
     return resolve({parsed.spec, "shop", user, ports, paths(), {}});
+  }
+  std::string problem_of(const std::string& text) {
+    const Resolved r = run(text);
+    return r.problems.empty() ? "" : r.problems[0].message;
   }
   Paths paths() const {
     return Paths::from_env(
@@ -98,6 +103,35 @@ TEST_F(ResolveTest, AnUnsetVariableIsAProblemThatNamesTheWaysOut) {
   EXPECT_EQ(r.problems[2].message, "${PORTLESS} is not set") << "and no word of the missing port";
   EXPECT_EQ(r.problems[1].message, "${NOPE} is not set");
   EXPECT_NE(r.problems[1].hint.find("$NOPE or $${NOPE}"), std::string::npos);
+}
+
+TEST_F(ResolveTest, ADotenvThatCannotBeReadIsTheOnlyProblem) {
+  ASSERT_EQ(::mkfifo((dir + "/.env").c_str(), 0600), 0);
+  const Resolved r = run("[services.a]\ncommand='x ${FOO}'\n");
+  ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
+  EXPECT_NE(r.problems[0].message.find("/.env"), std::string::npos) << describe(r.problems);
+  EXPECT_NE(r.problems[0].hint, "");
+}
+
+TEST_F(ResolveTest, AnAddressToCheckHasAHostAndAPort) {
+  EXPECT_NE(problem_of("[services.a]\ncommand='x'\nhealth={tcp='localhost:99999'}\n")
+                .find("has an invalid port"),
+            std::string::npos);
+  for (const char* url : {"http://", "http:///x", "http://:80/"})
+    EXPECT_NE(problem_of(std::string("[services.a]\ncommand='x'\nhealth={http='") + url + "'}\n")
+                  .find("has no host"),
+              std::string::npos)
+        << url;
+}
+
+TEST_F(ResolveTest, AnEmptySourceOfAVolumeIsRefused) {
+  const std::string service = "[services.a]\ntype='container'\nimage='x'\n";
+  EXPECT_NE(problem_of(service + "volumes=['${NOPE:-}:/data']\n").find("its source is empty"),
+            std::string::npos);
+  EXPECT_NE(problem_of(service + "volumes=[{source='${NOPE:-}', target='/data'}]\n")
+                .find("its source is empty"),
+            std::string::npos);
+  EXPECT_EQ(describe(run(service + "volumes=['/data']\n").problems), "");
 }
 
 TEST_F(ResolveTest, WhatIsNotTakenNeedsNoVariable) {
@@ -208,10 +242,20 @@ TEST_F(ResolveTest, AServiceAndAProjectHaveTheirBounds) {
   EXPECT_EQ(r.problems[0].at.line, 3u);
   write("big.env", "A=" + std::string(100000, 'x') + "\n");
   text = "[services.a]\ncommand='x'\nenv_file=[";
-  for (int i = 0; i < 1000; ++i) text += "'big.env',";
+  for (int i = 0; i < 100; ++i) text += "'big.env',";
   r = run(text + "]\n");
   ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
   EXPECT_EQ(r.problems[0].file, dir + "/big.env");
+  r = run(text + "'big.env']\n");
+  ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
+  EXPECT_NE(r.problems[0].message.find("a has more than 100 env files"), std::string::npos);
+  // Each file is read for each service: what is read is bounded too, whatever comes of it.
+  write("comments.env", "#" + std::string((1 << 20) - 1, 'x'));
+  text = "[services.a]\ncommand='x'\nenv_file=[";
+  for (int i = 0; i < 17; ++i) text += "'comments.env',";
+  r = run(text + "]\n");
+  ASSERT_EQ(r.problems.size(), 1u) << describe(r.problems);
+  EXPECT_NE(r.problems[0].message.find("more than 16 MiB"), std::string::npos);
   text.clear();
   write(
       "mib.env", "A=" + std::string(120000, 'x') + "\n" + [] {
@@ -224,6 +268,31 @@ TEST_F(ResolveTest, AServiceAndAProjectHaveTheirBounds) {
   r = run(text);
   ASSERT_FALSE(r.problems.empty());
   EXPECT_NE(describe(r.problems).find("those of a project"), std::string::npos);
+}
+
+TEST_F(ResolveTest, WhatIsToldIsBounded) {
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += "A" + std::to_string(i) + "=$v" + std::to_string(i) + "\n";
+  write("many.env", many);
+  Resolved r = run("[services.a]\ncommand='x'\nenv_file='many.env'\n");
+  ASSERT_EQ(r.notices.size(), kMaxNotices + 1);
+  EXPECT_EQ(r.notices.back().second, "and 4900 more notices like these");
+  r = run("[services.a]\ncommand='x'\nworkdir='${LONG}'\n", {{"LONG", std::string(60000, 'x')}});
+  ASSERT_EQ(r.problems.size(), 1u);
+  EXPECT_LE(r.problems[0].message.size(), kMaxNotice);
+}
+
+TEST_F(ResolveTest, WhatThisUserMayNotIsKnownBeforehand) {
+  ParsedProject parsed = parse_project_toml(
+      "[services.a]\ntype='container'\nimage='a'\nmemory='64m'\nport=80\n", dir + "/locald.toml");
+  const UserContext user{{}, 022, {}};
+  const std::map<std::string, int> ports;
+  ResolveInput input{parsed.spec, "shop", user, ports, paths(), {}};
+  EXPECT_EQ(describe(resolve(input).problems), "");
+  input.rights = {.limits = false, .first_port = 1024};
+  const std::string said = describe(resolve(input).problems);
+  EXPECT_NE(said.find("port 80 needs privileges"), std::string::npos) << said;
+  EXPECT_NE(said.find("memory: limits need a cgroup of their own"), std::string::npos) << said;
 }
 
 TEST_F(ResolveTest, ALongEnvFileTakesLinearTime) {
@@ -335,6 +404,22 @@ TEST_F(ResolveTest, ServicesThatBuildAFolderOtherwiseAreAppsOfTheirOwn) {
     return run(service("a", more)).services.at("a").app->key();
   };
   EXPECT_EQ(key(one), key(two)) << "an edit keeps the caches";
+}
+
+/// As every version has written it.
+TEST(LateText, OfARecordIsReadAndWrittenTheSame) {
+  const LateText late{LateText::Place::argv,
+                      "1",
+                      {{"http://", "", ""}, {"localhost", "db", "host"}, {":5432", "", ""}}};
+  const std::string record =
+      R"({"place":1,"key":"1","pieces":[{"text":"http://","service":"","field":""},)"
+      R"({"text":"localhost","service":"db","field":"host"},)"
+      R"({"text":":5432","service":"","field":""}]})";
+  EXPECT_EQ(late.to_json().dump(), record);
+  Json json = *Json::parse(record);
+  json.set("later", 1);
+  EXPECT_EQ(LateText::from_json(json), late);
+  EXPECT_EQ(LateText::from_json(Json("damaged")), LateText());
 }
 
 }  // namespace

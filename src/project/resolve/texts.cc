@@ -65,7 +65,7 @@ net::Endpoint Texts::endpoint(const std::string& service) const {
 
 void Texts::problem(SourcePos at, const Error& error) {
   if (failed(at)) return;  // what follows from a text without a value
-  problems_.push_back({in_.spec.file, at, error.message(), error.hint()});
+  problems_.push_back({in_.spec.file, at, shortened(error.message(), kMaxNotice), error.hint()});
 }
 
 std::string Texts::text(const Text& t, Use use) {
@@ -77,6 +77,8 @@ std::string Texts::text(const Text& t, Use use) {
     problem(t.at, value.error());
   else if (!unset_.empty())
     not_set(t, use);
+  else if (auto fits = check_word("", *value); !fits)
+    problem(t.at, fits.error());
   else if (value->size() >= room_)
     problem(t.at, no_room());
   else
@@ -124,6 +126,7 @@ Error Texts::no_room() {
 }
 
 void Texts::not_set(const Text& t, Use use) {
+  if (variables_.may_be_in_dotenv()) return;  // that it cannot be read is the problem
   for (const std::string& name : std::set<std::string>(unset_.begin(), unset_.end())) {
     std::string hint = fmt::format(
         "set it in the environment of `locald up` or in {}/.env, or write ${{{}:-}} where it may "

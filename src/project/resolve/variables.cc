@@ -26,10 +26,10 @@ void Variables::load_dotenv() {
   auto text = in_.read(in_.dotenv);
   if (!text) {
     if (text.error().code() == Errc::not_found) return;
-    const std::string hint = text.error().code() == Errc::denied
-                                 ? "make it readable, or give it another name"
-                                 : "it gives values to ${…}: give it another name if it has none";
-    dotenv_problems_.push_back({{}, {}, text.error().message(), hint});
+    unreadable_ = true;
+    const Error error =
+        std::move(text).error().with_hint("make it readable, or give it another name");
+    dotenv_problems_.push_back({{}, {}, error.message(), error.hint()});
     return;
   }
   // What `.env` itself refers to: here without an account of it, as most entries are not used.
@@ -88,6 +88,11 @@ std::optional<std::string> Variables::value(const std::string& name) {
     it->second.services.insert(service_);
   }
   return used_.at(name).now.value;
+}
+
+bool Variables::may_be_in_dotenv() {
+  load_dotenv();
+  return unreadable_;
 }
 
 void Variables::problems(Problems& out, const std::string& project) const {

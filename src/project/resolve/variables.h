@@ -46,6 +46,9 @@ class Variables {
   /// The value of `name`, which from now on counts as used.
   std::optional<std::string> value(const std::string& name);
 
+  /// `.env` cannot be read: a variable without a value may have one there.
+  bool may_be_in_dotenv();
+
   /// Appends what is wrong: in `.env`, and values that differ from the captured ones.
   void problems(Problems& out, const std::string& project) const;
   /// {service, text}: values that were kept, `$NAME`s in `.env` that have none.
@@ -69,7 +72,7 @@ class Variables {
   Input in_;
   std::string service_, file_;
   SourcePos at_;
-  bool loaded_ = false;
+  bool loaded_ = false, unreadable_ = false;
   std::map<std::string, DotenvEntry> dotenv_;
   Problems dotenv_problems_;
   std::map<std::string, Used> used_;

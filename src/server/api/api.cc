@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/sys/out_of_memory.h"
+#include "base/sys/resources.h"
 #include "ipc/version.h"
 #include "project/user_config.h"
 #include "server/api/doctor.h"
@@ -140,13 +140,11 @@ void Api::handle(const Request& request, const ReplyPtr& reply) {
   if (meets(request.name, ending_ ? ServerState::stopping : ServerState::serving) == Meets::refuse)
     return reply->error(
         Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment"));
-  try {
+  auto handled = within_resources([&]() -> Result<void> {
     it->second(request, reply);
-  } catch (const std::bad_alloc&) {
-    reply->error(out_of_memory().with_context(request.name));
-  } catch (const std::length_error&) {
-    reply->error(out_of_memory().with_context(request.name));
-  }
+    return {};
+  });
+  if (!handled) reply->error(std::move(handled).error().with_context(request.name));
 }
 
 std::vector<std::string> Api::requests() const {
@@ -165,27 +163,27 @@ std::size_t Api::jobs() const {
 }
 
 void Api::version(const ipc::VersionRequest&, const ReplyPtr& reply) {
-  reply->result(Json::object(
-      {{"version", ipc::kVersion}, {"build", ipc::kBuild}, {"pid", ::getpid()}, {"jobs", jobs()}}));
+  reply->result(ipc::VersionReply{.version = std::string(ipc::kVersion),
+                                  .build = std::string(ipc::kBuild),
+                                  .pid = ::getpid(),
+                                  .jobs = jobs()});
 }
 
 void Api::server_status(const ipc::ServerStatusRequest&, const ReplyPtr& reply) {
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_)
           .count();
-  const std::string map = deps_.user_namespace.map_id();
-  reply->result(Json::object({{"pid", ::getpid()},
-                              {"version", ipc::kVersion},
-                              {"build", ipc::kBuild},
-                              {"uptime_s", uptime},
-                              {"projects", deps_.projects.count()},
-                              {"services", services()},
-                              {"containers", deps_.containers.running()},
-                              {"jobs", jobs()},
-                              {"paths", Json::object({{"data", deps_.paths.data()},
-                                                      {"state", deps_.paths.state()},
-                                                      {"run", deps_.paths.run()}})},
-                              {"id_map", map.empty() ? Json() : Json(map)}}));
+  ipc::ServerStatusReply out{.pid = ::getpid(),
+                             .version = std::string(ipc::kVersion),
+                             .build = std::string(ipc::kBuild),
+                             .uptime_s = uptime,
+                             .projects = deps_.projects.count(),
+                             .services = services(),
+                             .containers = deps_.containers.running(),
+                             .jobs = jobs(),
+                             .paths = {deps_.paths.data(), deps_.paths.state(), deps_.paths.run()}};
+  if (std::string map = deps_.user_namespace.map_id(); !map.empty()) out.id_map = std::move(map);
+  reply->result(out);
 }
 
 void Api::server_stop(const ipc::ServerStopRequest& request, const ReplyPtr& reply) {
@@ -195,7 +193,7 @@ void Api::server_stop(const ipc::ServerStopRequest& request, const ReplyPtr& rep
     return;
   const auto end = [this] {
     for (const ReplyPtr& stop : std::exchange(stops_, {}))
-      stop->result(Json::object({{"services_left", services() + deps_.containers.running()}}));
+      stop->result(ipc::ServerStopReply{services() + deps_.containers.running()});
     deps_.end();
   };
   ending_ = true;
@@ -216,20 +214,15 @@ void Api::doctor(const ipc::DoctorRequest&, const ReplyPtr& reply) {
     (void)TRY(ns.fd());
     return DoctorInputs::IdMap{ns.map_id(), ns.notice()};
   };
-  deps_.jobs.run<Json>(
+  deps_.jobs.run<ipc::DoctorReply>(
       "doctor",
       [inputs](const std::stop_token& stop) {
-        Json checks = Json::array();
+        ipc::DoctorReply out;
         for (const Check& c : run_doctor(inputs, stop))
-          checks.push(Json::object({{"name", c.name},
-                                    {"status", to_string(c.status)},
-                                    {"message", c.message},
-                                    {"hint", c.hint}}));
-        return checks;
+          out.checks.push_back({c.name, std::string(to_string(c.status)), c.message, c.hint});
+        return out;
       },
-      [reply](Json checks) {
-        reply->result(Json::object({{"checks", std::move(checks)}}));
-      });
+      [reply](const ipc::DoctorReply& out) { reply->result(out); });
 }
 
 }  // namespace locald::server

@@ -10,15 +10,15 @@
 #include "base/paths.h"
 #include "ipc/messages/server.h"
 #include "runtime/user_namespace.h"
+#include "server/admission.h"
 #include "server/api/images.h"
 #include "server/builds/builds.h"
 #include "server/http/http_server.h"
-#include "server/instances/admission.h"
 #include "server/instances/containers.h"
 #include "server/instances/sessions.h"
-#include "server/instances/unmanaged.h"
 #include "server/launch/runtime_launcher.h"
 #include "server/projects/projects.h"
+#include "server/projects/unmanaged.h"
 
 namespace locald::server {
 

@@ -63,7 +63,8 @@ class Scene {
     std::string notice;
     builds_.emplace(Builds::Deps{loop_, *environment_});
     projects_.emplace(
-        Projects::Deps{loop_, launcher_, *paths_, *jobs_, listeners_, environment_->shared(),
+        Projects::Deps{loop_, launcher_, *paths_, *jobs_, network_, listeners_,
+                       environment_->shared(),
                        [](const RunningApp&, const auto&, const auto&) { return JobPool::Job(); },
                        [this](const std::string&, bool, auto done) { later(std::move(done)); },
                        [this](const std::string& project, auto done) {
@@ -199,7 +200,7 @@ TEST(Api, EveryRequestEndsExactlyOnceAlsoWhenWhatItIsAboutGoes) {
       EXPECT_EQ(answer->ends, 1);
     }
     EXPECT_EQ(answer->ends, 1) << "at the end of the server";
-    EXPECT_EQ(answer->error.find("let go"), std::string::npos) << answer->error;
+    EXPECT_EQ(answer->error.find("was dropped"), std::string::npos) << answer->error;
   }
 }
 

@@ -49,41 +49,40 @@ void Images::pull(const ipc::ImagePullRequest& request, const ReplyPtr& reply) {
             environment, reference,
             TRY(oci::parse_pull_policy(request.policy.empty() ? "always" : request.policy)),
             context));
-        return Json::object({{"name", pulled.image.name},
-                             {"digest", pulled.image.manifest_digest.str()},
-                             {"size", pulled.image.size_bytes},
-                             {"contacted", pulled.contacted},
-                             {"warnings", pulled.notices}});
+        return encode(ipc::ImagePullReply{.name = pulled.image.name,
+                                          .digest = pulled.image.manifest_digest.str(),
+                                          .size = pulled.image.size_bytes,
+                                          .contacted = pulled.contacted,
+                                          .warnings = pulled.notices});
       });
 }
 
 void Images::list(const ipc::ImageListRequest&, const ReplyPtr& reply) {
   run("image ls", {}, reply, [](Environment& environment, const PrepareContext&) -> Result<Json> {
-    Json out = Json::array();
+    ipc::ImageListReply out;
     for (const oci::StoredImage& image : TRY(TRY(environment.images())->list()))
-      out.push(Json::object({{"name", image.name},
-                             {"digest", image.manifest_digest.str()},
-                             {"id", image.config_digest.str()},
-                             {"size", image.size_bytes},
-                             {"created", image.created},
-                             {"pulled_at", image.pulled_at},
-                             {"layers", image.diff_ids.size()}}));
-    return Json::object({{"images", std::move(out)}});
+      out.images.push_back({.name = image.name,
+                            .digest = image.manifest_digest.str(),
+                            .id = image.config_digest.str(),
+                            .size = image.size_bytes,
+                            .created = image.created,
+                            .pulled_at = image.pulled_at,
+                            .layers = image.diff_ids.size()});
+    return encode(out);
   });
 }
 
 void Images::remove(const ipc::ImageRemoveRequest& request, const ReplyPtr& reply) {
   run("image rm", {}, reply,
       [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
-        Json removed = Json::array();
-        std::uint64_t freed = 0;
+        ipc::ImageRemoveReply out;
         for (const std::string& text : request.images) {
           const auto gone = TRY(builder::remove_image(
               environment, text, cnb::layers_in_use(environment), context.stop));
-          for (const std::string& name : gone.names) removed.push(name);
-          freed += gone.freed_bytes;
+          out.removed.insert(out.removed.end(), gone.names.begin(), gone.names.end());
+          out.freed_bytes += gone.freed_bytes;
         }
-        return Json::object({{"removed", std::move(removed)}, {"freed_bytes", freed}});
+        return encode(out);
       });
 }
 
@@ -93,9 +92,8 @@ void Images::unpack(const ipc::ImageUnpackRequest& request, const ReplyPtr& repl
         const auto reference = TRY(oci::ImageReference::parse(request.image, request.cwd));
         const auto unpacked = TRY(builder::unpack_image(
             environment, reference, oci::PullPolicy::missing, request.dir, context));
-        return Json::object({{"digest", unpacked.digest},
-                             {"entries", unpacked.entries},
-                             {"warnings", unpacked.warnings}});
+        return encode(ipc::ImageUnpackReply{
+            .digest = unpacked.digest, .entries = unpacked.entries, .warnings = unpacked.warnings});
       });
 }
 
@@ -112,11 +110,11 @@ void Images::export_to(const ipc::ImageExportRequest& request, const ReplyPtr& r
                context.progress(
                    {.phase = "write", .item = target.path, .done = done, .total = total});
              }}));
-        return Json::object({{"name", image.name},
-                             {"target", target.name()},
-                             {"digest", image.manifest_digest.str()},
-                             {"id", image.config_digest.str()},
-                             {"size", image.size_bytes}});
+        return encode(ipc::ImageExportReply{.name = image.name,
+                                            .target = target.name(),
+                                            .digest = image.manifest_digest.str(),
+                                            .id = image.config_digest.str(),
+                                            .size = image.size_bytes});
       });
 }
 
@@ -128,13 +126,13 @@ void Images::push(const ipc::ImagePushRequest& request, const ReplyPtr& reply) {
         const auto target =
             TRY(oci::ImageReference::parse(request.target.empty() ? image.name : request.target));
         const auto pushed = TRY(builder::push_image(environment, image, target, context));
-        return Json::object({{"name", target.name()},
-                             {"digest", image.manifest_digest.str()},
-                             {"id", image.config_digest.str()},
-                             {"uploaded", pushed.uploaded},
-                             {"mounted", pushed.mounted},
-                             {"there_before", pushed.there_before},
-                             {"uploaded_bytes", pushed.uploaded_bytes}});
+        return encode(ipc::ImagePushReply{.name = target.name(),
+                                          .digest = image.manifest_digest.str(),
+                                          .id = image.config_digest.str(),
+                                          .uploaded = pushed.uploaded,
+                                          .mounted = pushed.mounted,
+                                          .there_before = pushed.there_before,
+                                          .uploaded_bytes = pushed.uploaded_bytes});
       });
 }
 
@@ -148,13 +146,13 @@ void Images::rebase(const ipc::ImageRebaseRequest& request, const ReplyPtr& repl
                                    .force = request.force,
                                    .policy = TRY(oci::parse_pull_policy(request.policy))},
                                   context));
-        return Json::object({{"name", rebased.image.name},
-                             {"digest", rebased.image.manifest_digest.str()},
-                             {"id", rebased.image.config_digest.str()},
-                             {"changed", rebased.changed},
-                             {"run_image", rebased.run_image},
-                             {"run_image_digest", rebased.run_image_digest},
-                             {"notices", rebased.notices}});
+        return encode(ipc::ImageRebaseReply{.name = rebased.image.name,
+                                            .digest = rebased.image.manifest_digest.str(),
+                                            .id = rebased.image.config_digest.str(),
+                                            .changed = rebased.changed,
+                                            .run_image = rebased.run_image,
+                                            .run_image_digest = rebased.run_image_digest,
+                                            .notices = rebased.notices});
       });
 }
 

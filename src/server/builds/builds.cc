@@ -63,46 +63,47 @@ Result<oci::StoredImage> make_image(builder::Environment& environment, const App
   return image;
 }
 
-Json processes_json(const cnb::Generation& generation) {
-  Json out = Json::array();
-  for (const auto& process : generation.processes)
-    out.push(Json::object({{"type", process.type},
-                           {"default", process.type == generation.default_process},
-                           {"command", process.command},
-                           {"args", process.args},
-                           {"direct", process.direct},
-                           {"buildpack", process.buildpack_id}}));
+ipc::BuildTimes times_of(const cnb::BuildTimes& times) {
+  ipc::BuildTimes out{.total_ms = times.total};
+  for (const auto& [name, ms] : times.phases) out.phases.push_back({name, ms});
+  for (const auto& [name, ms] : times.buildpacks) out.buildpacks.push_back({name, ms});
   return out;
 }
 
-Json outcome_json(const AppSpec& app, const cnb::BuildResult& built,
-                  const std::optional<oci::StoredImage>& image) {
+ipc::BuiltApp built_app(const AppSpec& app, const cnb::BuildResult& built,
+                        const std::optional<oci::StoredImage>& image,
+                        const std::vector<std::string>& services) {
   const cnb::Generation& g = built.generation;
-  Json buildpacks = Json::array();
-  for (const auto& b : g.buildpacks)
-    buildpacks.push(Json::object({{"id", b.id}, {"version", b.version}}));
-  return Json::object({{"app", app.key()},
-                       {"path", app.path},
-                       {"built", built.built},
-                       {"reason", built.reason.empty() ? Json() : Json(built.reason)},
-                       {"generation", g.number},
-                       {"built_at", g.built_at},
-                       {"strict", g.strict()},
-                       {"builder", g.builder},
-                       {"builder_digest", g.builder_digest},
-                       {"run_image", g.run_image},
-                       {"run_image_digest", g.run_image_digest},
-                       {"platform_api", g.platform_api},
-                       {"lifecycle", g.lifecycle_version},
-                       {"buildpacks", std::move(buildpacks)},
-                       {"processes", processes_json(g)},
-                       {"times", g.times.to_json()},
-                       {"image", image ? Json::object({{"name", image->name},
-                                                       {"digest", image->manifest_digest.str()},
-                                                       {"id", image->config_digest.str()},
-                                                       {"size", image->size_bytes}})
-                                       : Json()},
-                       {"notices", built.notices}});
+  ipc::BuiltApp out{.app = app.key(),
+                    .path = app.path,
+                    .built = built.built,
+                    .generation = g.number,
+                    .built_at = g.built_at,
+                    .strict = g.strict(),
+                    .builder = g.builder,
+                    .builder_digest = g.builder_digest,
+                    .run_image = g.run_image,
+                    .run_image_digest = g.run_image_digest,
+                    .platform_api = g.platform_api,
+                    .lifecycle = g.lifecycle_version,
+                    .times = times_of(g.times),
+                    .notices = built.notices,
+                    .services = services};
+  if (!built.reason.empty()) out.reason = built.reason;
+  for (const auto& b : g.buildpacks) out.buildpacks.push_back({b.id, b.version});
+  for (const cnb::Process& p : g.processes)
+    out.processes.push_back({.type = p.type,
+                             .is_default = p.type == g.default_process,
+                             .command = p.command,
+                             .args = p.args,
+                             .direct = p.direct,
+                             .buildpack = p.buildpack_id});
+  if (image)
+    out.image = {.name = image->name,
+                 .digest = image->manifest_digest.str(),
+                 .id = image->config_digest.str(),
+                 .size = image->size_bytes};
+  return out;
 }
 
 /// An app, and the services that it was asked for by; none for a folder.
@@ -151,26 +152,32 @@ Result<std::vector<Wanted>> wanted_apps(Projects& projects, const ipc::BuildRequ
 
 /// What all builds of one request came to.
 struct Outcomes {
-  Json apps = Json::array();
+  ipc::BuildReply reply;
   Result<void> result;
   Json failure;  ///< BuildFailure::details
 };
 
-Json cache_json(const cnb::CacheEntry& c) {
-  const AppSpec spec = c.record ? c.record->spec : AppSpec();
-  return Json::object({{"app", c.app},
-                       {"project", spec.project.empty() ? Json() : Json(spec.project)},
-                       {"path", spec.path.empty() ? Json() : Json(spec.path)},
-                       {"builder", spec.builder.empty() ? Json() : Json(spec.builder)},
-                       {"bytes", c.bytes},
-                       {"generations", c.generations},
-                       {"last_used", c.record ? Json(c.record->last_used) : Json()},
-                       {"in_use", c.in_use}});
+std::optional<std::string> if_any(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
 }
 
-void answer(const ReplyPtr& reply, Result<Json> result) {
+ipc::CachedApp cached_app(const cnb::CacheEntry& c) {
+  const AppSpec spec = c.record ? c.record->spec : AppSpec();
+  ipc::CachedApp out{.app = c.app,
+                     .project = if_any(spec.project),
+                     .path = if_any(spec.path),
+                     .builder = if_any(spec.builder),
+                     .bytes = c.bytes,
+                     .generations = c.generations,
+                     .in_use = c.in_use};
+  if (c.record) out.last_used = c.record->last_used;
+  return out;
+}
+
+template <class T>
+void answer(const ReplyPtr& reply, const Result<T>& result) {
   if (result)
-    reply->result(std::move(*result));
+    reply->result(*result);
   else
     reply->error(result.error());
 }
@@ -236,14 +243,12 @@ void Builds::build(Projects& projects, const ipc::BuildRequest& request, const R
             }
             image = std::move(*made);
           }
-          Json app = outcome_json(w.app, *built, image);
-          app.set("services", w.services);
-          outcomes->apps.push(std::move(app));
+          outcomes->reply.apps.push_back(built_app(w.app, *built, image, w.services));
         }
         return outcomes;
       },
       [reply](const std::shared_ptr<Outcomes>& outcomes) {
-        if (outcomes->result) return reply->result(Json::object({{"apps", outcomes->apps}}));
+        if (outcomes->result) return reply->result(outcomes->reply);
         if (outcomes->failure.is_null()) return reply->error(outcomes->result.error());
         reply->error(outcomes->result.error(), {{"build", outcomes->failure}});
       });
@@ -251,7 +256,7 @@ void Builds::build(Projects& projects, const ipc::BuildRequest& request, const R
 }
 
 void Builds::logs(Projects& projects, const ipc::BuildLogsRequest& request, const ReplyPtr& reply) {
-  const auto find = [&]() -> Result<Json> {
+  const auto find = [&]() -> Result<ipc::BuildLogsReply> {
     const Paths& paths = deps_.environment.paths();
     std::map<std::string, std::string> names;  // app -> what it is called
     if (const std::string& path = request.path; !path.empty()) {
@@ -263,55 +268,57 @@ void Builds::logs(Projects& projects, const ipc::BuildLogsRequest& request, cons
       for (const auto& [service, app] : TRY(apps_of_project(projects, request)))
         names.emplace(app.key(), service);
     }
-    Json logs = Json::array();
+    ipc::BuildLogsReply out;
     for (const auto& [app, name] : names) {
       const auto builds = cnb::logged_builds(paths, app);
       for (const std::string& dir : builds) {
-        logs.push(Json::object({{"name", name}, {"dir", dir}}));
+        out.logs.push_back({name, dir});
         if (!request.all) break;
       }
     }
-    return Json::object({{"logs", std::move(logs)}});
+    return out;
   };
   answer(reply, find());
 }
 
 void Builds::list_caches(const ipc::CacheListRequest&, const ReplyPtr& reply) {
-  auto job = caches_.run<Result<Json>>(
+  using Out = Result<ipc::CacheListReply>;
+  auto job = caches_.run<Out>(
       "list caches",
-      [&environment = deps_.environment](const std::stop_token& stop) -> Result<Json> {
-        Json list = Json::array();
+      [&environment = deps_.environment](const std::stop_token& stop) -> Out {
+        ipc::CacheListReply out;
         for (const auto& cache : TRY(cnb::list_caches(environment, stop)))
-          list.push(cache_json(cache));
-        return Json::object({{"caches", std::move(list)}});
+          out.caches.push_back(cached_app(cache));
+        return out;
       },
-      [reply](Result<Json> result) { answer(reply, std::move(result)); });
+      [reply](const Out& out) { answer(reply, out); });
   reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
 void Builds::remove_caches(const ipc::CacheRemoveRequest& request, const ReplyPtr& reply) {
-  auto job = caches_.run<Result<Json>>(
+  using Out = Result<ipc::CacheRemoveReply>;
+  auto job = caches_.run<Out>(
       "remove caches",
-      [&environment = deps_.environment,
-       apps = request.apps](const std::stop_token& stop) -> Result<Json> {
+      [&environment = deps_.environment, apps = request.apps](const std::stop_token& stop) -> Out {
         for (const std::string& app : apps) TRY(cnb::remove_cache(environment, app, stop));
-        return Json::object({{"removed", apps}});
+        return ipc::CacheRemoveReply{apps};
       },
-      [reply](Result<Json> result) { answer(reply, std::move(result)); });
+      [reply](const Out& out) { answer(reply, out); });
   reply->on_hangup([job]() mutable { job.cancel(); });
 }
 
 void Builds::prune_caches(const ipc::CachePruneRequest& request, const ReplyPtr& reply) {
-  auto job = caches_.run<Result<Json>>(
+  using Out = Result<ipc::CachePruneReply>;
+  auto job = caches_.run<Out>(
       "prune caches",
       [&environment = deps_.environment,
-       unused = request.unused](const std::stop_token& stop) -> Result<Json> {
-        Json removed = Json::array();
+       unused = request.unused](const std::stop_token& stop) -> Out {
+        ipc::CachePruneReply out;
         for (const auto& cache : TRY(cnb::prune_caches(environment, unused, stop)))
-          removed.push(cache_json(cache));
-        return Json::object({{"removed", std::move(removed)}});
+          out.removed.push_back(cached_app(cache));
+        return out;
       },
-      [reply](Result<Json> result) { answer(reply, std::move(result)); });
+      [reply](const Out& out) { answer(reply, out); });
   reply->on_hangup([job]() mutable { job.cancel(); });
 }
 

@@ -7,9 +7,9 @@
 #include "base/loop/job_pool.h"
 #include "builder/environment.h"
 #include "ipc/messages/build.h"
-#include "server/builds/app_builds.h"
 #include "server/http/reply.h"
 #include "server/progress_event.h"
+#include "server/projects/app_builds.h"
 
 namespace locald::server {
 

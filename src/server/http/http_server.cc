@@ -1,6 +1,7 @@
 #include "server/http/http_server.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -11,12 +12,13 @@
 #include <boost/beast/http/string_body.hpp>
 #include <cstdio>
 #include <deque>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "base/strings.h"
-#include "base/sys/out_of_memory.h"
+#include "base/sys/resources.h"
 #include "ipc/api.h"
 #include "server/http/peer_check.h"
 
@@ -29,7 +31,9 @@ using Local = asio::local::stream_protocol;
 using std::chrono_literals::operator""s;
 
 constexpr std::size_t kMaxQueued = 8u << 20;  // bytes
-constexpr auto kBodyGrace = 1s;               // so long after its header a request counts as spoken
+/// R-RESERVE: these are answered also where all places are taken.
+constexpr std::string_view kAlways[] = {"version", "stop",         "kill",
+                                        "down",    "container/rm", "server/stop"};
 
 Json error_object(const Error& error, const Json::Object& more) {
   Json object = Json::object(
@@ -40,6 +44,23 @@ Json error_object(const Error& error, const Json::Object& more) {
 
 /// JSON is UTF-8, whatever bytes stand in names of files and in what programs wrote.
 std::string text_of(const Json& document) { return to_utf8(document.dump()); }
+
+bool answered_always(std::string_view request) {
+  return std::find(std::begin(kAlways), std::end(kAlways), request) != std::end(kAlways);
+}
+
+Error too_many(std::size_t connections) {
+  return Error(Errc::failed, fmt::format("too many requests: {} are in progress", connections))
+      .with_hint("wait for some to finish: ps -C locald shows the clients");
+}
+
+std::string whole_reply(int status, const std::string& headers, const Json& document) {
+  const std::string body = text_of(document);
+  return fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n{}", status,
+      std::string_view(http::obsolete_reason(static_cast<http::status>(status))), body.size(),
+      headers, body);
+}
 
 Error server_stopped() {
   return Error(Errc::cancelled, "the server was stopped before this was done")
@@ -92,6 +113,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
 
   void accept();
   void take(Local::socket socket);
+  void refuse(Local::socket socket) const;
   bool make_room(bool over);
   void forget(const std::shared_ptr<Connection>& connection);
   void finish_draining();
@@ -141,11 +163,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       send_chunk(text_of(document) + "\n");
       send("0\r\n\r\n");
     } else {
-      const std::string body = text_of(document);
-      send("HTTP/1.1 " + std::to_string(status) + " " +
-           std::string(http::obsolete_reason(static_cast<http::status>(status))) +
-           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-           "\r\n" + server_->common_headers + "\r\n" + body);
+      send(whole_reply(status, server_->common_headers, document));
     }
     state_ = State::finished;
     gone_ = nullptr;
@@ -155,12 +173,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool answering() const { return state_ == State::answering; }
   bool writing() const { return !queue_.empty(); }
   bool over() const { return over_; }
-  /// Has said no whole request, and is not just saying one; the smaller, the longer.
+  /// It has not said a whole request, and nothing more of one is here; the smaller, the longer.
   std::optional<std::uint64_t> silent_since() const {
     boost::system::error_code ignored;
-    if (state_ != State::reading || socket_.available(ignored) != 0) return std::nullopt;
-    if (has_header_ && EventLoop::Clock::now() - header_at_ < kBodyGrace) return std::nullopt;
+    if (state_ != State::reading || parser_->is_done() || socket_.available(ignored) != 0)
+      return std::nullopt;
     return silent_since_;
+  }
+  /// Gives its place up; a client that has begun to speak hears why.
+  void turn_away() {
+    if (!has_header_) return close();
+    timer_.cancel();
+    state_ = State::answering;
+    keep_alive_ = false;
+    finish(503, error_object(too_many(server_->limits.connections), {}));
   }
 
   void close() {
@@ -179,11 +205,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class State { reading, answering, finished, closed };
 
   void on_header(const boost::system::error_code& ec) {
-    if (state_ == State::closed) return;
+    if (state_ != State::reading) return;
     if (ec == http::error::body_limit) return on_request(ec);
     if (ec) return close();
     has_header_ = true;
-    header_at_ = EventLoop::Clock::now();
     http::async_read(socket_, buffer_, *parser_,
                      [self = shared_from_this()](const boost::system::error_code& read_ec,
                                                  std::size_t) { self->on_request(read_ec); });
@@ -247,7 +272,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const bool over_;
   std::uint64_t silent_since_ = 0;
   bool has_header_ = false;
-  EventLoop::Clock::time_point header_at_{};
   bool streaming_ = false, keep_alive_ = true, writing_ = false;
   std::deque<std::string> queue_;
   std::size_t queued_bytes_ = 0;
@@ -278,7 +302,7 @@ class ConnectionSink final : public ReplySink {
 }  // namespace
 
 void Connection::on_request(const boost::system::error_code& ec) {
-  if (state_ == State::closed) return;
+  if (state_ != State::reading) return;
   timer_.cancel();
   if (ec && ec != http::error::body_limit) return close();
   state_ = State::answering;
@@ -286,26 +310,20 @@ void Connection::on_request(const boost::system::error_code& ec) {
   keep_alive_ = !ec && request.keep_alive();
   const auto reply = std::make_shared<Reply>(std::make_unique<ConnectionSink>(shared_from_this()));
   if (ec) return reply->error(Error(Errc::invalid_input, "the request's body is too large"));
-  if (over_) {
-    keep_alive_ = false;
-    return finish(
-        503, error_object(Error(Errc::failed, fmt::format("too many requests: {} are in progress",
-                                                          server_->limits.connections))
-                              .with_hint("wait for some to finish: ps -C locald shows the clients"),
-                          {}));
-  }
   constexpr std::string_view kPrefix = "/v1/";
   const std::string_view target(request.target().data(), request.target().size());
+  if (over_ && !answered_always(target.substr(std::min(kPrefix.size(), target.size())))) {
+    keep_alive_ = false;
+    return finish(503, error_object(too_many(server_->limits.connections), {}));
+  }
   if (request.method() != http::verb::post || target.substr(0, kPrefix.size()) != kPrefix)
     return reply->error(Error(Errc::not_found, "unknown endpoint; use POST /v1/NAME"));
   // Environments are part of requests: http_proxy beside HTTP_PROXY, and bytes that are not UTF-8.
   const auto parse = [&]() -> Result<Json> {
     if (request.body().empty()) return Json::object();
-    try {
+    return within_resources([&] {
       return Json::parse(request.body(), {.reject_duplicates = false, .any_bytes = true});
-    } catch (const std::bad_alloc&) {
-      return out_of_memory();
-    }
+    });
   };
   auto body = parse();
   if (!body) return reply->error(std::move(body).error().with_context("the request's body"));
@@ -345,7 +363,8 @@ void HttpServer::Impl::accept() {
 
 void HttpServer::Impl::take(Local::socket socket) {
   const bool beyond = connections.size() - over >= limits.connections && !make_room(/*over=*/false);
-  if (beyond && over >= limits.refused && !make_room(/*over=*/true)) return;
+  if (beyond && over >= limits.refused && !make_room(/*over=*/true))
+    return refuse(std::move(socket));
   if (beyond) ++over;
   const auto connection =
       std::make_shared<Connection>(shared_from_this(), std::move(socket), beyond);
@@ -353,7 +372,20 @@ void HttpServer::Impl::take(Local::socket socket) {
   connection->read_request();
 }
 
-/// Hangs up on the one that has been silent for longest, of those within the limit or beyond.
+/// Says so at once, without a place: of what the client has said nothing is looked at.
+void HttpServer::Impl::refuse(Local::socket socket) const {
+  boost::system::error_code ignored;
+  socket.non_blocking(true, ignored);
+  char unread[4096];
+  // What is left unread at a close is a broken connection for the client.
+  for (int i = 0; i < 16 && socket.read_some(asio::buffer(unread), ignored) != 0; ++i) {
+  }
+  const std::string reply =
+      whole_reply(503, common_headers, error_object(too_many(limits.connections), {}));
+  socket.write_some(asio::buffer(reply), ignored);
+}
+
+/// Turns away the one that has been silent for longest, of those within the limit or beyond.
 bool HttpServer::Impl::make_room(bool beyond) {
   std::shared_ptr<Connection> longest;
   std::uint64_t since = 0;
@@ -364,7 +396,7 @@ bool HttpServer::Impl::make_room(bool beyond) {
       since = *silent;
     }
   if (longest == nullptr) return false;
-  longest->close();
+  longest->turn_away();
   return true;
 }
 

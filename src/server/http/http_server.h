@@ -26,8 +26,9 @@ struct Request {
 ///
 /// Connections are bounded, and silent ones do not hold up the others: a
 /// whole request must have come within `Limits::idle` of the accept, or of the reply before; where
-/// all places are taken, the one that has been silent for longest gives up its own. Where all are
-/// busy, a request is answered with 503 and the reason. Loop thread only.
+/// all places are taken, the one that has been silent for longest gives up its own, also in the
+/// middle of a request, which is answered with 503 then. Where all are busy, so is a new request,
+/// but for those that stop what runs (R-RESERVE). Loop thread only.
 class HttpServer {
  public:
   using Handler = std::function<void(Request request, std::shared_ptr<Reply> reply)>;

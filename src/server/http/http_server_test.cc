@@ -183,7 +183,7 @@ TEST_F(Http, WhereAllPlacesAreBusyARequestIsToldSo) {
           for (int i = 0; i < 3; ++i) {
             std::string answer;
             // Until both requests have been read, one of the two is only silent.
-            do answer = ask(post("version", "{}"));
+            do answer = ask(post("status", "{}"));
             while (answer.empty());
             EXPECT_NE(answer.find("HTTP/1.1 503 "), std::string::npos) << answer;
             EXPECT_NE(answer.find("too many requests: 2 are in progress"), std::string::npos)
@@ -192,6 +192,46 @@ TEST_F(Http, WhereAllPlacesAreBusyARequestIsToldSo) {
         },
         {.connections = 2});
   EXPECT_EQ(held.size(), 2u);
+}
+
+TEST_F(Http, HalfARequestGivesItsPlaceUpAndHearsWhy) {
+  serve([](Request, const std::shared_ptr<Reply>& reply) { reply->result(1); },
+        [&] {
+          std::vector<UniqueFd> half;
+          for (int i = 0; i < 9; ++i) {
+            half.push_back(*sys::unix_connect(path_ + "/s"));
+            EXPECT_TRUE(sys::write_all(half.back().get(),
+                                       "POST /v1/up HTTP/1.1\r\nContent-Length: 50\r\n\r\n{"));
+          }
+          for (int i = 0; i < 9; ++i)
+            EXPECT_NE(ask(post("version", "{}")).find("200 OK"), std::string::npos);
+          std::string why(64, 0);
+          const ssize_t n = ::read(half[0].get(), why.data(), why.size());
+          EXPECT_TRUE(n > 0 && why.starts_with("HTTP/1.1 503 ")) << why;
+        },
+        {.connections = 4, .refused = 2});
+}
+
+TEST_F(Http, WhatStopsThingsIsAnsweredWhereAllPlacesAreBusy) {
+  std::vector<std::shared_ptr<Reply>> held;
+  serve(
+      [&](const Request& request, const std::shared_ptr<Reply>& reply) {
+        if (request.name == "watch") return held.push_back(reply);
+        reply->result(request.name);
+      },
+      [&] {
+        std::vector<UniqueFd> busy;
+        for (int i = 0; i < 2; ++i) {
+          busy.push_back(*sys::unix_connect(path_ + "/s"));
+          EXPECT_TRUE(sys::write_all(busy.back().get(), post("watch", "{}")));
+        }
+        std::string answer;
+        do answer = ask(post("status", "{}"));
+        while (answer.find("503") == std::string::npos);
+        for (const char* name : {"version", "down", "stop", "server/stop"})
+          EXPECT_NE(ask(post(name, "{}")).find("200 OK"), std::string::npos) << name;
+      },
+      {.connections = 2});
 }
 
 TEST_F(Http, ARequestMustBeWholeInTime) {

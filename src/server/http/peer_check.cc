@@ -1,26 +1,20 @@
 #include "server/http/peer_check.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
 
+#include "base/sys/file_id.h"
 #include "base/sys/sys.h"
 
 namespace locald::server {
 namespace {
 
-struct Namespace {
-  dev_t device = 0;
-  ino_t inode = 0;
-  friend bool operator==(const Namespace&, const Namespace&) = default;
-};
-
-Result<Namespace> namespace_of(const std::string& process, const char* kind) {
+Result<FileId> namespace_of(const std::string& process, const char* kind) {
   const std::string path = "/proc/" + process + "/ns/" + kind;
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return Error::from_errno(errno, "stat " + path);
-  return Namespace{st.st_dev, st.st_ino};
+  const auto id = FileId::of(AT_FDCWD, path.c_str());
+  if (!id) return Error::from_errno(errno, "stat " + path);
+  return *id;
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/json/json.h"
+#include "base/json/fields.h"
 #include "base/result.h"
 
 namespace locald::server {
@@ -38,6 +38,10 @@ class Reply {
 
   void event(const Json& event);
   void result(Json result);
+  /// The request's own Reply (ipc/messages).
+  template <class T>
+  requires requires { T::fields(); }
+  void result(const T& value) { result(encode(value)); }
   /// @param more  further members of the "error" object.
   void error(const Error& error, const Json::Object& more = {});
   /// Each is called once if the client goes before the end, in the order given.

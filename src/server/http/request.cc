@@ -10,7 +10,7 @@ void send_notice(const ReplyPtr& reply, const std::string& service, const std::s
   reply->event(encode(ipc::NoticeEvent{.service = service, .text = text}));
 }
 
-void send_state(const ReplyPtr& reply, Json service) {
+void send_state(const ReplyPtr& reply, ipc::ServiceStatus service) {
   reply->event(encode(ipc::StateEvent{.service = std::move(service)}));
 }
 

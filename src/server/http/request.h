@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 #include "base/strings.h"
-#include "ipc/messages/common.h"
+#include "ipc/messages/service.h"
 #include "project/project_file.h"
 #include "project/service_config.h"
 #include "server/http/reply.h"
@@ -23,7 +23,7 @@ void or_error(const ReplyPtr& reply, F&& work) {
 /// Sends a sentence for people. @param service  "": of none
 void send_notice(const ReplyPtr& reply, const std::string& service, const std::string& text);
 /// Sends a service's state, as `status` has it.
-void send_state(const ReplyPtr& reply, Json service);
+void send_state(const ReplyPtr& reply, ipc::ServiceStatus service);
 
 /// Where a request looks for its project.
 project::ProjectRef project_ref(const ipc::ProjectPlace& place);

@@ -12,7 +12,6 @@
 
 #include "base/sys/fs_at.h"
 #include "runtime/instance_meta.h"
-#include "runtime/kept_handle.h"
 
 namespace locald::server {
 namespace {
@@ -44,7 +43,7 @@ class Adoption {
   Result<void> run() {
     remove_half_written(heirs_.paths);
     for (const std::string& problem : heirs_.projects.restore()) heirs_.log(problem);
-    std::vector<Found> found = TRY(heirs_.runtime.find_instances());
+    std::vector<Found> found = TRY(heirs_.find());
     // The newest life of a service first: an older one can only be a remainder.
     std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
       return meta_of(a).life > meta_of(b).life;
@@ -62,8 +61,8 @@ class Adoption {
     const InstanceMeta meta = meta_of(f);
     if (f.live != nullptr) {
       ++live_;
-      (void)heirs_.user_namespace.adopt(f.live->shim_pid());
-      if (const std::string why = runtime::trouble_of(f.live.get()); !why.empty())
+      heirs_.lives(f.live->shim_pid());
+      if (const std::string why = f.live->trouble(); !why.empty())
         heirs_.log(fmt::format("instance {}: {}", f.id, why));
     }
     switch (meta.kind) {
@@ -100,7 +99,6 @@ class Adoption {
     if (f.live == nullptr)
       return project->supervisor().adopt_ended(service, f.id, f.nonce, f.exit, meta.life,
                                                meta.restarts);
-    heirs_.launcher.remember(f.live->shim_pid(), f.id, project_name + "/" + service);
     project->supervisor().adopt(service, std::move(f.live), unit->config, meta.life, meta.restarts);
   }
 

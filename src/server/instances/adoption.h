@@ -1,24 +1,22 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "runtime/process_runtime.h"
-#include "runtime/user_namespace.h"
 #include "server/instances/containers.h"
 #include "server/instances/sessions.h"
-#include "server/instances/unmanaged.h"
-#include "server/launch/runtime_launcher.h"
 #include "server/projects/projects.h"
+#include "server/projects/unmanaged.h"
 
 namespace locald::server {
 
 /// Who takes over what earlier servers left.
 struct Heirs {
   const Paths& paths;
-  runtime::ProcessRuntime& runtime;
-  runtime::UserNamespace& user_namespace;
-  RuntimeLauncher& launcher;
+  std::function<Result<std::vector<runtime::ProcessRuntime::Found>>()> find;
+  std::function<void(int shim_pid)> lives;  ///< told of each that does, before it is taken over
   Projects& projects;
   Sessions& sessions;
   Containers& containers;

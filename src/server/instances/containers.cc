@@ -17,7 +17,6 @@
 #include "project/project_spec.h"
 #include "project/service_config.h"
 #include "project/units.h"
-#include "runtime/kept_handle.h"
 #include "server/http/request.h"
 #include "server/launch/command_note.h"
 #include "server/launch/container_source.h"
@@ -63,8 +62,13 @@ bool is_id(const std::string& name) {
 Result<Containers> Containers::load(Deps deps, std::string& notice) {
   const std::string file = deps.paths.containers_file();
   Containers out(std::move(deps));
-  const Json doc = TRY(load_state_file(file, kFormat, notice));
+  const Json doc = TRY(load_state_file(file, kFormat, "containers", notice));
+  std::string damaged;
   for (const auto& [id, json] : doc["containers"].as_object()) {
+    if (!is_id(id) || !json.is_object()) {
+      damaged = id;
+      continue;
+    }
     // What cannot be read of one is lost, its folder is not.
     const ContainerEntry entry =
         decode<ContainerEntry>(json, Reading::tolerant).value_or(ContainerEntry());
@@ -75,13 +79,14 @@ Result<Containers> Containers::load(Deps deps, std::string& notice) {
     c.nonce = entry.nonce;
     c.command = entry.command;
     c.state = entry.state;
-    c.at = ContainerState::ended;  // adopt() finds those that are not
     c.created_at = entry.created_at;
     c.started_at = entry.started_at;
     c.exit_code = entry.exit_code;
     c.signal = entry.signal;
     c.reason = entry.reason;
   }
+  if (!damaged.empty())  // settle() writes the others down again
+    set_state_file_aside(file, "the entry \"" + damaged + "\" is damaged", notice);
   // Their list was damaged, or deleted (settle() sees to it that there is one): what they left on
   // disk still tells of them, so that it can be removed.
   const bool lost = !notice.empty() || !exists(file);
@@ -91,7 +96,6 @@ Result<Containers> Containers::load(Deps deps, std::string& notice) {
     Container& c = out.all_[id];
     if (!c.id.empty()) continue;
     c.id = id;
-    c.at = ContainerState::ended;
     c.state = "exited";
     c.reason = "its record was lost; its image and exit status are unknown";
   }
@@ -109,32 +113,30 @@ void Containers::save() {
     fmt::print(stderr, "containers.json: {}\n", written.error().text());
 }
 
-void Containers::sweep_done() {
-  if (--sweeping_ == 0)
-    for (const auto& call : std::exchange(when_swept_, {})) call();
+/// All of one that does not run.
+void Containers::discard(Container& c) {
+  if (!std::exchange(c.rm, true)) save();
+  share(c, {});
+  c.instance = begin(c);
+  c.instance.clean();
 }
 
-void Containers::discard(const std::string& id, std::function<void(const Result<void>&)> done) {
-  const auto it = all_.find(id);
-  if (it == all_.end()) {
-    if (done) done({});
-    return;
-  }
-  if (done) it->second.when_gone.push_back(std::move(done));
-  if (std::exchange(it->second.at, ContainerState::removing) == ContainerState::removing) return;
-  const bool kept = !it->second.rm;
-  share(it->second, {});
-  ++sweeping_;
-  deps_.discard(id, it->second.nonce, [this, id, kept](const Result<void>& result) {
-    auto node = all_.extract(id);
-    if (kept) save();
+void Containers::cleaned(const std::string& id, const Result<void>& result) {
+  Container& c = all_.at(id);
+  if (c.rm) {
     if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
-    if (!node.empty()) {
-      for (const auto& call : node.mapped().when_settled) call();
-      for (const auto& call : node.mapped().when_gone) call(result);
-    }
-    sweep_done();
-  });
+    const auto node = all_.extract(id);
+    for (const auto& call : node.mapped().when_gone) call(result);
+  } else if (!c.when_gone.empty()) {  // asked for while it was being cleaned up
+    discard(c);
+  }
+  look_if_quiet();
+}
+
+void Containers::look_if_quiet() {
+  for (const auto& [id, c] : all_)
+    if (c.instance.state() != runtime::Instance::State::gone) return;
+  for (const auto& call : std::exchange(when_quiet_, {})) call();
 }
 
 Result<void> Containers::discard(const Tools& tools, const std::string& id,
@@ -147,25 +149,26 @@ Result<void> Containers::discard(const Tools& tools, const std::string& id,
   return builder::sweep_discarded(tools.environment, stop).context("remove container " + id);
 }
 
-Json Containers::describe(const Container& c) const {
-  return Json::object({{"id", c.id},
-                       {"name", c.name.empty() ? Json() : Json(c.name)},
-                       {"image", c.image},
-                       {"command", c.command},
-                       {"state", c.state},
-                       {"pid", c.pid == 0 ? Json() : Json(c.pid)},
-                       {"created_at", c.created_at},
-                       {"started_at", c.started_at.empty() ? Json() : Json(c.started_at)},
-                       {"exit_code", c.exit_code ? Json(*c.exit_code) : Json()},
-                       {"signal", c.signal ? Json(project::signal_name(*c.signal)) : Json()},
-                       {"reason", c.reason.empty() ? Json() : Json(c.reason)},
-                       {"network", net::HostNetwork::kName}});
+ipc::ContainerStatus Containers::describe(const Container& c) {
+  ipc::ContainerStatus out{.id = c.id,
+                           .image = c.image,
+                           .command = c.command,
+                           .state = c.state,
+                           .created_at = c.created_at,
+                           .exit_code = c.exit_code,
+                           .network = net::HostNetwork::kName};
+  if (!c.name.empty()) out.name = c.name;
+  if (c.pid != 0) out.pid = c.pid;
+  if (!c.started_at.empty()) out.started_at = c.started_at;
+  if (c.signal) out.signal = project::signal_name(*c.signal);
+  if (!c.reason.empty()) out.reason = c.reason;
+  return out;
 }
 
 void Containers::list(const ipc::ContainerListRequest&, const ReplyPtr& reply) {
-  Json out = Json::array();
-  for (const auto& [id, c] : all_) out.push(describe(c));
-  reply->result(Json::object({{"containers", std::move(out)}}));
+  ipc::ContainerListReply out;
+  for (const auto& [id, c] : all_) out.containers.push_back(describe(c));
+  reply->result(out);
 }
 
 Result<Containers::Container*> Containers::find(const std::string& text) {
@@ -194,29 +197,30 @@ void Containers::remove(const ipc::ContainerRemoveRequest& request, const ReplyP
       Container& c = *TRY(find(text));
       if (meets(verb, state_of(c)) == Meets::refuse)
         return Error(Errc::invalid_input,
-                     fmt::format("container {} is {}", text,
-                                 c.at == ContainerState::starting ? "being started" : "running"))
+                     fmt::format(
+                         "container {} is {}", text,
+                         state_of(c) == ContainerState::starting ? "being started" : "running"))
             .with_hint("stop it at once and remove it: locald container rm -f " + text);
       ids.insert(c.id);
     }
     struct Work {
       std::size_t left;
-      Json removed = Json::array();
+      ipc::ContainerRemoveReply reply;
       std::optional<Error> error;
     };
-    auto work = std::make_shared<Work>(Work{ids.size(), Json::array(), std::nullopt});
-    if (ids.empty()) reply->result(Json::object({{"removed", Json::array()}}));
+    auto work = std::make_shared<Work>(Work{ids.size(), {}, std::nullopt});
+    if (ids.empty()) reply->result(work->reply);
     for (const std::string& id : ids)
       remove_one(all_.at(id), force, [work, reply, id](const Result<void>& result) {
         if (result)
-          work->removed.push(id);
+          work->reply.removed.push_back(id);
         else if (!work->error)
           work->error = result.error();
         if (--work->left != 0) return;
         if (work->error)
           reply->error(*work->error);
         else
-          reply->result(Json::object({{"removed", std::move(work->removed)}}));
+          reply->result(work->reply);
       });
     save();
     return {};
@@ -230,22 +234,20 @@ void Containers::remove_one(Container& c, bool force,
     case Meets::refuse:
       return done(Error(Errc::invalid_input, fmt::format("container {} is running", c.id)));
     case Meets::queue:
-      c.when_settled.emplace_back([this, id = c.id, done] { discard(id, done); });
-      return;
     case Meets::join:
       c.when_gone.push_back(std::move(done));
       return;
     case Meets::go:
       break;
   }
-  if (c.at == ContainerState::ended) return discard(c.id, std::move(done));
-  if (c.at == ContainerState::starting) {
-    c.fate = Container::Fate::remove;
-    c.start.cancel();
-  } else if (auto killed = c.handle->stop(SIGKILL, std::chrono::milliseconds(0));
-             !killed && killed.error().code() != Errc::not_found) {  // else it ends by itself now
-    return done(killed);
+  if (state_of(c) == ContainerState::ended) {
+    c.when_gone.push_back(std::move(done));
+    return discard(c);
   }
+  c.start.cancel();
+  if (auto killed = c.instance.stop(SIGKILL, std::chrono::milliseconds(0));
+      !killed && killed.error().code() != Errc::not_found)  // else it ends by itself now
+    return done(killed);
   // Its end does the rest: as one with --rm it is discarded then.
   c.rm = true;
   c.when_gone.push_back(std::move(done));
@@ -265,11 +267,10 @@ void Containers::adopt(const runtime::InstanceMeta& meta, const std::string& ins
     c.rm = meta.rm;
   }
   c.nonce = nonce;
-  if (live == nullptr) return ended(instance, exit);
-  c.handle = std::move(live);
+  c.instance = begin(c);
+  if (live == nullptr) return c.instance.end(exit);
   share(c, meta.writable);
-  c.at = ContainerState::running;
-  listen(c);
+  c.instance.own(std::move(live));
 }
 
 bool Containers::is_rest(const std::string& instance) const {
@@ -283,12 +284,12 @@ void Containers::remove_rest(const std::string& instance, const std::string& non
   c.rm = true;
   c.state = "exited";
   c.reason = "its start or its removal was interrupted";
-  discard(instance, {});
+  discard(c);
 }
 
 void Containers::settle() {
   for (auto& [id, c] : all_)
-    if (c.handle == nullptr && (c.state == "running" || c.state == "starting")) {
+    if (c.instance.handle() == nullptr && (c.state == "running" || c.state == "starting")) {
       c.state = "exited";
       c.reason = "its exit status is unknown: no server was running";
     }
@@ -308,42 +309,42 @@ ContainerState Containers::state_of(const std::string& name) const {
 
 ContainerState Containers::state_of(const Container& c) {
   // Its removal was asked for: that it has still to end changes nothing for others.
-  return c.when_gone.empty() ? c.at : ContainerState::removing;
+  if (!c.when_gone.empty()) return ContainerState::removing;
+  switch (c.instance.state()) {
+    case runtime::Instance::State::starting:
+      return ContainerState::starting;
+    case runtime::Instance::State::running:
+      return ContainerState::running;
+    case runtime::Instance::State::ending:
+      return c.rm ? ContainerState::removing : ContainerState::ending;
+    case runtime::Instance::State::gone:
+      break;
+  }
+  return ContainerState::ended;
 }
 
 void Containers::write_back() {
   bool written_down = false;
   for (const auto& [id, c] : all_) {
-    if (c.handle != nullptr) (void)runtime::write_back(c.handle.get());
+    (void)c.instance.write_back();
     written_down = written_down || !c.rm;
   }
   if (written_down && !exists(deps_.paths.containers_file())) save();
 }
 
 std::size_t Containers::running() const {
-  return static_cast<std::size_t>(std::count_if(
-      all_.begin(), all_.end(), [](const auto& e) { return e.second.handle != nullptr; }));
+  return static_cast<std::size_t>(std::count_if(all_.begin(), all_.end(), [](const auto& e) {
+    return e.second.instance.handle() != nullptr;
+  }));
 }
 
 void Containers::stop_all(std::function<void()> done) {
-  auto left = std::make_shared<std::size_t>(1);
-  const auto one = [this, left, done] {
-    if (--*left != 0) return;
-    if (sweeping_ == 0) return done();
-    when_swept_.push_back(done);
-  };
   for (auto& [id, c] : all_) {
-    if (c.at != ContainerState::starting && c.at != ContainerState::running) continue;
-    ++*left;
-    c.when_settled.push_back(one);
-    if (c.at == ContainerState::running) {
-      (void)c.handle->stop(0, std::chrono::seconds(10));
-      continue;
-    }
-    if (c.fate == Container::Fate::keep) c.fate = Container::Fate::stop;
     c.start.cancel();
+    (void)c.instance.stop(0, std::chrono::seconds(10));
   }
-  one();
+  when_quiet_.push_back(std::move(done));
+  look_if_quiet();
 }
 
 }  // namespace locald::server

@@ -13,10 +13,11 @@
 #include "base/paths.h"
 #include "builder/environment.h"
 #include "ipc/messages/container.h"
+#include "runtime/instance.h"
 #include "runtime/instance_meta.h"
 #include "runtime/process_runtime.h"
+#include "server/admission.h"
 #include "server/http/reply.h"
-#include "server/instances/admission.h"
 
 namespace locald::server {
 
@@ -42,10 +43,7 @@ class Containers {
     std::function<JobPool::Job(const std::string& name, Start start,
                                std::function<void(Started)> done)>
         start;
-    std::function<void(const std::string&id, const std::string&nonce,
-                       std::function<void(Result<void>)> done)>
-        clean,    ///< ProcessRuntime::clean
-        discard;  ///< Containers::discard
+    runtime::Instance::Clean clean, discard;  ///< ProcessRuntime's, and Containers::discard
   };
   /// @param notice  set when the file had to be set aside.
   static Result<Containers> load(Deps deps, std::string& notice);
@@ -76,8 +74,8 @@ class Containers {
   void write_back();
 
   std::size_t running() const;
-  /// Stops all, also those that are just being started; `done` when they are gone, and so is what
-  /// earlier ones left.
+  /// Stops all, also those that are just being started; `done` when they and earlier ones have
+  /// ended, and what they leave is removed.
   void stop_all(std::function<void()> done);
 
  private:
@@ -86,41 +84,37 @@ class Containers {
     std::string id, name, image, nonce;
     std::vector<std::string> command;
     std::string state = "starting";  ///< starting, running, exited, failed
-    bool rm = false;
+    bool rm = false;                 ///< it goes with its end, or is going: not written down
     std::string created_at, started_at;
     EventLoop::Clock::time_point running_since{};
     bool own_command = false;  ///< the image's; nobody gave one
     std::optional<int> exit_code, signal;
     std::string reason;
-    std::unique_ptr<runtime::ServiceHandle> handle;
+    runtime::Instance instance;
     int pid = 0;
-    ReplyPtr detached;  ///< of `run -d`: answered when it runs, or has ended
-
-    ContainerState at = ContainerState::starting;
-    JobPool::Job start;                                        ///< while it is starting
-    enum class Fate { keep, stop, remove } fate = Fate::keep;  ///< as soon as it is there
-    std::vector<std::function<void()>> when_settled;  ///< it has come to `ended`, or is gone
-    std::vector<std::function<void(const Result<void>&)>> when_gone;
+    ReplyPtr detached;   ///< of `run -d`: answered when it runs, or has ended
+    JobPool::Job start;  ///< while it is starting
+    std::vector<std::function<void(const Result<void>&)>> when_gone;  ///< its removal is wanted
   };
 
   explicit Containers(Deps deps) : deps_(std::move(deps)) {}
-  Json describe(const Container& c) const;
+  static ipc::ContainerStatus describe(const Container& c);
   void save();
   void started(const std::string& id, bool detach, const ReplyPtr& reply, Started result);
-  void listen(Container& c);
+  runtime::Instance begin(const Container& c);
+  static void answer(const Container& c, const ReplyPtr& reply);
   void share(const Container& c, const std::vector<std::string>& writable);
-  void ended(const std::string& id, const runtime::ExitStatus& status);
-  void discard(const std::string& id, std::function<void(const Result<void>&)> done);
+  void ended(Container& c, const runtime::ExitStatus& status);
+  void cleaned(const std::string& id, const Result<void>& result);
+  void discard(Container& c);
   void remove_one(Container& c, bool force, std::function<void(const Result<void>&)> done);
   Result<Container*> find(const std::string& text);
   static ContainerState state_of(const Container& c);
-
-  void sweep_done();
+  void look_if_quiet();
 
   Deps deps_;
   std::map<std::string, Container> all_;
-  int sweeping_ = 0;  // removals under way
-  std::vector<std::function<void()>> when_swept_;
+  std::vector<std::function<void()>> when_quiet_;  // all that is left has ended
 };
 
 }  // namespace locald::server

@@ -13,7 +13,6 @@
 #include "net/network.h"
 #include "project/project_spec.h"
 #include "project/units.h"
-#include "runtime/kept_handle.h"
 #include "server/http/request.h"
 #include "server/instances/containers.h"
 #include "server/launch/command_note.h"
@@ -102,6 +101,7 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
     c.own_command = request.argv.empty() && !request.entrypoint;
     c.rm = request.rm;
     c.created_at = now_text();
+    c.instance = begin(c);
     source.container_key = id;
     options.hostname = name;
 
@@ -168,61 +168,62 @@ void Containers::started(const std::string& id, bool detach, const ReplyPtr& rep
                          Started result) {
   Container& c = all_.at(id);  // nothing removes one that is starting
   c.start = {};
-  const auto called_off = [fate = c.fate, name = c.name.empty() ? id : c.name] {
-    return fate == Container::Fate::stop
-               ? Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment")
-               : Error(Errc::cancelled, fmt::format("container {} was removed", name));
-  };
+  const bool unwanted = c.instance.unwanted();
+  const Error called_off =
+      c.when_gone.empty()
+          ? Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment")
+          : Error(Errc::cancelled,
+                  fmt::format("container {} was removed", c.name.empty() ? id : c.name));
   if (!result) {
-    const Error error = c.fate == Container::Fate::keep ? result.error() : called_off();
-    return discard(id, [reply, error](const Result<void>&) { reply->error(error); });
+    c.when_gone.emplace_back([reply, error = unwanted ? called_off : result.error()](
+                                 const Result<void>&) { reply->error(error); });
+    return discard(c);
   }
-  c.at = ContainerState::running;
-  c.handle = std::move(*result);
   // Who asked for it has hung up before it could be attached to: nobody else ever will.
-  if (!detach && !reply->open()) c.fate = Container::Fate::remove;
-  if (c.fate == Container::Fate::keep && detach) c.detached = reply;
-  if (c.fate == Container::Fate::keep && !detach)
-    reply->result(
-        Json::object({{"id", id}, {"socket", c.handle->control_socket()}, {"nonce", c.nonce}}));
-  if (c.fate != Container::Fate::keep) {
-    const bool remove = c.fate == Container::Fate::remove;
-    c.rm = c.rm || remove;
-    (void)c.handle->stop(remove ? SIGKILL : 0, std::chrono::seconds(remove ? 0 : 10));
-    reply->error(called_off());
+  if (!detach && !reply->open()) {
+    c.rm = true;
+    (void)c.instance.stop(SIGKILL, std::chrono::milliseconds(0));
   }
+  c.instance.own(std::move(*result));
+  if (unwanted)
+    reply->error(called_off);
+  else if (detach)
+    c.detached = reply;
+  else
+    answer(c, reply);
   if (!c.rm) save();
-  listen(c);
 }
 
-void Containers::listen(Container& c) {
-  runtime::ServiceHandle::Events events;
+/// Where its client attaches to it.
+void Containers::answer(const Container& c, const ReplyPtr& reply) {
+  reply->result(ipc::ContainerRunReply{
+      .id = c.id, .socket = c.instance.handle()->control_socket(), .nonce = c.nonce});
+}
+
+runtime::Instance Containers::begin(const Container& c) {
+  runtime::Instance::Events events;
   events.started = [this, id = c.id](int pid) {
-    const auto it = all_.find(id);
-    if (it == all_.end()) return;
-    it->second.pid = pid;
-    it->second.state = "running";
-    it->second.started_at = now_text();
-    it->second.running_since = EventLoop::Clock::now();
-    if (const ReplyPtr reply = std::exchange(it->second.detached, nullptr))
-      reply->result(Json::object({{"id", id},
-                                  {"socket", it->second.handle->control_socket()},
-                                  {"nonce", it->second.nonce}}));
-    if (!it->second.rm) save();
+    Container& now = all_.at(id);
+    now.pid = pid;
+    now.state = "running";
+    now.started_at = now_text();
+    now.running_since = EventLoop::Clock::now();
+    if (const ReplyPtr reply = std::exchange(now.detached, nullptr)) answer(now, reply);
+    if (!now.rm) save();
   };
-  events.exited = [this, id = c.id](const runtime::ExitStatus& status) {
-    deps_.loop.post([this, id, status] { ended(id, status); });
+  events.ended = [this, id = c.id](const runtime::ExitStatus& status) {
+    ended(all_.at(id), status);
   };
-  c.handle->listen(deps_.loop, std::move(events));
+  events.gone = [this, id = c.id](const Result<void>& result) { cleaned(id, result); };
+  const auto clean = [this](const std::string& id, const std::string& nonce,
+                            std::function<void(Result<void>)> done) {
+    (all_.at(id).rm ? deps_.discard : deps_.clean)(id, nonce, std::move(done));
+  };
+  return {deps_.loop, c.id, c.nonce, clean, std::move(events)};
 }
 
-void Containers::ended(const std::string& id, const runtime::ExitStatus& status) {
-  const auto it = all_.find(id);
-  if (it == all_.end()) return;
-  Container& c = it->second;
-  c.handle.reset();
+void Containers::ended(Container& c, const runtime::ExitStatus& status) {
   share(c, {});
-  c.at = ContainerState::ending;
   c.pid = 0;
   c.state = status.never_ran ? "failed" : "exited";
   c.exit_code = status.signal ? std::nullopt : status.code;
@@ -233,26 +234,19 @@ void Containers::ended(const std::string& id, const runtime::ExitStatus& status)
       EventLoop::Clock::now() - c.running_since < kSurprisinglySoon)
     c.reason = (status.signal ? "was ended by " + project::signal_name(*status.signal)
                               : "exited with code " + std::to_string(status.code.value_or(0))) +
-               ": " + command_note(deps_.paths, id, kImagesOwn);
+               ": " + command_note(deps_.paths, c.id, kImagesOwn);
+  const bool written_down = !c.rm;
   if (const ReplyPtr reply = std::exchange(c.detached, nullptr)) {
     if (!status.never_ran) {
-      reply->result(Json::object({{"id", id}}));
+      reply->result(ipc::ContainerRunReply{.id = c.id});
     } else {
-      const Json result = Json::object(
-          {{"id", id}, {"exit_code", status.code.value_or(125)}, {"reason", status.reason}});
-      return discard(id, [reply, result](const Result<void>&) { reply->result(result); });
+      const ipc::ContainerRunReply result{
+          .id = c.id, .exit_code = status.code.value_or(125), .reason = status.reason};
+      c.rm = true;
+      c.when_gone.emplace_back([reply, result](const Result<void>&) { reply->result(result); });
     }
   }
-  if (c.rm) return discard(id, {});
-  save();
-  ++sweeping_;
-  deps_.clean(id, c.nonce, [this, id](const Result<void>&) {
-    if (const auto found = all_.find(id); found != all_.end()) {
-      found->second.at = ContainerState::ended;
-      for (const auto& call : std::exchange(found->second.when_settled, {})) call();
-    }
-    sweep_done();
-  });
+  if (written_down) save();
 }
 
 }  // namespace locald::server

@@ -8,7 +8,6 @@
 
 #include "base/strings.h"
 #include "runtime/instance_meta.h"
-#include "runtime/kept_handle.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
 
@@ -72,7 +71,7 @@ void Sessions::exec(const ipc::ExecRequest& request, const ReplyPtr& reply) {
       };
     }
     // From here on it is one of the project's: who brings that down waits for it.
-    sessions_[instance.id].project = project.name();
+    begin(project.name(), instance.id, instance.nonce);
     deps_.start(
         "exec in " + service, std::move(start),
         [this, reply, id = instance.id](Started result) { started(id, reply, std::move(result)); });
@@ -80,22 +79,19 @@ void Sessions::exec(const ipc::ExecRequest& request, const ReplyPtr& reply) {
   });
 }
 
-void Sessions::started(const std::string& instance, const ReplyPtr& reply, Started result) {
-  const std::string project = sessions_[instance].project;
-  const bool unwanted = sessions_[instance].unwanted;
+void Sessions::started(const std::string& id, const ReplyPtr& reply, Started result) {
+  Session& session = sessions_.at(id);
+  const std::string project = session.project;
+  const bool unwanted = session.instance.unwanted();
   if (!result) {
-    sessions_.erase(instance);
+    sessions_.erase(id);
     reply->error(unwanted ? brought_down(project) : result.error());
     return look_if_quiet();
   }
-  const Json answer =
-      Json::object({{"socket", (*result)->control_socket()}, {"nonce", (*result)->nonce()}});
-  const std::string id = (*result)->instance();
-  sessions_.erase(instance);
-  keep(project, std::move(*result));
   // Who has hung up does not know where to attach, and nobody else ever will.
-  if (unwanted || !reply->open())
-    (void)sessions_[id].handle->stop(SIGKILL, std::chrono::milliseconds(0));
+  if (!reply->open()) (void)session.instance.stop(SIGKILL, std::chrono::milliseconds(0));
+  const ipc::ExecReply answer{(*result)->control_socket(), (*result)->nonce()};
+  session.instance.own(std::move(*result));
   if (unwanted) return reply->error(brought_down(project));
   reply->result(answer);
 }
@@ -111,38 +107,32 @@ void Sessions::attach(const ipc::AttachRequest& request, const ReplyPtr& reply) 
                    fmt::format("{} is {}", service, to_string(unit.state.phase)))
           .with_hint(fmt::format("start it: locald start {}", service));
     const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-    reply->result(Json::object(
-        {{"socket", handle->control_socket()}, {"nonce", handle->nonce()}, {"tty", config.tty}}));
+    reply->result(ipc::AttachReply{handle->control_socket(), handle->nonce(), config.tty});
     return {};
   });
 }
 
 void Sessions::adopt(const std::string& project, const std::string& instance,
                      const std::string& nonce, std::unique_ptr<runtime::ServiceHandle> live) {
-  if (live != nullptr) return keep(project, std::move(live));
-  sessions_[instance] = {.project = project, .state = SessionState::ending};
-  clean(instance, nonce);
+  runtime::Instance& session = begin(project, instance, nonce);
+  if (live != nullptr) return session.own(std::move(live));
+  session.clean();
 }
 
-void Sessions::keep(const std::string& project, std::unique_ptr<runtime::ServiceHandle> handle) {
-  const std::string instance = handle->instance(), nonce = handle->nonce();
-  Session& session = sessions_[instance] =
-      Session{project, std::move(handle), SessionState::running, false};
-  runtime::ServiceHandle::Events events;
-  events.started = [](int) {};
-  events.exited = [this, instance, nonce](const runtime::ExitStatus&) {
-    deps_.loop.post([this, instance, nonce] {
-      sessions_[instance].handle = nullptr;
-      sessions_[instance].state = SessionState::ending;
-      clean(instance, nonce);
-    });
+runtime::Instance& Sessions::begin(const std::string& project, const std::string& id,
+                                   const std::string& nonce) {
+  runtime::Instance::Events events;
+  events.gone = [this, id](const Result<void>&) {
+    sessions_.erase(id);
+    look_if_quiet();
   };
-  session.handle->listen(deps_.loop, std::move(events));
+  Session& session = sessions_[id];
+  session = {project, {deps_.loop, id, nonce, deps_.clean, std::move(events)}};
+  return session.instance;
 }
 
 void Sessions::write_back() {
-  for (const auto& [instance, session] : sessions_)
-    if (session.handle != nullptr) (void)runtime::write_back(session.handle.get());
+  for (const auto& [id, session] : sessions_) (void)session.instance.write_back();
 }
 
 void Sessions::end(const std::string& project, std::function<void()> done) {
@@ -152,20 +142,9 @@ void Sessions::end(const std::string& project, std::function<void()> done) {
 void Sessions::stop_all(std::function<void()> done) { kill_and_wait({"", std::move(done)}); }
 
 void Sessions::kill_and_wait(Waiter waiter) {
-  for (auto& [instance, session] : sessions_) {
-    if (!waiter.project.empty() && session.project != waiter.project) continue;
-    switch (meets_end(session.state)) {
-      case Meets::queue:
-        session.unwanted = true;
-        break;
-      case Meets::go:
-        (void)session.handle->stop(SIGKILL, std::chrono::milliseconds(0));
-        break;
-      case Meets::join:
-      case Meets::refuse:
-        break;
-    }
-  }
+  for (auto& [id, session] : sessions_)
+    if (waiter.project.empty() || session.project == waiter.project)
+      (void)session.instance.stop(SIGKILL, std::chrono::milliseconds(0));
   waiters_.push_back(std::move(waiter));
   look_if_quiet();
 }
@@ -184,13 +163,6 @@ void Sessions::look_if_quiet() {
     return true;
   });
   for (const auto& done : quiet) done();
-}
-
-void Sessions::clean(const std::string& instance, const std::string& nonce) {
-  deps_.clean(instance, nonce, [this, instance](const Result<void>&) {
-    sessions_.erase(instance);
-    look_if_quiet();
-  });
 }
 
 }  // namespace locald::server

@@ -8,9 +8,9 @@
 
 #include "base/loop/event_loop.h"
 #include "builder/environment.h"
+#include "runtime/instance.h"
 #include "runtime/process_runtime.h"
 #include "server/http/reply.h"
-#include "server/instances/admission.h"
 #include "server/projects/projects.h"
 
 namespace locald::server {
@@ -30,9 +30,7 @@ class Sessions {
     /// Jobs; `done` comes once, on the loop, later.
     std::function<void(const std::string& name, Start start, std::function<void(Started)> done)>
         start;
-    std::function<void(const std::string& instance, const std::string& nonce,
-                       std::function<void(Result<void>)> done)>
-        clean;  ///< ProcessRuntime::clean
+    runtime::Instance::Clean clean;
   };
   explicit Sessions(Deps deps) : deps_(std::move(deps)) {}
 
@@ -54,17 +52,15 @@ class Sessions {
  private:
   struct Session {
     std::string project;
-    std::unique_ptr<runtime::ServiceHandle> handle = nullptr;  ///< while `running`
-    SessionState state = SessionState::starting;
-    bool unwanted = false;  ///< it is killed as soon as it is there
+    runtime::Instance instance;
   };
   struct Waiter {
     std::string project;  // empty: all
     std::function<void()> done;
   };
-  void keep(const std::string& project, std::unique_ptr<runtime::ServiceHandle> handle);
-  void started(const std::string& instance, const ReplyPtr& reply, Started result);
-  void clean(const std::string& instance, const std::string& nonce);
+  runtime::Instance& begin(const std::string& project, const std::string& id,
+                           const std::string& nonce);
+  void started(const std::string& id, const ReplyPtr& reply, Started result);
   void kill_and_wait(Waiter waiter);
   bool any_of(const std::string& project) const;
   void look_if_quiet();

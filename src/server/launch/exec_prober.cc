@@ -37,6 +37,12 @@ net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment&
   const auto& result = *probed;
   if (result.code == 0) return Result<void>();
   const std::string_view said = trim(result.output);
+  // Without a log file of its own, runc writes there what failed before the command.
+  if (constexpr std::string_view kMsg = "level=error msg=";
+      result.code == 255 && said.starts_with("time=") && said.find(kMsg) != std::string_view::npos)
+    return net::Verdict::unknown(
+        Error(Errc::failed, fmt::format("{} cannot be run: {}", config.health.argv.back(),
+                                        said.substr(said.find(kMsg) + kMsg.size()))));
   return Error(Errc::failed,
                fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code,
                            said.empty() ? "" : ": ", said.substr(0, 300)));

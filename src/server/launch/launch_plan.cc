@@ -117,9 +117,9 @@ Result<SourceRequest> source_request(const LaunchRequest& request,
                                  .process = config.process,
                                  .build = request.restarts == 0 && !request.built},
                          std::move(options), std::move(key)};
-  return SourceRequest{FromImage{TRY(oci::ImageReference::parse(config.image, request.dir)),
-                                 TRY(oci::parse_pull_policy(to_string(config.pull)))},
-                       std::move(options), std::move(key)};
+  return SourceRequest{
+      FromImage{TRY(oci::ImageReference::parse(config.image, request.dir)), config.pull},
+      std::move(options), std::move(key)};
 }
 
 cnb::AppSpec app_of(const project::ServiceConfig& config, const project::UserContext& user) {

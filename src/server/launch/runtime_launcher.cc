@@ -29,7 +29,9 @@ RuntimeLauncher::RuntimeLauncher(Deps deps)
       looks_(deps.loop, 4) {
   // The first question may have to load a module of the kernel: not on the loop's thread.
   looks_.run<bool>(
-      "look at ports", [](const std::stop_token&) { return bool(net::listeners(1)); }, [](bool) {});
+      "look at ports",
+      [&network = deps.network](const std::stop_token&) { return bool(network.listeners(1)); },
+      [](bool) {});
 }
 
 std::string RuntimeLauncher::id_map_notice() {
@@ -155,11 +157,7 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
         const auto notice = [this, shared](const std::string& text) {
           deps_.loop.post([shared, text] { shared->notice(text); });
         };
-        auto started = start(request, progress, notice, stop);
-        if (started)
-          ports_.remember((*started)->shim_pid(), request.instance,
-                          request.project + "/" + request.config->name);
-        return started;
+        return start(request, progress, notice, stop);
       },
       [shared](Started started) { shared->done(std::move(started)); });
 }

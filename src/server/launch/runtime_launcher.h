@@ -34,19 +34,19 @@ class RuntimeLauncher final : public Launcher {
   JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) override;
   void defined(const std::string& project, const project::ServiceConfig& config) override;
   void removed(const std::string& project, const std::string& service) override;
+  /// So that the holder of a port is named as the service that it is.
+  void runs(int shim_pid, const std::string& instance, const std::string& name) override {
+    ports_.remember(shim_pid, instance, name);
+  }
   Json content(const LaunchRequest& request) const override;
   std::string command_note(const LaunchRequest& request, bool success) const override;
   void clean(const std::string& instance, const std::string& nonce,
              std::function<void(Result<void>)> done) override;
+  const net::Network& network() const override { return deps_.network; }
   JobPool::Job find_endpoint(int shim_pid, std::uint16_t port,
                              std::function<void(Result<net::EndpointLook>)> done) override;
   void write_back(const std::string& instance, bool ready) override;
   std::unique_ptr<Prober> make_prober(const LaunchRequest& request) override;
-
-  /// So that the holder of a port is named as the service that it is. Thread-safe.
-  void remember(int shim_pid, const std::string& instance, const std::string& name) {
-    ports_.remember(shim_pid, instance, name);
-  }
 
   /// What people should hear of the id map, the first time only; empty afterwards. Thread-safe.
   std::string id_map_notice();

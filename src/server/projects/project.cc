@@ -7,8 +7,8 @@
 
 #include "project/canonical_text.h"
 #include "server/http/request.h"
-#include "server/instances/unmanaged.h"
 #include "server/launch/command_note.h"
+#include "server/projects/unmanaged.h"
 #include "server/supervise/service_status.h"
 
 namespace locald::server {
@@ -127,9 +127,11 @@ Result<std::set<std::string>> Project::apply(
     if (wanted) await.insert(name);
     const bool other = !same || renewed.contains(name);
     if (wanted)
-      changes_[name] = unit == nullptr || unit->state.ended() ? "started"
-                       : other ? "recreated: " + (same ? "a new build" : changed_keys(before, now))
-                               : "unchanged";
+      changes_[name] =
+          unit == nullptr || (unit->state.ended() && !(other && unit->state.phase == Phase::exited))
+              ? "started"
+          : other ? "recreated: " + (same ? "a new build" : changed_keys(before, now))
+                  : "unchanged";
     if (wanted && unit != nullptr && other && !unit->state.ended())
       restart.insert(name);
     else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||
@@ -163,6 +165,9 @@ Result<std::set<std::string>> Project::apply(
 }
 
 void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {
+  // The last word counts: an earlier `stop` may still be at work; one that comes during the build
+  // leaves them stopped.
+  for (const std::string& service : app.services) unwanted_.erase(service);
   builds_.start(app, std::move(done));
 }
 
@@ -207,7 +212,7 @@ void Project::check_down() {
 void Project::close() {
   for (const auto& [service, unit] : supervisor_.units()) deps_.launcher.removed(name_, service);
   remove_records(deps_.paths, name_);
-  for (const ReplyPtr& reply : watchers_) reply->result(Json::object());
+  for (const ReplyPtr& reply : watchers_) reply->result(ipc::EmptyReply());
   watchers_.clear();
   end_waits(/*all=*/true);
 }
@@ -310,7 +315,7 @@ Project::Subscription Project::subscribe(ReplyPtr reply, std::set<std::string> s
   });
   if (present)
     for (const auto& [name, unit] : supervisor_.units())
-      if (services.empty() || services.contains(name)) send_state(reply, status(name));
+      if (services.empty() || services.contains(name)) send_state(reply, *status(name));
   subscribers_[id] = {std::move(reply), std::move(services)};
   return id;
 }
@@ -366,7 +371,7 @@ void Project::flush() {
   if (save && !is_down_) save_state();
   for (const std::string& service : dirty) {
     if (supervisor_.find(service) != nullptr && !subscribers_.empty())
-      send(encode(ipc::StateEvent{.service = status(service)}), service);
+      send(encode(ipc::StateEvent{.service = *status(service)}), service);
     check(service);
   }
   std::erase_if(watchers_, [](const ReplyPtr& reply) { return !reply->open(); });
@@ -378,25 +383,25 @@ void Project::set_exposed(const std::string& service, int shim_pid, const std::s
   notice(service, text);
 }
 
-Json Project::status(const std::string& service) const {
+std::optional<ipc::ServiceStatus> Project::status(const std::string& service) const {
   const Supervisor::Unit* unit = supervisor_.find(service);
-  if (unit == nullptr) return {};
-  Json out = status_json(service, *unit, supervisor_.probe_failure(service));
+  if (unit == nullptr) return std::nullopt;
+  ipc::ServiceStatus out = service_status(service, *unit, supervisor_.probe_failure(service));
   const auto it = exposed_.find(service);
   if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
-      unit->state.phase == Phase::running && out["reason"].is_null())
-    out.set("reason", it->second.second);
+      unit->state.phase == Phase::running && !out.reason)
+    out.reason = it->second.second;
   if (builds_.under_way(service))
-    out.set("reason", "still running; checking whether its build is up to date");
+    out.reason = "still running; checking whether its build is up to date";
   return out;
 }
 
-Json Project::status() const {
-  Json::Array out;
+std::vector<ipc::ServiceStatus> Project::status() const {
+  std::vector<ipc::ServiceStatus> out;
   out.reserve(supervisor_.units().size());
   for (const auto& [name, unit] : supervisor_.units())
-    if (!vanished_.contains(name)) out.push_back(status(name));
-  return Json(std::move(out));
+    if (!vanished_.contains(name)) out.push_back(*status(name));
+  return out;
 }
 
 }  // namespace locald::server

@@ -10,8 +10,8 @@
 #include "base/loop/event_loop.h"
 #include "base/paths.h"
 #include "project/resolve/resolve.h"
-#include "server/builds/app_builds.h"
 #include "server/http/reply.h"
+#include "server/projects/app_builds.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
 
@@ -84,7 +84,8 @@ class Project {
   /// Nobody has stopped it.
   bool wanted(const std::string& service) const { return !unwanted_.contains(service); }
 
-  /// Builds an app while its services go on. `done` comes once: Errc::cancelled after bring_down().
+  /// Builds an app while its services go on, which are wanted from here on. `done` comes once:
+  /// Errc::cancelled after bring_down().
   void build(const RunningApp& app, std::function<void(Result<Json> content)> done);
   /// False once this object is gone, for those who come back to it later.
   std::shared_ptr<const bool> life() const noexcept { return alive_; }
@@ -123,8 +124,8 @@ class Project {
   /// reason that status shows.
   void set_exposed(const std::string& service, int shim_pid, const std::string& text);
 
-  Json status() const;  ///< array of services, as `status --json`
-  Json status(const std::string& service) const;
+  std::vector<ipc::ServiceStatus> status() const;
+  std::optional<ipc::ServiceStatus> status(const std::string& service) const;
 
   /// Makes again what the run folder has to hold of it, where somebody has deleted that.
   Result<void> write_back();

@@ -2,20 +2,43 @@
 
 #include <vector>
 
+#include "base/json/fields.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
+#include "project/project_spec.h"
 #include "server/state/state_file.h"
 
 namespace locald::server {
 namespace {
+
 constexpr int kRegistryFormat = 1;
-}
+
+/// projects.json, but for its format. A damaged folder costs its own project's entry alone.
+struct RegistryFile {
+  std::map<std::string, Json> projects;  ///< name -> folder
+
+  static const Fields& fields() {
+    static const Fields table =
+        FieldsOf<RegistryFile>("projects.json").always("projects", &RegistryFile::projects, "");
+    return table;
+  }
+};
+
+}  // namespace
 
 Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& notice) {
-  const Json document = TRY(load_state_file(file, kRegistryFormat, notice));
+  const Json document = TRY(load_state_file(file, kRegistryFormat, "projects", notice));
   ProjectRegistry registry(std::move(file));
-  for (const auto& [name, folder] : document["projects"].as_object())
-    if (folder.is_string()) registry.folders_.emplace(name, folder.as_string());
+  const auto read = decode<RegistryFile>(document, Reading::tolerant).value_or(RegistryFile());
+  std::string damaged;
+  for (const auto& [name, folder] : read.projects)
+    if (folder.is_string() && project::valid_name(name))
+      registry.folders_.emplace(name, folder.as_string());
+    else
+      damaged = name;
+  if (damaged.empty()) return registry;
+  set_state_file_aside(registry.file_, "the entry \"" + damaged + "\" is damaged", notice);
+  (void)registry.write_back();  // the others
   return registry;
 }
 
@@ -68,9 +91,8 @@ std::optional<std::string> ProjectRegistry::folder(const std::string& name) cons
 }
 
 Result<void> ProjectRegistry::save(const std::map<std::string, std::string>& folders) const {
-  Json projects = Json::object();
-  for (const auto& [name, folder] : folders) projects.set(name, folder);
-  return save_state_file(file_, kRegistryFormat, Json::object({{"projects", std::move(projects)}}))
+  const RegistryFile file{{folders.begin(), folders.end()}};
+  return save_state_file(file_, kRegistryFormat, encode(file))
       .context("remember the project's folder");
 }
 

@@ -82,12 +82,22 @@ TEST_F(ProjectTest, UpAgainRestartsExactlyWhatChanged) {
   EXPECT_EQ(launcher.of("b").config->argv[1], "changed");
 }
 
+TEST_F(ProjectTest, WhatHasEndedAndChangedIsToldAsRecreated) {
+  up({config("a"), config("b")});
+  launcher.exit("a", 0);
+  launcher.exit("b", 1);
+  run_for(loop);
+  up({config("a", "changed"), config("b")});
+  EXPECT_EQ(project->changes().at("a"), "recreated: command");
+  EXPECT_EQ(project->changes().at("b"), "started");
+}
+
 TEST_F(ProjectTest, UpAgainRemovesWhatVanished) {
   up({config("a"), config("b")});
   up({config("a")});
   EXPECT_EQ(project->supervisor().find("b"), nullptr);
   EXPECT_EQ(phase("a"), Phase::running);
-  EXPECT_EQ(project->status().as_array().size(), 1u);
+  EXPECT_EQ(project->status().size(), 1u);
 }
 
 TEST_F(ProjectTest, OnlyWhatIsAskedForIsStartedAndChanged) {
@@ -267,7 +277,7 @@ TEST_F(ProjectTest, ADownThatWasCutShortIsFinishedByTheNextServer) {
 
 TEST_F(ProjectTest, StatusHasEveryFieldAndNullWhereOneDoesNotApply) {
   up({config("a")});
-  const Json s = project->status("a");
+  const Json s = encode(*project->status("a"));
   for (const char* field : {"name", "kind", "state", "health", "pid", "shim_pid", "port", "url",
                             "exit_code", "signal", "restarts", "started_at", "reason", "network"})
     EXPECT_TRUE(s.contains(field)) << field;
@@ -277,9 +287,23 @@ TEST_F(ProjectTest, StatusHasEveryFieldAndNullWhereOneDoesNotApply) {
   status.signal = 11;
   launcher.exit("a", status);
   run_for(loop);
-  EXPECT_EQ(project->status("a")["signal"].as_string(), "SIGSEGV");
-  EXPECT_TRUE(project->status("a")["exit_code"].is_null());
-  EXPECT_TRUE(project->status("a")["pid"].is_null());
+  EXPECT_EQ(project->status("a")->signal, "SIGSEGV");
+  EXPECT_FALSE(project->status("a")->exit_code);
+  EXPECT_FALSE(project->status("a")->pid);
+}
+
+TEST_F(ProjectTest, AFailedServiceHasNoUrl) {
+  auto web = config("web");
+  web.port = 4000;
+  up({web});
+  EXPECT_EQ(project->status("web")->url, "http://127.0.0.1:4000");
+  runtime::ExitStatus status;
+  status.code = 127;
+  status.never_ran = true;
+  launcher.exit("web", status);
+  run_for(loop);
+  EXPECT_EQ(project->status("web")->state, "failed");
+  EXPECT_FALSE(project->status("web")->url);
 }
 
 /// A service of kind cnb.
@@ -310,20 +334,21 @@ TEST_F(ProjectTest, ServicesOfOneAppAreBuiltOnceWhileTheyRun) {
   std::optional<Result<Json>> built;
   project->build(apps[0], [&](Result<Json> content) { built = std::move(content); });
   ASSERT_EQ(builds.size(), 1u);
-  EXPECT_NE(project->status("api/worker")["reason"].as_string().find(
-                "still running; checking whether its build is up to date"),
+  EXPECT_NE(project->status("api/worker")
+                ->reason.value_or("")
+                .find("still running; checking whether its build is up to date"),
             std::string::npos);
   EXPECT_EQ(phase("api"), Phase::running);
   builds[0].done(Json::object({{"generation", 2}}));
   ASSERT_TRUE(built.has_value());
-  EXPECT_TRUE(project->status("api/worker")["reason"].is_null());
+  EXPECT_FALSE(project->status("api/worker")->reason);
 }
 
 TEST_F(ProjectTest, WhatHasAnotherBuildIsRestartedThoughItsConfigurationIsTheSame) {
   launcher.contents["api"] = Json::object({{"generation", 1}});
   up({app_config("api"), config("web")});
-  EXPECT_EQ(project->status("api")["app"]["generation"].as_int(), 1);
-  EXPECT_TRUE(project->status("web")["app"].is_null());
+  EXPECT_EQ(project->status("api")->app->generation, 1u);
+  EXPECT_FALSE(project->status("web")->app);
   EXPECT_TRUE(project->apply({{"api", app_config("api")}, {"web", config("web")}}, {"api", "web"},
                              std::make_shared<project::UserContext>(), {"api"}));
   run_for(loop, project::Milliseconds(30));

@@ -11,21 +11,16 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
-#include "net/endpoint.h"
-#include "net/listeners.h"
 #include "server/http/request.h"
 #include "server/supervise/service_status.h"
 
 namespace locald::server {
-namespace {
-
-constexpr project::Milliseconds kFirstLook{1000},
-    kLastLook{64000};  // for open ports, after a start
-
-}  // namespace
 
 Projects::Projects(Deps deps, ProjectRegistry registry)
-    : deps_(std::move(deps)), registry_(std::move(registry)) {}
+    : deps_(std::move(deps)),
+      registry_(std::move(registry)),
+      open_ports_({deps_.loop, deps_.jobs, deps_.network, deps_.listeners,
+                   [this](const std::string& name) { return find(name); }}) {}
 
 Project::Deps Projects::project_world() {
   return {deps_.loop, deps_.launcher, deps_.paths, deps_.build,
@@ -34,7 +29,7 @@ Project::Deps Projects::project_world() {
 
 void Projects::make_ready(Project& project) {
   project.on_running = [this, name = project.name()](const std::string& service) {
-    look_at_listeners(name, service);
+    open_ports_.look_at(name, service);
   };
 }
 
@@ -123,7 +118,7 @@ void Projects::down(const ipc::DownRequest& request, const ReplyPtr& reply) {
     leaving.volumes = leaving.volumes || volumes;
     leaving.after.emplace_back([reply](const Result<void>& removed) {
       if (removed)
-        reply->result(Json::object());
+        reply->result(ipc::EmptyReply());
       else
         reply->error(removed.error());
     });
@@ -185,7 +180,7 @@ void Projects::is_down(const std::string& name, const Result<void>& removed) {
 void Projects::kill(const ipc::KillRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     bring_down(*TRY(find_up(request.project, ProjectVerb::kill)), /*volumes=*/false, /*kill=*/true);
-    reply->result(Json::object());
+    reply->result(ipc::EmptyReply());
     return {};
   });
 }
@@ -193,26 +188,23 @@ void Projects::kill(const ipc::KillRequest& request, const ReplyPtr& reply) {
 void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     if (request.all) {
-      Json list = Json::array();
+      std::vector<ipc::ProjectStatus> all;
       for (const auto& [name, project] : projects_)
-        list.push(Json::object(
-            {{"project", name}, {"dir", project->dir()}, {"services", project->status()}}));
+        all.push_back({name, project->dir(), project->status()});
       std::map<std::string, std::string> others = registry_.all();
       for (const std::string& name : unmanaged_projects()) others.try_emplace(name);
       for (const auto& [name, dir] : others)
         if (!projects_.contains(name))
-          list.push(Json::object(
-              {{"project", name},
-               {"dir", dir},
-               {"services", deps_.unmanaged ? deps_.unmanaged->status(name) : Json::array()}}));
-      reply->result(Json::object({{"projects", std::move(list)}}));
+          all.push_back({name, dir,
+                         deps_.unmanaged != nullptr ? deps_.unmanaged->status(name)
+                                                    : std::vector<ipc::ServiceStatus>()});
+      reply->result(ipc::StatusReply{.projects = std::move(all)});
       return {};
     }
     if (!request.project) return Error(Errc::invalid_input, "request status: project: missing");
     auto found = find_up(*request.project, ProjectVerb::status);
     if (found) {
-      reply->result(
-          Json::object({{"project", (*found)->name()}, {"services", (*found)->status()}}));
+      reply->result(ipc::StatusReply{.project = (*found)->name(), .services = (*found)->status()});
       return {};
     }
     if (found.error().code() != Errc::not_found) return std::move(found).error();
@@ -222,9 +214,10 @@ void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) 
                    {{"problems", project::problems_json(loaded.problems)}});
       return {};
     }
-    Json list = Json::array();
-    for (const project::ServiceSpec& s : loaded.spec.services) list.push(status_json_stopped(s));
-    reply->result(Json::object({{"project", loaded.name}, {"services", std::move(list)}}));
+    ipc::StatusReply out{.project = loaded.name, .services = std::vector<ipc::ServiceStatus>()};
+    for (const project::ServiceSpec& s : loaded.spec.services)
+      out.services->push_back(stopped_status(s));
+    reply->result(out);
     return {};
   });
 }
@@ -264,14 +257,14 @@ void Projects::logs(const ipc::LogsRequest& request, const ReplyPtr& reply) {
     for (const std::string& service : wanted)
       if (std::find(known.begin(), known.end(), service) == known.end())
         return no_service(service, known);
-    Json list = Json::array();
+    ipc::LogsReply out;
     for (const Log& log : all)
       if (wanted.empty() || std::find(wanted.begin(), wanted.end(), log.service) != wanted.end())
-        list.push(Json::object({{"name", log.service},
-                                {"dir", deps_.paths.service_log(name, project::slug(log.service))},
-                                {"first_segment", log.first_segment},
-                                {"nonce", log.nonce}}));
-    reply->result(Json::object({{"services", std::move(list)}}));
+        out.services.push_back({.name = log.service,
+                                .dir = deps_.paths.service_log(name, project::slug(log.service)),
+                                .first_segment = log.first_segment,
+                                .nonce = log.nonce});
+    reply->result(out);
     return {};
   });
 }
@@ -286,14 +279,11 @@ void Projects::config_check(const ipc::ConfigCheckRequest& request, const ReplyP
       return {};
     }
     const project::LoadedProject& loaded = prepared.loaded;
-    Json names = Json::array(), notices = Json::array();
-    for (const project::ServiceSpec& s : loaded.spec.services) names.push(s.name);
+    ipc::ConfigCheckReply out{.project = loaded.name, .file = loaded.spec.file};
+    for (const project::ServiceSpec& s : loaded.spec.services) out.services.push_back(s.name);
     for (const auto& [service, text] : prepared.resolved.notices)
-      notices.push(Json::object({{"service", service}, {"text", text}}));
-    reply->result(Json::object({{"project", loaded.name},
-                                {"services", std::move(names)},
-                                {"file", loaded.spec.file},
-                                {"notices", std::move(notices)}}));
+      out.notices.push_back({service, text});
+    reply->result(out);
     return {};
   });
 }
@@ -308,7 +298,7 @@ void Projects::forget(const ipc::ProjectForgetRequest& request, const ReplyPtr& 
                                state == ProjectState::going_down ? "going down" : "up"))
           .with_hint(fmt::format("bring it down first: locald -p {} down", name));
     TRY(registry_.forget(name));
-    reply->result(Json::object());
+    reply->result(ipc::EmptyReply());
     return {};
   });
 }
@@ -318,10 +308,9 @@ void Projects::list(const ipc::ProjectListRequest&, const ReplyPtr& reply) {
   for (const auto& [name, dir] : registry_.all()) all[name] = {dir, false};
   for (const auto& [name, project] : projects_) all[name] = {project->dir(), true};
   for (const std::string& name : unmanaged_projects()) all[name].second = true;
-  Json out = Json::array();
-  for (const auto& [name, entry] : all)
-    out.push(Json::object({{"name", name}, {"dir", entry.first}, {"running", entry.second}}));
-  reply->result(Json::object({{"projects", std::move(out)}}));
+  ipc::ProjectListReply out;
+  for (const auto& [name, entry] : all) out.projects.push_back({name, entry.first, entry.second});
+  reply->result(out);
 }
 
 void Projects::bring_all_down(std::function<void()> done) {
@@ -385,101 +374,6 @@ void Projects::settle(const std::map<std::string, std::set<std::string>>& adopte
     const auto it = adopted.find(name);
     project->settle(it == adopted.end() ? std::set<std::string>() : it->second);
   }
-}
-
-/// A second after the last start, once for all that have started since. One that does not listen
-/// yet is looked at again for two minutes, each time after longer.
-void Projects::look_at_listeners(const std::string& project, const std::string& service) {
-  fresh_.push_back({project, service, 0, kFirstLook});
-  schedule_look();
-}
-
-void Projects::schedule_look() {
-  auto next = project::Milliseconds::max();
-  for (const Fresh& f : fresh_) next = std::min(next, f.after);
-  if (!fresh_.empty()) listeners_timer_ = deps_.loop.after(next, [this] { report_listeners(); });
-}
-
-void Projects::report_listeners() {
-  struct Target {
-    Fresh fresh;
-    std::uint16_t port;
-    bool has_endpoint;
-  };
-  std::vector<Target> targets;
-  for (Fresh& f : std::exchange(fresh_, {}))
-    if (Project* p = find(f.project))
-      if (const Supervisor::Unit* unit = p->supervisor().find(f.service);
-          unit != nullptr && unit->shim_pid != 0 && unit->active != nullptr &&
-          (f.shim_pid == 0 || f.shim_pid == unit->shim_pid)) {
-        f.shim_pid = unit->shim_pid;
-        targets.push_back(
-            {f, static_cast<std::uint16_t>(unit->active->port), unit->endpoint.has_value()});
-      }
-  if (targets.empty()) return;
-  struct Seen {
-    std::optional<net::Endpoint> endpoint;
-    std::vector<net::Listener> exposed;
-  };
-  using Found = std::vector<Seen>;
-  deps_.jobs.run<Result<Found>>(
-      "look for open ports",
-      [targets, &search = deps_.listeners](const std::stop_token&) -> Result<Found> {
-        Found out(targets.size());
-        const auto exposed = [](const net::Listener& l) { return !l.loopback && l.netns == 0; };
-        const auto all = TRY(net::listeners());
-        // Most often nobody listens so, and only those are looked at whose own port is open.
-        const bool anybody = std::any_of(all.begin(), all.end(), exposed);
-        std::vector<pid_t> roots;
-        std::vector<std::size_t> which;
-        for (std::size_t i = 0; i < targets.size(); ++i) {
-          const Target& t = targets[i];
-          const bool open =
-              t.port != 0 && std::any_of(all.begin(), all.end(),
-                                         [&](const net::Listener& l) { return l.port == t.port; });
-          if (!anybody && (!open || t.has_endpoint)) continue;
-          roots.push_back(t.fresh.shim_pid);
-          which.push_back(i);
-        }
-        if (roots.empty()) return out;
-        const auto trees = TRY(search.below(roots));
-        for (std::size_t n = 0; n < which.size(); ++n) {
-          Seen& seen = out[which[n]];
-          const std::uint16_t port = targets[which[n]].port;
-          for (const net::Listener& l : trees[n].listeners)
-            if (exposed(l)) seen.exposed.push_back(l);
-          std::vector<net::Listener> there;
-          for (const net::Listener& l : all)
-            if (l.port == port) there.push_back(l);
-          if (port != 0) seen.endpoint = net::choose_endpoint(port, there, trees[n]).endpoint;
-        }
-        return out;
-      },
-      [this, targets](const Result<Found>& found) {
-        for (std::size_t i = 0; i < targets.size(); ++i) {
-          const Target& t = targets[i];
-          Project* p = find(t.fresh.project);
-          if (p == nullptr) continue;
-          if (found && (*found)[i].endpoint)
-            p->supervisor().set_endpoint(t.fresh.service, t.fresh.shim_pid, *(*found)[i].endpoint);
-          for (const net::Listener& l :
-               found ? (*found)[i].exposed : std::vector<net::Listener>()) {
-            net::Endpoint e;
-            e.host = l.address;
-            e.port = l.port;
-            p->set_exposed(t.fresh.service, t.fresh.shim_pid,
-                           fmt::format("listens on {}: every host that reaches this machine "
-                                       "reaches it, not only this machine",
-                                       e.authority()));
-          }
-          const bool seen = found && ((*found)[i].endpoint || !(*found)[i].exposed.empty());
-          if (seen || t.fresh.after >= kLastLook) continue;
-          Fresh again = t.fresh;
-          again.after *= t.port != 0 ? 2 : 4;
-          fresh_.push_back(again);
-        }
-        schedule_look();
-      });
 }
 
 }  // namespace locald::server

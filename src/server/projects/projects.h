@@ -10,14 +10,15 @@
 #include "base/paths.h"
 #include "base/sys/path_judge.h"
 #include "ipc/messages/project.h"
-#include "net/listeners.h"
+#include "net/network.h"
 #include "project/project_file.h"
 #include "runtime/listener_search.h"
+#include "server/admission.h"
 #include "server/http/reply.h"
-#include "server/instances/admission.h"
-#include "server/instances/unmanaged.h"
+#include "server/projects/open_ports.h"
 #include "server/projects/project.h"
 #include "server/projects/project_registry.h"
+#include "server/projects/unmanaged.h"
 #include "server/supervise/launcher.h"
 
 namespace locald::server {
@@ -30,6 +31,7 @@ class Projects {
     Launcher& launcher;
     const Paths& paths;
     JobPool& jobs;
+    net::Network& network;
     const runtime::ListenerSearch& listeners;
     const SharedFolders& shared;
     BuildApp build;
@@ -121,9 +123,6 @@ class Projects {
                                             const std::vector<std::string>& names);
   Result<std::map<std::string, int>> choose_ports(const project::ProjectSpec& spec,
                                                   const Project* present) const;
-  void look_at_listeners(const std::string& project, const std::string& service);
-  void schedule_look();
-  void report_listeners();
   std::set<std::string> unmanaged_projects() const;
 
   Deps deps_;
@@ -139,13 +138,7 @@ class Projects {
   std::map<std::string, Leaving> leaving_;
   bool all_leave_ = false;
   std::vector<std::function<void()>> when_all_down_;
-  struct Fresh {
-    std::string project, service;
-    int shim_pid;                 // 0: whichever it has then
-    project::Milliseconds after;  // that it is looked at; counts anew with each start
-  };
-  std::vector<Fresh> fresh_;  // whose listeners are to be looked at
-  EventLoop::Handle listeners_timer_;
+  OpenPorts open_ports_;
 };
 
 }  // namespace locald::server

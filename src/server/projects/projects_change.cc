@@ -2,15 +2,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "base/strings.h"
-#include "net/ports.h"
 #include "project/project_check.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
 #include "server/projects/projects.h"
 #include "server/projects/projects_prepare.h"
+#include "server/supervise/edge_state.h"
 
 namespace locald::server {
 
@@ -43,7 +46,7 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::Project
     int port = 0;
     for (int tries = 0; port == 0 || taken.contains(port); ++tries) {
       if (tries == 1000) return Error(Errc::failed, "no free port was found");
-      port = TRY(net::free_port());
+      port = TRY(deps_.network.free_port());
     }
     taken.insert(port);
     out[s.name] = port;
@@ -209,6 +212,36 @@ void Projects::build_and_answer(Project& project, const std::vector<RunningApp>&
     });
 }
 
+namespace {
+
+/// The services for whose failure those in `failed` have failed: their output tells why.
+std::set<std::string> roots_of(const Supervisor& supervisor,
+                               const std::map<std::string, std::string>& failed) {
+  std::set<std::string> roots, seen;
+  std::vector<std::string> left;
+  for (const auto& [service, why] : failed) left.push_back(service);
+  while (!left.empty()) {
+    const std::string service = std::move(left.back());
+    left.pop_back();
+    const Supervisor::Unit* unit = supervisor.find(service);
+    if (unit == nullptr || !unit->state.inherited || !seen.insert(service).second) continue;
+    for (const project::DependencyConfig& d : unit->config->depends_on) {
+      const Supervisor::Unit* on = supervisor.find(d.service);
+      if (on == nullptr || on->state.phase == Phase::stopped || on->state.phase == Phase::stopping)
+        continue;
+      if (on->state.inherited)
+        left.push_back(d.service);
+      else if (edge_state(d.service, d.condition, on->state, on->health, on->health_reason,
+                          on->config->health.any())
+                   .kind == EdgeState::Kind::impossible)
+        roots.insert(d.service);
+    }
+  }
+  return roots;
+}
+
+}  // namespace
+
 /// Streams what happens to the services until all have come to what is waited for, then answers.
 void Projects::answer_when(Project& project, const Wait& wait) {
   const auto subscription = project.subscribe(wait.reply, wait.services, /*present=*/false);
@@ -216,35 +249,36 @@ void Projects::answer_when(Project& project, const Wait& wait) {
                [this, name = project.name(), wait, subscription,
                 life = project.life()](Project::Outcome outcome) {
                  if (outcome.brought_down) return wait.reply->error(brought_down(name));
-                 Json list = Json::array(), failed = Json::array(), reasons = Json::object();
+                 ipc::UpReply out{.project = name, .timed_out = !outcome.pending.empty()};
                  Project* p = *life ? find(name) : nullptr;
-                 Json changes = Json::object();
+                 const auto status_of = [p](const std::string& service) {
+                   return p != nullptr ? p->status(service) : std::nullopt;
+                 };
                  if (p != nullptr)
                    for (const auto& [service, what] : p->changes())
-                     if (wait.services.contains(service)) changes.set(service, what);
-                 for (const std::string& s : wait.services)
-                   if (Json status = p != nullptr ? p->status(s) : Json(); !status.is_null())
-                     list.push(std::move(status));
+                     if (wait.services.contains(service)) out.changes[service] = what;
+                 std::set<std::string> told = wait.services;
+                 if (p != nullptr)
+                   for (const std::string& root : roots_of(p->supervisor(), outcome.failed)) {
+                     outcome.failed.emplace(root, p->supervisor().find(root)->state.reason);
+                     told.insert(root);
+                   }
+                 for (const std::string& service : told)
+                   if (auto status = status_of(service)) out.services.push_back(std::move(*status));
                  for (const auto& [service, why] : wait.failed) outcome.failed[service] = why;
                  for (const auto& [service, why] : outcome.failed) {
-                   failed.push(service);
-                   reasons.set(service, why);
+                   out.failed.push_back(service);
+                   out.reasons[service] = why;
                  }
                  for (const std::string& service : outcome.pending) {
-                   failed.push(service);
-                   const Json status = p != nullptr ? p->status(service) : Json();
-                   const std::string& what = status["reason"].as_string();
-                   reasons.set(service, "not in time" +
-                                            (what.empty() ? " (" + status["state"].as_string() + ")"
-                                                          : ": " + what));
+                   const auto status = status_of(service).value_or(ipc::ServiceStatus());
+                   out.failed.push_back(service);
+                   out.reasons[service] =
+                       "not in time" +
+                       (status.reason ? ": " + *status.reason : " (" + status.state + ")");
                  }
                  if (p != nullptr) p->unsubscribe(subscription);
-                 wait.reply->result(Json::object({{"project", name},
-                                                  {"services", std::move(list)},
-                                                  {"failed", std::move(failed)},
-                                                  {"reasons", std::move(reasons)},
-                                                  {"changes", std::move(changes)},
-                                                  {"timed_out", !outcome.pending.empty()}}));
+                 wait.reply->result(out);
                });
 }
 

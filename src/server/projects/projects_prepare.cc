@@ -2,15 +2,17 @@
 #include "server/projects/projects_prepare.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "base/strings.h"
+#include "net/ports.h"
 #include "project/canonical_text.h"
-#include "server/builds/app_builds.h"
 #include "server/http/request.h"
+#include "server/projects/app_builds.h"
 #include "server/projects/projects.h"
 
 namespace locald::server {
@@ -94,6 +96,7 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
   project::ResolveInput input{spec,  out.loaded.name, *out.here,
                               ports, deps_.paths,     deps_.shared.all()};
   input.refresh = refresh;
+  input.rights = {.limits = ::geteuid() == 0, .first_port = net::first_allowed_port()};
   if (present != nullptr) {
     input.captured = [present](const std::string& service, const std::string& name) {
       return present->captured(service, name);

@@ -76,7 +76,7 @@ TEST_P(RecordTest, AProjectIsRestoredAndUnchanged) {
   }
   (*project)->settle({"web", "cache"});
   run_for(loop);
-  EXPECT_EQ((*project)->status("once")["exit_code"].as_int(), 3);
+  EXPECT_EQ((*project)->status("once")->exit_code, 3);
   EXPECT_TRUE(launcher.log.empty());  // it has ended; nothing is started again
 }
 
@@ -111,7 +111,16 @@ TEST_P(RecordTest, TheRegistryIsReadAndADamagedOneSetAside) {
   auto registry = ProjectRegistry::load(paths->projects_file(), notice);
   ASSERT_TRUE(registry && notice.empty());
   EXPECT_EQ(registry->folder("shop"), "/home/me/shop");
-  for (const std::string damaged : {"", "{", "[]", "\xff\xff"}) {
+  ASSERT_TRUE(write_file_atomic(paths->projects_file(),
+                                R"({"projects":{"a":"/a","b":7},"later":1,"format":1})"));
+  registry = ProjectRegistry::load(paths->projects_file(), notice);
+  ASSERT_TRUE(registry);
+  EXPECT_NE(notice.find(".corrupt-"), std::string::npos) << notice;
+  EXPECT_EQ(registry->folder("a"), "/a");
+  EXPECT_FALSE(registry->folder("b")) << "a damaged entry costs itself alone";
+  for (const std::string damaged :
+       {"", "{", "[]", "\xff\xff", R"({"format":1,"projects":-7})",
+        R"({"format":1,"projects":{"shop":["/x"]}})", R"({"format":1,"projects":{"../x":"/x"}})"}) {
     ASSERT_TRUE(write_file_atomic(paths->projects_file(), damaged));
     notice.clear();
     registry = ProjectRegistry::load(paths->projects_file(), notice);
@@ -130,7 +139,7 @@ TEST_P(RecordTest, TheRegistryIsReadAndADamagedOneSetAside) {
 TEST_P(RecordTest, TheListOfContainersIsRead) {
   std::string notice;
   ASSERT_TRUE(write_file_atomic(home + "/containers.json", text("containers.json")));
-  const auto doc = load_state_file(home + "/containers.json", 1, notice);
+  const auto doc = load_state_file(home + "/containers.json", 1, "containers", notice);
   ASSERT_TRUE(doc && notice.empty());
   int kept = 0;
   for (const auto& [id, entry] : (*doc)["containers"].as_object()) {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/sys/file_id.h"
 #include "base/sys/sys.h"
 
 namespace locald::server {
@@ -36,11 +36,8 @@ void renew_log(const std::string& path) {
         ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), link.data(), link.size());
     std::string_view leads_to(link.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     if (leads_to.ends_with(kDeleted)) leads_to.remove_suffix(kDeleted.size());
-    struct stat is {
-    }, named{};
-    if (!leads_to.ends_with(name) || ::fstat(fd, &is) != 0) continue;
-    if (::stat(path.c_str(), &named) == 0 && is.st_dev == named.st_dev && is.st_ino == named.st_ino)
-      continue;
+    const auto is = FileId::of(fd);
+    if (!leads_to.ends_with(name) || !is || is == FileId::of(AT_FDCWD, path.c_str())) continue;
     const auto log = sys::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (log) ::dup2(log->get(), fd);
   }

@@ -2,13 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <string>
 #include <utility>
 
+#include "base/sys/file_id.h"
 #include "base/sys/file_lock.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
@@ -43,10 +43,8 @@ Error taken(const Paths& paths) {
 
 /// True if `fd` is what `path` leads to (symlinks followed).
 bool leads_to(int fd, const std::string& path) {
-  struct stat mine {
-  }, named{};
-  return ::fstat(fd, &mine) == 0 && ::stat(path.c_str(), &named) == 0 &&
-         mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+  const auto mine = FileId::of(fd);
+  return mine && mine == FileId::of(AT_FDCWD, path.c_str());
 }
 
 }  // namespace

@@ -107,6 +107,7 @@ class FakeLauncher final : public Launcher {
     loop_.post([done = std::move(done)] { done({}); });
   }
 
+  const net::Network& network() const override { return network_; }
   net::EndpointLook look;  ///< what find_endpoint() finds
   JobPool::Job find_endpoint(int, std::uint16_t,
                              std::function<void(Result<net::EndpointLook>)> done) override {
@@ -181,6 +182,7 @@ class FakeLauncher final : public Launcher {
   }
 
   EventLoop& loop_;
+  net::HostNetwork network_;
 };
 
 /// Runs what is posted and due until nothing is left to do for `quiet`.

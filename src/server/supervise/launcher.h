@@ -9,7 +9,7 @@
 #include "base/json/json.h"
 #include "base/loop/job_pool.h"
 #include "ipc/messages/events.h"
-#include "net/endpoint.h"
+#include "net/network.h"
 #include "project/service_config.h"
 #include "runtime/process_runtime.h"
 #include "runtime/service_handle.h"
@@ -66,6 +66,10 @@ class Launcher {
   /// Starts it; on error nothing is left.
   virtual JobPool::Job launch(const LaunchRequest& request, LaunchEvents events) = 0;
 
+  /// The service's instance runs under that shim, started by this server or an earlier one.
+  virtual void runs(int /*shim_pid*/, const std::string& /*instance*/,
+                    const std::string& /*name*/) {}
+
   /// What a running service was made of, for its status: of an app, which of its builds
   /// ({app, generation, built_at}); null for other kinds. Microseconds.
   virtual Json content(const LaunchRequest& request) const = 0;
@@ -79,6 +83,9 @@ class Launcher {
   /// Removes what an ended instance leaves (ProcessRuntime::clean).
   virtual void clean(const std::string& instance, const std::string& nonce,
                      std::function<void(Result<void>)> done) = 0;
+
+  /// The one that services are in.
+  virtual const net::Network& network() const = 0;
 
   /// Looks on a job for where the service of that shim takes connections on `port`, and for whose
   /// that port is. `done` comes once, on the loop; an error: it could not be looked.

@@ -18,9 +18,10 @@ constexpr project::Milliseconds kLookAgain{500};
 
 class NetProber final : public Prober {
  public:
-  NetProber(EventLoop& loop, std::string host, std::uint16_t port, std::string path,
-            FindEndpoint find, std::function<void(const net::Endpoint&)> found)
+  NetProber(EventLoop& loop, const net::Network& network, std::string host, std::uint16_t port,
+            std::string path, FindEndpoint find, std::function<void(const net::Endpoint&)> found)
       : loop_(loop),
+        network_(network),
         host_(std::move(host)),
         port_(port),
         path_(std::move(path)),
@@ -32,7 +33,7 @@ class NetProber final : public Prober {
     done_ = std::move(done);
     timeout_ = timeout;
     if (host_ != "localhost" || !find_) return ask(host_);
-    if (const auto now = net::quick_listeners(port_)) {
+    if (const auto now = network_.quick_listeners(port_)) {
       if (now->empty())
         return say_later(Error(Errc::failed, fmt::format("nothing listens on port {} yet", port_)));
       std::set<ino_t> sockets;
@@ -98,6 +99,7 @@ class NetProber final : public Prober {
   }
 
   EventLoop& loop_;
+  const net::Network& network_;
   std::string host_;
   std::uint16_t port_;
   std::string path_;
@@ -117,11 +119,12 @@ class NetProber final : public Prober {
 
 }  // namespace
 
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host,
-                                        std::uint16_t port, const std::string& path,
-                                        FindEndpoint find,
+std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const net::Network& network,
+                                        const std::string& host, std::uint16_t port,
+                                        const std::string& path, FindEndpoint find,
                                         std::function<void(const net::Endpoint&)> found) {
-  return std::make_unique<NetProber>(loop, host, port, path, std::move(find), std::move(found));
+  return std::make_unique<NetProber>(loop, network, host, port, path, std::move(find),
+                                     std::move(found));
 }
 
 }  // namespace locald::server

@@ -5,7 +5,7 @@
 
 #include "base/loop/event_loop.h"
 #include "base/loop/job_pool.h"
-#include "net/endpoint.h"
+#include "net/network.h"
 #include "server/supervise/health.h"
 
 namespace locald::server {
@@ -21,9 +21,9 @@ using FindEndpoint = std::function<JobPool::Job(
 /// @param host   "localhost" or an address
 /// @param path   empty: connecting is enough
 /// @param found  called where the service has been found to listen, before it is asked
-std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const std::string& host,
-                                        std::uint16_t port, const std::string& path,
-                                        FindEndpoint find,
+std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const net::Network& network,
+                                        const std::string& host, std::uint16_t port,
+                                        const std::string& path, FindEndpoint find,
                                         std::function<void(const net::Endpoint&)> found);
 
 }  // namespace locald::server

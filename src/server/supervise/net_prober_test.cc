@@ -20,6 +20,8 @@ class NetProberTest : public testing::Test {
  protected:
   NetProberTest() { listen(); }
 
+  net::HostNetwork network;
+
   void listen() {
     fd.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int on = 1;
@@ -33,11 +35,12 @@ class NetProberTest : public testing::Test {
   }
   void make(const std::string& address = "localhost") {
     prober = make_net_prober(
-        loop, address, port, "",
+        loop, network, address, port, "",
         [this](std::uint16_t, std::function<void(Result<net::EndpointLook>)> done) {
           ++looks;
           net::EndpointLook look;
-          for (const net::Listener& l : net::listeners(port).value()) look.sockets.insert(l.inode);
+          const auto listeners = net::listeners(port).value();
+          for (const net::Listener& l : listeners) look.sockets.insert(l.inode);
           if (own) {
             look.endpoint.emplace();
             look.endpoint->port = port;

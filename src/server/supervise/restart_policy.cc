@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "project/units.h"
 
@@ -18,6 +20,22 @@ std::string ExitInfo::text() const {
   if (signal) return "was ended by " + project::signal_name(*signal) + because;
   if (code) return "exited with code " + std::to_string(*code) + because;
   return reason.empty() ? "ended; its exit status is unknown" : "ended" + because;
+}
+
+std::string ExitInfo::hint() const {
+  static constexpr std::pair<std::string_view, const char*> kHints[] = {
+      {"command not found in PATH", "correct the command, or write the program's whole path"},
+      {": no such file", "correct the path of the program"},
+      {"cannot be executed: Permission denied", "make it executable: chmod +x FILE"},
+      {"was exchanged for something else",
+       "start it again; a path of /proc or /dev/fd is another one for each process"},
+      {"the interpreter that its first line",
+       "install the interpreter; where the line ends with CRLF: sed -i 's/\\r$//' FILE"},
+  };
+  if (never_ran)
+    for (const auto& [words, hint] : kHints)
+      if (reason.find(words) != std::string::npos) return hint;
+  return {};
 }
 
 RestartDecision decide_restart(const project::RestartSpec& policy, const ExitInfo& exit,

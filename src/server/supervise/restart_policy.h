@@ -19,6 +19,8 @@ struct ExitInfo {
   bool success() const noexcept { return code == 0; }
   /// "exited with code 3", "was ended by SIGSEGV", "could not be started: …".
   std::string text() const;
+  /// The next step, where the command never ran; may be empty.
+  std::string hint() const;
 };
 
 /// What happened so far, and what comes next: pure, `now` comes from outside.

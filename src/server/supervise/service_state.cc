@@ -53,6 +53,7 @@ struct Stepper {
 
   void on(const event::DependencyImpossible& e) {
     if (s.phase != Phase::waiting) return;
+    s.exit.reset();
     go(Phase::failed, e.reason);
     s.inherited = true;
   }
@@ -67,6 +68,7 @@ struct Stepper {
   void on(const event::LaunchFailed& e) {
     if (s.phase == Phase::stopping) return stopped();
     if (s.phase != Phase::preparing) return;
+    s.exit.reset();  // of an earlier life: it explains nothing of this one
     const std::string hint = e.hint.empty() ? "" : "\n  hint: " + e.hint;
     ExitInfo start;
     start.never_ran = true;
@@ -112,7 +114,8 @@ struct Stepper {
     if (s.phase != Phase::starting && s.phase != Phase::running) return;
     if (s.phase == Phase::running) todo.push_back(action::EndHealth{});
     s.exit = e.exit;
-    try_again(e.exit, e.exit.text(), "", e.uptime, e.now);
+    const std::string hint = e.exit.hint();
+    try_again(e.exit, e.exit.text(), hint.empty() ? "" : "\n  hint: " + hint, e.uptime, e.now);
   }
 
   void on(const event::TimerFired&) {

@@ -49,7 +49,7 @@ struct ServiceState {
   Phase phase = Phase::stopped;
   bool again = false;  ///< stopping only: start again afterwards
   RestartHistory history;
-  std::optional<ExitInfo> exit;  ///< of the last process, until the next one runs
+  std::optional<ExitInfo> exit;  ///< of the last process, until the next one runs or does not
   /// backoff: what failed is the start itself, for a reason that passes (a port in use, a registry
   /// that does not answer). waiting: for one that is held up so, again and again.
   bool held_up = false;

@@ -208,6 +208,17 @@ TEST(ServiceState, WhatNeverRanIsNotTriedAgain) {
   EXPECT_EQ(s.next.phase, Phase::failed);
   EXPECT_EQ(s.next.exit->code, 127);
   EXPECT_NE(s.next.reason.find("/no/such"), std::string::npos);
+  e.exit.reason = "./run: cannot be executed: Permission denied";
+  EXPECT_NE(after(Phase::starting, e).next.reason.find("\n  hint: make it executable: chmod +x"),
+            std::string::npos);
+}
+
+TEST(ServiceState, AStartThatFailsHasNoExitOfTheLifeBefore) {
+  ServiceState s = in(Phase::preparing);
+  s.exit = ExitInfo{.code = 3, .signal = {}, .reason = {}};
+  EXPECT_FALSE(step(s, event::LaunchFailed{"no such image"}, {}).next.exit);
+  s.phase = Phase::waiting;
+  EXPECT_FALSE(step(s, event::DependencyImpossible{"db failed"}, {}).next.exit);
 }
 
 TEST(ServiceState, AStartThatFailsIsNeverMoreThanTenSecondsAway) {

@@ -10,65 +10,75 @@
 namespace locald::server {
 namespace {
 
-/// What a service of kind cnb runs; null for the others.
-Json app_json(const project::ServiceConfig& config, const Json& content) {
-  if (!config.app) return {};
-  return Json::object({{"name", config.app->key()},
-                       {"path", config.app->path},
-                       {"process", config.process.empty() ? Json() : Json(config.process)},
-                       {"generation", content["generation"]},
-                       {"built_at", content["built_at"]},
-                       {"live", config.app->live}});
+/// What a service of kind cnb runs.
+std::optional<ipc::ServiceApp> app_status(const project::ServiceConfig& config,
+                                          const Json& content) {
+  if (!config.app) return std::nullopt;
+  ipc::ServiceApp out{
+      .name = config.app->key(), .path = config.app->path, .live = config.app->live};
+  if (!config.process.empty()) out.process = config.process;
+  if (content["generation"].is_int())
+    out.generation = static_cast<std::uint64_t>(content["generation"].as_int());
+  if (content["built_at"].is_string()) out.built_at = content["built_at"].as_string();
+  return out;
 }
+
+/// Why it is as it is; empty where there is nothing to say.
+std::string reason_text(const Supervisor::Unit& unit, const std::string& probe_failure) {
+  const ServiceState& s = unit.state;
+  const std::string failure = probe_failure.empty() ? "" : ": " + probe_failure;
+  if (!unit.trouble.empty() && s.busy())
+    return "unresponsive: " + unit.trouble +
+           (s.phase == Phase::stopping ? "" : "; it is left running");
+  if (s.phase == Phase::running && unit.health == Health::starting)
+    return "waits for its health check" + failure;
+  if (s.phase == Phase::running && unit.health == Health::unhealthy)
+    return "the health check fails" + failure;
+  return s.reason;
+}
+
+std::optional<int> if_any(int number) { return number == 0 ? std::nullopt : std::optional(number); }
 
 }  // namespace
 
-Json status_json(const std::string& name, const Supervisor::Unit& unit,
-                 const std::string& probe_failure) {
+ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Unit& unit,
+                                  const std::string& probe_failure) {
   const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
   const ServiceState& s = unit.state;
+  ipc::ServiceStatus out{.name = name,
+                         .kind = std::string(to_string(config.kind)),
+                         .state = std::string(to_string(s.phase)),
+                         .health = std::string(to_string(unit.health)),
+                         .pid = if_any(unit.pid),
+                         .shim_pid = if_any(unit.shim_pid),
+                         .port = if_any(config.port),
+                         .restarts = s.history.restarts,
+                         .network = net::HostNetwork::kName,
+                         .app = app_status(config, unit.content)};
   const bool web = config.port != 0 && (config.kind != project::ServiceKind::container ||
                                         config.health.kind == project::HealthSpec::Kind::http);
-  Json reason = s.reason.empty() ? Json() : Json(s.reason);
-  if (s.phase == Phase::running && unit.health == Health::starting)
-    reason = "waits for its health check" +
-             (probe_failure.empty() ? std::string() : ": " + probe_failure);
-  if (s.phase == Phase::running && unit.health == Health::unhealthy)
-    reason =
-        "the health check fails" + (probe_failure.empty() ? std::string() : ": " + probe_failure);
-  if (!unit.trouble.empty() && s.busy())
-    reason = "unresponsive: " + unit.trouble +
-             (s.phase == Phase::stopping ? "" : "; it is left running");
-  Json exit_code, signal;
-  if (s.exit && s.exit->code && !s.exit->signal) exit_code = *s.exit->code;
-  if (s.exit && s.exit->signal) signal = project::signal_name(*s.exit->signal);
   net::Endpoint endpoint = unit.endpoint.value_or(net::Endpoint());
   endpoint.port = static_cast<std::uint16_t>(config.port);
-  return Json::object({{"name", name},
-                       {"kind", to_string(config.kind)},
-                       {"state", to_string(s.phase)},
-                       {"health", to_string(unit.health)},
-                       {"pid", unit.pid == 0 ? Json() : Json(unit.pid)},
-                       {"shim_pid", unit.shim_pid == 0 ? Json() : Json(unit.shim_pid)},
-                       {"port", config.port == 0 ? Json() : Json(config.port)},
-                       {"url", web ? Json(endpoint.url()) : Json()},
-                       {"exit_code", exit_code},
-                       {"signal", signal},
-                       {"restarts", s.history.restarts},
-                       {"started_at", unit.pid == 0 ? Json() : Json(time_text(unit.started_at, 3))},
-                       {"reason", reason},
-                       {"network", net::HostNetwork::kName},
-                       {"app", app_json(config, unit.content)}});
+  // What listens on the port of one that failed is another process.
+  if (web && s.phase != Phase::failed && !s.held_up) out.url = endpoint.url();
+  if (s.exit && s.exit->signal)
+    out.signal = project::signal_name(*s.exit->signal);
+  else if (s.exit)
+    out.exit_code = s.exit->code;
+  if (unit.pid != 0) out.started_at = time_text(unit.started_at, 3);
+  if (std::string reason = reason_text(unit, probe_failure); !reason.empty())
+    out.reason = std::move(reason);
+  return out;
 }
 
-Json status_json_stopped(const project::ServiceSpec& spec) {
+ipc::ServiceStatus stopped_status(const project::ServiceSpec& spec) {
   Supervisor::Unit unit;
   auto config = std::make_shared<project::ServiceConfig>();
   config->kind = spec.kind;
   config->port = spec.any_port();
   config->health.kind = spec.health.kind;
   unit.config = std::move(config);
-  return status_json(spec.name, unit, {});
+  return service_status(spec.name, unit, {});
 }
 
 }  // namespace locald::server

@@ -9,7 +9,6 @@
 #include "base/strings.h"
 #include "base/transient.h"
 #include "project/units.h"
-#include "runtime/kept_handle.h"
 #include "server/supervise/net_prober.h"
 
 namespace locald::server {
@@ -57,16 +56,22 @@ void Supervisor::restore(const std::string& service, ServiceState state, std::ui
 
 void Supervisor::write_back() {
   for (auto& [name, unit] : units_) {
-    if (unit.handle == nullptr) continue;
-    if (auto written = runtime::write_back(unit.handle.get()); !written)
+    runtime::ServiceHandle* handle = unit.handle();
+    if (handle == nullptr) continue;
+    if (auto written = handle->write_back(); !written)
       observer_.notice(name, "its run folder was deleted: " + written.error().text());
     launcher_.write_back(unit.instance, unit.health == Health::healthy);
   }
 }
 
 runtime::ServiceHandle* Supervisor::handle(const std::string& service) {
-  Unit* unit = get(service);
-  return unit == nullptr ? nullptr : unit->handle.get();
+  const Unit* unit = find(service);
+  return unit == nullptr ? nullptr : unit->handle();
+}
+
+runtime::ServiceHandle* Supervisor::Unit::handle() const {
+  const auto present = instances.find(instance);
+  return present == instances.end() ? nullptr : present->second.handle();
 }
 
 void Supervisor::define(const std::string& service,
@@ -90,7 +95,7 @@ void Supervisor::remove(const std::string& service) {
 
 bool Supervisor::quiet(const std::string& service) const {
   const Unit* unit = find(service);
-  return unit == nullptr || (unit->state.ended() && unit->handle == nullptr && unit->cleaning == 0);
+  return unit == nullptr || (unit->state.ended() && unit->instances.empty());
 }
 
 void Supervisor::start(const std::set<std::string>& services) {
@@ -207,13 +212,15 @@ void Supervisor::perform(const std::string& service, Unit& unit, const Action& a
     void operator()(const action::Launch&) { self.launch(service, unit); }
     void operator()(const action::CancelLaunch&) { unit.launch.cancel(); }
     void operator()(const action::StopProcess&) {
-      if (unit.handle == nullptr) return;
+      runtime::ServiceHandle* handle = unit.handle();
+      if (handle == nullptr) return;
       const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
-      (void)unit.handle->stop(config.stop_signal,
-                              unit.kill_wanted ? project::Milliseconds(0) : config.stop_timeout);
+      (void)handle->stop(config.stop_signal,
+                         unit.kill_wanted ? project::Milliseconds(0) : config.stop_timeout);
     }
     void operator()(const action::KillProcess&) {
-      if (unit.handle != nullptr) (void)unit.handle->stop(SIGKILL, project::Milliseconds(0));
+      if (runtime::ServiceHandle* handle = unit.handle())
+        (void)handle->stop(SIGKILL, project::Milliseconds(0));
     }
     void operator()(const action::ArmTimer& a) {
       unit.timer = self.loop_.after(

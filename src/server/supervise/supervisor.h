@@ -11,6 +11,7 @@
 #include "base/loop/event_loop.h"
 #include "project/service_config.h"
 #include "project/service_graph.h"
+#include "runtime/instance.h"
 #include "server/supervise/edge_state.h"
 #include "server/supervise/health.h"
 #include "server/supervise/launcher.h"
@@ -45,7 +46,9 @@ class Supervisor {
 
    private:
     friend class Supervisor;
-    std::unique_ptr<runtime::ServiceHandle> handle;
+    runtime::ServiceHandle* handle() const;
+    /// The present one, and those of earlier lives that are being cleaned up; by id.
+    std::map<std::string, runtime::Instance> instances;
     std::unique_ptr<HealthMonitor> monitor;
     EventLoop::Handle timer;
     EventLoop::Clock::time_point running_since{};
@@ -53,7 +56,6 @@ class Supervisor {
     bool stop_wanted = false;  // waits for its dependents to end first
     bool kill_wanted = false;
     bool built = false;  // LaunchRequest::built of the next start
-    int cleaning = 0;    // clean()s under way
   };
 
   struct Observer {
@@ -124,10 +126,10 @@ class Supervisor {
   void check_stops();
   LaunchRequest request(const Unit& unit) const;
   void launch(const std::string& service, Unit& unit);
-  void listen(const std::string& service, Unit& unit);
+  runtime::Instance& begin(const std::string& service, Unit& unit);
+  void own(const std::string& service, Unit& unit, std::unique_ptr<runtime::ServiceHandle> handle);
   void begin_health(const std::string& service, Unit& unit);
   void ended(const std::string& service, Unit& unit, const runtime::ExitStatus& status);
-  void clean(const std::string& service, const std::string& instance, const std::string& nonce);
 
   EventLoop& loop_;
   Launcher& launcher_;

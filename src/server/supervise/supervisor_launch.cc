@@ -6,7 +6,6 @@
 #include "base/strings.h"
 #include "base/transient.h"
 #include "project/units.h"
-#include "runtime/kept_handle.h"
 #include "server/supervise/net_prober.h"
 #include "server/supervise/supervisor.h"
 
@@ -74,27 +73,26 @@ void Supervisor::launch(const std::string& service, Unit& unit) {
                                        may_pass(result.error()),
                                        std::chrono::duration_cast<project::Milliseconds>(now)});
     }
-    u->handle = std::move(*result);
-    u->shim_pid = u->handle->shim_pid();
+    own(service, *u, std::move(*result));
     apply(service, event::Launched{});
-    if (Unit* now = present()) listen(service, *now);
   };
   unit.launch = launcher_.launch(request(unit), std::move(events));
   unit.built = false;
 }
 
-void Supervisor::listen(const std::string& service, Unit& unit) {
-  const auto present = [this, alive = alive_, service, life = unit.life]() -> Unit* {
-    Unit* u = *alive ? get(service) : nullptr;
-    return u != nullptr && u->life == life ? u : nullptr;
+/// The instance that the unit names: its events mean the unit as long as that is its present one.
+runtime::Instance& Supervisor::begin(const std::string& service, Unit& unit) {
+  const auto present = [this, service, id = unit.instance]() -> Unit* {
+    Unit* u = get(service);
+    return u != nullptr && u->instance == id ? u : nullptr;
   };
-  runtime::ServiceHandle::Events events;
+  runtime::Instance::Events events;
   events.started = [this, present, service](int pid) {
     Unit* u = present();
     if (u == nullptr) return;
     u->pid = pid;
     u->content = launcher_.content(request(*u));
-    u->started_at = u->handle->started_at();
+    u->started_at = u->handle()->started_at();
     if (u->started_at.time_since_epoch().count() == 0)
       u->started_at = std::chrono::system_clock::now();
     // An adopted process may be old: its age decides how often it is probed and whether it ran
@@ -106,20 +104,34 @@ void Supervisor::listen(const std::string& service, Unit& unit) {
     apply(service, event::Started{});
     observer_.running(service);
   };
-  events.exited = [this, present, service](const runtime::ExitStatus& status) {
-    // Never from within the handle's own callback: ended() destroys it.
-    loop_.post([this, present, service, status] {
-      if (Unit* u = present()) ended(service, *u, status);
-    });
+  events.ended = [this, present, service](const runtime::ExitStatus& status) {
+    if (Unit* u = present()) ended(service, *u, status);
   };
-  if (runtime::KeptHandle* kept = runtime::kept(unit.handle.get()))
-    kept->on_trouble = [this, present, service] {
-      Unit* u = present();
-      if (u == nullptr || u->handle == nullptr) return;
-      u->trouble = runtime::trouble_of(u->handle.get());
-      observer_.changed(service);
-    };
-  unit.handle->listen(loop_, std::move(events));
+  events.gone = [this, service, id = unit.instance](const Result<void>& cleaned) {
+    units_.at(service).instances.erase(id);
+    if (!cleaned) observer_.notice(service, "cleanup is incomplete: " + cleaned.error().text());
+    observer_.changed(service);
+  };
+  events.trouble = [this, present, service] {
+    Unit* u = present();
+    if (u == nullptr) return;
+    u->trouble = u->handle()->trouble();
+    observer_.changed(service);
+  };
+  const auto clean = [this](const std::string& id, const std::string& nonce,
+                            std::function<void(Result<void>)> done) {
+    launcher_.clean(id, nonce, std::move(done));
+  };
+  return unit.instances[unit.instance] =
+             runtime::Instance(loop_, unit.instance, unit.nonce, clean, std::move(events));
+}
+
+void Supervisor::own(const std::string& service, Unit& unit,
+                     std::unique_ptr<runtime::ServiceHandle> handle) {
+  unit.shim_pid = handle->shim_pid();
+  unit.trouble = handle->trouble();
+  launcher_.runs(unit.shim_pid, unit.instance, project_ + "/" + service);
+  begin(service, unit).own(std::move(handle));
 }
 
 void Supervisor::ended(const std::string& service, Unit& unit, const runtime::ExitStatus& status) {
@@ -131,35 +143,15 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   // That it ended so soon may surprise: an image's own command can be a shell.
   if (uptime < kAtOnce && exit.reason.empty() && unit.state.phase != Phase::stopping && unit.active)
     exit.reason = launcher_.command_note(request(unit), exit.success());
-  unit.handle.reset();
   unit.trouble.clear();
   unit.pid = unit.shim_pid = 0;
   unit.content = {};
   unit.endpoint.reset();
   unit.dropped_bytes = status.dropped_bytes;
   unit.active.reset();
-  const std::string instance = unit.instance, nonce = unit.nonce;
-  ++unit.cleaning;
   apply(service,
         event::Exited{std::move(exit), uptime,
                       std::chrono::duration_cast<project::Milliseconds>(now.time_since_epoch())});
-  // After what the end changed has been written down (the observer does that in a
-  // post of its own): until then exit.json is the only record of it.
-  loop_.post([this, alive = alive_, service, instance, nonce] {
-    if (*alive) clean(service, instance, nonce);
-  });
-}
-
-void Supervisor::clean(const std::string& service, const std::string& instance,
-                       const std::string& nonce) {
-  launcher_.clean(instance, nonce, [this, alive = alive_, service](Result<void> result) {
-    if (!*alive) return;
-    Unit* u = get(service);
-    if (u == nullptr) return;
-    --u->cleaning;
-    if (!result) observer_.notice(service, "cleanup is incomplete: " + result.error().text());
-    observer_.changed(service);
-  });
 }
 
 void Supervisor::begin_health(const std::string& service, Unit& unit) {
@@ -173,7 +165,7 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
     const int shim_pid = unit.shim_pid;
     const bool own_port = h.port == config.port;
     prober = make_net_prober(
-        loop_, h.host, static_cast<std::uint16_t>(h.port),
+        loop_, launcher_.network(), h.host, static_cast<std::uint16_t>(h.port),
         h.kind == project::HealthSpec::Kind::http ? h.path : "",
         [this, shim_pid](std::uint16_t port, std::function<void(Result<net::EndpointLook>)> done) {
           return launcher_.find_endpoint(shim_pid, port, std::move(done));
@@ -207,12 +199,9 @@ void Supervisor::adopt(const std::string& service, std::unique_ptr<runtime::Serv
   unit->instance = handle->instance();
   unit->nonce = handle->nonce();
   unit->active = std::move(active);
-  unit->handle = std::move(handle);
-  unit->shim_pid = unit->handle->shim_pid();
-  unit->trouble = runtime::trouble_of(unit->handle.get());
+  own(service, *unit, std::move(handle));  // tells whether it runs already
   // One that does not answer counts as running: that is all there is to see of it.
   apply(service, event::Adopted{/*running=*/!unit->trouble.empty()});
-  listen(service, *unit);  // tells whether it runs already
 }
 
 void Supervisor::adopt_ended(const std::string& service, const std::string& instance,
@@ -225,7 +214,7 @@ void Supervisor::adopt_ended(const std::string& service, const std::string& inst
   unit->instance = instance;
   unit->nonce = nonce;
   apply(service, event::Adopted{/*running=*/false});
-  ended(service, *unit, exit);
+  begin(service, *unit).end(exit);
 }
 
 }  // namespace locald::server

@@ -104,23 +104,6 @@ constexpr Meets meets(ContainerVerb verb, ContainerState state) {
   return kContainerRules[static_cast<std::size_t>(verb)].meets[static_cast<std::size_t>(state)];
 }
 
-// --- exec sessions
-// --------------------------------------------------------------------------------
-
-enum class SessionState : std::uint8_t {
-  starting,  ///< its process is being made: a job
-  running,
-  ending,  ///< it has ended and is being cleaned up: a job
-};
-inline constexpr std::size_t kSessionStates = 3;
-
-/// Of the end of its project, or of all: killed at once, killed as soon as it is there, waited for.
-inline constexpr Meets kSessionEnd[kSessionStates]{Meets::queue, Meets::go, Meets::join};
-
-constexpr Meets meets_end(SessionState state) {
-  return kSessionEnd[static_cast<std::size_t>(state)];
-}
-
 // --- images and caches
 // ------------------------------------------------------------------------------
 //

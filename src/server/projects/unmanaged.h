@@ -9,10 +9,9 @@
 
 #include "base/json/json.h"
 #include "base/loop/event_loop.h"
-#include "base/loop/job_pool.h"
 #include "base/paths.h"
 #include "ipc/messages/project.h"
-#include "runtime/process_runtime.h"
+#include "runtime/instance.h"
 #include "server/http/reply.h"
 
 namespace locald::server {
@@ -25,9 +24,8 @@ class Unmanaged {
  public:
   struct Deps {
     EventLoop& loop;
-    runtime::ProcessRuntime& runtime;
-    JobPool& jobs;
     const Paths& paths;
+    runtime::Instance::Clean clean;
     /// Projects::down, for what else there is of a project: sessions, records, data.
     std::function<void(const ipc::DownRequest& request, const ReplyPtr& reply)> down;
     std::function<void(const std::string&)> log;
@@ -55,7 +53,7 @@ class Unmanaged {
   /// The names of the project's services here.
   std::vector<std::string> services(const std::string& project) const;
   /// As `status --json` has them.
-  Json status(const std::string& project) const;
+  std::vector<ipc::ServiceStatus> status(const std::string& project) const;
 
   /// Why start and its like are refused, and what to do. Only where any() is true.
   Error refusal(const std::string& project) const;
@@ -69,15 +67,14 @@ class Unmanaged {
  private:
   struct Entry {
     std::string project, service, kind;
-    std::unique_ptr<runtime::ServiceHandle> handle;  // null: ended, being cleaned
-    std::vector<std::function<void(Result<void>)>> when_gone;
+    runtime::Instance instance;
+    std::vector<std::function<void(Result<void>)>> when_gone = {};
     bool stopping = false;
   };
   /// end() by the user's word: `reply` hears what becomes of each.
   void end_for(const ReplyPtr& reply, const std::string& project,
                const std::set<std::string>& services, std::function<void(Result<void>)> done);
   std::string why(const std::string& project) const;
-  void ended(const std::string& instance);
 
   Deps deps_;
   std::map<std::string, Entry> all_;  // by instance

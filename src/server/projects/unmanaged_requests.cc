@@ -6,7 +6,7 @@
 
 #include "project/project_file.h"
 #include "server/http/request.h"
-#include "server/instances/unmanaged.h"
+#include "server/projects/unmanaged.h"
 #include "server/supervise/service_status.h"
 
 namespace locald::server {
@@ -42,15 +42,13 @@ void Unmanaged::end_for(const ReplyPtr& reply, const std::string& project,
           project::ServiceSpec spec;
           spec.name = name;
           if (std::find(left.begin(), left.end(), name) == left.end())
-            send_state(reply, status_json_stopped(spec));
+            send_state(reply, stopped_status(spec));
         }
         done(ended);
       });
-  const Json now = status(project);
-  for (Json service : now.as_array())
-    if (ending.contains(service["name"].as_string()) &&
-        service["state"].as_string() == "stopping") {
-      service.set("reason", Json());  // that it is not managed is not news here
+  for (ipc::ServiceStatus& service : status(project))
+    if (ending.contains(service.name) && service.state == "stopping") {
+      service.reason.reset();  // that it is not managed is not news here
       send_state(reply, std::move(service));
     }
 }
@@ -75,18 +73,14 @@ void Unmanaged::stop(const std::string& project, const ipc::StopRequest& request
       wanted.insert(name);
     }
     const auto answer = [this, project, reply, wanted](bool timed_out) {
-      Json failed = Json::array(), reasons = Json::object();
+      ipc::UpReply out{.project = project, .services = status(project), .timed_out = timed_out};
       if (timed_out)
         for (const std::string& name : services(project))
           if (wanted.empty() || wanted.contains(name)) {
-            failed.push(name);
-            reasons.set(name, "not in time (stopping)");
+            out.failed.push_back(name);
+            out.reasons[name] = "not in time (stopping)";
           }
-      reply->result(Json::object({{"project", project},
-                                  {"services", status(project)},
-                                  {"failed", std::move(failed)},
-                                  {"reasons", std::move(reasons)},
-                                  {"timed_out", timed_out}}));
+      reply->result(out);
     };
     auto timer = std::make_shared<EventLoop::Handle>();
     end_for(reply, project, wanted, [reply, answer, timer](const Result<void>& ended) {
@@ -102,18 +96,18 @@ void Unmanaged::stop(const std::string& project, const ipc::StopRequest& request
 
 void Unmanaged::kill(const std::string& project, const ipc::KillRequest&, const ReplyPtr& reply) {
   end(project, {}, /*at_once=*/true, [](const Result<void>&) {});
-  reply->result(Json::object());
+  reply->result(ipc::EmptyReply());
 }
 
 void Unmanaged::status(const std::string& project, const ipc::StatusRequest& request,
                        const ReplyPtr& reply) {
-  Json list = status(project);
+  ipc::StatusReply out{.project = project, .services = status(project)};
   const std::vector<std::string> here = services(project);
   for (const project::ServiceSpec& s :
        request.project ? services_in_file(*request.project) : std::vector<project::ServiceSpec>())
     if (std::find(here.begin(), here.end(), s.name) == here.end())
-      list.push(status_json_stopped(s));
-  reply->result(Json::object({{"project", project}, {"services", std::move(list)}}));
+      out.services->push_back(stopped_status(s));
+  reply->result(out);
 }
 
 void Unmanaged::logs(const std::string& project, const ipc::LogsRequest& request,
@@ -127,12 +121,12 @@ void Unmanaged::logs(const std::string& project, const ipc::LogsRequest& request
       if (std::find(known.begin(), known.end(), name) == known.end())
         return no_service(name, known);
     if (wanted.empty()) wanted = known;
-    Json list = Json::array();
+    ipc::LogsReply out;
     for (const std::string& name : wanted)  // where the present run began in them is lost
-      list.push(Json::object({{"name", name},
-                              {"dir", deps_.paths.service_log(project, project::slug(name))},
-                              {"first_segment", 1}}));
-    reply->result(Json::object({{"services", std::move(list)}}));
+      out.services.push_back({.name = name,
+                              .dir = deps_.paths.service_log(project, project::slug(name)),
+                              .first_segment = 1});
+    reply->result(out);
     return {};
   });
 }

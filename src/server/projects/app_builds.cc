@@ -1,4 +1,4 @@
-#include "server/builds/app_builds.h"
+#include "server/projects/app_builds.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "server/instances/unmanaged.h"
+#include "server/projects/unmanaged.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -11,7 +11,6 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "net/network.h"
-#include "runtime/kept_handle.h"
 
 namespace locald::server {
 namespace {
@@ -29,38 +28,21 @@ void remove_records(const Paths& paths, const std::string& project) {
 
 void Unmanaged::adopt(const std::string& project, const std::string& service,
                       std::unique_ptr<runtime::ServiceHandle> live) {
-  const std::string instance = live->instance();
-  const runtime::KeptHandle* kept = runtime::kept(live.get());
-  std::string kind = kept == nullptr || kept->kind() == "host" ? "exec" : kept->kind();
-  Entry& entry = all_[instance] = {project, service, std::move(kind), std::move(live), {}};
-  deps_.log(fmt::format("{}/{} runs and is not managed: {}", project, service, why(project)));
-  runtime::ServiceHandle::Events events;
-  events.started = [](int) {};
-  events.exited = [this, instance](const runtime::ExitStatus&) {
-    deps_.loop.post([this, instance] { ended(instance); });
+  const std::string id = live->instance();
+  runtime::Instance::Events events;
+  events.gone = [this, id](const Result<void>& cleaned) {
+    const auto node = all_.extract(id);
+    for (const auto& call : node.mapped().when_gone) call(cleaned);
   };
-  entry.handle->listen(deps_.loop, std::move(events));
-}
-
-void Unmanaged::ended(const std::string& instance) {
-  Entry& entry = all_.at(instance);
-  const std::string nonce = entry.handle->nonce();
-  entry.handle.reset();
-  deps_.jobs.run<Result<void>>(
-      "clean " + instance,
-      [&runtime = deps_.runtime, instance, nonce](const std::stop_token&) {
-        return runtime.clean(instance, nonce);
-      },
-      [this, instance](const Result<void>& cleaned) {
-        auto node = all_.extract(instance);
-        if (node.empty()) return;
-        for (const auto& call : node.mapped().when_gone) call(cleaned);
-      });
+  Entry& entry = all_[id];
+  entry = {project, service, live->kind() == "host" ? "exec" : live->kind(),
+           runtime::Instance(deps_.loop, id, live->nonce(), deps_.clean, std::move(events))};
+  deps_.log(fmt::format("{}/{} runs and is not managed: {}", project, service, why(project)));
+  entry.instance.own(std::move(live));
 }
 
 void Unmanaged::write_back() {
-  for (const auto& [instance, entry] : all_)
-    if (entry.handle != nullptr) (void)runtime::write_back(entry.handle.get());
+  for (const auto& [id, entry] : all_) (void)entry.instance.write_back();
 }
 
 bool Unmanaged::any(const std::string& project) const {
@@ -89,31 +71,25 @@ std::string Unmanaged::why(const std::string& project) const {
   return "the project's record, " + record + ", was deleted";
 }
 
-Json Unmanaged::status(const std::string& project) const {
-  Json list = Json::array();
+std::vector<ipc::ServiceStatus> Unmanaged::status(const std::string& project) const {
+  std::vector<ipc::ServiceStatus> list;
   for (const auto& [instance, e] : all_) {
     if (e.project != project) continue;
-    const int pid = e.handle == nullptr ? 0 : e.handle->pid();
-    const int shim = e.handle == nullptr ? 0 : e.handle->shim_pid();
-    const std::string trouble = runtime::trouble_of(e.handle.get());
-    list.push(Json::object(
-        {{"name", e.service},
-         {"kind", e.kind},
-         {"state", e.handle == nullptr || e.stopping ? "stopping" : "running"},
-         {"health", "none"},
-         {"managed", false},
-         {"pid", pid == 0 ? Json() : Json(pid)},
-         {"shim_pid", shim == 0 ? Json() : Json(shim)},
-         {"port", Json()},
-         {"url", Json()},
-         {"exit_code", Json()},
-         {"signal", Json()},
-         {"restarts", 0},
-         {"started_at", Json()},
-         {"reason", fmt::format("not managed: {}{}; end it: locald -p {} down", why(project),
-                                trouble.empty() ? "" : "; " + trouble, project)},
-         {"network", net::HostNetwork::kName},
-         {"app", Json()}}));
+    const runtime::ServiceHandle* handle = e.instance.handle();
+    const int pid = handle == nullptr ? 0 : handle->pid();
+    const int shim = handle == nullptr ? 0 : handle->shim_pid();
+    const std::string trouble = handle == nullptr ? "" : handle->trouble();
+    list.push_back(
+        {.name = e.service,
+         .kind = e.kind,
+         .state = handle == nullptr || e.stopping ? "stopping" : "running",
+         .health = "none",
+         .managed = false,
+         .pid = pid == 0 ? std::nullopt : std::optional(pid),
+         .shim_pid = shim == 0 ? std::nullopt : std::optional(shim),
+         .reason = fmt::format("not managed: {}{}; end it: locald -p {} down", why(project),
+                               trouble.empty() ? "" : "; " + trouble, project),
+         .network = net::HostNetwork::kName});
   }
   return list;
 }
@@ -143,9 +119,9 @@ void Unmanaged::end(const std::string& project, const std::set<std::string>& ser
   for (auto& [instance, entry] : all_) {
     if (entry.project != project) continue;
     if (!services.empty() && !services.contains(entry.service)) continue;
-    if (entry.handle != nullptr)
-      if (auto told = entry.handle->stop(at_once ? SIGKILL : 0,
-                                         at_once ? std::chrono::milliseconds(0) : kTimeout);
+    if (entry.instance.handle() != nullptr)
+      if (auto told = entry.instance.stop(at_once ? SIGKILL : 0,
+                                          at_once ? std::chrono::milliseconds(0) : kTimeout);
           !told) {
         if (!work->error) work->error = told.error();
         continue;

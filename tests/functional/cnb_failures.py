@@ -33,13 +33,13 @@ KEEPS = {"app.json", "failed", "source.index", "packed.json", "g", "t", "spare",
 SHARED = (".lifecycle", ".buildpacks")  # of all apps
 
 
-class House:
+class AppHome:
     """One locald, and projects of one app in it."""
 
     def __init__(self, locald, cnb, builder):
         self.locald, self.identity, self.cnb, self.builder = locald, locald.identity, cnb, builder
         self.data = locald.home / "data/cnb"
-        self.stays = {}  # what is to run: running()
+        self.expected = {}  # what is to run: running()
 
     def app(self, name, files=None, build=None, toml="", copy=None, path="app", builder=None, run_image=None):
         """A project whose service `web` is an app, that builds and runs unless `files` ({path: text or bytes}) or `build` (what its buildpack
@@ -69,9 +69,9 @@ class House:
         """{what: …} that is there, and is no whole generation, its cache or its log."""
         found = {}
         for what, there in self.running().items():
-            if rest := [x for x in there if x not in self.stays.get(what, ())]:
+            if rest := [x for x in there if x not in self.expected.get(what, ())]:
                 found[what] = {p: there[p] for p in rest} if isinstance(there, dict) else rest
-            if gone := [x for x in self.stays.get(what, ()) if x not in there and what != "processes"]:  # a probe that was under way has ended
+            if gone := [x for x in self.expected.get(what, ()) if x not in there and what != "processes"]:  # a probe that was under way has ended
                 found["gone: " + what] = gone
         if rest := [n for n in names(self.locald.home / "data/containers") if n.startswith((".", "build"))]:
             found["containers"] = rest
@@ -87,12 +87,12 @@ class House:
                     found[f"{app}/g/{number}"] = "no generation.json"
         return found
 
-    def assert_whole(self, deadline=10, running=False):
+    def assert_nothing_left(self, deadline=10, running=False):
         """No phase, no mount, no half generation, nothing of a build but its log; once what goes on in the background has ended.
         running: what runs now is to run at the end of each test, too."""
         self.locald.at_rest()
         if running:
-            self.stays = self.running()
+            self.expected = self.running()
         end = time.monotonic() + deadline
         while (rest := self.left()) and time.monotonic() < end:
             time.sleep(0.05)
@@ -107,17 +107,17 @@ def names(folder):
 
 
 class App:
-    def __init__(self, house, folder):
-        self.house, self.dir, self.folder = house, folder, folder / "app"
+    def __init__(self, app_home, folder):
+        self.app_home, self.dir, self.folder = app_home, folder, folder / "app"
 
     def toml(self, more="", path="app", builder=None, run_image=None):
-        run_image = self.house.cnb.run if run_image is None else run_image
+        run_image = self.app_home.cnb.run if run_image is None else run_image
         (self.dir / "locald.toml").write_text(f"""[project]
 name = "{self.dir.name}"
 [services.web]
 type = "cnb"
 path = {json.dumps(str(path))}
-builder = {json.dumps(builder or self.house.builder)}
+builder = {json.dumps(builder or self.app_home.builder)}
 {f'run_image = {json.dumps(run_image)}' if run_image else ''}
 stop_timeout = "100ms"
 {more}
@@ -125,13 +125,13 @@ stop_timeout = "100ms"
 
     def write(self, files):
         copy_app(None, self.folder, files)
-        self.house.identity.own(self.folder)
+        self.app_home.identity.own(self.folder)
 
     def __call__(self, *args, **more):
-        return self.house.locald(*args, cwd=self.dir, **more)
+        return self.app_home.locald(*args, cwd=self.dir, **more)
 
     def popen(self, *args, **more):
-        return self.house.locald.popen(*args, cwd=self.dir, **more)
+        return self.app_home.locald.popen(*args, cwd=self.dir, **more)
 
     def build(self, *args, **more):
         """Builds it; the object that says what came of it."""
@@ -163,12 +163,12 @@ stop_timeout = "100ms"
         """Its folder below LOCALD_HOME/data/cnb."""
         def path(name):
             try:
-                return json.loads((self.house.data / name / "app.json").read_text())["spec"]["path"]
+                return json.loads((self.app_home.data / name / "app.json").read_text())["spec"]["path"]
             except (OSError, ValueError):
                 return None
-        found = [n for n in self.house.apps() if path(n) == str(self.folder)]
+        found = [n for n in self.app_home.apps() if path(n) == str(self.folder)]
         assert len(found) == 1, found
-        return self.house.data / found[0]
+        return self.app_home.data / found[0]
 
     @property
     def service(self):
@@ -176,7 +176,7 @@ stop_timeout = "100ms"
         return self("status", "--json").json()["services"][0]
 
     @contextlib.contextmanager
-    def goes_on(self):
+    def keeps_running(self):
         """While that runs: the service does, the same process of the same generation, healthy."""
         def look():
             return wait_until(lambda: (s := self.service)["health"] == "healthy" and (s["state"], s["pid"], s["app"]["generation"]), "it is healthy", 10)  # not yet probed by a new server
@@ -196,13 +196,13 @@ def script_builder(cnb, scratch):
 
 
 @pytest.fixture(scope="module")
-def the_house(identity, dist, scratch, cnb, script_builder):
+def shared_app_home(identity, dist, scratch, cnb, script_builder):
     home = pathlib.Path(tempfile.mkdtemp(prefix="h-", dir=scratch))
     (home / "user").mkdir()
     home.chmod(0o700)
     identity.own(home)
     locald = Locald(dist, identity, home)
-    yield House(locald, cnb, script_builder)
+    yield AppHome(locald, cnb, script_builder)
     locald("server", "stop", "--all", timeout=60, check=False)
     try:
         locald.assert_nothing_left(but_server=False)
@@ -211,7 +211,7 @@ def the_house(identity, dist, scratch, cnb, script_builder):
 
 
 @pytest.fixture
-def house(the_house):
+def app_home(shared_app_home):
     """One home for all tests of a file, and the proof that each leaves nothing but whole generations."""
-    yield the_house
-    the_house.assert_whole()
+    yield shared_app_home
+    shared_app_home.assert_nothing_left()

@@ -1,0 +1,31 @@
+#pragma once
+#include "ipc/messages/common.h"
+
+namespace locald::ipc {
+
+/// What a service of kind cnb runs. Absent: not known yet.
+struct ServiceApp {
+  std::string name, path;
+  std::optional<std::string> process;  ///< absent: the default one
+  std::optional<std::uint64_t> generation;
+  std::optional<std::string> built_at;
+  std::vector<std::string> live;
+  static const Fields& fields();
+};
+
+/// One service, as `status` and state events have it.
+struct ServiceStatus {
+  std::string name, kind, state, health;
+  bool managed = true;  ///< false: of an earlier server, whose record of it is lost
+  std::optional<int> pid, shim_pid, port;
+  std::optional<std::string> url;
+  std::optional<int> exit_code;
+  std::optional<std::string> signal;
+  int restarts = 0;
+  std::optional<std::string> started_at, reason;
+  std::string network;
+  std::optional<ServiceApp> app;
+  static const Fields& fields();
+};
+
+}  // namespace locald::ipc
