@@ -18,9 +18,7 @@ namespace {
 
 constexpr int kLimitMs = 10'000;
 
-Error silent() {
-  return Error(Errc::unavailable, "locald-netd does not answer");
-}
+Error silent() { return Error(Errc::unavailable, "locald-netd does not answer"); }
 
 }  // namespace
 
@@ -33,7 +31,8 @@ Result<NetdClient> NetdClient::connect(const std::string& path) {
     return Error(Errc::invalid_input, "the path of a socket is too long: " + path);
   path.copy(at.sun_path, path.size());
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0)
-    return Error(Errc::unavailable, "connect to locald-netd at " + path + ": " + std::strerror(errno));
+    return Error(Errc::unavailable,
+                 "connect to locald-netd at " + path + ": " + std::strerror(errno));
   return NetdClient(std::move(fd));
 }
 
@@ -85,7 +84,8 @@ Result<UniqueFd> NetdClient::dial(const AddressAndPort& to) {
   if (answer) return std::move(answer->fd);
   const auto number = parse_u64(answer.error().message());
   if (!number) return std::move(answer).error();
-  return Error::from_errno(static_cast<int>(*number), "connect to " + to.address.text() + " port " + std::to_string(to.port));
+  return Error::from_errno(static_cast<int>(*number),
+                           "connect to " + to.address.text() + " port " + std::to_string(to.port));
 }
 
 }  // namespace locald::net

@@ -52,8 +52,8 @@ struct OutsidePlan {
   struct HostPort {
     AddressAndPort inside;
     AddressAndPort outside;
-    /// Only while one of these sockets listens there: they are the service's own. Empty: whoever
-    /// listens there.
+    /// Only while one of these sockets listens there: they are the service's own. Empty: any
+    /// listener will do.
     std::vector<ino_t> sockets;
   };
   std::vector<AddressAndPort> resolvers;

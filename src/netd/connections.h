@@ -10,7 +10,7 @@
 
 namespace locald::netd {
 
-/// All that are under way: a client, and what it is connected to, or is to be.
+/// Clients, each with what it is connected to, or is to be.
 class Connections {
  public:
   explicit Connections(Poller& poller) : poller_(poller) {}

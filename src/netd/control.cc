@@ -36,7 +36,7 @@ void Control::accept(UniqueFd connection) {
   peer->fd = std::move(connection);
   peer->watch = poller_.watch(peer->fd.get(), EPOLLIN,
                               [this, weak = std::weak_ptr<Peer>(peer)](std::uint32_t) {
-                                if (const auto who = weak.lock()) receive(who);
+                                if (const auto asker = weak.lock()) receive(asker);
                               });
   peers_.push_back(peer);
 }
@@ -56,13 +56,13 @@ void Control::receive(const std::shared_ptr<Peer>& peer) {
   request.words.assign(std::make_move_iterator(words.begin() + 2),
                        std::make_move_iterator(words.end()));
   handler_(std::move(request), [weak = std::weak_ptr<Peer>(peer), number](Result<Answer> answer) {
-    const auto who = weak.lock();
-    if (!who) return;
+    const auto asker = weak.lock();
+    if (!asker) return;
     std::string text = (answer ? "ok " : "error ") + number;
     const std::string& more = answer ? answer->words : answer.error().message();
     if (!more.empty()) text += " " + more;
     const int fd = answer && answer->fd ? answer->fd.get() : -1;
-    (void)net::send_packet(who->fd.get(), text, {&fd, fd < 0 ? std::size_t{0} : std::size_t{1}});
+    (void)net::send_packet(asker->fd.get(), text, {&fd, fd < 0 ? std::size_t{0} : std::size_t{1}});
   });
 }
 

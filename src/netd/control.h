@@ -7,8 +7,8 @@
 
 #include "base/result.h"
 #include "base/sys/unique_fd.h"
-#include "netd/acceptor.h"
 #include "net/packet.h"
+#include "netd/acceptor.h"
 #include "netd/poller.h"
 
 namespace locald::netd {

@@ -10,9 +10,9 @@
 #include <cerrno>
 #include <utility>
 
+#include "net/packet.h"
 #include "net/socket_address.h"
 #include "netd/dns.h"
-#include "net/packet.h"
 
 namespace locald::netd {
 namespace {
@@ -172,7 +172,7 @@ void DialServer::answer(std::uint64_t id, int error, int fd) {
   const std::array<int, 1> fds{fd};
   // Waits where netd is behind: then it has enough to do.
   (void)net::send_packet(socket_, net::as_bytes(reply),
-                    error == 0 ? std::span<const int>(fds) : std::span<const int>(), true);
+                         error == 0 ? std::span<const int>(fds) : std::span<const int>(), true);
 }
 
 }  // namespace locald::netd

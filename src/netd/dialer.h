@@ -12,7 +12,7 @@
 #include "netd/poller.h"
 #include "netd/resolver.h"
 
-/// The process that holds connections makes none: whoever gets hold of it could connect the host's
+/// The process that holds connections makes none: code that took it over could connect the host's
 /// sockets to the host's own loopback. Sockets are made and connected by two small processes that
 /// hold no connection, one in the host's network namespace and one in the sandbox's.
 ///

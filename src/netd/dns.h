@@ -29,8 +29,8 @@ struct DnsVerdict {
 
 /// What becomes of a packet from a container.
 ///
-/// A name of ours has an answer, or none of that type (NOERROR: musl gives up a lookup whose AAAA
-/// is NXDOMAIN). A name without a dot that is not ours is nobody's (NXDOMAIN): it never leaves.
+/// A name of the network has an answer, or none of that type (NOERROR: musl gives up a lookup whose AAAA
+/// is NXDOMAIN). A name without a dot that is not among them is nobody's (NXDOMAIN): it never leaves.
 /// @param turn  Which of several addresses comes first, so that clients spread.
 /// @param limit  Bytes of a reply where the query names no other; 0: none (TCP).
 DnsVerdict decide(std::string_view packet, const Names& names, std::uint32_t turn,

@@ -9,7 +9,7 @@
 namespace locald::netd {
 
 /// Bytes between two connected sockets, both ways, until both have ended: an end of one side's
-/// sending is passed on while the other direction goes on, a reset as a reset. Neither side is read
+/// sending is passed on while the other direction stays open, a reset as a reset. Neither side is read
 /// while the other does not take what was read.
 class Forward {
  public:

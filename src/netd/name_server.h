@@ -24,7 +24,7 @@ class NameServer {
   void use(Names names) { names_ = std::move(names); }
 
  private:
-  /// Who asks over TCP.
+  /// One that asks over TCP.
   struct Client {
     UniqueFd fd;
     Poller::Watch watch;

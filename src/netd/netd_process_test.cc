@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 #include <thread>
 
 #include "base/sys/fs_at.h"
@@ -61,7 +60,8 @@ class Echo {
 };
 
 /// Says `what` to `to`, ends its side, and hears until the end. "errno N" where there is none.
-std::string talk(const UniqueFd& from, const char* to, std::uint16_t port, const std::string& what) {
+std::string talk(const UniqueFd& from, const char* to, std::uint16_t port,
+                 const std::string& what) {
   std::string heard;
   EXPECT_TRUE(net::in_namespace(from.get(), [&]() -> Result<void> {
     const UniqueFd fd(::socket(address(to).family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -93,24 +93,28 @@ struct World {
   pid_t pid = -1;
 
   World() {
-    host = net::make_sandbox({{"lan0", {subnet("192.0.2.1/24"), subnet("2001:db8::1/64")}}}).value();
-    elsewhere = net::make_attached(host.get(), {{"lan0", "there", "eth0",
-                                                 {subnet("192.0.2.9/24"), subnet("2001:db8::9/64")},
-                                                 {}}})
-                    .value();
+    host =
+        net::make_sandbox({{"lan0", {subnet("192.0.2.1/24"), subnet("2001:db8::1/64")}}}).value();
+    elsewhere =
+        net::make_attached(
+            host.get(),
+            {{"lan0", "there", "eth0", {subnet("192.0.2.9/24"), subnet("2001:db8::9/64")}, {}}})
+            .value();
     const std::vector<net::BridgePolicy> policies{
         {"br0", {subnet("10.90.0.1/24"), subnet("fd90::1/64")}, net::kRelayPort, true},
         {"br1", {subnet("10.90.1.1/24")}, 0}};
     std::vector<net::Bridge> bridges;
     for (const auto& each : policies) bridges.push_back({each.bridge, each.addresses});
     sandbox = net::make_sandbox(bridges).value();
-    service = net::make_attached(sandbox.get(),
-                                 {{"br0", "v2", "eth0",
-                                   {subnet("10.90.0.2/24"), subnet("fd90::2/64")},
-                                   {address("10.90.0.1"), address("fd90::1")}}})
+    service = net::make_attached(sandbox.get(), {{"br0",
+                                                  "v2",
+                                                  "eth0",
+                                                  {subnet("10.90.0.2/24"), subnet("fd90::2/64")},
+                                                  {address("10.90.0.1"), address("fd90::1")}}})
                   .value();
-    closed = net::make_attached(sandbox.get(), {{"br1", "v3", "eth0", {subnet("10.90.1.2/24")},
-                                                 {address("10.90.1.1")}}})
+    closed = net::make_attached(
+                 sandbox.get(),
+                 {{"br1", "v3", "eth0", {subnet("10.90.1.2/24")}, {address("10.90.1.1")}}})
                  .value();
     const auto written =
         net::in_namespace(sandbox.get(), [&] { return net::write_firewall(policies); });
@@ -121,7 +125,7 @@ struct World {
   }
   ~World() {
     if (pid > 0) ::kill(pid, SIGKILL), ::waitpid(pid, nullptr, 0);
-    std::filesystem::remove_all(folder);
+    (void)remove_tree(folder);
   }
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -166,8 +170,9 @@ struct World {
   void plan(net::NetdPlan plan) const {
     std::vector<UniqueFd> handed;
     const auto made = net::in_namespace(sandbox.get(), [&]() -> Result<void> {
-      handed = TRY(net::make_netd_sockets({{0, true, true, {address("10.90.0.1"), address("fd90::1")}},
-                                           {1, true, false, {address("10.90.1.1")}}}));
+      handed =
+          TRY(net::make_netd_sockets({{0, true, true, {address("10.90.0.1"), address("fd90::1")}},
+                                      {1, true, false, {address("10.90.1.1")}}}));
       return {};
     });
     EXPECT_TRUE(made) << made.error().text();
@@ -221,7 +226,8 @@ TEST(Netd, TheOutsideIsReachedAndTheHostIsNot) {
     const World w;
     w.plan({});
     w.outside({{}, {subnet("10.90.0.0/24"), subnet("fd90::/64")}, {}});
-    const Echo there(w.elsewhere, "192.0.2.9", 80, "there "), there6(w.elsewhere, "2001:db8::9", 80, "there ");
+    const Echo there(w.elsewhere, "192.0.2.9", 80, "there "),
+        there6(w.elsewhere, "2001:db8::9", 80, "there ");
     const Echo loopback(w.host, "127.0.0.1", 80, "host "), all(w.host, "0.0.0.0", 81, "host ");
     const Echo all6(w.host, "::", 82, "host ");
     EXPECT_EQ(talk(w.service, "192.0.2.9", 80, "hello"), "there hello");
@@ -273,8 +279,9 @@ TEST(Netd, ABadPlanChangesNothing) {
   with_rights([] {
     const World w;
     w.plan({{}, {}, {{{address("127.0.0.1"), 8080}, true, std::nullopt}}});
-    for (const char* bad : {"nonsense", "port 127.0.0.1 8080 handed reset", "network 0 handed relays",
-                            "name 7 db 10.0.0.1", "port 127.0.0.1 9 kept reset"})
+    for (const char* bad :
+         {"nonsense", "port 127.0.0.1 8080 handed reset", "network 0 handed relays",
+          "name 7 db 10.0.0.1", "port 127.0.0.1 9 kept reset"})
       EXPECT_FALSE(w.client().plan(bad)) << bad;
     EXPECT_EQ(talk(w.host, "127.0.0.1", 8080, "x"), "errno 104") << "it is there yet";
   });
@@ -295,8 +302,8 @@ TEST(Netd, ItsProcessesMayDoNothingElse) {
     for (const std::string& pid : pids) {
       const auto status = read_file("/proc/" + pid + "/status");
       ASSERT_TRUE(status);
-      for (const char* line : {"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000",
-                               "NoNewPrivs:\t1", "Seccomp:\t2"})
+      for (const char* line : {"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000",
+                               "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"})
         EXPECT_NE(status->find(line), std::string::npos) << line << "\n" << *status;
     }
   });

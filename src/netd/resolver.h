@@ -24,7 +24,7 @@ class Resolver {
 
   explicit Resolver(Poller& poller) : poller_(poller) {}
 
-  /// From now on, those under way too.
+  /// From now on, also for queries that have no answer yet.
   void use(std::vector<net::AddressAndPort> servers) { servers_ = std::move(servers); }
   const std::vector<net::AddressAndPort>& servers() const noexcept { return servers_; }
 

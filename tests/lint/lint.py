@@ -20,6 +20,7 @@ LAYERS = {
     "base": (set(), "the bottom: only what would make sense in a program without containers"),
     "oci": ({"base"}, "images are bytes: tested without root, without processes, without a registry"),
     "net": ({"base"}, "where services are reached: sockets, ports, addresses; what needs a process stands in runtime"),
+    "netd": ({"base", "net"}, "a program of its own beside the server, static and confined: a project's connections"),
     "runtime": ({"base", "oci", "net", "shim/protocol.h"}, "bundles become processes; knows the shim by its protocol alone, registries not at all"),
     "builder": ({"base", "oci", "net", "runtime"}, "what an image asks for becomes a bundle; knows no kind of source but images"),
     "cnb": ({"base", "oci", "runtime", "builder"}, "above builder, because the phases of a build are containers of images"),

@@ -13,14 +13,14 @@ namespace {
 const NftChain kLeave{"leave", "filter", NftChain::Hook::prerouting, -150};
 /// What leaves goes to the relay.
 const NftChain kRelay{"relay", "nat", NftChain::Hook::prerouting, -100};
-/// What may come to the sandbox itself.
+/// What the sandbox itself takes.
 const NftChain kInput{"input", "filter", NftChain::Hook::input, 0};
 
 constexpr std::uint16_t kDns = 53;
 
 Subnet subnet(std::string_view text) { return Subnet::parse(text).value(); }
 
-/// A rule for TCP and one for all else: whoever is refused hears it at once.
+/// A rule for TCP and one for all else: what is refused is told at once.
 void refuse(NftBatch& batch, const NftChain& chain, const NftRule& matched) {
   batch.rule(chain.name, NftRule(matched).protocol(IPPROTO_TCP).reset());
   batch.rule(chain.name, NftRule(matched).reject());

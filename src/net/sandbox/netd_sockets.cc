@@ -19,7 +19,8 @@ Result<UniqueFd> bound(const AddressAndPort& at, int type) {
   if (at.address.is_v6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   const SocketAddress where(at.address, at.port);
   if (::bind(fd.get(), where.get(), where.size()) != 0)
-    return Error::from_errno(errno, "bind " + at.address.text() + " port " + std::to_string(at.port));
+    return Error::from_errno(errno,
+                             "bind " + at.address.text() + " port " + std::to_string(at.port));
   return fd;
 }
 
@@ -29,7 +30,8 @@ Result<UniqueFd> listen_tcp(const AddressAndPort& at) {
   UniqueFd fd = TRY(bound(at, SOCK_STREAM));
   // With SO_REUSEADDR it is listening, not binding, that takes the port.
   if (::listen(fd.get(), SOMAXCONN) != 0)
-    return Error::from_errno(errno, "listen at " + at.address.text() + " port " + std::to_string(at.port));
+    return Error::from_errno(errno,
+                             "listen at " + at.address.text() + " port " + std::to_string(at.port));
   return fd;
 }
 

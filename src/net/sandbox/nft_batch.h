@@ -51,7 +51,7 @@ struct NftChain {
   int priority;
 };
 
-/// Makes one table of family inet anew: what it held before is gone. All of it or nothing.
+/// Writes one table of family inet in place of what it held before. All of it or nothing.
 class NftBatch {
  public:
   explicit NftBatch(std::string table);
