@@ -11,7 +11,7 @@
 namespace locald::netd {
 namespace {
 
-constexpr int kAtOnce = 64;  // others have their turn between
+constexpr int kAcceptAtOnce = 64;  // others have their turn between
 constexpr auto kPause = std::chrono::milliseconds(100);
 
 }  // namespace
@@ -22,7 +22,7 @@ Acceptor::Acceptor(Poller& poller, UniqueFd listener, std::function<void(UniqueF
 }
 
 void Acceptor::accept() {
-  for (int i = 0; i < kAtOnce; ++i) {
+  for (int i = 0; i < kAcceptAtOnce; ++i) {
     UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!connection) {
       if (errno == ECONNABORTED || errno == EINTR) continue;

@@ -12,8 +12,6 @@
 /// Names of a network, asked by DNS (RFC 1035; EDNS: RFC 6891). Pure: from bytes to bytes.
 namespace locald::netd {
 
-inline constexpr std::uint16_t kDnsPort = 53;
-
 /// What a network's services are called: lower case, without a final dot.
 using Names = std::map<std::string, std::vector<net::IpAddress>, std::less<>>;
 

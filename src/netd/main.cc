@@ -19,7 +19,7 @@
 #include "base/strings.h"
 #include "base/sys/standard_fds.h"
 #include "net/netd_start.h"
-#include "net/network.h"
+#include "net/listeners.h"
 #include "netd/confine.h"
 #include "netd/control.h"
 #include "netd/netd.h"
@@ -83,7 +83,7 @@ void settle(std::initializer_list<int> keep) {
         reply(Control::Answer{});
       });
   // Makes its first connection now: the kernel may load what answers (sock_diag).
-  (void)net::HostNetwork().quick_listeners(1);
+  (void)net::quick_listeners(1);
   if (!confine(Role::outside)) std::_Exit(1);
   poller.run();
   std::_Exit(0);

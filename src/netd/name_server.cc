@@ -11,7 +11,7 @@
 namespace locald::netd {
 namespace {
 
-constexpr int kAtOnce = 64;  // others have their turn between
+constexpr int kPacketsAtOnce = 64;  // others have their turn between
 constexpr std::size_t kMaxClients = 256;
 constexpr auto kIdle = std::chrono::seconds(10);
 
@@ -29,7 +29,7 @@ NameServer::NameServer(Poller& poller, Sockets sockets, Dialer& outside, Connect
 
 void NameServer::receive(int socket) {
   static std::array<char, 4096> bytes;
-  for (int i = 0; i < kAtOnce; ++i) {
+  for (int i = 0; i < kPacketsAtOnce; ++i) {
     sockaddr_storage from{};
     socklen_t length = sizeof from;
     const ssize_t size = ::recvfrom(socket, bytes.data(), bytes.size(), MSG_DONTWAIT,

@@ -7,7 +7,7 @@
 #include <array>
 #include <string_view>
 
-#include "net/network.h"
+#include "net/listeners.h"
 #include "net/sandbox/netlink_message.h"
 
 namespace locald::netd {
@@ -57,7 +57,7 @@ std::optional<Destination> OutsidePolicy::destination(const net::AddressAndPort&
   }
   for (const auto& each : plan_.host_ports) {
     if (each.inside != wanted) continue;
-    const auto listeners = net::HostNetwork().quick_listeners(each.outside.port);
+    const auto listeners = net::quick_listeners(each.outside.port);
     const auto ours = [&](const net::Listener& listener) {
       return std::find(each.sockets.begin(), each.sockets.end(), listener.inode) !=
              each.sockets.end();

@@ -88,7 +88,7 @@ BANS = [
     (r"\bthrow\b", (), "errors are values here: return an Error (base/result.h)"),
     (r"\busing\s+namespace\s+(?!std::(?:string_view_literals|string_literals|chrono_literals|literals)\b)", ("main.cc",), "a header added later changes what a name means"),
     (r"\b(?:strcpy|strcat|sprintf|gets|tmpnam|mktemp)\s*\(", (), "no bound, or a race; use std::string, fmt, mkostemp"),
-    (r"\bnet::(?:quick_listeners|listeners|free_port|check_port_free)\s*\(", ("net/", "runtime/", "_test.cc"),
+    (r"\bnet::(?:quick_listeners|listeners|free_port|check_port_free)\s*\(", ("net/", "netd/", "runtime/", "_test.cc"),
      "of the host's network alone; ask a net::Network"),
     (r"(?<![\w:.>])std::(?:cout|cerr)\b", ("_test.cc", "_bench.cc"), "iostreams cost start time; write through base/log.h or cli/print.h"),
 ]

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "net/sandbox/netd_sockets.h"
 #include "net/sandbox/nft_batch.h"
 
 namespace locald::net {
@@ -15,8 +16,6 @@ const NftChain kLeave{"leave", "filter", NftChain::Hook::prerouting, -150};
 const NftChain kRelay{"relay", "nat", NftChain::Hook::prerouting, -100};
 /// What the sandbox itself takes.
 const NftChain kInput{"input", "filter", NftChain::Hook::input, 0};
-
-constexpr std::uint16_t kDns = 53;
 
 Subnet subnet(std::string_view text) { return Subnet::parse(text).value(); }
 
@@ -62,8 +61,8 @@ void input(NftBatch& batch, const BridgePolicy& policy) {
   const auto accept = [&](NftRule rule) { batch.rule(kInput.name, rule.accept()); };
   accept(NftRule(from).established());
   accept(NftRule(from).redirected());
-  accept(NftRule(from).protocol(IPPROTO_UDP).to_port(kDns));
-  accept(NftRule(from).protocol(IPPROTO_TCP).to_port(kDns));
+  accept(NftRule(from).protocol(IPPROTO_UDP).to_port(kDnsPort));
+  accept(NftRule(from).protocol(IPPROTO_TCP).to_port(kDnsPort));
   accept(NftRule(from).protocol(IPPROTO_ICMP));
   accept(NftRule(from).protocol(IPPROTO_ICMPV6));
   refuse(batch, kInput, from);

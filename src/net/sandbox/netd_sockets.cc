@@ -9,8 +9,6 @@
 namespace locald::net {
 namespace {
 
-constexpr std::uint16_t kDns = 53;
-
 Result<UniqueFd> bound(const AddressAndPort& at, int type) {
   UniqueFd fd(::socket(at.address.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return Error::from_errno(errno, "make a socket");
@@ -39,8 +37,8 @@ Result<std::vector<UniqueFd>> make_netd_sockets(const std::vector<NetdPlan::Netw
   std::vector<UniqueFd> out;
   for (const NetdPlan::Network& network : networks)
     for (const IpAddress& address : network.addresses) {
-      out.push_back(TRY(bound({address, kDns}, SOCK_DGRAM)));
-      out.push_back(TRY(listen_tcp({address, kDns})));
+      out.push_back(TRY(bound({address, kDnsPort}, SOCK_DGRAM)));
+      out.push_back(TRY(listen_tcp({address, kDnsPort})));
       if (network.relays) out.push_back(TRY(listen_tcp({address, kRelayPort})));
     }
   return out;

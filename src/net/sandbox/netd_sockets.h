@@ -7,6 +7,8 @@
 
 namespace locald::net {
 
+inline constexpr std::uint16_t kDnsPort = 53;
+
 /// Where a bridge's firewall redirects what leaves (firewall.h): netd's socket in the sandbox.
 inline constexpr std::uint16_t kRelayPort = 15001;
 
