@@ -18,8 +18,8 @@
 
 #include "base/strings.h"
 #include "base/sys/standard_fds.h"
-#include "net/netd_start.h"
 #include "net/listeners.h"
+#include "net/netd_start.h"
 #include "netd/confine.h"
 #include "netd/control.h"
 #include "netd/netd.h"
@@ -42,6 +42,24 @@ void settle(std::initializer_list<int> keep) {
     if (std::find(keep.begin(), keep.end(), fd) == keep.end()) ::close(fd);
 }
 
+/// Says that it is confined, by one byte; until then its parent is not ready either.
+void serve_confined(Role role, int socket, Poller& poller) {
+  if (auto done = confine(role); !done) {
+    std::fprintf(stderr, "locald-netd: %s\n", done.error().message().c_str());
+    std::_Exit(1);
+  }
+  (void)!::send(socket, "", 1, MSG_NOSIGNAL);
+  poller.run();
+}
+
+void wait_until_confined(const UniqueFd& dialer) {
+  char byte = 0;
+  ssize_t size = 0;
+  while ((size = ::recv(dialer.get(), &byte, 1, 0)) < 0 && errno == EINTR) {
+  }
+  if (size != 1) give_up(Error(Errc::failed, "a process that connects could not be confined"));
+}
+
 [[noreturn]] void run_inside(int socket) {
   settle({STDERR_FILENO, socket});
   Poller poller;
@@ -51,8 +69,7 @@ void settle(std::initializer_list<int> keep) {
         return Destination{address, port};
       },
       nullptr);
-  if (!confine(Role::inside)) std::_Exit(1);
-  poller.run();
+  serve_confined(Role::inside, socket, poller);
   std::_Exit(0);
 }
 
@@ -84,8 +101,7 @@ void settle(std::initializer_list<int> keep) {
       });
   // Makes its first connection now: the kernel may load what answers (sock_diag).
   (void)net::quick_listeners(1);
-  if (!confine(Role::outside)) std::_Exit(1);
-  poller.run();
+  serve_confined(Role::outside, socket, poller);
   std::_Exit(0);
 }
 
@@ -144,6 +160,8 @@ int run(bool userns) {
   enter_sandbox(userns);
   fork_dialer(inside_end, run_inside);
 
+  wait_until_confined(outside_end);
+  wait_until_confined(inside_end);
   Poller poller;
   const auto died = [] { std::_Exit(1); };  // the server starts all of it again
   Dialer outside(poller, std::move(outside_end), died), inside(poller, std::move(inside_end), died);

@@ -59,7 +59,7 @@ class Echo {
   std::jthread thread_;
 };
 
-/// Says `what` to `to`, ends its side, and hears until the end. "errno N" where there is none.
+/// Says `what` to `to`, ends its side, and hears until the end; "reset" where that is the end.
 std::string talk(const UniqueFd& from, const char* to, std::uint16_t port,
                  const std::string& what) {
   std::string heard;
@@ -72,16 +72,20 @@ std::string talk(const UniqueFd& from, const char* to, std::uint16_t port,
       heard = "connect " + std::to_string(errno);
       return {};
     }
-    std::thread sender([&] {
-      (void)sys::write_all(fd.get(), what);
-      ::shutdown(fd.get(), SHUT_WR);
-    });
+    // A reset is told once: to the call that reads, or to the one that writes.
+    bool reset = false;
+    std::thread sender(
+        [&] { reset = !sys::write_all(fd.get(), what) || ::shutdown(fd.get(), SHUT_WR) != 0; });
     std::array<char, 65536> bytes;
     ssize_t n = 0;
     while ((n = ::recv(fd.get(), bytes.data(), bytes.size(), 0)) > 0)
       heard.append(bytes.data(), static_cast<std::size_t>(n));
-    if (n < 0) heard = "errno " + std::to_string(errno);
+    const int error = n < 0 ? errno : 0;
     sender.join();
+    if (reset || error == ECONNRESET)
+      heard = "reset";
+    else if (error != 0)
+      heard = "errno " + std::to_string(error);
     return {};
   }));
   return heard;
@@ -209,8 +213,8 @@ TEST(Netd, APublishedPortLeadsToItsService) {
     std::string much(8 << 20, 'x');
     for (std::size_t i = 0; i < much.size(); i += 1000) much[i] = static_cast<char>('a' + i % 23);
     EXPECT_TRUE(talk(w.host, "127.0.0.1", 8080, much) == "web " + much);
-    EXPECT_EQ(talk(w.host, "127.0.0.1", 8081, "x"), "errno 104") << "its service is not up";
-    EXPECT_EQ(talk(w.host, "127.0.0.1", 8082, "x"), "errno 104") << "nobody listens there";
+    EXPECT_EQ(talk(w.host, "127.0.0.1", 8081, "x"), "reset") << "its service is not up";
+    EXPECT_EQ(talk(w.host, "127.0.0.1", 8082, "x"), "reset") << "nobody listens there";
 
     net::NetdPlan later;
     later.networks = {{0, false, true, {}}, {1, false, false, {}}};
@@ -234,9 +238,9 @@ TEST(Netd, TheOutsideIsReachedAndTheHostIsNot) {
     EXPECT_EQ(talk(w.service, "2001:db8::9", 80, "hello"), "there hello");
     for (const char* own : {"192.0.2.1", "192.0.2.0", "192.0.2.255", "2001:db8::1"})
       for (const std::uint16_t port : {80, 81, 82})
-        EXPECT_EQ(talk(w.service, own, port, "x"), "errno 104") << own << " " << port;
+        EXPECT_EQ(talk(w.service, own, port, "x"), "reset") << own << " " << port;
     EXPECT_NE(talk(w.service, "127.0.0.1", 80, "x").substr(0, 5), "host ");
-    EXPECT_EQ(talk(w.service, "192.0.2.9", 9, "x"), "errno 104") << "nobody listens there";
+    EXPECT_EQ(talk(w.service, "192.0.2.9", 9, "x"), "reset") << "nobody listens there";
     EXPECT_EQ(talk(w.closed, "192.0.2.9", 80, "x"), "connect 111") << "an internal network";
   });
 }
@@ -257,8 +261,8 @@ TEST(Netd, APortOfTheHostIsReachedWhileItsOwnerListens) {
                {{first, {address("127.0.0.1"), 3000}, {inode}},
                 {second, {address("127.0.0.1"), 3001}, {inode}}}});
     EXPECT_EQ(talk(w.service, "10.90.255.1", 3000, "hello"), "own hello");
-    EXPECT_EQ(talk(w.service, "10.90.255.1", 3001, "x"), "errno 104") << "another port";
-    EXPECT_EQ(talk(w.service, "10.90.255.2", 3001, "x"), "errno 104") << "a stranger listens there";
+    EXPECT_EQ(talk(w.service, "10.90.255.1", 3001, "x"), "reset") << "another port";
+    EXPECT_EQ(talk(w.service, "10.90.255.2", 3001, "x"), "reset") << "a stranger listens there";
   });
 }
 
@@ -283,7 +287,7 @@ TEST(Netd, ABadPlanChangesNothing) {
          {"nonsense", "port 127.0.0.1 8080 handed reset", "network 0 handed relays",
           "name 7 db 10.0.0.1", "port 127.0.0.1 9 kept reset"})
       EXPECT_FALSE(w.client().plan(bad)) << bad;
-    EXPECT_EQ(talk(w.host, "127.0.0.1", 8080, "x"), "errno 104") << "it is there yet";
+    EXPECT_EQ(talk(w.host, "127.0.0.1", 8080, "x"), "reset") << "it is there yet";
   });
 }
 
