@@ -54,15 +54,23 @@ class Registry {
 
   std::map<std::string, std::string> blobs;      // "repository@digest" -> content
   std::map<std::string, std::string> manifests;  // "repository:tag"
-  std::vector<Request> requests;
 
+  std::vector<Request> requests() const {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
   int count(const std::string& method, const std::string& part) const {
-    return static_cast<int>(std::count_if(requests.begin(), requests.end(), [&](const Request& r) {
+    const auto all = requests();
+    return static_cast<int>(std::count_if(all.begin(), all.end(), [&](const Request& r) {
       return r.method == method && r.path.find(part) != std::string::npos;
     }));
   }
 
  private:
+  void keep(const Request& request) {
+    const std::lock_guard lock(mutex_);
+    requests_.push_back(request);
+  }
   static std::string header(const std::string& head, const std::string& name) {
     const std::size_t at = to_lower(head).find("\n" + to_lower(name) + ": ");
     if (at == std::string::npos) return {};
@@ -105,7 +113,7 @@ class Registry {
         --break_puts;
         while (in.size() < length / 2 && more()) {
         }
-        requests.push_back(r);
+        keep(r);
         continue;  // hangs up
       }
       if (r.method == "PATCH" && break_patches > 0) {
@@ -113,7 +121,7 @@ class Registry {
         while (in.size() < length / 2 && more()) {
         }
         uploads_[session_of(r.path)] += in.substr(0, length / 2);
-        requests.push_back(r);
+        keep(r);
         if (forget_uploads) uploads_.erase(session_of(r.path));
         continue;
       }
@@ -121,7 +129,7 @@ class Registry {
       }
       r.body = in;
       const std::string out = reply(r);
-      requests.push_back(r);
+      keep(r);
       for (std::size_t sent = 0; sent < out.size();) {
         const ssize_t n = ::send(peer.get(), out.data() + sent, out.size() - sent, MSG_NOSIGNAL);
         if (n <= 0) break;
@@ -198,6 +206,8 @@ class Registry {
   UniqueFd listener_;
   std::map<std::string, std::string> uploads_;
   int sessions_ = 0;
+  mutable std::mutex mutex_;
+  std::vector<Request> requests_;
   std::jthread thread_;
 };
 
@@ -245,20 +255,20 @@ TEST(RegistryPush, SendsWhatIsMissingAndThenTheManifest) {
   ASSERT_TRUE(pushed) << pushed.error().text();
   EXPECT_EQ(pushed->uploaded, 3u);
   EXPECT_TRUE(world.arrived(registry));
-  EXPECT_EQ(registry.requests.back().method, "PUT");
-  EXPECT_NE(registry.requests.back().head.find(
+  EXPECT_EQ(registry.requests().back().method, "PUT");
+  EXPECT_NE(registry.requests().back().head.find(
                 "Content-Type: application/vnd.oci.image.manifest.v1+json"),
             std::string::npos);
   ASSERT_FALSE(told.empty());
   EXPECT_EQ(told.back().phase, PushProgress::Phase::finished);
   EXPECT_EQ(told.back().blobs_done, 3u);
 
-  const std::size_t before = registry.requests.size();
+  const std::size_t before = registry.requests().size();
   const auto again = world.push(registry);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->there_before, 3u);
   EXPECT_EQ(again->uploaded_bytes, 0u);
-  EXPECT_EQ(registry.requests.size() - before, 1u + 3 + 1);  // /v2/, HEADs, manifest
+  EXPECT_EQ(registry.requests().size() - before, 1u + 3 + 1);  // /v2/, HEADs, manifest
 }
 
 TEST(RegistryPush, MountsFromARepositoryThatHasIt) {
@@ -289,7 +299,8 @@ TEST(RegistryPush, AsksForATokenThatMayPushAndMount) {
   ASSERT_TRUE(pushed) << pushed.error().text();
   EXPECT_TRUE(world.arrived(registry));
   ASSERT_EQ(registry.count("GET", "/token?"), 1);
-  const auto request = std::find_if(registry.requests.begin(), registry.requests.end(),
+  const auto requests = registry.requests();
+  const auto request = std::find_if(requests.begin(), requests.end(),
                                     [](const auto& r) { return r.path.starts_with("/token?"); });
   EXPECT_EQ(request->path,
             "/token?scope=repository%3Ateam%2Fapp%3Apull%2Cpush&scope=repository%3Alibrary%2Fbase%"
