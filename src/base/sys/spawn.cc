@@ -2,7 +2,6 @@
 
 #include <linux/close_range.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -15,7 +14,6 @@
 #include <cerrno>
 #include <csignal>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <set>
 
@@ -85,7 +83,7 @@ int lifted(int fd, const SpawnOptions& o) noexcept {
   return high;
 }
 
-/// In the child, which shares our memory: only calls that are safe there, no allocation.
+/// In the child of vfork: only calls that are safe there, no allocation.
 /// Returns errno of the step that failed.
 int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_fd,
            const int* moved) {
@@ -110,23 +108,17 @@ int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_
   return errno;
 }
 
-/// A start, as its child sees it.
-struct Start {
-  const SpawnOptions& options;
-  char* const* argv;
-  char* const* env;
-  int null_fd;
-  const int* moved;
-  volatile int failed = 0;
-};
-
-int child_main(void* argument) {
-  auto& start = *static_cast<Start*>(argument);
-  start.failed = become(start.options, start.argv, start.env, start.null_fd, start.moved);
-  ::_exit(127);
+/// The pidfd of a child that runs already. Where no descriptor is left another thread will soon give
+/// one back: to kill the child would not do, which may have children of its own by now.
+UniqueFd pidfd_of_child(pid_t pid) {
+  const auto deadline = Clock::now() + std::chrono::seconds(5);
+  while (true) {
+    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (fd || (errno != EMFILE && errno != ENFILE && errno != ENOMEM) || Clock::now() >= deadline)
+      return fd;
+    ::poll(nullptr, 0, 1);
+  }
 }
-
-constexpr std::size_t kChildStack = 64 * 1024;  // become() has no deep frames, execve(3) neither
 
 }  // namespace
 
@@ -188,19 +180,17 @@ Result<Child> spawn(const SpawnOptions& options) {
       return Error::from_errno(errno, "duplicate a descriptor for " + options.argv[0]);
     moved.push_back(held.back().get());
   }
-  // Its frames are gone when clone(2) returns here: by then the child has executed, or has ended.
-  const auto stack = std::make_unique_for_overwrite<char[]>(kChildStack);
   // The parent's handlers must not run in the child while it shares our memory.
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  Start start{options, argv.data(), env.data(), null_fd.get(), moved.data()};
+  volatile int failed = 0;
   const UnderWay starting;
-  // As vfork(2) does, but with the pidfd: where there is no descriptor left for it there is no
-  // child. One made afterwards could fail while the child has children already.
-  int made = -1;
-  const pid_t pid = ::clone(child_main, stack.get() + kChildStack,
-                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &start, &made);
+  const pid_t pid = ::vfork();
+  if (pid == 0) {
+    failed = become(options, argv.data(), env.data(), null_fd.get(), moved.data());
+    ::_exit(127);
+  }
   const int fork_errno = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) {
@@ -208,11 +198,17 @@ Result<Child> spawn(const SpawnOptions& options) {
     if (fork_errno != EAGAIN) return error;
     return std::move(error).with_hint(out_of_processes().hint());
   }
-  UniqueFd pidfd(made);
-  if (start.failed != 0) {
+  if (failed != 0) {
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
-    return Error::from_errno(start.failed, "execute " + options.argv[0]);
+    return Error::from_errno(failed, "execute " + options.argv[0]);
+  }
+  UniqueFd pidfd = pidfd_of_child(pid);
+  if (!pidfd) {
+    const int err = errno;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return Error::from_errno(err, "pidfd_open");
   }
   const std::lock_guard guard(owned_mutex);
   owned.insert(pid);
