@@ -66,6 +66,16 @@ function(locald_unity target)
   endforeach()
 endfunction()
 
+# locald_static_program(NAME SOURCE LIBRARY): a small program beside the server, which outlives the one
+# that started it: static, and without what it does not use.
+function(locald_static_program name source library)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE ${library})
+  target_link_options(${name} PRIVATE -Wl,--gc-sections $<$<CONFIG:Release>:-s> $<$<BOOL:${LOCALD_STATIC}>:-static>)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${LOCALD_LIBEXEC})
+  install(TARGETS ${name} DESTINATION libexec/locald)
+endfunction()
+
 # locald_library(NAME room SOURCES … TESTS … DEPS … PRIVATE_DEPS …): the library
 # locald_<room> and, with LOCALD_TESTS, the program <room>_test.
 function(locald_library)

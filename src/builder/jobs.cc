@@ -3,12 +3,7 @@
 namespace locald::builder {
 namespace {
 
-template <class J>
-FieldsOf<J> job_fields() {
-  return FieldsOf<J>(std::string("job ") + J::kOp)
-      .always("op", &J::op, "which job it is")
-      .flat(&J::world);
-}
+using runtime::job_fields;
 
 template <class J>
 Fields pull_fields() {

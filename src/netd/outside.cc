@@ -34,11 +34,12 @@ std::optional<int> route_type(const net::IpAddress& address) {
 }
 
 /// IPv6 addresses that lead to IPv4 ones, which are to be named as such.
-constexpr const char* kEmbedding[] = {"::/96", "::ffff:0:0/96", "::ffff:0:0:0/96"};
-
 bool embeds_v4(const net::IpAddress& address) {
-  return std::any_of(std::begin(kEmbedding), std::end(kEmbedding),
-                     [&](const char* each) { return net::Subnet::parse(each)->contains(address); });
+  static const std::array embedding{net::Subnet::parse("::/96").value(),
+                                    net::Subnet::parse("::ffff:0:0/96").value(),
+                                    net::Subnet::parse("::ffff:0:0:0/96").value()};
+  return std::any_of(embedding.begin(), embedding.end(),
+                     [&](const net::Subnet& each) { return each.contains(address); });
 }
 
 }  // namespace

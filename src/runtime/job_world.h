@@ -15,4 +15,12 @@ struct JobWorld {
   static const Fields& fields();
 };
 
+/// What the table of every job begins with: its name, and the world that it runs in.
+template <class J>
+FieldsOf<J> job_fields() {
+  return FieldsOf<J>(std::string("job ") + J::kOp)
+      .always("op", &J::op, "which job it is")
+      .flat(&J::world);
+}
+
 }  // namespace locald::runtime

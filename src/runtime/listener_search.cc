@@ -117,11 +117,8 @@ void find_others(net::TreeListeners& tree, std::uint16_t port) {
 
 const Fields& ListenersJob::fields() {
   using J = ListenersJob;
-  static const Fields table = FieldsOf<J>(std::string("job ") + J::kOp)
-                                  .always("op", &J::op, "which job it is")
-                                  .flat(&J::world)
-                                  .required("roots", &J::roots, "processes")
-                                  .field("port", &J::port, "0: all");
+  static const Fields table =
+      job_fields<J>().required("roots", &J::roots, "processes").field("port", &J::port, "0: all");
   return table;
 }
 

@@ -260,8 +260,20 @@ class Storm:
     def wait_for_dying(self):
         """A shim that was killed ends when PID 1 has reaped what its containers left: as long as it is there, nobody may call it dead."""
         end = time.monotonic() + 5.0
-        while any(alive(p) for p in self.dying) and time.monotonic() < end:
+        # And until the server has heard of it: an `up` a moment earlier finds its service running, and does nothing.
+        while (any(alive(p) for p in self.dying) or not self.shims_told().isdisjoint(self.dying)) and time.monotonic() < end:
             time.sleep(0.02)
+
+    def shims_told(self):
+        """The shims of all services, as `status` has them."""
+        if not self.dying:
+            return set()
+        told = set()
+        for project in self.projects:
+            with contextlib.suppress(ValueError, KeyError, AssertionError):
+                r = project("status", "--json", check=False, timeout=CALM_DEADLINE)
+                told |= {s["shim_pid"] for s in r.json()["services"]} if r.rc == 0 else set()
+        return told
 
     def look_at_logs(self, plan, project, running):
         """@param running  What `up` was seen to have brought up; empty: it was not called, or nothing is promised of it."""

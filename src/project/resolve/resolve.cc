@@ -112,7 +112,8 @@ class Resolver : private Texts {
     if (spec.env_file.size() > kMaxEnvFiles)
       return problem(spec.env_file[kMaxEnvFiles].at,
                      Error(Errc::invalid_input,
-                           fmt::format("{} has more than {} env files", spec.name, kMaxEnvFiles)));
+                           fmt::format("{} has more than {} env files", spec.name, kMaxEnvFiles))
+                         .with_hint("put them into fewer files"));
     for (const Text& file : spec.env_file) {
       const std::string path = in_project(text(file));
       if (room() == 0) break;
