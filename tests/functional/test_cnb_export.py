@@ -438,13 +438,14 @@ def test_podman_runs_the_image_unchanged(locald, app, cnb_registry, scratch):
     """Exported and loaded, pushed and pulled: the id is the one that locald says; `podman run` of it: the default process answers, another too."""
     if os.geteuid() != 0:
         pytest.skip("podman runs as root here")
-    if not shutil.which("podman"):
-        pytest.skip("needs podman (apt-get install podman)")
+    if not shutil.which("podman") or not shutil.which("runc"):
+        pytest.skip("needs podman and runc (apt-get install podman runc)")
     user = locald.home / "user"
     pushed = f"{cnb_registry}/podman/{locald.identity.name}:v1"
     locald("image", "export", "test/app", "oci-archive:app.tar:app")
     locald("image", "push", "test/app", pushed)
-    podman = ["podman", "--root", scratch / "podman", "--runroot", scratch / "podman-run", "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
+    podman = ["podman", "--root", scratch / "podman", "--runroot", scratch / "podman-run", "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs",
+              "--runtime", shutil.which("runc")]  # podman prefers crun where there is one, and crun refuses hybrid cgroups
 
     def run(*args):
         p = subprocess.run([*map(str, podman), *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=100)
