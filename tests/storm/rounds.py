@@ -249,13 +249,17 @@ class Storm:
                 shutil.rmtree(path, ignore_errors=True)
 
     def wait_for_stop(self):
-        """A `server stop` that was interrupted goes on: who comes meanwhile is refused, which is not what is looked at here."""
-        if any(v.kind in OF_SERVER for client in self.plan.clients for v in client) and (stopping := self.watch_server()) is not None:
-            if self.stops_cut:
-                with selectors.DefaultSelector() as s:
-                    s.register(stopping, selectors.EVENT_READ)
-                    s.select(2.0)
-            os.close(stopping)
+        """A `server stop` that was interrupted goes on, as long as what it ends needs (a PID 1 that hears no signal: 10 s): who comes
+        meanwhile is refused, which is not what is looked at here."""
+        if not self.stops_cut or (server := self.watch_server()) is None:
+            return
+        r = self.ask(self.projects[0], "config", "check")
+        if r and "the server is stopping" in r.err:
+            with selectors.DefaultSelector() as s:
+                s.register(server, selectors.EVENT_READ)
+                if not s.select(DEADLINE):
+                    self.problems.append(hung(self.locald, None, f"the server was told to stop, and has not ended within {DEADLINE:.0f} s", r.err))
+        os.close(server)
 
     def wait_for_dying(self):
         """A shim that was killed ends when PID 1 has reaped what its containers left: as long as it is there, nobody may call it dead."""
