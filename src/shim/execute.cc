@@ -127,6 +127,15 @@ void explain_runc(const char* text, Text& why, const char* root) {
     why.add("runc's record of the container was deleted: restart the service");
     return;
   }
+  // Its process in the container has hung up on it: what ends a container kills that too.
+  const char* const hung_up[] = {"init-p: connection reset by peer", "init-p: broken pipe"};
+  for (const char* words : hung_up)
+    if (std::strstr(text, words) != nullptr) {
+      why.add(
+          "runc was killed before the command began: the container has ended or is being stopped, "
+          "or memory is short");
+      return;
+    }
   const struct {
     const char* begin;
     const char* end;

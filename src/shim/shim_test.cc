@@ -359,6 +359,13 @@ TEST(RuncText, OnlyCommandsThatCannotRunAre126Or127) {
   EXPECT_EQ(explained("runc create failed: exec /bin/script: no such file or directory"),
             "/bin/script: the interpreter that its first line (#!) names, or its loader, does not "
             "exist");
+  for (const char* hung_up : {"read init-p: connection reset by peer",
+                              "exec failed: unable to start: write init-p: broken pipe"}) {
+    EXPECT_EQ(explained(hung_up),
+              "runc was killed before the command began: the container has ended or is being "
+              "stopped, or memory is short");
+    EXPECT_EQ(code_of_runc_text(hung_up), 125);
+  }
   // Where the file can be seen it says which one; a link leads nowhere but into the root.
   char root[] = "/tmp/locald-runc-text-XXXXXX";
   ASSERT_NE(::mkdtemp(root), nullptr);
