@@ -6,6 +6,7 @@
 
 #include "runtime/exec_process.h"
 #include "runtime/process_runtime.h"
+#include "runtime/shim_record.h"
 #include "runtime/shim_spec.h"
 
 namespace locald::runtime {
@@ -16,6 +17,7 @@ struct ProcessRuntime::Impl {
   Result<void> check_runc() const;
   /// The running container `id`, proven to be the one its folder speaks of.
   Result<ExecTarget> exec_target(const std::string& id) const;
+  Result<ExecTarget> exec_target(const InstanceRecord& record) const;
   /// What the instance can write to from now on.
   void share(const std::string& id, std::vector<SharedFolder> folders) const {
     if (options.share) options.share("running " + id, std::move(folders));
