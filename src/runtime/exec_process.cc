@@ -196,9 +196,9 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const InstanceRecord& recor
         is_single_id(TRY(read_file("/proc/" + std::to_string(record.shim_pid) + "/uid_map")));
   auto config = read_file(options.paths.bundle(id) + "/config.json");
   if (!config && config.error().code() == Errc::not_found)
-    return Error(Errc::not_found, record.name +
-                                      ": its run folder was deleted: no command can be "
-                                      "run in it")
+    return Error(Errc::corrupt, record.name +
+                                    ": its run folder was deleted: no command can be "
+                                    "run in it")
         .with_hint("restart the service: locald restart SERVICE");
   auto spec = oci::RuntimeSpec::parse(TRY(std::move(config)));
   if (!spec)

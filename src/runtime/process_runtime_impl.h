@@ -15,7 +15,8 @@ struct ProcessRuntime::Impl {
   explicit Impl(Options o) : options(std::move(o)) {}
   /// Errc::not_found with the package to install.
   Result<void> check_runc() const;
-  /// The running container `id`, proven to be the one its folder speaks of.
+  /// The running container `id`, proven to be the one its folder speaks of. Errc::corrupt where its
+  /// bundle was deleted or damaged: no command can be run in it until it is started again.
   Result<ExecTarget> exec_target(const std::string& id) const;
   Result<ExecTarget> exec_target(const InstanceRecord& record) const;
   /// What the instance can write to from now on.

@@ -333,13 +333,14 @@ class Storm:
                 self.problems.append(f"{wrong} run, and `status` says {said}")
 
     def up_again(self, plan, project):
-        """@return the last `up`. `forgotten`: what became unmanaged because its record was deleted or damaged is to be ended first, and the message says so."""
+        """@return the last `up`. `forgotten`: what became unmanaged because its record was deleted or damaged, or can be asked nothing any
+        more because its bundle was, is to be ended first, and the message says so."""
         expect = 0 if plan.sound and not self.damaged else None
         words = ("up", "-d", "--timeout", "15s")
         r = self.ask(project, *words, expect=None if self.forgotten else expect, why="after the storm ")
         if r is None or not self.forgotten or r.rc == 0:
             return r
-        if "cannot be managed" not in r.text:
+        if "cannot be managed" not in r.text and not re.search(r"its run folder was deleted: .*; restart it", r.text):
             if expect is not None:
                 self.problems.append(f"after the storm {r!r}")
             return r
