@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "base/transient.h"
 #include "server/launch/launch_plan.h"
 
 namespace locald::server {
@@ -24,6 +25,13 @@ Result<runtime::ProcessRuntime::ProbeResult> run(runtime::ProcessRuntime& runtim
   return runtime.probe_host(process, timeout, stop);
 }
 
+/// Not for a moment: runc's record of the container was deleted or damaged ("EOF", "invalid
+/// character …", "container does not exist"). Of a process that was killed under runc nothing is
+/// known.
+bool lasting(std::string_view why) {
+  return !may_pass(why) && why.find("init-p: ") == std::string_view::npos;
+}
+
 net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment& environment,
                    const LaunchRequest& request, project::Milliseconds timeout,
                    const std::stop_token& stop) {
@@ -32,17 +40,20 @@ net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment&
   if (!probed) {
     // Too late is an answer. All else is our own trouble with asking.
     if (probed.error().code() == Errc::timed_out) return probed.error();
-    return net::Verdict::unknown(probed.error());
+    return net::Verdict::unknown(probed.error(), probed.error().code() == Errc::corrupt);
   }
   const auto& result = *probed;
   if (result.code == 0) return Result<void>();
   const std::string_view said = trim(result.output);
   // Without a log file of its own, runc writes there what failed before the command.
   if (constexpr std::string_view kMsg = "level=error msg=";
-      result.code == 255 && said.starts_with("time=") && said.find(kMsg) != std::string_view::npos)
+      result.code == 255 && said.starts_with("time=") &&
+      said.find(kMsg) != std::string_view::npos) {
+    const std::string_view why = said.substr(said.find(kMsg) + kMsg.size());
     return net::Verdict::unknown(
-        Error(Errc::failed, fmt::format("{} cannot be run: {}", config.health.argv.back(),
-                                        said.substr(said.find(kMsg) + kMsg.size()))));
+        Error(Errc::failed, fmt::format("{} cannot be run: {}", config.health.argv.back(), why)),
+        lasting(why));
+  }
   return Error(Errc::failed,
                fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code,
                            said.empty() ? "" : ": ", said.substr(0, 300)));
