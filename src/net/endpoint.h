@@ -30,6 +30,7 @@ struct EndpointLook {
   /// All sockets that listen on the port: as long as they are the same, so is the answer.
   std::set<ino_t> sockets;
   std::set<ino_t> strangers;  ///< of these: not the service's
+  std::set<ino_t> own() const;  ///< the others
   std::string whose;          ///< without an endpoint: who the strangers are, for people
 };
 

@@ -148,6 +148,11 @@ void dial_inside(Dialer& inside, Control::Request request, const Control::Reply&
 }
 
 int run(bool userns) {
+  // The one that stays is nobody's child: it outlives the server.
+  const pid_t pid = ::fork();
+  if (pid < 0) give_up(Error::from_errno(errno, "fork"));
+  if (pid > 0) std::_Exit(0);
+  ::setsid();
   ::signal(SIGPIPE, SIG_IGN);
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
@@ -183,8 +188,9 @@ int run(bool userns) {
         if (!done) return reply(std::move(done).error());
         reply(Control::Answer{});
       });
+  const std::string ready = std::string(net::kNetdReady) + " " + std::to_string(::getpid());
   if (auto done = confine(Role::connections); !done) give_up(done.error());
-  (void)!::write(net::kNetdStatus, net::kNetdReady, sizeof net::kNetdReady - 1);
+  (void)!::write(net::kNetdStatus, ready.data(), ready.size());
   ::close(net::kNetdStatus);
   poller.run();
   return 0;

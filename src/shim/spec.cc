@@ -17,7 +17,7 @@ const char* const kKeys[] = {
     kKeyRows,   kKeyColumns,   kKeyStdin,   kKeyHold,     kKeyArg,    kKeyEnv,    kKeyCwd,
     kKeyUmask,  kKeyRlimit,    kKeyRunc,    kKeyRuncRoot, kKeyRunDir, kKeyUserns, kKeyStopSignal,
     kKeyBundle, kKeyLowerBase, kKeyLower,   kKeyUpper,    kKeyWork,   kKeyTarget, kKeyTimeout,
-    kKeyReport, kKeyBind,      kKeyCwdOpen, kKeyKept,
+    kKeyReport, kKeyBind, kKeyNetns,     kKeyCwdOpen, kKeyKept,
 };
 
 bool known(const char* key) {

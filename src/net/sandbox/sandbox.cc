@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/sys/sys.h"
@@ -29,6 +32,12 @@ Result<UniqueFd> enter_new_namespace() {
   return own;
 }
 
+/// A setting of the network namespace that the calling thread is in.
+void set_here(const char* name, std::string_view value) {
+  if (auto file = sys::open(std::string("/proc/sys/net/") + name, O_WRONLY))
+    (void)!::write(file->get(), value.data(), value.size());
+}
+
 Result<void> enter(int netns) {
   if (::setns(netns, CLONE_NEWNET) != 0)
     return Error::from_errno(errno, "join a network namespace");
@@ -44,19 +53,33 @@ Result<void> in_namespace(int netns, const std::function<Result<void>()>& work) 
   });
 }
 
+namespace {
+
+/// In the namespace of the calling thread.
+Result<void> make_bridges(const std::vector<Bridge>& bridges) {
+  Netlink links = TRY(Netlink::open());
+  for (const Bridge& bridge : bridges) {
+    auto made = links.add_bridge(bridge.name, kMtu);
+    if (!made && made.error().sys_errno() == EEXIST) continue;
+    TRY(std::move(made));
+    for (const Subnet& address : bridge.addresses) TRY(links.add_address(bridge.name, address));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges) {
+  return in_namespace(sandbox, [&] { return make_bridges(bridges); });
+}
+
 Result<UniqueFd> make_namespace() { return make_sandbox({}); }
 
 Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
   UniqueFd out;
   TRY(on_own_thread([&]() -> Result<void> {
     out = TRY(enter_new_namespace());
-    if (bridges.empty()) return {};
-    Netlink links = TRY(Netlink::open());
-    for (const Bridge& bridge : bridges) {
-      TRY(links.add_bridge(bridge.name, kMtu));
-      for (const Subnet& address : bridge.addresses) TRY(links.add_address(bridge.name, address));
-    }
-    return {};
+    return bridges.empty() ? Result<void>() : make_bridges(bridges);
   }));
   return out;
 }
@@ -65,6 +88,9 @@ Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links) {
   UniqueFd out;
   TRY(on_own_thread([&]() -> Result<void> {
     out = TRY(enter_new_namespace());
+    // As Docker has it; where they are read-only, other users than 0 do without.
+    set_here("ipv4/ip_unprivileged_port_start", "0");
+    set_here("ipv4/ping_group_range", "0 65535");
     // A socket stays in the namespace that it was made in.
     Netlink inside = TRY(Netlink::open());
     TRY(enter(sandbox));

@@ -36,6 +36,9 @@ Result<UniqueFd> make_namespace();
 /// A new sandbox: a namespace with `bridges`.
 Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges);
 
+/// Those of `bridges` that the sandbox lacks.
+Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges);
+
 /// A new namespace for a service, joined to `sandbox` by `links`.
 Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links);
 

@@ -18,6 +18,7 @@
 #include "project/resolve/dotenv.h"
 #include "project/resolve/interpolation.h"
 #include "project/resolve/resolve_health.h"
+#include "project/resolve/resolve_network.h"
 #include "project/resolve/texts.h"
 #include "project/resolve/workdir.h"
 
@@ -155,8 +156,9 @@ class Resolver : private Texts {
           text(value, Use::plain, LateText::Place::env, name, out);
       if (auto fits = check_word(name, set); !fits) problem(value.at, fits.error());
     }
-    if (spec.kind != ServiceKind::container && out.port != 0)
-      out.env.emplace("PORT", std::to_string(out.port));
+    const int port = out.network == "host" ? out.port : out.container_port;
+    if (spec.kind != ServiceKind::container && port != 0)
+      out.env.emplace("PORT", std::to_string(port));
   }
 
   /// What the file alone can tell about the places of mounts, as the start will look at them.
@@ -307,11 +309,8 @@ class Resolver : private Texts {
     ServiceConfig out;
     out.name = spec.name;
     out.kind = spec.kind;
-    out.port = endpoint(spec.name).port;
     out.auto_port = spec.auto_port;
-    if (out.port != 0)
-      if (auto fine = net::check_port_allowed(out.port, in().rights.first_port); !fine)
-        problem(spec.at, fine.error());
+    resolve_network(*this, spec, out);
     env(spec, out);
     resolve_health(*this, spec, out);
     for (const DependencySpec& d : spec.depends_on) {

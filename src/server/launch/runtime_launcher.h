@@ -8,6 +8,7 @@
 #include "base/sys/unique_fd.h"
 #include "builder/environment.h"
 #include "net/listeners.h"
+#include "net/socket_address.h"
 #include "runtime/listener_search.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
@@ -28,6 +29,10 @@ class RuntimeLauncher final : public Launcher {
     runtime::UserNamespace& user_namespace;
     const runtime::ListenerSearch& listeners;
     net::Network& network;
+    /// Connects a service that is not in the host's network. On a job's thread.
+    std::function<Result<net::Attachment>(const LaunchRequest& request,
+                                          const std::stop_token& stop)>
+        attach;
   };
   explicit RuntimeLauncher(Deps deps);
 
@@ -52,6 +57,9 @@ class RuntimeLauncher final : public Launcher {
   std::string id_map_notice();
 
   std::size_t unfinished() const;
+
+  /// What to say where a published port could not be taken: whose it is. Thread-safe; blocks.
+  Error explain(const Error& error, const net::AddressAndPort& port) const;
 
  private:
   Result<std::unique_ptr<runtime::ServiceHandle>> start(

@@ -146,7 +146,9 @@ Result<std::set<std::string>> Project::apply(
     else if (wanted && (!same || refresh))
       supervisor_.define(name, std::make_shared<project::ServiceConfig>(config),
                          refresh ? user : unit->user, unit->first_segment);
-    else if (same && unit->config->late != config.late)  // says the same, and more or less of why
+    else if (same && (unit->config->late != config.late || unit->config->ports != config.ports ||
+                      unit->config->port != config.port))
+      // Says the same, and more or less of why; what is published netd does.
       supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), unit->user,
                          unit->first_segment);
     if (wanted) unwanted_.erase(name);
@@ -154,6 +156,7 @@ Result<std::set<std::string>> Project::apply(
   }
   vanished_.insert(vanished.begin(), vanished.end());
   await.insert(vanished.begin(), vanished.end());
+  TRY(define_networks());
   TRY(save_configs());
   supervisor_.stop(vanished);
   supervisor_.note_built(renewed);
@@ -162,6 +165,28 @@ Result<std::set<std::string>> Project::apply(
   supervisor_.restart(restart);
   supervisor_.start(start);
   return await;
+}
+
+Result<void> Project::define_networks() {
+  if (deps_.networks == nullptr) return {};
+  Networks::Services services;
+  for (const auto& [name, unit] : supervisor_.units()) services[name] = unit.config;
+  return deps_.networks->define(name_, services);
+}
+
+/// What its published ports and those who reach it by name meet now.
+void Project::tell_network(const std::string& service) {
+  const Supervisor::Unit* unit = supervisor_.find(service);
+  if (deps_.networks == nullptr || service.empty()) return;
+  Gate gate = Gate::closed;
+  if (unit != nullptr && unit->state.phase == Phase::running)
+    gate = Gate::open;
+  else if (unit != nullptr && !unit->state.ended() &&
+           (unit->state.phase != Phase::stopping || unit->state.again))
+    gate = Gate::reset;
+  deps_.networks->set_gate(name_, service, gate);
+  if (unit == nullptr || unit->config->network != "host") return;
+  deps_.networks->set_listening(name_, service, unit->endpoint, unit->sockets);
 }
 
 void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {
@@ -354,6 +379,7 @@ void Project::flush() {
   bool save = false;
   const std::set<std::string> dirty = std::exchange(dirty_, {});
   for (const std::string& service : dirty) {
+    tell_network(service);
     if (vanished_.contains(service) && supervisor_.quiet(service)) {
       vanished_.erase(service);
       supervisor_.remove(service);

@@ -11,6 +11,7 @@
 #include "base/paths.h"
 #include "project/resolve/resolve.h"
 #include "server/http/reply.h"
+#include "server/networks/networks.h"
 #include "server/projects/app_builds.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
@@ -34,6 +35,7 @@ class Project {
     BuildApp build;
     /// Nothing of it runs any more; what it leaves on disk and close() are the receiver's. By post.
     std::function<void(const std::string& name)> quiet;
+    Networks* networks = nullptr;  ///< null: there are none but the host's
   };
   Project(Deps deps, std::string name, std::string dir, std::string file);
   ~Project();
@@ -162,6 +164,8 @@ class Project {
   void send(const Json& event, const std::string& service);
   void send_progress(const std::string& service, ipc::ProgressEvent progress);
   void check_down();
+  Result<void> define_networks();
+  void tell_network(const std::string& service);
   Result<void> save_configs() const;
   void save_state();
   std::string record(const std::string& service) const;

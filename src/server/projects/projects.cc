@@ -24,7 +24,7 @@ Projects::Projects(Deps deps, ProjectRegistry registry)
 
 Project::Deps Projects::project_world() {
   return {deps_.loop, deps_.launcher, deps_.paths, deps_.build,
-          [this](const std::string& name) { on_quiet(name); }};
+          [this](const std::string& name) { on_quiet(name); }, deps_.networks};
 }
 
 void Projects::make_ready(Project& project) {

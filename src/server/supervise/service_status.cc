@@ -4,7 +4,6 @@
 
 #include "base/units.h"
 #include "net/endpoint.h"
-#include "net/network.h"
 #include "project/units.h"
 
 namespace locald::server {
@@ -53,7 +52,7 @@ ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Uni
                          .shim_pid = if_any(unit.shim_pid),
                          .port = if_any(config.port),
                          .restarts = s.history.restarts,
-                         .network = net::HostNetwork::kName,
+                         .network = config.network,
                          .app = app_status(config, unit.content)};
   const bool web = config.port != 0 && (config.kind != project::ServiceKind::container ||
                                         config.health.kind == project::HealthSpec::Kind::http);

@@ -1,0 +1,217 @@
+#include "server/networks/project_network.h"
+
+#include <fmt/format.h>
+#include <fcntl.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/sys/fs_at.h"
+#include "net/resolv_file.h"
+#include "net/sandbox/netd_sockets.h"
+#include "server/networks/network_job.h"
+
+namespace locald::server {
+namespace {
+
+bool ended(const Netd& netd) {
+  pollfd look{netd.pidfd(), POLLIN, 0};
+  return ::poll(&look, 1, 0) > 0;
+}
+
+bool same_links(const std::vector<net::Link>& one, const std::vector<net::Link>& other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                    [](const net::Link& a, const net::Link& b) {
+                      return a.bridge == b.bridge && a.addresses == b.addresses &&
+                             a.routes == b.routes;
+                    });
+}
+
+}  // namespace
+
+ProjectNetwork::ProjectNetwork(Deps deps, std::string project)
+    : deps_(std::move(deps)), project_(std::move(project)) {}
+
+void ProjectNetwork::define(std::shared_ptr<const NetworkPlan> plan) {
+  const std::lock_guard lock(wanted_mutex_);
+  wanted_.plan = std::move(plan);
+}
+
+bool ProjectNetwork::set_gate(const std::string& service, Gate gate) {
+  const std::lock_guard lock(wanted_mutex_);
+  Gate& known = wanted_.gates[service];
+  return std::exchange(known, gate) != gate;
+}
+
+bool ProjectNetwork::set_listener(const std::string& service,
+                                  std::optional<HostListener> listener) {
+  const std::lock_guard lock(wanted_mutex_);
+  if (!listener) return wanted_.listeners.erase(service) != 0;
+  const auto known = wanted_.listeners.find(service);
+  if (known != wanted_.listeners.end() && known->second == *listener) return false;
+  wanted_.listeners[service] = std::move(*listener);
+  return true;
+}
+
+ProjectNetwork::Wanted ProjectNetwork::wanted() const {
+  const std::lock_guard lock(wanted_mutex_);
+  return wanted_;
+}
+
+Result<net::Attachment> ProjectNetwork::attach(const std::string& service,
+                                               const std::stop_token& stop) {
+  {
+    const std::lock_guard lock(wanted_mutex_);
+    Gate& gate = wanted_.gates[service];
+    if (gate == Gate::closed) gate = Gate::reset;  // whatever has been heard of its state
+  }
+  const std::lock_guard lock(mutex_);
+  const Wanted wanted = this->wanted();
+  if (wanted.plan == nullptr)
+    return Error(Errc::cancelled, "project " + project_ + " has no network");
+  const auto shared = wanted.plan->shared.find(service);
+  const std::string& member = shared == wanted.plan->shared.end() ? service : shared->second;
+  TRY(make(wanted, member, stop));
+  TRY(tell(wanted, service));
+  net::Attachment out = wanted.plan->layout.attachment(member);
+  out.netns = members_.at(member).netns;
+  out.sandbox = sandbox_;
+  return out;
+}
+
+/// What `service` needs and is not there, and, the first time, what the others will need. Without
+/// a service: a netd alone.
+Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& service,
+                                  const std::stop_token& stop) {
+  const net::Layout& layout = wanted.plan->layout;
+  if (netd_ && ended(*netd_)) netd_.reset();
+  if (!netd_) networks_.clear(), ports_.clear(), sockets_.clear();
+  bool sockets = false;
+  for (const auto& network : layout.netd_networks())
+    sockets = sockets ||
+              (!networks_.contains(network.number) && !sockets_.contains(network.number));
+  std::vector<std::string> services;
+  const auto lacks = [&](const std::string& name) {
+    const auto known = members_.find(name);
+    return known == members_.end() || !same_links(known->second.links, layout.links(name));
+  };
+  if (!service.empty() && lacks(service)) services.push_back(service);
+  if (sandbox_ == nullptr)
+    for (const std::string& other : layout.containers())
+      if (other != service) services.push_back(other);
+  if (sandbox_ == nullptr || sockets || !services.empty()) {
+    MadeNetwork made =
+        TRY(make_network(deps_.environment, layout, sandbox_, sockets, services,
+                         fmt::format("x{:x}", ++tag_), stop));
+    sandbox_ = made.sandbox;
+    for (auto& [name, netns] : made.services)
+      members_[name] = {std::move(netns), layout.links(name)};
+    for (auto& [number, fds] : made.sockets)
+      if (!networks_.contains(number)) sockets_[number] = std::move(fds);
+  }
+  if (netd_) return {};
+  netd_ = TRY(Netd::start({.paths = deps_.paths,
+                           .program = deps_.netd,
+                           .project = project_,
+                           .sandbox = sandbox_->get(),
+                           .user_namespace = TRY(deps_.user_namespace.fd())}));
+  if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
+  return {};
+}
+
+/// @param needed  The service whose ports have to be taken; what others lack is left for later.
+Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& needed) {
+  const net::Layout& layout = wanted.plan->layout;
+  net::NetdPlan plan;
+  std::vector<UniqueFd> listeners;
+  std::set<net::AddressAndPort> ports;
+  for (const PublishedPort& port : wanted.plan->ports) {
+    const auto gate = wanted.gates.find(port.service);
+    if (gate == wanted.gates.end() || gate->second == Gate::closed) continue;
+    net::NetdPlan::Port one{
+        .outside = port.outside, .handed = !ports_.contains(port.outside), .target = {}};
+    if (one.handed) {
+      auto listener = net::listen_tcp(port.outside);
+      if (!listener && port.service == needed) return deps_.explain(listener.error(), port.outside);
+      if (!listener) continue;
+      listeners.push_back(std::move(*listener));
+    }
+    if (gate->second == Gate::open)
+      if (const auto address = layout.address(port.service))
+        one.target = net::AddressAndPort{*address, port.inside};
+    ports.insert(port.outside);
+    plan.ports.push_back(std::move(one));
+  }
+  std::vector<UniqueFd> handed;
+  std::set<std::uint32_t> networks;
+  for (net::NetdPlan::Network network : layout.netd_networks()) {
+    network.handed = !networks_.contains(network.number);
+    if (network.handed)
+      for (UniqueFd& socket : sockets_[network.number]) handed.push_back(std::move(socket));
+    networks.insert(network.number);
+    plan.networks.push_back(std::move(network));
+  }
+  for (UniqueFd& listener : listeners) handed.push_back(std::move(listener));
+  plan.names = layout.netd_names();
+  net::OutsidePlan outside;
+  outside.resolvers = net::resolvers(read_file("/etc/resolv.conf", 1u << 20).value_or(""));
+  outside.own = layout.own();
+  for (auto& [service, port] : layout.host_ports()) {
+    if (!service.empty()) {
+      const auto found = wanted.listeners.find(service);
+      if (found == wanted.listeners.end() || found->second.sockets.empty()) continue;
+      port.outside = found->second.at;
+      port.sockets.assign(found->second.sockets.begin(), found->second.sockets.end());
+    }
+    outside.host_ports.push_back(port);
+  }
+  TRY(netd_->outside().plan(outside.to_text()));
+  auto told = netd_->connections().plan(plan.to_text(), handed);
+  if (!told) {
+    // What it has of this nobody knows: another one is started by the next call.
+    netd_->end();
+    return std::move(told).error().with_context("project " + project_ + "'s network");
+  }
+  sockets_.clear();
+  networks_ = std::move(networks);
+  ports_ = std::move(ports);
+  return {};
+}
+
+Result<void> ProjectNetwork::update(const std::stop_token& stop) {
+  const std::lock_guard lock(mutex_);
+  const Wanted wanted = this->wanted();
+  if (sandbox_ == nullptr || wanted.plan == nullptr) return {};
+  TRY(make(wanted, {}, stop));
+  return tell(wanted, {});
+}
+
+Result<UniqueFd> ProjectNetwork::dial(const std::string& service, std::uint16_t port) const {
+  std::optional<net::IpAddress> address;
+  {
+    const std::lock_guard lock(wanted_mutex_);
+    if (wanted_.plan != nullptr) address = wanted_.plan->layout.address(service);
+  }
+  if (!address) return Error(Errc::not_found, service + " has no address");
+  auto client = [&]() -> Result<net::NetdClient> {
+    const std::lock_guard lock(mutex_);
+    if (!netd_) return Error(Errc::unavailable, "the project's network is not there");
+    return netd_->client();
+  }();
+  return TRY(std::move(client)).dial({*address, port});
+}
+
+void ProjectNetwork::end() {
+  const std::lock_guard lock(mutex_);
+  if (netd_) netd_->end();
+  netd_.reset();
+  sandbox_.reset();
+  members_.clear();
+  networks_.clear();
+  ports_.clear();
+  sockets_.clear();
+}
+
+}  // namespace locald::server

@@ -1,0 +1,126 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/paths.h"
+#include "base/result.h"
+#include "builder/environment.h"
+#include "net/layout.h"
+#include "net/network.h"
+#include "runtime/user_namespace.h"
+#include "server/networks/netd.h"
+
+namespace locald::server {
+
+/// A port of the host's that leads to a service. Services are named as in the layout.
+struct PublishedPort {
+  std::string service;
+  net::AddressAndPort outside;
+  std::uint16_t inside = 0;
+
+  friend bool operator==(const PublishedPort&, const PublishedPort&) = default;
+};
+
+/// What becomes of a connection to a service's published ports.
+enum class Gate : std::uint8_t {
+  closed,  ///< nobody listens: the service is down
+  reset,   ///< taken and reset: it is about to be up
+  open,    ///< carried to the service
+};
+
+/// Where a service on the host takes connections, and with which sockets.
+struct HostListener {
+  net::AddressAndPort at;
+  std::set<ino_t> sockets;
+
+  friend bool operator==(const HostListener&, const HostListener&) = default;
+};
+
+/// What is wanted of a project's network.
+struct NetworkPlan {
+  net::Layout layout;
+  std::vector<PublishedPort> ports;
+  std::map<std::string, std::string> shared;  ///< service -> whose network it is in
+};
+
+/// The network of one project, as far as it is there: the sandbox, its netd, the namespaces of
+/// services. Made when the first service needs it. Thread-safe; what blocks says so.
+class ProjectNetwork {
+ public:
+  struct Deps {
+    builder::Environment& environment;
+    runtime::UserNamespace& user_namespace;
+    const Paths& paths;
+    std::string netd;  ///< path of locald-netd
+    /// Says whose a port is that could not be taken.
+    std::function<Error(const Error& error, const net::AddressAndPort& port)> explain;
+    /// A netd runs (again), with a descriptor that is readable once it has ended. On any thread.
+    std::function<void(UniqueFd pidfd)> started;
+  };
+  ProjectNetwork(Deps deps, std::string project);
+  /// Leaves netd running.
+  ~ProjectNetwork() = default;
+
+  /// What is wanted from now on; put into effect by the next call that blocks.
+  void define(std::shared_ptr<const NetworkPlan> plan);
+  /// The same of a service's ports. @return whether anything changes.
+  bool set_gate(const std::string& service, Gate gate);
+  /// Of a service on the host: containers reach it as long as one of its sockets listens there.
+  /// @return whether anything changes.
+  bool set_listener(const std::string& service, std::optional<HostListener> listener);
+
+  /// Connects a service, whose ports are taken too. The same namespace at each start, until its
+  /// place in the networks changes. Blocks.
+  /// @return Errc::unavailable: a port is in use.
+  Result<net::Attachment> attach(const std::string& service, const std::stop_token& stop);
+  /// Tells netd what is wanted; starts another one where it has ended. Nothing where there is no
+  /// sandbox yet. Blocks.
+  Result<void> update(const std::stop_token& stop);
+  /// A connection to a service, from inside the sandbox. Blocks for as long as connect(2) does.
+  Result<UniqueFd> dial(const std::string& service, std::uint16_t port) const;
+
+  /// Goes on with what an earlier server has left: its netd, and the sandbox of `sandboxes` (what
+  /// shims hold) where that has ended. @param services  what is connected. Blocks.
+  void adopt(std::shared_ptr<const UniqueFd> sandbox,
+             std::map<std::string, std::shared_ptr<const UniqueFd>> services);
+  /// Ends netd and lets go of the sandbox. Blocks.
+  void end();
+
+ private:
+  struct Wanted {
+    std::shared_ptr<const NetworkPlan> plan;
+    std::map<std::string, Gate> gates;
+    std::map<std::string, HostListener> listeners;
+  };
+  struct Member {
+    std::shared_ptr<const UniqueFd> netns;
+    std::vector<net::Link> links;  ///< that it was made with
+  };
+  Wanted wanted() const;
+  Result<void> make(const Wanted& wanted, const std::string& service, const std::stop_token& stop);
+  Result<void> tell(const Wanted& wanted, const std::string& needed);
+
+  Deps deps_;
+  std::string project_;
+  mutable std::mutex wanted_mutex_;
+  Wanted wanted_;
+  // What there is; one at a time works on it.
+  mutable std::mutex mutex_;
+  std::shared_ptr<const UniqueFd> sandbox_;
+  std::map<std::string, Member> members_;
+  std::optional<Netd> netd_;
+  std::set<std::uint32_t> networks_;     // that netd has the sockets of
+  std::set<net::AddressAndPort> ports_;  // that netd has
+  std::map<std::uint32_t, std::vector<UniqueFd>> sockets_;  // of networks that it does not know yet
+  std::uint64_t tag_ = 0;
+};
+
+}  // namespace locald::server
