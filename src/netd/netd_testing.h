@@ -104,6 +104,29 @@ inline std::string talk(const UniqueFd& from, const char* to, std::uint16_t port
   return heard;
 }
 
+/// A connection that stays.
+inline UniqueFd connected(const UniqueFd& from, const char* to, std::uint16_t port) {
+  UniqueFd out;
+  EXPECT_TRUE(net::in_namespace(from.get(), [&]() -> Result<void> {
+    out = UniqueFd(::socket(address(to).family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const timeval limit{10, 0};
+    ::setsockopt(out.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    const net::SocketAddress where(address(to), port);
+    EXPECT_EQ(::connect(out.get(), where.get(), where.size()), 0) << to << " " << errno;
+    return {};
+  }));
+  return out;
+}
+/// What the other side says until its end.
+inline std::string heard(const UniqueFd& socket) {
+  std::string out;
+  std::array<char, 65536> bytes;
+  ssize_t n = 0;
+  while ((n = ::recv(socket.get(), bytes.data(), bytes.size(), 0)) > 0)
+    out.append(bytes.data(), static_cast<std::size_t>(n));
+  return out;
+}
+
 /// One that runs, in a folder with its sockets.
 class Program {
  public:
@@ -120,6 +143,12 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   pid_t pid() const { return pid_; }
+  /// It has ended by itself, or does so soon.
+  bool ends() {
+    const bool out = soon([this] { return ::waitpid(pid_, nullptr, WNOHANG) == pid_; });
+    if (out) pid_ = -1;
+    return out;
+  }
   net::NetdClient client(const char* name = "netd.sock") const {
     return net::NetdClient::connect(folder_ + "/" + name).value();
   }
@@ -146,9 +175,9 @@ class Program {
       if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, 0);
         std::array<int, 4> from{main.get(), outside.get(), sandbox.get(), status.second.get()};
-        for (int& fd : from) fd = ::fcntl(fd, F_DUPFD, 100);
+        for (int& fd : from) fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 100);
         for (int i = 0; i < 4; ++i) ::dup2(from[static_cast<std::size_t>(i)], 3 + i);
-        for (int fd = net::kNetdUserNamespace; fd < 200; ++fd) ::close(fd);
+        for (int fd = net::kNetdUserNamespace; fd < 100; ++fd) ::close(fd);
         ::execl(netd_path().c_str(), "locald-netd", net::kNetdRunRoot, "test", nullptr);
         ::_exit(127);
       }
@@ -204,11 +233,15 @@ struct World {
   }
 
   net::NetdClient client() const { return netd->client(); }
+  /// Both networks, handed over.
+  static std::vector<net::NetdPlan::Network> networks() {
+    return {{0, true, true, {address("10.90.0.1"), address("fd90::1")}},
+            {1, true, false, {address("10.90.1.1")}}};
+  }
   /// The first plan, with both networks: all its sockets are handed over.
   void plan(net::NetdPlan plan) const {
     std::vector<UniqueFd> handed;
-    plan.networks = {{0, true, true, {address("10.90.0.1"), address("fd90::1")}},
-                     {1, true, false, {address("10.90.1.1")}}};
+    plan.networks = networks();
     const auto made = net::in_namespace(sandbox.get(), [&]() -> Result<void> {
       handed = TRY(net::make_netd_sockets(plan.networks));
       return {};
