@@ -40,7 +40,8 @@ Netd::Netd(Poller& poller, Dialer& inside, Dialer& outside, std::function<void()
       inside_(inside),
       outside_(outside),
       over_(std::move(over)),
-      connections_(poller, [this] { look_whether_over(); }) {}
+      connections_(poller, [this] { look_whether_over(); }),
+      udp_(poller, inside, [this] { look_whether_over(); }) {}
 
 Result<void> Netd::check(const net::NetdPlan& plan, std::size_t handed) const {
   if (retired_) return retired();
@@ -60,7 +61,6 @@ Result<void> Netd::check(const net::NetdPlan& plan, std::size_t handed) const {
   std::set<PortKey> ports;
   for (const auto& each : plan.ports) {
     if (each.handed) ++wanted;
-    if (each.udp) return Error(Errc::invalid_input, "UDP is not carried");
     if (each.handed == ports_.contains(each.key()) || !ports.insert(each.key()).second)
       return wrong("port " + each.outside.address.text() + " " + std::to_string(each.outside.port),
                    each.handed);
@@ -124,17 +124,23 @@ void Netd::apply_ports(const net::NetdPlan& plan, net::NetdSockets& handed) {
   std::map<PortKey, Port> before = std::exchange(ports_, {});
   for (const auto& each : plan.ports) {
     Port& port = ports_[each.key()];
-    if (each.handed)
+    port.target = each.target;
+    if (each.udp) {
+      if (each.handed) udp_.open(each.outside, std::move(handed.ports[each.key()]));
+      udp_.use(each.outside, each.target);
+    } else if (each.handed) {
       port.acceptor = std::make_unique<Acceptor>(
           poller_, std::move(handed.ports[each.key()]), [this, key = each.key()](UniqueFd client) {
             const auto& target = ports_.at(key).target;
             if (!target) return Forward::reset(std::move(client));
             connections_.open(std::move(client), inside_, target->address, target->port);
           });
-    else
+    } else {
       port.acceptor = std::move(before.at(each.key()).acceptor);
-    port.target = each.target;
+    }
   }
+  for (const auto& [key, port] : before)
+    if (key.first && !ports_.contains(key)) udp_.close(key.second);
 }
 
 void Netd::apply_services(const net::NetdPlan& plan, net::NetdSockets& handed) {
@@ -187,7 +193,7 @@ Result<Netd::Share> Netd::share(std::size_t from) const {
   for (const auto& [key, port] : ports_)
     share(1, [&] {
       out.plan.ports.push_back({key.second, true, std::nullopt, key.first});
-      out.fds.push_back(port.acceptor->listener());
+      out.fds.push_back(key.first ? udp_.socket(key.second) : port.acceptor->listener());
     });
   for (const auto& [name, service] : services_)
     share(net::kSocketsOfService, [&] {
@@ -201,6 +207,7 @@ Result<Netd::Share> Netd::share(std::size_t from) const {
 void Netd::retire() {
   retired_ = true;
   ports_.clear();
+  udp_.retire();
   for (auto& [number, network] : networks_) {
     network.server->retire();
     network.relays.clear();
@@ -210,7 +217,7 @@ void Netd::retire() {
 }
 
 void Netd::look_whether_over() {
-  if (!retired_ || connections_.size() > 0) return;
+  if (!retired_ || connections_.size() + udp_.flows() > 0) return;
   for (const auto& [number, network] : networks_)
     if (network.server->busy() > 0) return;
   for (const auto& [name, service] : services_)

@@ -14,6 +14,7 @@
 #include "netd/dialer.h"
 #include "netd/name_server.h"
 #include "netd/poller.h"
+#include "netd/udp.h"
 
 namespace locald::netd {
 
@@ -53,6 +54,7 @@ class Netd {
     std::unique_ptr<NameServer> server;
     std::vector<std::unique_ptr<Acceptor>> relays;  ///< one for each address
   };
+  /// The connections of one are in `connections_`; of UDP, all is in `udp_`.
   struct Port {
     std::optional<net::AddressAndPort> target;
     std::unique_ptr<Acceptor> acceptor;
@@ -77,6 +79,7 @@ class Netd {
   std::function<void()> over_;
   bool retired_ = false;
   Connections connections_;
+  UdpPorts udp_;
   std::map<std::uint32_t, Network> networks_;
   std::map<PortKey, Port> ports_;
   std::map<std::string, Service> services_;

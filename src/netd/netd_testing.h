@@ -248,7 +248,9 @@ struct World {
     });
     EXPECT_TRUE(made) << made.error().text();
     const auto ports = net::in_namespace(host.get(), [&]() -> Result<void> {
-      for (const auto& port : plan.ports) handed.push_back(TRY(net::listen_tcp(port.outside)));
+      for (const auto& port : plan.ports)
+        handed.push_back(
+            TRY(port.udp ? net::bind_udp(port.outside) : net::listen_tcp(port.outside)));
       return {};
     });
     EXPECT_TRUE(ports) << ports.error().text();

@@ -52,6 +52,7 @@ class Poller {
     Timer(Timer&& other) noexcept { *this = std::move(other); }
     Timer& operator=(Timer&& other) noexcept;
     void reset();
+    explicit operator bool() const noexcept { return poller_ != nullptr; }
 
    private:
     friend class Poller;
