@@ -71,8 +71,8 @@ void Poller::Watch::reset() {
 Poller::Timer Poller::after(std::chrono::milliseconds delay, std::function<void()> fire) {
   Timer out;
   out.poller_ = this;
-  out.id_ = next_timer_++;
-  timers_.emplace(Clock::now() + delay, Due{out.id_, std::move(fire)});
+  out.due_ = {Clock::now() + delay, next_timer_++};
+  timers_.emplace(out.due_, std::move(fire));
   return out;
 }
 
@@ -80,28 +80,27 @@ Poller::Timer& Poller::Timer::operator=(Timer&& other) noexcept {
   if (this != &other) {
     reset();
     poller_ = std::exchange(other.poller_, nullptr);
-    id_ = other.id_;
+    due_ = other.due_;
   }
   return *this;
 }
 
 void Poller::Timer::reset() {
-  if (Poller* poller = std::exchange(poller_, nullptr))
-    std::erase_if(poller->timers_, [this](const auto& each) { return each.second.id == id_; });
+  if (Poller* poller = std::exchange(poller_, nullptr)) poller->timers_.erase(due_);
 }
 
 int Poller::wait_ms(std::chrono::milliseconds limit) const {
   if (timers_.empty()) return static_cast<int>(limit.count());
   const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first - Clock::now());
+      std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first.first - Clock::now());
   const auto due = std::max<std::int64_t>(left.count(), 0);
   return static_cast<int>(limit.count() < 0 ? due : std::min<std::int64_t>(due, limit.count()));
 }
 
 void Poller::fire_due() {
   const auto now = Clock::now();
-  while (!timers_.empty() && timers_.begin()->first <= now) {
-    const auto fire = std::move(timers_.begin()->second.fire);
+  while (!timers_.empty() && timers_.begin()->first.first <= now) {
+    const auto fire = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());
     fire();
   }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/sys/unique_fd.h"
@@ -51,11 +52,12 @@ class Poller {
     Timer(Timer&& other) noexcept { *this = std::move(other); }
     Timer& operator=(Timer&& other) noexcept;
     void reset();
+    explicit operator bool() const noexcept { return poller_ != nullptr; }
 
    private:
     friend class Poller;
     Poller* poller_ = nullptr;
-    std::uint64_t id_ = 0;
+    std::pair<Clock::time_point, std::uint64_t> due_;
   };
   /// Once.
   [[nodiscard]] Timer after(std::chrono::milliseconds delay, std::function<void()> fire);
@@ -70,17 +72,14 @@ class Poller {
     std::uint32_t generation = 0;
     std::shared_ptr<Ready> ready;
   };
-  struct Due {
-    std::uint64_t id;
-    std::function<void()> fire;
-  };
   int wait_ms(std::chrono::milliseconds limit) const;
   void fire_due();
 
   UniqueFd epoll_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
-  std::multimap<Clock::time_point, Due> timers_;
+  /// By when they are due; the number tells those of one moment apart.
+  std::map<std::pair<Clock::time_point, std::uint64_t>, std::function<void()>> timers_;
   std::uint64_t next_timer_ = 1;
   bool running_ = true;
 };

@@ -121,8 +121,8 @@ class Server {
     networks_ = std::make_unique<Networks>(
         Networks::Deps{loop_, *environment_, *user_namespace_, paths_,
                        TRY(find_own_program("locald-netd")),
-                       [this](const Error& error, const net::AddressAndPort& port) {
-                         return launcher_->explain(error, port);
+                       [this](const Error& error, const PublishedPort& port) {
+                         return port.udp ? error : launcher_->explain(error, port.outside);
                        },
                        log},
         TRY(NetworkRegistry::load(paths_.networks_file(), notice)));

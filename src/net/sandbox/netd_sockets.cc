@@ -13,7 +13,8 @@ Result<UniqueFd> bound(const AddressAndPort& at, int type) {
   UniqueFd fd(::socket(at.address.family(), type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return Error::from_errno(errno, "make a socket");
   const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  // For UDP that would let two take the same port.
+  if (type == SOCK_STREAM) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (at.address.is_v6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   const SocketAddress where(at.address, at.port);
   if (::bind(fd.get(), where.get(), where.size()) != 0)
@@ -30,6 +31,17 @@ Result<UniqueFd> listen_tcp(const AddressAndPort& at) {
   if (::listen(fd.get(), SOMAXCONN) != 0)
     return Error::from_errno(errno,
                              "listen at " + at.address.text() + " port " + std::to_string(at.port));
+  return fd;
+}
+
+Result<UniqueFd> bind_udp(const AddressAndPort& at) {
+  UniqueFd fd = TRY(bound(at, SOCK_DGRAM));
+  const int on = 1;
+  if (at.address != at.address.masked(0)) return fd;
+  if (at.address.is_v6())
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+  else
+    ::setsockopt(fd.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
   return fd;
 }
 

@@ -20,4 +20,8 @@ Result<std::vector<UniqueFd>> make_netd_sockets(const std::vector<NetdPlan::Netw
 /// @return the kernel's errno (EADDRINUSE, EACCES, EADDRNOTAVAIL).
 Result<UniqueFd> listen_tcp(const AddressAndPort& at);
 
+/// A UDP socket at `at`, in the same way. Where that is any address, it tells of each packet which
+/// one it was sent to.
+Result<UniqueFd> bind_udp(const AddressAndPort& at);
+
 }  // namespace locald::net

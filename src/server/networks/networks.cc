@@ -101,7 +101,8 @@ Result<std::shared_ptr<const NetworkPlan>> Networks::plan(const std::string& pro
                                : TRY(net::IpAddress::parse(port.address));
       out->ports.push_back({.service = project::slug(name),
                             .outside = {address, static_cast<std::uint16_t>(port.port)},
-                            .inside = static_cast<std::uint16_t>(inside)});
+                            .inside = static_cast<std::uint16_t>(inside),
+                            .udp = port.udp});
     }
   }
   for (auto& [key, network] : networks) in.networks.push_back(std::move(network));

@@ -30,7 +30,7 @@ class Networks {
     const Paths& paths;
     std::string netd;  ///< path of locald-netd
     /// As ProjectNetwork::Deps. On any thread.
-    std::function<Error(const Error& error, const net::AddressAndPort& port)> explain;
+    std::function<Error(const Error& error, const PublishedPort& port)> explain;
     std::function<void(const std::string& text)> log;
   };
   Networks(Deps deps, NetworkRegistry registry);

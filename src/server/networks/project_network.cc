@@ -126,22 +126,22 @@ Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& neede
   const net::Layout& layout = wanted.plan->layout;
   net::NetdPlan plan;
   std::vector<UniqueFd> listeners;
-  std::set<net::AddressAndPort> ports;
+  std::set<std::pair<bool, net::AddressAndPort>> ports;
   for (const PublishedPort& port : wanted.plan->ports) {
     const auto gate = wanted.gates.find(port.service);
     if (gate == wanted.gates.end() || gate->second == Gate::closed) continue;
-    net::NetdPlan::Port one{
-        .outside = port.outside, .handed = !ports_.contains(port.outside), .target = {}};
+    net::NetdPlan::Port one{.outside = port.outside, .handed = false, .target = {}, .udp = port.udp};
+    one.handed = !ports_.contains(one.key());
     if (one.handed) {
-      auto listener = net::listen_tcp(port.outside);
-      if (!listener && port.service == needed) return deps_.explain(listener.error(), port.outside);
+      auto listener = port.udp ? net::bind_udp(port.outside) : net::listen_tcp(port.outside);
+      if (!listener && port.service == needed) return deps_.explain(listener.error(), port);
       if (!listener) continue;
       listeners.push_back(std::move(*listener));
     }
     if (gate->second == Gate::open)
       if (const auto address = layout.address(port.service))
         one.target = net::AddressAndPort{*address, port.inside};
-    ports.insert(port.outside);
+    ports.insert(one.key());
     plan.ports.push_back(std::move(one));
   }
   std::vector<UniqueFd> handed;

@@ -25,6 +25,7 @@ struct PublishedPort {
   std::string service;
   net::AddressAndPort outside;
   std::uint16_t inside = 0;
+  bool udp = false;
 
   friend bool operator==(const PublishedPort&, const PublishedPort&) = default;
 };
@@ -61,7 +62,7 @@ class ProjectNetwork {
     const Paths& paths;
     std::string netd;  ///< path of locald-netd
     /// Says whose a port is that could not be taken.
-    std::function<Error(const Error& error, const net::AddressAndPort& port)> explain;
+    std::function<Error(const Error& error, const PublishedPort& port)> explain;
     /// A netd runs (again), with a descriptor that is readable once it has ended. On any thread.
     std::function<void(UniqueFd pidfd)> started;
   };
@@ -118,7 +119,7 @@ class ProjectNetwork {
   std::map<std::string, Member> members_;
   std::optional<Netd> netd_;
   std::set<std::uint32_t> networks_;     // that netd has the sockets of
-  std::set<net::AddressAndPort> ports_;  // that netd has
+  std::set<std::pair<bool, net::AddressAndPort>> ports_;  // that netd has: NetdPlan::Port::key()
   std::map<std::uint32_t, std::vector<UniqueFd>> sockets_;  // of networks that it does not know yet
   std::uint64_t tag_ = 0;
 };
