@@ -254,14 +254,16 @@ std::optional<IpAddress> Layout::address(const std::string& name) const {
   return service->places.front().addresses.front().address;
 }
 
-bool Layout::share(const std::string& one, const std::string& other) const {
-  const Service* a = find(one);
+std::optional<IpAddress> Layout::address_for(const std::string& reader,
+                                             const std::string& other) const {
+  const Service* a = find(reader);
   const Service* b = find(other);
-  if (a == nullptr || b == nullptr) return false;
+  if (a == nullptr || b == nullptr) return std::nullopt;
+  if (b->places.empty()) return b->standing.front();
   for (const Placed& mine : a->places)
     for (const Placed& theirs : b->places)
-      if (mine.network == theirs.network) return true;
-  return false;
+      if (mine.network == theirs.network) return theirs.addresses.front().address;
+  return std::nullopt;
 }
 
 }  // namespace locald::net

@@ -81,10 +81,10 @@ class Layout {
   std::vector<Link> links(const std::string& service) const;
   /// A container's addresses, names and nameservers.
   Attachment attachment(const std::string& service) const;
-  /// Where netd connects to; nothing for a service on the host.
+  /// Where netd connects to: in its first network; nothing for a service on the host.
   std::optional<IpAddress> address(const std::string& service) const;
-  /// Both are in one network at least, or one is on the host and the other can get there.
-  bool share(const std::string& one, const std::string& other) const;
+  /// The address of `other` that `reader` sees; nothing: there is none.
+  std::optional<IpAddress> address_for(const std::string& reader, const std::string& other) const;
 
  private:
   struct Placed {

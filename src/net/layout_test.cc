@@ -49,8 +49,9 @@ TEST(Layout, NamesWhoIsInTheSameNetworkAndServicesOfTheHost) {
   const Attachment db = layout.attachment("db");
   EXPECT_EQ(db.names.at("db"), (std::vector<std::string>{"10.77.0.2", "10.77.16.2"}));
   EXPECT_EQ(db.names.at("pg"), std::vector<std::string>{"10.77.16.2"});
-  EXPECT_TRUE(layout.share("db", "web"));
-  EXPECT_FALSE(layout.share("web", "api"));
+  EXPECT_EQ(layout.address_for("web", "db")->text(), "10.77.0.2");
+  EXPECT_EQ(layout.address_for("web", "api")->text(), "10.77.240.4");
+  EXPECT_FALSE(layout.address_for("web", "nobody"));
 }
 
 TEST(Layout, AServiceOfTheHostIsOnePortOfItsLoopback) {

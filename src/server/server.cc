@@ -131,6 +131,11 @@ class Server {
         loop_, *runtime_, *environment_, paths_, *user_namespace_, listeners_, network_,
         [this](const LaunchRequest& request, const std::stop_token& stop) {
           return networks_->attach(request.project, *request.config, stop);
+        },
+        [this](const LaunchRequest& request, const std::string& host) -> Result<InsidePlace> {
+          auto place =
+              TRY(networks_->probe_place(request.project, request.config->name, host));
+          return InsidePlace{std::move(place.socket), std::move(place.address)};
         }});
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));

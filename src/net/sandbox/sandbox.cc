@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -101,6 +102,16 @@ Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links) {
       TRY(inside.set_up(link.name));
       for (const IpAddress& gateway : link.routes) TRY(inside.add_default_route(gateway));
     }
+    return {};
+  }));
+  return out;
+}
+
+Result<UniqueFd> make_probe_socket(int netns) {
+  UniqueFd out;
+  TRY(in_namespace(netns, [&]() -> Result<void> {
+    out.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!out) return Error::from_errno(errno, "make a socket");
     return {};
   }));
   return out;

@@ -42,6 +42,10 @@ Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges);
 /// A new namespace for a service, joined to `sandbox` by `links`.
 Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links);
 
+/// A TCP socket of IPv4 in the namespace `netns`, not connected: what is connected by it is
+/// connected from there, whoever calls connect(2).
+Result<UniqueFd> make_probe_socket(int netns);
+
 /// Runs `work` on a thread of its own that is in the network namespace `netns`.
 Result<void> in_namespace(int netns, const std::function<Result<void>()>& work);
 

@@ -235,9 +235,13 @@ std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& reques
             return socket.get();
           });
     }
-    case project::HealthSpec::Kind::none:
     case project::HealthSpec::Kind::http:
     case project::HealthSpec::Kind::tcp:
+      return make_inside_prober(deps_.loop, *request.config,
+                                [this, request](const std::string& host) {
+                                  return deps_.inside(request, host);
+                                });
+    case project::HealthSpec::Kind::none:
       break;
   }
   return nullptr;

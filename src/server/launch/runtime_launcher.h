@@ -12,6 +12,7 @@
 #include "runtime/listener_search.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
+#include "server/launch/inside_prober.h"
 #include "server/launch/port_diagnosis.h"
 #include "server/supervise/launcher.h"
 
@@ -33,6 +34,9 @@ class RuntimeLauncher final : public Launcher {
     std::function<Result<net::Attachment>(const LaunchRequest& request,
                                           const std::stop_token& stop)>
         attach;
+    /// Where such a service is asked whether it is well. On the loop's thread.
+    std::function<Result<InsidePlace>(const LaunchRequest& request, const std::string& host)>
+        inside;
   };
   explicit RuntimeLauncher(Deps deps);
 

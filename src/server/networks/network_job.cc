@@ -91,6 +91,7 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
     std::vector<UniqueFd> made;
     made.push_back(TRY(net::make_attached(sandbox.get(), TRY(links_of(service)))
                            .context("connect " + service.name)));
+    made.push_back(TRY(net::make_probe_socket(made.front().get())));
     TRY(hand_over(socket.get(), "service " + service.name, made));
   }
   std::vector<UniqueFd> last;
@@ -137,7 +138,9 @@ void take(int socket, MadeNetwork& made) {
     if (packet.fds().empty()) continue;
     const auto first = std::make_shared<const UniqueFd>(std::move(packet.fds().front()));
     if (what == "sandbox") made.sandbox = first;
-    if (what.starts_with("service ")) made.services[what.substr(8)] = first;
+    if (what.starts_with("service ") && packet.fds().size() > 1)
+      made.services[what.substr(8)] = {
+          first, std::make_shared<const UniqueFd>(std::move(packet.fds()[1]))};
   }
 }
 

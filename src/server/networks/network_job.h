@@ -54,11 +54,17 @@ struct NetworkJob {
 
 runtime::WorkerHandler find_network_job(const std::string& op);
 
+/// A service's namespace.
+struct MadeService {
+  std::shared_ptr<const UniqueFd> netns;
+  std::shared_ptr<const UniqueFd> probe;  ///< net::make_probe_socket() of it
+};
+
 /// What the job has made.
 struct MadeNetwork {
   std::shared_ptr<const UniqueFd> sandbox;
   std::map<std::uint32_t, std::vector<UniqueFd>> sockets;  ///< of netd, by their network's number
-  std::map<std::string, std::shared_ptr<const UniqueFd>> services;
+  std::map<std::string, MadeService> services;
 };
 
 /// Makes the namespaces of `services`, connected to `sandbox`, which is made too where it is null;

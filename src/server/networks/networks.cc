@@ -200,6 +200,15 @@ void Networks::watch(const std::string& project, UniqueFd pidfd) {
   });
 }
 
+Result<ProjectNetwork::ProbePlace> Networks::probe_place(const std::string& project,
+                                                         const std::string& service,
+                                                         const std::string& host) const {
+  const auto network = find(project);
+  if (network == nullptr)
+    return Error(Errc::unavailable, "project " + project + " has no network");
+  return network->probe_place(project::slug(service), host);
+}
+
 Result<net::Attachment> Networks::attach(const std::string& project,
                                          const project::ServiceConfig& config,
                                          const std::stop_token& stop) {

@@ -47,6 +47,11 @@ class Networks {
   void set_listening(const std::string& project, const std::string& service,
                      const std::optional<net::Endpoint>& endpoint, std::set<ino_t> sockets);
 
+  /// As ProjectNetwork::probe_place().
+  Result<ProjectNetwork::ProbePlace> probe_place(const std::string& project,
+                                                 const std::string& service,
+                                                 const std::string& host) const;
+
   /// Connects a service. Any thread; blocks.
   Result<net::Attachment> attach(const std::string& project, const project::ServiceConfig& config,
                                  const std::stop_token& stop);

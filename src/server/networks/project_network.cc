@@ -106,8 +106,10 @@ Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& servi
         TRY(make_network(deps_.environment, layout, sandbox_, sockets, services,
                          fmt::format("x{:x}", ++tag_), stop));
     sandbox_ = made.sandbox;
-    for (auto& [name, netns] : made.services)
-      members_[name] = {std::move(netns), layout.links(name)};
+    for (auto& [name, one] : made.services) {
+      members_[name] = {std::move(one.netns), layout.links(name)};
+      keep_probe(name, std::move(one.probe));
+    }
     for (auto& [number, fds] : made.sockets)
       if (!networks_.contains(number)) sockets_[number] = std::move(fds);
   }
@@ -188,19 +190,25 @@ Result<void> ProjectNetwork::update(const std::stop_token& stop) {
   return tell(wanted, {});
 }
 
-Result<UniqueFd> ProjectNetwork::dial(const std::string& service, std::uint16_t port) const {
-  std::optional<net::IpAddress> address;
-  {
-    const std::lock_guard lock(wanted_mutex_);
-    if (wanted_.plan != nullptr) address = wanted_.plan->layout.address(service);
-  }
-  if (!address) return Error(Errc::not_found, service + " has no address");
-  auto client = [&]() -> Result<net::NetdClient> {
-    const std::lock_guard lock(mutex_);
-    if (!netd_) return Error(Errc::unavailable, "the project's network is not there");
-    return netd_->client();
-  }();
-  return TRY(std::move(client)).dial({*address, port});
+void ProjectNetwork::keep_probe(const std::string& service, net::ProbeSocket probe) {
+  const std::lock_guard lock(wanted_mutex_);
+  probes_[service] = std::move(probe);
+}
+
+Result<ProjectNetwork::ProbePlace> ProjectNetwork::probe_place(const std::string& service,
+                                                               const std::string& host) const {
+  const std::lock_guard lock(wanted_mutex_);
+  const Error absent(Errc::unavailable, service + " is not connected");
+  if (wanted_.plan == nullptr) return absent;
+  const auto shared = wanted_.plan->shared.find(service);
+  const std::string& member = shared == wanted_.plan->shared.end() ? service : shared->second;
+  const auto probe = probes_.find(member);
+  if (probe == probes_.end()) return absent;
+  if (host == "localhost" || net::IpAddress::parse(host)) return ProbePlace{probe->second, host};
+  const auto address = wanted_.plan->layout.address_for(member, host.empty() ? member : host);
+  if (!address)
+    return Error(Errc::not_found, service + " is in no network together with " + host);
+  return ProbePlace{probe->second, address->text()};
 }
 
 void ProjectNetwork::end() {
@@ -209,6 +217,10 @@ void ProjectNetwork::end() {
   netd_.reset();
   sandbox_.reset();
   members_.clear();
+  {
+    const std::lock_guard probes(wanted_mutex_);
+    probes_.clear();
+  }
   networks_.clear();
   ports_.clear();
   sockets_.clear();

@@ -15,6 +15,7 @@
 #include "builder/environment.h"
 #include "net/layout.h"
 #include "net/network.h"
+#include "net/probe.h"
 #include "runtime/user_namespace.h"
 #include "server/networks/netd.h"
 
@@ -85,8 +86,13 @@ class ProjectNetwork {
   /// Tells netd what is wanted; starts another one where it has ended. Nothing where there is no
   /// sandbox yet. Blocks.
   Result<void> update(const std::stop_token& stop);
-  /// A connection to a service, from inside the sandbox. Blocks for as long as connect(2) does.
-  Result<UniqueFd> dial(const std::string& service, std::uint16_t port) const;
+  /// How a service is probed: from where it is itself. @param host  as HealthConfig::host
+  struct ProbePlace {
+    net::ProbeSocket socket;
+    std::string address;
+  };
+  /// @return Errc::unavailable: it is not connected.
+  Result<ProbePlace> probe_place(const std::string& service, const std::string& host) const;
 
   /// Goes on with what an earlier server has left: its netd, and the sandbox of `sandboxes` (what
   /// shims hold) where that has ended. @param services  what is connected. Blocks.
@@ -105,14 +111,16 @@ class ProjectNetwork {
     std::shared_ptr<const UniqueFd> netns;
     std::vector<net::Link> links;  ///< that it was made with
   };
+  void keep_probe(const std::string& service, net::ProbeSocket probe);
   Wanted wanted() const;
   Result<void> make(const Wanted& wanted, const std::string& service, const std::stop_token& stop);
   Result<void> tell(const Wanted& wanted, const std::string& needed);
 
   Deps deps_;
   std::string project_;
-  mutable std::mutex wanted_mutex_;
+  mutable std::mutex wanted_mutex_;  // of these two
   Wanted wanted_;
+  std::map<std::string, net::ProbeSocket> probes_;
   // What there is; one at a time works on it.
   mutable std::mutex mutex_;
   std::shared_ptr<const UniqueFd> sandbox_;

@@ -162,7 +162,8 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
   unit.health = Health::starting;
   const project::HealthConfig& h = config.health;
   std::unique_ptr<Prober> prober;
-  if (h.kind == project::HealthSpec::Kind::http || h.kind == project::HealthSpec::Kind::tcp) {
+  if (config.network == "host" &&
+      (h.kind == project::HealthSpec::Kind::http || h.kind == project::HealthSpec::Kind::tcp)) {
     const int shim_pid = unit.shim_pid;
     const bool own_port = h.port == config.port;
     prober = make_net_prober(
