@@ -2,30 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include "netd/dns_testing.h"
+
 namespace locald::netd {
 namespace {
 
 using Kind = DnsVerdict::Kind;
+using testing::code;
+using testing::count;
+using testing::query;
 
-std::string query(const std::string& name, int type = 1, bool edns = false, int udp = 4096) {
-  std::string out("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00", 11);
-  out += edns ? '\1' : '\0';
-  for (std::size_t at = 0; at < name.size();) {
-    const std::size_t dot = std::min(name.find('.', at), name.size());
-    out += static_cast<char>(dot - at);
-    out += name.substr(at, dot - at);
-    at = dot + 1;
-  }
-  out += std::string("\0\0", 2) + static_cast<char>(type) + std::string("\0\1", 2);
-  if (edns)
-    out += std::string("\0\0\x29", 3) + static_cast<char>(udp >> 8) + static_cast<char>(udp) +
-           std::string(6, '\0');
-  return out;
-}
-int code(const std::string& reply) { return reply.at(3) & 0x0F; }
-int count(const std::string& reply) {
-  return reply.at(6) << 8 | static_cast<std::uint8_t>(reply.at(7));
-}
 net::IpAddress address(const char* text) { return net::IpAddress::parse(text).value(); }
 
 const NameTables kNames{

@@ -244,8 +244,19 @@ struct World {
     return {{0, true, true, {address("10.90.0.1"), address("fd90::1")}},
             {1, true, false, {address("10.90.1.1")}}};
   }
+  /// A service in both networks.
+  UniqueFd both() const {
+    return net::make_attached(sandbox.get(), {{"br0",
+                                               "v4",
+                                               "eth0",
+                                               {subnet("10.90.0.9/24"), subnet("fd90::9/64")},
+                                               {address("10.90.0.1"), address("fd90::1")}},
+                                              {"br1", "v5", "eth1", {subnet("10.90.1.9/24")}, {}}})
+        .value();
+  }
   /// The first plan, with both networks: all its sockets are handed over.
-  void plan(net::NetdPlan plan) const {
+  /// @param services  The namespaces of the plan's.
+  void plan(net::NetdPlan plan, const std::vector<const UniqueFd*>& services = {}) const {
     std::vector<UniqueFd> handed;
     plan.networks = networks();
     const auto made = net::in_namespace(sandbox.get(), [&]() -> Result<void> {
@@ -260,6 +271,11 @@ struct World {
       return {};
     });
     EXPECT_TRUE(ports) << ports.error().text();
+    for (const UniqueFd* service_netns : services) {
+      auto sockets = net::make_service_sockets(service_netns->get());
+      ASSERT_TRUE(sockets) << sockets.error().text();
+      for (UniqueFd& each : *sockets) handed.push_back(std::move(each));
+    }
     const auto done = client().plan(plan.to_text(), handed);
     EXPECT_TRUE(done) << done.error().text();
   }

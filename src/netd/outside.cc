@@ -53,8 +53,8 @@ bool OutsidePolicy::is_elsewhere(const net::IpAddress& address) const {
 
 std::optional<Destination> OutsidePolicy::destination(const net::AddressAndPort& wanted) const {
   if (wanted == kHostResolver) {
-    if (resolver_.servers().empty()) return std::nullopt;
-    return Destination{resolver_.servers().front().address, resolver_.servers().front().port};
+    if (const auto* server = resolver_.best()) return Destination{server->address, server->port};
+    return std::nullopt;
   }
   for (const auto& each : plan_.host_ports) {
     if (each.inside != wanted) continue;

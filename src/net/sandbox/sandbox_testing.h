@@ -52,6 +52,7 @@ inline void with_rights(const std::function<void()>& body) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::signal(SIGPIPE, SIG_IGN);  // peers reset connections, as they should
+    ::alarm(120);                // one that hangs has failed
     if (uid != 0) {
       if (::unshare(CLONE_NEWUSER) != 0) ::_exit(77);
       std::ofstream("/proc/self/setgroups") << "deny";
