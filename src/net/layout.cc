@@ -227,6 +227,14 @@ std::vector<Link> Layout::links(const std::string& name) const {
   return out;
 }
 
+std::vector<std::uint32_t> Layout::networks_of(const std::string& name) const {
+  std::vector<std::uint32_t> out;
+  if (const Service* service = find(name))
+    for (const Placed& placed : service->places)
+      out.push_back(nets_[placed.network].layout.number);
+  return out;
+}
+
 Attachment Layout::attachment(const std::string& name) const {
   Attachment out;
   out.kind = Attachment::Kind::own;
@@ -237,8 +245,9 @@ Attachment Layout::attachment(const std::string& name) const {
     const Net& net = nets_[placed.network];
     numbers.insert(net.layout.number);
     for (const Subnet& address : placed.addresses) out.addresses.push_back(address.address.text());
-    out.nameservers.push_back(net.gateways.front().address.text());
   }
+  // Of all its networks. As Docker has it, which configurations written for it rely on.
+  out.nameservers = {kServiceDns.address.text()};
   for (const NetdPlan::Name& each : netd_names())
     if (numbers.contains(each.network))
       for (const IpAddress& address : each.addresses)

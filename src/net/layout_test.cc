@@ -45,7 +45,8 @@ TEST(Layout, NamesWhoIsInTheSameNetworkAndServicesOfTheHost) {
   EXPECT_EQ(web.names.at("api"), std::vector<std::string>{"10.77.240.4"});
   EXPECT_FALSE(web.names.contains("pg"));
   EXPECT_FALSE(web.names.contains("worker"));
-  EXPECT_EQ(web.nameservers, std::vector<std::string>{"10.77.0.1"});
+  EXPECT_EQ(web.nameservers, std::vector<std::string>{"127.0.0.11"});
+  EXPECT_EQ(layout.networks_of("db"), (std::vector<std::uint32_t>{0, 1}));
   const Attachment db = layout.attachment("db");
   EXPECT_EQ(db.names.at("db"), (std::vector<std::string>{"10.77.0.2", "10.77.16.2"}));
   EXPECT_EQ(db.names.at("pg"), std::vector<std::string>{"10.77.16.2"});

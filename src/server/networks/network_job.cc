@@ -72,11 +72,13 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
       network.addresses.push_back(address.address);
     networks.push_back(std::move(network));
   }
+  std::vector<UniqueFd> given = std::move(first.fds());
   UniqueFd sandbox;
-  if (first.fds().empty()) {
+  if (given.empty()) {
     sandbox = TRY(net::make_sandbox(bridges));
   } else {
-    sandbox = std::move(first.fds().front());
+    sandbox = std::move(given.front());
+    given.erase(given.begin());
     TRY(net::add_bridges(sandbox.get(), bridges));
   }
   TRY(net::in_namespace(sandbox.get(), [&]() -> Result<void> {
@@ -87,11 +89,18 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
                       TRY(net::make_netd_sockets({network}))));
     return {};
   }));
+  std::size_t next = 0;
   for (const JobService& service : job.services) {
     std::vector<UniqueFd> made;
-    made.push_back(TRY(net::make_attached(sandbox.get(), TRY(links_of(service)))
-                           .context("connect " + service.name)));
+    if (service.known && next == given.size())
+      return Error(Errc::invalid_input, "the namespace of " + service.name + " is missing");
+    made.push_back(service.known
+                       ? std::move(given[next++])
+                       : TRY(net::make_attached(sandbox.get(), TRY(links_of(service)))
+                                 .context("connect " + service.name)));
     made.push_back(TRY(net::make_probe_socket(made.front().get())));
+    for (UniqueFd& each : TRY(net::make_service_sockets(made.front().get())))
+      made.push_back(std::move(each));
     TRY(hand_over(socket.get(), "service " + service.name, made));
   }
   std::vector<UniqueFd> last;
@@ -102,23 +111,25 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
 
 // -- in the server
 
-NetworkJob job_of(const net::Layout& layout, bool sockets, const std::vector<std::string>& services,
-                  std::string_view tag) {
+/// Of the services `some`.
+NetworkJob job_of(const WantedNetwork& wanted, const std::vector<std::string>& some, bool sockets) {
   NetworkJob job;
+  const net::Layout& layout = wanted.layout;
   const auto policies = layout.policies();
   const auto networks = layout.netd_networks();
   for (const net::Bridge& bridge : layout.bridges()) {
     const net::BridgePolicy& policy = policies[job.bridges.size()];
-    job.bridges.push_back({networks[job.bridges.size()].number, bridge.name, texts(bridge.addresses), policy.relay_port != 0,
-                           policy.relay_v6, texts(policy.allowed)});
+    job.bridges.push_back({networks[job.bridges.size()].number, bridge.name,
+                           texts(bridge.addresses), policy.relay_port != 0, policy.relay_v6,
+                           texts(policy.allowed)});
   }
   job.sockets = sockets;
-  for (const std::string& service : services) {
-    JobService one{service, {}};
+  for (const std::string& service : some) {
+    JobService one{service, wanted.services.at(service) != nullptr, {}};
     for (const net::Link& link : layout.links(service)) {
       std::vector<std::string> routes;
       for (const net::IpAddress& route : link.routes) routes.push_back(route.text());
-      one.links.push_back({link.bridge, link.host_end + std::string(tag), link.name,
+      one.links.push_back({link.bridge, link.host_end + wanted.tag, link.name,
                            texts(link.addresses), std::move(routes)});
     }
     job.services.push_back(std::move(one));
@@ -138,9 +149,12 @@ void take(int socket, MadeNetwork& made) {
     if (packet.fds().empty()) continue;
     const auto first = std::make_shared<const UniqueFd>(std::move(packet.fds().front()));
     if (what == "sandbox") made.sandbox = first;
-    if (what.starts_with("service ") && packet.fds().size() > 1)
-      made.services[what.substr(8)] = {
-          first, std::make_shared<const UniqueFd>(std::move(packet.fds()[1]))};
+    if (!what.starts_with("service ") || packet.fds().size() < 2) continue;
+    MadeService& service = made.services[what.substr(8)];
+    service.netns = first;
+    service.probe = std::make_shared<const UniqueFd>(std::move(packet.fds()[1]));
+    for (std::size_t i = 2; i < packet.fds().size(); ++i)
+      service.sockets.push_back(std::move(packet.fds()[i]));
   }
 }
 
@@ -172,6 +186,7 @@ const Fields& JobLink::fields() {
 const Fields& JobService::fields() {
   static const Fields table = FieldsOf<JobService>("service")
                                   .required("name", &JobService::name, "")
+                                  .field("known", &JobService::known, "its namespace is given")
                                   .required("links", &JobService::links, "");
   return table;
 }
@@ -190,28 +205,33 @@ runtime::WorkerHandler find_network_job(const std::string& op) {
   return {};
 }
 
-Result<MadeNetwork> make_network(builder::Environment& environment, const net::Layout& layout,
-                                 std::shared_ptr<const UniqueFd> sandbox, bool sockets,
-                                 const std::vector<std::string>& services, std::string_view tag,
+Result<MadeNetwork> make_network(builder::Environment& environment, WantedNetwork wanted,
                                  const std::stop_token& stop) {
   MadeNetwork out;
-  for (std::size_t first = 0; first == 0 || first < services.size(); first += kMaxAtOnce) {
+  std::vector<std::string> all;
+  for (const auto& [name, netns] : wanted.services) all.push_back(name);
+  for (std::size_t first = 0; first == 0 || first < all.size(); first += kMaxAtOnce) {
     const std::vector<std::string> some(
-        services.begin() + static_cast<std::ptrdiff_t>(first),
-        services.begin() + static_cast<std::ptrdiff_t>(
-                               std::min(services.size(), first + kMaxAtOnce)));
+        all.begin() + static_cast<std::ptrdiff_t>(first),
+        all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), first + kMaxAtOnce)));
     auto [ours, theirs] = TRY(sys::socketpair(SOCK_SEQPACKET));
     std::vector<int> given;
-    if (sandbox != nullptr) given.push_back(sandbox->get());
+    if (wanted.sandbox != nullptr) given.push_back(wanted.sandbox->get());
+    for (const std::string& name : some)
+      if (const auto& netns = wanted.services.at(name); netns != nullptr && !given.empty())
+        given.push_back(netns->get());
     if (!net::send_packet(ours.get(), "go", given))
       return Error(Errc::failed, "hand the sandbox to the worker");
-    const NetworkJob job = job_of(layout, sockets && first == 0, some, tag);
-    TRY(environment.run(encode(job), {}, stop, kLimit, theirs.get())
+    TRY(environment
+            .run(encode(job_of(wanted, some, wanted.sockets && first == 0)), {}, stop, kLimit,
+                 theirs.get())
             .context("make the project's network"));
     take(ours.get(), out);
     if (out.sandbox == nullptr || out.services.size() < first + some.size())
       return Error(Errc::failed, "make the project's network: the worker handed over too little");
-    sandbox = out.sandbox;
+    for (const std::string& name : some)
+      out.services[name].known = wanted.services.at(name) != nullptr;
+    wanted.sandbox = out.sandbox;
   }
   return out;
 }

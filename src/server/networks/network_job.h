@@ -15,7 +15,7 @@
 /// hands over what it has made.
 ///
 ///     server                                   worker
-///       | -- the sandbox, if there is one ------->|
+///       | -- the sandbox, and namespaces, if any ->|
 ///       |<-- "sandbox", "sockets", "service" … ---|  each with its descriptors
 ///
 /// over the job's file, a socket of type SOCK_SEQPACKET.
@@ -38,6 +38,7 @@ struct JobLink {
 
 struct JobService {
   std::string name;
+  bool known = false;  ///< its namespace comes with the first packet; it gets sockets alone
   std::vector<JobLink> links;
   static const Fields& fields();
 };
@@ -56,8 +57,10 @@ runtime::WorkerHandler find_network_job(const std::string& op);
 
 /// A service's namespace.
 struct MadeService {
+  bool known = false;  ///< it was there before
   std::shared_ptr<const UniqueFd> netns;
   std::shared_ptr<const UniqueFd> probe;  ///< net::make_probe_socket() of it
+  std::vector<UniqueFd> sockets;          ///< net::make_service_sockets() of it, for netd
 };
 
 /// What the job has made.
@@ -67,12 +70,19 @@ struct MadeNetwork {
   std::map<std::string, MadeService> services;
 };
 
-/// Makes the namespaces of `services`, connected to `sandbox`, which is made too where it is null;
-/// its firewall is written in any case. Blocks. On error nothing is left.
-/// @param tag  tells the links of one service apart, of which an earlier one may not be gone yet.
-Result<MadeNetwork> make_network(builder::Environment& environment, const net::Layout& layout,
-                                 std::shared_ptr<const UniqueFd> sandbox, bool sockets,
-                                 const std::vector<std::string>& services, std::string_view tag,
+/// What is to be made.
+struct WantedNetwork {
+  const net::Layout& layout;
+  std::shared_ptr<const UniqueFd> sandbox;  ///< null: it is made too
+  bool sockets = false;                     ///< netd's, of the networks
+  /// Namespaces of services, null where they are to be made.
+  std::map<std::string, std::shared_ptr<const UniqueFd>> services;
+  /// Tells the links of one service apart, of which an earlier one may not be gone yet.
+  std::string tag;
+};
+
+/// The firewall of the sandbox is written in any case. Blocks. On error nothing is left.
+Result<MadeNetwork> make_network(builder::Environment& environment, WantedNetwork wanted,
                                  const std::stop_token& stop);
 
 }  // namespace locald::server

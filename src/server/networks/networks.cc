@@ -223,6 +223,15 @@ Result<net::Attachment> Networks::attach(const std::string& project,
   return network->attach(project::slug(config.name), stop);
 }
 
+void Networks::adopt(const std::string& project, const std::map<std::string, int>& shims) {
+  const auto network = find(project);
+  if (network == nullptr) return;
+  std::map<std::string, int> slugs;
+  for (const auto& [service, pid] : shims) slugs[project::slug(service)] = pid;
+  network->adopt(slugs);
+  update(project);
+}
+
 void Networks::end(const std::string& project) {
   const auto network = find(project);
   if (network == nullptr) return;

@@ -3,18 +3,48 @@
 #include <fmt/format.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
 #include "base/sys/fs_at.h"
+#include "base/sys/sys.h"
 #include "net/resolv_file.h"
 #include "net/sandbox/netd_sockets.h"
 #include "server/networks/network_job.h"
 
 namespace locald::server {
 namespace {
+
+/// What a shim of a service holds: the namespace that it is in, and the sandbox that this one is
+/// connected to, which it keeps open (shim/protocol.h, key "netns").
+std::optional<std::pair<UniqueFd, UniqueFd>> namespaces_of(int shim) {
+  const std::string proc = "/proc/" + std::to_string(shim);
+  auto own = sys::open(proc + "/ns/net", O_RDONLY);
+  struct stat mine {
+  }, here{};
+  if (!own || ::fstat(own->get(), &mine) != 0 || ::stat("/proc/self/ns/net", &here) != 0 ||
+      mine.st_ino == here.st_ino)
+    return std::nullopt;
+  const auto fds = sys::open(proc + "/fd", O_RDONLY | O_DIRECTORY);
+  if (!fds) return std::nullopt;
+  std::optional<UniqueFd> sandbox;
+  (void)list_dir(fds->get(), [&](const std::string& name, unsigned char) -> Result<void> {
+    std::array<char, 64> target{};
+    const ssize_t n = ::readlinkat(fds->get(), name.c_str(), target.data(), target.size());
+    if (n < 5 || std::string_view(target.data(), 5) != "net:[") return {};
+    auto fd = sys::openat(fds->get(), name.c_str(), O_RDONLY);
+    struct stat st {};
+    if (fd && ::fstat(fd->get(), &st) == 0 && st.st_ino != mine.st_ino) sandbox = std::move(*fd);
+    return {};
+  });
+  if (!sandbox) return std::nullopt;
+  return std::pair(std::move(*own), std::move(*sandbox));
+}
 
 bool ended(const Netd& netd) {
   pollfd look{netd.pidfd(), POLLIN, 0};
@@ -87,30 +117,31 @@ Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& servi
                                   const std::stop_token& stop) {
   const net::Layout& layout = wanted.plan->layout;
   if (netd_ && ended(*netd_)) netd_.reset();
-  if (!netd_) networks_.clear(), ports_.clear(), sockets_.clear();
-  bool sockets = false;
+  if (!netd_) forget_netd();
+  WantedNetwork made{layout, sandbox_, false, {}, fmt::format("x{:x}", ++tag_)};
   for (const auto& network : layout.netd_networks())
-    sockets = sockets ||
-              (!networks_.contains(network.number) && !sockets_.contains(network.number));
-  std::vector<std::string> services;
+    made.sockets = made.sockets ||
+                   (!networks_.contains(network.number) && !sockets_.contains(network.number));
+  for (const auto& [name, member] : members_)
+    if (!member.probed || (!services_.contains(name) && member.sockets.empty()))
+      made.services[name] = member.netns;
   const auto lacks = [&](const std::string& name) {
     const auto known = members_.find(name);
     return known == members_.end() || !same_links(known->second.links, layout.links(name));
   };
-  if (!service.empty() && lacks(service)) services.push_back(service);
+  if (!service.empty() && lacks(service)) made.services[service] = nullptr;
   if (sandbox_ == nullptr)
-    for (const std::string& other : layout.containers())
-      if (other != service) services.push_back(other);
-  if (sandbox_ == nullptr || sockets || !services.empty()) {
-    MadeNetwork made =
-        TRY(make_network(deps_.environment, layout, sandbox_, sockets, services,
-                         fmt::format("x{:x}", ++tag_), stop));
-    sandbox_ = made.sandbox;
-    for (auto& [name, one] : made.services) {
-      members_[name] = {std::move(one.netns), layout.links(name)};
+    for (const std::string& other : layout.containers()) made.services[other] = nullptr;
+  if (sandbox_ == nullptr || made.sockets || !made.services.empty()) {
+    MadeNetwork done = TRY(make_network(deps_.environment, std::move(made), stop));
+    sandbox_ = done.sandbox;
+    for (auto& [name, one] : done.services) {
+      Member& member = members_[name];
+      if (!one.known) replaced_ = services_.erase(name) != 0 || replaced_;
+      member = {std::move(one.netns), layout.links(name), std::move(one.sockets), true};
       keep_probe(name, std::move(one.probe));
     }
-    for (auto& [number, fds] : made.sockets)
+    for (auto& [number, fds] : done.sockets)
       if (!networks_.contains(number)) sockets_[number] = std::move(fds);
   }
   if (netd_) return {};
@@ -156,6 +187,15 @@ Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& neede
     plan.networks.push_back(std::move(network));
   }
   for (UniqueFd& listener : listeners) handed.push_back(std::move(listener));
+  std::set<std::string> services;
+  for (auto& [name, member] : members_) {
+    net::NetdPlan::Service one{name, !services_.contains(name), layout.networks_of(name)};
+    if (one.networks.empty()) continue;
+    if (one.handed)
+      for (UniqueFd& socket : member.sockets) handed.push_back(std::move(socket));
+    services.insert(name);
+    plan.services.push_back(std::move(one));
+  }
   plan.names = layout.netd_names();
   net::OutsidePlan outside;
   outside.resolvers = net::resolvers(read_file("/etc/resolv.conf", 1u << 20).value_or(""));
@@ -170,14 +210,26 @@ Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& neede
     outside.host_ports.push_back(port);
   }
   TRY(netd_->outside().plan(outside.to_text()));
-  auto told = netd_->connections().plan(plan.to_text(), handed);
+  auto told = [&]() -> Result<void> {
+    // A service whose namespace is another one now: netd lets go of the earlier one first.
+    if (std::exchange(replaced_, false)) {
+      net::NetdPlan known = plan;
+      std::erase_if(known.networks, [](const auto& each) { return each.handed; });
+      std::erase_if(known.ports, [](const auto& each) { return each.handed; });
+      std::erase_if(known.services, [](const auto& each) { return each.handed; });
+      TRY(netd_->connections().plan(known.to_text()));
+    }
+    return netd_->connections().plan(plan.to_text(), handed);
+  }();
   if (!told) {
     // What it has of this nobody knows: another one is started by the next call.
     netd_->end();
     return std::move(told).error().with_context("project " + project_ + "'s network");
   }
   sockets_.clear();
+  for (auto& [name, member] : members_) member.sockets.clear();
   networks_ = std::move(networks);
+  services_ = std::move(services);
   ports_ = std::move(ports);
   return {};
 }
@@ -211,19 +263,57 @@ Result<ProjectNetwork::ProbePlace> ProjectNetwork::probe_place(const std::string
   return ProbePlace{probe->second, address->text()};
 }
 
+void ProjectNetwork::forget_netd() {
+  networks_.clear();
+  services_.clear();
+  ports_.clear();
+  sockets_.clear();
+  for (auto& [name, member] : members_) member.sockets.clear();
+}
+
+void ProjectNetwork::adopt(const std::map<std::string, int>& shims) {
+  const std::lock_guard lock(mutex_);
+  const Wanted wanted = this->wanted();
+  if (wanted.plan == nullptr) return;
+  const net::Layout& layout = wanted.plan->layout;
+  const auto keep = [&](const std::string& service, UniqueFd netns) {
+    members_[service] = {std::make_shared<const UniqueFd>(std::move(netns)), layout.links(service),
+                         {}, false};
+  };
+  if (auto netd = Netd::find(deps_.paths, project_)) {
+    auto sandbox = netd->connections().sandbox();
+    auto sockets = netd->connections().hand_over();
+    if (sandbox && sockets) {
+      sandbox_ = std::make_shared<const UniqueFd>(std::move(*sandbox));
+      netd_ = std::move(*netd);
+      for (const auto& [number, fds] : sockets->networks) networks_.insert(number);
+      for (const auto& [key, fd] : sockets->ports) ports_.insert(key);
+      for (auto& [service, fds] : sockets->services) {
+        services_.insert(service);
+        if (!fds.empty()) keep(service, std::move(fds.front()));
+      }
+      if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
+      return;
+    }
+    netd->end();
+  }
+  for (const auto& [service, pid] : shims) {
+    auto held = namespaces_of(pid);
+    if (!held) continue;
+    sandbox_ = std::make_shared<const UniqueFd>(std::move(held->second));
+    keep(service, std::move(held->first));
+  }
+}
+
 void ProjectNetwork::end() {
   const std::lock_guard lock(mutex_);
   if (netd_) netd_->end();
   netd_.reset();
+  forget_netd();
   sandbox_.reset();
   members_.clear();
-  {
-    const std::lock_guard probes(wanted_mutex_);
-    probes_.clear();
-  }
-  networks_.clear();
-  ports_.clear();
-  sockets_.clear();
+  const std::lock_guard probes(wanted_mutex_);
+  probes_.clear();
 }
 
 }  // namespace locald::server

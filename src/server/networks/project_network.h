@@ -94,10 +94,10 @@ class ProjectNetwork {
   /// @return Errc::unavailable: it is not connected.
   Result<ProbePlace> probe_place(const std::string& service, const std::string& host) const;
 
-  /// Goes on with what an earlier server has left: its netd, and the sandbox of `sandboxes` (what
-  /// shims hold) where that has ended. @param services  what is connected. Blocks.
-  void adopt(std::shared_ptr<const UniqueFd> sandbox,
-             std::map<std::string, std::shared_ptr<const UniqueFd>> services);
+  /// Goes on with what an earlier server has left: its netd, with what that holds, or, where it has
+  /// ended, the sandbox and namespaces that shims hold. Blocks.
+  /// @param shims  service -> pid of its shim, proven
+  void adopt(const std::map<std::string, int>& shims);
   /// Ends netd and lets go of the sandbox. Blocks.
   void end();
 
@@ -109,8 +109,11 @@ class ProjectNetwork {
   };
   struct Member {
     std::shared_ptr<const UniqueFd> netns;
-    std::vector<net::Link> links;  ///< that it was made with
+    std::vector<net::Link> links;   ///< that it was made with
+    std::vector<UniqueFd> sockets;  ///< for netd, which does not know it yet
+    bool probed = false;            ///< it has its place in probes_
   };
+  void forget_netd();
   void keep_probe(const std::string& service, net::ProbeSocket probe);
   Wanted wanted() const;
   Result<void> make(const Wanted& wanted, const std::string& service, const std::stop_token& stop);
@@ -126,9 +129,11 @@ class ProjectNetwork {
   std::shared_ptr<const UniqueFd> sandbox_;
   std::map<std::string, Member> members_;
   std::optional<Netd> netd_;
-  std::set<std::uint32_t> networks_;     // that netd has the sockets of
+  std::set<std::uint32_t> networks_;  // that netd has the sockets of
+  std::set<std::string> services_;    // the same
   std::set<std::pair<bool, net::AddressAndPort>> ports_;  // that netd has: NetdPlan::Port::key()
   std::map<std::uint32_t, std::vector<UniqueFd>> sockets_;  // of networks that it does not know yet
+  bool replaced_ = false;  // netd knows an earlier namespace of a service
   std::uint64_t tag_ = 0;
 };
 

@@ -165,6 +165,7 @@ class Project {
   void send_progress(const std::string& service, ipc::ProgressEvent progress);
   void check_down();
   Result<void> define_networks();
+  void adopt_networks();
   void tell_network(const std::string& service);
   Result<void> save_configs() const;
   void save_state();

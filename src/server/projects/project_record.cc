@@ -274,7 +274,18 @@ Result<std::unique_ptr<Project>> Project::restore(Deps deps, const std::string& 
   return project;
 }
 
+void Project::adopt_networks() {
+  if (deps_.networks == nullptr) return;
+  if (auto defined = define_networks(); !defined)
+    return notice("", "the project's network: " + defined.error().text());
+  std::map<std::string, int> shims;
+  for (const auto& [name, unit] : supervisor_.units())
+    if (unit.shim_pid != 0) shims[name] = unit.shim_pid;
+  deps_.networks->adopt(name_, shims);
+}
+
 void Project::settle(const std::set<std::string>& adopted) {
+  adopt_networks();
   const StateRecord restored = read_state(restored_);
   std::set<std::string> start, stop;
   for (const auto& [name, unit] : supervisor_.units()) {
