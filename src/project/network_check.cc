@@ -31,6 +31,12 @@ class NetworkChecker {
       if (network.name != kDefaultNetwork) names_.push_back(network.name);
     }
     for (const ServiceSpec& s : spec_.services) {
+      if (s.kind == ServiceKind::exec && s.network.mode != Mode::host &&
+          s.network.mode != Mode::unset) {
+        add_(s.network.at, fmt::format("{} is a host process: its network is the host's", s.name),
+             "remove `network`");
+        continue;
+      }
       if (s.network.mode == Mode::service) shared(s);
       for (const MemberSpec& member : s.networks) this->member(s, member);
       ports(s);

@@ -46,7 +46,9 @@ Texts::Texts(const ResolveInput& input)
     const ServiceSpec* target = in_.spec.find(service);
     const bool on_host = [&] {
       for (const ServiceSpec* each : {spec_, target})
-        if (each == nullptr || each->network.mode != NetworkUse::Mode::host) return false;
+        if (each == nullptr || (each->network.mode != NetworkUse::Mode::host &&
+                                each->network.mode != NetworkUse::Mode::unset))
+          return false;
       return true;
     }();
     if (late_ == nullptr || !on_host) return value;

@@ -96,6 +96,7 @@ Result<Netd> Netd::start(const Start& start) {
                   {start.sandbox, net::kNetdSandbox},
                   {theirs.get(), net::kNetdStatus}};
   if (rootless) spawning.fds.emplace_back(start.user_namespace, net::kNetdUserNamespace);
+  spawning.env = {"LOCALD_NETWORK=" + folder};  // whose it is, for those who look
   spawning.stderr_fd = STDERR_FILENO;
   // It forks and ends: the one that stays is nobody's child, so that the server's end is not its.
   Child first = TRY(spawn(spawning).context("start locald-netd").hint("reinstall locald"));

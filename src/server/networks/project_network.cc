@@ -237,7 +237,14 @@ Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& neede
 Result<void> ProjectNetwork::update(const std::stop_token& stop) {
   const std::lock_guard lock(mutex_);
   const Wanted wanted = this->wanted();
-  if (sandbox_ == nullptr || wanted.plan == nullptr) return {};
+  if (wanted.plan == nullptr) return {};
+  // Made beside what else a start needs, images above all; not for those who are down.
+  const auto wants = [&](const std::string& service) {
+    const auto gate = wanted.gates.find(service);
+    return gate != wanted.gates.end() && gate->second != Gate::closed;
+  };
+  const std::vector<std::string> containers = wanted.plan->layout.containers();
+  if (sandbox_ == nullptr && std::none_of(containers.begin(), containers.end(), wants)) return {};
   TRY(make(wanted, {}, stop));
   return tell(wanted, {});
 }
@@ -307,13 +314,16 @@ void ProjectNetwork::adopt(const std::map<std::string, int>& shims) {
 
 void ProjectNetwork::end() {
   const std::lock_guard lock(mutex_);
+  {
+    const std::lock_guard wanted(wanted_mutex_);
+    wanted_ = {};
+    probes_.clear();
+  }
   if (netd_) netd_->end();
   netd_.reset();
   forget_netd();
   sandbox_.reset();
   members_.clear();
-  const std::lock_guard probes(wanted_mutex_);
-  probes_.clear();
 }
 
 }  // namespace locald::server

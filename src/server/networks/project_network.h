@@ -83,8 +83,8 @@ class ProjectNetwork {
   /// place in the networks changes. Blocks.
   /// @return Errc::unavailable: a port is in use.
   Result<net::Attachment> attach(const std::string& service, const std::stop_token& stop);
-  /// Tells netd what is wanted; starts another one where it has ended. Nothing where there is no
-  /// sandbox yet. Blocks.
+  /// Makes what services that are about to be up will need, and tells netd what is wanted; starts
+  /// another one where it has ended. Blocks.
   Result<void> update(const std::stop_token& stop);
   /// How a service is probed: from where it is itself. @param host  as HealthConfig::host
   struct ProbePlace {
@@ -98,7 +98,7 @@ class ProjectNetwork {
   /// ended, the sandbox and namespaces that shims hold. Blocks.
   /// @param shims  service -> pid of its shim, proven
   void adopt(const std::map<std::string, int>& shims);
-  /// Ends netd and lets go of the sandbox. Blocks.
+  /// Ends netd and lets go of the sandbox; nothing is wanted any more. Blocks.
   void end();
 
  private:
