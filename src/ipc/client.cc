@@ -45,8 +45,7 @@ Result<void> send_all(int fd, std::string_view data) {
   return {};
 }
 
-Result<void> send_request(int fd, const std::string& name, const Json& body) {
-  const std::string text = body.dump();
+Result<void> send_request(int fd, const std::string& name, const std::string& text) {
   std::string request =
       "POST /v1/" + name + " HTTP/1.1\r\nHost: locald\r\nContent-Type: application/json\r\n";
   request += std::string(kVersionHeader) + ": " + std::string(kVersion) + "\r\n";
@@ -133,7 +132,7 @@ Result<Call::Item> Call::poll() {
         state_->error = (*parsed)["error"];
         return error_from_json(state_->error);
       }
-      if (parsed->contains("result")) return Item{Kind::result, (*parsed)["result"]};
+      if (parsed->contains("result")) return Item{Kind::result, parsed->take("result")};
       if (parsed->contains("event")) return Item{Kind::event, std::move(parsed).value()};
       return Error(Errc::corrupt, "the server's reply is neither result nor error");
     } else if (!text) {
@@ -168,20 +167,20 @@ Result<UniqueFd> Client::open() {
   return connect_server(socket_);
 }
 
-Result<Call> Client::start(const std::string& name, const Json& body) {
+Result<Call> Client::start(const std::string& name, const JsonText& body) {
   const bool reused = static_cast<bool>(first_);
   auto state = std::make_unique<Call::State>();
   state->fd = TRY(open());
-  auto sent = send_request(state->fd.get(), name, body);
+  auto sent = send_request(state->fd.get(), name, body.str());
   if (!sent && reused) {  // the server closed the connection after the first reply
     state->fd = TRY(open());
-    sent = send_request(state->fd.get(), name, body);
+    sent = send_request(state->fd.get(), name, body.str());
   }
   if (!sent) return std::move(sent).error();
   return Call(std::move(state));
 }
 
-Result<Json> Client::call(const std::string& name, const Json& body,
+Result<Json> Client::call(const std::string& name, const JsonText& body,
                           const std::function<void(const Json&)>& on_event) {
   Call call = TRY(start(name, body));
   return call.finish(on_event);

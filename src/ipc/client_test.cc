@@ -77,7 +77,7 @@ TEST(Client, AsksOnTheConnectionItHas) {
   FakeServer server({{version_reply(), http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client) << client.error().message();
-  auto reply = client->call("status", Json::object());
+  auto reply = client->call("status", JsonText("{}"));
   ASSERT_TRUE(reply) << reply.error().message();
   EXPECT_EQ((*reply)["x"].as_int(), 7);
   EXPECT_EQ(server.requests,
@@ -90,7 +90,7 @@ TEST(Client, ConnectsAgainWhereTheServerCloses) {
   FakeServer server({{last}, {http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
-  auto reply = client->call("status", Json::object());
+  auto reply = client->call("status", JsonText("{}"));
   ASSERT_TRUE(reply) << reply.error().message();
 }
 
@@ -102,7 +102,7 @@ TEST(Client, HandsOutEventsAndThenTheResult) {
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
   std::string seen;
-  auto reply = client->call("up", Json::object(),
+  auto reply = client->call("up", JsonText("{}"),
                             [&](const Json& event) { seen += event["text"].as_string(); });
   ASSERT_TRUE(reply) << reply.error().message();
   EXPECT_EQ(seen, "ab");
@@ -116,7 +116,7 @@ TEST(Client, AnErrorKeepsItsCodeMessageAndHint) {
       {"file":"a.toml","line":3,"column":2,"message":"unknown key","hint":"did you mean x?"}]}})")}});  // for programs: the message has them too
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
-  auto reply = client->call("up", Json::object());
+  auto reply = client->call("up", JsonText("{}"));
   ASSERT_FALSE(reply);
   EXPECT_EQ(reply.error().code(), Errc::not_found);
   EXPECT_EQ(reply.error().message(), "no such");
@@ -127,7 +127,7 @@ TEST(Client, AStreamWithoutAResultIsAnError) {
   FakeServer server({{version_reply(), http("{\"event\":\"notice\"}\n", "application/x-ndjson")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
-  EXPECT_FALSE(client->call("up", Json::object()));
+  EXPECT_FALSE(client->call("up", JsonText("{}")));
 }
 
 TEST(Client, SaysThatItIsOlder) {

@@ -161,7 +161,7 @@ class Project {
   void finish(std::uint64_t id);
   void end_waits(bool all);
   void taken_up(const std::set<std::string>& services);
-  void send(const Json& event, const std::string& service);
+  void send(const JsonText& event, const std::string& service);
   void send_progress(const std::string& service, ipc::ProgressEvent progress);
   void check_down();
   Result<void> define_networks();
