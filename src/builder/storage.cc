@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "base/transient.h"
 #include "builder/assembly.h"
 #include "builder/jobs.h"
 #include "builder/volumes.h"
@@ -22,6 +25,23 @@ namespace locald::builder {
 namespace {
 
 constexpr const char* kTrash = ".trash-";
+// A worker that is killed (for want of memory, it may be) leaves a part of what it was to remove,
+// and nobody may come by here again for long.
+constexpr int kAttempts = 6;
+constexpr std::chrono::milliseconds kPause{20};
+
+Result<void> remove_trees(Environment& environment, std::vector<std::string> paths,
+                          const std::stop_token& stop) {
+  const Json job = encode(RemoveTreesJob{.paths = std::move(paths)});
+  for (int attempt = 1;; ++attempt) {
+    const auto removed = environment.run(job, {}, stop);
+    if (removed) return {};
+    const Error& why = removed.error();
+    if ((says_something(why) && !may_pass(why)) || attempt == kAttempts || stop.stop_requested())
+      return why;
+    std::this_thread::sleep_for(kPause);
+  }
+}
 
 /// Renames the entries of `folder` that `wanted` names to trash.
 Result<void> discard(const std::string& folder,
@@ -96,8 +116,7 @@ Result<void> sweep_discarded(Environment& environment, const std::stop_token& st
     }));
   }
   for (const std::string& project : projects) TRY(find_trash(volumes + "/" + project, paths));
-  if (!paths.empty())
-    TRY(environment.run(encode(RemoveTreesJob{.paths = std::move(paths)}), {}, stop));
+  if (!paths.empty()) TRY(remove_trees(environment, std::move(paths), stop));
   for (const std::string& project : projects)
     (void)::rmdir((volumes + "/" + project).c_str());  // where it is empty
   return {};

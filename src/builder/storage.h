@@ -32,7 +32,8 @@ Result<void> remove_container(Environment& environment, const std::string& conta
 Result<void> discard_container(Environment& environment, const std::string& container_key);
 
 /// Removes what was discarded and what removals that were cut short left behind
-/// (a server that starts calls it too). Nothing there: no worker.
+/// (a server that starts calls it too). Nothing there: no worker. A worker that is killed is
+/// replaced, a few times.
 Result<void> sweep_discarded(Environment& environment, const std::stop_token& stop);
 
 /// A project's volumes, named and without a name (`down --volumes`).

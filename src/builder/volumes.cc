@@ -1,7 +1,9 @@
 #include "builder/volumes.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,12 +28,31 @@ bool is_anonymous_volume(const std::string& name, const std::string& key) {
                          name[key.size() + 1] == '_');
 }
 
+namespace {
+
+/// The shim, in namespaces of its own, sees another /proc: it would take what it finds there for
+/// something that was exchanged.
+bool in_proc(const JudgedPath& path) {
+  struct statfs st {};
+  return ::fstatfs(path.fd.get(), &st) == 0 && st.f_type == PROC_SUPER_MAGIC;
+}
+
+}  // namespace
+
 Result<JudgedPath> open_bind(const std::string& source, const PathJudge& judge) {
   auto opened = judge.open(source, PathJudge::Use::share);
   // A refusal names the source itself.
   if (!opened && opened.error().code() == Errc::denied) return std::move(opened).context("mount");
-  if (opened || opened.error().code() != Errc::not_found)
+  if (!opened && opened.error().code() != Errc::not_found)
     return std::move(opened).context("mount " + source);
+  if (opened && in_proc(*opened))
+    return Error(Errc::invalid_input, "mount " + source + ": " + opened->path +
+                                          " is a part of /proc, and a container has a /proc of "
+                                          "its own")
+        .with_hint(
+            "name the file or folder itself that is meant; /dev/fd and /dev/stdin lead into "
+            "/proc, and to something else in each process");
+  if (opened) return opened;
   return Error(Errc::not_found, "the folder or file " + source + " to be mounted does not exist")
       .with_hint("create it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
 }

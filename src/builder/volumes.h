@@ -20,7 +20,7 @@ std::string anonymous_volume_name(const std::string& key, const std::string& tar
 bool is_anonymous_volume(const std::string& name, const std::string& key);
 
 /// A bind's source, opened and judged: it exists (nothing is created), and neither lies in,
-/// contains nor is one of locald's folders. What is mounted is what was opened
+/// contains nor is one of locald's folders, nor is it in /proc. What is mounted is what was opened
 /// here.
 Result<JudgedPath> open_bind(const std::string& source, const PathJudge& judge);
 

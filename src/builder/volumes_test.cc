@@ -103,6 +103,18 @@ TEST_F(Volumes, BindsMustExistAndKeepOutOfOurFolders) {
   EXPECT_EQ(open_bind("/", judge).error().code(), Errc::denied);
 }
 
+TEST_F(Volumes, NothingOfProcIsBound) {
+  ASSERT_TRUE(paths().create());
+  const PathJudge judge(paths(), {});
+  for (const char* path : {"/dev/fd", "/proc/self", "/proc/self/status", "/proc/sys"}) {
+    const auto opened = open_bind(path, judge);
+    ASSERT_FALSE(opened) << path;
+    EXPECT_EQ(opened.error().code(), Errc::invalid_input) << path;
+    EXPECT_NE(opened.error().message().find(path), std::string::npos) << opened.error().message();
+    EXPECT_NE(opened.error().message().find("a /proc of its own"), std::string::npos);
+  }
+}
+
 TEST_F(Volumes, WarnOfABindThatTheUserCannotWrite) {
   ASSERT_EQ(::mkdir((top_ + "/project").c_str(), 0755), 0);
   const JudgedPath bind = open_bind(top_ + "/project", PathJudge(paths(), {})).value();

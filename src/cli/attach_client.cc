@@ -286,7 +286,13 @@ std::string DetachKeys::flush() {
 }
 
 Result<int> attach(const AttachOptions& options) {
-  UniqueFd socket = TRY(sys::unix_connect(options.socket).context("connect to the process's shim"));
+  auto connected = sys::unix_connect(options.socket);
+  if (!connected && (connected.error().code() == Errc::not_found ||
+                     connected.error().sys_errno() == ECONNREFUSED))
+    return Error(Errc::failed,
+                 "the process's shim is gone: the process ended before it could be attached to")
+        .with_hint("see what became of it: locald status");
+  UniqueFd socket = TRY(std::move(connected).context("connect to the process's shim"));
   if (const auto peer = TRY(sys::peer_cred(socket.get())); peer.uid != ::geteuid())
     return Error(Errc::denied, options.socket + " belongs to user " + std::to_string(peer.uid));
   auto signals =

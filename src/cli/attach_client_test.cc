@@ -158,6 +158,22 @@ TEST_F(AttachTest, ALostShimIsAnError) {
   EXPECT_EQ(output(), "error: the process's shim is gone");
 }
 
+TEST_F(AttachTest, AProcessThatHasEndedBeforeIsToldAsThat) {
+  // Its folder is gone with it; or nobody listens any more.
+  const std::string deaf = dir_ + "/deaf.sock";
+  {
+    const UniqueFd dir = sys::open(dir_, O_RDONLY | O_DIRECTORY).value();
+    (void)sys::unix_listen(dir.get(), "deaf.sock").value();
+  }
+  for (const std::string& socket : {dir_ + "/gone/ctl.sock", deaf}) {
+    const auto attached = attach({.socket = socket});
+    ASSERT_FALSE(attached) << socket;
+    EXPECT_EQ(attached.error().message(),
+              "the process's shim is gone: the process ended before it could be attached to");
+    EXPECT_NE(attached.error().hint().find("locald status"), std::string::npos);
+  }
+}
+
 TEST_F(AttachTest, ForwardsStdinAndItsEnd) {
   start({.forward_stdin = true});
   ASSERT_TRUE(sys::write_all(in_write_.get(), "hello"));

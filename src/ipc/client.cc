@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t kMaxReply = 64u << 20;  // bytes of one JSON document or line
 constexpr std::chrono::seconds kHelloPatience{15};
+constexpr int kServers = 3;  // that a request is sent to, one after another
 constexpr const char* kCutShort =
     "the server may have ended: why is in its log, server.log in the state folder; see how things "
     "stand: locald status";
@@ -45,13 +46,13 @@ Result<void> send_all(int fd, std::string_view data) {
   return {};
 }
 
-Result<void> send_request(int fd, const std::string& name, const std::string& text) {
+std::string request_text(const std::string& name, const std::string& text) {
   std::string request =
       "POST /v1/" + name + " HTTP/1.1\r\nHost: locald\r\nContent-Type: application/json\r\n";
   request += std::string(kVersionHeader) + ": " + std::string(kVersion) + "\r\n";
   request += std::string(kBuildHeader) + ": " + std::string(kBuild) + "\r\n";
   request += "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
-  return send_all(fd, request);
+  return request;
 }
 
 /// True where the peer executes the very file that we would start.
@@ -74,6 +75,22 @@ struct Call::State {
   std::size_t taken = 0;  // bytes of `body` that were handed out
   bool ended = false;     // the connection is at its end, or the reply complete
   Json error;             // what the server answered with
+  std::string request;
+  std::function<Result<UniqueFd>()> reconnect;  // empty: this server or none
+  int servers = 1;                              // that it was sent to
+
+  /// A server that ends has not taken the request: it closed its connection before it was sent, or
+  /// without having read it all. So the next server can have it, whatever it asks for.
+  static bool not_taken(int error) { return error == EPIPE || error == ECONNRESET; }
+
+  Result<void> send() {
+    while (true) {
+      auto sent = send_all(fd.get(), request);
+      if (sent || !not_taken(sent.error().sys_errno()) || !reconnect || servers++ >= kServers)
+        return sent;
+      fd = TRY(reconnect());
+    }
+  }
 
   bool is_stream() const {
     return reply.header("content-type").starts_with("application/x-ndjson");
@@ -84,6 +101,11 @@ struct Call::State {
     std::array<char, 65536> buffer;
     const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (n < 0 && not_taken(errno) && !reply.started() && reconnect && servers++ < kServers) {
+      fd = TRY(reconnect());
+      TRY(send());
+      return false;
+    }
     if (n < 0 && errno != ECONNRESET)
       return Error::from_errno(errno, "read from the server").with_hint(kCutShort);
     if (n <= 0) {
@@ -164,19 +186,19 @@ Result<Json> Call::finish(const std::function<void(const Json&)>& on_event) {
 
 Result<UniqueFd> Client::open() {
   if (first_) return std::move(first_);
-  return connect_server(socket_);
+  return connect_server(paths_.server_socket());
 }
 
 Result<Call> Client::start(const std::string& name, const JsonText& body) {
-  const bool reused = static_cast<bool>(first_);
   auto state = std::make_unique<Call::State>();
   state->fd = TRY(open());
-  auto sent = send_request(state->fd.get(), name, body.str());
-  if (!sent && reused) {  // the server closed the connection after the first reply
-    state->fd = TRY(open());
-    sent = send_request(state->fd.get(), name, body.str());
-  }
-  if (!sent) return std::move(sent).error();
+  state->request = request_text(name, body.str());
+  if (!greeting_)
+    state->reconnect = [paths = paths_, options = options_]() -> Result<UniqueFd> {
+      Client next = TRY(connect(paths, options));
+      return next.open();
+    };
+  TRY(state->send());
   return Call(std::move(state));
 }
 
@@ -186,7 +208,14 @@ Result<Json> Client::call(const std::string& name, const JsonText& body,
   return call.finish(on_event);
 }
 
-Result<void> Client::hello(const Paths& paths) {
+Result<void> Client::hello() {
+  greeting_ = true;
+  auto said = hear_greeting();
+  greeting_ = false;
+  return said;
+}
+
+Result<void> Client::hear_greeting() {
   Call call = TRY(start(VersionRequest{}));
   while (true) {
     auto item = TRY(call.poll());
@@ -199,7 +228,7 @@ Result<void> Client::hello(const Paths& paths) {
       if (answers.error().code() != Errc::timed_out || !peer) return std::move(answers).error();
       return Error(Errc::timed_out,
                    "the server, process " + std::to_string(peer->pid) + ", does not answer")
-          .with_hint(way_out(paths, peer->pid));
+          .with_hint(way_out(paths_, peer->pid));
     }
   }
   if (call.state_->reply.keep_alive()) first_ = std::move(call.state_->fd);
@@ -212,12 +241,12 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
   };
   bool restarted = false;
   for (int attempt = 1;; ++attempt) {
-    Client client(paths.server_socket());
-    auto fd = connect_server(client.socket_);
+    Client client(paths, options);
+    auto fd = connect_server(paths.server_socket());
     if (!fd && fd.error().code() == Errc::not_found)
       fd = options.start ? start_server(paths, options.notice) : await_server(paths);
     client.first_ = TRY(std::move(fd));
-    if (auto met = client.hello(paths); !met) {
+    if (auto met = client.hello(); !met) {
       // A server that is just ending takes connections and answers none: the next one will.
       if (attempt == 5 || met.error().code() == Errc::timed_out) return std::move(met).error();
       ::poll(nullptr, 0, attempt * 10);
@@ -253,7 +282,7 @@ Result<Client> Client::connect(const Paths& paths, Options options) {
 Result<ServerStopReply> Client::stop_server(bool all,
                                             const std::function<void(const Json&)>& on_event) {
   // By pidfd, taken while the server answers: the very process that we talk to.
-  const UniqueFd fd = TRY(connect_server(socket_));
+  const UniqueFd fd = TRY(connect_server(paths_.server_socket()));
   const int pid = TRY(sys::peer_cred(fd.get())).pid;
   const UniqueFd pidfd = TRY(sys::pidfd_open(pid));
   const ServerStopReply reply = TRY(ask(ServerStopRequest{all}, on_event));

@@ -77,7 +77,8 @@ class Client {
   };
   static Result<Client> connect(const Paths& paths, Options options);
 
-  /// Sends a request. Several may be under way; each has its own connection then.
+  /// Sends a request. Several may be under way; each has its own connection then. Where the server
+  /// ends before it has taken the request, the next one gets it, started as connect() does.
   Result<Call> start(const std::string& name, const JsonText& body);
   /// Sends a request and waits for its result.
   Result<Json> call(const std::string& name, const JsonText& body,
@@ -109,12 +110,15 @@ class Client {
                                       const std::function<void(const Json&)>& on_event = {});
 
  private:
-  explicit Client(std::string socket) : socket_(std::move(socket)) {}
+  Client(Paths paths, Options options) : paths_(std::move(paths)), options_(std::move(options)) {}
   Result<UniqueFd> open();
-  Result<void> hello(const Paths& paths);
+  Result<void> hello();
+  Result<void> hear_greeting();
 
-  std::string socket_;
-  UniqueFd first_;  // the connection that connect() made, for the first request
+  Paths paths_;
+  Options options_;
+  bool greeting_ = false;  // connect() itself goes to the next server where this one ends
+  UniqueFd first_;         // the connection that connect() made, for the first request
   VersionReply server_;
 };
 

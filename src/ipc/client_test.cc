@@ -1,6 +1,7 @@
 #include "ipc/client.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cstdlib>
@@ -12,6 +13,8 @@
 
 namespace locald::ipc {
 namespace {
+
+constexpr const char* kGone = "gone";  // of FakeServer: it ends in place of an answer
 
 /// A server that answers each connection's requests, in order, with fixed texts.
 class FakeServer {
@@ -45,6 +48,11 @@ class FakeServer {
       const UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!peer) return;
       for (const std::string& reply : replies) {
+        if (reply == kGone) {  // with the request unread
+          pollfd came{peer.get(), POLLIN, 0};
+          ::poll(&came, 1, -1);
+          break;
+        }
         std::string request;
         char buffer[4096];
         while (request.find("\r\n\r\n") == std::string::npos || !request.ends_with('}')) {
@@ -92,6 +100,33 @@ TEST(Client, ConnectsAgainWhereTheServerCloses) {
   ASSERT_TRUE(client);
   auto reply = client->call("status", JsonText("{}"));
   ASSERT_TRUE(reply) << reply.error().message();
+}
+
+TEST(Client, TheNextServerGetsWhatTheLastOneHasNotTaken) {
+  FakeServer server({{version_reply(), kGone}, {version_reply(), http(R"({"result":{"x":7}})")}});
+  auto client = Client::connect(server.paths(), {.start = false});
+  ASSERT_TRUE(client) << client.error().message();
+  auto reply = client->call("up", Json::object());
+  ASSERT_TRUE(reply) << reply.error().message();
+  EXPECT_EQ((*reply)["x"].as_int(), 7);
+}
+
+TEST(Client, GivesUpWhereServerAfterServerEnds) {
+  FakeServer server({{version_reply(), kGone}, {version_reply(), kGone}, {version_reply(), kGone}});
+  auto client = Client::connect(server.paths(), {.start = false});
+  ASSERT_TRUE(client) << client.error().message();
+  auto reply = client->call("up", Json::object());
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().message(), "the server hung up before it answered");
+  EXPECT_NE(reply.error().hint().find("server.log"), std::string::npos);
+}
+
+TEST(Client, WhatAServerHasTakenIsNotSentAgain) {
+  FakeServer server({{version_reply(), ""}, {version_reply(), http(R"({"result":{"x":7}})")}});
+  auto client = Client::connect(server.paths(), {.start = false});
+  ASSERT_TRUE(client) << client.error().message();
+  EXPECT_FALSE(client->call("up", Json::object()));
+  EXPECT_EQ(server.requests.size(), 2u);
 }
 
 TEST(Client, HandsOutEventsAndThenTheResult) {

@@ -118,7 +118,8 @@ Result<std::size_t> HttpReply::feed(std::string_view bytes) {
 Result<void> HttpReply::end() {
   if (until_close_ && state_ == State::body) state_ = State::complete;
   if (state_ != State::complete)
-    return Error(Errc::corrupt, "the server hung up in the middle of its reply");
+    return Error(Errc::corrupt, started_ ? "the server hung up in the middle of its reply"
+                                         : "the server hung up before it answered");
   return {};
 }
 

@@ -19,12 +19,14 @@ namespace {
 
 constexpr std::string_view kName = "locald-server";  // what the kernel calls it: 15 bytes at most
 
-bool is_server(int pid) {
-  const std::string process = "/proc/" + std::to_string(pid);
+bool of_this_user(int pid) {
   struct stat st {};
-  if (pid == ::getpid() || ::stat(process.c_str(), &st) != 0 || st.st_uid != ::geteuid())
-    return false;
-  const auto name = read_file(process + "/comm", 64);
+  return ::stat(("/proc/" + std::to_string(pid)).c_str(), &st) == 0 && st.st_uid == ::geteuid();
+}
+
+bool is_server(int pid) {
+  if (pid == ::getpid() || !of_this_user(pid)) return false;
+  const auto name = read_file("/proc/" + std::to_string(pid) + "/comm", 64);
   return name && trim(*name) == kName;
 }
 
@@ -71,7 +73,7 @@ int lock_holder(const std::string& path) {
     std::string number, kind, how, what, file;
     int pid = 0;
     if (words >> number >> kind >> how >> what >> pid >> file && kind == "FLOCK" && pid > 0 &&
-        file.ends_with(inode) && has_open(pid, FileId(st)))
+        file.ends_with(inode) && of_this_user(pid) && has_open(pid, FileId(st)))
       return pid;
   }
   return 0;

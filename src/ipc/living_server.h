@@ -19,8 +19,9 @@ std::string lasting_folder(const Paths& paths);
 /// seen. Not this process.
 int living_server(const Paths& paths);
 
-/// The process that holds a flock(2) on what `path` leads to; 0: none is seen. The kernel's list
-/// names the inode, whose number other file systems have too: the holder is asked what it has open.
+/// The process of this user that holds a flock(2) on what `path` leads to; 0: none is seen. The
+/// kernel's list names the inode, whose number other file systems have too: the holder is asked
+/// what it has open, which another user's process would not say.
 int lock_holder(const std::string& path);
 
 /// What a server writes into STATE/server.lock: its process and its run folder.

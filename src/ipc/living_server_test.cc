@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,6 +81,50 @@ TEST_F(LivingServer, IsNotThisProcess) {
   ASSERT_EQ(::flock(fd, LOCK_EX), 0);
   EXPECT_EQ(living_server(paths_), 0);
   ::close(fd);
+}
+
+/// Makes the file `lock` on a new file system. @return its inode; 0 where none can be mounted.
+ino_t on_new_filesystem(const std::string& folder, bool locked) {
+  struct stat st {};
+  if (::mkdir(folder.c_str(), 0755) != 0 || ::mount("t", folder.c_str(), "tmpfs", 0, nullptr) != 0)
+    return 0;
+  const int fd = ::open((folder + "/lock").c_str(), O_RDWR | O_CREAT, 0600);
+  if (fd < 0 || ::fstat(fd, &st) != 0 || (locked && ::flock(fd, LOCK_EX) != 0)) return 0;
+  return st.st_ino;
+}
+
+TEST_F(LivingServer, AnotherUsersLockOfAFileWithTheSameNumberIsNotOurs) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root: another user, and two file systems";
+  enum { seen_as_ours = 1, not_mounted, numbers_differ };
+  ASSERT_EQ(::chmod(home_.c_str(), 0755), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // Their mounts end with these processes.
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      ::_exit(not_mounted);
+    const ino_t theirs = on_new_filesystem(home_ + "/theirs", /*locked=*/true);
+    const std::string ours = home_ + "/ours";
+    const pid_t other = ::fork();
+    if (other == 0) {
+      const ino_t own = on_new_filesystem(ours, /*locked=*/false);
+      if (theirs == 0 || own == 0) ::_exit(not_mounted);
+      if (theirs != own) ::_exit(numbers_differ);
+      if (::setresuid(65534, 65534, 65534) != 0) ::_exit(not_mounted);
+      if (::access((ours + "/lock").c_str(), F_OK) != 0) ::_exit(not_mounted);
+      ::_exit(lock_holder(ours + "/lock") == 0 ? 0 : seen_as_ours);
+    }
+    int status = 0;
+    ::waitpid(other, &status, 0);
+    ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == not_mounted) GTEST_SKIP() << "nothing can be mounted here";
+  if (WEXITSTATUS(status) == numbers_differ)
+    GTEST_SKIP() << "tmpfs counts its inodes otherwise here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(LivingServer, TheSignatureOfTheLockIsReadOrThereIsNone) {

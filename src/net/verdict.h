@@ -15,6 +15,8 @@ struct Verdict {
   Kind kind = Kind::healthy;
   std::string reason;  ///< failed: why; unknown: why there was no probe
   bool refused = false;  ///< failed: nobody listens there
+  bool lasting =
+      false;  ///< unknown: the next probe fares no better, until the service is restarted
 
   Verdict(const Result<void>& probed)  // NOLINT(google-explicit-constructor)
       : kind(probed ? Kind::healthy : Kind::failed),
@@ -22,10 +24,11 @@ struct Verdict {
         refused(!probed && probed.error().sys_errno() == ECONNREFUSED) {}
   Verdict(const Error& why)  // NOLINT(google-explicit-constructor)
       : kind(Kind::failed), reason(why.message()), refused(why.sys_errno() == ECONNREFUSED) {}
-  static Verdict unknown(const Error& why) {
+  static Verdict unknown(const Error& why, bool lasting = false) {
     Verdict v{Result<void>()};
     v.kind = Kind::unknown;
-    v.reason = "it could not be asked: " + why.message();
+    v.lasting = lasting;
+    v.reason = "it could not be asked: " + why.message() + (lasting ? "; restart it" : "");
     return v;
   }
   explicit operator bool() const noexcept { return kind == Kind::healthy; }

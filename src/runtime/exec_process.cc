@@ -13,6 +13,7 @@
 #include "base/sys/sys.h"
 #include "runtime/container_init.h"
 #include "runtime/process_runtime_impl.h"
+#include "runtime/processes.h"
 #include "runtime/shim_launch.h"
 
 namespace locald::runtime {
@@ -186,26 +187,37 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) cons
     return Error(Errc::not_found,
                  folder + ": no container runs there: it has ended, or its files were deleted")
         .with_hint("restart the service: locald restart SERVICE");
-  auto handle = TRY(connect_shim(*record));
-  if (handle->pid() == 0) return Error(Errc::not_found, record->name + " is not running yet");
+  auto target = exec_target(*record);
+  // Each step may be the one that comes too late: also what the bundle says is gone by then.
+  if (!target)
+    if (const auto shim = open_process(record->shim_pid, record->shim_start);
+        !shim && shim.error().code() == Errc::not_found)
+      return Error(Errc::not_found, record->name + " has ended");
+  return target;
+}
+
+Result<ExecTarget> ProcessRuntime::Impl::exec_target(const InstanceRecord& record) const {
+  const std::string& id = record.id;
+  auto handle = TRY(connect_shim(record));
+  if (handle->pid() == 0) return Error(Errc::not_found, record.name + " is not running yet");
   ExecTarget target;
   target.id = id;
   target.pid = handle->pid();
-  target.shim_pidfd = TRY(sys::pidfd_open(record->shim_pid));
+  target.shim_pidfd = TRY(sys::pidfd_open(record.shim_pid));
   target.in_user_namespace = TRY(options.user_namespace()) >= 0;
   target.own_network = in_other_network(record->shim_pid);
   if (target.in_user_namespace)
     target.single_id =
-        is_single_id(TRY(read_file("/proc/" + std::to_string(record->shim_pid) + "/uid_map")));
+        is_single_id(TRY(read_file("/proc/" + std::to_string(record.shim_pid) + "/uid_map")));
   auto config = read_file(options.paths.bundle(id) + "/config.json");
   if (!config && config.error().code() == Errc::not_found)
-    return Error(Errc::not_found, record->name +
-                                      ": its run folder was deleted: no command can be "
-                                      "run in it")
+    return Error(Errc::corrupt, record.name +
+                                    ": its run folder was deleted: no command can be "
+                                    "run in it")
         .with_hint("restart the service: locald restart SERVICE");
   auto spec = oci::RuntimeSpec::parse(TRY(std::move(config)));
   if (!spec)
-    return Error(Errc::corrupt, record->name + ": " + options.paths.bundle(id) +
+    return Error(Errc::corrupt, record.name + ": " + options.paths.bundle(id) +
                                     "/config.json is damaged (" + spec.error().message() + ")")
         .with_hint("restart the service: locald restart SERVICE");
   target.config = std::move(*spec);

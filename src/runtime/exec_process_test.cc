@@ -1,7 +1,17 @@
 #include "runtime/exec_process.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <optional>
+#include <string>
+
+#include "base/sys/fs_at.h"
+#include "runtime/process_runtime.h"
+#include "runtime/processes.h"
+#include "runtime/shim_record.h"
 
 namespace locald::runtime {
 namespace {
@@ -79,6 +89,40 @@ TEST(ExecProcess, HasTheUserAndGroupsAsTheyAreWithAllIds) {
   EXPECT_EQ(process.args, Words{"id"});
   EXPECT_EQ(process.user.uid, 33u);
   EXPECT_EQ(process.user.additional_gids, std::vector<std::uint32_t>{44});
+}
+
+TEST(ExecProcess, IntoAContainerThatHasEndedIsToldAsThat) {
+  char name[] = "/tmp/locald-exec-XXXXXX";
+  const std::string home = ::mkdtemp(name);
+  const Paths paths = Paths::from_env(
+                          [&](const std::string& n) {
+                            return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt;
+                          },
+                          1000)
+                          .value();
+  InstanceRecord record;
+  record.id = "0123456789ab";
+  record.nonce = std::string(32, 'a');
+  record.name = "shop/db";
+  record.kind = "container";
+  record.boot_id = boot_id();
+  record.shim_pid = ::fork();
+  if (record.shim_pid == 0) ::_exit(0);
+  record.shim_start = process_stat(record.shim_pid)->start_time;
+  ::waitpid(record.shim_pid, nullptr, 0);
+  record.folder = paths.instance(record.id);
+  ASSERT_TRUE(make_dirs(record.folder));
+  ASSERT_TRUE(write_file_atomic(record.folder + "/instance.json", record.to_text()));
+  ProcessRuntime runtime(
+      {.paths = paths, .shim = "", .runc = "/bin/true", .user_namespace = [] { return -1; }});
+  InstanceSpec session;
+  session.id = "ba9876543210";
+  session.nonce = std::string(32, 'b');
+  session.name = "shop/db exec";
+  const auto run = runtime.exec(session, record.id, as("root"));
+  ASSERT_FALSE(run);
+  EXPECT_EQ(run.error().message(), "shop/db has ended");
+  (void)remove_tree(home);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "runtime/exec_process.h"
 #include "runtime/process_runtime.h"
+#include "runtime/shim_record.h"
 #include "runtime/shim_spec.h"
 
 namespace locald::runtime {
@@ -14,8 +15,10 @@ struct ProcessRuntime::Impl {
   explicit Impl(Options o) : options(std::move(o)) {}
   /// Errc::not_found with the package to install.
   Result<void> check_runc() const;
-  /// The running container `id`, proven to be the one its folder speaks of.
+  /// The running container `id`, proven to be the one its folder speaks of. Errc::corrupt where its
+  /// bundle was deleted or damaged: no command can be run in it until it is started again.
   Result<ExecTarget> exec_target(const std::string& id) const;
+  Result<ExecTarget> exec_target(const InstanceRecord& record) const;
   /// What the instance can write to from now on.
   void share(const std::string& id, std::vector<SharedFolder> folders) const {
     if (options.share) options.share("running " + id, std::move(folders));

@@ -42,6 +42,8 @@ class ContainerProcess final : public RuncProcess {
     return run(spec, folder, "run", {"--bundle", bundle, spec.id}, child, why);
   }
 
+  const char* root() const override { return rootfs_path_[0] == '\0' ? nullptr : rootfs_path_; }
+
   void clean() override {
     // Everything below it is dead; what is still held elsewhere goes with its holder.
     if (rootfs_mounted_) ::umount2(rootfs_path_, MNT_DETACH);

@@ -17,6 +17,7 @@
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -189,9 +190,18 @@ TEST(Init, SaysInOneSentenceWhyACommandWasNeverExecuted) {
   char dir[] = "/tmp/locald-init-XXXXXX";
   ASSERT_NE(::mkdtemp(dir), nullptr);
   const std::string plain = std::string(dir) + "/plain", script = std::string(dir) + "/script";
-  for (const auto& [path, mode] : {std::pair(plain, 0644), std::pair(script, 0755)}) {
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, mode);
-    ASSERT_EQ(::write(fd, "#!/no/interpreter\n", 18), 18);
+  const std::string crlf = std::string(dir) + "/crlf";
+  const struct {
+    std::string path;
+    mode_t mode;
+    std::string_view text;
+  } files[] = {{plain, 0644, "#!/no/interpreter\n"},
+               {script, 0755, "#!/no/interpreter -x\n"},
+               {crlf, 0755, "#!/bin/sh\r\necho x\r\n"}};
+  for (const auto& file : files) {
+    const int fd = ::open(file.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, file.mode);
+    ASSERT_EQ(::write(fd, file.text.data(), file.text.size()),
+              static_cast<ssize_t>(file.text.size()));
     ::close(fd);
   }
   const struct {
@@ -204,7 +214,12 @@ TEST(Init, SaysInOneSentenceWhyACommandWasNeverExecuted) {
       {plain, ": cannot be executed: Permission denied", 126},
       {dir, ": cannot be executed: Permission denied", 126},
       // 127 here, as the runtime has it, and 126 where a shell would tell.
-      {script, ": the interpreter that its first line (#!) names, or its loader, does not exist",
+      {script, ": the interpreter that its first line (#!) names, /no/interpreter, does not exist",
+       127},
+      {crlf,
+       ": the interpreter that its first line (#!) names, /bin/sh\\r, does not exist: the line "
+       "ends "
+       "with CRLF",
        127},
   };
   for (const auto& c : cases)
@@ -230,7 +245,7 @@ TEST(Init, SaysInOneSentenceWhyACommandWasNeverExecuted) {
   Running unknown({"--what"});
   EXPECT_EQ(unknown.code(), 125);
   EXPECT_EQ(unknown.seen, "--what: unknown to init\n");
-  for (const std::string& path : {plain, script}) ::unlink(path.c_str());
+  for (const std::string& path : {plain, script, crlf}) ::unlink(path.c_str());
   ::rmdir(dir);
 }
 

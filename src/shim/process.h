@@ -83,6 +83,8 @@ class Process {
 
   /// The main process was reaped.
   void ended();
+  /// The path of its root file system, as the shim sees it; null where it sees none of its own.
+  virtual const char* root() const { return nullptr; }
   /// Nothing of it is left: unmounts its root file system.
   virtual void clean() {}
 

@@ -201,7 +201,7 @@ StartResult RuncProcess::finish_start(const Spec& spec, int folder, int status, 
   }
   TextOf<900> error;
   if (last_runc_error(folder, error)) {
-    explain_runc(error.data(), why);
+    explain_runc(error.data(), why, root());
     // runc does not always say so itself ("unable to store init state: %!w(<nil>)").
     if (!has_room(folder)) why.add(" (").add(dir).add(": ").add(error_text(errno)).add(")");
     return {code_of_runc_text(error.data()), /*on_stderr=*/true};

@@ -217,7 +217,7 @@ void Session::main_ended(int status, bool never_executed) {
     const char* words = stdio_.first_words();
     reason_.clear();
     if (*words != '\0')
-      explain_runc(words, reason_);
+      explain_runc(words, reason_, process_->root());
     else
       reason_.add("the command was not executed");
     exit_.code = code_of_runc_text(words);

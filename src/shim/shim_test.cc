@@ -344,7 +344,7 @@ TEST(RuncText, OnlyCommandsThatCannotRunAre126Or127) {
   // In the same words as for a host service.
   const auto explained = [](const char* text) {
     TextOf<300> why;
-    explain_runc(text, why);
+    explain_runc(text, why, nullptr);
     return std::string(why.data());
   };
   EXPECT_EQ(explained("exec: \"nope\": executable file not found in $PATH"),
@@ -359,6 +359,29 @@ TEST(RuncText, OnlyCommandsThatCannotRunAre126Or127) {
   EXPECT_EQ(explained("runc create failed: exec /bin/script: no such file or directory"),
             "/bin/script: the interpreter that its first line (#!) names, or its loader, does not "
             "exist");
+  for (const char* hung_up : {"read init-p: connection reset by peer",
+                              "exec failed: unable to start: write init-p: broken pipe"}) {
+    EXPECT_EQ(explained(hung_up),
+              "runc was killed before the command began: the container has ended or is being "
+              "stopped, or memory is short");
+    EXPECT_EQ(code_of_runc_text(hung_up), 125);
+  }
+  // Where the file can be seen it says which one; a link leads nowhere but into the root.
+  char root[] = "/tmp/locald-runc-text-XXXXXX";
+  ASSERT_NE(::mkdtemp(root), nullptr);
+  const std::string script = std::string(root) + "/script", link = std::string(root) + "/link";
+  const int fd = ::open(script.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+  ASSERT_EQ(::write(fd, "#! /bin/sh\r\necho\r\n", 18), 18);
+  ::close(fd);
+  ASSERT_EQ(::symlink("/script", link.c_str()), 0);
+  TextOf<300> why;
+  explain_runc("exec /link: no such file or directory", why, root);
+  EXPECT_STREQ(why.data(),
+               "/link: the interpreter that its first line (#!) names, /bin/sh\\r, does not exist: "
+               "the line ends with CRLF");
+  ::unlink(script.c_str());
+  ::unlink(link.c_str());
+  ::rmdir(root);
   const char* other =
       "error mounting \"/x\" to rootfs at \"/y\": stat /x: no such file or directory";
   EXPECT_EQ(explained(other), other);

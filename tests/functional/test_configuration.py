@@ -183,6 +183,20 @@ def test_another_value_is_refused_before_anything_is_touched(project):
     assert r.rc == 1 and "${PASSWORD} is not set" in r.err, r
 
 
+def test_what_a_refresh_of_one_service_leaves_for_the_next_up_is_told(project):
+    p = project(WEB, "shop")
+    p("up", "-d", env={"PASSWORD": "secret"})
+    before = pids(p)
+    r = p("up", "-d", "--env-refresh", "migrate", env={"PASSWORD": "other"})
+    assert "web: keeps the earlier value of PASSWORD until the next `locald up`" in r.err and pids(p)["web"] == before["web"], r
+    r = p("up", "-d")
+    assert "web: recreated: `locald up --env-refresh` has changed PASSWORD, which it uses" in r.err and "web: recreated (env)" in r.err, r
+    assert "secret" not in r.text and "other" not in r.text, r
+    assert pids(p)["web"] != before["web"]
+    assert "--env-refresh" not in p("up", "-d").err
+    p("down")
+
+
 def test_an_unset_variable_is_an_error_and_what_runs_goes_on(project):
     p = project(WEB, "shop")
     p("up", "-d", env={"PASSWORD": "secret"})

@@ -128,10 +128,11 @@ def test_a_folder_that_cannot_be_made_names_the_variable(locald, identity, tmp_p
 
 CASES = [("nothing", "nothing: command not found in PATH"), ("/no/such", "/no/such: no such file"),
          ("/plain", "/plain: cannot be executed: Permission denied"),
-         ("/script", "/script: the interpreter that its first line (#!) names, or its loader, does not exist"),
+         ("/script", "/script: the interpreter that its first line (#!) names, /no/such/interpreter, does not exist"),
+         ("/crlf", "/crlf: the interpreter that its first line (#!) names, /bin/sh\\r, does not exist: the line ends with CRLF"),
          ("/bare", "/bare: Exec format error: it is neither a program for this machine nor a script whose first line begins with #!"),
          ("/elf", "/elf: Exec format error: ")]
-FILES = {"/plain": (b"text\n", 0o644), "/script": (b"#!/no/such/interpreter\n", 0o755), "/bare": (b"echo hi\n", 0o755), "/elf": (b"\x7fELFjunk" * 10, 0o755)}
+FILES = {"/plain": (b"text\n", 0o644), "/script": (b"#!/no/such/interpreter\n", 0o755), "/crlf": (b"#!/bin/sh\r\necho hi\r\n", 0o755), "/bare": (b"echo hi\n", 0o755), "/elf": (b"\x7fELFjunk" * 10, 0o755)}
 
 
 def test_why_a_command_was_not_executed_is_said_alike_by_host_and_container(project, make_image):

@@ -249,13 +249,17 @@ class Storm:
                 shutil.rmtree(path, ignore_errors=True)
 
     def wait_for_stop(self):
-        """A `server stop` that was interrupted goes on: who comes meanwhile is refused, which is not what is looked at here."""
-        if any(v.kind in OF_SERVER for client in self.plan.clients for v in client) and (stopping := self.watch_server()) is not None:
-            if self.stops_cut:
-                with selectors.DefaultSelector() as s:
-                    s.register(stopping, selectors.EVENT_READ)
-                    s.select(2.0)
-            os.close(stopping)
+        """A `server stop` that was interrupted goes on, as long as what it ends needs (a PID 1 that hears no signal: 10 s): who comes
+        meanwhile is refused, which is not what is looked at here."""
+        if not self.stops_cut or (server := self.watch_server()) is None:
+            return
+        r = self.ask(self.projects[0], "config", "check")
+        if r and "the server is stopping" in r.err:
+            with selectors.DefaultSelector() as s:
+                s.register(server, selectors.EVENT_READ)
+                if not s.select(DEADLINE):
+                    self.problems.append(hung(self.locald, None, f"the server was told to stop, and has not ended within {DEADLINE:.0f} s", r.err))
+        os.close(server)
 
     def wait_for_dying(self):
         """A shim that was killed ends when PID 1 has reaped what its containers left: as long as it is there, nobody may call it dead."""
@@ -304,8 +308,13 @@ class Storm:
         before = set(runs_of(plan).get(s.name, {}))
         which = self.plan.number % 4
         if which == 0:
-            r = self.ask(project, "exec", s.name, "--", "echo", SAID, expect=0, why="after the storm ")
-            if r and SAID not in r.out:
+            words = ("exec", s.name, "--", "echo", SAID)
+            r = self.ask(project, *words, expect=None if self.forgotten else 0, why="after the storm ")
+            # The bundle was deleted, and with it the environment that a command would get: the message says what helps.
+            if self.forgotten and r and r.rc == 125 and "its run folder was deleted" in r.err and "locald restart" in r.err:
+                self.ask(project, "restart", s.name, expect=0, why="of what lost its bundle ")
+                r = self.ask(project, *words, why="after the restart ")
+            if r and (r.rc != 0 or SAID not in r.out):
                 self.problems.append(f"after the storm {r!r}")
         elif which == 1:
             self.ask(project, "restart", s.name, expect=0, why="after the storm ")
@@ -324,13 +333,14 @@ class Storm:
                 self.problems.append(f"{wrong} run, and `status` says {said}")
 
     def up_again(self, plan, project):
-        """@return the last `up`. `forgotten`: what became unmanaged because its record was deleted or damaged is to be ended first, and the message says so."""
+        """@return the last `up`. `forgotten`: what became unmanaged because its record was deleted or damaged, or can be asked nothing any
+        more because its bundle was, is to be ended first, and the message says so."""
         expect = 0 if plan.sound and not self.damaged else None
         words = ("up", "-d", "--timeout", "15s")
         r = self.ask(project, *words, expect=None if self.forgotten else expect, why="after the storm ")
         if r is None or not self.forgotten or r.rc == 0:
             return r
-        if "cannot be managed" not in r.text:
+        if "cannot be managed" not in r.text and not re.search(r"its run folder was deleted: .*; restart it", r.text):
             if expect is not None:
                 self.problems.append(f"after the storm {r!r}")
             return r

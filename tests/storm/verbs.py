@@ -14,7 +14,7 @@ OF_SERVER = {"server restart", "server stop", "server stop --all"}
 # Why a verb may fail although nothing was struck: what another client does at the same time, and what the project is like.
 BECAUSE = re.compile("|".join((
     r"project \S+ is not up", r"project \S+ is going down", r"project \S+ was brought down", r"was started again by another command",
-    r"the process's shim (is gone|refused)", r"\(it has ended\)", r"^error: [^:\n]+: \S+ is being stopped", r"container \S+ was removed", r"there is no service 'late", r"not in time",
+    r"the process's shim (is gone|refused)", r"\(it has ended\)", r"^error: \S+ has ended$", r"no container runs there: it has ended", r"before the command began: the container has ended", r"^error: [^:\n]+: \S+ is being stopped", r"container \S+ was removed", r"there is no service 'late", r"not in time",
     r"^error: [^:\n]+: (stopped|stopping|exited|failed|crash-loop|unhealthy|was stopped|preparing|starting|waiting|completed)",
     r"^error: [^:\n]+ is (stopped|stopping|exited|failed|crash-loop|starting|preparing|waiting|unhealthy)", r"^error: [^:\n]+: exited with code", r"^error: [^:\n]+: .*ended by SIG",
     r"^error: [^:\n]+: (it )?(depends|waits)")), re.M)

@@ -66,6 +66,7 @@ class Resolver : private Texts {
     for (auto& notice : variables().notices()) out_.notices.push_back(std::move(notice));
     bound_notices();
     out_.capture = variables().capture();
+    out_.uses = variables().uses();
     out_.problems = std::move(problems());
     return std::move(out_);
   }

@@ -36,6 +36,7 @@ struct Resolved {
   std::map<std::string, ServiceConfig> services;
   std::vector<std::pair<std::string, std::string>> notices;  ///< {service or "", text}
   Capture capture;                                           ///< the variables that the file uses
+  Uses uses;                                                 ///< and which service uses each
   Problems problems;  ///< when there are any, `services` is not to be used
 };
 

@@ -131,6 +131,12 @@ Capture Variables::capture() const {
   return out;
 }
 
+Uses Variables::uses() const {
+  Uses out;
+  for (const auto& [name, used] : used_) out[name] = used.services;
+  return out;
+}
+
 std::vector<std::string> vanished_notices(const DotenvEntry& entry, const std::string& file,
                                           std::set<std::string>& told) {
   std::vector<std::string> out;

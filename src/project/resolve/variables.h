@@ -22,6 +22,8 @@ struct CapturedValue {
 /// What an `up` has captured: the variables that the file uses, and no others. They are secrets: in
 /// memory, and in the run folder's record (0600).
 using Capture = std::map<std::string, CapturedValue>;
+/// Which services use each of them.
+using Uses = std::map<std::string, std::set<std::string>>;
 
 /// Looks variables up and keeps account of it. The order: the environment of this `up`, then
 /// `.env` beside the project file, then what an earlier `up` captured. A variable that was
@@ -55,6 +57,7 @@ class Variables {
   std::vector<std::pair<std::string, std::string>> notices() const;
   /// What this `up` captures.
   Capture capture() const;
+  Uses uses() const;
 
  private:
   struct Used {

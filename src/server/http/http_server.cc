@@ -44,6 +44,10 @@ Error too_many(std::size_t connections) {
       .with_hint("wait for some to finish: ps -C locald shows the clients");
 }
 
+Error server_stopping() {
+  return Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment");
+}
+
 Error server_stopped() {
   return Error(Errc::cancelled, "the server was stopped before this was done")
       .with_hint("running services are not affected; run the command again");
@@ -74,6 +78,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
   std::set<std::shared_ptr<Connection>> connections;
   std::size_t over = 0;       // of them: beyond the limit
   std::uint64_t silence = 0;  // counts the times that one began to be silent
+  bool closing = false;
   std::function<void()> drained;
   asio::steady_timer drain_timer;
   std::optional<asio::steady_timer> accept_again;
@@ -97,8 +102,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
         over_(over) {}
 
   void read_request() {
-    if (server_->drained) return close();
     state_ = State::reading;
+    if (server_->closing) take_no_more();
     silent_since_ = ++server_->silence;
     has_header_ = false;
     parser_.emplace();
@@ -133,6 +138,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (queue_.empty()) next();
   }
   void on_hangup(std::function<void()> gone) { gone_ = std::move(gone); }
+  /// What the client has sent is read and answered; what it sends from now on fails there at once,
+  /// so that it knows that it was not taken.
+  void take_no_more() {
+    boost::system::error_code ignored;
+    if (state_ == State::reading) socket_.shutdown(Local::socket::shutdown_receive, ignored);
+  }
+  bool reading() const { return state_ == State::reading; }
   bool answering() const { return state_ == State::answering; }
   bool writing() const { return !queue_.empty(); }
   bool over() const { return over_; }
@@ -266,6 +278,7 @@ void Connection::on_request(const boost::system::error_code& ec) {
   keep_alive_ = !ec && request.keep_alive();
   const auto reply = std::make_shared<Reply>(std::make_unique<ConnectionSink>(shared_from_this()));
   if (ec) return reply->error(Error(Errc::invalid_input, "the request's body is too large"));
+  if (server_->closing) return reply->error(server_stopping());
   constexpr std::string_view kPrefix = "/v1/";
   const std::string_view target(request.target().data(), request.target().size());
   if (over_ && !answered_always(target.substr(std::min(kPrefix.size(), target.size())))) {
@@ -364,7 +377,7 @@ void HttpServer::Impl::forget(const std::shared_ptr<Connection>& connection) {
 void HttpServer::Impl::finish_draining() {
   if (!drained) return;
   for (const auto& connection : connections)
-    if (connection->writing()) return;
+    if (connection->writing() || connection->reading()) return;
   drain_timer.cancel();
   loop.post(std::exchange(drained, nullptr));
 }
@@ -390,15 +403,18 @@ std::size_t HttpServer::connections() const { return impl_->connections.size(); 
 void HttpServer::close(std::function<void()> drained) {
   boost::system::error_code ignored;
   impl_->acceptor.close(ignored);
+  impl_->closing = true;
   impl_->drained = std::move(drained);
   impl_->drain_timer.expires_after(1s);
   impl_->drain_timer.async_wait([impl = impl_](const boost::system::error_code& ec) {
     if (!ec && impl->drained) impl->loop.post(std::exchange(impl->drained, nullptr));
   });
   const auto all = impl_->connections;
-  for (const auto& connection : all)
+  for (const auto& connection : all) {
+    connection->take_no_more();
     if (connection->answering())
       connection->finish(http_status(Errc::cancelled), error_text(server_stopped(), {}));
+  }
   impl_->finish_draining();
 }
 

@@ -48,8 +48,9 @@ class HttpServer {
   ~HttpServer();
 
   std::size_t connections() const;
-  /// Accepts no more, ends the replies that are open (the server was stopped), lets what was said
-  /// be written out, then calls `drained` (at the latest after one second).
+  /// Accepts no more, ends the replies that are open (the server was stopped), refuses the requests
+  /// that have been sent, lets what was said be written out, then calls `drained` (at the latest
+  /// after one second). A request that is sent afterwards fails at the client's write.
   void close(std::function<void()> drained);
 
   struct Impl;  ///< the .cc's

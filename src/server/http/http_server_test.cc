@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <future>
 #include <thread>
 
 #include "base/sys/fs_at.h"
@@ -341,6 +343,46 @@ TEST_F(Http, CloseWritesOutWhatWasSaid) {
   server.reset();
   client.join();
   EXPECT_NE(answer.find("bye"), std::string::npos);
+}
+
+TEST_F(Http, WhatWasSentBeforeTheCloseIsAnsweredAndNothingIsTakenAfterIt) {
+  std::promise<void> stopping, sent;
+  std::string answer;
+  std::unique_ptr<HttpServer> server;
+  server = std::make_unique<HttpServer>(
+      loop_, *sys::unix_listen(dir_.get(), "s"), "1", "b",
+      [&](const Request& request, const std::shared_ptr<Reply>& reply) {
+        reply->result(request.name);
+        if (request.name != "server/stop") return;
+        stopping.set_value();
+        sent.get_future().wait();
+        server->close([&] { loop_.stop(); });
+      });
+  const std::string hello = "POST /v1/version HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
+  UniqueFd busy, idle;
+  std::thread client([&] {
+    busy = *sys::unix_connect(path_ + "/s");
+    idle = *sys::unix_connect(path_ + "/s");
+    char buffer[4096];
+    for (const UniqueFd* fd : {&busy, &idle}) {
+      EXPECT_TRUE(sys::write_all(fd->get(), hello));
+      EXPECT_GT(::read(fd->get(), buffer, sizeof buffer), 0);
+    }
+    std::thread stop([&] { (void)ask(post("server/stop", "{}")); });
+    stopping.get_future().wait();
+    EXPECT_TRUE(sys::write_all(busy.get(), post("up", "{}")));
+    sent.set_value();
+    ssize_t n = 0;
+    while ((n = ::read(busy.get(), buffer, sizeof buffer)) > 0)
+      answer.append(buffer, static_cast<std::size_t>(n));
+    stop.join();
+  });
+  loop_.run();
+  EXPECT_EQ(::send(idle.get(), "P", 1, MSG_NOSIGNAL), -1);
+  EXPECT_EQ(errno, EPIPE);
+  server.reset();
+  client.join();
+  EXPECT_NE(answer.find("the server is stopping"), std::string::npos) << answer;
 }
 
 }  // namespace

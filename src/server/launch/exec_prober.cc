@@ -24,6 +24,14 @@ Result<runtime::ProcessRuntime::ProbeResult> run(runtime::ProcessRuntime& runtim
   return runtime.probe_host(process, timeout, stop);
 }
 
+/// runc says so of a container whose record was deleted or damaged.
+bool lost_record(std::string_view why) {
+  for (const std::string_view words :
+       {"container does not exist", "invalid character", "JSON input", "cannot unmarshal"})
+    if (why.find(words) != std::string_view::npos) return true;
+  return false;
+}
+
 net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment& environment,
                    const LaunchRequest& request, project::Milliseconds timeout,
                    const std::stop_token& stop) {
@@ -32,17 +40,20 @@ net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment&
   if (!probed) {
     // Too late is an answer. All else is our own trouble with asking.
     if (probed.error().code() == Errc::timed_out) return probed.error();
-    return net::Verdict::unknown(probed.error());
+    return net::Verdict::unknown(probed.error(), probed.error().code() == Errc::corrupt);
   }
   const auto& result = *probed;
   if (result.code == 0) return Result<void>();
   const std::string_view said = trim(result.output);
   // Without a log file of its own, runc writes there what failed before the command.
   if (constexpr std::string_view kMsg = "level=error msg=";
-      result.code == 255 && said.starts_with("time=") && said.find(kMsg) != std::string_view::npos)
+      result.code == 255 && said.starts_with("time=") &&
+      said.find(kMsg) != std::string_view::npos) {
+    const std::string_view why = said.substr(said.find(kMsg) + kMsg.size());
     return net::Verdict::unknown(
-        Error(Errc::failed, fmt::format("{} cannot be run: {}", config.health.argv.back(),
-                                        said.substr(said.find(kMsg) + kMsg.size()))));
+        Error(Errc::failed, fmt::format("{} cannot be run: {}", config.health.argv.back(), why)),
+        lost_record(why));
+  }
   return Error(Errc::failed,
                fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code,
                            said.empty() ? "" : ": ", said.substr(0, 300)));

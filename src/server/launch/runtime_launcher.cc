@@ -144,11 +144,15 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
       project::shared_folders(request.project, request.config->name, request.config->volumes));
   using Started = Result<std::unique_ptr<runtime::ServiceHandle>>;
   auto shared = std::make_shared<LaunchEvents>(std::move(events));
+  const auto end = [this, instance = request.instance, shared](Started started) {
+    if (!started) forget_start(instance);
+    shared->done(std::move(started));
+  };
   if (request.config->health.kind == project::HealthSpec::Kind::notify) {
     // Before the process, which may speak at once.
     auto bound = bind_notify_socket(deps_.paths, request.instance);
     if (!bound) {
-      deps_.loop.post([shared, error = bound.error()] { shared->done(error); });
+      deps_.loop.post([end, error = bound.error()] { end(error); });
       return {};
     }
     notify_sockets_[request.instance] = std::move(*bound);
@@ -166,7 +170,13 @@ JobPool::Job RuntimeLauncher::launch(const LaunchRequest& request, LaunchEvents 
         };
         return start(request, progress, notice, stop);
       },
-      [shared](Started started) { shared->done(std::move(started)); });
+      end);
+}
+
+/// Of a start that came to nothing, also one that was called off while it waited for its turn.
+void RuntimeLauncher::forget_start(const std::string& instance) {
+  deps_.environment.shared().set("instance " + instance, {});
+  if (notify_sockets_.erase(instance) != 0) remove_notify_socket(deps_.paths, instance);
 }
 
 Json RuntimeLauncher::content(const LaunchRequest& request) const {

@@ -69,6 +69,7 @@ class RuntimeLauncher final : public Launcher {
   Result<std::unique_ptr<runtime::ServiceHandle>> start(
       const LaunchRequest& request, const std::function<void(const ipc::ProgressEvent&)>& progress,
       const std::function<void(const std::string&)>& notice, const std::stop_token& stop);
+  void forget_start(const std::string& instance);
   /// Its configuration with the addresses of those it refers to.
   std::shared_ptr<const project::ServiceConfig> effective(const LaunchRequest& request) const;
   Result<net::EndpointLook> look(int shim_pid, std::uint16_t port) const;

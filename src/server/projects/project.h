@@ -13,6 +13,7 @@
 #include "server/http/reply.h"
 #include "server/networks/networks.h"
 #include "server/projects/app_builds.h"
+#include "server/projects/refreshed_values.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
 
@@ -60,6 +61,8 @@ class Project {
   std::shared_ptr<const project::UserContext> user() const;
   /// From now on the above are these; written down by the next apply().
   void capture(project::Capture capture, std::shared_ptr<const project::UserContext> user);
+
+  RefreshedValues& refreshed() noexcept { return refreshed_; }
 
   /// Ports of services with port = "auto", as chosen before.
   std::map<std::string, int> auto_ports() const;
@@ -191,6 +194,7 @@ class Project {
   std::optional<project::Capture>
       captured_;  // nullopt: never, or by a version that wrote down none
   std::shared_ptr<const project::UserContext> user_;
+  RefreshedValues refreshed_;
   std::map<std::string, std::string> records_;  // what the state file says of each service
   Json restored_;                               // the state file of an earlier server
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

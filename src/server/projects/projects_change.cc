@@ -148,6 +148,20 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
                                                      selected, *prepared.here, *user);
           !text.empty())
         send_notice(reply, "", text);
+    if (refresh) {
+      std::set<std::string> others;
+      for (const auto& [service, unit] : project->supervisor().units())
+        if (!selected.contains(service) &&
+            (!unit.state.ended() || unit.state.phase == Phase::exited))
+          others.insert(service);
+      for (const auto& [service, text] : project->refreshed().note(
+               resolved.capture, resolved.uses,
+               [project](const auto&service, const auto&name) {
+                 return project->captured(service, name);
+               },
+               others))
+        send_notice(reply, service, text);
+    }
     project->capture(resolved.capture, user);
     const auto apps = running_apps(project->supervisor(), resolved.services, selected, *user);
     std::set<std::string> now = selected;
@@ -160,6 +174,8 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
       if (fresh) bring_down(*project, /*volumes=*/false);
       return std::move(await).error();
     }
+    for (const auto& [service, text] : project->refreshed().take(now, project->changes()))
+      send_notice(reply, service, text);
     await->insert(selected.begin(), selected.end());
     const auto on_built = [configs = std::move(resolved.services), user, refresh,
                            update = project->begin_update()](Project& p, const RunningApp& app,

@@ -61,7 +61,11 @@ void HealthMonitor::probe() {
   prober_->start(config_.timeout, [this](const net::Verdict& verdict) {
     const Health before = tracker_.state();
     const bool known = verdict.kind != net::Verdict::Kind::unknown;
-    const Health now = known ? tracker_.on_result(bool(verdict), age()) : before;
+    // R-UNKNOWN: what was healthy is left so. What was not yet would be waited for without end.
+    const bool hopeless = verdict.lasting && before == Health::starting;
+    const Health now = known      ? tracker_.on_result(bool(verdict), age())
+                       : hopeless ? tracker_.on_result(false, config_.start_period)
+                                  : before;
     last_failure_ = verdict.reason;
     if (!verdict || !prober_->once()) schedule(tracker_.next_delay(age()));
     if (now != before) {

@@ -58,7 +58,8 @@ class Prober {
 class HealthMonitor {
  public:
   /// Called on each change of state; `reason` is why the last probe failed. A probe that could not
-  /// be made changes nothing.
+  /// be made changes nothing; only where no later one can be made either, and the service was never
+  /// healthy, it counts as failed.
   using Changed = std::function<void(Health state, const std::string& reason)>;
 
   /// @param started  when the process began to run.

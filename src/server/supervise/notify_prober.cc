@@ -30,13 +30,17 @@ Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& insta
   return fd;
 }
 
+void remove_notify_socket(const Paths& paths, const std::string& instance) {
+  ::unlink(paths.notify_socket(instance).c_str());
+  ::unlink(paths.notify_marker(instance).c_str());
+}
+
 void remove_stale_notify_sockets(const Paths& paths) {
   const std::string any = paths.notify_socket("");
   for (const std::string& name : names_in(any.substr(0, any.size() - 1))) {
     const std::string instance = name.substr(0, name.find('.'));
     if (exists(paths.instance(instance)) || exists(paths.instance_record(instance))) continue;
-    ::unlink(paths.notify_socket(instance).c_str());
-    ::unlink(paths.notify_marker(instance).c_str());
+    remove_notify_socket(paths, instance);
   }
 }
 

@@ -16,6 +16,8 @@ namespace locald::server {
 Result<UniqueFd> bind_notify_socket(const Paths& paths, const std::string& instance);
 /// Writes down that it has said READY=1, for the next server.
 void mark_ready(const Paths& paths, const std::string& instance);
+/// Socket and marker, of an instance that nobody cleans: it was never started.
+void remove_notify_socket(const Paths& paths, const std::string& instance);
 /// Those of instances that there are none of: their server was killed between two steps. While
 /// nothing is being started.
 void remove_stale_notify_sockets(const Paths& paths);

@@ -27,10 +27,9 @@ std::string ExitInfo::hint() const {
       {"command not found in PATH", "correct the command, or write the program's whole path"},
       {": no such file", "correct the path of the program"},
       {"cannot be executed: Permission denied", "make it executable: chmod +x FILE"},
-      {"was exchanged for something else",
-       "start it again; a path of /proc or /dev/fd is another one for each process"},
-      {"the interpreter that its first line",
-       "install the interpreter; where the line ends with CRLF: sed -i 's/\\r$//' FILE"},
+      {"was exchanged for something else", "start it again"},
+      {": the line ends with CRLF", "write its lines with LF alone: sed -i 's/\\r$//' FILE"},
+      {"the interpreter that its first line", "install the interpreter, or correct the line"},
   };
   if (never_ran)
     for (const auto& [words, hint] : kHints)

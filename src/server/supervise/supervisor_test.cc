@@ -288,6 +288,35 @@ TEST_F(SupervisorTest, AProbeThatCouldNotBeMadeChangesNothing) {
   EXPECT_EQ(supervisor.probe_failure("a"), "");
 }
 
+TEST_F(SupervisorTest, WhatCanBeAskedNothingUntilARestartIsNotWaitedForWithoutEnd) {
+  project::ServiceConfig a = config("a"), b = config("b");
+  a.health.kind = project::HealthSpec::Kind::exec;
+  a.health.argv = {"check"};
+  a.health.interval = project::Milliseconds(2);
+  b.depends_on = {{"a", project::DependsCondition::healthy}};
+  define(a);
+  define(b);
+  supervisor.start({"a", "b"});
+  const net::Verdict lost =
+      net::Verdict::unknown(Error(Errc::corrupt, "its run folder was deleted"), /*lasting=*/true);
+  const auto answer = [&](const net::Verdict& verdict) {
+    run_until(loop, [&] { return launcher.of("a").probed != nullptr; });
+    launcher.answer_probe("a", verdict);
+  };
+  for (int i = 0; i < a.health.retries; ++i) answer(lost);
+  EXPECT_EQ(supervisor.find("a")->health, Health::unhealthy);
+  run_for(loop);
+  EXPECT_EQ(phase("b"), Phase::failed);
+  EXPECT_NE(supervisor.find("b")->state.reason.find("deleted; restart it"), std::string::npos)
+      << supervisor.find("b")->state.reason;
+  // What was healthy is left so.
+  supervisor.restart({"a"});
+  run_for(loop, project::Milliseconds(50));
+  answer(Result<void>());
+  for (int i = 0; i <= a.health.retries; ++i) answer(lost);
+  EXPECT_EQ(supervisor.find("a")->health, Health::healthy);
+}
+
 TEST_F(SupervisorTest, ThreeFailuresInARowAfterASuccessAreUnhealthyAndOneSuccessMends) {
   project::ServiceConfig c = config("a");
   c.health.kind = project::HealthSpec::Kind::exec;
