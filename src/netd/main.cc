@@ -130,10 +130,10 @@ void enter_sandbox(bool userns) {
 /// What the process that holds connections is asked.
 class Requests {
  public:
-  Requests(Poller& poller, Dialer& inside, Dialer& outside)
+  Requests(Poller& poller, Dialer& inside, Dialer& outside, Netd::Limits limits)
       : poller_(poller),
         inside_(inside),
-        netd_(poller, inside, outside, [&poller] { poller.stop(); }) {}
+        netd_(poller, inside, outside, limits, [&poller] { poller.stop(); }) {}
 
   void answer(Control::Request request, const Control::Reply& reply) {
     const std::string& verb = request.verb;
@@ -222,7 +222,7 @@ int run(bool userns) {
   Poller poller;
   const auto died = [] { std::_Exit(1); };  // the server starts all of it again
   Dialer outside(poller, std::move(outside_end), died), inside(poller, std::move(inside_end), died);
-  Requests requests(poller, inside, outside);
+  Requests requests(poller, inside, outside, Netd::Limits::of(files.rlim_cur));
   const Control control(poller, UniqueFd(net::kNetdControl),
                         [&](Control::Request request, const Control::Reply& reply) {
                           requests.answer(std::move(request), reply);
