@@ -22,6 +22,7 @@
 #include "net/netd_start.h"
 #include "netd/confine.h"
 #include "netd/control.h"
+#include "netd/memory.h"
 #include "netd/netd.h"
 #include "netd/outside.h"
 
@@ -49,6 +50,7 @@ void serve_confined(Role role, int socket, Poller& poller) {
     std::_Exit(1);
   }
   (void)!::send(socket, "", 1, MSG_NOSIGNAL);
+  poller.when_quiet(give_back_memory);
   poller.run();
 }
 
@@ -230,6 +232,10 @@ int run(bool userns) {
   if (auto done = confine(Role::connections); !done) give_up(done.error());
   (void)!::write(net::kNetdStatus, net::kNetdReady, sizeof net::kNetdReady - 1);
   ::close(net::kNetdStatus);
+  poller.when_quiet([] {
+    Forward::release_buffer();
+    give_back_memory();
+  });
   poller.run();
   return 0;
 }

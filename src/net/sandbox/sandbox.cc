@@ -29,6 +29,17 @@ Result<UniqueFd> enter_new_namespace() {
   return own;
 }
 
+/// netd closes most of its connections to services first, after their clients. Each would keep its
+/// port for a minute, and 470 new connections to a service in a second would use them up. Where
+/// /proc/sys cannot be written they do.
+void let_ports_be_used_again() {
+  const auto write = [](const char* file, std::string_view value) {
+    if (const auto fd = sys::open(file, O_WRONLY)) (void)sys::write_all(fd->get(), value);
+  };
+  write("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
+  write("/proc/sys/net/ipv4/ip_local_port_range", "16384 65535");
+}
+
 Result<void> enter(int netns) {
   if (::setns(netns, CLONE_NEWNET) != 0)
     return Error::from_errno(errno, "join a network namespace");
@@ -51,6 +62,7 @@ Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
   TRY(on_own_thread([&]() -> Result<void> {
     out = TRY(enter_new_namespace());
     if (bridges.empty()) return {};
+    let_ports_be_used_again();
     Netlink links = TRY(Netlink::open());
     for (const Bridge& bridge : bridges) {
       TRY(links.add_bridge(bridge.name, kMtu));

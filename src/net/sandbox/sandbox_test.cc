@@ -52,6 +52,9 @@ TEST(Sandbox, AServiceReachesAnotherOneOfItsNetworkAndNoneOfTheNext) {
     const std::string routes = in(*one, "/proc/thread-self/net/route");
     EXPECT_NE(routes.find("eth0\t00000000\t01005A0A"), std::string::npos) << routes;
     EXPECT_EQ(in(*sandbox, "/proc/sys/net/ipv4/ip_forward"), "0\n");
+    if (::access("/proc/sys/net", W_OK) == 0) {
+      EXPECT_EQ(in(*sandbox, "/proc/sys/net/ipv4/tcp_tw_reuse"), "1\n");
+    }
   });
 }
 
