@@ -85,8 +85,9 @@ Result<std::string> text_of(const UniqueFd& file) {
   std::string out;
   while (true) {
     const std::size_t at = out.size();
-    out.resize(at + 65536);
-    const ssize_t n = ::pread(file.get(), out.data() + at, 65536, static_cast<off_t>(at));
+    const std::size_t more = std::max<std::size_t>(at, 4096);
+    out.resize(at + more);
+    const ssize_t n = ::pread(file.get(), out.data() + at, more, static_cast<off_t>(at));
     if (n < 0) return Error::from_errno(errno, "read the plan");
     out.resize(at + static_cast<std::size_t>(n));
     if (n == 0) return out;

@@ -151,18 +151,20 @@ void DialServer::dial(const DialRequest& request) {
   const int on = 1;
   if (!datagrams) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const net::SocketAddress at(to->address, to->port);
-  if (::connect(fd.get(), at.get(), at.size()) == 0) return answer(request.id, 0, fd.get());
-  if (errno != EINPROGRESS) return answer(request.id, errno);
+  int error = ::connect(fd.get(), at.get(), at.size()) == 0 ? 0 : errno;
+  // On this machine the other side has answered by now: the second call tells.
+  if (error == EINPROGRESS) error = ::connect(fd.get(), at.get(), at.size()) == 0 ? 0 : errno;
+  if (error != EALREADY && error != EINPROGRESS) return answer(request.id, error, fd.get());
   const std::uint64_t id = request.id;
   Attempt& attempt = attempts_[id];
   attempt.fd = std::move(fd);
   attempt.watch = poller_.watch(attempt.fd.get(), EPOLLOUT, [this, id](std::uint32_t) {
     auto node = attempts_.extract(id);
     node.mapped().watch.reset();
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(node.mapped().fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    answer(id, error, node.mapped().fd.get());
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    ::getsockopt(node.mapped().fd.get(), SOL_SOCKET, SO_ERROR, &failure, &size);
+    answer(id, failure, node.mapped().fd.get());
   });
   attempt.limit = poller_.after(kLimit, [this, id] {
     attempts_.erase(id);

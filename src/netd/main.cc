@@ -22,6 +22,7 @@
 #include "net/netd_start.h"
 #include "netd/confine.h"
 #include "netd/control.h"
+#include "netd/memory.h"
 #include "netd/netd.h"
 #include "netd/outside.h"
 
@@ -49,6 +50,7 @@ void serve_confined(Role role, int socket, Poller& poller) {
     std::_Exit(1);
   }
   (void)!::send(socket, "", 1, MSG_NOSIGNAL);
+  poller.when_quiet(give_back_memory);
   poller.run();
 }
 
@@ -130,10 +132,10 @@ void enter_sandbox(bool userns) {
 /// What the process that holds connections is asked.
 class Requests {
  public:
-  Requests(Poller& poller, Dialer& inside, Dialer& outside)
+  Requests(Poller& poller, Dialer& inside, Dialer& outside, Netd::Limits limits)
       : poller_(poller),
         inside_(inside),
-        netd_(poller, inside, outside, [&poller] { poller.stop(); }) {}
+        netd_(poller, inside, outside, limits, [&poller] { poller.stop(); }) {}
 
   void answer(Control::Request request, const Control::Reply& reply) {
     const std::string& verb = request.verb;
@@ -227,7 +229,7 @@ int run(bool userns) {
   Poller poller;
   const auto died = [] { std::_Exit(1); };  // the server starts all of it again
   Dialer outside(poller, std::move(outside_end), died), inside(poller, std::move(inside_end), died);
-  Requests requests(poller, inside, outside);
+  Requests requests(poller, inside, outside, Netd::Limits::of(files.rlim_cur));
   const Control control(poller, UniqueFd(net::kNetdControl),
                         [&](Control::Request request, const Control::Reply& reply) {
                           requests.answer(std::move(request), reply);
@@ -236,6 +238,10 @@ int run(bool userns) {
   if (auto done = confine(Role::connections); !done) give_up(done.error());
   (void)!::write(net::kNetdStatus, ready.data(), ready.size());
   ::close(net::kNetdStatus);
+  poller.when_quiet([] {
+    Forward::release_buffer();
+    give_back_memory();
+  });
   poller.run();
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -35,13 +36,19 @@ Error wrong(const std::string& what, bool handed) {
 
 }  // namespace
 
-Netd::Netd(Poller& poller, Dialer& inside, Dialer& outside, std::function<void()> over)
+Netd::Limits Netd::Limits::of(std::size_t fds) {
+  return {fds / 8 * 3, std::min<std::size_t>(fds / 8, 2048)};
+}
+
+Netd::Netd(Poller& poller, Dialer& inside, Dialer& outside, Limits limits,
+           std::function<void()> over)
     : poller_(poller),
       inside_(inside),
       outside_(outside),
+      limits_(limits),
       over_(std::move(over)),
       connections_(poller, [this] { look_whether_over(); }),
-      udp_(poller, inside, [this] { look_whether_over(); }) {}
+      udp_(poller, inside, [this] { look_whether_over(); }, {.flows = limits.flows}) {}
 
 Result<void> Netd::check(const net::NetdPlan& plan, std::size_t handed) const {
   if (retired_) return retired();
@@ -85,6 +92,12 @@ std::unique_ptr<NameServer> Netd::name_server(NameServer::Sockets sockets) {
                                       [this] { look_whether_over(); });
 }
 
+std::unique_ptr<Acceptor> Netd::acceptor(UniqueFd listener,
+                                         std::function<void(UniqueFd)> accepted) {
+  return std::make_unique<Acceptor>(poller_, std::move(listener), std::move(accepted),
+                                    [this] { return connections_.size() < limits_.connections; });
+}
+
 void Netd::take(const net::NetdPlan::Network& plan, std::vector<UniqueFd> sockets) {
   Network& network = networks_[plan.number];
   network.plan = plan;
@@ -94,8 +107,8 @@ void Netd::take(const net::NetdPlan::Network& plan, std::vector<UniqueFd> socket
     names.udp.push_back(std::move(*next++));
     names.tcp.push_back(std::move(*next++));
     if (plan.relays)
-      network.relays.push_back(std::make_unique<Acceptor>(
-          poller_, std::move(*next++), [this](UniqueFd client) { relay(std::move(client)); }));
+      network.relays.push_back(
+          acceptor(std::move(*next++), [this](UniqueFd client) { relay(std::move(client)); }));
   }
   network.server = name_server(std::move(names));
 }
@@ -129,8 +142,8 @@ void Netd::apply_ports(const net::NetdPlan& plan, net::NetdSockets& handed) {
       if (each.handed) udp_.open(each.outside, std::move(handed.ports[each.key()]));
       udp_.use(each.outside, each.target);
     } else if (each.handed) {
-      port.acceptor = std::make_unique<Acceptor>(
-          poller_, std::move(handed.ports[each.key()]), [this, key = each.key()](UniqueFd client) {
+      port.acceptor =
+          acceptor(std::move(handed.ports[each.key()]), [this, key = each.key()](UniqueFd client) {
             const auto& target = ports_.at(key).target;
             if (!target) return Forward::reset(std::move(client));
             connections_.open(std::move(client), inside_, target->address, target->port);

@@ -22,8 +22,14 @@ namespace locald::netd {
 /// names.
 class Netd {
  public:
+  /// How many at once: more TCP connections wait, more UDP flows push out others.
+  struct Limits {
+    std::size_t connections, flows;
+    /// What goes with `fds` descriptors, of which connections need two.
+    static Limits of(std::size_t fds);
+  };
   /// @param over  Called when it has retired and nothing is left to be done.
-  Netd(Poller& poller, Dialer& inside, Dialer& outside, std::function<void()> over);
+  Netd(Poller& poller, Dialer& inside, Dialer& outside, Limits limits, std::function<void()> over);
 
   /// From now on; connections that there are stay. Networks are never taken away: they end with
   /// the sandbox.
@@ -70,12 +76,14 @@ class Netd {
   void apply_ports(const net::NetdPlan& plan, net::NetdSockets& handed);
   void apply_services(const net::NetdPlan& plan, net::NetdSockets& handed);
   std::unique_ptr<NameServer> name_server(NameServer::Sockets sockets);
+  std::unique_ptr<Acceptor> acceptor(UniqueFd listener, std::function<void(UniqueFd)> accepted);
   void relay(UniqueFd client);
   void look_whether_over();
 
   Poller& poller_;
   Dialer& inside_;
   Dialer& outside_;
+  const Limits limits_;
   std::function<void()> over_;
   bool retired_ = false;
   Connections connections_;

@@ -1,4 +1,5 @@
 #include "net/listeners.h"
+#include "net/route.h"
 #include "netd/netd_testing.h"
 
 /// Published ports and the way out.
@@ -24,7 +25,10 @@ TEST(Netd, APublishedPortLeadsToItsService) {
             {{{address("127.0.0.1"), 8080}, true, kWeb},
              {{address("::1"), 8080}, true, kWeb},
              {{address("127.0.0.1"), 8081}, true, std::nullopt},
-             {{address("127.0.0.1"), 8082}, true, AddressAndPort{address("10.90.0.2"), 81}}}});
+             {{address("127.0.0.1"), 8082}, true, AddressAndPort{address("10.90.0.2"), 81}},
+             {{address("127.0.0.1"), 8083}, true, AddressAndPort{address("fd90::2"), 80}}}});
+    const Echo server6(w.service, "fd90::2", 80, "web6 ");
+    EXPECT_EQ(talk(w.host, "127.0.0.1", 8083, "hello"), "web6 hello");
     EXPECT_EQ(talk(w.host, "127.0.0.1", 8080, "hello"), "web hello");
     EXPECT_EQ(talk(w.host, "::1", 8080, "hello"), "web hello");
     std::string much(8 << 20, 'x');
@@ -99,6 +103,20 @@ TEST(Netd, ConnectionsToDifferentPlacesMayShareASourcePort) {
           EXPECT_EQ(::recv(client.get(), &byte, 1, 0), 0);
         }
       }
+      return {};
+    }));
+  });
+}
+
+TEST(Netd, RoutesTellWhetherThereIsIpv6Outside) {
+  with_rights([] {
+    const World w;
+    EXPECT_TRUE(net::in_namespace(w.service.get(), []() -> Result<void> {
+      EXPECT_TRUE(net::has_v6_outside());
+      return {};
+    }));
+    EXPECT_TRUE(net::in_namespace(w.host.get(), []() -> Result<void> {
+      EXPECT_FALSE(net::has_v6_outside()) << "a network of its own, and no way further";
       return {};
     }));
   });

@@ -3,11 +3,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -80,6 +82,7 @@ inline std::string talk(const UniqueFd& from, const char* to, std::uint16_t port
     const UniqueFd fd(::socket(address(to).family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     const timeval limit{5, 0};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     const net::SocketAddress where(address(to), port);
     if (::connect(fd.get(), where.get(), where.size()) != 0) {
       heard = "connect " + std::to_string(errno);
@@ -130,10 +133,11 @@ inline std::string heard(const UniqueFd& socket) {
 /// One that runs, in a folder with its sockets.
 class Program {
  public:
-  Program(const UniqueFd& host, const UniqueFd& sandbox) {
+  /// @param files  How many descriptors it may have; 0: as many as this process.
+  Program(const UniqueFd& host, const UniqueFd& sandbox, rlim_t files = 0) {
     std::string name = "/tmp/netd-test.XXXXXX";
     folder_ = ::mkdtemp(name.data());
-    start(host, sandbox);
+    start(host, sandbox, files);
   }
   ~Program() {
     if (pid_ > 0) ::kill(pid_, SIGKILL), ::waitpid(pid_, nullptr, 0);
@@ -143,6 +147,11 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   pid_t pid() const { return pid_; }
+  /// How many descriptors its process with the connections has.
+  std::size_t files() const {
+    const std::string open = "/proc/" + std::to_string(pid_) + "/fd";
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(open), {}));
+  }
   /// It has ended by itself, or does so soon.
   bool ends() {
     const bool out = soon([this] { return ::waitpid(pid_, nullptr, WNOHANG) == pid_; });
@@ -167,7 +176,7 @@ class Program {
     EXPECT_EQ(::listen(fd.get(), 8), 0);
     return fd;
   }
-  void start(const UniqueFd& host, const UniqueFd& sandbox) {
+  void start(const UniqueFd& host, const UniqueFd& sandbox, rlim_t files) {
     const UniqueFd main = control("netd.sock"), outside = control("outside.sock");
     auto status = sys::pipe().value();
     const auto ran = net::in_namespace(host.get(), [&]() -> Result<void> {
@@ -179,7 +188,11 @@ class Program {
         for (int& fd : from) fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 100);
         for (int i = 0; i < 4; ++i) ::dup2(from[static_cast<std::size_t>(i)], 3 + i);
         for (int fd = net::kNetdUserNamespace; fd < 100; ++fd) ::close(fd);
-        ::execl(netd_path().c_str(), "locald-netd", net::kNetdRunRoot, "test", nullptr);
+        const rlimit limit{files, files};
+        if (files > 0) ::setrlimit(RLIMIT_NOFILE, &limit);
+        const char* other = std::getenv("LOCALD_NETD");
+        ::execl(other != nullptr ? other : netd_path().c_str(), "locald-netd", net::kNetdRunRoot,
+                "test", nullptr);
         ::_exit(127);
       }
       return {};
@@ -208,7 +221,8 @@ struct World {
   UniqueFd host, elsewhere, sandbox, service, closed;
   std::unique_ptr<Program> netd;
 
-  World() {
+  /// @param files  As of Program.
+  explicit World(rlim_t files = 0) {
     host =
         net::make_sandbox({{"lan0", {subnet("192.0.2.1/24"), subnet("2001:db8::1/64")}}}).value();
     elsewhere =
@@ -235,7 +249,7 @@ struct World {
     const auto written =
         net::in_namespace(sandbox.get(), [&] { return net::write_firewall(policies); });
     EXPECT_TRUE(written) << written.error().text();
-    netd = std::make_unique<Program>(host, sandbox);
+    netd = std::make_unique<Program>(host, sandbox, files);
   }
 
   net::NetdClient client() const { return netd->client(); }

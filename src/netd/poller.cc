@@ -10,6 +10,8 @@
 namespace locald::netd {
 namespace {
 
+constexpr int kQuietMs = 1000;
+
 epoll_event event_of(std::uint32_t events, std::uint32_t slot, std::uint32_t generation) {
   epoll_event out{};
   out.events = events;
@@ -97,18 +99,29 @@ int Poller::wait_ms(std::chrono::milliseconds limit) const {
   return static_cast<int>(limit.count() < 0 ? due : std::min<std::int64_t>(due, limit.count()));
 }
 
-void Poller::fire_due() {
+bool Poller::fire_due() {
+  if (timers_.empty()) return false;
+  bool fired = false;
   const auto now = Clock::now();
   while (!timers_.empty() && timers_.begin()->first.first <= now) {
     const auto fire = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());
     fire();
+    fired = true;
   }
+  return fired;
 }
 
 void Poller::turn(std::chrono::milliseconds limit) {
   std::array<epoll_event, 64> events{};
-  const int n = ::epoll_wait(epoll_.get(), events.data(), events.size(), wait_ms(limit));
+  int wait = wait_ms(limit);
+  const bool may_be_quiet = quiet_ && active_ && (wait < 0 || wait > kQuietMs);
+  if (may_be_quiet) wait = kQuietMs;
+  const int n = ::epoll_wait(epoll_.get(), events.data(), events.size(), wait);
+  if (n == 0 && may_be_quiet) {
+    active_ = false;
+    return quiet_();
+  }
   for (int i = 0; i < n; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     const Slot& slot = slots_[static_cast<std::uint32_t>(event.data.u64)];
@@ -116,7 +129,7 @@ void Poller::turn(std::chrono::milliseconds limit) {
     const auto ready = slot.ready;  // its watch may go while it is called
     (*ready)(event.events);
   }
-  fire_due();
+  if (fire_due() || n > 0) active_ = true;
 }
 
 void Poller::run() {

@@ -62,6 +62,9 @@ class Poller {
   /// Once.
   [[nodiscard]] Timer after(std::chrono::milliseconds delay, std::function<void()> fire);
 
+  /// Calls `quiet` whenever a second has gone by without anything, once until the next thing.
+  void when_quiet(std::function<void()> quiet) { quiet_ = std::move(quiet); }
+
   void run();  ///< until stop()
   void stop() { running_ = false; }
   /// One round: waits at most `limit`, calls what is ready.
@@ -73,7 +76,7 @@ class Poller {
     std::shared_ptr<Ready> ready;
   };
   int wait_ms(std::chrono::milliseconds limit) const;
-  void fire_due();
+  bool fire_due();
 
   UniqueFd epoll_;
   std::vector<Slot> slots_;
@@ -82,6 +85,8 @@ class Poller {
   std::map<std::pair<Clock::time_point, std::uint64_t>, std::function<void()>> timers_;
   std::uint64_t next_timer_ = 1;
   bool running_ = true;
+  bool active_ = true;  ///< since `quiet_` was called
+  std::function<void()> quiet_;
 };
 
 }  // namespace locald::netd

@@ -30,7 +30,7 @@ class UdpPorts {
   struct Limits {
     std::size_t flows = 2048;
     std::chrono::milliseconds idle{60'000};
-    std::chrono::milliseconds idle_retired{3'000};  ///< its clients are heard by another netd
+    std::chrono::milliseconds idle_retired{2'000};  ///< its clients are heard by another netd
   };
   /// @param ended  Called whenever a flow is over.
   UdpPorts(Poller& poller, Dialer& inside, std::function<void()> ended)

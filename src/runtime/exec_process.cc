@@ -205,7 +205,7 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const InstanceRecord& recor
   target.pid = handle->pid();
   target.shim_pidfd = TRY(sys::pidfd_open(record.shim_pid));
   target.in_user_namespace = TRY(options.user_namespace()) >= 0;
-  target.own_network = in_other_network(record->shim_pid);
+  target.own_network = in_other_network(record.shim_pid);
   if (target.in_user_namespace)
     target.single_id =
         is_single_id(TRY(read_file("/proc/" + std::to_string(record.shim_pid) + "/uid_map")));

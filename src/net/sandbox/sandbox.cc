@@ -33,10 +33,18 @@ Result<UniqueFd> enter_new_namespace() {
   return own;
 }
 
-/// A setting of the network namespace that the calling thread is in.
+/// A setting of the network namespace that the calling thread is in; where /proc/sys cannot be
+/// written, it stays.
 void set_here(const char* name, std::string_view value) {
   if (auto file = sys::open(std::string("/proc/sys/net/") + name, O_WRONLY))
     (void)!::write(file->get(), value.data(), value.size());
+}
+
+/// netd closes most of its connections to services first, after their clients. Each would keep its
+/// port for a minute, and 470 new connections to a service in a second would use them up.
+void let_ports_be_used_again() {
+  set_here("ipv4/tcp_tw_reuse", "1");
+  set_here("ipv4/ip_local_port_range", "16384 65535");
 }
 
 Result<void> enter(int netns) {
@@ -80,7 +88,9 @@ Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
   UniqueFd out;
   TRY(on_own_thread([&]() -> Result<void> {
     out = TRY(enter_new_namespace());
-    return bridges.empty() ? Result<void>() : make_bridges(bridges);
+    if (bridges.empty()) return {};
+    let_ports_be_used_again();
+    return make_bridges(bridges);
   }));
   return out;
 }
@@ -89,7 +99,7 @@ Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links) {
   UniqueFd out;
   TRY(on_own_thread([&]() -> Result<void> {
     out = TRY(enter_new_namespace());
-    // As Docker has it; where they are read-only, other users than 0 do without.
+    // As Docker has it.
     set_here("ipv4/ip_unprivileged_port_start", "0");
     set_here("ipv4/ping_group_range", "0 65535");
     // A socket stays in the namespace that it was made in.
