@@ -206,7 +206,7 @@ class Requests {
   Netd netd_;
 };
 
-int run(bool userns) {
+[[noreturn]] void run(bool userns) {
   ::signal(SIGPIPE, SIG_IGN);
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
@@ -237,7 +237,7 @@ int run(bool userns) {
     give_back_memory();
   });
   poller.run();
-  return 0;
+  std::_Exit(0);  // as the others: all that it has is the kernel's
 }
 
 }  // namespace
@@ -250,5 +250,5 @@ int main(int argc, char** argv) {
     std::fputs("locald-netd: the server starts it, people do not\n", stderr);
     return 2;
   }
-  return locald::netd::run(mode == locald::net::kNetdRun);
+  locald::netd::run(mode == locald::net::kNetdRun);
 }
