@@ -106,7 +106,7 @@ TEST(Client, TheNextServerGetsWhatTheLastOneHasNotTaken) {
   FakeServer server({{version_reply(), kGone}, {version_reply(), http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client) << client.error().message();
-  auto reply = client->call("up", Json::object());
+  auto reply = client->call("up", JsonText("{}"));
   ASSERT_TRUE(reply) << reply.error().message();
   EXPECT_EQ((*reply)["x"].as_int(), 7);
 }
@@ -115,7 +115,7 @@ TEST(Client, GivesUpWhereServerAfterServerEnds) {
   FakeServer server({{version_reply(), kGone}, {version_reply(), kGone}, {version_reply(), kGone}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client) << client.error().message();
-  auto reply = client->call("up", Json::object());
+  auto reply = client->call("up", JsonText("{}"));
   ASSERT_FALSE(reply);
   EXPECT_EQ(reply.error().message(), "the server hung up before it answered");
   EXPECT_NE(reply.error().hint().find("server.log"), std::string::npos);
@@ -125,7 +125,7 @@ TEST(Client, WhatAServerHasTakenIsNotSentAgain) {
   FakeServer server({{version_reply(), ""}, {version_reply(), http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client) << client.error().message();
-  EXPECT_FALSE(client->call("up", Json::object()));
+  EXPECT_FALSE(client->call("up", JsonText("{}")));
   EXPECT_EQ(server.requests.size(), 2u);
 }
 

@@ -206,7 +206,7 @@ class Requests {
   Netd netd_;
 };
 
-int run(bool userns) {
+[[noreturn]] void run(bool userns) {
   // The one that stays is nobody's child: it outlives the server.
   const pid_t pid = ::fork();
   if (pid < 0) give_up(Error::from_errno(errno, "fork"));
@@ -243,7 +243,7 @@ int run(bool userns) {
     give_back_memory();
   });
   poller.run();
-  return 0;
+  std::_Exit(0);  // as the others: all that it has is the kernel's
 }
 
 }  // namespace
@@ -256,5 +256,5 @@ int main(int argc, char** argv) {
     std::fputs("locald-netd: the server starts it, people do not\n", stderr);
     return 2;
   }
-  return locald::netd::run(mode == locald::net::kNetdRun);
+  locald::netd::run(mode == locald::net::kNetdRun);
 }
