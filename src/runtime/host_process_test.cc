@@ -81,9 +81,9 @@ TEST_F(HostProcessTest, ALimitThatCannotBeRaisedIsNoReasonToDie) {
 TEST_F(HostProcessTest, StopIsProvedWhenTheProcessDoubleForksCallsSetsidAndIgnoresSignals) {
   auto w =
       host(instance("stubborn"),
-           shell("setsid sh -c 'trap \"\" TERM; echo $$ > far; sleep 1000' & "
+           shell("trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ > far; sleep 1000' & "
                  "(setsid setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > farther; sleep 1000' &); "
-                 "trap '' TERM; while :; do sleep 1; done"));
+                 "while :; do sleep 1; done"));
   ASSERT_TRUE(w && wait_file(home_ + "/far") && wait_file(home_ + "/farther"));
   const int far = pid_in(home_ + "/far"), farther = pid_in(home_ + "/farther");
   ASSERT_TRUE(alive(far) && alive(farther));

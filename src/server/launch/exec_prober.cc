@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "base/transient.h"
 #include "server/launch/launch_plan.h"
 
 namespace locald::server {
@@ -24,12 +25,11 @@ Result<runtime::ProcessRuntime::ProbeResult> run(runtime::ProcessRuntime& runtim
   return runtime.probe_host(process, timeout, stop);
 }
 
-/// runc says so of a container whose record was deleted or damaged.
-bool lost_record(std::string_view why) {
-  for (const std::string_view words :
-       {"container does not exist", "invalid character", "JSON input", "cannot unmarshal"})
-    if (why.find(words) != std::string_view::npos) return true;
-  return false;
+/// Not for a moment: runc's record of the container was deleted or damaged ("EOF", "invalid
+/// character …", "container does not exist"). Of a process that was killed under runc nothing is
+/// known.
+bool lasting(std::string_view why) {
+  return !may_pass(why) && why.find("init-p: ") == std::string_view::npos;
 }
 
 net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment& environment,
@@ -52,7 +52,7 @@ net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment&
     const std::string_view why = said.substr(said.find(kMsg) + kMsg.size());
     return net::Verdict::unknown(
         Error(Errc::failed, fmt::format("{} cannot be run: {}", config.health.argv.back(), why)),
-        lost_record(why));
+        lasting(why));
   }
   return Error(Errc::failed,
                fmt::format("{} exited with code {}{}{}", config.health.argv.back(), result.code,
