@@ -313,9 +313,8 @@ class Assembler {
     // What the host's names stand for is the host's: in a network of its own they lead elsewhere.
     const net::Attachment& network = a_.options.network;
     const bool host = network.kind == net::Attachment::Kind::host;
-    TRY(write("hosts",
-              net::hosts_text(host ? read_file("/etc/hosts", 8u << 20).value_or("") : "", hostname,
-                              network.names)));
+    TRY(write("hosts", net::hosts_text(host ? read_file("/etc/hosts", 8u << 20).value_or("") : "",
+                                       hostname, network.names)));
     TRY(write("hostname", hostname + "\n"));
     return write("resolv.conf", host ? read_file("/etc/resolv.conf", 1u << 20).value_or("")
                                      : net::resolv_text(network.nameservers));

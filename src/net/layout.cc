@@ -230,8 +230,7 @@ std::vector<Link> Layout::links(const std::string& name) const {
 std::vector<std::uint32_t> Layout::networks_of(const std::string& name) const {
   std::vector<std::uint32_t> out;
   if (const Service* service = find(name))
-    for (const Placed& placed : service->places)
-      out.push_back(nets_[placed.network].layout.number);
+    for (const Placed& placed : service->places) out.push_back(nets_[placed.network].layout.number);
   return out;
 }
 

@@ -52,8 +52,8 @@ inline constexpr std::uint32_t kMaxServices = 4000;
 class Layout {
  public:
   struct Input {
-    Subnet range;      ///< IPv4, a /16
-    Subnet range_v6;   ///< a /48 of fd00::/8
+    Subnet range;     ///< IPv4, a /16
+    Subnet range_v6;  ///< a /48 of fd00::/8
     std::vector<NetworkLayout> networks;
     std::vector<ServiceLayout> services;
     std::vector<std::uint16_t> host_access;  ///< ports of the host's loopback, as kHostName

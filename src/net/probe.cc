@@ -55,8 +55,7 @@ std::vector<Address> resolve(const std::string& host, std::uint16_t port) {
 class Attempt final : public Probe {
  public:
   Attempt(EventLoop& loop, const std::string& host, std::uint16_t port, std::string request,
-          std::chrono::milliseconds timeout, std::function<void(Verdict)> done,
-          ProbeSocket given)
+          std::chrono::milliseconds timeout, std::function<void(Verdict)> done, ProbeSocket given)
       : loop_(loop),
         given_(std::move(given)),
         where_((host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" +

@@ -5,7 +5,7 @@
 
 #include "net/socket_address.h"
 
-/// /etc/resolv.conf: who answers for names. Spec: resolv.conf(5).
+/// /etc/resolv.conf: the resolvers of names. Spec: resolv.conf(5).
 namespace locald::net {
 
 /// Those that `text` names, 127.0.0.1 where it names none. Names with a zone ("fe80::1%eth0") are

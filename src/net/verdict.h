@@ -13,7 +13,7 @@ namespace locald::net {
 struct Verdict {
   enum class Kind : std::uint8_t { healthy, failed, unknown };
   Kind kind = Kind::healthy;
-  std::string reason;  ///< failed: why; unknown: why there was no probe
+  std::string reason;    ///< failed: why; unknown: why there was no probe
   bool refused = false;  ///< failed: nobody listens there
   bool lasting =
       false;  ///< unknown: the next probe fares no better, until the service is restarted

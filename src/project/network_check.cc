@@ -46,7 +46,9 @@ class NetworkChecker {
 
  private:
   void member(const ServiceSpec& s, const MemberSpec& member) {
-    if (s.network.mode != Mode::project || (s.network.at.line != 0 && (member.at.line != s.network.at.line || member.at.column != s.network.at.column)))
+    if (s.network.mode != Mode::project ||
+        (s.network.at.line != 0 &&
+         (member.at.line != s.network.at.line || member.at.column != s.network.at.column)))
       return add_(member.at,
                   fmt::format("{} has `networks` beside network = \"{}\"", s.name, word(s)),
                   "remove one of the two");
@@ -79,16 +81,15 @@ class NetworkChecker {
       const ServiceSpec* next = spec_.find(at->network.service);
       if (next == nullptr) {
         if (at == &s)
-          add_(s.network.at,
-               fmt::format("`network`: there is no service '{}'", s.network.service),
+          add_(s.network.at, fmt::format("`network`: there is no service '{}'", s.network.service),
                "write network = \"service:NAME\" with a container of this file");
         return;
       }
       if (next->kind == ServiceKind::exec)
-        return add_(s.network.at,
-                    fmt::format("`network`: {} is a host process: its network is the host's",
-                                next->name),
-                    "write network = \"host\"");
+        return add_(
+            s.network.at,
+            fmt::format("`network`: {} is a host process: its network is the host's", next->name),
+            "write network = \"host\"");
       if (!seen.insert(next->name).second)
         return add_(s.network.at,
                     fmt::format("{} and {} share each other's network", s.name, next->name),
@@ -96,7 +97,8 @@ class NetworkChecker {
       at = next;
     }
     if (at->network.mode != Mode::project)
-      add_(s.network.at, fmt::format("{} has no network to share: its `network` is \"{}\"", at->name, word(*at)),
+      add_(s.network.at,
+           fmt::format("{} has no network to share: its `network` is \"{}\"", at->name, word(*at)),
            fmt::format("write network = \"{}\"", word(*at)));
   }
 
@@ -110,10 +112,10 @@ class NetworkChecker {
                fmt::format("{} publishes `ports`, but is in the host's network", s.name),
                "there every port is the host's own: write `port`, or network = \"project\"");
         if (s.container_port != 0 && s.port != 0 && s.container_port != s.port)
-          add_(s.port_at,
-               fmt::format("`port` = {} and `container_port` = {} differ", s.port,
-                           s.container_port),
-               "on the host's network they are one and the same: write only `container_port`");
+          add_(
+              s.port_at,
+              fmt::format("`port` = {} and `container_port` = {} differ", s.port, s.container_port),
+              "on the host's network they are one and the same: write only `container_port`");
         if (s.kind == ServiceKind::container && s.auto_port)
           add_(s.port_at, "`port` = \"auto\" has no effect on the host's network",
                "a container has the `container_port` that its image uses");
@@ -163,7 +165,8 @@ void decide_networks(ProjectSpec& spec, Mode fallback) {
     if (mode == Mode::unset && s.kind == ServiceKind::exec) mode = Mode::host;
     if (mode == Mode::unset) mode = s.networks.empty() ? fallback : Mode::project;
     if (mode == Mode::project && s.networks.empty())
-      s.networks.push_back({.network = kDefaultNetwork, .aliases = {}, .address = {}, .at = s.network.at});
+      s.networks.push_back(
+          {.network = kDefaultNetwork, .aliases = {}, .address = {}, .at = s.network.at});
     if (mode == Mode::service && spec.find(s.network.service) != nullptr)
       s.depends_on.push_back({s.network.service, DependsCondition::started, s.network.at});
   }

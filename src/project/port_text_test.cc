@@ -39,7 +39,8 @@ TEST(PortText, SaysWhatIsWrong) {
   EXPECT_EQ(read("90-80:90-80"), "invalid port \"90-80:90-80\": ports go from 1 to 65535");
   EXPECT_EQ(read("8000-8002:80-81"),
             "invalid port \"8000-8002:80-81\": 3 ports of the host for 2 of the service");
-  EXPECT_EQ(read("localhost:80:80"), "invalid port \"localhost:80:80\": \"localhost\" is not an address");
+  EXPECT_EQ(read("localhost:80:80"),
+            "invalid port \"localhost:80:80\": \"localhost\" is not an address");
   EXPECT_EQ(read("53:53/sctp"), "invalid port \"53:53/sctp\": \"sctp\" is neither tcp nor udp");
   EXPECT_EQ(read(":80"), "invalid port \":80\": there is nothing before the colon");
 }

@@ -53,8 +53,8 @@ Result<LoadedProject> load_project(const ProjectRef& ref) {
   LoadedProject out{std::move(parsed.spec), {}, false, std::move(parsed.problems)};
   auto name = project_name(out.spec, ref.name);
   out.names_networks = names_networks(out.spec);
-  decide_networks(out.spec, name && ref.default_network ? ref.default_network(*name)
-                                                        : NetworkUse::Mode::host);
+  decide_networks(
+      out.spec, name && ref.default_network ? ref.default_network(*name) : NetworkUse::Mode::host);
   // A text that is not TOML has nothing to check.
   if (out.problems.empty() || !out.spec.services.empty()) check_project(out.spec, out.problems);
   if (name)

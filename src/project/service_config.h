@@ -80,9 +80,9 @@ struct ServiceConfig {
   bool auto_port = false;                  ///< `port` was chosen by us
   std::string network = "host";            ///< or "none", "project", "service:NAME"
   std::vector<MemberConfig> networks;      ///< project: at least one
-  int container_port = 0;          ///< not host: where it listens; 0: as its image says
-  std::vector<PortConfig> ports;   ///< project: published; none is left to choose
-  std::vector<int> host_access;    ///< project: ports of the host's loopback that it reaches
+  int container_port = 0;                  ///< not host: where it listens; 0: as its image says
+  std::vector<PortConfig> ports;           ///< project: published; none is left to choose
+  std::vector<int> host_access;  ///< project: ports of the host's loopback that it reaches
   std::vector<DependencyConfig> depends_on;
   HealthConfig health;
   RestartSpec restart;

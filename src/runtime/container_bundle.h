@@ -45,7 +45,7 @@ struct ContainerBundle {
   /// decides.
   std::shared_ptr<const UniqueFd> netns;
   std::shared_ptr<const UniqueFd> sandbox;  ///< kept open by the shim: net/network.h
-  int stop_signal = 0;  ///< that options or image ask for; 0: none, so SIGTERM
+  int stop_signal = 0;                      ///< that options or image ask for; 0: none, so SIGTERM
   std::vector<std::string>
       anonymous_volumes;             ///< folders made for the image's VOLUMEs: owner removes them
   std::vector<std::string> notices;  ///< what the user should hear once ("devices skipped: 3")

@@ -133,8 +133,7 @@ class Server {
           return networks_->attach(request.project, *request.config, stop);
         },
         [this](const LaunchRequest& request, const std::string& host) -> Result<InsidePlace> {
-          auto place =
-              TRY(networks_->probe_place(request.project, request.config->name, host));
+          auto place = TRY(networks_->probe_place(request.project, request.config->name, host));
           return InsidePlace{std::move(place.socket), std::move(place.address)};
         }});
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));

@@ -64,12 +64,12 @@ Result<void> in_namespace(int netns, const std::function<Result<void>()>& work) 
 
 namespace {
 
-/// In the namespace of the calling thread.
-Result<void> make_bridges(const std::vector<Bridge>& bridges) {
+/// In the namespace of the calling thread. @param lacking  One that is there is left as it is.
+Result<void> make_bridges(const std::vector<Bridge>& bridges, bool lacking) {
   Netlink links = TRY(Netlink::open());
   for (const Bridge& bridge : bridges) {
     auto made = links.add_bridge(bridge.name, kMtu);
-    if (!made && made.error().sys_errno() == EEXIST) continue;
+    if (lacking && !made && made.error().sys_errno() == EEXIST) continue;
     TRY(std::move(made));
     for (const Subnet& address : bridge.addresses) TRY(links.add_address(bridge.name, address));
   }
@@ -79,7 +79,7 @@ Result<void> make_bridges(const std::vector<Bridge>& bridges) {
 }  // namespace
 
 Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges) {
-  return in_namespace(sandbox, [&] { return make_bridges(bridges); });
+  return in_namespace(sandbox, [&] { return make_bridges(bridges, /*lacking=*/true); });
 }
 
 Result<UniqueFd> make_namespace() { return make_sandbox({}); }
@@ -90,7 +90,7 @@ Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
     out = TRY(enter_new_namespace());
     if (bridges.empty()) return {};
     let_ports_be_used_again();
-    return make_bridges(bridges);
+    return make_bridges(bridges, /*lacking=*/false);
   }));
   return out;
 }

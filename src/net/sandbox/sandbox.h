@@ -42,8 +42,8 @@ Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges);
 /// A new namespace for a service, joined to `sandbox` by `links`.
 Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links);
 
-/// A TCP socket of IPv4 in the namespace `netns`, not connected: what is connected by it is
-/// connected from there, whoever calls connect(2).
+/// A TCP socket of IPv4 in the namespace `netns`, not connected: connections by it come from there,
+/// in whichever namespace connect(2) is called.
 Result<UniqueFd> make_probe_socket(int netns);
 
 /// Runs `work` on a thread of its own that is in the network namespace `netns`.

@@ -58,8 +58,7 @@ void read_members(const Node& node, const std::string& where, Sink& sink,
 }
 
 void read_ports(const Node& node, const std::string& where, Sink& sink, std::vector<Text>& out) {
-  if (!node.is_array())
-    return sink.expected(node, where, "a list like [\"8080:80\"]");
+  if (!node.is_array()) return sink.expected(node, where, "a list like [\"8080:80\"]");
   for (const Node& item : node.as_array()) {
     Text text;
     int number = 0;
@@ -85,10 +84,10 @@ void read_networks(const Node& node, const std::string& where, Sink& sink,
       sink.expected(table, fmt::format("`networks.{}`", name), "a table");
       continue;
     }
-    read_table(table, fmt::format("[networks.{}]", name), sink,
-               {bool_field("internal", sink, network.internal),
-                bool_field("ipv6", sink, network.ipv6), text_field("subnet", sink, network.subnet),
-                texts_field("allow", sink, network.allow)});
+    read_table(
+        table, fmt::format("[networks.{}]", name), sink,
+        {bool_field("internal", sink, network.internal), bool_field("ipv6", sink, network.ipv6),
+         text_field("subnet", sink, network.subnet), texts_field("allow", sink, network.allow)});
     out.push_back(std::move(network));
   }
 }

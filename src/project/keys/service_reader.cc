@@ -82,15 +82,15 @@ KeyFields container_fields(Sink& sink, ServiceSpec& out) {
       {"networks",
        [&](const Node& v, const std::string& at) { read_members(v, at, sink, out.networks); }},
       {"ports", [&](const Node& v, const std::string& at) { read_ports(v, at, sink, out.ports); }},
-      {"container_port", [&](const Node& v, const std::string& at) {
+      {"container_port",
+       [&](const Node& v, const std::string& at) {
          if (read_int(v, at, sink, 1, 65535, out.container_port)) out.port_at = v.at();
        }},
   };
 }
 
 KeyFields image_fields(Sink& sink, ServiceSpec& out) {
-  return {text_field("image", sink, out.image),
-          text_field("workdir", sink, out.workdir),
+  return {text_field("image", sink, out.image), text_field("workdir", sink, out.workdir),
           command_field("entrypoint", sink, out.entrypoint)};
 }
 

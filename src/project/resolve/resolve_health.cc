@@ -40,8 +40,7 @@ void address(Texts& texts, const std::string& text, SourcePos at, HealthConfig& 
     auto where = texts.endpoint(host);
     if (!where) return texts.problem(at, where.error());
     host = where->host;
-  }
-  else if (!host.empty() && host != "localhost" && !numeric)
+  } else if (!host.empty() && host != "localhost" && !numeric)
     return texts.problem(
         at,
         Error(Errc::unsupported,

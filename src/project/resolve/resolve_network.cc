@@ -14,8 +14,8 @@ namespace {
 
 using Mode = NetworkUse::Mode;
 
-constexpr int kAppPort = 8080;            // of an app that says none
-constexpr std::size_t kMaxPorts = 1000;   // of a service
+constexpr int kAppPort = 8080;           // of an app that says none
+constexpr std::size_t kMaxPorts = 1000;  // of a service
 
 /// One of `networks` as the service needs to know it.
 MemberConfig member_config(Texts& texts, const MemberSpec& member) {
@@ -24,9 +24,9 @@ MemberConfig member_config(Texts& texts, const MemberSpec& member) {
   for (const Text& alias : member.aliases) {
     std::string name = texts.text(alias);
     if (!texts.failed(alias.at) && !valid_name(name))
-      texts.problem(alias.at, Error(Errc::invalid_input,
-                                    fmt::format("\"{}\" cannot be an alias", name))
-                                  .with_hint("small letters, digits, - and _"));
+      texts.problem(alias.at,
+                    Error(Errc::invalid_input, fmt::format("\"{}\" cannot be an alias", name))
+                        .with_hint("small letters, digits, - and _"));
     out.aliases.push_back(std::move(name));
   }
   if (!member.address.empty()) {
@@ -65,8 +65,9 @@ void check_allowed(Texts& texts, SourcePos at, int port) {
 void ports(Texts& texts, const ServiceSpec& spec, ServiceConfig& out) {
   const auto publish = [&](SourcePos at, PortConfig port) {
     if (out.ports.size() >= kMaxPorts)
-      return texts.problem(at, Error(Errc::invalid_input, fmt::format("{} publishes more than {} ports",
-                                                                      spec.name, kMaxPorts)));
+      return texts.problem(
+          at, Error(Errc::invalid_input,
+                    fmt::format("{} publishes more than {} ports", spec.name, kMaxPorts)));
     if (port.port != 0 && !port.chosen()) check_allowed(texts, at, port.port);
     if (port.chosen()) {
       port.port = chosen(texts, port_key(spec.name, port));
@@ -156,7 +157,8 @@ void resolve_network(Texts& texts, const ServiceSpec& spec, ServiceConfig& out) 
       break;
   }
   out.container_port = container_port(spec);
-  for (const MemberSpec& member : spec.networks) out.networks.push_back(member_config(texts, member));
+  for (const MemberSpec& member : spec.networks)
+    out.networks.push_back(member_config(texts, member));
   out.host_access = texts.in().spec.host_access;
   ports(texts, spec, out);
   // `port`, or what another service on the host needs.
@@ -166,10 +168,11 @@ void resolve_network(Texts& texts, const ServiceSpec& spec, ServiceConfig& out) 
     check_allowed(texts, spec.port_at.line != 0 ? spec.port_at : spec.at, port);
     if (std::any_of(out.ports.begin(), out.ports.end(),
                     [&](const PortConfig& p) { return p.port == port && !p.udp; }))
-      texts.problem(spec.port_at, Error(Errc::invalid_input,
-                                        fmt::format("{} publishes port {} twice: `port` and `ports`",
-                                                    spec.name, port))
-                                      .with_hint("remove one of the two"));
+      texts.problem(
+          spec.port_at,
+          Error(Errc::invalid_input,
+                fmt::format("{} publishes port {} twice: `port` and `ports`", spec.name, port))
+              .with_hint("remove one of the two"));
     else
       out.ports.insert(out.ports.begin(), {.address = "", .port = port, .container_port = 0});
   }

@@ -52,7 +52,8 @@ class NetworkTest : public testing::Test {
 };
 
 const std::string kWeb = "[services.web]\ntype='container'\nimage='nginx:1'\n";
-const std::string kDb = "[services.db]\ntype='container'\nimage='postgres:15'\ncontainer_port=5432\n";
+const std::string kDb =
+    "[services.db]\ntype='container'\nimage='postgres:15'\ncontainer_port=5432\n";
 
 TEST_F(NetworkTest, AReferenceIsWhatItsReaderReaches) {
   ports = {{"db", 40001}};

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "net/endpoint.h"
+
 namespace locald::server {
 namespace {
 
@@ -33,10 +35,10 @@ class InsideProber final : public Prober {
            std::function<void(const net::Verdict&)> heard) {
     auto place = place_(host);
     if (!place) {
-      timer_ = loop_.after(project::Milliseconds(0),
-                           [heard = std::move(heard), error = place.error()] {
-                             heard(net::Verdict::unknown(error));
-                           });
+      timer_ =
+          loop_.after(project::Milliseconds(0), [heard = std::move(heard), error = place.error()] {
+            heard(net::Verdict::unknown(error));
+          });
       return;
     }
     // What says the end may drop this object, or start the next probe: this one is let go first.
@@ -58,10 +60,9 @@ class InsideProber final : public Prober {
     ask("localhost", "", [this, verdict](const net::Verdict& loopback) {
       if (!loopback) return say(verdict);
       say(Error(Errc::failed,
-                fmt::format("{} listens on port {} of 127.0.0.1 alone, inside its container: nobody "
-                            "else reaches it; let it listen on 0.0.0.0, or write network = "
-                            "\"host\"",
-                            name_, health_.port)));
+                fmt::format("{} listens on port {} of {} alone, inside its container: nothing else "
+                            "reaches it; let it listen on 0.0.0.0, or write network = \"host\"",
+                            name_, health_.port, net::kLoopback)));
     });
   }
 

@@ -112,8 +112,8 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
       process.env.push_back("NOTIFY_SOCKET=" + deps_.paths.notify_socket(request.instance));
     return deps_.runtime.run_host(instance, process);
   }
-  const net::Attachment attachment = TRY(on_host ? deps_.network.attach(attach_request(late))
-                                                 : deps_.attach(late, stop));
+  const net::Attachment attachment =
+      TRY(on_host ? deps_.network.attach(attach_request(late)) : deps_.attach(late, stop));
   SourceRequest wanted = TRY(source_request(late, attachment));
   wanted.container_key = container_key(request.project, *request.config);
   const auto source = make_source(deps_.environment, std::move(wanted));
@@ -247,10 +247,9 @@ std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& reques
     }
     case project::HealthSpec::Kind::http:
     case project::HealthSpec::Kind::tcp:
-      return make_inside_prober(deps_.loop, *request.config,
-                                [this, request](const std::string& host) {
-                                  return deps_.inside(request, host);
-                                });
+      return make_inside_prober(
+          deps_.loop, *request.config,
+          [this, request](const std::string& host) { return deps_.inside(request, host); });
     case project::HealthSpec::Kind::none:
       break;
   }

@@ -66,8 +66,8 @@ Result<std::string> hear(int pipe) {
   std::string said;
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kStartMs);
   while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        until - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     pollfd wait{pipe, POLLIN, 0};
     const int ready = left.count() > 0 ? ::poll(&wait, 1, static_cast<int>(left.count())) : 0;
     if (ready < 0 && errno == EINTR) continue;
@@ -108,9 +108,8 @@ Result<Netd> Netd::start(const Start& start) {
   if (!pid) return Error(Errc::failed, "locald-netd: " + (said.empty() ? "it has ended" : said));
   const auto stat = runtime::process_stat(static_cast<pid_t>(*pid));
   if (!stat) return Error(Errc::failed, "locald-netd has ended");
-  const NetdRecord record{.pid = static_cast<int>(*pid),
-                          .start_time = stat->start_time,
-                          .boot_id = runtime::boot_id()};
+  const NetdRecord record{
+      .pid = static_cast<int>(*pid), .start_time = stat->start_time, .boot_id = runtime::boot_id()};
   TRY(write_file_atomic(folder + "/" + kRecord, encode(record).dump(), 0600));
   return find(start.paths, start.project);
 }

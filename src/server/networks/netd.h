@@ -10,7 +10,7 @@
 namespace locald::server {
 
 /// A locald-netd that runs: one of a project, which outlives the server as shims do. It is known by
-/// RUN/net/<project>/ (its control sockets, and netd.json: who it is). Thread-compatible; blocks.
+/// RUN/net/<project>/ (its control sockets, and netd.json: its pid). Thread-compatible; blocks.
 class Netd {
  public:
   struct Start {

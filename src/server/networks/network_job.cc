@@ -94,10 +94,9 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
     std::vector<UniqueFd> made;
     if (service.known && next == given.size())
       return Error(Errc::invalid_input, "the namespace of " + service.name + " is missing");
-    made.push_back(service.known
-                       ? std::move(given[next++])
-                       : TRY(net::make_attached(sandbox.get(), TRY(links_of(service)))
-                                 .context("connect " + service.name)));
+    made.push_back(service.known ? std::move(given[next++])
+                                 : TRY(net::make_attached(sandbox.get(), TRY(links_of(service)))
+                                           .context("connect " + service.name)));
     made.push_back(TRY(net::make_probe_socket(made.front().get())));
     for (UniqueFd& each : TRY(net::make_service_sockets(made.front().get())))
       made.push_back(std::move(each));

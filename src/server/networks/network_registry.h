@@ -16,10 +16,10 @@ namespace locald::server {
 class NetworkRegistry {
  public:
   struct Project {
-    std::string range;                             ///< IPv4, a /16
-    std::map<std::string, std::uint32_t> networks; ///< name -> number
-    std::map<std::string, std::uint32_t> services; ///< name -> number, from 1 on
-    std::map<std::string, int> ports;              ///< "SERVICE" or "SERVICE:INSIDE" -> published
+    std::string range;                              ///< IPv4, a /16
+    std::map<std::string, std::uint32_t> networks;  ///< name -> number
+    std::map<std::string, std::uint32_t> services;  ///< name -> number, from 1 on
+    std::map<std::string, int> ports;               ///< "SERVICE" or "SERVICE:INSIDE" -> published
     static const Fields& fields();
     friend bool operator==(const Project&, const Project&) = default;
   };

@@ -96,9 +96,9 @@ Result<std::shared_ptr<const NetworkPlan>> Networks::plan(const std::string& pro
     for (const project::PortConfig& port : config->ports) {
       const int inside = port.container_port != 0 ? port.container_port : config->container_port;
       if (port.port == 0 || inside == 0) continue;
-      const net::IpAddress address =
-          port.address.empty() ? net::IpAddress::v4(0x7F000001)
-                               : TRY(net::IpAddress::parse(port.address));
+      const net::IpAddress address = port.address.empty()
+                                         ? net::IpAddress::v4(0x7F000001)
+                                         : TRY(net::IpAddress::parse(port.address));
       out->ports.push_back({.service = project::slug(name),
                             .outside = {address, static_cast<std::uint16_t>(port.port)},
                             .inside = static_cast<std::uint16_t>(inside),
@@ -130,14 +130,12 @@ Result<void> Networks::define(const std::string& project, const Services& servic
     return {};
   }
   auto network = std::make_shared<ProjectNetwork>(
-      ProjectNetwork::Deps{deps_.environment, deps_.user_namespace, deps_.paths, deps_.netd,
-                           deps_.explain,
-                           [this, project](UniqueFd pidfd) {
-                             const auto held = std::make_shared<UniqueFd>(std::move(pidfd));
-                             deps_.loop.post([this, project, held] {
-                               watch(project, std::move(*held));
-                             });
-                           }},
+      ProjectNetwork::Deps{
+          deps_.environment, deps_.user_namespace, deps_.paths, deps_.netd, deps_.explain,
+          [this, project](UniqueFd pidfd) {
+            const auto held = std::make_shared<UniqueFd>(std::move(pidfd));
+            deps_.loop.post([this, project, held] { watch(project, std::move(*held)); });
+          }},
       project);
   network->define(std::move(wanted));
   const std::lock_guard lock(mutex_);
@@ -204,8 +202,7 @@ Result<ProjectNetwork::ProbePlace> Networks::probe_place(const std::string& proj
                                                          const std::string& service,
                                                          const std::string& host) const {
   const auto network = find(project);
-  if (network == nullptr)
-    return Error(Errc::unavailable, "project " + project + " has no network");
+  if (network == nullptr) return Error(Errc::unavailable, "project " + project + " has no network");
   return network->probe_place(project::slug(service), host);
 }
 

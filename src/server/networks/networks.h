@@ -55,7 +55,7 @@ class Networks {
   /// Connects a service. Any thread; blocks.
   Result<net::Attachment> attach(const std::string& project, const project::ServiceConfig& config,
                                  const std::stop_token& stop);
-  /// Goes on with what an earlier server has left of the project's network, which is defined.
+  /// Continues with what an earlier server has left of the project's network, which is defined.
   /// Blocks for some milliseconds. @param shims  service -> pid of its shim
   void adopt(const std::string& project, const std::map<std::string, int>& shims);
   /// Ends the project's network. Any thread; blocks.

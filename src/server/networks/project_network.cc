@@ -1,7 +1,7 @@
 #include "server/networks/project_network.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -120,8 +120,8 @@ Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& servi
   if (!netd_) forget_netd();
   WantedNetwork made{layout, sandbox_, false, {}, fmt::format("x{:x}", ++tag_)};
   for (const auto& network : layout.netd_networks())
-    made.sockets = made.sockets ||
-                   (!networks_.contains(network.number) && !sockets_.contains(network.number));
+    made.sockets =
+        made.sockets || (!networks_.contains(network.number) && !sockets_.contains(network.number));
   for (const auto& [name, member] : members_)
     if (!member.probed || (!services_.contains(name) && member.sockets.empty()))
       made.services[name] = member.netns;
@@ -163,7 +163,8 @@ Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& neede
   for (const PublishedPort& port : wanted.plan->ports) {
     const auto gate = wanted.gates.find(port.service);
     if (gate == wanted.gates.end() || gate->second == Gate::closed) continue;
-    net::NetdPlan::Port one{.outside = port.outside, .handed = false, .target = {}, .udp = port.udp};
+    net::NetdPlan::Port one{
+        .outside = port.outside, .handed = false, .target = {}, .udp = port.udp};
     one.handed = !ports_.contains(one.key());
     if (one.handed) {
       auto listener = port.udp ? net::bind_udp(port.outside) : net::listen_tcp(port.outside);
@@ -265,8 +266,7 @@ Result<ProjectNetwork::ProbePlace> ProjectNetwork::probe_place(const std::string
   if (probe == probes_.end()) return absent;
   if (host == "localhost" || net::IpAddress::parse(host)) return ProbePlace{probe->second, host};
   const auto address = wanted_.plan->layout.address_for(member, host.empty() ? member : host);
-  if (!address)
-    return Error(Errc::not_found, service + " is in no network together with " + host);
+  if (!address) return Error(Errc::not_found, service + " is in no network together with " + host);
   return ProbePlace{probe->second, address->text()};
 }
 
@@ -284,8 +284,8 @@ void ProjectNetwork::adopt(const std::map<std::string, int>& shims) {
   if (wanted.plan == nullptr) return;
   const net::Layout& layout = wanted.plan->layout;
   const auto keep = [&](const std::string& service, UniqueFd netns) {
-    members_[service] = {std::make_shared<const UniqueFd>(std::move(netns)), layout.links(service),
-                         {}, false};
+    members_[service] = {
+        std::make_shared<const UniqueFd>(std::move(netns)), layout.links(service), {}, false};
   };
   if (auto netd = Netd::find(deps_.paths, project_)) {
     auto sandbox = netd->connections().sandbox();

@@ -94,7 +94,7 @@ class ProjectNetwork {
   /// @return Errc::unavailable: it is not connected.
   Result<ProbePlace> probe_place(const std::string& service, const std::string& host) const;
 
-  /// Goes on with what an earlier server has left: its netd, with what that holds, or, where it has
+  /// Continues with what an earlier server has left: its netd, with what that holds, or, where it has
   /// ended, the sandbox and namespaces that shims hold. Blocks.
   /// @param shims  service -> pid of its shim, proven
   void adopt(const std::map<std::string, int>& shims);
@@ -129,9 +129,9 @@ class ProjectNetwork {
   std::shared_ptr<const UniqueFd> sandbox_;
   std::map<std::string, Member> members_;
   std::optional<Netd> netd_;
-  std::set<std::uint32_t> networks_;  // that netd has the sockets of
-  std::set<std::string> services_;    // the same
-  std::set<std::pair<bool, net::AddressAndPort>> ports_;  // that netd has: NetdPlan::Port::key()
+  std::set<std::uint32_t> networks_;                        // that netd has the sockets of
+  std::set<std::string> services_;                          // the same
+  std::set<std::pair<bool, net::AddressAndPort>> ports_;    // that netd has: NetdPlan::Port::key()
   std::map<std::uint32_t, std::vector<UniqueFd>> sockets_;  // of networks that it does not know yet
   bool replaced_ = false;  // netd knows an earlier namespace of a service
   std::uint64_t tag_ = 0;

@@ -23,8 +23,12 @@ Projects::Projects(Deps deps, ProjectRegistry registry)
                    [this](const std::string& name) { return find(name); }}) {}
 
 Project::Deps Projects::project_world() {
-  return {deps_.loop, deps_.launcher, deps_.paths, deps_.build,
-          [this](const std::string& name) { on_quiet(name); }, deps_.networks};
+  return {deps_.loop,
+          deps_.launcher,
+          deps_.paths,
+          deps_.build,
+          [this](const std::string& name) { on_quiet(name); },
+          deps_.networks};
 }
 
 void Projects::make_ready(Project& project) {

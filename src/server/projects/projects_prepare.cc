@@ -99,7 +99,7 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
   TRY(registry_.check(out.loaded.name, spec.dir));
   const Project* present = find_staying(out.loaded.name);
   out.ports = TRY(choose_ports(out.loaded, present));
-  project::ResolveInput input{spec,  out.loaded.name, *out.here,
+  project::ResolveInput input{spec,      out.loaded.name, *out.here,
                               out.ports, deps_.paths,     deps_.shared.all()};
   input.refresh = refresh;
   input.rights = {.limits = ::geteuid() == 0, .first_port = net::first_allowed_port()};

@@ -172,8 +172,7 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
         [this, shim_pid](std::uint16_t port, std::function<void(Result<net::EndpointLook>)> done) {
           return launcher_.find_endpoint(shim_pid, port, std::move(done));
         },
-        [this, service, shim_pid, own_port](const net::Endpoint& found,
-                                            std::set<ino_t> sockets) {
+        [this, service, shim_pid, own_port](const net::Endpoint& found, std::set<ino_t> sockets) {
           if (own_port) set_endpoint(service, shim_pid, found, std::move(sockets));
         });
   } else {
