@@ -227,6 +227,15 @@ std::vector<Link> Layout::links(const std::string& name) const {
   return out;
 }
 
+std::vector<std::pair<std::string, std::string>> Layout::places(const std::string& name) const {
+  std::vector<std::pair<std::string, std::string>> out;
+  if (const Service* service = find(name))
+    for (const Placed& placed : service->places)
+      out.emplace_back(nets_[placed.network].layout.name,
+                       placed.addresses.front().address.text());
+  return out;
+}
+
 std::vector<std::uint32_t> Layout::networks_of(const std::string& name) const {
   std::vector<std::uint32_t> out;
   if (const Service* service = find(name))

@@ -79,6 +79,8 @@ class Layout {
   std::vector<std::string> containers() const;
   /// A container's links into the sandbox; empty where it is in none of the networks.
   std::vector<Link> links(const std::string& service) const;
+  /// A container's networks, and its address in each.
+  std::vector<std::pair<std::string, std::string>> places(const std::string& service) const;
   /// Numbers of a container's networks, in its order.
   std::vector<std::uint32_t> networks_of(const std::string& service) const;
   /// A container's addresses, names and nameservers.

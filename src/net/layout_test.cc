@@ -46,6 +46,8 @@ TEST(Layout, NamesWhoIsInTheSameNetworkAndServicesOfTheHost) {
   EXPECT_FALSE(web.names.contains("pg"));
   EXPECT_FALSE(web.names.contains("worker"));
   EXPECT_EQ(web.nameservers, std::vector<std::string>{"127.0.0.11"});
+  EXPECT_EQ(layout.places("db"), (std::vector<std::pair<std::string, std::string>>{
+                                     {"default", "10.77.0.2"}, {"back", "10.77.16.2"}}));
   EXPECT_EQ(layout.networks_of("db"), (std::vector<std::uint32_t>{0, 1}));
   const Attachment db = layout.attachment("db");
   EXPECT_EQ(db.names.at("db"), (std::vector<std::string>{"10.77.0.2", "10.77.16.2"}));

@@ -77,7 +77,9 @@ def test_services_reach_each_other_by_name_and_the_host_reaches_what_is_publishe
     p("up", "-d", "--wait", "--timeout", "30s")
     status = p.status()
     assert (status["web"]["port"], status["web"]["network"], status["web"]["url"]) == (p.port, "project", f"http://127.0.0.1:{p.port}"), status
-    assert status["api"]["network"] == "host"
+    assert status["web"]["ports"] == [{"address": "127.0.0.1", "port": p.port, "container_port": 80, "protocol": "tcp"}], status["web"]
+    assert [n["name"] for n in status["web"]["networks"]] == ["default"] and status["web"]["container_port"] == 80
+    assert status["api"]["network"] == "host" and status["api"]["container_port"] is None
     assert http_get(p.port) is not None
     assert ask(p, "web", "db", 5432) == "rows"
     # The container's own address, and loopback of its own alone.
@@ -103,6 +105,11 @@ def test_services_reach_each_other_by_name_and_the_host_reaches_what_is_publishe
     # The port that was chosen stays the service's.
     p("up", "-d")
     assert p.service("db")["port"] == status["db"]["port"]
+    # A service less, and what the network was for is gone: it goes with the project all the same.
+    p.write("locald.toml", '[project]\nname = "shop"\n[services.api]\ncommand = "exec sleep 1000"\n')
+    p("up", "-d")
+    p("down")
+    p.locald.assert_nothing_left()
 
 
 def host_network():

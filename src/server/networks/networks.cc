@@ -198,6 +198,14 @@ void Networks::watch(const std::string& project, UniqueFd pidfd) {
   });
 }
 
+std::vector<std::pair<std::string, std::string>> Networks::places(
+    const std::string& project, const std::string& service) const {
+  const auto network = find(project);
+  const auto plan = network != nullptr ? network->plan() : nullptr;
+  if (plan == nullptr) return {};
+  return plan->layout.places(project::slug(service));
+}
+
 Result<ProjectNetwork::ProbePlace> Networks::probe_place(const std::string& project,
                                                          const std::string& service,
                                                          const std::string& host) const {

@@ -37,6 +37,9 @@ class Networks {
 
   NetworkRegistry& registry() noexcept { return registry_; }
 
+  /// It has a network, or is about to.
+  bool is_live(const std::string& project) const { return find(project) != nullptr; }
+
   /// Fine where these services' networks can be laid out. Changes nothing.
   Result<void> check(const std::string& project, const Services& services) const;
   /// From now on these are the project's services.
@@ -47,6 +50,9 @@ class Networks {
   void set_listening(const std::string& project, const std::string& service,
                      const std::optional<net::Endpoint>& endpoint, std::set<ino_t> sockets);
 
+  /// The networks that a service is in, with its address in each.
+  std::vector<std::pair<std::string, std::string>> places(const std::string& project,
+                                                          const std::string& service) const;
   /// As ProjectNetwork::probe_place().
   Result<ProjectNetwork::ProbePlace> probe_place(const std::string& project,
                                                  const std::string& service,

@@ -13,6 +13,7 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "net/netd_start.h"
 #include "net/resolv_file.h"
 #include "net/sandbox/netd_sockets.h"
 #include "server/networks/network_job.h"
@@ -290,7 +291,8 @@ void ProjectNetwork::adopt(const std::map<std::string, int>& shims) {
   if (auto netd = Netd::find(deps_.paths, project_)) {
     auto sandbox = netd->connections().sandbox();
     auto sockets = netd->connections().hand_over();
-    if (sandbox && sockets) {
+    const bool known = netd->connections().version().value_or(0) == net::kNetdVersion;
+    if (sandbox && sockets && known) {
       sandbox_ = std::make_shared<const UniqueFd>(std::move(*sandbox));
       netd_ = std::move(*netd);
       for (const auto& [number, fds] : sockets->networks) networks_.insert(number);

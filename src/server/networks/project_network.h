@@ -73,6 +73,7 @@ class ProjectNetwork {
 
   /// What is wanted from now on; put into effect by the next call that blocks.
   void define(std::shared_ptr<const NetworkPlan> plan);
+  std::shared_ptr<const NetworkPlan> plan() const { return wanted().plan; }
   /// The same of a service's ports. @return whether anything changes.
   bool set_gate(const std::string& service, Gate gate);
   /// Of a service on the host: containers reach it as long as one of its sockets listens there.

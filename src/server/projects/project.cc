@@ -281,6 +281,9 @@ std::optional<ipc::ServiceStatus> Project::status(const std::string& service) co
   const Supervisor::Unit* unit = supervisor_.find(service);
   if (unit == nullptr) return std::nullopt;
   ipc::ServiceStatus out = service_status(service, *unit, supervisor_.probe_failure(service));
+  if (deps_.networks != nullptr && out.network == "project")
+    for (auto& [name, address] : deps_.networks->places(name_, service))
+      out.networks.push_back({std::move(name), std::move(address)});
   const auto it = exposed_.find(service);
   if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
       unit->state.phase == Phase::running && !out.reason)

@@ -60,6 +60,15 @@ ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Uni
   endpoint.port = static_cast<std::uint16_t>(config.port);
   // What listens on the port of one that failed is another process.
   if (web && s.phase != Phase::failed && !s.held_up) out.url = endpoint.url();
+  if (config.network != "host") out.container_port = if_any(config.container_port);
+  // What is published may change while it runs.
+  for (const project::PortConfig& port : unit.config->ports) {
+    const int inside = port.container_port != 0 ? port.container_port : config.container_port;
+    out.ports.push_back({.address = port.address.empty() ? net::kLoopback : port.address,
+                         .port = port.port,
+                         .container_port = inside,
+                         .protocol = port.udp ? "udp" : "tcp"});
+  }
   if (s.exit && s.exit->signal)
     out.signal = project::signal_name(*s.exit->signal);
   else if (s.exit)
@@ -74,7 +83,8 @@ ipc::ServiceStatus stopped_status(const project::ServiceSpec& spec) {
   Supervisor::Unit unit;
   auto config = std::make_shared<project::ServiceConfig>();
   config->kind = spec.kind;
-  config->port = spec.any_port();
+  config->port =
+      spec.network.mode == project::NetworkUse::Mode::project ? spec.port : spec.any_port();
   config->health.kind = spec.health.kind;
   unit.config = std::move(config);
   return service_status(spec.name, unit, {});
