@@ -41,6 +41,11 @@ def ask(p, service, host, port):
     return p("exec", service, "--", "sh", "-c", f"nc -w 3 {host} {port} < /dev/null 2>/dev/null", check=False).out.strip()
 
 
+def heard(p, service, host, port, word, deadline=10):
+    """`service` hears `word` there: busybox's nc takes one connection at a time, and between two it listens to none."""
+    wait_until(lambda: ask(p, service, host, port) == word, f"{service} hears {word} at {host}:{port}", deadline)
+
+
 def shop(project, busybox, more="", **files):
     port, host = free_port(), free_port()
     p = project(f"""
@@ -50,11 +55,11 @@ def shop(project, busybox, more="", **files):
         [services.web]
         type = "container"
         image = "{busybox}"
-        command = ["httpd", "-f", "-p", "80", "-h", "/www"]
+        command = "echo hi > /www/index.html; exec httpd -f -p 80 -h /www"
         tmpfs = ["/www"]
         port = {port}
         container_port = 80
-        health = {{ tcp = true, interval = "100ms" }}
+        health = {{ http = "/", interval = "100ms" }}
         [services.db]
         type = "container"
         image = "{busybox}"
@@ -80,15 +85,15 @@ def test_services_reach_each_other_by_name_and_the_host_reaches_what_is_publishe
     assert status["web"]["ports"] == [{"address": "127.0.0.1", "port": p.port, "container_port": 80, "protocol": "tcp"}], status["web"]
     assert [n["name"] for n in status["web"]["networks"]] == ["default"] and status["web"]["container_port"] == 80
     assert status["api"]["network"] == "host" and status["api"]["container_port"] is None
-    assert http_get(p.port) is not None
-    assert ask(p, "web", "db", 5432) == "rows"
+    assert http_get(p.port) == (200, "hi\n")
+    heard(p, "web", "db", 5432, "rows")
     # The container's own address, and loopback of its own alone.
     addresses = p("exec", "web", "--", "ip", "-4", "-o", "addr").out
     assert "lo " in addresses and "eth0" in addresses and "10." in addresses, addresses
     assert ask(p, "web", "127.0.0.1", p.port) == ""
     # A host service by its name, at its own port alone.
-    page = p("exec", "db", "--", "sh", "-c", f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 api {p.host}").out
-    assert page.startswith("HTTP/1.0 200"), page
+    get = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 api {p.host}"
+    wait_until(lambda: p("exec", "db", "--", "sh", "-c", get, check=False).out.startswith("HTTP/1.0 200"), "api answers", 10)
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
@@ -96,7 +101,7 @@ def test_services_reach_each_other_by_name_and_the_host_reaches_what_is_publishe
     # A host service that refers to a container has a port for it.
     env = pathlib.Path(f"/proc/{p.service('api')['pid']}/environ").read_bytes().decode()
     db = next(v.removeprefix("DB=") for v in env.split("\0") if v.startswith("DB="))
-    assert db == f"127.0.0.1:{status['db']['port']}" and say(status["db"]["port"]) == "rows\n", db
+    assert db == f"127.0.0.1:{status['db']['port']}" and wait_until(lambda: say(status["db"]["port"]), "db answers") == "rows\n", db
     # Nothing of the host's has changed, and all that listens does so on loopback.
     assert host_network() == before
     p("down")
@@ -134,8 +139,8 @@ def test_two_projects_have_the_same_ports_and_do_not_reach_each_other(project, b
     one, two = project(toml, name="one"), project(toml, name="two")
     for p in (one, two):
         p("up", "-d")
-    wait_until(lambda: say(one.service("db")["port"]), "one answers")
-    first, second = say(one.service("db")["port"]).strip(), wait_until(lambda: say(two.service("db")["port"]), "two answers").strip()
+    first = wait_until(lambda: say(one.service("db")["port"]), "one answers").strip()
+    second = wait_until(lambda: say(two.service("db")["port"]), "two answers").strip()
     assert first and second and first != second
     assert ask(one, "db", second, 6379) == ""
     # By the other's published port neither: the host's loopback is not theirs.
@@ -230,7 +235,7 @@ def test_a_service_in_anothers_network_keeps_it_over_restarts(project, busybox):
         """)
     p("up", "-d")
     assert wait_until(lambda: ask(p, "base", "127.0.0.1", 8000), "base reaches side on its loopback") == "side"
-    assert ask(p, "base", "side", 8000) == "side"
+    heard(p, "base", "side", 8000, "side")
     p("restart", "base")
     assert wait_until(lambda: ask(p, "base", "127.0.0.1", 8000), "base reaches side after its restart") == "side"
 
@@ -258,7 +263,7 @@ def test_networks_of_a_project_are_apart(project, busybox):
     p("up", "-d")
     assert wait_until(lambda: ask(p, "front", "middle", 8000), "front reaches middle") == "middle"
     assert wait_until(lambda: ask(p, "middle", "store", 8000), "middle reaches store") == "store"
-    assert ask(p, "store", "pg", 8000) == "middle"
+    heard(p, "store", "pg", 8000, "middle")
     assert ask(p, "front", "store", 8000) == ""
     address = p("exec", "store", "--", "hostname", "-i").out.split()[0]
     assert ask(p, "front", address, 8000) == ""
