@@ -27,6 +27,8 @@ def say(port, host="127.0.0.1", timeout=5):
             s.connect((host, port))
         except ConnectionRefusedError:
             return None
+        except ConnectionResetError:
+            return ""
         heard = b""
         try:
             while piece := s.recv(4096):
