@@ -8,7 +8,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   using namespace locald;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  const netd::Names names{{"db", {net::IpAddress::v4(0x0A5A0002)}}};
+  static const netd::NameTables names{
+      std::make_shared<const netd::Names>(netd::Names{{"db", {net::IpAddress::v4(0x0A5A0002)}}})};
   for (const std::size_t limit : {std::size_t{0}, std::size_t{512}}) {
     const netd::DnsVerdict verdict = netd::decide(bytes, names, 1, limit);
     if (verdict.kind != netd::DnsVerdict::Kind::reply) continue;

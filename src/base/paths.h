@@ -27,6 +27,7 @@ namespace locald {
 ///     STATE  $XDG_STATE_HOME/locald  0700   (root: /var/lib/locald/state; LOCALD_HOME/state)
 ///     |-- projects.json              project name -> folder
 ///     |-- containers.json            what `container run` made, and how it ended
+///     |-- networks.json              addresses and chosen ports of projects
 ///     |-- services/<project>/<service>/log/   segments, see base/log/log_format.h
 ///     |-- builds/<app>/<number>/     what the phases of a build said: segments too
 ///     |-- server.log
@@ -42,6 +43,7 @@ namespace locald {
 ///     |-- svc/<instance>/            ctl.sock, instance.json, exit.json (one start of one service)
 ///     |-- bundles/<instance>/        config.json, rootfs/ and binds/N (mount points in the shim's
 ///     |                              namespace)
+///     |-- net/<project>/             of its locald-netd: netd.sock, outside.sock, netd.json
 ///     `-- runc/                      runc's --root
 ///
 /// CONFIG  $XDG_CONFIG_HOME/locald/config.toml (LOCALD_HOME/config.toml)
@@ -87,6 +89,7 @@ class Paths {
   std::string builds(std::string_view app) const { return state_ + "/builds/" + std::string(app); }
   std::string projects_file() const { return state_ + "/projects.json"; }
   std::string containers_file() const { return state_ + "/containers.json"; }
+  std::string networks_file() const { return state_ + "/networks.json"; }
   std::string service_log(std::string_view project, std::string_view service) const {
     return state_ + "/services/" + std::string(project) + "/" + std::string(service) + "/log";
   }
@@ -113,6 +116,10 @@ class Paths {
   std::string instance(std::string_view id) const { return instances() + "/" + std::string(id); }
   std::string bundles() const { return run_ + "/bundles"; }
   std::string bundle(std::string_view id) const { return bundles() + "/" + std::string(id); }
+  std::string networks() const { return run_ + "/net"; }
+  std::string network(std::string_view project) const {
+    return networks() + "/" + std::string(project);
+  }
   std::string runc_root() const { return run_ + "/runc"; }
 
  private:

@@ -160,15 +160,22 @@ std::string shortened(std::string_view text, std::size_t max) {
 
 std::string to_utf8(std::string_view bytes) {
   std::string text;
+  text.reserve(bytes.size());
   for (std::size_t i = 0; i < bytes.size();) {
     const auto c = static_cast<unsigned char>(bytes[i]);
-    const std::size_t length = c < 0x80                ? 1
-                               : c >= 0xc2 && c < 0xe0 ? 2
+    if (c < 0x80) {
+      std::size_t end = i + 1;
+      while (end < bytes.size() && static_cast<unsigned char>(bytes[end]) < 0x80) ++end;
+      text.append(bytes.substr(i, end - i));
+      i = end;
+      continue;
+    }
+    const std::size_t length = c >= 0xc2 && c < 0xe0   ? 2
                                : c >= 0xe0 && c < 0xf0 ? 3
                                : c >= 0xf0 && c < 0xf5 ? 4
                                                        : 0;
     bool good = length != 0 && i + length <= bytes.size();
-    std::uint32_t point = length == 1 ? c : length == 0 ? 0 : c & (0x7fu >> length);
+    std::uint32_t point = length == 0 ? 0 : c & (0x7fu >> length);
     for (std::size_t k = 1; good && k < length; ++k) {
       const auto d = static_cast<unsigned char>(bytes[i + k]);
       good = (d & 0xc0) == 0x80;

@@ -22,6 +22,7 @@
 #include "builder/storage.h"
 #include "builder/volumes.h"
 #include "net/hosts_file.h"
+#include "net/resolv_file.h"
 
 namespace locald::builder {
 namespace {
@@ -278,6 +279,8 @@ class Assembler {
       return std::move(written).error().with_context("bundle " + destination_);
     }
     bundle.stop_signal = built.stop_signal;
+    bundle.netns = a_.options.network.netns;
+    bundle.sandbox = a_.options.network.sandbox;
     bundle.anonymous_volumes = std::move(anonymous_);
     bundle.notices = std::move(built.notices);
     return bundle;
@@ -307,10 +310,14 @@ class Assembler {
     };
     // Missing or unreadable ones of the host are as good as empty: a name may then not resolve, and
     // says so itself.
-    TRY(write("hosts", net::hosts_text(read_file("/etc/hosts", 8u << 20).value_or(""), hostname,
-                                       a_.options.extra_hosts)));
+    // What the host's names stand for is the host's: in a network of its own they lead elsewhere.
+    const net::Attachment& network = a_.options.network;
+    const bool host = network.kind == net::Attachment::Kind::host;
+    TRY(write("hosts", net::hosts_text(host ? read_file("/etc/hosts", 8u << 20).value_or("") : "",
+                                       hostname, network.names)));
     TRY(write("hostname", hostname + "\n"));
-    return write("resolv.conf", read_file("/etc/resolv.conf", 1u << 20).value_or(""));
+    return write("resolv.conf", host ? read_file("/etc/resolv.conf", 1u << 20).value_or("")
+                                     : net::resolv_text(network.nameservers));
   }
 
   const Assembly& a_;

@@ -9,6 +9,7 @@
 #include "base/json/json.h"
 #include "base/result.h"
 #include "builder/volume_text.h"
+#include "net/network.h"
 
 namespace locald::builder {
 
@@ -62,9 +63,9 @@ struct ContainerOptions {
   bool init = false;  ///< locald's init is PID 1, the command its child
   bool tty = false;
   unsigned short rows = 24, columns = 80;
-  bool read_only = false;                          ///< the root file system
-  std::string stop_signal;                         ///< "" = the image's
-  std::map<std::string, std::string> extra_hosts;  ///< name -> address, into /etc/hosts
+  bool read_only = false;   ///< the root file system
+  std::string stop_signal;  ///< "" = the image's
+  net::Attachment network;  ///< how it is connected, and what it reaches by name
   ResourceLimits limits;
   std::string seccomp_profile;  ///< "" = built in; "unconfined"; else a file with a runtime-spec
                                 ///< `linux.seccomp` object

@@ -131,12 +131,18 @@ std::vector<Mount> system_mounts(const SpecInput& in) {
                       .source = "cgroup",
                       .options = {"nosuid", "noexec", "nodev", "relatime", "ro"}});
   } else {
-    // With the host's network a user namespace may not mount sysfs anew; a bind
-    // of the host's, cgroups covered, is what there is.
+    // A user namespace may mount sysfs only where the network is its own; else a bind of the host's,
+    // cgroups covered, is what there is.
     const char* read_only = in.host.recursive_read_only ? "rro" : "ro";
-    mounts.push_back({.destination = "/sys",
-                      .source = "/sys",
-                      .options = {"rbind", "nosuid", "noexec", "nodev", read_only}});
+    if (in.options.network.kind == net::Attachment::Kind::host)
+      mounts.push_back({.destination = "/sys",
+                        .source = "/sys",
+                        .options = {"rbind", "nosuid", "noexec", "nodev", read_only}});
+    else
+      mounts.push_back({.destination = "/sys",
+                        .type = "sysfs",
+                        .source = "sysfs",
+                        .options = {"nosuid", "noexec", "nodev", "ro"}});
     mounts.push_back({.destination = "/sys/fs/cgroup",
                       .type = "tmpfs",
                       .source = "tmpfs",
@@ -285,6 +291,9 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   oci::spec::Linux part;
   for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"})
     part.namespaces.push_back({.type = type});
+  // One that is joined is joined by the shim (ContainerBundle::netns).
+  if (options.network.kind == net::Attachment::Kind::none)
+    part.namespaces.push_back({.type = "network"});
   part.seccomp =
       TRY(choose_seccomp(options.seccomp_profile, process.capabilities->bounding, nested));
   part.masked_paths = masked_paths(in.host);

@@ -14,6 +14,8 @@ namespace locald::cnb {
 /// Where every app has the program that starts its processes in their environment.
 /// Spec: CNB platform.md#launcher.
 inline constexpr std::string_view kLauncher = "/cnb/lifecycle/launcher";
+/// CNB_EXEC_ENV where nothing else is wanted.
+inline constexpr const char* kDefaultExecEnv = "production";
 
 /// What is to be built, in the words of the project file or the command line. Plain
 /// values: paths are absolute, `${…}` is replaced. Two that are equal build the same.

@@ -46,8 +46,7 @@ Result<void> send_all(int fd, std::string_view data) {
   return {};
 }
 
-std::string request_text(const std::string& name, const Json& body) {
-  const std::string text = body.dump();
+std::string request_text(const std::string& name, const std::string& text) {
   std::string request =
       "POST /v1/" + name + " HTTP/1.1\r\nHost: locald\r\nContent-Type: application/json\r\n";
   request += std::string(kVersionHeader) + ": " + std::string(kVersion) + "\r\n";
@@ -155,7 +154,7 @@ Result<Call::Item> Call::poll() {
         state_->error = (*parsed)["error"];
         return error_from_json(state_->error);
       }
-      if (parsed->contains("result")) return Item{Kind::result, (*parsed)["result"]};
+      if (parsed->contains("result")) return Item{Kind::result, parsed->take("result")};
       if (parsed->contains("event")) return Item{Kind::event, std::move(parsed).value()};
       return Error(Errc::corrupt, "the server's reply is neither result nor error");
     } else if (!text) {
@@ -190,10 +189,10 @@ Result<UniqueFd> Client::open() {
   return connect_server(paths_.server_socket());
 }
 
-Result<Call> Client::start(const std::string& name, const Json& body) {
+Result<Call> Client::start(const std::string& name, const JsonText& body) {
   auto state = std::make_unique<Call::State>();
   state->fd = TRY(open());
-  state->request = request_text(name, body);
+  state->request = request_text(name, body.str());
   if (!greeting_)
     state->reconnect = [paths = paths_, options = options_]() -> Result<UniqueFd> {
       Client next = TRY(connect(paths, options));
@@ -203,7 +202,7 @@ Result<Call> Client::start(const std::string& name, const Json& body) {
   return Call(std::move(state));
 }
 
-Result<Json> Client::call(const std::string& name, const Json& body,
+Result<Json> Client::call(const std::string& name, const JsonText& body,
                           const std::function<void(const Json&)>& on_event) {
   Call call = TRY(start(name, body));
   return call.finish(on_event);

@@ -79,19 +79,19 @@ class Client {
 
   /// Sends a request. Several may be under way; each has its own connection then. Where the server
   /// ends before it has taken the request, the next one gets it, started as connect() does.
-  Result<Call> start(const std::string& name, const Json& body);
+  Result<Call> start(const std::string& name, const JsonText& body);
   /// Sends a request and waits for its result.
-  Result<Json> call(const std::string& name, const Json& body,
+  Result<Json> call(const std::string& name, const JsonText& body,
                     const std::function<void(const Json&)>& on_event = {});
 
   /// The same for a request of ipc/messages.
   template <class R>
   requires requires { R::kName; }
-  Result<Call> start(const R& request) { return start(R::kName, encode(request)); }
+  Result<Call> start(const R& request) { return start(R::kName, encode_text(request)); }
   template <class R>
   requires requires { R::kName; }
   Result<Json> call(const R& request, const std::function<void(const Json&)>& on_event = {}) {
-    return call(R::kName, encode(request), on_event);
+    return call(R::kName, encode_text(request), on_event);
   }
 
   /// The same, with the reply read.

@@ -85,7 +85,7 @@ TEST(Client, AsksOnTheConnectionItHas) {
   FakeServer server({{version_reply(), http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client) << client.error().message();
-  auto reply = client->call("status", Json::object());
+  auto reply = client->call("status", JsonText("{}"));
   ASSERT_TRUE(reply) << reply.error().message();
   EXPECT_EQ((*reply)["x"].as_int(), 7);
   EXPECT_EQ(server.requests,
@@ -98,7 +98,7 @@ TEST(Client, ConnectsAgainWhereTheServerCloses) {
   FakeServer server({{last}, {http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
-  auto reply = client->call("status", Json::object());
+  auto reply = client->call("status", JsonText("{}"));
   ASSERT_TRUE(reply) << reply.error().message();
 }
 
@@ -106,7 +106,7 @@ TEST(Client, TheNextServerGetsWhatTheLastOneHasNotTaken) {
   FakeServer server({{version_reply(), kGone}, {version_reply(), http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client) << client.error().message();
-  auto reply = client->call("up", Json::object());
+  auto reply = client->call("up", JsonText("{}"));
   ASSERT_TRUE(reply) << reply.error().message();
   EXPECT_EQ((*reply)["x"].as_int(), 7);
 }
@@ -115,7 +115,7 @@ TEST(Client, GivesUpWhereServerAfterServerEnds) {
   FakeServer server({{version_reply(), kGone}, {version_reply(), kGone}, {version_reply(), kGone}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client) << client.error().message();
-  auto reply = client->call("up", Json::object());
+  auto reply = client->call("up", JsonText("{}"));
   ASSERT_FALSE(reply);
   EXPECT_EQ(reply.error().message(), "the server hung up before it answered");
   EXPECT_NE(reply.error().hint().find("server.log"), std::string::npos);
@@ -125,7 +125,7 @@ TEST(Client, WhatAServerHasTakenIsNotSentAgain) {
   FakeServer server({{version_reply(), ""}, {version_reply(), http(R"({"result":{"x":7}})")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client) << client.error().message();
-  EXPECT_FALSE(client->call("up", Json::object()));
+  EXPECT_FALSE(client->call("up", JsonText("{}")));
   EXPECT_EQ(server.requests.size(), 2u);
 }
 
@@ -137,7 +137,7 @@ TEST(Client, HandsOutEventsAndThenTheResult) {
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
   std::string seen;
-  auto reply = client->call("up", Json::object(),
+  auto reply = client->call("up", JsonText("{}"),
                             [&](const Json& event) { seen += event["text"].as_string(); });
   ASSERT_TRUE(reply) << reply.error().message();
   EXPECT_EQ(seen, "ab");
@@ -151,7 +151,7 @@ TEST(Client, AnErrorKeepsItsCodeMessageAndHint) {
       {"file":"a.toml","line":3,"column":2,"message":"unknown key","hint":"did you mean x?"}]}})")}});  // for programs: the message has them too
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
-  auto reply = client->call("up", Json::object());
+  auto reply = client->call("up", JsonText("{}"));
   ASSERT_FALSE(reply);
   EXPECT_EQ(reply.error().code(), Errc::not_found);
   EXPECT_EQ(reply.error().message(), "no such");
@@ -162,7 +162,7 @@ TEST(Client, AStreamWithoutAResultIsAnError) {
   FakeServer server({{version_reply(), http("{\"event\":\"notice\"}\n", "application/x-ndjson")}});
   auto client = Client::connect(server.paths(), {.start = false});
   ASSERT_TRUE(client);
-  EXPECT_FALSE(client->call("up", Json::object()));
+  EXPECT_FALSE(client->call("up", JsonText("{}")));
 }
 
 TEST(Client, SaysThatItIsOlder) {

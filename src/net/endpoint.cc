@@ -26,6 +26,13 @@ std::string Endpoint::authority() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
+std::set<ino_t> EndpointLook::own() const {
+  std::set<ino_t> out;
+  for (const ino_t socket : sockets)
+    if (!strangers.contains(socket)) out.insert(socket);
+  return out;
+}
+
 EndpointLook choose_endpoint(std::uint16_t port, const std::vector<Listener>& all,
                              const TreeListeners& own) {
   EndpointLook look;

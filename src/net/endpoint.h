@@ -29,8 +29,9 @@ struct EndpointLook {
   std::optional<Endpoint> endpoint;  ///< where the service itself takes connections
   /// All sockets that listen on the port: as long as they are the same, so is the answer.
   std::set<ino_t> sockets;
-  std::set<ino_t> strangers;  ///< of these: not the service's
-  std::string whose;          ///< without an endpoint: who the strangers are, for people
+  std::set<ino_t> strangers;    ///< of these: not the service's
+  std::set<ino_t> own() const;  ///< the others
+  std::string whose;            ///< without an endpoint: who the strangers are, for people
 };
 
 /// Chooses where to reach a service: 127.0.0.1, ::1, or else the address that it listens on, the

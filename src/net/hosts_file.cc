@@ -9,9 +9,9 @@
 namespace locald::net {
 
 std::string hosts_text(const std::string& host_file, const std::string& hostname,
-                       const std::map<std::string, std::string>& names) {
-  std::map<std::string, std::string> ours = names;
-  if (!hostname.empty()) ours.try_emplace(hostname, kLoopback);
+                       const std::map<std::string, std::vector<std::string>>& names) {
+  std::map<std::string, std::vector<std::string>> ours = names;
+  if (!hostname.empty()) ours.try_emplace(hostname, std::vector<std::string>{kLoopback});
   ours.erase("localhost");
   std::string text;
   bool localhost = false;
@@ -38,7 +38,8 @@ std::string hosts_text(const std::string& host_file, const std::string& hostname
   }
   if (!localhost)
     text.insert(0, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-  for (const auto& [name, address] : ours) text += address + "\t" + name + "\n";
+  for (const auto& [name, addresses] : ours)
+    for (const std::string& address : addresses) text += address + "\t" + name + "\n";
   return text;
 }
 

@@ -59,9 +59,15 @@ Result<NetdClient::Answer> NetdClient::ask(const std::string& verb, const std::s
     const std::string_view outcome = take();
     if (take() != number) continue;  // to a request before, which was given up
     if (outcome != "ok") return Error(Errc::failed, std::string(text));
-    return Answer{std::string(text),
-                  packet.fds().empty() ? UniqueFd() : std::move(packet.fds().front())};
+    return Answer{std::string(text), std::move(packet.fds())};
   }
+}
+
+Result<UniqueFd> NetdClient::ask_for_one(const std::string& verb, const std::string& words) {
+  Answer answer = TRY(ask(verb, words, {}));
+  if (answer.fds.size() != 1)
+    return Error(Errc::failed, "locald-netd answered without a descriptor");
+  return std::move(answer.fds.front());
 }
 
 Result<int> NetdClient::version() {
@@ -73,19 +79,59 @@ Result<int> NetdClient::version() {
 
 Result<void> NetdClient::plan(const std::string& text, const std::vector<UniqueFd>& handed) {
   const UniqueFd file = TRY(sys::memfd("plan", text));
-  std::vector<int> fds{file.get()};
-  for (const UniqueFd& each : handed) fds.push_back(each.get());
-  TRY(ask("plan", {}, fds));
+  std::vector<int> fds;
+  for (const UniqueFd& each : handed) {
+    fds.push_back(each.get());
+    if (fds.size() < kMaxPacketFds) continue;
+    TRY(ask("more", {}, fds));
+    fds.clear();
+  }
+  if (!fds.empty()) TRY(ask("more", {}, fds));
+  const int plan_file = file.get();
+  TRY(ask("plan", {}, {&plan_file, 1}));
   return {};
 }
 
 Result<UniqueFd> NetdClient::dial(const AddressAndPort& to) {
-  auto answer = ask("dial", to.address.text() + " " + std::to_string(to.port), {});
-  if (answer) return std::move(answer->fd);
-  const auto number = parse_u64(answer.error().message());
-  if (!number) return std::move(answer).error();
+  auto socket = ask_for_one("dial", to.address.text() + " " + std::to_string(to.port));
+  if (socket) return socket;
+  const auto number = parse_u64(socket.error().message());
+  if (!number) return socket;
   return Error::from_errno(static_cast<int>(*number),
                            "connect to " + to.address.text() + " port " + std::to_string(to.port));
+}
+
+Result<UniqueFd> NetdClient::sandbox() { return ask_for_one("sandbox", {}); }
+
+Result<UniqueFd> NetdClient::service_namespace(const std::string& service) {
+  return ask_for_one("namespace", service);
+}
+
+Result<NetdSockets> NetdClient::hand_over() {
+  NetdSockets out;
+  std::uint64_t at = 0;
+  do {  // as many at once as go into a packet
+    Answer answer = TRY(ask("hand-over", std::to_string(at), {}));
+    const std::string_view text = answer.words;
+    const auto line = text.find('\n');
+    const auto next = parse_u64(text.substr(0, line));
+    if (line == std::string_view::npos || !next || (*next != 0 && *next <= at))
+      return Error(Errc::failed, "locald-netd does not say what it hands over");
+    TRY(out.add(TRY(NetdPlan::parse(text.substr(line + 1))), std::move(answer.fds)));
+    at = *next;
+  } while (at != 0);
+  return out;
+}
+
+Result<void> NetdClient::retire() {
+  TRY(ask("retire", {}, {}));
+  return {};
+}
+
+Result<void> NetdClient::end() {
+  auto answer = ask("end", {}, {});
+  if (!answer && answer.error().code() != Errc::unavailable) return std::move(answer).error();
+  return {};
 }
 
 }  // namespace locald::net

@@ -80,8 +80,14 @@ std::string NetdPlan::to_text() const {
   for (const Name& each : names)
     out += "name " + std::to_string(each.network) + " " + each.name + listed(each.addresses) + "\n";
   for (const Port& each : ports)
-    out += "port " + spaced(each.outside) + (each.handed ? " handed" : " kept") +
+    out += (each.udp ? "udp " : "port ") + spaced(each.outside) +
+           (each.handed ? " handed" : " kept") +
            (each.target ? " forward " + spaced(*each.target) : " reset") + "\n";
+  for (const Service& each : services) {
+    out += "service " + each.name + (each.handed ? " handed" : " kept");
+    for (const std::uint32_t network : each.networks) out += " " + std::to_string(network);
+    out += "\n";
+  }
   return out;
 }
 
@@ -102,12 +108,20 @@ Result<NetdPlan> NetdPlan::parse(std::string_view text) {
       each.name = words.next();
       each.addresses = TRY(words.addresses());
       out.names.push_back(std::move(each));
-    } else if (what == "port") {
+    } else if (what == "port" || what == "udp") {
       Port each;
+      each.udp = what == "udp";
       each.outside = TRY(words.address_and_port());
       each.handed = TRY(words.one_of("handed", "kept"));
       if (TRY(words.one_of("forward", "reset"))) each.target = TRY(words.address_and_port());
       out.ports.push_back(each);
+    } else if (what == "service") {
+      Service each;
+      each.name = words.next();
+      each.handed = TRY(words.one_of("handed", "kept"));
+      while (!words.end())
+        each.networks.push_back(static_cast<std::uint32_t>(TRY(words.number(0xFFFF))));
+      out.services.push_back(std::move(each));
     } else {
       return words.invalid();
     }

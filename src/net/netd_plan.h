@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -15,9 +16,10 @@
 namespace locald::net {
 
 /// Of the process that holds connections. With it come descriptors, in the order of the lines that
-/// have `handed`: of a network, for each of its addresses, a socket for UDP and one for TCP at port
-/// 53, and, where it relays, one that takes what the firewall redirects; of a port, the socket that
-/// listens.
+/// have `handed` (sandbox/netd_sockets.h makes them): of a network, for each of its addresses, a
+/// socket for UDP and one for TCP at port 53, and, where it relays, one that takes what the firewall
+/// redirects; of a port, its socket; of a service, its network namespace and, in it, a socket for
+/// UDP and one for TCP at which it asks for names.
 struct NetdPlan {
   struct Network {
     std::uint32_t number = 0;
@@ -36,10 +38,20 @@ struct NetdPlan {
     /// Where it leads; without: connections are accepted and reset, since what it belongs to is not
     /// up right now.
     std::optional<AddressAndPort> target;
+    bool udp = false;  ///< part of the key; without a target packets are dropped
+
+    auto key() const { return std::pair(udp, outside); }
+  };
+  struct Service {
+    std::string name;
+    bool handed = false;
+    /// The names of these are answered, those of the first before those of the next.
+    std::vector<std::uint32_t> networks;
   };
   std::vector<Network> networks;
   std::vector<Name> names;
   std::vector<Port> ports;
+  std::vector<Service> services;
 
   std::string to_text() const;
   /// @return Errc::invalid_input: the line.

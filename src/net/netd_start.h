@@ -3,7 +3,8 @@
 /// How the server starts a netd: what its descriptors are, and what it says once it runs.
 ///
 ///     server                        locald-netd
-///       | -- exec, descriptors 3.. ->|  forks one that connects outside, joins the user namespace
+///       | -- exec, descriptors 3.. ->|  forks, and the first one ends; in a session of its own it
+///       |                            |  forks one that connects outside, joins the user namespace
 ///       |                            |  and the sandbox, forks one that connects inside
 ///       |<-- kNetdReady, or why not -|  over kNetdStatus; then it closes
 ///       | -- plans ----------------->|  over the sockets of its two controls (netd/control.h)
@@ -22,6 +23,6 @@ inline constexpr int kNetdStatus = 6;          ///< a pipe
 inline constexpr int kNetdUserNamespace = 7;   ///< rootless only
 inline constexpr int kNetdFds = 8;             ///< the first that is not one of these
 
-inline constexpr char kNetdReady[] = "ready";
+inline constexpr char kNetdReady[] = "ready";  ///< and, after a space, its pid
 
 }  // namespace locald::net

@@ -8,7 +8,7 @@ Result<Attachment> HostNetwork::attach(const AttachRequest& request) {
   Attachment out;
   out.addresses = {kLoopback};
   for (const AttachRequest::Peer& peer : request.peers)
-    out.names[peer.name] = peer.endpoint.value_or(Endpoint()).host;
+    out.names[peer.name] = {peer.endpoint.value_or(Endpoint()).host};
   return out;
 }
 

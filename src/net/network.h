@@ -1,12 +1,14 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "base/sys/unique_fd.h"
 #include "net/endpoint.h"
 #include "net/listeners.h"
 
@@ -14,10 +16,22 @@ namespace locald::net {
 
 /// What connects one process to others.
 struct Attachment {
-  int netns = -1;                      ///< its network namespace, borrowed; -1: the host's
+  enum class Kind : std::uint8_t {
+    host,  ///< it is in the host's network
+    none,  ///< it has nothing but a loopback of its own
+    own,   ///< it is in `netns`
+  };
+  Kind kind = Kind::host;
+  std::shared_ptr<const UniqueFd> netns;  ///< a network namespace
+  /// The namespace that `netns` is connected to: what holds this one holds that one too, since the
+  /// links between them end with either.
+  std::shared_ptr<const UniqueFd> sandbox;
   std::vector<std::string> addresses;  ///< where others reach it
-  /// What it reaches by name, and at which address: goes into its /etc/hosts (hosts_file.h).
-  std::map<std::string, std::string> names;
+  /// What it reaches by name, and at which addresses: goes into its /etc/hosts (hosts_file.h).
+  std::map<std::string, std::vector<std::string>> names;
+  std::vector<std::string> nameservers;  ///< own: for its /etc/resolv.conf
+
+  friend bool operator==(const Attachment&, const Attachment&) = default;
 };
 
 /// The service that is to be connected, and with which others.

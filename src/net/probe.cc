@@ -1,6 +1,7 @@
 #include "net/probe.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -54,8 +55,9 @@ std::vector<Address> resolve(const std::string& host, std::uint16_t port) {
 class Attempt final : public Probe {
  public:
   Attempt(EventLoop& loop, const std::string& host, std::uint16_t port, std::string request,
-          std::chrono::milliseconds timeout, std::function<void(Verdict)> done)
+          std::chrono::milliseconds timeout, std::function<void(Verdict)> done, ProbeSocket given)
       : loop_(loop),
+        given_(std::move(given)),
         where_((host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" +
                std::to_string(port)),
         addresses_(resolve(host, port)),
@@ -78,7 +80,15 @@ class Attempt final : public Probe {
       return finish(Error::from_errno(errno_, "connect " + where_));
     }
     const Address& to = addresses_[next_++];
-    socket_.reset(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (given_ != nullptr) {
+      if (to.storage.ss_family != AF_INET) return connect_next();
+      // What is left of the probe before ends here.
+      const sockaddr nowhere{AF_UNSPEC, {}};
+      (void)::connect(given_->get(), &nowhere, sizeof nowhere);
+      socket_.reset(::fcntl(given_->get(), F_DUPFD_CLOEXEC, 0));
+    } else {
+      socket_.reset(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    }
     if (!socket_) return finish(Verdict::unknown(Error::from_errno(errno, "socket")));
     if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to.storage), to.size) == 0)
       return connected();
@@ -129,12 +139,15 @@ class Attempt final : public Probe {
   void finish(Verdict verdict) {
     watch_.reset();
     deadline_.reset();
+    // The given one stays open: its peer hears an orderly end, not a reset.
+    if (given_ != nullptr && socket_) ::shutdown(socket_.get(), SHUT_RDWR);
     socket_.reset();
     // `done` may drop this probe: nothing of it is touched afterwards.
     if (auto done = std::exchange(done_, nullptr)) done(std::move(verdict));
   }
 
   EventLoop& loop_;
+  ProbeSocket given_;
   std::string where_;
   std::vector<Address> addresses_;
   std::string request_, answer_;
@@ -149,20 +162,21 @@ class Attempt final : public Probe {
 
 std::unique_ptr<Probe> probe_tcp(EventLoop& loop, const std::string& host, std::uint16_t port,
                                  std::chrono::milliseconds timeout,
-                                 std::function<void(Verdict)> done) {
-  return std::make_unique<Attempt>(loop, host, port, "", timeout, std::move(done));
+                                 std::function<void(Verdict)> done, ProbeSocket socket) {
+  return std::make_unique<Attempt>(loop, host, port, "", timeout, std::move(done),
+                                   std::move(socket));
 }
 
 std::unique_ptr<Probe> probe_http(EventLoop& loop, const HttpHost& host, std::uint16_t port,
                                   const std::string& path, std::chrono::milliseconds timeout,
-                                  std::function<void(Verdict)> done) {
+                                  std::function<void(Verdict)> done, ProbeSocket socket) {
   const std::string authority =
       host.name.find(':') != std::string::npos ? "[" + host.name + "]" : host.name;
   std::string request = "GET " + path + " HTTP/1.1\r\nHost: " + authority + ":" +
                         std::to_string(port) +
                         "\r\nUser-Agent: locald\r\nAccept: */*\r\nConnection: close\r\n\r\n";
   return std::make_unique<Attempt>(loop, host.address, port, std::move(request), timeout,
-                                   std::move(done));
+                                   std::move(done), std::move(socket));
 }
 
 }  // namespace locald::net

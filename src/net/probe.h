@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/loop/event_loop.h"
+#include "base/sys/unique_fd.h"
 #include "net/verdict.h"
 
 /// Single attempts to reach a service, on the loop, without a process or a thread.
@@ -17,13 +18,18 @@ class Probe {
   virtual ~Probe() = default;
 };
 
+/// A socket of another network namespace, to connect with from there: for IPv4 and TCP, one probe
+/// at a time. Null: a socket of this process's own network.
+using ProbeSocket = std::shared_ptr<const UniqueFd>;
+
 /// Connects to host:port. `host` is an address or "localhost" (127.0.0.1, then
-/// ::1). Calls `done` once, later: fine, or why not (refused, timed out …); unknown where this
+/// ::1; with a `socket`: the first alone). Calls `done` once, later: fine, or why not (refused, timed out …); unknown where this
 /// process had no descriptor or port of its own left to ask with.
 [[nodiscard]] std::unique_ptr<Probe> probe_tcp(EventLoop& loop, const std::string& host,
                                                std::uint16_t port,
                                                std::chrono::milliseconds timeout,
-                                               std::function<void(Verdict)> done);
+                                               std::function<void(Verdict)> done,
+                                               ProbeSocket socket = nullptr);
 
 /// Whom a request goes to.
 struct HttpHost {
@@ -36,6 +42,7 @@ struct HttpHost {
 [[nodiscard]] std::unique_ptr<Probe> probe_http(EventLoop& loop, const HttpHost& host,
                                                 std::uint16_t port, const std::string& path,
                                                 std::chrono::milliseconds timeout,
-                                                std::function<void(Verdict)> done);
+                                                std::function<void(Verdict)> done,
+                                                ProbeSocket socket = nullptr);
 
 }  // namespace locald::net

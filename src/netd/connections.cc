@@ -12,7 +12,7 @@ void Connections::open(UniqueFd client, Dialer& dialer, const net::IpAddress& ad
   // Its end alone is told here: what it sends waits in the kernel.
   place->watch = poller_.watch(place->client.get(), 0, [this, place](std::uint32_t) {
     Forward::reset(std::move(place->client));
-    all_.erase(place);
+    erase(place);
   });
   auto dial = dialer.connect(
       address, port, [this, place](Result<UniqueFd> other) { connected(place, std::move(other)); });
@@ -24,11 +24,16 @@ void Connections::connected(Place place, Result<UniqueFd> other) {
   place->watch.reset();
   if (!other) {
     Forward::reset(std::move(place->client));
-    all_.erase(place);
+    erase(place);
     return;
   }
   place->forward.emplace(poller_, std::move(place->client), std::move(other).value(),
-                         std::move(place->said), [this, place] { all_.erase(place); });
+                         std::move(place->said), [this, place] { erase(place); });
+}
+
+void Connections::erase(Place place) {
+  all_.erase(place);
+  ended_();
 }
 
 }  // namespace locald::netd

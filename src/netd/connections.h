@@ -1,7 +1,9 @@
 #pragma once
+#include <functional>
 #include <list>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/sys/unique_fd.h"
 #include "netd/dialer.h"
@@ -13,7 +15,9 @@ namespace locald::netd {
 /// Clients, each with what it is connected to, or is to be.
 class Connections {
  public:
-  explicit Connections(Poller& poller) : poller_(poller) {}
+  /// @param ended  Called whenever one is over.
+  Connections(Poller& poller, std::function<void()> ended)
+      : poller_(poller), ended_(std::move(ended)) {}
 
   /// Connects `client` to `address` by `dialer`. Where that fails, or never comes about, the client
   /// hears a reset.
@@ -32,8 +36,10 @@ class Connections {
   };
   using Place = std::list<Connection>::iterator;
   void connected(Place place, Result<UniqueFd> other);
+  void erase(Place place);
 
   Poller& poller_;
+  std::function<void()> ended_;
   std::list<Connection> all_;
 };
 

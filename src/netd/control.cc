@@ -3,13 +3,16 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 namespace locald::netd {
 namespace {
 
 constexpr std::size_t kMaxPeers = 16;
+constexpr std::size_t kMaxMore = 16384;
 constexpr std::size_t kMaxText = std::size_t{16} << 20;
 
 std::vector<std::string> words_of(std::string_view text) {
@@ -55,23 +58,36 @@ void Control::receive(const std::shared_ptr<Peer>& peer) {
   const std::string number = std::move(words[1]);
   request.words.assign(std::make_move_iterator(words.begin() + 2),
                        std::make_move_iterator(words.end()));
-  handler_(std::move(request), [weak = std::weak_ptr<Peer>(peer), number](Result<Answer> answer) {
+  const Reply reply = [weak = std::weak_ptr<Peer>(peer), number](Result<Answer> answer) {
     const auto asker = weak.lock();
     if (!asker) return;
     std::string text = (answer ? "ok " : "error ") + number;
     const std::string& more = answer ? answer->words : answer.error().message();
     if (!more.empty()) text += " " + more;
-    const int fd = answer && answer->fd ? answer->fd.get() : -1;
-    (void)net::send_packet(asker->fd.get(), text, {&fd, fd < 0 ? std::size_t{0} : std::size_t{1}});
-  });
+    std::vector<int> fds;
+    if (answer) {
+      fds = answer->lent;
+      for (const UniqueFd& each : answer->fds) fds.push_back(each.get());
+    }
+    (void)net::send_packet(asker->fd.get(), text, fds);
+  };
+  if (request.verb == "more") {
+    if (peer->more.size() > kMaxMore) return reply(Error(Errc::invalid_input, "too many sockets"));
+    std::move(request.fds.begin(), request.fds.end(), std::back_inserter(peer->more));
+    return reply(Answer{});
+  }
+  std::move(peer->more.begin(), peer->more.end(), std::back_inserter(request.fds));
+  peer->more.clear();
+  handler_(std::move(request), reply);
 }
 
 Result<std::string> text_of(const UniqueFd& file) {
   std::string out;
   while (true) {
     const std::size_t at = out.size();
-    out.resize(at + 65536);
-    const ssize_t n = ::pread(file.get(), out.data() + at, 65536, static_cast<off_t>(at));
+    const std::size_t more = std::max<std::size_t>(at, 4096);
+    out.resize(at + more);
+    const ssize_t n = ::pread(file.get(), out.data() + at, more, static_cast<off_t>(at));
     if (n < 0) return Error::from_errno(errno, "read the plan");
     out.resize(at + static_cast<std::size_t>(n));
     if (n == 0) return out;

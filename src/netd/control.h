@@ -17,10 +17,18 @@ namespace locald::netd {
 /// its user's alone: packets of text, "VERB NUMBER[ WORDS]", and descriptors.
 ///
 ///     plan N           the first descriptor is a file with the plan; the others belong to it
+///     more N           descriptors that belong to this asker's next request, behind its own
 ///     dial N ADDR PORT a connection inside: for probes
 ///     version N
+///     sandbox N        the network namespace that it is in
+///     namespace N NAME that of a service
+///     hand-over N FROM lines of a plan, with the sockets that they speak of, from the thing with
+///                      the number FROM on; before them, on a line, the number to continue with, or 0
+///     retire N         takes no more connections, and ends with the last that it has
+///     end N            at once
 ///
-/// Answers: "ok N[ WORDS]", with what was asked for; "error N SENTENCE".
+/// Answers: "ok N[ WORDS]", with what was asked for; "error N SENTENCE". The process that connects
+/// outside knows `plan` and `version`.
 class Control {
  public:
   struct Request {
@@ -30,7 +38,8 @@ class Control {
   };
   struct Answer {
     std::string words;
-    UniqueFd fd;
+    std::vector<UniqueFd> fds;
+    std::vector<int> lent;  ///< descriptors that stay here, too
   };
   using Reply = std::function<void(Result<Answer>)>;  ///< once; the asker may be gone by then
   using Handler = std::function<void(Request request, Reply reply)>;
@@ -42,6 +51,7 @@ class Control {
   struct Peer {
     UniqueFd fd;
     Poller::Watch watch;
+    std::vector<UniqueFd> more;
   };
   void accept(UniqueFd connection);
   void receive(const std::shared_ptr<Peer>& peer);

@@ -55,8 +55,9 @@ void Dialer::Pending::reset() {
 }
 
 Result<Dialer::Pending> Dialer::connect(const net::IpAddress& address, std::uint16_t port,
-                                        Done done) {
+                                        Done done, DialRequest::Kind kind) {
   DialRequest request;
+  request.kind = kind;
   request.id = next_++;
   request.v6 = address.is_v6() ? 1 : 0;
   request.port = port;
@@ -122,6 +123,7 @@ void DialServer::receive() {
         ask(request.id, std::string(packet.rest()));
         break;
       case DialRequest::Kind::connect:
+      case DialRequest::Kind::datagrams:
         dial(request);
         break;
     }
@@ -140,24 +142,29 @@ void DialServer::ask(std::uint64_t id, std::string query) {
 
 void DialServer::dial(const DialRequest& request) {
   const auto to = policy_(address_of(request), request.port);
-  if (!to || attempts_.size() >= kMaxPending) return answer(request.id, ECONNREFUSED);
-  UniqueFd fd(::socket(to->address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const bool datagrams = request.kind == DialRequest::Kind::datagrams;
+  if (!to || attempts_.size() >= kMaxPending || (datagrams && resolver_ != nullptr))
+    return answer(request.id, ECONNREFUSED);
+  UniqueFd fd(::socket(to->address.family(),
+                       (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return answer(request.id, errno);
   const int on = 1;
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (!datagrams) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const net::SocketAddress at(to->address, to->port);
-  if (::connect(fd.get(), at.get(), at.size()) == 0) return answer(request.id, 0, fd.get());
-  if (errno != EINPROGRESS) return answer(request.id, errno);
+  int error = ::connect(fd.get(), at.get(), at.size()) == 0 ? 0 : errno;
+  // On this machine the other side has answered by now: the second call tells.
+  if (error == EINPROGRESS) error = ::connect(fd.get(), at.get(), at.size()) == 0 ? 0 : errno;
+  if (error != EALREADY && error != EINPROGRESS) return answer(request.id, error, fd.get());
   const std::uint64_t id = request.id;
   Attempt& attempt = attempts_[id];
   attempt.fd = std::move(fd);
   attempt.watch = poller_.watch(attempt.fd.get(), EPOLLOUT, [this, id](std::uint32_t) {
     auto node = attempts_.extract(id);
     node.mapped().watch.reset();
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(node.mapped().fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    answer(id, error, node.mapped().fd.get());
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    ::getsockopt(node.mapped().fd.get(), SOL_SOCKET, SO_ERROR, &failure, &size);
+    answer(id, failure, node.mapped().fd.get());
   });
   attempt.limit = poller_.after(kLimit, [this, id] {
     attempts_.erase(id);

@@ -26,7 +26,7 @@
 namespace locald::netd {
 
 struct DialRequest {
-  enum class Kind : std::uint8_t { connect, cancel, query };
+  enum class Kind : std::uint8_t { connect, cancel, query, datagrams };
   std::uint64_t id = 0;
   Kind kind = Kind::connect;
   std::uint8_t v6 = 0;
@@ -63,7 +63,9 @@ class Dialer {
   };
   /// @param done  With the connected, non-blocking socket, or what connect(2) said.
   /// @return Errc::unavailable: the dialer is too far behind; `done` is not called.
-  Result<Pending> connect(const net::IpAddress& address, std::uint16_t port, Done done);
+  /// @param kind  connect: TCP; datagrams: UDP, inside only.
+  Result<Pending> connect(const net::IpAddress& address, std::uint16_t port, Done done,
+                          DialRequest::Kind kind = DialRequest::Kind::connect);
   /// Has the host's resolvers asked, as Resolver::ask().
   void query(const std::string& query, Answered done);
 
@@ -91,7 +93,7 @@ using DialPolicy =
 class DialServer {
  public:
   /// @param socket  Borrowed.
-  /// @param resolver  Null: queries are answered with SERVFAIL.
+  /// @param resolver  Null: queries are answered with SERVFAIL, and sockets for UDP are made.
   DialServer(Poller& poller, int socket, DialPolicy policy, Resolver* resolver);
 
  private:

@@ -81,9 +81,15 @@ std::string begin(std::string_view packet, const Question* question, Code code) 
   return out;
 }
 
+const std::vector<net::IpAddress>* find(const NameTables& names, std::string_view name) {
+  for (const auto& table : names)
+    if (const auto found = table->find(name); found != table->end()) return &found->second;
+  return nullptr;
+}
+
 }  // namespace
 
-DnsVerdict decide(std::string_view packet, const Names& names, std::uint32_t turn,
+DnsVerdict decide(std::string_view packet, const NameTables& names, std::uint32_t turn,
                   std::size_t limit) {
   using Kind = DnsVerdict::Kind;
   if (packet.size() < kHeader || (packet[2] & 0x80) != 0) return {};
@@ -91,20 +97,19 @@ DnsVerdict decide(std::string_view packet, const Names& names, std::uint32_t tur
   const auto question = u16(packet, 4) == 1 ? question_of(packet) : std::nullopt;
   if (!question) return {Kind::reply, begin(packet, nullptr, kFormatError)};
 
-  const auto found = question->klass == kClassIn ? names.find(question->name) : names.end();
-  if (found == names.end() && question->name.find('.') != std::string::npos)
-    return {Kind::forward, {}};
-  if (found == names.end() && question->name.empty()) return {Kind::forward, {}};
+  const auto* found = question->klass == kClassIn ? find(names, question->name) : nullptr;
+  const bool elsewhere = question->name.empty() || question->name.find('.') != std::string::npos;
+  if (found == nullptr && elsewhere) return {Kind::forward, {}};
 
   const auto edns = udp_size(packet, *question);
-  std::string out = begin(packet, &*question, found == names.end() ? kNoSuchName : kNoError);
+  std::string out = begin(packet, &*question, found == nullptr ? kNoSuchName : kNoError);
   const std::size_t own = edns ? 11 : 0;  // of our OPT
   if (limit != 0 && edns) limit = std::min<std::size_t>(*edns, kOwnUdpSize);
   unsigned count = 0;
   bool truncated = false;
-  if (found != names.end()) {
+  if (found != nullptr) {
     std::vector<net::IpAddress> addresses;
-    for (const net::IpAddress& each : found->second)
+    for (const net::IpAddress& each : *found)
       if (question->type == (each.is_v6() ? kTypeAaaa : kTypeA)) addresses.push_back(each);
     if (!addresses.empty())
       std::rotate(addresses.begin(),

@@ -2,35 +2,22 @@
 
 #include <gtest/gtest.h>
 
+#include "netd/dns_testing.h"
+
 namespace locald::netd {
 namespace {
 
 using Kind = DnsVerdict::Kind;
+using testing::code;
+using testing::count;
+using testing::query;
 
-std::string query(const std::string& name, int type = 1, bool edns = false, int udp = 4096) {
-  std::string out("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00", 11);
-  out += edns ? '\1' : '\0';
-  for (std::size_t at = 0; at < name.size();) {
-    const std::size_t dot = std::min(name.find('.', at), name.size());
-    out += static_cast<char>(dot - at);
-    out += name.substr(at, dot - at);
-    at = dot + 1;
-  }
-  out += std::string("\0\0", 2) + static_cast<char>(type) + std::string("\0\1", 2);
-  if (edns)
-    out += std::string("\0\0\x29", 3) + static_cast<char>(udp >> 8) + static_cast<char>(udp) +
-           std::string(6, '\0');
-  return out;
-}
-int code(const std::string& reply) { return reply.at(3) & 0x0F; }
-int count(const std::string& reply) {
-  return reply.at(6) << 8 | static_cast<std::uint8_t>(reply.at(7));
-}
 net::IpAddress address(const char* text) { return net::IpAddress::parse(text).value(); }
 
-const Names kNames{{"db", {address("10.90.0.2"), address("fd90::2")}},
-                   {"web", {address("10.90.0.3"), address("10.90.0.4")}},
-                   {"host.locald.internal", {address("10.90.255.1")}}};
+const NameTables kNames{
+    std::make_shared<const Names>(Names{{"db", {address("10.90.0.2"), address("fd90::2")}},
+                                        {"web", {address("10.90.0.3"), address("10.90.0.4")}},
+                                        {"host.locald.internal", {address("10.90.255.1")}}})};
 
 TEST(Dns, ANameOfTheNetworkHasItsAddresses) {
   const auto a = decide(query("db"), kNames, 0);
@@ -65,6 +52,21 @@ TEST(Dns, SeveralAddressesTakeTurns) {
   EXPECT_EQ(first, decide(query("web"), kNames, 2).bytes);
 }
 
+TEST(Dns, TheFirstNetworkThatHasANameAnswersIt) {
+  const NameTables both{std::make_shared<const Names>(Names{{"db", {address("10.90.0.2")}}}),
+                        std::make_shared<const Names>(Names{{"db", {address("10.90.1.2")}},
+                                                            {"back", {address("10.90.1.3")}}})};
+  const auto last = [&](const char* name) {
+    const std::string bytes = decide(query(name), both, 0).bytes;
+    EXPECT_EQ(count(bytes), 1) << name;
+    return bytes.substr(bytes.size() - 3);
+  };
+  EXPECT_EQ(last("db"), std::string("\x5a\0\2", 3));
+  EXPECT_EQ(last("back"), "\x5a\1\3");
+  EXPECT_EQ(code(decide(query("other"), both, 0).bytes), 3);
+  EXPECT_EQ(code(decide(query("db"), {}, 0).bytes), 3);
+}
+
 TEST(Dns, WhatIsNotOursGoesOnOnlyWithADot) {
   EXPECT_EQ(decide(query("example.com"), kNames, 0).kind, Kind::forward);
   EXPECT_EQ(decide(query("db.example.com"), kNames, 0).kind, Kind::forward);
@@ -74,9 +76,10 @@ TEST(Dns, WhatIsNotOursGoesOnOnlyWithADot) {
 }
 
 TEST(Dns, SizesAreKept) {
-  Names names;
+  Names table;
   for (int i = 0; i < 200; ++i)
-    names["many"].push_back(net::IpAddress::v4(0x0A000000U + static_cast<unsigned>(i)));
+    table["many"].push_back(net::IpAddress::v4(0x0A000000U + static_cast<unsigned>(i)));
+  const NameTables names{std::make_shared<const Names>(table)};
   const auto plain = decide(query("many"), names, 0).bytes;
   EXPECT_LE(plain.size(), 512U);
   EXPECT_TRUE(plain[2] & 0x02) << "truncated";

@@ -1,6 +1,7 @@
 #include "netd/forward.h"
 
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -13,7 +14,7 @@ namespace {
 
 /// What is read at once goes to the other side before anything else is read: one buffer does for
 /// all connections.
-std::array<char, 256 * 1024> buffer;
+alignas(4096) std::array<char, 256 * 1024> buffer;
 
 /// @return how many bytes `fd` took; -1: an error that is not "not now".
 ssize_t send_some(int fd, std::string_view bytes) {
@@ -39,6 +40,8 @@ Forward::Forward(Poller& poller, UniqueFd one, UniqueFd other, std::string said,
   want(one_, other_);
   want(other_, one_);
 }
+
+void Forward::release_buffer() { ::madvise(buffer.data(), buffer.size(), MADV_DONTNEED); }
 
 void Forward::reset(UniqueFd socket) {
   const linger now{1, 0};

@@ -20,6 +20,8 @@ class Forward {
   Forward(const Forward&) = delete;
   Forward& operator=(const Forward&) = delete;
 
+  /// Gives back the memory that they all share, until it is needed again.
+  static void release_buffer();
   /// Closes `socket` so that its peer hears a reset, not an orderly end.
   static void reset(UniqueFd socket);
 

@@ -22,6 +22,7 @@
 #include "net/netd_start.h"
 #include "netd/confine.h"
 #include "netd/control.h"
+#include "netd/memory.h"
 #include "netd/netd.h"
 #include "netd/outside.h"
 
@@ -49,6 +50,7 @@ void serve_confined(Role role, int socket, Poller& poller) {
     std::_Exit(1);
   }
   (void)!::send(socket, "", 1, MSG_NOSIGNAL);
+  poller.when_quiet(give_back_memory);
   poller.run();
 }
 
@@ -88,7 +90,7 @@ void wait_until_confined(const UniqueFd& dialer) {
       poller, UniqueFd(net::kNetdOutsideControl),
       [&](Control::Request request, const Control::Reply& reply) {
         if (request.verb == "version")
-          return reply(Control::Answer{std::to_string(net::kNetdVersion), {}});
+          return reply(Control::Answer{std::to_string(net::kNetdVersion), {}, {}});
         if (request.verb != "plan" || request.fds.size() != 1)
           return reply(Error(Errc::invalid_input, "invalid request: " + request.verb));
         auto text = text_of(request.fds.front());
@@ -127,27 +129,89 @@ void enter_sandbox(bool userns) {
     give_up(Error::from_errno(errno, "join the sandbox"));
 }
 
-void dial_inside(Dialer& inside, Control::Request request, const Control::Reply& reply) {
-  // The wish is kept until it has its answer.
-  struct Wish {
-    Dialer::Pending pending;
-  };
-  const auto address = request.words.empty() ? Result<net::IpAddress>(net::IpAddress())
-                                             : net::IpAddress::parse(request.words[0]);
-  const auto port = request.words.size() == 2 ? parse_u64(request.words[1]) : std::nullopt;
-  if (!address || !port || *port > 0xFFFF)
-    return reply(Error(Errc::invalid_input, "invalid request: dial"));
-  auto wish = std::make_shared<Wish>();
-  auto pending = inside.connect(
-      *address, static_cast<std::uint16_t>(*port), [wish, reply](Result<UniqueFd> socket) {
-        if (!socket) return reply(Error(Errc::failed, std::to_string(socket.error().sys_errno())));
-        reply(Control::Answer{{}, std::move(socket).value()});
-      });
-  if (!pending) return reply(std::move(pending).error());
-  wish->pending = std::move(pending).value();
-}
+/// What the process that holds connections is asked.
+class Requests {
+ public:
+  Requests(Poller& poller, Dialer& inside, Dialer& outside, Netd::Limits limits)
+      : poller_(poller),
+        inside_(inside),
+        netd_(poller, inside, outside, limits, [&poller] { poller.stop(); }) {}
 
-int run(bool userns) {
+  void answer(Control::Request request, const Control::Reply& reply) {
+    const std::string& verb = request.verb;
+    const auto& words = request.words;
+    if (verb == "version") return reply(Control::Answer{std::to_string(net::kNetdVersion), {}, {}});
+    if (verb == "dial") return dial(request, reply);
+    if (verb == "plan" && !request.fds.empty()) return plan(std::move(request), reply);
+    if (verb == "sandbox") return reply(Control::Answer{{}, {}, {sandbox_.get()}});
+    if (verb == "namespace" && words.size() == 1) {
+      const int netns = netd_.service_namespace(words[0]);
+      if (netns < 0) return reply(Error(Errc::not_found, "no service " + words[0]));
+      return reply(Control::Answer{{}, {}, {netns}});
+    }
+    if (const auto from = words.size() == 1 ? parse_u64(words[0]) : std::nullopt;
+        verb == "hand-over" && from) {
+      auto share = netd_.share(*from);
+      if (!share) return reply(std::move(share).error());
+      std::string lines = std::to_string(share->next) + "\n" + share->plan.to_text();
+      return reply(Control::Answer{std::move(lines), {}, std::move(share->fds)});
+    }
+    if (verb == "retire" || verb == "end") {
+      if (verb == "end")
+        poller_.stop();
+      else
+        netd_.retire();
+      return reply(Control::Answer{});
+    }
+    reply(Error(Errc::invalid_input, "invalid request: " + verb));
+  }
+
+ private:
+  void plan(Control::Request request, const Control::Reply& reply) {
+    auto text = text_of(request.fds.front());
+    if (!text) return reply(std::move(text).error());
+    auto plan = net::NetdPlan::parse(*text);
+    if (!plan) return reply(std::move(plan).error());
+    request.fds.erase(request.fds.begin());
+    auto done = netd_.apply(std::move(plan).value(), std::move(request.fds));
+    if (!done) return reply(std::move(done).error());
+    reply(Control::Answer{});
+  }
+  void dial(const Control::Request& request, const Control::Reply& reply) {
+    // The wish is kept until it has its answer.
+    struct Wish {
+      Dialer::Pending pending;
+    };
+    const auto address = request.words.empty() ? Result<net::IpAddress>(net::IpAddress())
+                                               : net::IpAddress::parse(request.words[0]);
+    const auto port = request.words.size() == 2 ? parse_u64(request.words[1]) : std::nullopt;
+    if (!address || !port || *port > 0xFFFF)
+      return reply(Error(Errc::invalid_input, "invalid request: dial"));
+    auto wish = std::make_shared<Wish>();
+    auto pending = inside_.connect(
+        *address, static_cast<std::uint16_t>(*port), [wish, reply](Result<UniqueFd> socket) {
+          if (!socket)
+            return reply(Error(Errc::failed, std::to_string(socket.error().sys_errno())));
+          Control::Answer answer;
+          answer.fds.push_back(std::move(socket).value());
+          reply(std::move(answer));
+        });
+    if (!pending) return reply(std::move(pending).error());
+    wish->pending = std::move(pending).value();
+  }
+
+  Poller& poller_;
+  Dialer& inside_;
+  const UniqueFd sandbox_{net::kNetdSandbox};
+  Netd netd_;
+};
+
+[[noreturn]] void run(bool userns) {
+  // The one that stays is nobody's child: it outlives the server.
+  const pid_t pid = ::fork();
+  if (pid < 0) give_up(Error::from_errno(errno, "fork"));
+  if (pid > 0) std::_Exit(0);
+  ::setsid();
   ::signal(SIGPIPE, SIG_IGN);
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
@@ -165,29 +229,21 @@ int run(bool userns) {
   Poller poller;
   const auto died = [] { std::_Exit(1); };  // the server starts all of it again
   Dialer outside(poller, std::move(outside_end), died), inside(poller, std::move(inside_end), died);
-  Netd netd(poller, inside, outside);
-  const Control control(
-      poller, UniqueFd(net::kNetdControl),
-      [&](Control::Request request, const Control::Reply& reply) {
-        if (request.verb == "version")
-          return reply(Control::Answer{std::to_string(net::kNetdVersion), {}});
-        if (request.verb == "dial") return dial_inside(inside, std::move(request), reply);
-        if (request.verb != "plan" || request.fds.empty())
-          return reply(Error(Errc::invalid_input, "invalid request: " + request.verb));
-        auto text = text_of(request.fds.front());
-        if (!text) return reply(std::move(text).error());
-        auto plan = net::NetdPlan::parse(*text);
-        if (!plan) return reply(std::move(plan).error());
-        request.fds.erase(request.fds.begin());
-        auto done = netd.apply(std::move(plan).value(), std::move(request.fds));
-        if (!done) return reply(std::move(done).error());
-        reply(Control::Answer{});
-      });
+  Requests requests(poller, inside, outside, Netd::Limits::of(files.rlim_cur));
+  const Control control(poller, UniqueFd(net::kNetdControl),
+                        [&](Control::Request request, const Control::Reply& reply) {
+                          requests.answer(std::move(request), reply);
+                        });
+  const std::string ready = std::string(net::kNetdReady) + " " + std::to_string(::getpid());
   if (auto done = confine(Role::connections); !done) give_up(done.error());
-  (void)!::write(net::kNetdStatus, net::kNetdReady, sizeof net::kNetdReady - 1);
+  (void)!::write(net::kNetdStatus, ready.data(), ready.size());
   ::close(net::kNetdStatus);
+  poller.when_quiet([] {
+    Forward::release_buffer();
+    give_back_memory();
+  });
   poller.run();
-  return 0;
+  std::_Exit(0);  // as the others: all that it has is the kernel's
 }
 
 }  // namespace
@@ -200,5 +256,5 @@ int main(int argc, char** argv) {
     std::fputs("locald-netd: the server starts it, people do not\n", stderr);
     return 2;
   }
-  return locald::netd::run(mode == locald::net::kNetdRun);
+  locald::netd::run(mode == locald::net::kNetdRun);
 }

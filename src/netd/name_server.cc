@@ -17,40 +17,64 @@ constexpr auto kIdle = std::chrono::seconds(10);
 
 }  // namespace
 
-NameServer::NameServer(Poller& poller, Sockets sockets, Dialer& outside, Connections& connections)
-    : poller_(poller), outside_(outside), connections_(connections), udp_(std::move(sockets.udp)) {
-  for (const UniqueFd& socket : udp_)
-    watches_.push_back(poller.watch(socket.get(), EPOLLIN,
-                                    [this, fd = socket.get()](std::uint32_t) { receive(fd); }));
+NameServer::NameServer(Poller& poller, Sockets sockets, Dialer& outside, Connections& connections,
+                       std::function<void()> ended)
+    : poller_(poller), outside_(outside), connections_(connections), ended_(std::move(ended)) {
+  for (UniqueFd& socket : sockets.udp) {
+    const auto& udp = udp_.emplace_back(std::make_shared<Udp>());
+    udp->fd = std::move(socket);
+    udp->watch = poller.watch(
+        udp->fd.get(), EPOLLIN,
+        [this, weak = std::weak_ptr<Udp>(udp)](std::uint32_t) { receive(weak.lock()); });
+  }
   for (UniqueFd& socket : sockets.tcp)
-    tcp_.emplace_back(poller, std::move(socket),
-                      [this](UniqueFd connection) { accept(std::move(connection)); });
+    tcp_.push_back(std::make_unique<Acceptor>(
+        poller, std::move(socket), [this](UniqueFd connection) { accept(std::move(connection)); }));
 }
 
-void NameServer::receive(int socket) {
+void NameServer::receive(const std::shared_ptr<Udp>& socket) {
   static std::array<char, 4096> bytes;
   for (int i = 0; i < kPacketsAtOnce; ++i) {
     sockaddr_storage from{};
     socklen_t length = sizeof from;
-    const ssize_t size = ::recvfrom(socket, bytes.data(), bytes.size(), MSG_DONTWAIT,
+    const ssize_t size = ::recvfrom(socket->fd.get(), bytes.data(), bytes.size(), MSG_DONTWAIT,
                                     reinterpret_cast<sockaddr*>(&from), &length);
     if (size < 0) return;
-    const std::string query(bytes.data(), static_cast<std::size_t>(size));
-    const auto reply = [socket, from, length](const std::string& text) {
-      ::sendto(socket, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+    const std::string_view query(bytes.data(), static_cast<std::size_t>(size));
+    const auto send = [from, length](const Udp& over, const std::string& text) {
+      ::sendto(over.fd.get(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
                reinterpret_cast<const sockaddr*>(&from), length);
     };
     const DnsVerdict verdict = decide(query, names_, turn_++);
-    if (verdict.kind == DnsVerdict::Kind::reply) reply(verdict.bytes);
-    if (verdict.kind == DnsVerdict::Kind::forward) outside_.query(query, reply);
+    if (verdict.kind == DnsVerdict::Kind::reply) send(*socket, verdict.bytes);
+    if (verdict.kind != DnsVerdict::Kind::forward) continue;
+    ++asked_;
+    outside_.query(std::string(query),
+                   [this, send, weak = std::weak_ptr<Udp>(socket)](const std::string& text) {
+                     const auto asked = weak.lock();
+                     if (!asked) return;  // nor is this name server there
+                     send(*asked, text);
+                     --asked_;
+                     ended_();
+                   });
   }
+}
+
+void NameServer::retire() {
+  for (const auto& each : udp_) each->watch.reset();
+  tcp_.clear();
+}
+
+void NameServer::erase(Place client) {
+  clients_.erase(client);
+  ended_();
 }
 
 void NameServer::accept(UniqueFd connection) {
   if (clients_.size() >= kMaxClients) return;
   const Place client = clients_.emplace(clients_.end());
   client->fd = std::move(connection);
-  client->limit = poller_.after(kIdle, [this, client] { clients_.erase(client); });
+  client->limit = poller_.after(kIdle, [this, client] { erase(client); });
   client->watch =
       poller_.watch(client->fd.get(), EPOLLIN, [this, client](std::uint32_t) { read(client); });
 }
@@ -60,7 +84,7 @@ void NameServer::read(Place client) {
   const ssize_t size = ::recv(client->fd.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size <= 0) {
-    clients_.erase(client);
+    erase(client);
     return;
   }
   client->bytes.append(bytes.data(), static_cast<std::size_t>(size));
@@ -76,7 +100,7 @@ void NameServer::read(Place client) {
       client->watch.reset();
       connections_.open(std::move(client->fd), outside_, kHostResolver.address, kHostResolver.port,
                         std::move(client->bytes));
-      clients_.erase(client);
+      erase(client);
       return;
     }
     std::string reply;
@@ -86,11 +110,11 @@ void NameServer::read(Place client) {
     if (verdict.kind == DnsVerdict::Kind::ignore ||
         ::send(client->fd.get(), reply.data(), reply.size(), MSG_DONTWAIT | MSG_NOSIGNAL) !=
             static_cast<ssize_t>(reply.size())) {
-      clients_.erase(client);
+      erase(client);
       return;
     }
     client->bytes.erase(0, 2 + length);
-    client->limit = poller_.after(kIdle, [this, client] { clients_.erase(client); });
+    client->limit = poller_.after(kIdle, [this, client] { erase(client); });
   }
 }
 

@@ -1,37 +1,15 @@
 #include "netd/outside.h"
 
 #include <linux/rtnetlink.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
-#include <string_view>
 
 #include "net/listeners.h"
-#include "net/sandbox/netlink_message.h"
+#include "net/route.h"
 
 namespace locald::netd {
 namespace {
-
-/// The type of the route that the kernel would take (RTN_UNICAST, RTN_LOCAL, …); nothing: none.
-std::optional<int> route_type(const net::IpAddress& address) {
-  const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!socket) return std::nullopt;
-  rtmsg body{};
-  body.rtm_family = static_cast<std::uint8_t>(address.family());
-  body.rtm_dst_len = static_cast<std::uint8_t>(address.bits());
-  net::NetlinkMessage message(RTM_GETROUTE, 0, body);
-  message.add(RTA_DST, address.bytes());
-  const std::string_view bytes = message.finish(1);
-  if (::send(socket.get(), bytes.data(), bytes.size(), 0) < 0) return std::nullopt;
-  alignas(NLMSG_ALIGNTO) std::array<char, 4096> reply{};
-  const ssize_t size = ::recv(socket.get(), reply.data(), reply.size(), 0);
-  const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
-  if (size < 0 || !NLMSG_OK(header, static_cast<std::size_t>(size)) ||
-      header->nlmsg_type != RTM_NEWROUTE)
-    return std::nullopt;
-  return static_cast<const rtmsg*>(NLMSG_DATA(header))->rtm_type;
-}
 
 /// IPv6 addresses that lead to IPv4 ones, which are to be named as such.
 bool embeds_v4(const net::IpAddress& address) {
@@ -48,13 +26,13 @@ bool OutsidePolicy::is_elsewhere(const net::IpAddress& address) const {
   if (embeds_v4(address)) return false;
   for (const net::Subnet& own : plan_.own)
     if (own.contains(address)) return false;
-  return route_type(address) == RTN_UNICAST;
+  return net::route_type(address) == RTN_UNICAST;
 }
 
 std::optional<Destination> OutsidePolicy::destination(const net::AddressAndPort& wanted) const {
   if (wanted == kHostResolver) {
-    if (resolver_.servers().empty()) return std::nullopt;
-    return Destination{resolver_.servers().front().address, resolver_.servers().front().port};
+    if (const auto* server = resolver_.best()) return Destination{server->address, server->port};
+    return std::nullopt;
   }
   for (const auto& each : plan_.host_ports) {
     if (each.inside != wanted) continue;

@@ -10,6 +10,8 @@
 namespace locald::netd {
 namespace {
 
+constexpr int kQuietMs = 1000;
+
 epoll_event event_of(std::uint32_t events, std::uint32_t slot, std::uint32_t generation) {
   epoll_event out{};
   out.events = events;
@@ -71,8 +73,8 @@ void Poller::Watch::reset() {
 Poller::Timer Poller::after(std::chrono::milliseconds delay, std::function<void()> fire) {
   Timer out;
   out.poller_ = this;
-  out.id_ = next_timer_++;
-  timers_.emplace(Clock::now() + delay, Due{out.id_, std::move(fire)});
+  out.due_ = {Clock::now() + delay, next_timer_++};
+  timers_.emplace(out.due_, std::move(fire));
   return out;
 }
 
@@ -80,36 +82,46 @@ Poller::Timer& Poller::Timer::operator=(Timer&& other) noexcept {
   if (this != &other) {
     reset();
     poller_ = std::exchange(other.poller_, nullptr);
-    id_ = other.id_;
+    due_ = other.due_;
   }
   return *this;
 }
 
 void Poller::Timer::reset() {
-  if (Poller* poller = std::exchange(poller_, nullptr))
-    std::erase_if(poller->timers_, [this](const auto& each) { return each.second.id == id_; });
+  if (Poller* poller = std::exchange(poller_, nullptr)) poller->timers_.erase(due_);
 }
 
 int Poller::wait_ms(std::chrono::milliseconds limit) const {
   if (timers_.empty()) return static_cast<int>(limit.count());
   const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first - Clock::now());
+      std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first.first - Clock::now());
   const auto due = std::max<std::int64_t>(left.count(), 0);
   return static_cast<int>(limit.count() < 0 ? due : std::min<std::int64_t>(due, limit.count()));
 }
 
-void Poller::fire_due() {
+bool Poller::fire_due() {
+  if (timers_.empty()) return false;
+  bool fired = false;
   const auto now = Clock::now();
-  while (!timers_.empty() && timers_.begin()->first <= now) {
-    const auto fire = std::move(timers_.begin()->second.fire);
+  while (!timers_.empty() && timers_.begin()->first.first <= now) {
+    const auto fire = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());
     fire();
+    fired = true;
   }
+  return fired;
 }
 
 void Poller::turn(std::chrono::milliseconds limit) {
   std::array<epoll_event, 64> events{};
-  const int n = ::epoll_wait(epoll_.get(), events.data(), events.size(), wait_ms(limit));
+  int wait = wait_ms(limit);
+  const bool may_be_quiet = quiet_ && active_ && (wait < 0 || wait > kQuietMs);
+  if (may_be_quiet) wait = kQuietMs;
+  const int n = ::epoll_wait(epoll_.get(), events.data(), events.size(), wait);
+  if (n == 0 && may_be_quiet) {
+    active_ = false;
+    return quiet_();
+  }
   for (int i = 0; i < n; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     const Slot& slot = slots_[static_cast<std::uint32_t>(event.data.u64)];
@@ -117,7 +129,7 @@ void Poller::turn(std::chrono::milliseconds limit) {
     const auto ready = slot.ready;  // its watch may go while it is called
     (*ready)(event.events);
   }
-  fire_due();
+  if (fire_due() || n > 0) active_ = true;
 }
 
 void Poller::run() {

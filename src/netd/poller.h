@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/sys/unique_fd.h"
@@ -51,14 +52,18 @@ class Poller {
     Timer(Timer&& other) noexcept { *this = std::move(other); }
     Timer& operator=(Timer&& other) noexcept;
     void reset();
+    explicit operator bool() const noexcept { return poller_ != nullptr; }
 
    private:
     friend class Poller;
     Poller* poller_ = nullptr;
-    std::uint64_t id_ = 0;
+    std::pair<Clock::time_point, std::uint64_t> due_;
   };
   /// Once.
   [[nodiscard]] Timer after(std::chrono::milliseconds delay, std::function<void()> fire);
+
+  /// Calls `quiet` whenever a second has gone by without anything, once until the next thing.
+  void when_quiet(std::function<void()> quiet) { quiet_ = std::move(quiet); }
 
   void run();  ///< until stop()
   void stop() { running_ = false; }
@@ -70,19 +75,18 @@ class Poller {
     std::uint32_t generation = 0;
     std::shared_ptr<Ready> ready;
   };
-  struct Due {
-    std::uint64_t id;
-    std::function<void()> fire;
-  };
   int wait_ms(std::chrono::milliseconds limit) const;
-  void fire_due();
+  bool fire_due();
 
   UniqueFd epoll_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
-  std::multimap<Clock::time_point, Due> timers_;
+  /// By when they are due; the number tells those of one moment apart.
+  std::map<std::pair<Clock::time_point, std::uint64_t>, std::function<void()>> timers_;
   std::uint64_t next_timer_ = 1;
   bool running_ = true;
+  bool active_ = true;  ///< since `quiet_` was called
+  std::function<void()> quiet_;
 };
 
 }  // namespace locald::netd

@@ -29,7 +29,8 @@ void Resolver::ask(std::string query, Done done) {
 void Resolver::try_next(std::uint64_t id) {
   Asked& asked = asked_.at(id);
   while (asked.tried < kRounds * servers_.size()) {
-    const net::AddressAndPort& server = servers_[asked.tried++ % servers_.size()];
+    asked.server = asked.tried++ % servers_.size();
+    const net::AddressAndPort& server = servers_[asked.server];
     asked.watch.reset();
     // A socket, thus a port, of its own for each query: answers cannot be forged by number alone.
     asked.socket =
@@ -52,7 +53,10 @@ void Resolver::heard(std::uint64_t id) {
   const ssize_t size = ::recv(asked.socket.get(), bytes.data(), bytes.size(), 0);
   if (size < 0) return try_next(id);  // nobody listens there
   std::string reply(bytes.data(), static_cast<std::size_t>(size));
-  if (answers(reply, asked.query)) return finish(id, std::move(reply));
+  if (answers(reply, asked.query)) {
+    if (asked.server < servers_.size()) best_ = asked.server;
+    return finish(id, std::move(reply));
+  }
   // Another server may know, or its true answer comes yet.
   if (reply.size() > 4 && reply.substr(0, 2) == asked.query.substr(0, 2)) try_next(id);
 }

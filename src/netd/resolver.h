@@ -11,7 +11,7 @@
 
 namespace locald::netd {
 
-/// A destination that stands for the host's first resolver: connections to 0.0.0.0 never leave a
+/// A destination that stands for the host's best resolver: connections to 0.0.0.0 never leave a
 /// container, so no other has this one.
 inline const net::AddressAndPort kHostResolver{net::IpAddress(), 53};
 
@@ -25,8 +25,14 @@ class Resolver {
   explicit Resolver(Poller& poller) : poller_(poller) {}
 
   /// From now on, also for queries that have no answer yet.
-  void use(std::vector<net::AddressAndPort> servers) { servers_ = std::move(servers); }
-  const std::vector<net::AddressAndPort>& servers() const noexcept { return servers_; }
+  void use(std::vector<net::AddressAndPort> servers) {
+    servers_ = std::move(servers);
+    best_ = 0;
+  }
+  /// The one that has answered last, else the first; null: there is none.
+  const net::AddressAndPort* best() const noexcept {
+    return servers_.empty() ? nullptr : &servers_[best_];
+  }
 
   void ask(std::string query, Done done);
 
@@ -34,7 +40,7 @@ class Resolver {
   struct Asked {
     std::string query;
     Done done;
-    std::size_t tried = 0;
+    std::size_t tried = 0, server = 0;
     UniqueFd socket;
     Poller::Watch watch;
     Poller::Timer limit;
@@ -45,6 +51,7 @@ class Resolver {
 
   Poller& poller_;
   std::vector<net::AddressAndPort> servers_;
+  std::size_t best_ = 0;
   std::map<std::uint64_t, Asked> asked_;
   std::uint64_t next_ = 1;
 };

@@ -38,6 +38,19 @@ Json canonical_health(const HealthConfig& health) {
                        {"retries", health.retries}});
 }
 
+Json canonical_networks(const std::vector<MemberConfig>& networks) {
+  Json out = Json::array();
+  for (const MemberConfig& member : networks)
+    out.push(Json::object({{"network", member.network},
+                           {"aliases", member.aliases},
+                           {"address", member.address},
+                           {"subnet", member.subnet},
+                           {"internal", member.internal},
+                           {"ipv6", member.ipv6},
+                           {"allow", member.allow}}));
+  return out;
+}
+
 }  // namespace
 
 Json canonical_form(const ServiceConfig& config) {
@@ -77,6 +90,17 @@ Json canonical_form(const ServiceConfig& config) {
                            {"cpus", config.cpus},
                            {"pids", config.pids}});
   if (config.init) out.set("init", true);
+  // What is published is netd's affair: a container notices nothing of it.
+  if (config.network != "host") {
+    out.set("port", 0);
+    out.set("auto_port", false);
+    out.set("network", config.network);
+    out.set("networks", canonical_networks(config.networks));
+    out.set("container_port", config.container_port);
+    Json access = Json::array();
+    for (const int port : config.host_access) access.push(port);
+    out.set("host_access", std::move(access));
+  }
   if (config.app) {
     out.set("app", canonical_app(*config.app));
     out.set("process", config.process);

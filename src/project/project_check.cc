@@ -7,6 +7,7 @@
 #include <regex>
 
 #include "base/strings.h"
+#include "project/network_check.h"
 #include "project/resolve/interpolation.h"
 
 namespace locald::project {
@@ -33,7 +34,9 @@ class Checker {
       return add({1, 1}, fmt::format("the file names {} services; a project has at most {}",
                                      spec_.services.size(), kMaxServices));
     for (const ServiceSpec& s : spec_.services) service(s);
-    ports();
+    check_networks(spec_, [this](SourcePos at, std::string message, std::string hint) {
+      add(at, std::move(message), std::move(hint));
+    });
     if (const auto cycle = make_graph(spec_).cycle(); !cycle.empty())
       add(edge_pos(cycle[0], cycle[1]),
           "services depend on each other in a cycle: " + join(cycle, " -> "),
@@ -53,14 +56,7 @@ class Checker {
               ? std::string(kNameRule)
               : "a service of your own naming can run any process type: "
                 "[services.APP.processes.NAME] with process = \"TYPE\"");
-    if (s.container_port != 0 && s.port != 0 && s.container_port != s.port)
-      add(s.port_at,
-          fmt::format("`port` = {} and `container_port` = {} differ", s.port, s.container_port),
-          "on the host's network they are one and the same: write only `container_port`");
     if (s.kind == ServiceKind::cnb) app(s);
-    if (s.kind == ServiceKind::container && s.auto_port)
-      add(s.port_at, "`port` = \"auto\" is for host processes",
-          "a container has the `container_port` that its image uses");
     for (const Text* text : texts_of(s)) references(*text);
     for (const DependencySpec& d : s.depends_on) dependency(s, d);
     health(s);
@@ -155,20 +151,6 @@ class Checker {
         s.kind == ServiceKind::container ? "give it a `container_port`" : "give it a `port`");
   }
 
-  void ports() {
-    std::map<int, const ServiceSpec*> taken;
-    for (const ServiceSpec& s : spec_.services) {
-      if (s.any_port() == 0) continue;
-      const auto [it, fresh] = taken.emplace(s.any_port(), &s);
-      if (!fresh)
-        add(s.port_at,
-            fmt::format("port {} is wanted by two services, {} and {}", s.any_port(),
-                        it->second->name, s.name),
-            s.kind != ServiceKind::container ? "give one another, or port = \"auto\""
-                                             : "let one listen on another port");
-    }
-  }
-
   SourcePos edge_pos(const std::string& from, const std::string& to) const {
     if (const ServiceSpec* s = spec_.find(from))
       for (const DependencySpec& d : s->depends_on)
@@ -196,6 +178,11 @@ std::vector<const Text*> texts_of(const ServiceSpec& s) {
   add(s.env_file);
   for (const VolumeSpec& v : s.volumes) out.insert(out.end(), {&v.text, &v.source, &v.target});
   add(s.tmpfs);
+  add(s.ports);
+  for (const MemberSpec& m : s.networks) {
+    add(m.aliases);
+    out.push_back(&m.address);
+  }
   add(s.args);
   for (const auto* pairs : {&s.env, &s.bindings, &s.build.env, &s.build.bindings})
     for (const auto& [name, text] : *pairs) out.push_back(&text);

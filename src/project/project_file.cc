@@ -8,6 +8,7 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "project/network_check.h"
 #include "project/project_check.h"
 #include "project/resolve/resolve.h"
 #include "project/toml/toml_front.h"
@@ -49,10 +50,13 @@ Result<LoadedProject> load_project(const ProjectRef& ref) {
   if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is not a regular file");
   const std::string text = TRY(read_all(fd.get(), kMaxFile).context(path));
   ParsedProject parsed = parse_project_toml(text, path);
-  LoadedProject out{std::move(parsed.spec), {}, std::move(parsed.problems)};
+  LoadedProject out{std::move(parsed.spec), {}, false, std::move(parsed.problems)};
+  auto name = project_name(out.spec, ref.name);
+  out.names_networks = names_networks(out.spec);
+  decide_networks(
+      out.spec, name && ref.default_network ? ref.default_network(*name) : NetworkUse::Mode::host);
   // A text that is not TOML has nothing to check.
   if (out.problems.empty() || !out.spec.services.empty()) check_project(out.spec, out.problems);
-  auto name = project_name(out.spec, ref.name);
   if (name)
     out.name = std::move(*name);
   else if (!ref.name.empty() || out.spec.name.empty())

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,6 +14,9 @@ struct ProjectRef {
   std::string dir;   ///< absolute
   std::string file;  ///< absolute; empty: locald.toml is looked for from `dir` upward
   std::string name;  ///< overrides the file's; empty: does not
+  /// The network of containers of the project of that name whose file names none; empty: the
+  /// host's.
+  std::function<NetworkUse::Mode(const std::string& name)> default_network = {};
 };
 
 /// The file meant by `ref`.
@@ -23,6 +27,7 @@ Result<std::string> find_project_file(const ProjectRef& ref);
 struct LoadedProject {
   ProjectSpec spec;
   std::string name;
+  bool names_networks = false;  ///< the file says which network
   Problems problems;
 };
 /// @return an error where the file cannot be found or read; what is wrong inside is in `problems`.

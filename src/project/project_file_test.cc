@@ -158,9 +158,10 @@ TEST(TomlFront, AnAppSaysWhatItCannotHave) {
   const std::string app = "[services.a]\ntype = 'cnb'\nbuilder = 'b'\n";
   EXPECT_EQ(only_problem(app + "image = 'x'\n"),
             "4: `image` is for type = \"container\": an app's image is built");
-  EXPECT_EQ(only_problem(app + "container_port = 80\n"),
-            "4: `container_port` is for type = \"container\": say `port`, and the app gets it as "
-            "PORT");
+  EXPECT_EQ(
+      only_problem(app + "port = 81\ncontainer_port = 80\n"),
+      "5: `port` = 81 and `container_port` = 80 differ (on the host's network they are one and "
+      "the same: write only `container_port`)");
   EXPECT_EQ(only_problem(app + "workdir = 'x'\n"), "4: `workdir` is for type = \"container\"");
   EXPECT_EQ(only_problem(app + "process = 'web'\ncommand = 'x'\n"),
             "4: `process` is not used where there is a `command` (remove one of the two)");
@@ -209,10 +210,11 @@ TEST(TomlFront, AllProblemsAreFoundAtOnceInTheOrderOfTheFile) {
   EXPECT_EQ(p[2].at.line, 6u);
 }
 
-TEST(TomlFront, WhatIsNotActedOnYetIsRefusedByName) {
-  EXPECT_NE(
-      only_problem("[services.a]\ncommand = 'x'\nnetwork = 'none'\n").find("not supported yet"),
-      std::string::npos);
+TEST(TomlFront, WhatIsOfAnotherKindOfServiceIsRefusedByName) {
+  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nnetwork = 'none'\n"),
+            "3: a is a host process: its network is the host's (remove `network`)");
+  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nports = ['80']\n"),
+            "3: `ports` is for type = \"container\" and \"cnb\"");
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nimage = 'y'\n"),
             "3: `image` is for type = \"container\"");
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\ninit = true\n"),

@@ -96,6 +96,34 @@ struct VolumeSpec {
   SourcePos at;
 };
 
+/// What `network` says of a service, or of all.
+struct NetworkUse {
+  enum class Mode : std::uint8_t { unset, host, none, project, service };
+  Mode mode = Mode::unset;
+  std::string service;  ///< service: whose network it shares
+  SourcePos at;
+};
+
+/// A service's place in a network.
+struct MemberSpec {
+  std::string network;
+  std::vector<Text> aliases;
+  Text address;
+  SourcePos at;
+};
+
+/// The network that services are in where they name none.
+inline constexpr const char* kDefaultNetwork = "default";
+
+/// A network of the project's: [networks.NAME].
+struct NetworkSpec {
+  std::string name;
+  SourcePos at;
+  bool internal = false, ipv6 = false;
+  Text subnet;
+  std::vector<Text> allow;  ///< link-local networks that it reaches
+};
+
 struct ServiceSpec {
   std::string name;  ///< of a process type: "TABLE/TYPE"
   SourcePos at;
@@ -106,6 +134,9 @@ struct ServiceSpec {
   bool auto_port = false;
   int port = 0;  ///< 0: none
   SourcePos port_at;
+  NetworkUse network;
+  std::vector<MemberSpec> networks;
+  std::vector<Text> ports;
   std::vector<std::pair<std::string, Text>> env;
   std::vector<Text> env_file;
   std::vector<DependencySpec> depends_on;
@@ -136,7 +167,7 @@ struct ServiceSpec {
 
   /// The port that others reach it on; 0 where it has none, or it is automatic and not chosen yet.
   int any_port() const noexcept { return port != 0 ? port : container_port; }
-  bool has_port() const noexcept { return auto_port || any_port() != 0; }
+  bool has_port() const noexcept { return auto_port || any_port() != 0 || !ports.empty(); }
 };
 
 struct ProjectSpec {
@@ -144,6 +175,9 @@ struct ProjectSpec {
   SourcePos name_at;
   std::string file;                   ///< absolute path of the file it was read from
   std::string dir;                    ///< absolute; relative paths in the file start here
+  NetworkUse network;                 ///< of services that say nothing
+  std::vector<NetworkSpec> networks;  ///< in the order of their names
+  std::vector<int> host_access;       ///< ports of the host's loopback that containers reach
   std::vector<ServiceSpec> services;  ///< in the order of their names
 
   const ServiceSpec* find(const std::string& service) const;

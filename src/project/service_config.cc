@@ -55,6 +55,29 @@ const Fields& volume_fields() {
   return table;
 }
 
+const Fields& member_fields() {
+  using M = project::MemberConfig;
+  static const Fields table = FieldsOf<M>("network")
+                                  .required("network", &M::network, "")
+                                  .field("aliases", &M::aliases, "")
+                                  .field("address", &M::address, "")
+                                  .field("subnet", &M::subnet, "")
+                                  .field("internal", &M::internal, "")
+                                  .field("ipv6", &M::ipv6, "")
+                                  .field("allow", &M::allow, "");
+  return table;
+}
+
+const Fields& port_fields() {
+  using P = project::PortConfig;
+  static const Fields table = FieldsOf<P>("port")
+                                  .field("address", &P::address, "")
+                                  .always("port", &P::port, "")
+                                  .field("container_port", &P::container_port, "")
+                                  .field("udp", &P::udp, "");
+  return table;
+}
+
 const Fields& health_fields() {
   using H = project::HealthConfig;
   static const Fields table = FieldsOf<H>("health")
@@ -90,6 +113,14 @@ struct Of<project::DependencyConfig> {
 template <>
 struct Of<project::VolumeConfig> {
   static constexpr Type kType{.kind = Type::Kind::object, .object = &volume_fields};
+};
+template <>
+struct Of<project::MemberConfig> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &member_fields};
+};
+template <>
+struct Of<project::PortConfig> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &port_fields};
 };
 template <>
 struct Of<project::HealthConfig> {
@@ -131,7 +162,12 @@ const Fields& service_fields() {
                                   .always("memory", &S::memory, "bytes")
                                   .always("cpus", &S::cpus, "")
                                   .always("pids", &S::pids, "")
-                                  .field("init", &S::init, "");
+                                  .field("init", &S::init, "")
+                                  .field("network", &S::network, "")
+                                  .field("networks", &S::networks, "")
+                                  .field("container_port", &S::container_port, "")
+                                  .field("ports", &S::ports, "")
+                                  .field("host_access", &S::host_access, "");
   return table;
 }
 

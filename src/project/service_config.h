@@ -11,6 +11,7 @@
 #include "base/sys/path_judge.h"
 #include "builder/volume_text.h"
 #include "cnb/app.h"
+#include "project/port_text.h"
 #include "project/project_spec.h"
 #include "project/resolve/late_text.h"
 
@@ -35,7 +36,9 @@ struct UserContext {
 
 struct HealthConfig {
   HealthSpec::Kind kind = HealthSpec::Kind::none;
-  std::string host;  ///< http, tcp: an address or "localhost"
+  /// http, tcp: an address or "localhost". In the project's networks, "": its own address;
+  /// "localhost": its own loopback; or another service's name.
+  std::string host;
   int port = 0;
   std::string path;               ///< http: what is asked for, with its query
   std::vector<std::string> argv;  ///< exec
@@ -44,6 +47,19 @@ struct HealthConfig {
   int retries = 3;
 
   bool any() const noexcept { return kind != HealthSpec::Kind::none; }
+};
+
+/// A service's place in a network, which is described in full: two services may know it from
+/// different versions of the file.
+struct MemberConfig {
+  std::string network;
+  std::vector<std::string> aliases;
+  std::string address;  ///< chosen by the file
+  std::string subnet;   ///< of the network; empty: one of the project's range
+  bool internal = false, ipv6 = false;
+  std::vector<std::string> allow;  ///< link-local networks
+
+  friend bool operator==(const MemberConfig&, const MemberConfig&) = default;
 };
 
 using builder::VolumeConfig;
@@ -60,8 +76,13 @@ struct ServiceConfig {
   std::string cwd;                ///< container: empty = the image's
   std::map<std::string, std::string> env;  ///< what the file adds
   std::vector<std::string> unset;          ///< names taken away (an env file's bare NAME)
-  int port = 0;                            ///< 0: none
+  int port = 0;                            ///< that the host reaches it by; 0: none
   bool auto_port = false;                  ///< `port` was chosen by us
+  std::string network = "host";            ///< or "none", "project", "service:NAME"
+  std::vector<MemberConfig> networks;      ///< project: at least one
+  int container_port = 0;                  ///< not host: where it listens; 0: as its image says
+  std::vector<PortConfig> ports;           ///< project: published; none is left to choose
+  std::vector<int> host_access;  ///< project: ports of the host's loopback that it reaches
   std::vector<DependencyConfig> depends_on;
   HealthConfig health;
   RestartSpec restart;

@@ -1,4 +1,5 @@
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,12 @@ struct ContainerBundle {
   Rootfs rootfs;
   oci::RuntimeSpec config;  ///< as written to config.json
   std::vector<HostBind> binds;
-  int stop_signal = 0;  ///< that options or image ask for; 0: none, so SIGTERM
+  /// The network namespace that the shim joins, and with it the runtime, whose config.json names
+  /// none: a path of it would have to hold for as long as the runtime may open it. Null: config.json
+  /// decides.
+  std::shared_ptr<const UniqueFd> netns;
+  std::shared_ptr<const UniqueFd> sandbox;  ///< kept open by the shim: net/network.h
+  int stop_signal = 0;                      ///< that options or image ask for; 0: none, so SIGTERM
   std::vector<std::string>
       anonymous_volumes;             ///< folders made for the image's VOLUMEs: owner removes them
   std::vector<std::string> notices;  ///< what the user should hear once ("devices skipped: 3")

@@ -1,5 +1,7 @@
 #include "runtime/exec_process.h"
 
+#include <sys/stat.h>
+
 #include <fcntl.h>
 
 #include <algorithm>
@@ -164,6 +166,18 @@ Result<ExecProcess> exec_process(const ExecTarget& target, const ExecSpec& comma
   return made;
 }
 
+namespace {
+
+bool in_other_network(int pid) {
+  struct stat theirs {
+  }, own{};
+  const std::string path = "/proc/" + std::to_string(pid) + "/ns/net";
+  return ::stat(path.c_str(), &theirs) == 0 && ::stat("/proc/self/ns/net", &own) == 0 &&
+         theirs.st_ino != own.st_ino;
+}
+
+}  // namespace
+
 Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) const {
   const std::string folder = options.paths.instance(id);
   auto record = read_instance(folder);
@@ -191,6 +205,7 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const InstanceRecord& recor
   target.pid = handle->pid();
   target.shim_pidfd = TRY(sys::pidfd_open(record.shim_pid));
   target.in_user_namespace = TRY(options.user_namespace()) >= 0;
+  target.own_network = in_other_network(record.shim_pid);
   if (target.in_user_namespace)
     target.single_id =
         is_single_id(TRY(read_file("/proc/" + std::to_string(record.shim_pid) + "/uid_map")));

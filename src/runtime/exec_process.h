@@ -14,7 +14,8 @@ struct ExecTarget {
   UniqueFd shim_pidfd;  ///< its namespaces are joined through this
   int pid = 0;          ///< the container's init, the host's number; for its passwd
   bool in_user_namespace = false;
-  bool single_id = false;  ///< nobody but 0:0 is mapped in it
+  bool own_network = false;  ///< its shim is in another network than the server
+  bool single_id = false;    ///< nobody but 0:0 is mapped in it
   oci::RuntimeSpec config;
 };
 

@@ -35,7 +35,7 @@ const Fields& InstanceMeta::fields() {
 
 std::string InstanceMeta::to_text() const {
   if (kind == Kind::unknown) return {};
-  return encode(Record{kind == Kind::exec, kind == Kind::container, *this}).dump();
+  return encode_text(Record{kind == Kind::exec, kind == Kind::container, *this}).str();
 }
 
 InstanceMeta InstanceMeta::from_text(const std::string& text) {

@@ -12,7 +12,8 @@
 namespace locald::runtime {
 namespace {
 
-constexpr char kShimName[] = "locald-shim";
+/// Children of the server that are meant to live.
+constexpr char kShimName[] = "locald-shim", kNetdName[] = "locald-netd";
 
 }  // namespace
 
@@ -55,7 +56,7 @@ std::optional<int> sweep(const std::string& nonce) {
     }
     if (stat->session == session) return;
     // Our own name: another thread's start of a shim, between fork and exec.
-    if (stat->name == kShimName || stat->name == own_name) return;
+    if (stat->name == kShimName || stat->name == kNetdName || stat->name == own_name) return;
     ++found;
     kill_tree(pid);
   });

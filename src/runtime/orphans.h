@@ -18,8 +18,8 @@ Result<void> become_subreaper();
 bool reap_orphans();
 
 /// Kills what carries LOCALD_INSTANCE=`nonce` in its environment, with all below it, and
-/// children of this process that are neither its own nor shims: after the death of a shim only
-/// its orphans are that. (Shims are known by name, not by file: an upgrade may have replaced it.)
+/// children of this process that are neither its own nor shims nor netds: after the death of a shim only
+/// its orphans are that. (These are known by name, not by file: an upgrade may have replaced it.)
 /// @return how many were found alive: call again until 0. Nullopt: the processes could not be
 /// looked at (no descriptor), which is not 0 (R-UNKNOWN).
 std::optional<int> sweep(const std::string& nonce);

@@ -93,7 +93,8 @@ Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe(const std::string& tar
       .set(shim::kKeyRunDir, impl_->options.paths.instance(target_instance))
       .set(shim::kKeyTarget, target_instance)
       .flag(shim::kKeyReport, init)
-      .flag(shim::kKeyUserns, target.in_user_namespace);
+      .flag(shim::kKeyUserns, target.in_user_namespace)
+      .flag(shim::kKeyNetns, target.own_network);
   return run_probe(impl_->options.shim, std::move(spec), process.to_json().dump(),
                    target.shim_pidfd.get(), {}, timeout, stop);
 }

@@ -142,17 +142,22 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
           .list(shim::kKeyLower, bundle.rootfs.lowers)
           .set(shim::kKeyUpper, bundle.rootfs.upper)
           .set(shim::kKeyWork, bundle.rootfs.work);
-    std::vector<int> binds;
+    std::vector<int> handed;
     InstanceRecord known;
     known.id = instance.id;
     known.name = instance.name;
     for (const HostBind& bind : bundle.binds) {
       spec.set(shim::kKeyBind, bind.path);
-      binds.push_back(bind.fd.get());
+      handed.push_back(bind.fd.get());
       if (!bind.is_folder || bind.read_only) continue;
       struct stat st {};
       if (::fstat(bind.fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + bind.path);
       known.writable.push_back({FileId(st), bind.path});
+    }
+    if (bundle.netns != nullptr) {
+      spec.set(shim::kKeyNetns, static_cast<std::uint64_t>(shim::kShimExtra) + handed.size());
+      handed.push_back(bundle.netns->get());
+      if (bundle.sandbox != nullptr) handed.push_back(bundle.sandbox->get());
     }
     impl_->share(instance.id, known.shared());
     return launch_shim({.paths = paths,
@@ -161,7 +166,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
                         .shim = impl_->options.shim,
                         .folder = paths.instance(instance.id),
                         .spec = std::move(spec),
-                        .extra_fds = std::move(binds),
+                        .extra_fds = std::move(handed),
                         .join_fd = userns,
                         .writable = std::move(known.writable)});
   };
@@ -196,7 +201,8 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
         .set(shim::kKeyRunDir, folder)
         .set(shim::kKeyTarget, target_instance)
         .flag(shim::kKeyReport, made.init)
-        .flag(shim::kKeyUserns, target.in_user_namespace);
+        .flag(shim::kKeyUserns, target.in_user_namespace)
+        .flag(shim::kKeyNetns, target.own_network);
     return launch_shim({.paths = paths,
                         .instance = instance,
                         .kind = "exec",

@@ -38,6 +38,7 @@
 #include "server/instances/sessions.h"
 #include "server/launch/runtime_launcher.h"
 #include "server/log.h"
+#include "server/networks/networks.h"
 #include "server/progress_event.h"
 #include "server/projects/project_registry.h"
 #include "server/projects/projects.h"
@@ -116,9 +117,25 @@ class Server {
       listeners_ = runtime::ListenerSearch([environment = environment_.get()](Json job) {
         return environment->run(std::move(job), {}, {}, std::chrono::seconds(5));
       });
-    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::Deps{
-        loop_, *runtime_, *environment_, paths_, *user_namespace_, listeners_, network_});
     std::string notice;
+    networks_ = std::make_unique<Networks>(
+        Networks::Deps{loop_, *environment_, *user_namespace_, paths_,
+                       TRY(find_own_program("locald-netd")),
+                       [this](const Error& error, const PublishedPort& port) {
+                         return port.udp ? error : launcher_->explain(error, port.outside);
+                       },
+                       log},
+        TRY(NetworkRegistry::load(paths_.networks_file(), notice)));
+    if (!notice.empty()) log(std::exchange(notice, {}));
+    launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::Deps{
+        loop_, *runtime_, *environment_, paths_, *user_namespace_, listeners_, network_,
+        [this](const LaunchRequest& request, const std::stop_token& stop) {
+          return networks_->attach(request.project, *request.config, stop);
+        },
+        [this](const LaunchRequest& request, const std::string& host) -> Result<InsidePlace> {
+          auto place = TRY(networks_->probe_place(request.project, request.config->name, host));
+          return InsidePlace{std::move(place.socket), std::move(place.address)};
+        }});
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
     builds_ = std::make_unique<Builds>(Builds::Deps{loop_, *environment_});
@@ -149,6 +166,7 @@ class Server {
               jobs_.run<Result<void>>(
                   "remove the data of " + project,
                   [this, project, volumes](const std::stop_token& stop) {
+                    networks_->end(project);
                     return builder::remove_project_data(*environment_, project, volumes, stop);
                   },
                   std::move(done));
@@ -159,7 +177,7 @@ class Server {
                                 [done](const Result<void>&) { done(); });
               });
             },
-            unmanaged_.get()},
+            unmanaged_.get(), networks_.get()},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::Deps{
         loop_, *environment_, *projects_,
@@ -242,6 +260,7 @@ class Server {
     TRY(lock_.renew(paths_));
     renew_log(paths_.server_log());
     TRY(projects_->write_back());
+    TRY(networks_->registry().write_back());
     sessions_->write_back();
     containers_->write_back();
     unmanaged_->write_back();
@@ -270,6 +289,7 @@ class Server {
   runtime::ListenerSearch listeners_;
   net::HostNetwork network_;
   JobPool jobs_;
+  std::unique_ptr<Networks> networks_;
   std::unique_ptr<RuntimeLauncher> launcher_;
   std::unique_ptr<Unmanaged> unmanaged_;
   std::unique_ptr<Projects> projects_;

@@ -22,6 +22,9 @@ class ContainerProcess final : public RuncProcess {
     if (spec.userns && ::setns(kShimJoin, CLONE_NEWUSER) != 0)
       return why.add("join the user namespace: ").add(error_text(errno)), false;
     if (!become_root(spec, why)) return false;
+    if (const char* netns = spec.first(kKeyNetns);
+        netns != nullptr && ::setns(static_cast<int>(parse_number(netns)), CLONE_NEWNET) != 0)
+      return why.add("join the service's network: ").add(error_text(errno)), false;
     if (::unshare(CLONE_NEWPID) != 0)
       return why.add("a pid namespace cannot be made: ").add(error_text(errno)), false;
     return true;

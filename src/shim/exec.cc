@@ -20,7 +20,8 @@ class ExecProcess final : public RuncProcess {
 
   bool join(const Spec& spec, Text& why) override {
     // A pidfd joins several namespaces of that process at once.
-    const int namespaces = CLONE_NEWNS | CLONE_NEWPID | (spec.userns ? CLONE_NEWUSER : 0);
+    const int namespaces = CLONE_NEWNS | CLONE_NEWPID | (spec.userns ? CLONE_NEWUSER : 0) |
+                           (spec.flag(kKeyNetns) ? CLONE_NEWNET : 0);
     if (::setns(kShimJoin, namespaces) != 0) {
       why.add("join the namespaces of the container: ").add(error_text(errno));
       if (errno == ESRCH) why.add(" (it has ended)");

@@ -109,6 +109,10 @@ inline constexpr char kKeyWork[] = "work";
 inline constexpr char kKeyBind[] =
     "bind";  ///< repeats: a path of the host's without symlinks; number N of them is descriptor
              ///< kShimExtra + N, and is mounted on bundle/kBindFolder/N
+inline constexpr char kKeyNetns[] =
+    "netns";  ///< container: number of a descriptor above the binds': the network namespace that
+              ///< the shim is in, and the container; what is above that the shim keeps open. exec:
+              ///< "1": join the target's too
 inline constexpr char kKeyReport[] =
     "report";  ///< "1": the process begins with kInitPath and its kInitReport
 inline constexpr char kKeyTarget[] =

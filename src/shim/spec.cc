@@ -13,11 +13,11 @@ namespace locald::shim {
 namespace {
 
 const char* const kKeys[] = {
-    kKeyKind,   kKeyId,        kKeyNonce,   kKeyInstance, kKeyLog,    kKeyLogMax, kKeyTty,
-    kKeyRows,   kKeyColumns,   kKeyStdin,   kKeyHold,     kKeyArg,    kKeyEnv,    kKeyCwd,
-    kKeyUmask,  kKeyRlimit,    kKeyRunc,    kKeyRuncRoot, kKeyRunDir, kKeyUserns, kKeyStopSignal,
-    kKeyBundle, kKeyLowerBase, kKeyLower,   kKeyUpper,    kKeyWork,   kKeyTarget, kKeyTimeout,
-    kKeyReport, kKeyBind,      kKeyCwdOpen, kKeyKept,
+    kKeyKind,   kKeyId,        kKeyNonce, kKeyInstance, kKeyLog,    kKeyLogMax, kKeyTty,
+    kKeyRows,   kKeyColumns,   kKeyStdin, kKeyHold,     kKeyArg,    kKeyEnv,    kKeyCwd,
+    kKeyUmask,  kKeyRlimit,    kKeyRunc,  kKeyRuncRoot, kKeyRunDir, kKeyUserns, kKeyStopSignal,
+    kKeyBundle, kKeyLowerBase, kKeyLower, kKeyUpper,    kKeyWork,   kKeyTarget, kKeyTimeout,
+    kKeyReport, kKeyBind,      kKeyNetns, kKeyCwdOpen,  kKeyKept,
 };
 
 bool known(const char* key) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/json/json.h"
+#include "base/json/json_text.h"
 #include "base/result.h"
 
 /// A struct names its members once; writing it as JSON, reading it and describing it follow.
@@ -26,7 +27,8 @@
 ///         return table;
 ///       }
 ///     };
-///     encode(Down{"shop"}).dump();          // {"project":"shop"}
+///     encode_text(Down{"shop"}).str();      // {"project":"shop"}
+///     encode(Down{"shop"});                 // the same as a Json
 ///     decode<Down>(json);                   // "request down: volumes: must be true or false, it is
 ///                                           //  a string"
 ///
@@ -87,6 +89,9 @@ struct Type {
 };
 
 extern const Type kBool, kDouble, kString, kJson;
+
+/// "always, missing or never".
+std::string words_text(const Type& type);
 
 template <class T, class As>
 std::int64_t get_number(const void* at) {
@@ -211,11 +216,13 @@ struct Field {
     required,  ///< may not be missing
   };
   std::string name, doc;
+  std::string key;  ///< `"name":`, as it is written
   const fields::Type* type = nullptr;
   std::size_t offset = 0;  ///< in the struct
   Presence presence = Presence::usual;
-  bool absolute = false;  ///< a path that starts with a slash, where it is given
-  Json fallback;          ///< the default, as it is written
+  bool absolute = false;      ///< a path that starts with a slash, where it is given
+  Json fallback;              ///< the default
+  std::string fallback_text;  ///< as it is written
 
   /// "string", "list of integers", "map of strings", "always, missing or never"; objects by name.
   std::string type_name() const;
@@ -231,6 +238,8 @@ class Fields {
   const Field* find(std::string_view name) const noexcept;
 
   Json encode(const void* object) const;
+  /// Appends the text of encode(), without a tree in between.
+  void write(std::string& out, const void* object) const;
   /// @return Errc::invalid_input with the place: "request up: services[2]: must be a string, it is
   /// a number"; for an unknown field with the one that was likely meant. `object` is then of no use.
   Result<void> decode(const Json& json, void* object, Reading reading) const;
@@ -241,6 +250,8 @@ class Fields {
   void add_flat(const Fields& other, const void* object, const void* member);
 
  private:
+  void add(Field field, const void* member);
+
   std::string what_;
   std::vector<Field> all_;
 };
@@ -295,6 +306,13 @@ class FieldsOf {
 template <class T>
 Json encode(const T& value) {
   return T::fields().encode(&value);
+}
+
+template <class T>
+JsonText encode_text(const T& value) {
+  std::string out;
+  T::fields().write(out, &value);
+  return JsonText(std::move(out));
 }
 
 template <class T>

@@ -98,7 +98,7 @@ Bicycle rich() {
           .wheels = {{"a", 0}, {"b", 255}},
           .stickers = {{"x", "\xff"}, {"", "empty"}},
           .rides = {{"may", {1, std::nullopt}}},
-          .bags = {"", "b"},
+          .bags = {"", "b", "[", "\"{\n"},
           .rest = Json::array({1, nullptr}),
           .place = "/garage",
           .price = 1ull << 62,
@@ -115,6 +115,7 @@ TEST(Fields, WhatIsWrittenIsReadBack) {
   for (const Bicycle& bicycle : {Bicycle{}, rich()})
     for (const Reading reading : {Reading::strict, Reading::tolerant}) {
       const auto text = encode(bicycle).dump();
+      EXPECT_EQ(encode_text(bicycle).str(), text);
       const auto again = decode<Bicycle>(*Json::parse(text, {.any_bytes = true}), reading);
       ASSERT_TRUE(again) << again.error().text();
       EXPECT_TRUE(*again == bicycle) << text;

@@ -1,16 +1,31 @@
 #include "base/json/json.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
-#include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "base/strings.h"
 
 namespace locald {
 namespace {
+
+/// Up to here comparing each with each is faster than sorting.
+constexpr std::size_t kFewMembers = 32;
+
+bool same_but_for_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool all_differ(const Json::Object& members) {
+  for (auto member = members.begin(); member != members.end(); ++member)
+    for (auto other = members.begin(); other != member; ++other)
+      if (same_but_for_case(member->first, other->first)) return false;
+  return true;
+}
 
 /// What Boost's parser calls: builds our values, and refuses what two readers
 /// of one document could understand in two ways.
@@ -22,31 +37,28 @@ struct Handler {
   using error_code = boost::json::error_code;
   using string_view = boost::json::string_view;
 
-  struct Frame {
-    bool is_object = false;
-    std::string key;  // of the member that is being read
-    Json::Object members;
-    Json::Array items;
-  };
-
   explicit Handler(bool duplicates_refused) : reject_duplicates(duplicates_refused) {}
 
   bool reject_duplicates;
+  // Of all that is open, one behind the other: members whose value is being read or has been, and
+  // items, which have no name. Each object and array is cut off its end when it is complete.
+  Json::Object pending;
+  std::vector<bool> in_object;  // what is open
   Json result;
-  std::vector<Frame> stack;
   std::string text;     // of the string, key or number that is being read
   std::string problem;  // why we stopped the parser
 
   bool add(Json value) {
-    if (stack.empty())
+    if (in_object.empty())
       result = std::move(value);
-    else if (stack.back().is_object)
-      stack.back().members.emplace_back(std::move(stack.back().key), std::move(value));
+    else if (in_object.back())
+      pending.back().second = std::move(value);
     else
-      stack.back().items.push_back(std::move(value));
+      pending.emplace_back(std::string(), std::move(value));
     return true;
   }
   bool unique(const Json::Object& members, error_code& ec) {
+    if (members.size() <= kFewMembers && all_differ(members)) return true;
     std::vector<std::string> names;
     names.reserve(members.size());
     for (const auto& [name, value] : members) names.push_back(to_lower(name));
@@ -62,23 +74,29 @@ struct Handler {
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code&) { return true; }
   bool on_object_begin(error_code&) {
-    stack.push_back({.is_object = true, .key = {}, .members = {}, .items = {}});
+    in_object.push_back(true);
     return true;
   }
-  bool on_object_end(std::size_t, error_code& ec) {
-    Frame frame = std::move(stack.back());
-    stack.pop_back();
-    if (reject_duplicates && !unique(frame.members, ec)) return false;
-    return add(std::move(frame.members));
+  bool on_object_end(std::size_t size, error_code& ec) {
+    const auto first = pending.end() - static_cast<std::ptrdiff_t>(size);
+    Json::Object members(std::make_move_iterator(first), std::make_move_iterator(pending.end()));
+    pending.erase(first, pending.end());
+    in_object.pop_back();
+    if (reject_duplicates && !unique(members, ec)) return false;
+    return add(std::move(members));
   }
   bool on_array_begin(error_code&) {
-    stack.emplace_back();
+    in_object.push_back(false);
     return true;
   }
-  bool on_array_end(std::size_t, error_code&) {
-    Frame frame = std::move(stack.back());
-    stack.pop_back();
-    return add(std::move(frame.items));
+  bool on_array_end(std::size_t size, error_code&) {
+    const auto first = pending.end() - static_cast<std::ptrdiff_t>(size);
+    Json::Array items;
+    items.reserve(size);
+    for (auto item = first; item != pending.end(); ++item) items.push_back(std::move(item->second));
+    pending.erase(first, pending.end());
+    in_object.pop_back();
+    return add(std::move(items));
   }
   bool on_key_part(string_view part, std::size_t, error_code&) {
     text.append(part.data(), part.size());
@@ -86,7 +104,7 @@ struct Handler {
   }
   bool on_key(string_view part, std::size_t, error_code&) {
     text.append(part.data(), part.size());
-    stack.back().key = take();
+    pending.emplace_back(take(), Json());
     return true;
   }
   bool on_string_part(string_view part, std::size_t, error_code&) {
@@ -124,85 +142,6 @@ struct Handler {
   bool on_comment(string_view, error_code&) { return true; }
 };
 
-void print_string(std::string& out, std::string_view text) {
-  constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += "\\u00";
-          out += kHex[static_cast<unsigned char>(c) >> 4];
-          out += kHex[c & 0xf];
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
-}
-
-void break_line(std::string& out, bool pretty, int depth) {
-  if (!pretty) return;
-  out += '\n';
-  out.append(static_cast<std::size_t>(depth) * 2, ' ');
-}
-
-void print(std::string& out, const Json& value, bool pretty, int depth) {
-  if (value.is_null()) {
-    out += "null";
-  } else if (value.is_bool()) {
-    out += value.as_bool() ? "true" : "false";
-  } else if (value.is_int()) {
-    out += std::to_string(value.as_int());
-  } else if (value.is_number()) {
-    std::array<char, 40> text{};
-    const double number = value.as_double();
-    const auto end =
-        std::to_chars(text.data(), text.data() + text.size(), std::isfinite(number) ? number : 0.0);
-    out.append(text.data(), end.ptr);
-  } else if (value.is_string()) {
-    print_string(out, value.as_string());
-  } else if (value.is_array()) {
-    out += '[';
-    bool first = true;
-    for (const Json& item : value.as_array()) {
-      if (!std::exchange(first, false)) out += ',';
-      break_line(out, pretty, depth + 1);
-      print(out, item, pretty, depth + 1);
-    }
-    if (!first) break_line(out, pretty, depth);
-    out += ']';
-  } else {
-    out += '{';
-    bool first = true;
-    for (const auto& [key, member] : value.as_object()) {
-      if (!std::exchange(first, false)) out += ',';
-      break_line(out, pretty, depth + 1);
-      print_string(out, key);
-      out += pretty ? ": " : ":";
-      print(out, member, pretty, depth + 1);
-    }
-    if (!first) break_line(out, pretty, depth);
-    out += '}';
-  }
-}
-
 Error wrong_type(std::string_view key, const Json& owner, const char* wanted) {
   if (!owner.contains(key)) return {Errc::invalid_input, "\"" + std::string(key) + "\" is missing"};
   return {Errc::invalid_input, "\"" + std::string(key) + "\" is not " + wanted};
@@ -234,12 +173,6 @@ Result<Json> Json::parse(std::string_view text, const ParseOptions& options) {
   const std::string& problem = parser.handler().problem;
   return Error(Errc::invalid_input, "JSON, line " + std::to_string(line) + ": " +
                                         (problem.empty() ? ec.message() : problem));
-}
-
-std::string Json::dump(bool pretty) const {
-  std::string out;
-  print(out, *this, pretty, 0);
-  return out;
 }
 
 const std::string& Json::as_string() const noexcept {
@@ -332,6 +265,13 @@ Result<std::vector<std::string>> Json::get_strings(std::string_view key) const {
   if (!member.is_array() || out.size() != member.as_array().size())
     return wrong_type(key, *this, "a list of strings");
   return out;
+}
+
+Json Json::take(std::string_view key) {
+  if (auto* members = std::get_if<Object>(&value_))
+    for (auto& [name, value] : *members)
+      if (name == key) return std::exchange(value, Json());
+  return {};
 }
 
 Json& Json::set(std::string key, Json value) {

@@ -92,6 +92,8 @@ class Json {
   /// An array of strings; absent or null is empty, another type an error.
   Result<std::vector<std::string>> get_strings(std::string_view key) const;
 
+  /// Moves the member `key` out; null stays in its place, and is given where there is none.
+  Json take(std::string_view key);
   /// Sets or replaces a member; a null value becomes an object first.
   Json& set(std::string key, Json value);
   /// Appends to an array; a null value becomes an array first.

@@ -49,6 +49,27 @@ TEST(Json, RefusesWhatTwoReadersCouldUnderstandInTwoWays) {
   EXPECT_TRUE(Json::parse(R"({"a":1,"A":2})", {.reject_duplicates = false}));
 }
 
+TEST(Json, SeesANameThatIsThereTwiceAmongFewAndAmongMany) {
+  for (const int others : {0, 20, 200}) {
+    std::string text = R"({"Name":1)";
+    for (int i = 0; i < others; ++i) text += ",\"" + std::to_string(i) + "\":[{}]";
+    EXPECT_TRUE(Json::parse(text + "}")) << others;
+    const auto twice = Json::parse(text + R"(,"nAME":2})");
+    ASSERT_FALSE(twice) << others;
+    EXPECT_NE(twice.error().message().find("\"name\" is there twice"), std::string::npos);
+  }
+}
+
+TEST(Json, KeepsWhatIsNestedApart) {
+  const std::string text = R"({"a":[1,{"b":[],"c":{}},[2,[3]]],"d":{"e":{"f":"g"}},"h":null})";
+  EXPECT_EQ(Json::parse(text)->dump(), text);
+  Json json = *Json::parse(text);
+  EXPECT_EQ(json.take("d").dump(), R"({"e":{"f":"g"}})");
+  EXPECT_TRUE(json["d"].is_null());
+  EXPECT_TRUE(json.contains("d"));
+  EXPECT_TRUE(json.take("none").is_null());
+}
+
 TEST(Json, RefusesCutLongDeepAndTrailing) {
   EXPECT_FALSE(Json::parse(""));
   EXPECT_FALSE(Json::parse("{\"a\":"));

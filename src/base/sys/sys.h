@@ -1,6 +1,7 @@
 #pragma once
 #include <fcntl.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <cstdint>
 #include <span>
@@ -16,6 +17,10 @@
 /// becomes an Error that names the call and its object. No policy. All
 /// functions are thread-safe as the calls beneath them are.
 namespace locald::sys {
+
+inline std::int64_t nanoseconds(const timespec& time) noexcept {
+  return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+}
 
 /// openat(2). `dir_fd` may be AT_FDCWD. O_CLOEXEC is added.
 Result<UniqueFd> openat(int dir_fd, const std::string& path, int flags, mode_t mode = 0);

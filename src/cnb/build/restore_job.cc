@@ -42,7 +42,7 @@ Result<void> give_content(const AppFolder& app, const RestoredLayer& layer) {
   return {};
 }
 
-std::vector<std::string> names_in(const AppFolder& app, const std::string& path) {
+std::vector<std::string> names_inside(const AppFolder& app, const std::string& path) {
   std::vector<std::string> names;
   const auto dir = app.dir(path);
   if (dir)
@@ -57,14 +57,14 @@ std::vector<std::string> names_in(const AppFolder& app, const std::string& path)
 /// sbom/<buildpack>/<layer>/sbom.… of the earlier build becomes <buildpack>/<layer>.sbom.….
 Result<void> restore_sboms(const AppFolder& app, const std::string& sboms,
                            const std::vector<GroupElement>& group) {
-  for (const std::string& buildpack : names_in(app, sboms)) {
+  for (const std::string& buildpack : names_inside(app, sboms)) {
     const bool in_group = std::any_of(group.begin(), group.end(), [&](const GroupElement& e) {
       return escape_id(e.id) == buildpack;
     });
     if (!in_group || !app.has("build/layers/" + buildpack)) continue;
-    for (const std::string& layer : names_in(app, sboms + "/" + buildpack)) {
+    for (const std::string& layer : names_inside(app, sboms + "/" + buildpack)) {
       const std::string folder = sboms + "/" + buildpack + "/" + layer;
-      for (const std::string& file : names_in(app, folder))
+      for (const std::string& file : names_inside(app, folder))
         if (file.starts_with("sbom") && file.ends_with("json"))
           TRY(app.own_file("build/layers/" + buildpack + "/" + layer + "." + file,
                            TRY(app.read_file(folder + "/" + file, kMaxSbom))));

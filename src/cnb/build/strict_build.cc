@@ -17,7 +17,7 @@ namespace {
 // Names inside of the layout folder alone. What users see are the labels, which run.toml gives.
 constexpr const char* kRunName = "locald.local/run:latest";
 constexpr const char* kAppName = "locald.local/app:latest";
-constexpr const char* kRunFolder = "/locald.local/run/latest";
+constexpr const char* kRunLayout = "/locald.local/run/latest";
 constexpr const char* kAppFolder = "/locald.local/app/latest";
 
 /// An image in the layout folder without its layers: `folder` -> the files of it.
@@ -54,7 +54,7 @@ Result<Generation> strict_build(BuildSession& session, SourceIndex& source) {
 
   BuildSession::Extra extra;
   extra.folders = {layout, cache};
-  TRY(add_sparse(images.layout(), inputs.run, layout + kRunFolder, extra));
+  TRY(add_sparse(images.layout(), inputs.run, layout + kRunLayout, extra));
   extra.previous_image = layout + kAppFolder;
   extra.files["build/layers/run.toml"] = run_toml({inputs.run_names});
   if (!inputs.order_toml.empty()) extra.files["build/layers/order.toml"] = inputs.order_toml;

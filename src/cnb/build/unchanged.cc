@@ -18,13 +18,11 @@ constexpr const char* kMarkFile = "build/mark";
 /// What slewing (NTP) moves in the longest build stays below it; a step does not.
 constexpr std::int64_t kClockSlack = 500'000'000;
 
-std::int64_t ns(const timespec& t) { return t.tv_sec * 1'000'000'000LL + t.tv_nsec; }
-
 std::int64_t clock_offset() {
   timespec real{}, boot{};
   ::clock_gettime(CLOCK_REALTIME, &real);
   ::clock_gettime(CLOCK_BOOTTIME, &boot);
-  return ns(real) - ns(boot);
+  return sys::nanoseconds(real) - sys::nanoseconds(boot);
 }
 
 /// Touches the file until its ctime is later than `stamp_ns`: all that changes from then on is
@@ -35,7 +33,7 @@ Result<bool> tick_on(int file, std::int64_t stamp_ns) {
     struct stat st {};
     if (::futimens(file, nullptr) != 0 || ::fstat(file, &st) != 0)
       return Error::from_errno(errno, kMarkFile);
-    if (ns(st.st_ctim) > stamp_ns) return true;
+    if (sys::nanoseconds(st.st_ctim) > stamp_ns) return true;
     ::nanosleep(&kStep, nullptr);
   }
   return false;
@@ -46,7 +44,7 @@ Result<void> look(int dir, const std::string& name, std::int64_t stamp_ns) {
   struct stat st {};
   if (::fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
     return Error::from_errno(errno, name);
-  if (ns(st.st_ctim) > stamp_ns) return Error(Errc::already_exists, name);
+  if (sys::nanoseconds(st.st_ctim) > stamp_ns) return Error(Errc::already_exists, name);
   if (!S_ISDIR(st.st_mode)) return {};
   const UniqueFd inner = TRY(sys::openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   return list_dir(inner.get(), [&](const std::string& below, unsigned char) {
@@ -63,7 +61,7 @@ Result<ChangeMark> mark_now(const AppFolder& app) {
   const UniqueFd file = TRY(sys::openat(dir.get(), name_of(kMarkFile), O_WRONLY | O_NOFOLLOW));
   struct stat st {};
   if (::fstat(file.get(), &st) != 0) return Error::from_errno(errno, kMarkFile);
-  const std::int64_t stamp = ns(st.st_ctim);
+  const std::int64_t stamp = sys::nanoseconds(st.st_ctim);
   const bool tells = TRY(tick_on(file.get(), stamp));
   return ChangeMark{tells ? stamp : 0, clock_offset()};
 }

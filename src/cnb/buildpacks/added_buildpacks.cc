@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "builder/image_source.h"
+#include "cnb/app.h"
 #include "cnb/buildpacks/buildpack_supply.h"
 #include "cnb/buildpacks/buildpack_toml.h"
 #include "cnb/buildpacks/download.h"
@@ -19,8 +20,6 @@
 
 namespace locald::cnb {
 namespace {
-
-constexpr std::string_view kDefaultExecEnv = "production";
 
 /// As a user wrote it, more or less: for messages and notices.
 struct Describe {

@@ -16,6 +16,7 @@
 #include "oci/layer/layer_apply.h"
 #include "oci/layer/layer_path.h"
 #include "oci/ref/reference.h"
+#include "oci/store/blob_source.h"
 #include "oci/store/image_layout.h"
 #include "oci/store/image_store.h"
 #include "oci/transfer/image_origin.h"
@@ -26,7 +27,7 @@ namespace {
 
 using Type = oci::TarEntry::Type;
 
-Error bad(std::string message) { return {Errc::invalid_input, std::move(message)}; }
+Error bad_archive(std::string message) { return {Errc::invalid_input, std::move(message)}; }
 
 /// A name from outside as a message may hold it.
 std::string shown(std::string_view name) {
@@ -69,7 +70,8 @@ Result<std::vector<Module>> unpack_package(const std::string& file, const std::s
       return Error(Errc::corrupt, "a layer of it is " + applied.diff_id.str() + ", not " +
                                       image.config.diff_ids[i].str());
   }
-  if (!wanted.empty()) return bad("the layer " + wanted.begin()->str() + " of it is not there");
+  if (!wanted.empty())
+    return bad_archive("the layer " + wanted.begin()->str() + " of it is not there");
 
   std::vector<Module> modules;
   for (const auto& [key, module] : package.modules.all()) {
@@ -78,7 +80,7 @@ Result<std::vector<Module>> unpack_package(const std::string& file, const std::s
         TRY(into.place("cnb/buildpacks/" + escape_id(id) + "/" + version, BuildpackTree::Links::any)
                 .context(module.name()));
     if (placed.id != id || placed.version != version)
-      return bad("what is labelled " + module.name() + " calls itself " + placed.name());
+      return bad_archive("what is labelled " + module.name() + " calls itself " + placed.name());
     const bool main = id == package.main_id && version == package.main_version;
     modules.insert(main ? modules.begin() : modules.end(), std::move(placed));
   }
@@ -111,13 +113,13 @@ Result<ArchiveSurvey> survey_archive(oci::ByteSource& archive) {
     const std::vector<std::string> parts =
         TRY(oci::clean_path(entry.path, limits).context(shown(entry.path)));
     if (entry.type == Type::char_device || entry.type == Type::block_device)
-      return bad(shown(entry.path) + " is a device, which no buildpack has");
+      return bad_archive(shown(entry.path) + " is a device, which no buildpack has");
     if (entry.type == Type::fifo)
-      return bad(shown(entry.path) + " is a FIFO, which no buildpack has");
+      return bad_archive(shown(entry.path) + " is a FIFO, which no buildpack has");
     if (parts.empty()) continue;
     if (TRY(oci::parse_whiteout(parts.back()).context(shown(entry.path))).kind !=
         oci::Whiteout::none)
-      return bad(shown(entry.path) + " is a mark that only layers of images have");
+      return bad_archive(shown(entry.path) + " is a mark that only layers of images have");
     const bool file = entry.type != Type::dir;
     if (parts.size() == 1 && file && parts[0] == "oci-layout") survey.image_layout = true;
     if (parts.size() == 1 && file && parts[0] == "buildpack.toml") at_top = true;
@@ -129,7 +131,7 @@ Result<ArchiveSurvey> survey_archive(oci::ByteSource& archive) {
     survey.top = *below.begin();
     return survey;
   }
-  return bad("there is no buildpack.toml in it")
+  return bad_archive("there is no buildpack.toml in it")
       .with_hint(
           "it stands at the top of the archive or in the one folder there is; a package "
           "(.cnb) is an OCI layout");

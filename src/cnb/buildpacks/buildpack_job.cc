@@ -30,13 +30,11 @@ namespace {
 
 using Progress = std::function<void(Json)>;
 
-std::int64_t ns(const timespec& t) { return t.tv_sec * 1'000'000'000LL + t.tv_nsec; }
-
 std::string stamp_of(const struct stat& st) {
   std::string out = std::to_string(st.st_dev);
   for (const std::int64_t part :
-       {static_cast<std::int64_t>(st.st_ino), static_cast<std::int64_t>(st.st_size), ns(st.st_mtim),
-        ns(st.st_ctim)})
+       {static_cast<std::int64_t>(st.st_ino), static_cast<std::int64_t>(st.st_size),
+        sys::nanoseconds(st.st_mtim), sys::nanoseconds(st.st_ctim)})
     out += "-" + std::to_string(part);
   return out;
 }
@@ -91,7 +89,8 @@ std::string file_stamp(int fd) {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return {};
-  return is_settled(ns(st.st_ctim), ns(now)) ? stamp_of(st) : std::string();
+  return is_settled(sys::nanoseconds(st.st_ctim), sys::nanoseconds(now)) ? stamp_of(st)
+                                                                         : std::string();
 }
 
 Result<Json> buildpack_folder_job(const Json& json, const Progress&) {

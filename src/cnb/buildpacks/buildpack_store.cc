@@ -19,11 +19,11 @@ namespace {
 constexpr int kFormat = 1;
 constexpr std::string_view kNew = ".new-";
 constexpr std::size_t kKeyDigits = 32;  // short, since lower folders share one page of options
-constexpr std::size_t kMaxRecord = 16u << 20;
+constexpr std::size_t kMaxDocument = 16u << 20;
 constexpr std::chrono::hours kDay{24};
 
 Json read_json(const std::string& file) {
-  const auto text = read_file(file, kMaxRecord);
+  const auto text = read_file(file, kMaxDocument);
   auto json = text ? Json::parse(*text) : Result<Json>(text.error());
   return json ? std::move(*json) : Json();
 }

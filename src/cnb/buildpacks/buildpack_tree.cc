@@ -26,7 +26,6 @@ namespace {
 
 constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 constexpr int kMaxDepth = 256;
-constexpr struct timespec kTimes[2] = {{kNormalTime, 0}, {kNormalTime, 0}};
 
 Error bad_tree(std::string message) { return {Errc::invalid_input, std::move(message)}; }
 
@@ -86,7 +85,7 @@ class Normaliser {
           .with_hint("nothing but the buildpack's own folder comes along: copy what it points to");
     if (::fchownat(dir, name.c_str(), 0, 0, AT_SYMLINK_NOFOLLOW) != 0)
       return Error::from_errno(errno, "chown " + path);
-    if (::utimensat(dir, name.c_str(), kTimes, AT_SYMLINK_NOFOLLOW) != 0)
+    if (::utimensat(dir, name.c_str(), kNormalTimes, AT_SYMLINK_NOFOLLOW) != 0)
       return Error::from_errno(errno, "set times of " + path);
     return {};
   }
@@ -94,7 +93,7 @@ class Normaliser {
   static Result<void> own(int fd, mode_t mode, const std::string& path) {
     if (::fchown(fd, 0, 0) != 0) return Error::from_errno(errno, "chown " + path);
     if (::fchmod(fd, mode) != 0) return Error::from_errno(errno, "chmod " + path);
-    if (::futimens(fd, kTimes) != 0) return Error::from_errno(errno, "set times of " + path);
+    if (::futimens(fd, kNormalTimes) != 0) return Error::from_errno(errno, "set times of " + path);
     return {};
   }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "cnb/app.h"
 #include "cnb/export/published_image.h"
 #include "cnb/inputs/builder_info.h"
 #include "cnb/lifecycle/lifecycle_files.h"
@@ -13,7 +14,6 @@ namespace {
 using oci::GoObject;
 
 constexpr ApiVersion kExecEnvApi{0, 15};  // the label io.buildpacks.exec-env came with it
-constexpr const char* kDefaultExecEnv = "production";
 
 std::string list(const std::vector<std::string>& items) {
   std::string out = "[";
@@ -188,10 +188,10 @@ Result<std::string> app_config_document(const Generation& g,
   const std::vector<AppLayer> layers = app_layers(g);
   for (std::size_t i = 0; i < layers.size(); ++i)
     config.add_layer(diff_ids[i], layers[i].created_by);
-  config.labels["io.buildpacks.lifecycle.metadata"] =
+  config.labels[kLifecycleLabel] =
       lifecycle_label(g, diff_ids, top_layer, published_reference(g.run_image, g.run_image_digest));
-  config.labels["io.buildpacks.build.metadata"] = build_label(g, launcher);
-  config.labels["io.buildpacks.project.metadata"] = project_label(g.project);
+  config.labels[kBuildLabel] = build_label(g, launcher);
+  config.labels[kProjectLabel] = project_label(g.project);
   for (const auto& [key, value] : g.labels) config.labels[key] = value;
   const auto api = ApiVersion::parse(g.platform_api);
   if (api && *api >= kExecEnvApi)

@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "cnb/app.h"
 #include "cnb/export/app_image.h"
 #include "cnb/export/slices.h"
 #include "cnb/jobs.h"
@@ -22,9 +23,7 @@
 namespace locald::cnb {
 namespace {
 
-using Order = oci::LayerArchive::Order;
-
-constexpr const char* kLauncher = "/cnb/lifecycle/launcher";
+using EntryOrder = oci::LayerArchive::Order;
 
 class Export {
  public:
@@ -103,7 +102,7 @@ class Export {
         const UniqueFd dir = TRY(app_.dir(root_ + "cnb/lifecycle"));
         const UniqueFd file =
             TRY(sys::openat(dir.get(), "launcher", O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-        return archive.file(file.get(), kLauncher, 0755);
+        return archive.file(file.get(), std::string(kLauncher), 0755);
       }
       case AppLayer::Kind::config:
         TRY(parent(archive, root_ + "layers", "/layers"));
@@ -112,7 +111,7 @@ class Export {
         TRY(archive.made_folder("/cnb"));
         TRY(archive.made_folder("/cnb/process"));
         for (const Process& process : generation_.processes)
-          TRY(archive.made_symlink("/cnb/process/" + process.type, kLauncher));
+          TRY(archive.made_symlink("/cnb/process/" + process.type, std::string(kLauncher)));
         return {};
     }
     return {};
@@ -129,18 +128,18 @@ class Export {
   Result<void> tree(oci::LayerArchive& archive, const std::string& folder,
                     const std::string& name) const {
     const UniqueFd dir = TRY(app_.dir(folder));
-    return archive.tree(dir.get(), name, owner_, Order::folder_first);
+    return archive.tree(dir.get(), name, owner_, EntryOrder::folder_first);
   }
 
   /// The app's folder is above all others but "/", which nobody packs.
   Result<void> slice(oci::LayerArchive& archive, std::size_t number) {
     const UniqueFd dir = TRY(app_.dir(root_ + "workspace"));
     if (generation_.slices.empty())
-      return archive.tree(dir.get(), "/workspace", owner_, Order::by_path);
+      return archive.tree(dir.get(), "/workspace", owner_, EntryOrder::by_path);
     if (!slices_) TRY(cut(dir.get()));
     const std::set<std::string>& paths = (*slices_)[number];
     if (paths.empty()) return {};  // a layer of nothing
-    return archive.tree(dir.get(), "/workspace", owner_, Order::by_path,
+    return archive.tree(dir.get(), "/workspace", owner_, EntryOrder::by_path,
                         [&](const std::string& path) { return paths.contains(path); });
   }
 

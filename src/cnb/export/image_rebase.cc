@@ -8,6 +8,7 @@
 #include "cnb/export/app_image.h"
 #include "cnb/export/published_image.h"
 #include "cnb/inputs/builder_info.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "cnb/runnable.h"
 #include "oci/spec/go_json.h"
 #include "oci/spec/manifest.h"
@@ -18,8 +19,6 @@ namespace {
 using oci::GoObject;
 
 constexpr const char* kLifecycle = "io.buildpacks.lifecycle.metadata";
-constexpr const char* kDistroName = "io.buildpacks.base.distro.name";
-constexpr const char* kDistroVersion = "io.buildpacks.base.distro.version";
 constexpr const char* kStackId = "io.buildpacks.stack.id";
 constexpr const char* kMixins = "io.buildpacks.stack.mixins";
 constexpr ApiVersion kTargetsApi{0, 12};  // before it, stacks said what fits

@@ -10,13 +10,12 @@
 #include "base/json/json.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "cnb/lifecycle/lifecycle_files.h"
 #include "oci/ref/digest.h"
 #include "oci/spec/manifest.h"
 
 namespace locald::cnb {
 namespace {
-
-constexpr const char* kMetadataLabel = "io.buildpacks.lifecycle.metadata";
 
 class Image {
  public:
@@ -35,7 +34,7 @@ class Image {
     const Json config = TRY(document(config_digest));
     std::vector<std::string> needed = {manifest_digest.hex(), config_digest.hex()};
 
-    const std::string& label = config["config"]["Labels"][kMetadataLabel].as_string();
+    const std::string& label = config["config"]["Labels"][kLifecycleLabel].as_string();
     const Json metadata = TRY(oci::parse_image_json(label));
     const std::string& sbom = metadata["sbom"]["sha"].as_string();
     if (sbom.empty()) return needed;

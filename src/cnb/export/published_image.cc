@@ -21,9 +21,6 @@
 namespace locald::cnb {
 namespace {
 
-constexpr const char* kLifecycleLabel = "io.buildpacks.lifecycle.metadata";
-constexpr const char* kBuildLabel = "io.buildpacks.build.metadata";
-constexpr const char* kProjectLabel = "io.buildpacks.project.metadata";
 constexpr const char* kOddExporter =
     "no exporter does that: take a builder with a lifecycle that you trust";
 constexpr int kLayoutDepth = 8;          // blobs/sha256/ are two

@@ -11,7 +11,7 @@ namespace locald::cnb {
 namespace {
 
 constexpr std::uint64_t kMaxId = (1u << 31) - 1;  // of a user or group in a container
-constexpr const char* kMetadataLabel = "io.buildpacks.builder.metadata";
+constexpr const char* kBuilderLabel = "io.buildpacks.builder.metadata";
 constexpr const char* kExtensionsLabel = "io.buildpacks.buildpack.order-extensions";
 
 std::optional<std::string> variable(const oci::ImageConfig& config, std::string_view name) {
@@ -51,7 +51,7 @@ Result<ApiVersion> negotiate(const std::string& name, const std::string& lifecyc
                              const Json& apis) {
   const std::vector<std::string> theirs = all_of(apis);
   if (theirs.empty())
-    return no_builder(name, std::string("its label ") + kMetadataLabel +
+    return no_builder(name, std::string("its label ") + kBuilderLabel +
                                 " does not say which Platform API its lifecycle has");
   for (const ApiVersion& ours : platform_apis())
     if (std::find(theirs.begin(), theirs.end(), ours.str()) != theirs.end()) return ours;
@@ -82,12 +82,12 @@ const std::vector<ApiVersion>& platform_apis() {
 
 Result<BuilderInfo> BuilderInfo::from_image(const std::string& name,
                                             const oci::ImageConfig& config) {
-  const auto label = config.labels.find(kMetadataLabel);
+  const auto label = config.labels.find(kBuilderLabel);
   if (label == config.labels.end())
-    return no_builder(name, std::string("it has no label ") + kMetadataLabel);
+    return no_builder(name, std::string("it has no label ") + kBuilderLabel);
   const auto parsed = oci::parse_image_json(label->second);
   if (!parsed)
-    return no_builder(name, std::string("its label ") + kMetadataLabel + " is damaged (" +
+    return no_builder(name, std::string("its label ") + kBuilderLabel + " is damaged (" +
                                 parsed.error().message() + ")");
   const Json& metadata = *parsed;
   BuilderInfo info;

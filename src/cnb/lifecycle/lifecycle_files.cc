@@ -6,8 +6,6 @@ namespace locald::cnb {
 namespace {
 
 constexpr const char* kTargetLabel = "io.buildpacks.base.id";
-constexpr const char* kDistroName = "io.buildpacks.base.distro.name";
-constexpr const char* kDistroVersion = "io.buildpacks.base.distro.version";
 constexpr const char* kNotInTypes = "/><:|&\\";
 constexpr std::size_t kMaxName = 255;  // bytes of a file's name
 

@@ -16,6 +16,14 @@
 /// the place. Pure. Spec: CNB platform.md#data-format.
 namespace locald::cnb {
 
+/// Labels of an app's image.
+inline constexpr const char* kLifecycleLabel = "io.buildpacks.lifecycle.metadata";
+inline constexpr const char* kBuildLabel = "io.buildpacks.build.metadata";
+inline constexpr const char* kProjectLabel = "io.buildpacks.project.metadata";
+/// Labels of a run image.
+inline constexpr const char* kDistroName = "io.buildpacks.base.distro.name";
+inline constexpr const char* kDistroVersion = "io.buildpacks.base.distro.version";
+
 /// /layers/run.toml: the run image as users name it, so that it stands so in the app's labels.
 std::string run_toml(const std::vector<RunImage>& images);
 

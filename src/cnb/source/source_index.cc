@@ -23,15 +23,13 @@ namespace {
 
 constexpr std::string_view kMagic = "locald source index 1\n";
 constexpr std::size_t kMaxEntries = 1'000'000;
-constexpr int kMaxDepth = 256;
+constexpr int kMaxNesting = 256;
 constexpr std::uint64_t kSmall = 1u << 20;  // bytes: up to there holes are not looked for
 constexpr std::size_t kMaxIndexFile = 512u << 20;
-std::int64_t ns(const timespec& t) { return t.tv_sec * 1'000'000'000LL + t.tv_nsec; }
-
 std::int64_t now_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  return ns(now);
+  return sys::nanoseconds(now);
 }
 
 /// A file's bytes into a hash.
@@ -112,9 +110,9 @@ class Scanner {
   /// @param prefix  "" or "a/b/".
   Result<void> walk(int dir, const std::string& prefix, int depth) {
     if (stop_.stop_requested()) return Error(Errc::cancelled, "cancelled");
-    if (depth > kMaxDepth)
+    if (depth > kMaxNesting)
       return Error(Errc::invalid_input,
-                   prefix + ": folders nested more than " + std::to_string(kMaxDepth) + " deep");
+                   prefix + ": folders nested more than " + std::to_string(kMaxNesting) + " deep");
     return list_dir(dir, [&](const std::string& name, unsigned char) -> Result<void> {
       return visit(dir, name, prefix + name, depth);
     });
@@ -165,8 +163,8 @@ class Scanner {
                                        : SourceEntry::Kind::file;
     entry.mode = st.st_mode & 07777u;
     entry.size = S_ISREG(st.st_mode) ? static_cast<std::uint64_t>(st.st_size) : 0;
-    entry.mtime_ns = ns(st.st_mtim);
-    entry.ctime_ns = ns(st.st_ctim);
+    entry.mtime_ns = sys::nanoseconds(st.st_mtim);
+    entry.ctime_ns = sys::nanoseconds(st.st_ctim);
     entry.inode = st.st_ino;
     return entry;
   }

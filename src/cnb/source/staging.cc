@@ -22,9 +22,8 @@ namespace {
 using Kind = SourceEntry::Kind;
 
 constexpr const char* kChanged = "the copy changed";
-constexpr struct timespec kTimes[2] = {{kNormalTime, 0}, {kNormalTime, 0}};
 
-std::string_view parent_of(std::string_view path) {
+std::string_view folder_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
@@ -117,7 +116,7 @@ class Stager {
   /// The copy is still as it was made, as far as a look at it tells.
   Result<void> check_kept(const SourceEntry& entry) {
     struct stat st {};
-    const int dir = TRY(target_.folder(parent_of(entry.path)));
+    const int dir = TRY(target_.folder(folder_of(entry.path)));
     const std::string name = name_of(entry.path);
     if (::fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
       return Error::from_errno(errno, "look at the copy");
@@ -131,19 +130,19 @@ class Stager {
   }
 
   Result<void> remove(const SourceEntry& entry) {
-    const auto dir = target_.folder(parent_of(entry.path));
+    const auto dir = target_.folder(folder_of(entry.path));
     if (!dir) {
       // It went with its folder.
       return dir.error().code() == Errc::not_found ? Result<void>() : Result<void>(dir.error());
     }
     TRY(remove_tree(*dir, name_of(entry.path)));
-    touched_.insert(std::string(parent_of(entry.path)));
+    touched_.insert(std::string(folder_of(entry.path)));
     ++staged_.removed;
     return {};
   }
 
   Result<void> make(const SourceEntry& entry, bool there) {
-    const int dir = TRY(target_.folder(parent_of(entry.path)));
+    const int dir = TRY(target_.folder(folder_of(entry.path)));
     const std::string name = name_of(entry.path);
     if (entry.kind == Kind::folder) {
       if (!there && ::mkdirat(dir, name.c_str(), 0700) != 0)
@@ -158,14 +157,14 @@ class Stager {
     } else {
       TRY(copy_file(dir, name, entry));
     }
-    touched_.insert(std::string(parent_of(entry.path)));
+    touched_.insert(std::string(folder_of(entry.path)));
     ++staged_.copied;
     return {};
   }
 
   Result<void> copy_symlink(int dir, const std::string& name, const SourceEntry& entry) {
     std::array<char, 4097> link{};
-    const auto from = source_.folder(parent_of(entry.path));
+    const auto from = source_.folder(folder_of(entry.path));
     const ssize_t size =
         from ? ::readlinkat(*from, name.c_str(), link.data(), link.size() - 1) : -1;
     if (size < 0 ||
@@ -177,7 +176,7 @@ class Stager {
       return Error::from_errno(errno, "symlink");
     if (::fchownat(dir, name.c_str(), uid_, gid_, AT_SYMLINK_NOFOLLOW) != 0)
       return Error::from_errno(errno, "chown");
-    if (::utimensat(dir, name.c_str(), kTimes, AT_SYMLINK_NOFOLLOW) != 0)
+    if (::utimensat(dir, name.c_str(), kNormalTimes, AT_SYMLINK_NOFOLLOW) != 0)
       return Error::from_errno(errno, "set times");
     return {};
   }
@@ -186,8 +185,8 @@ class Stager {
     struct stat st {};
     return ::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777u) == entry.mode &&
            static_cast<std::uint64_t>(st.st_size) == entry.size && st.st_ino == entry.inode &&
-           st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec == entry.mtime_ns &&
-           st.st_ctim.tv_sec * 1'000'000'000LL + st.st_ctim.tv_nsec == entry.ctime_ns;
+           sys::nanoseconds(st.st_mtim) == entry.mtime_ns &&
+           sys::nanoseconds(st.st_ctim) == entry.ctime_ns;
   }
 
   /// Where times would not tell it: the content is the one that was scanned.
@@ -198,7 +197,7 @@ class Stager {
   }
 
   Result<void> copy_file(int dir, const std::string& name, const SourceEntry& entry) {
-    const auto from = source_.folder(parent_of(entry.path));
+    const auto from = source_.folder(folder_of(entry.path));
     auto in = from ? sys::openat(*from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
                    : Result<UniqueFd>(from.error());
     if (!in || !as_indexed(in->get(), entry)) {
@@ -219,7 +218,7 @@ class Stager {
     staged_.bytes += entry.size;
     if (::fchown(out.get(), uid_, gid_) != 0) return Error::from_errno(errno, "chown");
     if (::fchmod(out.get(), entry.mode) != 0) return Error::from_errno(errno, "chmod");
-    if (::futimens(out.get(), kTimes) != 0) return Error::from_errno(errno, "set times");
+    if (::futimens(out.get(), kNormalTimes) != 0) return Error::from_errno(errno, "set times");
     return {};
   }
 
@@ -232,7 +231,7 @@ class Stager {
       const auto dir = target_.folder(path);
       if (!dir && dir.error().code() == Errc::not_found) continue;  // removed again
       if (!dir) return dir.error();
-      if (::futimens(*dir, kTimes) != 0) return Error::from_errno(errno, "set times");
+      if (::futimens(*dir, kNormalTimes) != 0) return Error::from_errno(errno, "set times");
     }
     return std::move(staged_);
   }

@@ -1,4 +1,6 @@
 #pragma once
+#include <time.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,6 +13,7 @@ namespace locald::cnb {
 /// What everything in a staged source and in an exported layer has as its time: the second second
 /// of 1980, as the CNB tools have it, so that the same source gives the same image.
 inline constexpr std::int64_t kNormalTime = 315532801;  ///< seconds since 1970
+inline constexpr timespec kNormalTimes[2] = {{kNormalTime, 0}, {kNormalTime, 0}};
 
 struct Staged {
   std::uint64_t copied = 0, removed = 0;  ///< entries

@@ -139,7 +139,7 @@ Result<void> AppStore::touch(const AppSpec& spec) const {
     return {};
   TRY(make_dirs(dir_));
   const RecordFile record{.spec = kept.to_json(), .last_used = now};
-  return write_file_atomic(record_file(), encode(record).dump());
+  return write_file_atomic(record_file(), encode_text(record).str());
 }
 
 std::vector<std::string> AppStore::list(const Paths& paths) {

@@ -15,6 +15,24 @@ const Fields& ServiceApp::fields() {
   return table;
 }
 
+const Fields& ServicePort::fields() {
+  using R = ServicePort;
+  static const Fields table = FieldsOf<R>("port of a service")
+                                  .always("address", &R::address, "of the host")
+                                  .always("port", &R::port, "of the host")
+                                  .always("container_port", &R::container_port, "where it leads")
+                                  .always("protocol", &R::protocol, "tcp or udp");
+  return table;
+}
+
+const Fields& ServiceNetwork::fields() {
+  using R = ServiceNetwork;
+  static const Fields table = FieldsOf<R>("network of a service")
+                                  .always("name", &R::name, "")
+                                  .always("address", &R::address, "its own in that network");
+  return table;
+}
+
 const Fields& ServiceStatus::fields() {
   using R = ServiceStatus;
   static const Fields table =
@@ -29,14 +47,18 @@ const Fields& ServiceStatus::fields() {
                  "false: an earlier server started it, whose record of it is lost")
           .always("pid", &R::pid, "of its main process")
           .always("shim_pid", &R::shim_pid, "of its locald-shim")
-          .always("port", &R::port, "on which it listens")
+          .always("port", &R::port, "that the host reaches it by")
           .always("url", &R::url, "where it is reached, if it speaks HTTP")
           .always("exit_code", &R::exit_code, "of its last end")
           .always("signal", &R::signal, "the name of the one that ended it last: SIGKILL")
           .always("restarts", &R::restarts, "by its `restart` policy")
           .always("started_at", &R::started_at, "RFC 3339, UTC; while it runs")
           .always("reason", &R::reason, "why it is in its state, for people")
-          .always("network", &R::network, "host")
+          .always("network", &R::network, "host, none, project or service:NAME")
+          .always("container_port", &R::container_port,
+                  "where it listens, in a network that is not the host's")
+          .field("ports", &R::ports, "that are published")
+          .field("networks", &R::networks, "of the project's")
           .always("app", &R::app, "of kind cnb");
   return table;
 }

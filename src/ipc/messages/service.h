@@ -13,6 +13,20 @@ struct ServiceApp {
   static const Fields& fields();
 };
 
+/// A port of the host's that leads to a service.
+struct ServicePort {
+  std::string address;
+  int port = 0, container_port = 0;
+  std::string protocol = "tcp";
+  static const Fields& fields();
+};
+
+/// A network that a service is in.
+struct ServiceNetwork {
+  std::string name, address;
+  static const Fields& fields();
+};
+
 /// One service, as `status` and state events have it.
 struct ServiceStatus {
   std::string name, kind, state, health;
@@ -24,6 +38,9 @@ struct ServiceStatus {
   int restarts = 0;
   std::optional<std::string> started_at, reason;
   std::string network;
+  std::optional<int> container_port;
+  std::vector<ServicePort> ports;
+  std::vector<ServiceNetwork> networks;
   std::optional<ServiceApp> app;
   static const Fields& fields();
 };

@@ -2,8 +2,6 @@
 
 #include <netinet/in.h>
 
-#include <cerrno>
-
 #include "net/sandbox/netd_sockets.h"
 #include "net/sandbox/nft_batch.h"
 
@@ -71,24 +69,14 @@ void input(NftBatch& batch, const BridgePolicy& policy) {
 }  // namespace
 
 Result<void> write_firewall(const std::vector<BridgePolicy>& bridges) {
-  NftBatch batch("locald");
-  for (const NftChain& chain : {kLeave, kRelay, kInput}) batch.chain(chain);
-  for (const BridgePolicy& policy : bridges) {
-    leave(batch, policy, bridges);
-    relay(batch, policy);
-    input(batch, policy);
-  }
-  auto done = batch.commit();
-  if (done) return done;
-  switch (done.error().sys_errno()) {
-    case EPROTONOSUPPORT:  // no nf_tables at all
-    case ENOENT:           // no such expression
-    case EOPNOTSUPP:
-      return Error(Errc::unsupported, "this kernel's nf_tables cannot redirect connections: " +
-                                          done.error().message());
-    default:
-      return done;
-  }
+  return NftBatch::write("locald", [&](NftBatch& batch) {
+    for (const NftChain& chain : {kLeave, kRelay, kInput}) batch.chain(chain);
+    for (const BridgePolicy& policy : bridges) {
+      leave(batch, policy, bridges);
+      relay(batch, policy);
+      input(batch, policy);
+    }
+  });
 }
 
 }  // namespace locald::net

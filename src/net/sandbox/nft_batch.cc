@@ -21,6 +21,8 @@ namespace locald::net {
 namespace {
 
 constexpr std::uint32_t kRegister = NFT_REG_1;
+constexpr std::uint32_t kFromPort = 0, kToPort = 2;  // in TCP and UDP alike
+constexpr std::uint32_t kChecksumOfTcp = 16, kChecksumOfUdp = 6;
 
 /// Numbers of nf_tables are in network byte order.
 void add_number(NetlinkMessage& message, int type, std::uint32_t number) {
@@ -36,7 +38,28 @@ std::string_view bytes_of(const T& value) {
 }
 
 std::uint32_t hook(NftChain::Hook hook) {
-  return hook == NftChain::Hook::prerouting ? NF_INET_PRE_ROUTING : NF_INET_LOCAL_IN;
+  switch (hook) {
+    case NftChain::Hook::prerouting:
+      return NF_INET_PRE_ROUTING;
+    case NftChain::Hook::input:
+      return NF_INET_LOCAL_IN;
+    case NftChain::Hook::output:
+      return NF_INET_LOCAL_OUT;
+  }
+  return NF_INET_NUMHOOKS;
+}
+
+Error refused(int error, const char* what) {
+  const Error out = Error::from_errno(error, what);
+  switch (error) {
+    case EPROTONOSUPPORT:  // no nf_tables at all
+    case ENOENT:           // an expression is unknown
+    case EOPNOTSUPP:
+      return Error(Errc::unsupported,
+                   "this kernel's nf_tables cannot redirect connections: " + out.message());
+    default:
+      return out;
+  }
 }
 
 }  // namespace
@@ -93,23 +116,26 @@ NftRule& NftRule::protocol(std::uint8_t l4) {
   return compare(bytes_of(l4));
 }
 
-NftRule& NftRule::to(const Subnet& destination) {
-  const bool v6 = destination.address.is_v6();
+NftRule& NftRule::to(const Subnet& destination) { return address(destination, true); }
+NftRule& NftRule::from(const Subnet& source) { return address(source, false); }
+
+NftRule& NftRule::address(const Subnet& subnet, bool destination) {
+  const bool v6 = subnet.address.is_v6();
   add("meta", [&](NetlinkMessage& m) {
     add_number(m, NFTA_META_KEY, NFT_META_NFPROTO);
     add_number(m, NFTA_META_DREG, kRegister);
   });
   compare(bytes_of(static_cast<std::uint8_t>(v6 ? NFPROTO_IPV6 : NFPROTO_IPV4)));
-  const auto size = static_cast<std::uint32_t>(destination.address.bytes().size());
+  const auto size = static_cast<std::uint32_t>(subnet.address.bytes().size());
   add("payload", [&](NetlinkMessage& m) {
     add_number(m, NFTA_PAYLOAD_DREG, kRegister);
     add_number(m, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
-    add_number(m, NFTA_PAYLOAD_OFFSET, v6 ? 24 : 16);
+    add_number(m, NFTA_PAYLOAD_OFFSET, (v6 ? 8 : 12) + (destination ? size : 0));
     add_number(m, NFTA_PAYLOAD_LEN, size);
   });
   const IpAddress all =
       v6 ? *IpAddress::parse("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") : IpAddress::v4(0xFFFFFFFF);
-  const IpAddress mask = all.masked(destination.length);
+  const IpAddress mask = all.masked(subnet.length);
   add("bitwise", [&](NetlinkMessage& m) {
     add_number(m, NFTA_BITWISE_SREG, kRegister);
     add_number(m, NFTA_BITWISE_DREG, kRegister);
@@ -118,7 +144,7 @@ NftRule& NftRule::to(const Subnet& destination) {
               {reinterpret_cast<const char*>(mask.bytes().data()), mask.bytes().size()});
     add_value(m, NFTA_BITWISE_XOR, std::string(size, '\0'));
   });
-  const IpAddress network = destination.network();
+  const IpAddress network = subnet.network();
   return compare({reinterpret_cast<const char*>(network.bytes().data()), network.bytes().size()});
 }
 
@@ -130,11 +156,14 @@ NftRule& NftRule::v6() {
   return compare(bytes_of(std::uint8_t{NFPROTO_IPV6}));
 }
 
-NftRule& NftRule::to_port(std::uint16_t port) {
+NftRule& NftRule::to_port(std::uint16_t port) { return port_at(kToPort, port); }
+NftRule& NftRule::from_port(std::uint16_t port) { return port_at(kFromPort, port); }
+
+NftRule& NftRule::port_at(std::uint32_t offset, std::uint16_t port) {
   add("payload", [&](NetlinkMessage& m) {
     add_number(m, NFTA_PAYLOAD_DREG, kRegister);
     add_number(m, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-    add_number(m, NFTA_PAYLOAD_OFFSET, 2);
+    add_number(m, NFTA_PAYLOAD_OFFSET, offset);
     add_number(m, NFTA_PAYLOAD_LEN, sizeof port);
   });
   return compare(bytes_of(htons(port)));
@@ -195,13 +224,45 @@ NftRule& NftRule::redirect_to(std::uint16_t port) {
   });
 }
 
-NftBatch::NftBatch(std::string table) : table_(std::move(table)) {
-  // Made where it is missing, so that there is one to delete.
-  for (const auto& [type, flags] :
-       {std::pair<std::uint16_t, std::uint16_t>{NFT_MSG_NEWTABLE, NLM_F_CREATE},
-        {NFT_MSG_DELTABLE, 0},
-        {NFT_MSG_NEWTABLE, NLM_F_CREATE}})
+NftRule& NftRule::set_to_port(std::uint8_t l4, std::uint16_t port) {
+  return set_port_at(kToPort, l4, port);
+}
+NftRule& NftRule::set_from_port(std::uint8_t l4, std::uint16_t port) {
+  return set_port_at(kFromPort, l4, port);
+}
+
+NftRule& NftRule::set_port_at(std::uint32_t offset, std::uint8_t l4, std::uint16_t port) {
+  add("immediate", [&](NetlinkMessage& m) {
+    add_number(m, NFTA_IMMEDIATE_DREG, kRegister);
+    add_value(m, NFTA_IMMEDIATE_DATA, bytes_of(htons(port)));
+  });
+  return add("payload", [&](NetlinkMessage& m) {
+    add_number(m, NFTA_PAYLOAD_SREG, kRegister);
+    add_number(m, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+    add_number(m, NFTA_PAYLOAD_OFFSET, offset);
+    add_number(m, NFTA_PAYLOAD_LEN, sizeof port);
+    add_number(m, NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
+    add_number(m, NFTA_PAYLOAD_CSUM_OFFSET, l4 == IPPROTO_TCP ? kChecksumOfTcp : kChecksumOfUdp);
+  });
+}
+
+NftBatch::NftBatch(std::string table, bool exists) : table_(std::move(table)) {
+  const auto add = [this](std::uint16_t type, std::uint16_t flags) {
     message(type, flags).add(NFTA_TABLE_NAME, table_);
+  };
+  if (exists) add(NFT_MSG_DELTABLE, 0);
+  add(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+Result<void> NftBatch::write(const std::string& table, const std::function<void(NftBatch&)>& fill) {
+  Result<void> done;
+  for (const bool exists : {false, true}) {
+    NftBatch batch(table, exists);
+    fill(batch);
+    done = batch.commit();
+    if (done || done.error().sys_errno() != EEXIST) break;
+  }
+  return done;
 }
 
 NetlinkMessage& NftBatch::message(std::uint16_t type, std::uint16_t flags) {
@@ -258,7 +319,7 @@ Result<void> NftBatch::commit() {
          NLMSG_OK(header, rest); header = NLMSG_NEXT(header, rest)) {
       if (header->nlmsg_type != NLMSG_ERROR) continue;
       const int error = reinterpret_cast<const nlmsgerr*>(NLMSG_DATA(header))->error;
-      if (error != 0) return Error::from_errno(-error, "write rules into nf_tables");
+      if (error != 0) return refused(-error, "write rules into nf_tables");
       ++answered;
     }
   }

@@ -2,8 +2,12 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/sys/sys.h"
@@ -29,6 +33,20 @@ Result<UniqueFd> enter_new_namespace() {
   return own;
 }
 
+/// A setting of the network namespace that the calling thread is in; where /proc/sys cannot be
+/// written, it stays.
+void set_here(const char* name, std::string_view value) {
+  if (auto file = sys::open(std::string("/proc/sys/net/") + name, O_WRONLY))
+    (void)!::write(file->get(), value.data(), value.size());
+}
+
+/// netd closes most of its connections to services first, after their clients. Each would keep its
+/// port for a minute, and 470 new connections to a service in a second would use them up.
+void let_ports_be_used_again() {
+  set_here("ipv4/tcp_tw_reuse", "1");
+  set_here("ipv4/ip_local_port_range", "16384 65535");
+}
+
 Result<void> enter(int netns) {
   if (::setns(netns, CLONE_NEWNET) != 0)
     return Error::from_errno(errno, "join a network namespace");
@@ -44,6 +62,26 @@ Result<void> in_namespace(int netns, const std::function<Result<void>()>& work) 
   });
 }
 
+namespace {
+
+/// In the namespace of the calling thread. @param lacking  One that is there is left as it is.
+Result<void> make_bridges(const std::vector<Bridge>& bridges, bool lacking) {
+  Netlink links = TRY(Netlink::open());
+  for (const Bridge& bridge : bridges) {
+    auto made = links.add_bridge(bridge.name, kMtu);
+    if (lacking && !made && made.error().sys_errno() == EEXIST) continue;
+    TRY(std::move(made));
+    for (const Subnet& address : bridge.addresses) TRY(links.add_address(bridge.name, address));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges) {
+  return in_namespace(sandbox, [&] { return make_bridges(bridges, /*lacking=*/true); });
+}
+
 Result<UniqueFd> make_namespace() { return make_sandbox({}); }
 
 Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
@@ -51,12 +89,8 @@ Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
   TRY(on_own_thread([&]() -> Result<void> {
     out = TRY(enter_new_namespace());
     if (bridges.empty()) return {};
-    Netlink links = TRY(Netlink::open());
-    for (const Bridge& bridge : bridges) {
-      TRY(links.add_bridge(bridge.name, kMtu));
-      for (const Subnet& address : bridge.addresses) TRY(links.add_address(bridge.name, address));
-    }
-    return {};
+    let_ports_be_used_again();
+    return make_bridges(bridges, /*lacking=*/false);
   }));
   return out;
 }
@@ -65,6 +99,9 @@ Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links) {
   UniqueFd out;
   TRY(on_own_thread([&]() -> Result<void> {
     out = TRY(enter_new_namespace());
+    // As Docker has it.
+    set_here("ipv4/ip_unprivileged_port_start", "0");
+    set_here("ipv4/ping_group_range", "0 65535");
     // A socket stays in the namespace that it was made in.
     Netlink inside = TRY(Netlink::open());
     TRY(enter(sandbox));
@@ -75,6 +112,16 @@ Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links) {
       TRY(inside.set_up(link.name));
       for (const IpAddress& gateway : link.routes) TRY(inside.add_default_route(gateway));
     }
+    return {};
+  }));
+  return out;
+}
+
+Result<UniqueFd> make_probe_socket(int netns) {
+  UniqueFd out;
+  TRY(in_namespace(netns, [&]() -> Result<void> {
+    out.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!out) return Error::from_errno(errno, "make a socket");
     return {};
   }));
   return out;

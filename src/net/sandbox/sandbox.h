@@ -36,8 +36,15 @@ Result<UniqueFd> make_namespace();
 /// A new sandbox: a namespace with `bridges`.
 Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges);
 
+/// Those of `bridges` that the sandbox lacks.
+Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges);
+
 /// A new namespace for a service, joined to `sandbox` by `links`.
 Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links);
+
+/// A TCP socket of IPv4 in the namespace `netns`, not connected: connections by it come from there,
+/// in whichever namespace connect(2) is called.
+Result<UniqueFd> make_probe_socket(int netns);
 
 /// Runs `work` on a thread of its own that is in the network namespace `netns`.
 Result<void> in_namespace(int netns, const std::function<Result<void>()>& work);

@@ -52,6 +52,7 @@ inline void with_rights(const std::function<void()>& body) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::signal(SIGPIPE, SIG_IGN);  // peers reset connections, as they should
+    ::alarm(120);                // one that hangs has failed
     if (uid != 0) {
       if (::unshare(CLONE_NEWUSER) != 0) ::_exit(77);
       std::ofstream("/proc/self/setgroups") << "deny";
@@ -110,12 +111,13 @@ inline UniqueFd listen_in(const UniqueFd& netns, const IpAddress& at, std::uint1
   return out;
 }
 
-/// What connect(2) says in `netns`: 0, or errno; EINPROGRESS where nothing was heard for 300 ms.
-inline int connect_in(const UniqueFd& netns, const IpAddress& to, std::uint16_t port) {
+/// What connect(2) says in `netns`: 0, or errno; EINPROGRESS where nothing was heard for `seconds`.
+inline int connect_in(const UniqueFd& netns, const IpAddress& to, std::uint16_t port,
+                      int seconds = 10) {
   int error = -1;
   EXPECT_TRUE(in_namespace(netns.get(), [&]() -> Result<void> {
     const UniqueFd fd(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval limit{0, 300'000};
+    const timeval limit{seconds, 0};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     const SocketAddress where = socket_address(to, port);
     error = ::connect(fd.get(), where.get(), where.size) == 0 ? 0 : errno;

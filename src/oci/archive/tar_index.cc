@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kHeaderBytes = 512;
 constexpr std::size_t kMaxMembers = 100'000;
 constexpr std::size_t kMaxExtended = 1u << 20;
-constexpr int kMaxLinks = 8;
+constexpr int kMaxHardLinks = 8;
 
 using Block = std::array<unsigned char, kHeaderBytes>;
 
@@ -188,7 +188,7 @@ Result<TarIndex> TarIndex::scan(int fd) {
 
 const TarIndex::Member* TarIndex::find(const std::string& name) const {
   std::string key = plain(name);
-  for (int i = 0; i < kMaxLinks; ++i) {
+  for (int i = 0; i < kMaxHardLinks; ++i) {
     std::vector<std::string> parts;
     for (const std::string& part : split(key, '/')) {
       if (part == ".." && !parts.empty())

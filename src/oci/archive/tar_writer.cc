@@ -20,12 +20,12 @@ constexpr std::size_t kPrefixSize = 155;  // of ustar's `prefix`
 constexpr std::size_t kMaxRecords = 1u << 20;
 
 /// Where the fields lie. Spec: POSIX.1-2017, pax, "ustar Interchange Format".
-struct Field {
+struct HeaderField {
   std::size_t at, size;
 };
-constexpr Field kName{0, kNameSize}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12},
-    kTime{136, 12}, kSum{148, 8}, kType{156, 1}, kLink{157, kNameSize}, kMagic{257, 8},
-    kMajor{329, 8}, kMinor{337, 8}, kPrefix{345, kPrefixSize};
+constexpr HeaderField kName{0, kNameSize}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8},
+    kSize{124, 12}, kTime{136, 12}, kSum{148, 8}, kType{156, 1}, kLink{157, kNameSize},
+    kMagic{257, 8}, kMajor{329, 8}, kMinor{337, 8}, kPrefix{345, kPrefixSize};
 
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
@@ -39,12 +39,12 @@ std::string to_ascii(std::string_view text) {
   return out;
 }
 
-bool fits_octal(Field field, std::uint64_t value) {
+bool fits_octal(HeaderField field, std::uint64_t value) {
   return value < std::uint64_t{1} << ((field.size - 1) * 3);
 }
 
 /// Base 256, as GNU tar writes what octal digits cannot hold.
-bool fits_binary(Field field, std::uint64_t value) {
+bool fits_binary(HeaderField field, std::uint64_t value) {
   return field.size >= 9 || value < std::uint64_t{1} << ((field.size - 1) * 8);
 }
 
@@ -71,7 +71,7 @@ bool split_name(std::string_view name, Split& out) {
 /// One header block.
 class Header {
  public:
-  void text(Field field, std::string_view value) {
+  void text(HeaderField field, std::string_view value) {
     const std::size_t size = std::min(field.size, value.size());
     std::memcpy(bytes_.data() + field.at, value.data(), size);
     if (value.size() <= field.size || at(field, field.size - 1) != '/') return;
@@ -80,12 +80,12 @@ class Header {
     while (end > 0 && at(field, end - 1) == '/') --end;
     bytes_[field.at + end] = std::byte{0};
   }
-  void octal(Field field, std::uint64_t value) {
+  void octal(HeaderField field, std::uint64_t value) {
     if (!fits_octal(field, value)) value = 0;  // said elsewhere, in a pax record
     for (std::size_t i = field.size - 1; i-- > 0; value >>= 3)
       bytes_[field.at + i] = static_cast<std::byte>('0' + (value & 7));
   }
-  void number(Field field, std::uint64_t value) {
+  void number(HeaderField field, std::uint64_t value) {
     if (fits_octal(field, value)) return octal(field, value);
     for (std::size_t i = field.size; i-- > 0; value >>= 8)
       bytes_[field.at + i] = static_cast<std::byte>(value & 0xff);
@@ -104,7 +104,9 @@ class Header {
   }
 
  private:
-  char at(Field field, std::size_t i) const { return static_cast<char>(bytes_[field.at + i]); }
+  char at(HeaderField field, std::size_t i) const {
+    return static_cast<char>(bytes_[field.at + i]);
+  }
   std::array<std::byte, kBlock> bytes_{};
 };
 
@@ -186,7 +188,7 @@ Result<void> TarWriter::special(const std::string& name, const std::string& cont
   Header header;
   header.type(type);
   header.text(kName, shown);
-  for (const Field field : {kMode, kUid, kGid, kTime}) header.octal(field, 0);
+  for (const HeaderField field : {kMode, kUid, kGid, kTime}) header.octal(field, 0);
   header.octal(kSize, content.size());
   TRY(raw_header(header.seal(gnu), content.size()));
   return write(std::as_bytes(std::span(content)));
@@ -214,7 +216,7 @@ Result<void> TarWriter::entry(const TarHeader& e) {
     ustar = false;
     records["linkpath"] = e.link;
   }
-  const auto check = [&](Field field, std::uint64_t value, const char* key) {
+  const auto check = [&](HeaderField field, std::uint64_t value, const char* key) {
     if (fits_octal(field, value)) return;
     ustar = false;
     records[key] = std::to_string(value);

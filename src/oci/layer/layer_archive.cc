@@ -18,8 +18,8 @@
 namespace locald::oci {
 namespace {
 
-constexpr int kMaxDepth = 900;  // a descriptor each, and paths end there too (PATH_MAX)
-constexpr std::size_t kReadBytes = 256u << 10;
+constexpr int kMaxNesting = 900;  // a descriptor each, and paths end there too (PATH_MAX)
+constexpr std::size_t kFileBytes = 256u << 10;
 
 TarHeader::Type type_of(mode_t mode) {
   switch (mode & S_IFMT) {
@@ -77,9 +77,9 @@ Result<void> LayerArchive::tree(int dir, const std::string& name, ArchiveOwner o
 }
 
 Result<void> LayerArchive::content(const Walk& walk, int dir, const std::string& path, int depth) {
-  if (depth > kMaxDepth)
+  if (depth > kMaxNesting)
     return Error(Errc::invalid_input,
-                 walk.name + ": folders nested more than " + std::to_string(kMaxDepth) + " deep");
+                 walk.name + ": folders nested more than " + std::to_string(kMaxNesting) + " deep");
   struct Step {
     std::string key;
     bool inside;  // the folder's content, not the entry itself
@@ -137,7 +137,7 @@ Result<void> LayerArchive::entry(int dir, const std::string& name, const std::st
 }
 
 Result<void> LayerArchive::bytes(int file, const struct stat& st) {
-  buffer_.resize(kReadBytes);
+  buffer_.resize(kFileBytes);
   for (auto left = static_cast<std::uint64_t>(st.st_size); left > 0;) {
     const std::size_t n =
         TRY(sys::read_some(file, buffer_.data(), std::min<std::uint64_t>(buffer_.size(), left)));

@@ -25,7 +25,7 @@ constexpr const char* kRecord = "layer.json";
 constexpr const char* kStaging = ".staging";
 constexpr const char* kLinks = "l";
 constexpr std::int64_t kFormat = 1;
-constexpr std::size_t kHexDigits = 64;
+constexpr std::size_t kIdDigits = 64;
 /// 128 layers of this length, with their colons, take 2.5 KiB of the 4 KiB page of mount options.
 constexpr std::size_t kShortDigits = 16;
 
@@ -130,7 +130,7 @@ Result<void> discard(int layers, int staging, const std::string& name) {
 /// Makes l/<short> for the folder; a longer name where another layer has the short one already.
 Result<std::string> make_link(int links, const std::string& folder, const Digest& key) {
   const std::string target = "../" + folder + "/" + kTree;
-  for (std::size_t digits = kShortDigits; digits <= kHexDigits; digits += 8) {
+  for (std::size_t digits = kShortDigits; digits <= kIdDigits; digits += 8) {
     std::string link = key.hex().substr(0, digits);
     if (::symlinkat(target.c_str(), links, link.c_str()) == 0) return link;
     if (errno != EEXIST) return Error::from_errno(errno, "make the link " + link);
@@ -265,8 +265,8 @@ Result<std::vector<LayerStore::Entry>> LayerStore::list() const {
   std::vector<Entry> entries;
   const UniqueFd layers = TRY(sys::open(dir_, O_RDONLY | O_DIRECTORY));
   TRY(list_dir(layers.get(), [&](const std::string& name, unsigned char /*type*/) -> Result<void> {
-    const auto diff_id = Digest::parse("sha256:" + name.substr(0, kHexDigits));
-    if (!diff_id || (name.size() != kHexDigits && name.size() != 2 * kHexDigits + 1)) return {};
+    const auto diff_id = Digest::parse("sha256:" + name.substr(0, kIdDigits));
+    if (!diff_id || (name.size() != kIdDigits && name.size() != 2 * kIdDigits + 1)) return {};
     Entry entry{*diff_id};
     if (const auto record = read_record(dir_ + "/" + name)) {
       entry.bytes = record->layer.bytes;

@@ -13,15 +13,15 @@
 namespace locald::oci {
 namespace {
 
-constexpr std::size_t kChunkBytes = 256u << 10;
-constexpr std::size_t kQueueBytes = 4u << 20;
+constexpr std::size_t kPieceBytes = 256u << 10;
+constexpr std::size_t kPiecesBytes = 4u << 20;
 
 }  // namespace
 
 /// The other thread: what it was given, compressed, goes into the blob.
 struct LayerWriter::Pipe {
   Pipe(BlobWriter writer, std::stop_token stop)
-      : queue(kQueueBytes, std::move(stop)), blob(std::move(writer)), gzip(blob), thread([this] {
+      : queue(kPiecesBytes, std::move(stop)), blob(std::move(writer)), gzip(blob), thread([this] {
           result = run();
           queue.leave();
         }) {}
@@ -71,10 +71,10 @@ Result<void> LayerWriter::flush() {
 
 Result<void> LayerWriter::write(std::span<const std::byte> chunk) {
   while (!chunk.empty()) {
-    const std::size_t n = std::min(chunk.size(), kChunkBytes - buffer_.size());
+    const std::size_t n = std::min(chunk.size(), kPieceBytes - buffer_.size());
     buffer_.insert(buffer_.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(n));
     chunk = chunk.subspan(n);
-    if (buffer_.size() == kChunkBytes) TRY(flush());
+    if (buffer_.size() == kPieceBytes) TRY(flush());
   }
   return {};
 }

@@ -17,7 +17,7 @@
 namespace locald::oci {
 namespace {
 
-constexpr std::string_view kPrefix = "new-";
+constexpr std::string_view kNewBlob = "new-";
 
 /// True if `file` is locked by us and still what `path` names.
 bool lock_ours(int dir, const std::string& path, int file) {
@@ -29,7 +29,7 @@ void sweep(int dir) {
   const auto ingest = sys::openat(dir, "ingest", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!ingest) return;
   (void)list_dir(ingest->get(), [&](const std::string& name, unsigned char) -> Result<void> {
-    if (!name.starts_with(kPrefix)) return {};
+    if (!name.starts_with(kNewBlob)) return {};
     const auto file = sys::openat(ingest->get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (file && lock_ours(ingest->get(), name, file->get()))
       ::unlinkat(ingest->get(), name.c_str(), 0);
@@ -43,7 +43,7 @@ Result<BlobWriter> BlobWriter::create(const ImageLayout& layout) {
   TRY(sys::mkdirat(layout.dir_fd(), "ingest", 0700));
   sweep(layout.dir_fd());
   while (true) {
-    const std::string path = "ingest/" + std::string(kPrefix) + random_hex(8);
+    const std::string path = "ingest/" + std::string(kNewBlob) + random_hex(8);
     UniqueFd file =
         TRY(sys::openat(layout.dir_fd(), path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     // Another one's sweep may come between the two calls, and takes it away.

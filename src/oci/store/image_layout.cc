@@ -23,15 +23,15 @@
 #include "base/sys/sys.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
+#include "oci/store/blob_source.h"
 
 namespace locald::oci {
 namespace {
 
-constexpr std::size_t kChunkBytes = 256u << 10;
+constexpr std::size_t kReadBytes = 256u << 10;
 constexpr auto kLockPoll =
     std::chrono::milliseconds(25);  // flock(2) has no wait that a stop token could end
 constexpr const char* kIndexCopy = ".index.copy.json";
-constexpr const char* kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
 
 std::string blob_path(const Digest& digest) { return "blobs/sha256/" + digest.hex(); }
 std::string ingest_path(const Digest& digest) { return "ingest/" + digest.hex(); }
@@ -49,53 +49,6 @@ Result<UniqueFd> open_regular(int dir_fd, const std::string& path, const std::st
   if (!S_ISREG(st.st_mode)) return Error(Errc::corrupt, what + " is not a regular file; refused");
   return fd;
 }
-
-class FileSource final : public ByteSource {
- public:
-  FileSource(UniqueFd fd, std::uint64_t max_bytes)
-      : fd_(std::move(fd)), left_(max_bytes), buffer_(kChunkBytes) {}
-
-  Result<std::span<const std::byte>> read() override {
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left_, buffer_.size()));
-    ssize_t n = 0;
-    do {
-      n = ::pread(fd_.get(), buffer_.data(), wanted, static_cast<off_t>(position_));
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) return Error::from_errno(errno, "read a blob");
-    position_ += static_cast<std::uint64_t>(n);
-    left_ -= static_cast<std::uint64_t>(n);
-    return std::span<const std::byte>(buffer_.data(), static_cast<std::size_t>(n));
-  }
-
- private:
-  UniqueFd fd_;
-  std::uint64_t position_ = 0;
-  std::uint64_t left_;
-  std::vector<std::byte> buffer_;
-};
-
-class VerifyingSource final : public ByteSource {
- public:
-  VerifyingSource(std::unique_ptr<ByteSource> inner, const Descriptor& blob)
-      : inner_(std::move(inner)), verifier_(blob) {}
-
-  Result<std::span<const std::byte>> read() override {
-    if (ended_) return std::span<const std::byte>();
-    const auto chunk = TRY(inner_->read());
-    if (chunk.empty()) {
-      ended_ = true;
-      TRY(std::move(verifier_).finish());
-    } else {
-      TRY(verifier_.update(chunk));
-    }
-    return chunk;
-  }
-
- private:
-  std::unique_ptr<ByteSource> inner_;
-  BlobVerifier verifier_;
-  bool ended_ = false;
-};
 
 std::uint64_t free_bytes(int dir_fd) {
   struct statvfs fs {};
@@ -122,15 +75,6 @@ Json index_json(const std::vector<Descriptor>& entries) {
 }
 
 }  // namespace
-
-std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::uint64_t max_bytes) {
-  return std::make_unique<FileSource>(std::move(fd), max_bytes);
-}
-
-std::unique_ptr<ByteSource> verified_source(std::unique_ptr<ByteSource> inner,
-                                            const Descriptor& blob) {
-  return std::make_unique<VerifyingSource>(std::move(inner), blob);
-}
 
 Result<std::unique_ptr<ByteSource>> BlobIngest::prefix() const {
   UniqueFd fd = TRY(open_regular(layout_dir_, ingest_path(expected_.digest),
@@ -273,7 +217,7 @@ Result<BlobIngest> ImageLayout::ingest(const Descriptor& blob, std::stop_token s
   if (static_cast<std::uint64_t>(st.st_size) > blob.size_bytes &&
       ::ftruncate(out.file_.get(), 0) != 0)
     return Error::from_errno(errno, "truncate " + path);
-  std::vector<std::byte> buffer(kChunkBytes);
+  std::vector<std::byte> buffer(kReadBytes);
   while (const std::size_t n = TRY(sys::read_some(out.file_.get(), buffer.data(), buffer.size())))
     TRY(out.verifier_->update({buffer.data(), n}));
   if (const std::uint64_t needed = blob.size_bytes - out.offset();
@@ -353,7 +297,7 @@ Result<std::shared_ptr<const std::vector<Descriptor>>> ImageLayout::index() cons
   }
   struct stat st {};
   if (::fstat(fd->get(), &st) != 0) return Error::from_errno(errno, "stat " + dir_ + "/index.json");
-  const std::int64_t mtime = st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec;
+  const std::int64_t mtime = sys::nanoseconds(st.st_mtim);
   const std::lock_guard guard(cache_->mutex);
   if (cache_->entries && cache_->settled && cache_->inode == st.st_ino &&
       cache_->mtime_ns == mtime && cache_->size == st.st_size)
@@ -364,7 +308,7 @@ Result<std::shared_ptr<const std::vector<Descriptor>>> ImageLayout::index() cons
   cache_->entries = std::make_shared<const std::vector<Descriptor>>(std::move(*entries));
   cache_->inode = st.st_ino;
   cache_->mtime_ns = mtime;
-  cache_->settled = is_settled(mtime, now.tv_sec * 1'000'000'000LL + now.tv_nsec);
+  cache_->settled = is_settled(mtime, sys::nanoseconds(now));
   cache_->size = st.st_size;
   return cache_->entries;
 }

@@ -52,6 +52,9 @@ class BlobIngest {
   std::unique_ptr<BlobVerifier> verifier_;
 };
 
+/// What stands in the file `oci-layout` of every layout.
+inline constexpr const char* kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
+
 /// An OCI image layout on disk: `oci-layout`, `index.json`, `blobs/sha256/<hex>`.
 ///
 /// Blobs are stored as received, never serialised again, so that they hash to
@@ -121,12 +124,5 @@ class ImageLayout {
   UniqueFd dir_fd_;
   std::shared_ptr<Cache> cache_;
 };
-
-/// Reads a file from its first byte, whatever its position is. Owns the descriptor.
-std::unique_ptr<ByteSource> file_source(UniqueFd fd, std::uint64_t max_bytes = UINT64_MAX);
-
-/// `inner`'s bytes; ends with Errc::corrupt where they are not `blob`.
-std::unique_ptr<ByteSource> verified_source(std::unique_ptr<ByteSource> inner,
-                                            const Descriptor& blob);
 
 }  // namespace locald::oci

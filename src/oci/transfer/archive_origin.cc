@@ -18,13 +18,13 @@
 namespace locald::oci {
 namespace {
 
-constexpr std::size_t kChunkBytes = 256u << 10;
+constexpr std::size_t kBlobReadBytes = 256u << 10;
 
 /// A piece of a file; the descriptor is the archive's.
 class PieceSource final : public ByteSource {
  public:
   PieceSource(std::shared_ptr<UniqueFd> file, std::uint64_t offset, std::uint64_t size)
-      : file_(std::move(file)), offset_(offset), left_(size), buffer_(kChunkBytes) {}
+      : file_(std::move(file)), offset_(offset), left_(size), buffer_(kBlobReadBytes) {}
 
   Result<std::span<const std::byte>> read() override {
     const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left_, buffer_.size()));

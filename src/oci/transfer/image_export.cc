@@ -21,12 +21,12 @@
 #include "oci/archive/tar_writer.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
+#include "oci/store/image_layout.h"
 
 namespace locald::oci {
 namespace {
 
 constexpr const char* kDefaultName = "latest";
-constexpr const char* kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
 constexpr std::size_t kMaxIndex = 16u << 20;
 
 /// The files of an image, each as the store has it: documents first.

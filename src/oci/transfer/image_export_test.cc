@@ -1,4 +1,5 @@
 #include "oci/transfer/image_export.h"
+#include "oci/store/blob_source.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

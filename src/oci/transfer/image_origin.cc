@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "oci/spec/manifest.h"
 #include "oci/spec/media_type.h"
+#include "oci/store/blob_source.h"
 #include "oci/store/image_layout.h"
 #include "oci/transfer/archive_origin.h"
 

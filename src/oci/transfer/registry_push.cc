@@ -15,6 +15,7 @@
 #include "base/strings.h"
 #include "base/sys/unique_fd.h"
 #include "oci/spec/manifest.h"
+#include "oci/transfer/upload_source.h"
 
 namespace locald::oci {
 namespace {
@@ -30,74 +31,6 @@ constexpr int kMaxBreaks = 20, kMaxFruitless = 3;
 constexpr long kWrongRange = 416;
 constexpr long kTooLarge = 413;  // for the registry, or for a proxy before it
 constexpr std::size_t kMaxAnswer = 64u << 10;
-constexpr std::size_t kReadBytes = 256u << 10;
-
-/// A text as a request's body.
-class TextSource final : public ByteSource {
- public:
-  explicit TextSource(std::string text) : text_(std::move(text)) {}
-  Result<std::span<const std::byte>> read() override {
-    return std::exchange(done_, true) ? std::span<const std::byte>()
-                                      : std::as_bytes(std::span(text_));
-  }
-
- private:
-  std::string text_;
-  bool done_ = false;
-};
-
-using Told = std::function<void(std::uint64_t position)>;
-
-/// A whole blob, told of as it is sent. Its last bytes are given only when all were right.
-class WholeSource final : public ByteSource {
- public:
-  WholeSource(std::unique_ptr<ByteSource> verified, std::uint64_t size, Told told)
-      : verified_(std::move(verified)), size_(size), told_(std::move(told)) {}
-
-  Result<std::span<const std::byte>> read() override {
-    auto chunk = TRY(verified_->read());
-    at_ += chunk.size();
-    if (chunk.empty() || at_ < size_) {
-      told_(at_);
-      return chunk;
-    }
-    last_.assign(chunk.begin(), chunk.end());
-    TRY(verified_->read());
-    told_(at_);
-    return std::span<const std::byte>(last_);
-  }
-
- private:
-  std::unique_ptr<ByteSource> verified_;
-  std::uint64_t size_, at_ = 0;
-  std::vector<std::byte> last_;
-  Told told_;
-};
-
-/// The bytes of a file from one offset to another.
-class PartSource final : public ByteSource {
- public:
-  PartSource(UniqueFd file, std::uint64_t from, std::uint64_t to, Told told)
-      : file_(std::move(file)), at_(from), to_(to), told_(std::move(told)), buffer_(kReadBytes) {}
-
-  Result<std::span<const std::byte>> read() override {
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(to_ - at_, kReadBytes));
-    ssize_t n = 0;
-    do {
-      n = ::pread(file_.get(), buffer_.data(), wanted, static_cast<off_t>(at_));
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) return Error::from_errno(errno, "read a blob");
-    at_ += static_cast<std::uint64_t>(n);
-    told_(at_);
-    return std::span(buffer_).first(static_cast<std::size_t>(n));
-  }
-
- private:
-  UniqueFd file_;
-  std::uint64_t at_, to_;
-  Told told_;
-  std::vector<std::byte> buffer_;
-};
 
 class Push {
  public:
@@ -359,14 +292,12 @@ class Push {
   using Body = std::function<Result<std::unique_ptr<ByteSource>>()>;
   Body whole_body(const Descriptor& blob) {
     return [this, &blob]() -> Result<std::unique_ptr<ByteSource>> {
-      return std::unique_ptr<ByteSource>(std::make_unique<WholeSource>(
-          TRY(store_.open_verified(blob)), blob.size_bytes, told(blob)));
+      return whole_source(TRY(store_.open_verified(blob)), blob.size_bytes, told(blob));
     };
   }
   Body part_body(const Descriptor& blob, std::uint64_t from, std::uint64_t to) {
     return [this, &blob, from, to]() -> Result<std::unique_ptr<ByteSource>> {
-      return std::unique_ptr<ByteSource>(
-          std::make_unique<PartSource>(TRY(store_.open_blob(blob.digest)), from, to, told(blob)));
+      return part_source(TRY(store_.open_blob(blob.digest)), from, to, told(blob));
     };
   }
 
@@ -393,16 +324,14 @@ class Push {
 
   Result<void> put_manifest(const std::string& manifest) {
     const std::string what = target_.familiar();
-    const auto answer = TRY(
-        session_.open({.target = base_ + "manifests/" + target_.tag,
-                       .what = what,
-                       .method = Method::put,
-                       .headers = {"Content-Type: " + image_.manifest.media_type},
-                       .body = [&]() -> Result<std::unique_ptr<ByteSource>> {
-                         return std::unique_ptr<ByteSource>(std::make_unique<TextSource>(manifest));
-                       },
-                       .body_bytes = manifest.size(),
-                       .good = {200, 201, 202}}));
+    const auto answer = TRY(session_.open(
+        {.target = base_ + "manifests/" + target_.tag,
+         .what = what,
+         .method = Method::put,
+         .headers = {"Content-Type: " + image_.manifest.media_type},
+         .body = [&]() -> Result<std::unique_ptr<ByteSource>> { return text_source(manifest); },
+         .body_bytes = manifest.size(),
+         .good = {200, 201, 202}}));
     return check_answer(*answer, image_.manifest_digest, what);
   }
 

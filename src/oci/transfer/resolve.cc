@@ -4,11 +4,12 @@
 
 #include "base/strings.h"
 #include "oci/spec/media_type.h"
+#include "oci/store/blob_source.h"
 
 namespace locald::oci {
 namespace {
 
-constexpr int kMaxIndexDepth = 4;
+constexpr int kMaxNestedIndexes = 4;
 
 Result<std::string> fetch_document(ImageOrigin& origin, const ImageLayout& local,
                                    const Descriptor& blob, std::uint64_t& downloaded) {
@@ -62,9 +63,9 @@ Result<ResolvedImage> resolve(ImageOrigin& origin, const ImageLayout& local) {
           std::move(descriptor), std::move(*image), std::move(config), std::move(fetched.bytes),
           std::move(bytes),      outermost,         downloaded};
     }
-    if (depth == kMaxIndexDepth || !visited.insert(fetched.digest).second)
+    if (depth == kMaxNestedIndexes || !visited.insert(fetched.digest).second)
       return Error(Errc::invalid_input, "indexes in indexes, more than " +
-                                            std::to_string(kMaxIndexDepth) +
+                                            std::to_string(kMaxNestedIndexes) +
                                             " deep or in a circle");
     if (!outermost) outermost = fetched.digest;
     const Descriptor chosen =

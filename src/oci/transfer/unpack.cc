@@ -7,6 +7,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "oci/spec/media_type.h"
+#include "oci/store/blob_source.h"
 #include "oci/transfer/image_origin.h"
 #include "oci/transfer/pull.h"
 #include "oci/transfer/resolve.h"

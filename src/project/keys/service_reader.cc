@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/sys/signals.h"
+#include "project/keys/network_reader.h"
 #include "project/keys/value_readers.h"
 
 namespace locald::project {
@@ -49,14 +50,7 @@ KeyFields common_fields(Sink& sink, ServiceSpec& out) {
       duration_field("stop_timeout", sink, out.stop_timeout),
       bool_field("tty", sink, out.tty),
       {"network",
-       [&](const Node& v, const std::string& at) {
-         bool host = false;
-         read_choice<bool>(v, at, sink, {{"host", true}, {"project", false}, {"none", false}},
-                           host);
-         if (v.as_string() == "project" || v.as_string() == "none")
-           sink.add(v.at(), fmt::format("`network` = \"{}\" is not supported yet", v.as_string()),
-                    "use \"host\", the only network so far");
-       }},
+       [&](const Node& v, const std::string& at) { read_network_mode(v, at, sink, out.network); }},
   };
 }
 
@@ -85,16 +79,19 @@ KeyFields container_fields(Sink& sink, ServiceSpec& out) {
       {"pids",
        [&](const Node& v, const std::string& at) { read_int(v, at, sink, 1, 4194304, out.pids); }},
       bool_field("init", sink, out.init),
+      {"networks",
+       [&](const Node& v, const std::string& at) { read_members(v, at, sink, out.networks); }},
+      {"ports", [&](const Node& v, const std::string& at) { read_ports(v, at, sink, out.ports); }},
+      {"container_port",
+       [&](const Node& v, const std::string& at) {
+         if (read_int(v, at, sink, 1, 65535, out.container_port)) out.port_at = v.at();
+       }},
   };
 }
 
 KeyFields image_fields(Sink& sink, ServiceSpec& out) {
-  return {text_field("image", sink, out.image),
-          text_field("workdir", sink, out.workdir),
-          command_field("entrypoint", sink, out.entrypoint),
-          {"container_port", [&](const Node& v, const std::string& at) {
-             if (read_int(v, at, sink, 1, 65535, out.container_port)) out.port_at = v.at();
-           }}};
+  return {text_field("image", sink, out.image), text_field("workdir", sink, out.workdir),
+          command_field("entrypoint", sink, out.entrypoint)};
 }
 
 /// How one process type of an app is run.
@@ -119,7 +116,8 @@ ServiceSpec sibling(const ServiceSpec& app, const std::string& process, SourcePo
   out.args.clear();
   out.command = {};
   out.auto_port = false;
-  out.port = 0;
+  out.port = out.container_port = 0;
+  out.ports.clear();
   out.health = {};
   return out;
 }
@@ -195,19 +193,13 @@ void read_service(const std::string& name, const Node& table, Sink& sink,
   append(app, process_fields(sink, out));
   app.push_back({"processes", [&](const Node& v, const std::string&) { processes = &v; }});
 
-  std::vector<Refused> refused{
-      {"ports", is_app ? "is not needed: the network is the host's, so say `port`"
-                       : "is not needed: the network is the host's, so say "
-                         "`container_port`, the port the container listens on"}};
+  std::vector<Refused> refused;
   if (out.kind == ServiceKind::exec) fields.push_back(text_field("workdir", sink, out.workdir));
   if (out.kind != ServiceKind::exec) append(fields, inside);
   if (out.kind == ServiceKind::container) append(fields, image);
   if (is_app) append(fields, app);
   if (is_app) {
     refused.push_back({"image", "is for type = \"container\": an app's image is built"});
-    refused.push_back({"container_port",
-                       "is for type = \"container\": say `port`, and the app "
-                       "gets it as PORT"});
     refuse(refused, fields, image, "is for type = \"container\"");
   }
   refuse(refused, fields, inside, "is for type = \"container\" and \"cnb\"");

@@ -18,6 +18,7 @@
 #include "project/resolve/dotenv.h"
 #include "project/resolve/interpolation.h"
 #include "project/resolve/resolve_health.h"
+#include "project/resolve/resolve_network.h"
 #include "project/resolve/texts.h"
 #include "project/resolve/workdir.h"
 
@@ -156,8 +157,9 @@ class Resolver : private Texts {
           text(value, Use::plain, LateText::Place::env, name, out);
       if (auto fits = check_word(name, set); !fits) problem(value.at, fits.error());
     }
-    if (spec.kind != ServiceKind::container && out.port != 0)
-      out.env.emplace("PORT", std::to_string(out.port));
+    const int port = out.network == "host" ? out.port : out.container_port;
+    if (spec.kind != ServiceKind::container && port != 0)
+      out.env.emplace("PORT", std::to_string(port));
   }
 
   /// What the file alone can tell about the places of mounts, as the start will look at them.
@@ -308,11 +310,8 @@ class Resolver : private Texts {
     ServiceConfig out;
     out.name = spec.name;
     out.kind = spec.kind;
-    out.port = endpoint(spec.name).port;
     out.auto_port = spec.auto_port;
-    if (out.port != 0)
-      if (auto fine = net::check_port_allowed(out.port, in().rights.first_port); !fine)
-        problem(spec.at, fine.error());
+    resolve_network(*this, spec, out);
     env(spec, out);
     resolve_health(*this, spec, out);
     for (const DependencySpec& d : spec.depends_on) {
@@ -376,31 +375,6 @@ class Resolver : private Texts {
 }  // namespace
 
 Resolved resolve(const ResolveInput& input) { return Resolver(input).run(); }
-
-Result<std::string> project_name(const ProjectSpec& spec, const std::string& override_name) {
-  if (!override_name.empty() || !spec.name.empty()) {
-    const std::string& name = override_name.empty() ? spec.name : override_name;
-    if (!valid_name(name))
-      return Error(Errc::invalid_input, fmt::format("\"{}\" cannot be the name of a project", name))
-          .with_hint("small letters, digits, - and _, at most 63, a letter or digit first");
-    return name;
-  }
-  std::string name;
-  for (const char c : to_lower(spec.dir.substr(spec.dir.rfind('/') + 1))) {
-    const bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    if (good && (!name.empty() || (c != '_' && c != '-')))
-      name += c;
-    else if (!good && !name.empty() && name.back() != '-')
-      name += '-';
-  }
-  if (name.size() > 63) name.resize(63);
-  while (!name.empty() && name.back() == '-') name.pop_back();
-  if (!valid_name(name))
-    return Error(Errc::invalid_input,
-                 fmt::format("the name of the folder {} cannot become a project name", spec.dir))
-        .with_hint("write one:\n  [project]\n  name = \"shop\"");
-  return name;
-}
 
 Json redacted(const ServiceConfig& config) {
   ServiceConfig shown = config;

@@ -36,15 +36,17 @@ void address(Texts& texts, const std::string& text, SourcePos at, HealthConfig& 
   }
   const bool numeric =
       !host.empty() && host.find_first_not_of("0123456789.abcdefABCDEF:") == std::string::npos;
-  if (texts.in().spec.find(host) != nullptr)
-    host = texts.endpoint(host).host;
-  else if (!host.empty() && host != "localhost" && !numeric)
+  if (texts.in().spec.find(host) != nullptr) {
+    auto where = texts.endpoint(host);
+    if (!where) return texts.problem(at, where.error());
+    host = where->host;
+  } else if (!host.empty() && host != "localhost" && !numeric)
     return texts.problem(
         at,
         Error(Errc::unsupported,
               fmt::format("health checks of \"{}\": looking up names is not supported yet", host))
             .with_hint("write its address"));
-  if (!host.empty()) out.host = host;
+  out.host = host.empty() ? "localhost" : host;
   out.port = static_cast<int>(*port);
 }
 
@@ -58,8 +60,10 @@ void resolve_health(Texts& texts, const ServiceSpec& spec, ServiceConfig& out) {
   c.timeout = h.timeout;
   c.start_period = h.start_period;
   c.retries = h.retries;
-  c.host = "localhost";  // a service that was told so may have chosen either address
-  c.port = out.port;
+  const bool on_host = out.network == "host";
+  // A service that was told "localhost" may have chosen either address.
+  c.host = on_host ? "localhost" : "";
+  c.port = on_host ? out.port : out.container_port;
   if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
   if (h.kind == HealthSpec::Kind::exec) {
     c.argv = texts.command(spec, h.command, LateText::Place::health, out);

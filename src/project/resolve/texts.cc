@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/strings.h"
+#include "project/resolve/resolve_network.h"
 
 namespace locald::project {
 namespace {
@@ -36,12 +37,21 @@ Texts::Texts(const ResolveInput& input)
   lookup_.variable = [this](const std::string& name) { return variables_.value(name); };
   lookup_.service = [this](const std::string& service,
                            const std::string& field) -> Result<std::string> {
-    const net::Endpoint e = endpoint(service);
+    const net::Endpoint e = TRY(endpoint(service));
     if (field != "host" && e.port == 0)
       return Error(Errc::invalid_input, fmt::format("{} has no port", service));
     if (field == "port") return std::to_string(e.port);
     std::string value = field == "host" ? e.host : e.url();
-    if (late_ == nullptr) return value;
+    // Only on the host's network it may turn out to be another address.
+    const ServiceSpec* target = in_.spec.find(service);
+    const bool on_host = [&] {
+      for (const ServiceSpec* each : {spec_, target})
+        if (each == nullptr || (each->network.mode != NetworkUse::Mode::host &&
+                                each->network.mode != NetworkUse::Mode::unset))
+          return false;
+      return true;
+    }();
+    if (late_ == nullptr || !on_host) return value;
     late_->push_back({std::move(value), service, field});
     return fmt::format("{}{}{}", kLateBegin, late_->size() - 1, kLateEnd);
   };
@@ -53,14 +63,65 @@ void Texts::begin(const ServiceSpec& spec) {
   room_ = kMaxServiceText;
 }
 
-net::Endpoint Texts::endpoint(const std::string& service) const {
-  net::Endpoint e;
+int Texts::published(const std::string& service) const {
   const ServiceSpec* spec = in_.spec.find(service);
-  if (spec == nullptr) return e;
-  e.port = static_cast<std::uint16_t>(spec->any_port());
-  if (const auto it = in_.auto_ports.find(service); spec->auto_port && it != in_.auto_ports.end())
-    e.port = static_cast<std::uint16_t>(it->second);
-  return e;
+  if (spec == nullptr) return 0;
+  const auto chosen = in_.auto_ports.find(service);
+  if (spec->network.mode != NetworkUse::Mode::project)
+    return spec->auto_port && chosen != in_.auto_ports.end() ? chosen->second : spec->any_port();
+  if (spec->port != 0) return spec->port;
+  if (chosen != in_.auto_ports.end()) return chosen->second;  // asked for, or for one on the host
+  const int inside = container_port(*spec);
+  for (const Text& text : spec->ports)
+    if (const auto ports = parse_ports(text.raw))
+      for (const PortConfig& port : *ports) {
+        if (port.udp || (inside != 0 && port.container_port != inside)) continue;
+        const auto key = in_.auto_ports.find(port_key(service, port));
+        if (!port.chosen()) return port.port;
+        if (key != in_.auto_ports.end()) return key->second;
+      }
+  return 0;
+}
+
+Result<net::Endpoint> Texts::endpoint(const std::string& service) const {
+  using Mode = NetworkUse::Mode;
+  net::Endpoint e;
+  const ServiceSpec* target = in_.spec.find(service);
+  if (target == nullptr) return e;
+  const auto refuse = [&](std::string why, std::string hint) {
+    return Error(Errc::invalid_input, std::move(why)).with_hint(std::move(hint));
+  };
+  const bool own = spec_ == target;
+  if (spec_ == nullptr || spec_->network.mode == Mode::host || spec_->network.mode == Mode::unset) {
+    if (target->network.mode == Mode::none || target->network.mode == Mode::service)
+      return refuse(fmt::format("{} publishes no port that {} could reach", service,
+                                spec_ != nullptr ? spec_->name : "it"),
+                    fmt::format("give {} another `network`", service));
+    e.port = static_cast<std::uint16_t>(published(service));
+    return e;
+  }
+  e.port = static_cast<std::uint16_t>(container_port(*target));
+  if (target->network.mode == Mode::host) {
+    e.port = static_cast<std::uint16_t>(published(service));
+    e.host = slug(service);
+    return e;
+  }
+  if (own) return e;
+  const ServiceSpec* shared = target;
+  while (shared != nullptr && shared->network.mode == Mode::service)
+    shared = in_.spec.find(shared->network.service);
+  const ServiceSpec* reader = spec_;
+  while (reader != nullptr && reader->network.mode == Mode::service)
+    reader = in_.spec.find(reader->network.service);
+  if (shared == nullptr || reader == nullptr || shared == reader) return e;  // the same network
+  for (const MemberSpec& mine : reader->networks)
+    for (const MemberSpec& theirs : shared->networks)
+      if (mine.network == theirs.network) {
+        e.host = slug(service);
+        return e;
+      }
+  return refuse(fmt::format("{} and {} are in no network together", spec_->name, service),
+                "name one in the `networks` of both");
 }
 
 void Texts::problem(SourcePos at, const Error& error) {

@@ -44,8 +44,12 @@ class Texts {
   bool failed(SourcePos at) const { return failed_.contains({at.line, at.column}); }
   Problems& problems() { return problems_; }
 
-  /// Where a service of the project is reached, as far as its file tells.
-  net::Endpoint endpoint(const std::string& service) const;
+  /// Where a service of the project is reached by the one at work, as far as its file tells: on
+  /// loopback, or, between those in the project's networks, by its name.
+  /// @return Errc::invalid_input: it is not reached, and why.
+  Result<net::Endpoint> endpoint(const std::string& service) const;
+  /// The port of the host's loopback that leads to it; 0: none.
+  int published(const std::string& service) const;
   /// `path` is relative to the project's folder; "" is that folder.
   std::string in_project(const std::string& path) const;
 

@@ -6,6 +6,7 @@
 
 #include "base/node/toml.h"
 #include "project/keys/key_reader.h"
+#include "project/keys/network_reader.h"
 #include "project/keys/service_reader.h"
 
 namespace locald::project {
@@ -30,12 +31,28 @@ void read_project(const Node& root, Sink& sink, ProjectSpec& spec) {
                [&](const Node& node, const std::string& where) {
                  if (!node.is_table()) return sink.expected(node, where, "a table");
                  read_table(node, "[project]", sink,
-                            {{"name", [&](const Node& v, const std::string& at) {
+                            {{"name",
+                              [&](const Node& v, const std::string& at) {
                                 Text text;
                                 if (!read_text(v, at, sink, text)) return;
                                 spec.name = text.raw;
                                 spec.name_at = text.at;
+                              }},
+                             {"network",
+                              [&](const Node& v, const std::string& at) {
+                                read_network_mode(v, at, sink, spec.network);
+                                if (spec.network.mode == NetworkUse::Mode::service)
+                                  sink.add(v.at(),
+                                           "`network` of all services cannot be one "
+                                           "service's");
+                              }},
+                             {"host_access", [&](const Node& v, const std::string& at) {
+                                read_port_numbers(v, at, sink, spec.host_access);
                               }}});
+               }},
+              {"networks",
+               [&](const Node& node, const std::string& where) {
+                 read_networks(node, where, sink, spec.networks);
                }},
               {"services", [&](const Node& node, const std::string& where) {
                  read_services(node, where, sink, spec.services);

@@ -23,8 +23,8 @@ struct Answer {
 class AnswerSink final : public ReplySink {
  public:
   explicit AnswerSink(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
-  void event(const Json&) override {}
-  void result(Json) override { ++answer_->ends; }
+  void event(const JsonText&) override {}
+  void result(const JsonText&) override { ++answer_->ends; }
   void error(const Error& error, const Json::Object&) override {
     ++answer_->ends;
     answer_->error = error.message();

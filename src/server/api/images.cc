@@ -20,7 +20,7 @@ using builder::PrepareContext;
 
 void Images::run(const std::string& name, std::vector<std::string> login_files,
                  const ReplyPtr& reply, Work work) {
-  auto job = deps_.jobs.run<Result<Json>>(
+  auto job = deps_.jobs.run<Result<JsonText>>(
       name,
       [this, reply, work = std::move(work),
        login_files = std::move(login_files)](const std::stop_token& stop) {
@@ -28,13 +28,13 @@ void Images::run(const std::string& name, std::vector<std::string> login_files,
         context.stop = stop;
         context.login_files = login_files;
         context.progress = [this, reply](const builder::PrepareProgress& p) {
-          deps_.loop.post([reply, event = encode(progress_event(p))] { reply->event(event); });
+          deps_.loop.post([reply, event = encode_text(progress_event(p))] { reply->event(event); });
         };
         return work(deps_.environment, context);
       },
-      [reply](Result<Json> result) {
+      [reply](Result<JsonText> result) {
         if (result)
-          reply->result(std::move(*result));
+          reply->result(*result);
         else
           reply->error(result.error());
       });
@@ -43,38 +43,39 @@ void Images::run(const std::string& name, std::vector<std::string> login_files,
 
 void Images::pull(const ipc::ImagePullRequest& request, const ReplyPtr& reply) {
   run("pull " + request.image, request.login_files, reply,
-      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+      [request](Environment& environment, const PrepareContext& context) -> Result<JsonText> {
         const auto reference = TRY(oci::ImageReference::parse(request.image, request.cwd));
         const auto pulled = TRY(builder::pull_image(
             environment, reference,
             TRY(oci::parse_pull_policy(request.policy.empty() ? "always" : request.policy)),
             context));
-        return encode(ipc::ImagePullReply{.name = pulled.image.name,
-                                          .digest = pulled.image.manifest_digest.str(),
-                                          .size = pulled.image.size_bytes,
-                                          .contacted = pulled.contacted,
-                                          .warnings = pulled.notices});
+        return encode_text(ipc::ImagePullReply{.name = pulled.image.name,
+                                               .digest = pulled.image.manifest_digest.str(),
+                                               .size = pulled.image.size_bytes,
+                                               .contacted = pulled.contacted,
+                                               .warnings = pulled.notices});
       });
 }
 
 void Images::list(const ipc::ImageListRequest&, const ReplyPtr& reply) {
-  run("image ls", {}, reply, [](Environment& environment, const PrepareContext&) -> Result<Json> {
-    ipc::ImageListReply out;
-    for (const oci::StoredImage& image : TRY(TRY(environment.images())->list()))
-      out.images.push_back({.name = image.name,
-                            .digest = image.manifest_digest.str(),
-                            .id = image.config_digest.str(),
-                            .size = image.size_bytes,
-                            .created = image.created,
-                            .pulled_at = image.pulled_at,
-                            .layers = image.diff_ids.size()});
-    return encode(out);
-  });
+  run("image ls", {}, reply,
+      [](Environment& environment, const PrepareContext&) -> Result<JsonText> {
+        ipc::ImageListReply out;
+        for (const oci::StoredImage& image : TRY(TRY(environment.images())->list()))
+          out.images.push_back({.name = image.name,
+                                .digest = image.manifest_digest.str(),
+                                .id = image.config_digest.str(),
+                                .size = image.size_bytes,
+                                .created = image.created,
+                                .pulled_at = image.pulled_at,
+                                .layers = image.diff_ids.size()});
+        return encode_text(out);
+      });
 }
 
 void Images::remove(const ipc::ImageRemoveRequest& request, const ReplyPtr& reply) {
   run("image rm", {}, reply,
-      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+      [request](Environment& environment, const PrepareContext& context) -> Result<JsonText> {
         ipc::ImageRemoveReply out;
         for (const std::string& text : request.images) {
           const auto gone = TRY(builder::remove_image(
@@ -82,24 +83,24 @@ void Images::remove(const ipc::ImageRemoveRequest& request, const ReplyPtr& repl
           out.removed.insert(out.removed.end(), gone.names.begin(), gone.names.end());
           out.freed_bytes += gone.freed_bytes;
         }
-        return encode(out);
+        return encode_text(out);
       });
 }
 
 void Images::unpack(const ipc::ImageUnpackRequest& request, const ReplyPtr& reply) {
   run("unpack " + request.image, request.login_files, reply,
-      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+      [request](Environment& environment, const PrepareContext& context) -> Result<JsonText> {
         const auto reference = TRY(oci::ImageReference::parse(request.image, request.cwd));
         const auto unpacked = TRY(builder::unpack_image(
             environment, reference, oci::PullPolicy::missing, request.dir, context));
-        return encode(ipc::ImageUnpackReply{
+        return encode_text(ipc::ImageUnpackReply{
             .digest = unpacked.digest, .entries = unpacked.entries, .warnings = unpacked.warnings});
       });
 }
 
 void Images::export_to(const ipc::ImageExportRequest& request, const ReplyPtr& reply) {
   run("export " + request.image, {}, reply,
-      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+      [request](Environment& environment, const PrepareContext& context) -> Result<JsonText> {
         const oci::ImageStore* images = TRY(environment.images());
         const oci::StoredImage image = TRY(images->find(request.image, request.cwd));
         const auto target = TRY(oci::ImageReference::parse(request.target, request.cwd));
@@ -110,35 +111,35 @@ void Images::export_to(const ipc::ImageExportRequest& request, const ReplyPtr& r
                context.progress(
                    {.phase = "write", .item = target.path, .done = done, .total = total});
              }}));
-        return encode(ipc::ImageExportReply{.name = image.name,
-                                            .target = target.name(),
-                                            .digest = image.manifest_digest.str(),
-                                            .id = image.config_digest.str(),
-                                            .size = image.size_bytes});
+        return encode_text(ipc::ImageExportReply{.name = image.name,
+                                                 .target = target.name(),
+                                                 .digest = image.manifest_digest.str(),
+                                                 .id = image.config_digest.str(),
+                                                 .size = image.size_bytes});
       });
 }
 
 void Images::push(const ipc::ImagePushRequest& request, const ReplyPtr& reply) {
   run("push " + request.image, request.login_files, reply,
-      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+      [request](Environment& environment, const PrepareContext& context) -> Result<JsonText> {
         const oci::StoredImage image =
             TRY(TRY(environment.images())->find(request.image, request.cwd));
         const auto target =
             TRY(oci::ImageReference::parse(request.target.empty() ? image.name : request.target));
         const auto pushed = TRY(builder::push_image(environment, image, target, context));
-        return encode(ipc::ImagePushReply{.name = target.name(),
-                                          .digest = image.manifest_digest.str(),
-                                          .id = image.config_digest.str(),
-                                          .uploaded = pushed.uploaded,
-                                          .mounted = pushed.mounted,
-                                          .there_before = pushed.there_before,
-                                          .uploaded_bytes = pushed.uploaded_bytes});
+        return encode_text(ipc::ImagePushReply{.name = target.name(),
+                                               .digest = image.manifest_digest.str(),
+                                               .id = image.config_digest.str(),
+                                               .uploaded = pushed.uploaded,
+                                               .mounted = pushed.mounted,
+                                               .there_before = pushed.there_before,
+                                               .uploaded_bytes = pushed.uploaded_bytes});
       });
 }
 
 void Images::rebase(const ipc::ImageRebaseRequest& request, const ReplyPtr& reply) {
   run("rebase " + request.image, request.login_files, reply,
-      [request](Environment& environment, const PrepareContext& context) -> Result<Json> {
+      [request](Environment& environment, const PrepareContext& context) -> Result<JsonText> {
         const auto name = TRY(oci::ImageReference::parse(request.image, request.cwd));
         const auto rebased =
             TRY(cnb::rebase_image(environment, name,
@@ -146,13 +147,13 @@ void Images::rebase(const ipc::ImageRebaseRequest& request, const ReplyPtr& repl
                                    .force = request.force,
                                    .policy = TRY(oci::parse_pull_policy(request.policy))},
                                   context));
-        return encode(ipc::ImageRebaseReply{.name = rebased.image.name,
-                                            .digest = rebased.image.manifest_digest.str(),
-                                            .id = rebased.image.config_digest.str(),
-                                            .changed = rebased.changed,
-                                            .run_image = rebased.run_image,
-                                            .run_image_digest = rebased.run_image_digest,
-                                            .notices = rebased.notices});
+        return encode_text(ipc::ImageRebaseReply{.name = rebased.image.name,
+                                                 .digest = rebased.image.manifest_digest.str(),
+                                                 .id = rebased.image.config_digest.str(),
+                                                 .changed = rebased.changed,
+                                                 .run_image = rebased.run_image,
+                                                 .run_image_digest = rebased.run_image_digest,
+                                                 .notices = rebased.notices});
       });
 }
 

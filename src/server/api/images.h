@@ -27,7 +27,8 @@ class Images {
   void rebase(const ipc::ImageRebaseRequest& request, const ReplyPtr& reply);
 
  private:
-  using Work = std::function<Result<Json>(builder::Environment&, const builder::PrepareContext&)>;
+  using Work =
+      std::function<Result<JsonText>(builder::Environment&, const builder::PrepareContext&)>;
   /// Runs `work` with progress going to the client; hanging up cancels. `login_files` are read on
   /// behalf of who asks.
   void run(const std::string& name, std::vector<std::string> login_files, const ReplyPtr& reply,

@@ -225,7 +225,7 @@ void Builds::build(Projects& projects, const ipc::BuildRequest& request, const R
           const std::string service = w.services.empty() ? std::string() : w.services.front();
           context.progress = [this, reply, service](const builder::PrepareProgress& p) {
             deps_.loop.post(
-                [reply, event = encode(progress_event(p, service))] { reply->event(event); });
+                [reply, event = encode_text(progress_event(p, service))] { reply->event(event); });
           };
           cnb::BuildFailure failure;
           auto built = cnb::ensure_built(deps_.environment, w.app, context, again, &failure);

@@ -10,7 +10,6 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <cstdio>
 #include <deque>
 #include <iterator>
 #include <optional>
@@ -21,6 +20,7 @@
 #include "base/sys/resources.h"
 #include "ipc/api.h"
 #include "server/http/peer_check.h"
+#include "server/http/reply_text.h"
 
 namespace locald::server {
 namespace {
@@ -35,16 +35,6 @@ constexpr std::size_t kMaxQueued = 8u << 20;  // bytes
 constexpr std::string_view kAlways[] = {"version", "stop",         "kill",
                                         "down",    "container/rm", "server/stop"};
 
-Json error_object(const Error& error, const Json::Object& more) {
-  Json object = Json::object(
-      {{"code", to_string(error.code())}, {"message", error.message()}, {"hint", error.hint()}});
-  for (const auto& [key, value] : more) object.set(key, value);
-  return Json::object({{"error", std::move(object)}});
-}
-
-/// JSON is UTF-8, whatever bytes stand in names of files and in what programs wrote.
-std::string text_of(const Json& document) { return to_utf8(document.dump()); }
-
 bool answered_always(std::string_view request) {
   return std::find(std::begin(kAlways), std::end(kAlways), request) != std::end(kAlways);
 }
@@ -54,14 +44,6 @@ Error too_many(std::size_t connections) {
       .with_hint("wait for some to finish: ps -C locald shows the clients");
 }
 
-std::string whole_reply(int status, const std::string& headers, const Json& document) {
-  const std::string body = text_of(document);
-  return fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n{}", status,
-      std::string_view(http::obsolete_reason(static_cast<http::status>(status))), body.size(),
-      headers, body);
-}
-
 Error server_stopping() {
   return Error(Errc::cancelled, "the server is stopping").with_hint("try again in a moment");
 }
@@ -69,21 +51,6 @@ Error server_stopping() {
 Error server_stopped() {
   return Error(Errc::cancelled, "the server was stopped before this was done")
       .with_hint("running services are not affected; run the command again");
-}
-
-int http_status(Errc code) {
-  switch (code) {
-    case Errc::invalid_input:
-      return 400;
-    case Errc::denied:
-      return 403;
-    case Errc::not_found:
-      return 404;
-    case Errc::already_exists:
-      return 409;
-    default:
-      return 500;
-  }
 }
 
 }  // namespace
@@ -153,20 +120,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   // Of the reply:
-  void event(const Json& event) {
+  void event(const JsonText& event) {
     if (state_ != State::answering) return;
-    if (!std::exchange(streaming_, true))
-      send(
-          "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: "
-          "chunked\r\n" +
-          server_->common_headers + "\r\n");
-    send_chunk(text_of(event) + "\n");
+    if (!std::exchange(streaming_, true)) send(stream_begin(server_->common_headers));
+    send(stream_line(event.str()));
   }
-  void finish(int status, const Json& document) {
+  void finish(int status, const std::string& document) {
     if (state_ != State::answering) return;
     if (streaming_) {
-      send_chunk(text_of(document) + "\n");
-      send("0\r\n\r\n");
+      send(stream_line(document));
+      send(std::string(kStreamEnd));
     } else {
       send(whole_reply(status, server_->common_headers, document));
     }
@@ -198,7 +161,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     timer_.cancel();
     state_ = State::answering;
     keep_alive_ = false;
-    finish(503, error_object(too_many(server_->limits.connections), {}));
+    finish(503, error_text(too_many(server_->limits.connections), {}));
   }
 
   void close() {
@@ -237,11 +200,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
                        });
   }
 
-  void send_chunk(const std::string& data) {
-    char size[24];
-    std::snprintf(size, sizeof size, "%zx\r\n", data.size());
-    send(size + data + "\r\n");
-  }
   void send(std::string bytes) {
     queued_bytes_ += bytes.size();
     queue_.push_back(std::move(bytes));
@@ -297,12 +255,10 @@ class ConnectionSink final : public ReplySink {
   explicit ConnectionSink(std::shared_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
 
-  void event(const Json& event) override { connection_->event(event); }
-  void result(Json result) override {
-    connection_->finish(200, Json::object({{"result", std::move(result)}}));
-  }
+  void event(const JsonText& event) override { connection_->event(event); }
+  void result(const JsonText& result) override { connection_->finish(200, result_text(result)); }
   void error(const Error& e, const Json::Object& more) override {
-    connection_->finish(http_status(e.code()), error_object(e, more));
+    connection_->finish(http_status(e.code()), error_text(e, more));
   }
   void on_hangup(std::function<void()> gone) override { connection_->on_hangup(std::move(gone)); }
   bool connected() const override { return connection_->answering(); }
@@ -327,7 +283,7 @@ void Connection::on_request(const boost::system::error_code& ec) {
   const std::string_view target(request.target().data(), request.target().size());
   if (over_ && !answered_always(target.substr(std::min(kPrefix.size(), target.size())))) {
     keep_alive_ = false;
-    return finish(503, error_object(too_many(server_->limits.connections), {}));
+    return finish(503, error_text(too_many(server_->limits.connections), {}));
   }
   if (request.method() != http::verb::post || target.substr(0, kPrefix.size()) != kPrefix)
     return reply->error(Error(Errc::not_found, "unknown endpoint; use POST /v1/NAME"));
@@ -394,7 +350,7 @@ void HttpServer::Impl::refuse(Local::socket socket) const {
   for (int i = 0; i < 16 && socket.read_some(asio::buffer(unread), ignored) != 0; ++i) {
   }
   const std::string reply =
-      whole_reply(503, common_headers, error_object(too_many(limits.connections), {}));
+      whole_reply(503, common_headers, error_text(too_many(limits.connections), {}));
   socket.write_some(asio::buffer(reply), ignored);
 }
 
@@ -457,7 +413,7 @@ void HttpServer::close(std::function<void()> drained) {
   for (const auto& connection : all) {
     connection->take_no_more();
     if (connection->answering())
-      connection->finish(http_status(Errc::cancelled), error_object(server_stopped(), {}));
+      connection->finish(http_status(Errc::cancelled), error_text(server_stopped(), {}));
   }
   impl_->finish_draining();
 }

@@ -278,8 +278,8 @@ TEST_F(Http, CloseEndsWhatIsOpenAndSaysWhy) {
 /// Writes down what a Reply says.
 struct TestSink final : ReplySink {
   explicit TestSink(std::vector<std::string>& said) : said_(said) {}
-  void event(const Json&) override { said_.emplace_back("event"); }
-  void result(Json) override { said_.emplace_back("result"); }
+  void event(const JsonText&) override { said_.emplace_back("event"); }
+  void result(const JsonText&) override { said_.emplace_back("result"); }
   void error(const Error& e, const Json::Object&) override { said_.push_back(e.message()); }
   void on_hangup(std::function<void()> gone) override { gone_ = std::move(gone); }
   bool connected() const override { return connected_; }

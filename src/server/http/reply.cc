@@ -14,12 +14,12 @@ Reply::~Reply() {
                                      "server status names its folder"));
 }
 
-void Reply::event(const Json& event) {
+void Reply::event(const JsonText& event) {
   if (open()) sink_->event(event);
 }
 
-void Reply::result(Json result) {
-  if (end()) sink_->result(std::move(result));
+void Reply::result(const JsonText& result) {
+  if (end()) sink_->result(result);
 }
 
 void Reply::error(const Error& error, const Json::Object& more) {

@@ -13,8 +13,8 @@ namespace locald::server {
 class ReplySink {
  public:
   virtual ~ReplySink() = default;
-  virtual void event(const Json& event) = 0;
-  virtual void result(Json result) = 0;
+  virtual void event(const JsonText& event) = 0;
+  virtual void result(const JsonText& result) = 0;
   virtual void error(const Error& error, const Json::Object& more) = 0;
   /// Calls `gone` once if the client goes before the end; said once.
   virtual void on_hangup(std::function<void()> gone) = 0;
@@ -36,12 +36,17 @@ class Reply {
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
 
-  void event(const Json& event);
-  void result(Json result);
-  /// The request's own Reply (ipc/messages).
+  void event(const JsonText& event);
+  void event(const Json& event) { this->event(JsonText(event.dump())); }
+  void result(const JsonText& result);
+  void result(const Json& result) { this->result(JsonText(result.dump())); }
+  /// An event of ipc/messages; the request's own Reply.
   template <class T>
   requires requires { T::fields(); }
-  void result(const T& value) { result(encode(value)); }
+  void event(const T& value) { event(encode_text(value)); }
+  template <class T>
+  requires requires { T::fields(); }
+  void result(const T& value) { result(encode_text(value)); }
   /// @param more  further members of the "error" object.
   void error(const Error& error, const Json::Object& more = {});
   /// Each is called once if the client goes before the end, in the order given.

@@ -7,11 +7,11 @@
 namespace locald::server {
 
 void send_notice(const ReplyPtr& reply, const std::string& service, const std::string& text) {
-  reply->event(encode(ipc::NoticeEvent{.service = service, .text = text}));
+  reply->event(ipc::NoticeEvent{.service = service, .text = text});
 }
 
 void send_state(const ReplyPtr& reply, ipc::ServiceStatus service) {
-  reply->event(encode(ipc::StateEvent{.service = std::move(service)}));
+  reply->event(ipc::StateEvent{.service = std::move(service)});
 }
 
 project::ProjectRef project_ref(const ipc::ProjectPlace& place) {

@@ -138,7 +138,7 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
           context.stop = stop;
           context.login_files = login_files;
           context.progress = [&loop, reply](const builder::PrepareProgress& p) {
-            loop.post([reply, event = encode(progress_event(p))] { reply->event(event); });
+            loop.post([reply, event = encode_text(progress_event(p))] { reply->event(event); });
           };
           context.notice = [&loop, reply](const std::string& text) {
             loop.post([reply, text] { send_notice(reply, "", text); });

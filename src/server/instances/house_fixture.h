@@ -146,10 +146,10 @@ class House {
   class Sink final : public ReplySink {
    public:
     explicit Sink(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
-    void event(const Json&) override {}
-    void result(Json result) override {
+    void event(const JsonText&) override {}
+    void result(const JsonText& result) override {
       ++answer_->ends;
-      answer_->result = std::move(result);
+      answer_->result = Json::parse(result.str()).value();
     }
     void error(const Error& error, const Json::Object&) override {
       ++answer_->ends;

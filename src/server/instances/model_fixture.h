@@ -34,10 +34,10 @@ struct Asked {
 class AskedSink final : public ReplySink {
  public:
   explicit AskedSink(std::shared_ptr<Asked> asked) : asked_(std::move(asked)) {}
-  void event(const Json&) override {}
-  void result(Json result) override {
+  void event(const JsonText&) override {}
+  void result(const JsonText& result) override {
     ++asked_->ends;
-    asked_->result = std::move(result);
+    asked_->result = Json::parse(result.str()).value();
   }
   void error(const Error& error, const Json::Object&) override {
     ++asked_->ends;

@@ -96,7 +96,7 @@ Result<builder::ContainerOptions> container_options(const LaunchRequest& request
   out.init = config.init;
   out.tty = config.tty;
   if (config.stop_signal != 0) out.stop_signal = std::to_string(config.stop_signal);
-  out.extra_hosts = attachment.names;
+  out.network = attachment;
   if (config.memory != 0) out.limits.memory_bytes = config.memory;
   if (config.cpus != 0) out.limits.cpus = config.cpus;
   if (config.pids != 0) out.limits.pids = config.pids;

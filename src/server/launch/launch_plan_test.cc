@@ -70,7 +70,7 @@ TEST(LaunchPlan, VolumesAndPeersBecomeMountsAndHosts) {
   EXPECT_EQ(options->mounts[0].target, "/conf");
   EXPECT_TRUE(options->mounts[0].read_only);
   EXPECT_EQ(options->mounts[1].tmpfs_bytes, 1u << 20);
-  EXPECT_EQ(options->extra_hosts.at("db"), "127.0.0.1");
+  EXPECT_EQ(options->network.names.at("db").at(0), "127.0.0.1");
   const auto source = source_request(request, {});
   ASSERT_TRUE(source);
   EXPECT_EQ(std::get<FromImage>(source->from).policy, oci::PullPolicy::missing);

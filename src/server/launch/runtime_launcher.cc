@@ -44,6 +44,11 @@ std::size_t RuntimeLauncher::unfinished() const {
   return hosts_.unfinished() + containers_.unfinished() + sweeps_.unfinished();
 }
 
+Error RuntimeLauncher::explain(const Error& error, const net::AddressAndPort& port) const {
+  if (auto found = ports_.check_free(deps_.network, port.port); !found) return found.error();
+  return Error(error).with_context("publish a port");
+}
+
 std::shared_ptr<const project::ServiceConfig> RuntimeLauncher::effective(
     const LaunchRequest& request) const {
   if (request.config->late.empty()) return request.config;
@@ -85,7 +90,8 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   LaunchRequest late = request;
   late.config = effective(request);
   const project::ServiceConfig& config = *late.config;
-  if (config.port != 0)
+  const bool on_host = config.network == "host";
+  if (on_host && config.port != 0)
     TRY(ports_.check_free(deps_.network, static_cast<std::uint16_t>(config.port)));
   runtime::InstanceSpec instance;
   instance.id = request.instance;
@@ -106,7 +112,8 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
       process.env.push_back("NOTIFY_SOCKET=" + deps_.paths.notify_socket(request.instance));
     return deps_.runtime.run_host(instance, process);
   }
-  const net::Attachment attachment = TRY(deps_.network.attach(attach_request(late)));
+  const net::Attachment attachment =
+      TRY(on_host ? deps_.network.attach(attach_request(late)) : deps_.attach(late, stop));
   SourceRequest wanted = TRY(source_request(late, attachment));
   wanted.container_key = container_key(request.project, *request.config);
   const auto source = make_source(deps_.environment, std::move(wanted));
@@ -238,9 +245,12 @@ std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& reques
             return socket.get();
           });
     }
-    case project::HealthSpec::Kind::none:
     case project::HealthSpec::Kind::http:
     case project::HealthSpec::Kind::tcp:
+      return make_inside_prober(
+          deps_.loop, *request.config,
+          [this, request](const std::string& host) { return deps_.inside(request, host); });
+    case project::HealthSpec::Kind::none:
       break;
   }
   return nullptr;

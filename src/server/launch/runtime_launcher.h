@@ -8,9 +8,11 @@
 #include "base/sys/unique_fd.h"
 #include "builder/environment.h"
 #include "net/listeners.h"
+#include "net/socket_address.h"
 #include "runtime/listener_search.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
+#include "server/launch/inside_prober.h"
 #include "server/launch/port_diagnosis.h"
 #include "server/supervise/launcher.h"
 
@@ -28,6 +30,13 @@ class RuntimeLauncher final : public Launcher {
     runtime::UserNamespace& user_namespace;
     const runtime::ListenerSearch& listeners;
     net::Network& network;
+    /// Connects a service that is not in the host's network. On a job's thread.
+    std::function<Result<net::Attachment>(const LaunchRequest& request,
+                                          const std::stop_token& stop)>
+        attach;
+    /// Where such a service is asked whether it is well. On the loop's thread.
+    std::function<Result<InsidePlace>(const LaunchRequest& request, const std::string& host)>
+        inside;
   };
   explicit RuntimeLauncher(Deps deps);
 
@@ -52,6 +61,9 @@ class RuntimeLauncher final : public Launcher {
   std::string id_map_notice();
 
   std::size_t unfinished() const;
+
+  /// What to say where a published port could not be taken: whose it is. Thread-safe; blocks.
+  Error explain(const Error& error, const net::AddressAndPort& port) const;
 
  private:
   Result<std::unique_ptr<runtime::ServiceHandle>> start(

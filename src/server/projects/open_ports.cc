@@ -49,7 +49,7 @@ std::vector<OpenPorts::Target> OpenPorts::targets() {
     if (Project* p = deps_.project(f.project))
       if (const Supervisor::Unit* unit = p->supervisor().find(f.service);
           unit != nullptr && unit->shim_pid != 0 && unit->active != nullptr &&
-          (f.shim_pid == 0 || f.shim_pid == unit->shim_pid)) {
+          unit->active->network == "host" && (f.shim_pid == 0 || f.shim_pid == unit->shim_pid)) {
         f.shim_pid = unit->shim_pid;
         out.push_back(
             {f, static_cast<std::uint16_t>(unit->active->port), unit->endpoint.has_value()});
@@ -85,7 +85,10 @@ Result<std::vector<OpenPorts::Seen>> OpenPorts::look(const std::vector<Target>& 
     std::vector<net::Listener> there;
     for (const net::Listener& l : all)
       if (l.port == port) there.push_back(l);
-    if (port != 0) seen.endpoint = net::choose_endpoint(port, there, trees[n]).endpoint;
+    if (port == 0) continue;
+    const net::EndpointLook found = net::choose_endpoint(port, there, trees[n]);
+    seen.endpoint = found.endpoint;
+    seen.sockets = found.own();
   }
   return out;
 }
@@ -94,7 +97,8 @@ void OpenPorts::take(const Target& target, const Seen& seen) {
   const Fresh& fresh = target.fresh;
   Project* p = deps_.project(fresh.project);
   if (p == nullptr) return;
-  if (seen.endpoint) p->supervisor().set_endpoint(fresh.service, fresh.shim_pid, *seen.endpoint);
+  if (seen.endpoint)
+    p->supervisor().set_endpoint(fresh.service, fresh.shim_pid, *seen.endpoint, seen.sockets);
   for (const net::Listener& l : seen.exposed) {
     net::Endpoint e;
     e.host = l.address;

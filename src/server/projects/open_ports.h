@@ -44,6 +44,7 @@ class OpenPorts {
   };
   struct Seen {
     std::optional<net::Endpoint> endpoint;
+    std::set<ino_t> sockets;  ///< its own, which listen there
     std::vector<net::Listener> exposed;
   };
   void schedule();

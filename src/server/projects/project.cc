@@ -12,48 +12,6 @@
 #include "server/supervise/service_status.h"
 
 namespace locald::server {
-namespace {
-
-/// Nullopt: still to be waited for; else why it failed, "" for well.
-std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until until,
-                                   const std::string& probe_failure) {
-  const ServiceState& s = unit.state;
-  const auto why = [&](std::string_view what) {
-    return s.reason.empty() ? std::string(what) : s.reason;
-  };
-  switch (s.phase) {
-    case Phase::failed:
-      return why("failed");
-    case Phase::stopped:
-      return why("was stopped");
-    case Phase::exited:
-      return s.exit && s.exit->success() ? std::string() : why("has ended");
-    case Phase::running:
-      if (until == Project::Until::started || unit.health == Health::none ||
-          unit.health == Health::healthy)
-        return "";
-      if (unit.health == Health::unhealthy)
-        return "unhealthy" + (probe_failure.empty() ? "" : ": " + probe_failure);
-      return std::nullopt;
-    case Phase::backoff:
-      // It has not started, and will once what holds it up has passed: not now, it seems.
-      if (s.held_up)
-        return s.history.failures >= kHopelessFailures ? std::optional(s.reason) : std::nullopt;
-      if (until == Project::Until::started) return "";  // it did
-      if (s.history.failures >= kHopelessFailures) return "keeps ending: " + s.reason;
-      return std::nullopt;
-    case Phase::waiting:
-      return s.held_up ? std::optional(s.reason) : std::nullopt;
-    case Phase::preparing:
-    case Phase::starting:
-    case Phase::stopping:
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
 Project::Project(Deps deps, std::string name, std::string dir, std::string file)
     : deps_(std::move(deps)),
       name_(std::move(name)),
@@ -146,7 +104,9 @@ Result<std::set<std::string>> Project::apply(
     else if (wanted && (!same || refresh))
       supervisor_.define(name, std::make_shared<project::ServiceConfig>(config),
                          refresh ? user : unit->user, unit->first_segment);
-    else if (same && unit->config->late != config.late)  // says the same, and more or less of why
+    else if (same && (unit->config->late != config.late || unit->config->ports != config.ports ||
+                      unit->config->port != config.port))
+      // Says the same, and more or less of why; what is published netd does.
       supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), unit->user,
                          unit->first_segment);
     if (wanted) unwanted_.erase(name);
@@ -154,6 +114,7 @@ Result<std::set<std::string>> Project::apply(
   }
   vanished_.insert(vanished.begin(), vanished.end());
   await.insert(vanished.begin(), vanished.end());
+  TRY(define_networks());
   TRY(save_configs());
   supervisor_.stop(vanished);
   supervisor_.note_built(renewed);
@@ -162,6 +123,28 @@ Result<std::set<std::string>> Project::apply(
   supervisor_.restart(restart);
   supervisor_.start(start);
   return await;
+}
+
+Result<void> Project::define_networks() {
+  if (deps_.networks == nullptr) return {};
+  Networks::Services services;
+  for (const auto& [name, unit] : supervisor_.units()) services[name] = unit.config;
+  return deps_.networks->define(name_, services);
+}
+
+/// What its published ports and those who reach it by name meet now.
+void Project::tell_network(const std::string& service) {
+  const Supervisor::Unit* unit = supervisor_.find(service);
+  if (deps_.networks == nullptr || service.empty()) return;
+  Gate gate = Gate::closed;
+  if (unit != nullptr && unit->state.phase == Phase::running)
+    gate = Gate::open;
+  else if (unit != nullptr && !unit->state.ended() &&
+           (unit->state.phase != Phase::stopping || unit->state.again))
+    gate = Gate::reset;
+  deps_.networks->set_gate(name_, service, gate);
+  if (unit == nullptr || unit->config->network != "host") return;
+  deps_.networks->set_listening(name_, service, unit->endpoint, unit->sockets);
 }
 
 void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {
@@ -217,96 +200,6 @@ void Project::close() {
   end_waits(/*all=*/true);
 }
 
-/// Those who wait for services to come up; with `all` also those who wait for their end, which this
-/// is.
-void Project::end_waits(bool all) {
-  std::vector<std::uint64_t> over;
-  for (auto& [id, waiting] : waits_) {
-    const bool for_end = waiting.until == Until::quiet || waiting.until == Until::down;
-    if (for_end && !all) continue;
-    waiting.outcome.brought_down = !for_end;
-    over.push_back(id);
-  }
-  for (const std::uint64_t id : over) finish(id);
-}
-
-/// Somebody wants them up: who waits for their end might wait for ever.
-void Project::taken_up(const std::set<std::string>& services) {
-  for (auto& [id, waiting] : waits_) {
-    if (waiting.until != Until::quiet) continue;
-    for (const std::string& service : services)
-      if (waiting.pending.erase(service) != 0)
-        waiting.outcome.failed[service] = "was started again by another command";
-  }
-  changed({});  // the next flush ends those who wait for nothing more
-}
-
-void Project::wait(std::set<std::string> services, Until until,
-                   std::optional<project::Milliseconds> timeout,
-                   std::function<void(Outcome)> done) {
-  const std::uint64_t id = next_id_++;
-  Waiting& waiting = waits_[id];
-  waiting.services = services;
-  waiting.pending = std::move(services);
-  waiting.until = until;
-  waiting.done = std::move(done);
-  if (timeout)
-    waiting.timer = deps_.loop.after(*timeout, [this, id] {
-      waits_[id].outcome.pending = waits_[id].pending;
-      finish(id);
-    });
-  // Looked at in the next flush, with everything that happens until then.
-  for (const std::string& s : waiting.pending) dirty_.insert(s);
-  if (waiting.pending.empty()) dirty_.insert({});
-  changed({});
-  if (going_down_) end_waits(/*all=*/false);
-}
-
-void Project::check(const std::string& service) {
-  std::vector<std::uint64_t> finished;
-  const Supervisor::Unit* unit = supervisor_.find(service);
-  for (auto& [id, waiting] : waits_) {
-    if (waiting.until == Until::down) continue;  // close() ends it
-    if (waiting.pending.empty()) {
-      finished.push_back(id);
-      continue;
-    }
-    if (!waiting.pending.contains(service)) continue;
-    std::optional<std::string> result;
-    if (waiting.until == Until::quiet)
-      result = supervisor_.quiet(service) ? std::optional<std::string>("") : std::nullopt;
-    else if (vanished_.contains(service))
-      continue;  // until it is gone
-    else if (unit == nullptr)
-      result = "";
-    else
-      result = settled(*unit, waiting.until, supervisor_.probe_failure(service));
-    if (!result) continue;
-    if (!result->empty()) waiting.outcome.failed[service] = *result;
-    waiting.pending.erase(service);
-    if (waiting.pending.empty()) finished.push_back(id);
-  }
-  for (const std::uint64_t id : finished) finish(id);
-}
-
-void Project::finish(std::uint64_t id) {
-  auto node = waits_.extract(id);
-  if (node.empty()) return;
-  // One that was well when it was looked at may have failed while others were waited for.
-  Waiting& waiting = node.mapped();
-  for (const std::string& service :
-       waiting.until == Until::ready ? waiting.services : std::set<std::string>()) {
-    const Supervisor::Unit* unit = supervisor_.find(service);
-    if (unit == nullptr || waiting.pending.contains(service)) continue;
-    if (const auto result = settled(*unit, waiting.until, supervisor_.probe_failure(service));
-        result && !result->empty())
-      waiting.outcome.failed[service] = *result;
-  }
-  // By post: a waiting request may change what we are in the middle of.
-  deps_.loop.post([done = std::move(node.mapped().done),
-                   outcome = std::move(node.mapped().outcome)] { done(outcome); });
-}
-
 Project::Subscription Project::subscribe(ReplyPtr reply, std::set<std::string> services,
                                          bool present) {
   const Subscription id = next_id_++;
@@ -328,17 +221,17 @@ void Project::watch(const ReplyPtr& reply) {
 }
 
 void Project::notice(const std::string& service, const std::string& text) {
-  send(encode(ipc::NoticeEvent{.service = service, .text = text}), service);
+  send(encode_text(ipc::NoticeEvent{.service = service, .text = text}), service);
 }
 
-void Project::send(const Json& event, const std::string& service) {
+void Project::send(const JsonText& event, const std::string& service) {
   for (const auto& [id, s] : subscribers_)
     if (s.services.empty() || s.services.contains(service)) s.reply->event(event);
 }
 
 void Project::send_progress(const std::string& service, ipc::ProgressEvent progress) {
   progress.service = service;
-  send(encode(progress), service);
+  send(encode_text(progress), service);
 }
 
 void Project::changed(const std::string& service) {
@@ -354,6 +247,7 @@ void Project::flush() {
   bool save = false;
   const std::set<std::string> dirty = std::exchange(dirty_, {});
   for (const std::string& service : dirty) {
+    tell_network(service);
     if (vanished_.contains(service) && supervisor_.quiet(service)) {
       vanished_.erase(service);
       supervisor_.remove(service);
@@ -371,7 +265,7 @@ void Project::flush() {
   if (save && !is_down_) save_state();
   for (const std::string& service : dirty) {
     if (supervisor_.find(service) != nullptr && !subscribers_.empty())
-      send(encode(ipc::StateEvent{.service = *status(service)}), service);
+      send(encode_text(ipc::StateEvent{.service = *status(service)}), service);
     check(service);
   }
   std::erase_if(watchers_, [](const ReplyPtr& reply) { return !reply->open(); });
@@ -387,6 +281,9 @@ std::optional<ipc::ServiceStatus> Project::status(const std::string& service) co
   const Supervisor::Unit* unit = supervisor_.find(service);
   if (unit == nullptr) return std::nullopt;
   ipc::ServiceStatus out = service_status(service, *unit, supervisor_.probe_failure(service));
+  if (deps_.networks != nullptr && out.network == "project")
+    for (auto& [name, address] : deps_.networks->places(name_, service))
+      out.networks.push_back({std::move(name), std::move(address)});
   const auto it = exposed_.find(service);
   if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
       unit->state.phase == Phase::running && !out.reason)

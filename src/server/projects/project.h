@@ -11,6 +11,7 @@
 #include "base/paths.h"
 #include "project/resolve/resolve.h"
 #include "server/http/reply.h"
+#include "server/networks/networks.h"
 #include "server/projects/app_builds.h"
 #include "server/projects/refreshed_values.h"
 #include "server/supervise/launcher.h"
@@ -35,6 +36,7 @@ class Project {
     BuildApp build;
     /// Nothing of it runs any more; what it leaves on disk and close() are the receiver's. By post.
     std::function<void(const std::string& name)> quiet;
+    Networks* networks = nullptr;  ///< null: there are none but the host's
   };
   Project(Deps deps, std::string name, std::string dir, std::string file);
   ~Project();
@@ -162,9 +164,12 @@ class Project {
   void finish(std::uint64_t id);
   void end_waits(bool all);
   void taken_up(const std::set<std::string>& services);
-  void send(const Json& event, const std::string& service);
+  void send(const JsonText& event, const std::string& service);
   void send_progress(const std::string& service, ipc::ProgressEvent progress);
   void check_down();
+  Result<void> define_networks();
+  void adopt_networks();
+  void tell_network(const std::string& service);
   Result<void> save_configs() const;
   void save_state();
   std::string record(const std::string& service) const;

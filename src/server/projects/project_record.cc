@@ -207,13 +207,13 @@ Result<void> Project::save_configs() const {
   }
   for (const project::UserContext* context : contexts) out.contexts.push_back(context->to_json());
   (void)TRY(make_dirs(deps_.paths.run_projects()));
-  return write_file_atomic(deps_.paths.run_project(name_), encode(out).dump(), 0600)
+  return write_file_atomic(deps_.paths.run_project(name_), encode_text(out).str(), 0600)
       .context("write down project " + name_);
 }
 
 std::string Project::record(const std::string& service) const {
   const bool wanted = !unwanted_.contains(service) && !vanished_.contains(service);
-  return encode(state_entry(*supervisor_.find(service), wanted)).dump();
+  return encode_text(state_entry(*supervisor_.find(service), wanted)).str();
 }
 
 void Project::save_state() {
@@ -221,7 +221,7 @@ void Project::save_state() {
   for (const auto& [service, unit] : supervisor_.units())
     out.services[service] =
         state_entry(unit, !unwanted_.contains(service) && !vanished_.contains(service));
-  const std::string text = encode(out).dump();
+  const std::string text = encode_text(out).str();
   if (auto written = write_file_atomic(deps_.paths.run_project_state(name_), text, 0600); !written)
     notice("", "the project's state could not be written down: " + written.error().text());
 }
@@ -274,7 +274,18 @@ Result<std::unique_ptr<Project>> Project::restore(Deps deps, const std::string& 
   return project;
 }
 
+void Project::adopt_networks() {
+  if (deps_.networks == nullptr) return;
+  if (auto defined = define_networks(); !defined)
+    return notice("", "the project's network: " + defined.error().text());
+  std::map<std::string, int> shims;
+  for (const auto& [name, unit] : supervisor_.units())
+    if (unit.shim_pid != 0) shims[name] = unit.shim_pid;
+  deps_.networks->adopt(name_, shims);
+}
+
 void Project::settle(const std::set<std::string>& adopted) {
+  adopt_networks();
   const StateRecord restored = read_state(restored_);
   std::set<std::string> start, stop;
   for (const auto& [name, unit] : supervisor_.units()) {

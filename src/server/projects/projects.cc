@@ -23,8 +23,12 @@ Projects::Projects(Deps deps, ProjectRegistry registry)
                    [this](const std::string& name) { return find(name); }}) {}
 
 Project::Deps Projects::project_world() {
-  return {deps_.loop, deps_.launcher, deps_.paths, deps_.build,
-          [this](const std::string& name) { on_quiet(name); }};
+  return {deps_.loop,
+          deps_.launcher,
+          deps_.paths,
+          deps_.build,
+          [this](const std::string& name) { on_quiet(name); },
+          deps_.networks};
 }
 
 void Projects::make_ready(Project& project) {
@@ -148,7 +152,8 @@ void Projects::remove_what_is_left(const std::string& name) {
   if (project != nullptr)
     for (const auto& [service, unit] : project->supervisor().units())
       containers = containers || unit.config->kind != project::ServiceKind::exec;
-  if (!containers && !volumes) return is_down(name, {});
+  const bool network = deps_.networks != nullptr && deps_.networks->is_live(name);
+  if (!containers && !volumes && !network) return is_down(name, {});
   deps_.remove_data(name, volumes, [this, name, volumes](const Result<void>& removed) {
     // A second `down` may have asked for more since.
     if (leaving_[name].volumes && !volumes) return remove_what_is_left(name);
@@ -170,6 +175,8 @@ void Projects::is_down(const std::string& name, const Result<void>& removed) {
   }
   const Leaving left = std::move(leaving_[name]);
   leaving_.erase(name);
+  // Chosen ports go with the volumes.
+  if (left.volumes && deps_.networks != nullptr) (void)deps_.networks->registry().forget(name);
   for (const auto& call : left.after) call(result);
   // Who has hung up while it waited wants it no more.
   for (const auto& [request, reply] : left.ups)
@@ -298,6 +305,7 @@ void Projects::forget(const ipc::ProjectForgetRequest& request, const ReplyPtr& 
                                state == ProjectState::going_down ? "going down" : "up"))
           .with_hint(fmt::format("bring it down first: locald -p {} down", name));
     TRY(registry_.forget(name));
+    if (deps_.networks != nullptr) TRY(deps_.networks->registry().forget(name));
     reply->result(ipc::EmptyReply());
     return {};
   });

@@ -15,6 +15,7 @@
 #include "runtime/listener_search.h"
 #include "server/admission.h"
 #include "server/http/reply.h"
+#include "server/networks/networks.h"
 #include "server/projects/open_ports.h"
 #include "server/projects/project.h"
 #include "server/projects/project_registry.h"
@@ -43,6 +44,7 @@ class Projects {
     /// Ends what people still run in the project's services, then calls `done`. On the loop.
     std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
     const Unmanaged* unmanaged = nullptr;
+    Networks* networks = nullptr;  ///< borrowed; null: there are none but the host's
   };
   Projects(Deps deps, ProjectRegistry registry);
 
@@ -95,6 +97,7 @@ class Projects {
   /// nothing.
   struct Prepared {
     project::LoadedProject loaded;
+    std::map<std::string, int> ports;  ///< that were chosen
     project::Resolved resolved;
     std::shared_ptr<const project::UserContext> here;  ///< the environment of the request
     std::shared_ptr<const project::UserContext>
@@ -121,8 +124,10 @@ class Projects {
                         Wait wait);
   Result<std::set<std::string>> services_of(Project& project,
                                             const std::vector<std::string>& names);
-  Result<std::map<std::string, int>> choose_ports(const project::ProjectSpec& spec,
+  Result<std::map<std::string, int>> choose_ports(const project::LoadedProject& loaded,
                                                   const Project* present) const;
+  /// Where containers of that project are whose file does not say.
+  project::NetworkUse::Mode default_network(const std::string& name) const;
   std::set<std::string> unmanaged_projects() const;
 
   Deps deps_;

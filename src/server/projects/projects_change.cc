@@ -9,6 +9,7 @@
 
 #include "base/strings.h"
 #include "project/project_check.h"
+#include "project/resolve/resolve_network.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
 #include "server/projects/projects.h"
@@ -26,30 +27,50 @@ struct Projects::Wait {
   std::map<std::string, std::string> failed = {};  ///< known already: service -> why
 };
 
-/// Ports stay as they are while a project is up; new ones are free now and nobody else's.
-Result<std::map<std::string, int>> Projects::choose_ports(const project::ProjectSpec& spec,
+/// Ports stay as they are, over `down` too, as long as nobody else has them; new ones are free now
+/// and nobody else's.
+Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedProject& loaded,
                                                           const Project* present) const {
+  const project::ProjectSpec& spec = loaded.spec;
   std::set<int> taken;
   for (const auto& [name, project] : projects_)
-    for (const auto& [service, unit] : project->supervisor().units())
+    for (const auto& [service, unit] : project->supervisor().units()) {
       taken.insert(unit.config->port);
+      if (name != loaded.name)
+        for (const project::PortConfig& port : unit.config->ports) taken.insert(port.port);
+    }
   for (const project::ServiceSpec& s : spec.services) taken.insert(s.any_port());
-  const std::map<std::string, int> before =
+  std::map<std::string, int> before =
       present != nullptr ? present->auto_ports() : std::map<std::string, int>();
   std::map<std::string, int> out;
-  for (const project::ServiceSpec& s : spec.services) {
-    if (!s.auto_port) continue;
-    if (const auto it = before.find(s.name); it != before.end()) {
-      out[s.name] = it->second;
+  for (const auto& [key, range] : project::ports_to_choose(spec)) {
+    if (const auto it = before.find(key); it != before.end()) {
+      out[key] = it->second;
       continue;
     }
-    int port = 0;
-    for (int tries = 0; port == 0 || taken.contains(port); ++tries) {
+    int port = deps_.networks != nullptr ? deps_.networks->registry().port(loaded.name, key) : 0;
+    const auto usable = [&](int candidate) {
+      return candidate != 0 && !taken.contains(candidate) &&
+             (present != nullptr ||
+              deps_.network.check_port_free(static_cast<std::uint16_t>(candidate)));
+    };
+    if (present == nullptr && !usable(port)) port = 0;
+    for (int candidate = range.first; port == 0 && range.second != 0; ++candidate) {
+      if (candidate > range.second)
+        return Error(Errc::unavailable, fmt::format("none of the ports {}-{} is free for {}",
+                                                    range.first, range.second, key))
+            .with_hint("write a larger range, or one port");
+      if (!taken.contains(candidate) &&
+          deps_.network.check_port_free(static_cast<std::uint16_t>(candidate)))
+        port = candidate;
+    }
+    for (int tries = 0; port == 0; ++tries) {
       if (tries == 1000) return Error(Errc::failed, "no free port was found");
       port = TRY(deps_.network.free_port());
+      if (taken.contains(port)) port = 0;
     }
     taken.insert(port);
-    out[s.name] = port;
+    out[key] = port;
   }
   return out;
 }
@@ -146,6 +167,8 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
     std::set<std::string> now = selected;
     for (const RunningApp& app : apps)
       for (const std::string& service : app.services) now.erase(service);
+    if (deps_.networks != nullptr)
+      TRY(deps_.networks->registry().set_ports(loaded.name, prepared.ports));
     auto await = project->apply(resolved.services, now, user, {}, refresh);
     if (!await) {
       if (fresh) bring_down(*project, /*volumes=*/false);

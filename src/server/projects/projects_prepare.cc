@@ -81,20 +81,26 @@ void Projects::refuse(const ReplyPtr& reply, const project::Problems& problems) 
   reply->error(project::problems_error(problems), {{"problems", project::problems_json(problems)}});
 }
 
+project::NetworkUse::Mode Projects::default_network(const std::string&) const {
+  return project::NetworkUse::Mode::host;
+}
+
 Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
                                              const ipc::World& world, bool refresh) const {
   Prepared out;
   out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
-  out.loaded = TRY(project::load_project(project_ref(place)));
+  project::ProjectRef ref = project_ref(place);
+  ref.default_network = [this](const std::string& name) { return default_network(name); };
+  out.loaded = TRY(project::load_project(ref));
   out.problems = out.loaded.problems;
   if (!out.problems.empty()) return out;
   const project::ProjectSpec& spec = out.loaded.spec;
   TRY(registry_.check(out.loaded.name, spec.dir));
   const Project* present = find_staying(out.loaded.name);
-  const auto ports = TRY(choose_ports(spec, present));
-  project::ResolveInput input{spec,  out.loaded.name, *out.here,
-                              ports, deps_.paths,     deps_.shared.all()};
+  out.ports = TRY(choose_ports(out.loaded, present));
+  project::ResolveInput input{spec,      out.loaded.name, *out.here,
+                              out.ports, deps_.paths,     deps_.shared.all()};
   input.refresh = refresh;
   input.rights = {.limits = ::geteuid() == 0, .first_port = net::first_allowed_port()};
   if (present != nullptr) {
@@ -105,6 +111,13 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
   }
   out.resolved = project::resolve(input);
   out.problems = out.resolved.problems;
+  if (out.problems.empty() && deps_.networks != nullptr) {
+    Networks::Services services;
+    for (const auto& [name, config] : out.resolved.services)
+      services[name] = std::make_shared<project::ServiceConfig>(config);
+    if (auto fine = deps_.networks->check(out.loaded.name, services); !fine)
+      out.problems.push_back({spec.file, {1, 1}, fine.error().message(), fine.error().hint()});
+  }
   return out;
 }
 

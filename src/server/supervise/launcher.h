@@ -97,7 +97,7 @@ class Launcher {
   virtual void write_back(const std::string& /*instance*/, bool /*ready*/) {}
 
   /// Probes by a command in the service's environment; by log or notification as the configuration
-  /// says. Null where the kind needs none of that.
+  /// says; of a service that is not in the host's network by any kind. Null where there is none.
   virtual std::unique_ptr<Prober> make_prober(const LaunchRequest& request) = 0;
 };
 

@@ -19,7 +19,7 @@ constexpr project::Milliseconds kLookAgain{500};
 class NetProber final : public Prober {
  public:
   NetProber(EventLoop& loop, const net::Network& network, std::string host, std::uint16_t port,
-            std::string path, FindEndpoint find, std::function<void(const net::Endpoint&)> found)
+            std::string path, FindEndpoint find, FoundEndpoint found)
       : loop_(loop),
         network_(network),
         host_(std::move(host)),
@@ -60,10 +60,11 @@ class NetProber final : public Prober {
  private:
   void looked(Result<net::EndpointLook> look) {
     if (!look) return say(net::Verdict::unknown(look.error()));
+    const std::set<ino_t> own = look->own();
     sockets_ = std::move(look->sockets);
     endpoint_ = std::move(look->endpoint);
     if (endpoint_) {
-      if (found_) found_(*endpoint_);
+      if (found_) found_(*endpoint_, own);
       return ask(endpoint_->host);
     }
     refusal_ = look->strangers.empty()
@@ -104,7 +105,7 @@ class NetProber final : public Prober {
   std::uint16_t port_;
   std::string path_;
   FindEndpoint find_;
-  std::function<void(const net::Endpoint&)> found_;
+  FoundEndpoint found_;
   Done done_;
   project::Milliseconds timeout_{0};
   std::set<ino_t> sockets_;  // that the last look was about
@@ -122,7 +123,7 @@ class NetProber final : public Prober {
 std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const net::Network& network,
                                         const std::string& host, std::uint16_t port,
                                         const std::string& path, FindEndpoint find,
-                                        std::function<void(const net::Endpoint&)> found) {
+                                        FoundEndpoint found) {
   return std::make_unique<NetProber>(loop, network, host, port, path, std::move(find),
                                      std::move(found));
 }

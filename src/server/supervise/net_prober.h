@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/loop/event_loop.h"
@@ -14,6 +15,9 @@ namespace locald::server {
 using FindEndpoint = std::function<JobPool::Job(
     std::uint16_t port, std::function<void(Result<net::EndpointLook>)> done)>;
 
+/// Called with where a service has been found to listen, and with its own sockets there.
+using FoundEndpoint = std::function<void(const net::Endpoint& endpoint, std::set<ino_t> sockets)>;
+
 /// Connects to a service, or asks for `path` by HTTP (probe.h): in the loop, without forking. Of
 /// "localhost" it first proves that the service itself listens there; what somebody else answers
 /// says nothing. That look is a job, made once for the same listening sockets; then a probe costs a
@@ -24,6 +28,6 @@ using FindEndpoint = std::function<JobPool::Job(
 std::unique_ptr<Prober> make_net_prober(EventLoop& loop, const net::Network& network,
                                         const std::string& host, std::uint16_t port,
                                         const std::string& path, FindEndpoint find,
-                                        std::function<void(const net::Endpoint&)> found);
+                                        FoundEndpoint found);
 
 }  // namespace locald::server

@@ -51,7 +51,7 @@ class NetProberTest : public testing::Test {
           loop.post([done = std::move(done), look] { done(look); });
           return JobPool::Job();
         },
-        [this](const net::Endpoint& e) { found = e; });
+        [this](const net::Endpoint& e, const std::set<ino_t>&) { found = e; });
   }
   net::Verdict probe() {
     std::optional<net::Verdict> verdict;

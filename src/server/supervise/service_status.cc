@@ -4,7 +4,6 @@
 
 #include "base/units.h"
 #include "net/endpoint.h"
-#include "net/network.h"
 #include "project/units.h"
 
 namespace locald::server {
@@ -53,7 +52,7 @@ ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Uni
                          .shim_pid = if_any(unit.shim_pid),
                          .port = if_any(config.port),
                          .restarts = s.history.restarts,
-                         .network = net::HostNetwork::kName,
+                         .network = config.network,
                          .app = app_status(config, unit.content)};
   const bool web = config.port != 0 && (config.kind != project::ServiceKind::container ||
                                         config.health.kind == project::HealthSpec::Kind::http);
@@ -61,6 +60,15 @@ ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Uni
   endpoint.port = static_cast<std::uint16_t>(config.port);
   // What listens on the port of one that failed is another process.
   if (web && s.phase != Phase::failed && !s.held_up) out.url = endpoint.url();
+  if (config.network != "host") out.container_port = if_any(config.container_port);
+  // What is published may change while it runs.
+  for (const project::PortConfig& port : unit.config->ports) {
+    const int inside = port.container_port != 0 ? port.container_port : config.container_port;
+    out.ports.push_back({.address = port.address.empty() ? net::kLoopback : port.address,
+                         .port = port.port,
+                         .container_port = inside,
+                         .protocol = port.udp ? "udp" : "tcp"});
+  }
   if (s.exit && s.exit->signal)
     out.signal = project::signal_name(*s.exit->signal);
   else if (s.exit)
@@ -75,7 +83,8 @@ ipc::ServiceStatus stopped_status(const project::ServiceSpec& spec) {
   Supervisor::Unit unit;
   auto config = std::make_shared<project::ServiceConfig>();
   config->kind = spec.kind;
-  config->port = spec.any_port();
+  config->port =
+      spec.network.mode == project::NetworkUse::Mode::project ? spec.port : spec.any_port();
   config->health.kind = spec.health.kind;
   unit.config = std::move(config);
   return service_status(spec.name, unit, {});

@@ -39,10 +39,13 @@ std::string Supervisor::probe_failure(const std::string& service) const {
 }
 
 void Supervisor::set_endpoint(const std::string& service, int shim_pid,
-                              const net::Endpoint& endpoint) {
+                              const net::Endpoint& endpoint, std::set<ino_t> sockets) {
   Unit* unit = get(service);
-  if (unit == nullptr || unit->shim_pid != shim_pid || unit->endpoint == endpoint) return;
+  if (unit == nullptr || unit->shim_pid != shim_pid ||
+      (unit->endpoint == endpoint && unit->sockets == sockets))
+    return;
   unit->endpoint = endpoint;
+  unit->sockets = std::move(sockets);
   observer_.changed(service);
 }
 

@@ -42,6 +42,7 @@ class Supervisor {
     std::shared_ptr<const project::ServiceConfig> active;
     Json content;                           ///< Launcher::content() of that
     std::optional<net::Endpoint> endpoint;  ///< where it has been found to listen on its port
+    std::set<ino_t> sockets;                ///< its own, which listen there
     std::string trouble;                    ///< ServiceHandle::trouble() of what runs
 
    private:
@@ -108,8 +109,9 @@ class Supervisor {
   /// A state that was written down: an end, with the counts of restarts. Nothing runs.
   void restore(const std::string& service, ServiceState state, std::uint64_t life);
 
-  /// The service, in the life of that shim, has been found to listen there.
-  void set_endpoint(const std::string& service, int shim_pid, const net::Endpoint& endpoint);
+  /// The service, in the life of that shim, has been found to listen there, with these sockets.
+  void set_endpoint(const std::string& service, int shim_pid, const net::Endpoint& endpoint,
+                    std::set<ino_t> sockets);
 
   /// Why the last probe failed, or could not be made; empty when it did not.
   std::string probe_failure(const std::string& service) const;

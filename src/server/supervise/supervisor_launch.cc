@@ -147,6 +147,7 @@ void Supervisor::ended(const std::string& service, Unit& unit, const runtime::Ex
   unit.pid = unit.shim_pid = 0;
   unit.content = {};
   unit.endpoint.reset();
+  unit.sockets.clear();
   unit.dropped_bytes = status.dropped_bytes;
   unit.active.reset();
   apply(service,
@@ -161,7 +162,8 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
   unit.health = Health::starting;
   const project::HealthConfig& h = config.health;
   std::unique_ptr<Prober> prober;
-  if (h.kind == project::HealthSpec::Kind::http || h.kind == project::HealthSpec::Kind::tcp) {
+  if (config.network == "host" &&
+      (h.kind == project::HealthSpec::Kind::http || h.kind == project::HealthSpec::Kind::tcp)) {
     const int shim_pid = unit.shim_pid;
     const bool own_port = h.port == config.port;
     prober = make_net_prober(
@@ -170,8 +172,8 @@ void Supervisor::begin_health(const std::string& service, Unit& unit) {
         [this, shim_pid](std::uint16_t port, std::function<void(Result<net::EndpointLook>)> done) {
           return launcher_.find_endpoint(shim_pid, port, std::move(done));
         },
-        [this, service, shim_pid, own_port](const net::Endpoint& found) {
-          if (own_port) set_endpoint(service, shim_pid, found);
+        [this, service, shim_pid, own_port](const net::Endpoint& found, std::set<ino_t> sockets) {
+          if (own_port) set_endpoint(service, shim_pid, found, std::move(sockets));
         });
   } else {
     prober = launcher_.make_prober(request(unit));

@@ -1,0 +1,117 @@
+#include "net/layout.h"
+
+#include <gtest/gtest.h>
+
+#include "net/sandbox/sandbox_testing.h"
+
+namespace locald::net {
+namespace {
+
+using testing::address;
+using testing::subnet;
+
+Layout::Input shop() {
+  Layout::Input in{subnet("10.77.0.0/16"), subnet("fd12:3456:789a::/48"), {}, {}, {}};
+  in.networks = {{.name = "default", .number = 0, .subnet = {}, .allowed = {}},
+                 {.name = "back", .number = 1, .internal = true, .subnet = {}, .allowed = {}}};
+  in.services = {{"db", 1, {{"default", {}, {}}, {"back", {"pg"}, {}}}, 0},
+                 {"web", 2, {{"default", {}, {}}}, 0},
+                 {"api", 3, {}, 3000},
+                 {"worker", 4, {}, 0}};
+  return in;
+}
+
+TEST(Layout, GivesEachServiceAnAddressInEachOfItsNetworks) {
+  const Layout layout = Layout::make(shop()).value();
+  EXPECT_EQ(layout.address("db")->text(), "10.77.0.2");
+  EXPECT_EQ(layout.address("web")->text(), "10.77.0.3");
+  EXPECT_FALSE(layout.address("api"));
+  const auto links = layout.links("db");
+  ASSERT_EQ(links.size(), 2u);
+  EXPECT_EQ(links[0].bridge, "br0");
+  EXPECT_EQ(links[1].bridge, "br1");
+  EXPECT_EQ(links[1].name, "eth1");
+  EXPECT_EQ(links[1].addresses.at(0).text(), "10.77.16.2/20");
+  EXPECT_EQ(links[0].routes.at(0).text(), "10.77.0.1");
+  EXPECT_TRUE(links[1].routes.empty());
+  EXPECT_EQ(layout.containers(), (std::vector<std::string>{"db", "web"}));
+}
+
+TEST(Layout, NamesWhoIsInTheSameNetworkAndServicesOfTheHost) {
+  const Layout layout = Layout::make(shop()).value();
+  const Attachment web = layout.attachment("web");
+  EXPECT_EQ(web.names.at("db"), std::vector<std::string>{"10.77.0.2"});
+  EXPECT_EQ(web.names.at("web"), std::vector<std::string>{"10.77.0.3"});
+  EXPECT_EQ(web.names.at("api"), std::vector<std::string>{"10.77.240.4"});
+  EXPECT_FALSE(web.names.contains("pg"));
+  EXPECT_FALSE(web.names.contains("worker"));
+  EXPECT_EQ(web.nameservers, std::vector<std::string>{"127.0.0.11"});
+  EXPECT_EQ(layout.places("db"), (std::vector<std::pair<std::string, std::string>>{
+                                     {"default", "10.77.0.2"}, {"back", "10.77.16.2"}}));
+  EXPECT_EQ(layout.networks_of("db"), (std::vector<std::uint32_t>{0, 1}));
+  const Attachment db = layout.attachment("db");
+  EXPECT_EQ(db.names.at("db"), (std::vector<std::string>{"10.77.0.2", "10.77.16.2"}));
+  EXPECT_EQ(db.names.at("pg"), std::vector<std::string>{"10.77.16.2"});
+  EXPECT_EQ(layout.address_for("web", "db")->text(), "10.77.0.2");
+  EXPECT_EQ(layout.address_for("web", "api")->text(), "10.77.240.4");
+  EXPECT_FALSE(layout.address_for("web", "nobody"));
+}
+
+TEST(Layout, AServiceOfTheHostIsOnePortOfItsLoopback) {
+  auto in = shop();
+  in.host_access = {5432};
+  const Layout layout = Layout::make(std::move(in)).value();
+  const auto ports = layout.host_ports();
+  ASSERT_EQ(ports.size(), 3u);
+  EXPECT_EQ(ports[0].first, "api");
+  EXPECT_EQ(ports[0].second.inside.address.text(), "10.77.240.4");
+  EXPECT_EQ(ports[0].second.outside.address.text(), "127.0.0.1");
+  EXPECT_EQ(ports[2].first, "");
+  EXPECT_EQ(ports[2].second.inside.address.text(), "10.77.240.1");
+  EXPECT_EQ(layout.attachment("web").names.at(Layout::kHostName),
+            std::vector<std::string>{"10.77.240.1"});
+}
+
+TEST(Layout, IPv6StandsBesideIPv4WhereItIsAskedFor) {
+  auto in = shop();
+  in.networks[0].ipv6 = true;
+  const Layout layout = Layout::make(std::move(in)).value();
+  EXPECT_EQ(layout.attachment("web").names.at("db"),
+            (std::vector<std::string>{"10.77.0.2", "fd12:3456:789a::2"}));
+  EXPECT_EQ(layout.links("web").at(0).addresses.at(1).text(), "fd12:3456:789a::3/64");
+  EXPECT_TRUE(layout.policies().at(0).relay_v6);
+  EXPECT_EQ(layout.policies().at(1).relay_port, 0);
+}
+
+std::string error_of(const Layout::Input& in) {
+  auto made = Layout::make(in);
+  return made ? "" : made.error().message();
+}
+
+TEST(Layout, RefusesWhatDoesNotFit) {
+  auto in = shop();
+  in.networks[1].subnet = subnet("10.77.0.0/24");
+  EXPECT_EQ(error_of(in), "networks default and back overlap: both have 10.77.0.0/24");
+  in = shop();
+  in.services[0].networks[0].address = address("10.77.0.3");
+  EXPECT_EQ(error_of(in), "db and web both have the address 10.77.0.3");
+  in.services[0].networks[0].address = address("10.78.0.3");
+  EXPECT_EQ(error_of(in),
+            "db: 10.78.0.3 is not an address for services in network default (10.77.0.0/20)");
+  in.services[0].networks[0].address = address("10.77.0.1");
+  EXPECT_EQ(error_of(in),
+            "db: 10.77.0.1 is not an address for services in network default (10.77.0.0/20)");
+  in = shop();
+  in.networks[0].subnet = subnet("192.168.7.0/29");
+  in.services[1].number = 6;
+  EXPECT_EQ(error_of(in), "network default: 192.168.7.0/29 has no address left for web");
+  in = shop();
+  in.services[1].networks[0].network = "front";
+  EXPECT_EQ(error_of(in), "web is in an unknown network, front");
+  in = shop();
+  in.networks[1].subnet = subnet("10.77.240.0/24");
+  EXPECT_EQ(error_of(in), "network back: 10.77.240.0/20 is where services on the host are reached");
+}
+
+}  // namespace
+}  // namespace locald::net

@@ -1,0 +1,143 @@
+#include "server/networks/netd.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+
+#include "base/json/fields.h"
+#include "base/strings.h"
+#include "base/sys/fs_at.h"
+#include "base/sys/spawn.h"
+#include "base/sys/sys.h"
+#include "net/netd_start.h"
+#include "runtime/processes.h"
+
+namespace locald::server {
+namespace {
+
+constexpr char kConnections[] = "netd.sock", kOutside[] = "outside.sock", kRecord[] = "netd.json";
+constexpr int kStartMs = 10'000, kEndMs = 1000;
+
+struct NetdRecord {
+  int version = net::kNetdVersion;
+  int pid = 0;
+  std::uint64_t start_time = 0;
+  std::string boot_id;
+
+  static const Fields& fields() {
+    using R = NetdRecord;
+    static const Fields table = FieldsOf<R>("netd.json")
+                                    .always("version", &R::version, "")
+                                    .required("pid", &R::pid, "")
+                                    .required("start_time", &R::start_time, "clock ticks")
+                                    .required("boot_id", &R::boot_id, "");
+    return table;
+  }
+};
+
+/// In the folder `dir`, whose path may be longer than a socket's may be.
+std::string path_in(int dir, const char* name) {
+  return "/proc/self/fd/" + std::to_string(dir) + "/" + name;
+}
+
+Result<UniqueFd> listen_in(int dir, const char* name) {
+  (void)::unlinkat(dir, name, 0);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return Error::from_errno(errno, "make a socket");
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  path_in(dir, name).copy(at.sun_path, sizeof at.sun_path - 1);
+  ::fchmod(fd.get(), 0600);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 ||
+      ::listen(fd.get(), 16) != 0)
+    return Error::from_errno(errno, std::string("make the socket ") + name);
+  return fd;
+}
+
+/// What it says until it closes: that it is ready, or why not.
+Result<std::string> hear(int pipe) {
+  std::string said;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kStartMs);
+  while (true) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    pollfd wait{pipe, POLLIN, 0};
+    const int ready = left.count() > 0 ? ::poll(&wait, 1, static_cast<int>(left.count())) : 0;
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return Error(Errc::timed_out, "locald-netd is not ready after 10 s");
+    std::array<char, 1024> bytes;
+    const std::size_t n = TRY(sys::read_some(pipe, bytes.data(), bytes.size()));
+    if (n == 0) return said;
+    said.append(bytes.data(), n);
+  }
+}
+
+}  // namespace
+
+Result<Netd> Netd::start(const Start& start) {
+  const std::string folder = start.paths.network(start.project);
+  TRY(make_dirs(folder, 0700));
+  const UniqueFd dir = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
+  const UniqueFd connections = TRY(listen_in(dir.get(), kConnections));
+  const UniqueFd outside = TRY(listen_in(dir.get(), kOutside));
+  auto [ours, theirs] = TRY(sys::pipe());
+  SpawnOptions spawning;
+  const bool rootless = start.user_namespace >= 0;
+  spawning.argv = {start.program, rootless ? net::kNetdRun : net::kNetdRunRoot, start.project};
+  spawning.fds = {{connections.get(), net::kNetdControl},
+                  {outside.get(), net::kNetdOutsideControl},
+                  {start.sandbox, net::kNetdSandbox},
+                  {theirs.get(), net::kNetdStatus}};
+  if (rootless) spawning.fds.emplace_back(start.user_namespace, net::kNetdUserNamespace);
+  spawning.env = {"LOCALD_NETWORK=" + folder};  // whose it is, for those who look
+  spawning.stderr_fd = STDERR_FILENO;
+  // It forks and ends: the one that stays is nobody's child, so that the server's end is not its.
+  Child first = TRY(spawn(spawning).context("start locald-netd").hint("reinstall locald"));
+  theirs.reset();
+  const std::string said = TRY(hear(ours.get()));
+  (void)first.wait(std::chrono::steady_clock::now() + std::chrono::milliseconds(kStartMs));
+  const std::string ready = std::string(net::kNetdReady) + " ";
+  const auto pid = said.starts_with(ready) ? parse_u64(said.substr(ready.size())) : std::nullopt;
+  if (!pid) return Error(Errc::failed, "locald-netd: " + (said.empty() ? "it has ended" : said));
+  const auto stat = runtime::process_stat(static_cast<pid_t>(*pid));
+  if (!stat) return Error(Errc::failed, "locald-netd has ended");
+  const NetdRecord record{
+      .pid = static_cast<int>(*pid), .start_time = stat->start_time, .boot_id = runtime::boot_id()};
+  TRY(write_file_atomic(folder + "/" + kRecord, encode(record).dump(), 0600));
+  return find(start.paths, start.project);
+}
+
+Result<Netd> Netd::find(const Paths& paths, const std::string& project) {
+  const std::string folder = paths.network(project);
+  auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY);
+  if (!dir) return std::move(dir).error();
+  const Json document = TRY(Json::parse(TRY(read_file(folder + "/" + kRecord, 1u << 16))));
+  const auto record = TRY(decode<NetdRecord>(document, Reading::tolerant).context(folder));
+  if (record.boot_id != runtime::boot_id())
+    return Error(Errc::not_found, "its netd ended with the machine");
+  UniqueFd pidfd = TRY(runtime::open_process(record.pid, record.start_time));
+  auto connections = TRY(net::NetdClient::connect(path_in(dir->get(), kConnections)));
+  auto outside = TRY(net::NetdClient::connect(path_in(dir->get(), kOutside)));
+  return Netd(folder, record.pid, std::move(pidfd), std::move(connections), std::move(outside));
+}
+
+Result<net::NetdClient> Netd::client() const {
+  const UniqueFd dir = TRY(sys::open(folder_, O_RDONLY | O_DIRECTORY));
+  return net::NetdClient::connect(path_in(dir.get(), kConnections));
+}
+
+void Netd::end() {
+  (void)sys::pidfd_signal(pidfd_.get(), SIGKILL);
+  pollfd wait{pidfd_.get(), POLLIN, 0};
+  (void)::poll(&wait, 1, kEndMs);
+  (void)remove_tree(folder_);
+}
+
+}  // namespace locald::server

@@ -1,0 +1,55 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/paths.h"
+#include "base/result.h"
+#include "base/sys/unique_fd.h"
+#include "net/netd_client.h"
+
+namespace locald::server {
+
+/// A locald-netd that runs: one of a project, which outlives the server as shims do. It is known by
+/// RUN/net/<project>/ (its control sockets, and netd.json: its pid). Thread-compatible; blocks.
+class Netd {
+ public:
+  struct Start {
+    const Paths& paths;
+    std::string program;  ///< path of locald-netd
+    std::string project;
+    int sandbox = -1;         ///< borrowed
+    int user_namespace = -1;  ///< borrowed; -1: as root
+  };
+  /// @return once it is confined and answers. On error nothing of it is left.
+  static Result<Netd> start(const Start& start);
+  /// The one that an earlier server has started, proven (R-PID).
+  /// @return Errc::not_found: there is none, or it has ended.
+  static Result<Netd> find(const Paths& paths, const std::string& project);
+
+  /// Readable once it has ended.
+  int pidfd() const noexcept { return pidfd_.get(); }
+  int pid() const noexcept { return pid_; }
+  net::NetdClient& connections() noexcept { return connections_; }
+  net::NetdClient& outside() noexcept { return outside_; }
+  /// A further client of the first.
+  Result<net::NetdClient> client() const;
+
+  /// Ends it, waits for that (a second at most), and removes its folder.
+  void end();
+
+ private:
+  Netd(std::string folder, int pid, UniqueFd pidfd, net::NetdClient connections,
+       net::NetdClient outside)
+      : folder_(std::move(folder)),
+        pid_(pid),
+        pidfd_(std::move(pidfd)),
+        connections_(std::move(connections)),
+        outside_(std::move(outside)) {}
+
+  std::string folder_;
+  int pid_;
+  UniqueFd pidfd_;
+  net::NetdClient connections_, outside_;
+};
+
+}  // namespace locald::server

@@ -1,0 +1,177 @@
+#include "server/networks/network_registry.h"
+
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include "base/json/fields.h"
+#include "base/strings.h"
+#include "base/sys/fs_at.h"
+#include "server/state/state_file.h"
+
+namespace locald::server {
+namespace {
+
+constexpr int kNetworksFormat = 1;
+constexpr std::uint32_t kFirstRange = 64, kRanges = 64;  // 10.64.0.0/16 to 10.127.0.0/16
+
+struct NetworksFile {
+  std::map<std::string, NetworkRegistry::Project> projects;
+
+  static const Fields& fields() {
+    static const Fields table =
+        FieldsOf<NetworksFile>("networks.json").always("projects", &NetworksFile::projects, "");
+    return table;
+  }
+};
+
+std::uint64_t hash(std::string_view text) {
+  std::uint64_t h = 14695981039346656037ull;
+  for (const unsigned char c : text) h = (h ^ c) * 1099511628211ull;
+  return h ^ (h >> 29);
+}
+
+/// The networks that the host has routes into, but for the default one. Spec: proc(5).
+std::vector<net::Subnet> host_routes() {
+  std::vector<net::Subnet> out;
+  const std::string text = read_file("/proc/net/route", 1u << 20).value_or("");
+  for (const std::string& line : split(text, '\n')) {
+    const std::vector<std::string> fields = split(line, '\t');
+    if (fields.size() < 8) continue;
+    const auto number = [](const std::string& hex) {
+      std::uint32_t value = 0;
+      std::from_chars(hex.data(), hex.data() + hex.size(), value, 16);
+      return __builtin_bswap32(value);  // as it lies in memory, of a little-endian machine
+    };
+    const int length = __builtin_popcount(number(fields[7]));
+    if (length > 0) out.push_back({net::IpAddress::v4(number(fields[1])), length});
+  }
+  return out;
+}
+
+/// Numbers for all of `names`: those that they have, and the lowest free ones.
+void number(std::map<std::string, std::uint32_t>& numbers, const std::set<std::string>& names,
+            std::uint32_t first) {
+  std::erase_if(numbers, [&](const auto& entry) { return !names.contains(entry.first); });
+  std::set<std::uint32_t> taken;
+  for (const auto& [name, number] : numbers) taken.insert(number);
+  std::uint32_t next = first;
+  for (const std::string& name : names) {
+    if (numbers.contains(name)) continue;
+    while (taken.contains(next)) ++next;
+    taken.insert(next);
+    numbers[name] = next;
+  }
+}
+
+}  // namespace
+
+net::Subnet choose_range(const std::string& project) {
+  const std::vector<net::Subnet> routes = host_routes();
+  net::Subnet range;
+  for (std::uint32_t tries = 0; tries < kRanges; ++tries) {
+    const auto second = kFirstRange + static_cast<std::uint32_t>((hash(project) + tries) % kRanges);
+    range = {net::IpAddress::v4((10u << 24) | (second << 16)), 16};
+    bool free = true;
+    for (const net::Subnet& route : routes) free = free && !route.overlaps(range);
+    if (free) break;
+  }
+  return range;
+}
+
+net::Subnet range_v6(const std::string& project) {
+  std::array<std::uint8_t, 16> bytes{0xFD};
+  const std::uint64_t h = hash(project);
+  for (std::size_t i = 1; i < 6; ++i) bytes[i] = static_cast<std::uint8_t>(h >> (8 * i));
+  return {net::IpAddress::v6(bytes), 48};
+}
+
+const Fields& NetworkRegistry::Project::fields() {
+  using P = NetworkRegistry::Project;
+  static const Fields table = FieldsOf<P>("project")
+                                  .always("range", &P::range, "")
+                                  .always("networks", &P::networks, "name: number")
+                                  .always("services", &P::services, "name: number")
+                                  .field("ports", &P::ports, "what: published port");
+  return table;
+}
+
+Result<NetworkRegistry> NetworkRegistry::load(std::string file, std::string& notice) {
+  const Json document = TRY(load_state_file(file, kNetworksFormat, "projects", notice));
+  NetworkRegistry registry(std::move(file));
+  auto read = decode<NetworksFile>(document, Reading::tolerant);
+  if (read)
+    registry.projects_ = std::move(read->projects);
+  else if (document.contains("projects"))
+    set_state_file_aside(registry.file_, read.error().message(), notice);
+  return registry;
+}
+
+NetworkRegistry::Project NetworkRegistry::assigned(const std::string& project,
+                                                   const std::set<std::string>& networks,
+                                                   const std::set<std::string>& services,
+                                                   bool fresh) const {
+  const auto known = projects_.find(project);
+  Project p = known == projects_.end() ? Project() : known->second;
+  const auto range = net::Subnet::parse(p.range);
+  bool usable = range && range->length == 16 && !range->address.is_v6();
+  if (usable && fresh)
+    for (const net::Subnet& route : host_routes()) usable = usable && !route.overlaps(*range);
+  if (!usable) p.range = choose_range(project).text();
+  number(p.networks, networks, 0);
+  number(p.services, services, 1);
+  return p;
+}
+
+Result<void> NetworkRegistry::set(const std::string& project, Project numbers) {
+  auto changed = projects_;
+  Project& p = changed[project];
+  numbers.ports = p.ports;
+  if (p == numbers) return {};
+  p = std::move(numbers);
+  return save(std::move(changed));
+}
+
+int NetworkRegistry::port(const std::string& project, const std::string& key) const {
+  const auto known = projects_.find(project);
+  if (known == projects_.end()) return 0;
+  const auto port = known->second.ports.find(key);
+  return port == known->second.ports.end() ? 0 : port->second;
+}
+
+Result<void> NetworkRegistry::set_ports(const std::string& project,
+                                        const std::map<std::string, int>& ports) {
+  const auto known = projects_.find(project);
+  if (known == projects_.end() ? ports.empty() : known->second.ports == ports) return {};
+  auto changed = projects_;
+  changed[project].ports = ports;
+  return save(std::move(changed));
+}
+
+Result<void> NetworkRegistry::forget(const std::string& project) {
+  auto changed = projects_;
+  if (changed.erase(project) == 0) return {};
+  return save(std::move(changed));
+}
+
+std::set<int> NetworkRegistry::ports_of_others(const std::string& except) const {
+  std::set<int> out;
+  for (const auto& [name, project] : projects_)
+    if (name != except)
+      for (const auto& [key, port] : project.ports) out.insert(port);
+  return out;
+}
+
+Result<void> NetworkRegistry::write_back() const {
+  if (projects_.empty() || exists(file_)) return {};
+  return save_state_file(file_, kNetworksFormat, encode(NetworksFile{projects_}));
+}
+
+Result<void> NetworkRegistry::save(std::map<std::string, Project> projects) {
+  TRY(save_state_file(file_, kNetworksFormat, encode(NetworksFile{projects}))
+          .context("remember the project's network"));
+  projects_ = std::move(projects);
+  return {};
+}
+
+}  // namespace locald::server

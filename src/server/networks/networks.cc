@@ -1,0 +1,251 @@
+#include "server/networks/networks.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "net/layout.h"
+
+namespace locald::server {
+namespace {
+
+bool in_networks(const project::ServiceConfig& config) { return config.network == "project"; }
+
+/// A network is another one once its definition changes: its bridge stays for those that are in it
+/// as it was.
+std::string network_key(const project::MemberConfig& member) {
+  std::string key = member.network;
+  if (!member.subnet.empty()) key += " " + member.subnet;
+  if (member.internal) key += " internal";
+  if (member.ipv6) key += " ipv6";
+  for (const std::string& allowed : member.allow) key += " " + allowed;
+  return key;
+}
+
+/// Whose network a service is in that shares another's.
+const project::ServiceConfig* shares(const Networks::Services& services,
+                                     const project::ServiceConfig& config) {
+  static constexpr std::string_view kService = "service:";
+  const project::ServiceConfig* at = &config;
+  for (std::size_t hops = 0; at->network.starts_with(kService); ++hops) {
+    const auto next = services.find(at->network.substr(kService.size()));
+    if (next == services.end() || hops > services.size()) return nullptr;
+    at = next->second.get();
+  }
+  return at;
+}
+
+}  // namespace
+
+Networks::Networks(Deps deps, NetworkRegistry registry)
+    : deps_(std::move(deps)), registry_(std::move(registry)), jobs_(deps_.loop, 4) {}
+
+NetworkRegistry::Project Networks::numbers(const std::string& project,
+                                           const Services& services) const {
+  std::set<std::string> networks, names;
+  for (const auto& [name, config] : services) {
+    names.insert(name);
+    for (const project::MemberConfig& member : config->networks)
+      networks.insert(network_key(member));
+  }
+  return registry_.assigned(project, networks, names, /*fresh=*/find(project) == nullptr);
+}
+
+Result<std::shared_ptr<const NetworkPlan>> Networks::plan(const std::string& project,
+                                                          const NetworkRegistry::Project& numbers,
+                                                          const Services& services) const {
+  net::Layout::Input in;
+  in.range = TRY(net::Subnet::parse(numbers.range));
+  in.range_v6 = range_v6(project);
+  std::map<std::string, net::NetworkLayout> networks;
+  std::set<std::uint16_t> host_access;
+  auto out = std::make_shared<NetworkPlan>();
+  for (const auto& [name, config] : services)
+    if (config->network.starts_with("service:"))
+      if (const auto* base = shares(services, *config))
+        out->shared[project::slug(name)] = project::slug(base->name);
+  for (const auto& [name, config] : services) {
+    net::ServiceLayout service{.name = project::slug(name),
+                               .number = numbers.services.at(name),
+                               .networks = {},
+                               .port = 0};
+    if (config->network == "host") service.port = static_cast<std::uint16_t>(config->port);
+    if (!in_networks(*config) && config->network != "host") continue;
+    for (const project::MemberConfig& member : config->networks) {
+      const std::string key = network_key(member);
+      if (!networks.contains(key)) {
+        net::NetworkLayout network{.name = member.network,
+                                   .number = numbers.networks.at(key),
+                                   .internal = member.internal,
+                                   .ipv6 = member.ipv6,
+                                   .subnet = {},
+                                   .allowed = {}};
+        if (!member.subnet.empty()) network.subnet = TRY(net::Subnet::parse(member.subnet));
+        for (const std::string& allowed : member.allow)
+          network.allowed.push_back(TRY(net::Subnet::parse(allowed)));
+        networks.emplace(key, std::move(network));
+      }
+      net::MemberLayout place{networks.at(key).name, member.aliases, {}};
+      if (!member.address.empty()) place.address = TRY(net::IpAddress::parse(member.address));
+      for (const auto& [follower, base] : out->shared)
+        if (base == service.name) place.aliases.push_back(follower);
+      service.networks.push_back(std::move(place));
+    }
+    for (const int port : config->host_access) host_access.insert(static_cast<std::uint16_t>(port));
+    in.services.push_back(std::move(service));
+    for (const project::PortConfig& port : config->ports) {
+      const int inside = port.container_port != 0 ? port.container_port : config->container_port;
+      if (port.port == 0 || inside == 0) continue;
+      const net::IpAddress address = port.address.empty()
+                                         ? net::IpAddress::v4(0x7F000001)
+                                         : TRY(net::IpAddress::parse(port.address));
+      out->ports.push_back({.service = project::slug(name),
+                            .outside = {address, static_cast<std::uint16_t>(port.port)},
+                            .inside = static_cast<std::uint16_t>(inside),
+                            .udp = port.udp});
+    }
+  }
+  for (auto& [key, network] : networks) in.networks.push_back(std::move(network));
+  in.host_access.assign(host_access.begin(), host_access.end());
+  out->layout = TRY(net::Layout::make(std::move(in)));
+  return std::shared_ptr<const NetworkPlan>(std::move(out));
+}
+
+Result<void> Networks::check(const std::string& project, const Services& services) const {
+  (void)TRY(plan(project, numbers(project, services), services));
+  return {};
+}
+
+Result<void> Networks::define(const std::string& project, const Services& services) {
+  bool any = false;
+  for (const auto& [name, config] : services) any = any || in_networks(*config);
+  const std::shared_ptr<ProjectNetwork> known = find(project);
+  if (!any && known == nullptr) return {};
+  const NetworkRegistry::Project numbers = this->numbers(project, services);
+  auto wanted = TRY(plan(project, numbers, services));
+  TRY(registry_.set(project, numbers));
+  if (known != nullptr) {
+    known->define(std::move(wanted));
+    update(project);
+    return {};
+  }
+  auto network = std::make_shared<ProjectNetwork>(
+      ProjectNetwork::Deps{
+          deps_.environment, deps_.user_namespace, deps_.paths, deps_.netd, deps_.explain,
+          [this, project](UniqueFd pidfd) {
+            const auto held = std::make_shared<UniqueFd>(std::move(pidfd));
+            deps_.loop.post([this, project, held] { watch(project, std::move(*held)); });
+          }},
+      project);
+  network->define(std::move(wanted));
+  const std::lock_guard lock(mutex_);
+  live_[project].network = std::move(network);
+  return {};
+}
+
+std::shared_ptr<ProjectNetwork> Networks::find(const std::string& project) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = live_.find(project);
+  return it == live_.end() ? nullptr : it->second.network;
+}
+
+void Networks::set_gate(const std::string& project, const std::string& service, Gate gate) {
+  const auto network = find(project);
+  if (network != nullptr && network->set_gate(project::slug(service), gate)) update(project);
+}
+
+void Networks::set_listening(const std::string& project, const std::string& service,
+                             const std::optional<net::Endpoint>& endpoint,
+                             std::set<ino_t> sockets) {
+  const auto network = find(project);
+  if (network == nullptr) return;
+  std::optional<HostListener> listener;
+  if (endpoint)
+    if (const auto address = net::IpAddress::parse(endpoint->host))
+      listener = HostListener{{*address, endpoint->port}, std::move(sockets)};
+  if (network->set_listener(project::slug(service), std::move(listener))) update(project);
+}
+
+/// One at a time for a project: what changes during one is told by the next.
+void Networks::update(const std::string& project) {
+  const auto network = find(project);
+  if (network == nullptr) return;
+  Live& live = live_.at(project);
+  if (std::exchange(live.updating, true)) {
+    live.again = true;
+    return;
+  }
+  jobs_.run<Result<void>>(
+      "network of " + project,
+      [network](const std::stop_token& stop) { return network->update(stop); },
+      [this, project, network](const Result<void>& done) {
+        if (!done) deps_.log("network of " + project + ": " + done.error().text());
+        if (find(project) != network) return;
+        Live& now = live_.at(project);
+        now.updating = false;
+        if (std::exchange(now.again, false)) update(project);
+      });
+}
+
+void Networks::watch(const std::string& project, UniqueFd pidfd) {
+  if (find(project) == nullptr) return;
+  Live& live = live_.at(project);
+  live.watch.reset();
+  live.pidfd = std::move(pidfd);
+  live.watch = deps_.loop.watch_readable(live.pidfd.get(), [this, project] {
+    live_.at(project).watch.reset();
+    update(project);
+  });
+}
+
+std::vector<std::pair<std::string, std::string>> Networks::places(
+    const std::string& project, const std::string& service) const {
+  const auto network = find(project);
+  const auto plan = network != nullptr ? network->plan() : nullptr;
+  if (plan == nullptr) return {};
+  return plan->layout.places(project::slug(service));
+}
+
+Result<ProjectNetwork::ProbePlace> Networks::probe_place(const std::string& project,
+                                                         const std::string& service,
+                                                         const std::string& host) const {
+  const auto network = find(project);
+  if (network == nullptr) return Error(Errc::unavailable, "project " + project + " has no network");
+  return network->probe_place(project::slug(service), host);
+}
+
+Result<net::Attachment> Networks::attach(const std::string& project,
+                                         const project::ServiceConfig& config,
+                                         const std::stop_token& stop) {
+  net::Attachment out;
+  if (config.network == "none") {
+    out.kind = net::Attachment::Kind::none;
+    return out;
+  }
+  const auto network = find(project);
+  if (network == nullptr)
+    return Error(Errc::cancelled, "project " + project + " has no network any more");
+  return network->attach(project::slug(config.name), stop);
+}
+
+void Networks::adopt(const std::string& project, const std::map<std::string, int>& shims) {
+  const auto network = find(project);
+  if (network == nullptr) return;
+  std::map<std::string, int> slugs;
+  for (const auto& [service, pid] : shims) slugs[project::slug(service)] = pid;
+  network->adopt(slugs);
+  update(project);
+}
+
+void Networks::end(const std::string& project) {
+  const auto network = find(project);
+  if (network == nullptr) return;
+  network->end();
+  deps_.loop.post([this, project, network] {
+    const std::lock_guard lock(mutex_);
+    const auto it = live_.find(project);
+    if (it != live_.end() && it->second.network == network) live_.erase(it);
+  });
+}
+
+}  // namespace locald::server

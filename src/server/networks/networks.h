@@ -1,0 +1,92 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/loop/event_loop.h"
+#include "base/loop/job_pool.h"
+#include "base/paths.h"
+#include "builder/environment.h"
+#include "net/network.h"
+#include "project/service_config.h"
+#include "runtime/user_namespace.h"
+#include "server/networks/network_registry.h"
+#include "server/networks/project_network.h"
+
+namespace locald::server {
+
+/// The networks of all projects that are up. Loop thread only, where nothing else is said.
+class Networks {
+ public:
+  using Services = std::map<std::string, std::shared_ptr<const project::ServiceConfig>>;
+  struct Deps {
+    EventLoop& loop;
+    builder::Environment& environment;
+    runtime::UserNamespace& user_namespace;
+    const Paths& paths;
+    std::string netd;  ///< path of locald-netd
+    /// As ProjectNetwork::Deps. On any thread.
+    std::function<Error(const Error& error, const PublishedPort& port)> explain;
+    std::function<void(const std::string& text)> log;
+  };
+  Networks(Deps deps, NetworkRegistry registry);
+
+  NetworkRegistry& registry() noexcept { return registry_; }
+
+  /// It has a network, or is about to.
+  bool is_live(const std::string& project) const { return find(project) != nullptr; }
+
+  /// Fine where these services' networks can be laid out. Changes nothing.
+  Result<void> check(const std::string& project, const Services& services) const;
+  /// From now on these are the project's services.
+  Result<void> define(const std::string& project, const Services& services);
+  /// What becomes of connections to the service's published ports.
+  void set_gate(const std::string& project, const std::string& service, Gate gate);
+  /// Where a service on the host listens, and with which sockets; nothing: it does not.
+  void set_listening(const std::string& project, const std::string& service,
+                     const std::optional<net::Endpoint>& endpoint, std::set<ino_t> sockets);
+
+  /// The networks that a service is in, with its address in each.
+  std::vector<std::pair<std::string, std::string>> places(const std::string& project,
+                                                          const std::string& service) const;
+  /// As ProjectNetwork::probe_place().
+  Result<ProjectNetwork::ProbePlace> probe_place(const std::string& project,
+                                                 const std::string& service,
+                                                 const std::string& host) const;
+
+  /// Connects a service. Any thread; blocks.
+  Result<net::Attachment> attach(const std::string& project, const project::ServiceConfig& config,
+                                 const std::stop_token& stop);
+  /// Continues with what an earlier server has left of the project's network, which is defined.
+  /// Blocks for some milliseconds. @param shims  service -> pid of its shim
+  void adopt(const std::string& project, const std::map<std::string, int>& shims);
+  /// Ends the project's network. Any thread; blocks.
+  void end(const std::string& project);
+
+ private:
+  struct Live {
+    std::shared_ptr<ProjectNetwork> network;
+    bool updating = false, again = false;
+    EventLoop::Handle watch;  ///< of its netd's end
+    UniqueFd pidfd;
+  };
+  Result<std::shared_ptr<const NetworkPlan>> plan(const std::string& project,
+                                                  const NetworkRegistry::Project& numbers,
+                                                  const Services& services) const;
+  NetworkRegistry::Project numbers(const std::string& project, const Services& services) const;
+  std::shared_ptr<ProjectNetwork> find(const std::string& project) const;
+  void update(const std::string& project);
+  void watch(const std::string& project, UniqueFd pidfd);
+
+  Deps deps_;
+  NetworkRegistry registry_;
+  JobPool jobs_;
+  mutable std::mutex mutex_;  // of the map alone
+  std::map<std::string, Live> live_;
+};
+
+}  // namespace locald::server

@@ -1,0 +1,141 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/paths.h"
+#include "base/result.h"
+#include "builder/environment.h"
+#include "net/layout.h"
+#include "net/network.h"
+#include "net/probe.h"
+#include "runtime/user_namespace.h"
+#include "server/networks/netd.h"
+
+namespace locald::server {
+
+/// A port of the host's that leads to a service. Services are named as in the layout.
+struct PublishedPort {
+  std::string service;
+  net::AddressAndPort outside;
+  std::uint16_t inside = 0;
+  bool udp = false;
+
+  friend bool operator==(const PublishedPort&, const PublishedPort&) = default;
+};
+
+/// What becomes of a connection to a service's published ports.
+enum class Gate : std::uint8_t {
+  closed,  ///< nobody listens: the service is down
+  reset,   ///< taken and reset: it is about to be up
+  open,    ///< carried to the service
+};
+
+/// Where a service on the host takes connections, and with which sockets.
+struct HostListener {
+  net::AddressAndPort at;
+  std::set<ino_t> sockets;
+
+  friend bool operator==(const HostListener&, const HostListener&) = default;
+};
+
+/// What is wanted of a project's network.
+struct NetworkPlan {
+  net::Layout layout;
+  std::vector<PublishedPort> ports;
+  std::map<std::string, std::string> shared;  ///< service -> whose network it is in
+};
+
+/// The network of one project, as far as it is there: the sandbox, its netd, the namespaces of
+/// services. Made when the first service needs it. Thread-safe; what blocks says so.
+class ProjectNetwork {
+ public:
+  struct Deps {
+    builder::Environment& environment;
+    runtime::UserNamespace& user_namespace;
+    const Paths& paths;
+    std::string netd;  ///< path of locald-netd
+    /// Says whose a port is that could not be taken.
+    std::function<Error(const Error& error, const PublishedPort& port)> explain;
+    /// A netd runs (again), with a descriptor that is readable once it has ended. On any thread.
+    std::function<void(UniqueFd pidfd)> started;
+  };
+  ProjectNetwork(Deps deps, std::string project);
+  /// Leaves netd running.
+  ~ProjectNetwork() = default;
+
+  /// What is wanted from now on; put into effect by the next call that blocks.
+  void define(std::shared_ptr<const NetworkPlan> plan);
+  std::shared_ptr<const NetworkPlan> plan() const { return wanted().plan; }
+  /// The same of a service's ports. @return whether anything changes.
+  bool set_gate(const std::string& service, Gate gate);
+  /// Of a service on the host: containers reach it as long as one of its sockets listens there.
+  /// @return whether anything changes.
+  bool set_listener(const std::string& service, std::optional<HostListener> listener);
+
+  /// Connects a service, whose ports are taken too. The same namespace at each start, until its
+  /// place in the networks changes. Blocks.
+  /// @return Errc::unavailable: a port is in use.
+  Result<net::Attachment> attach(const std::string& service, const std::stop_token& stop);
+  /// Makes what services that are about to be up will need, and tells netd what is wanted; starts
+  /// another one where it has ended. Blocks.
+  Result<void> update(const std::stop_token& stop);
+  /// How a service is probed: from where it is itself. @param host  as HealthConfig::host
+  struct ProbePlace {
+    net::ProbeSocket socket;
+    std::string address;
+  };
+  /// @return Errc::unavailable: it is not connected.
+  Result<ProbePlace> probe_place(const std::string& service, const std::string& host) const;
+
+  /// Continues with what an earlier server has left: its netd, with what that holds, or, where it has
+  /// ended, the sandbox and namespaces that shims hold. Blocks.
+  /// @param shims  service -> pid of its shim, proven
+  void adopt(const std::map<std::string, int>& shims);
+  /// Ends netd and lets go of the sandbox; nothing is wanted any more. Blocks.
+  void end();
+
+ private:
+  struct Wanted {
+    std::shared_ptr<const NetworkPlan> plan;
+    std::map<std::string, Gate> gates;
+    std::map<std::string, HostListener> listeners;
+  };
+  struct Member {
+    std::shared_ptr<const UniqueFd> netns;
+    std::vector<net::Link> links;   ///< that it was made with
+    std::vector<UniqueFd> sockets;  ///< for netd, which does not know it yet
+    bool probed = false;            ///< it has its place in probes_
+  };
+  void forget_netd();
+  void keep_probe(const std::string& service, net::ProbeSocket probe);
+  Wanted wanted() const;
+  Result<void> make(const Wanted& wanted, const std::string& service, const std::stop_token& stop);
+  Result<void> tell(const Wanted& wanted, const std::string& needed);
+
+  Deps deps_;
+  std::string project_;
+  mutable std::mutex wanted_mutex_;  // of these two
+  Wanted wanted_;
+  std::map<std::string, net::ProbeSocket> probes_;
+  // What there is; one at a time works on it.
+  mutable std::mutex mutex_;
+  std::shared_ptr<const UniqueFd> sandbox_;
+  std::map<std::string, Member> members_;
+  std::optional<Netd> netd_;
+  std::set<std::uint32_t> networks_;                        // that netd has the sockets of
+  std::set<std::string> services_;                          // the same
+  std::set<std::pair<bool, net::AddressAndPort>> ports_;    // that netd has: NetdPlan::Port::key()
+  std::map<std::uint32_t, std::vector<UniqueFd>> sockets_;  // of networks that it does not know yet
+  bool replaced_ = false;  // netd knows an earlier namespace of a service
+  std::uint64_t tag_ = 0;
+};
+
+}  // namespace locald::server
