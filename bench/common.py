@@ -118,7 +118,9 @@ class Bench:
         """The binaries, copied to where every user may run them; None where they are not built."""
         if not all((build / p).is_file() for p in ("bin/locald", "libexec/locald/locald-server", "libexec/locald/locald-shim")):
             return None
-        for p in ("bin/locald", "libexec/locald/locald-server", "libexec/locald/locald-shim"):
+        for p in ("bin/locald", "libexec/locald/locald-server", "libexec/locald/locald-shim", "libexec/locald/locald-netd"):
+            if not (build / p).exists():  # of a build before there was one
+                continue
             target = self.dir / "dist" / p
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(build / p, target)
