@@ -92,6 +92,12 @@ std::string to_hex(const void* data, std::size_t size) {
   return out;
 }
 
+std::uint64_t fnv1a(std::string_view text) noexcept {
+  std::uint64_t h = 14695981039346656037ull;
+  for (const unsigned char c : text) h = (h ^ c) * 1099511628211ull;
+  return h;
+}
+
 std::optional<std::uint64_t> parse_u64(std::string_view text) {
   if (text.empty()) return std::nullopt;
   std::uint64_t value = 0;

@@ -19,6 +19,9 @@ std::string to_hex(const void* data, std::size_t size);
 /// A decimal number and nothing else (no sign, no blanks); nullopt otherwise or on overflow.
 std::optional<std::uint64_t> parse_u64(std::string_view text);
 
+/// FNV-1a of 64 bits: for names and numbers that stay, never against an attacker.
+std::uint64_t fnv1a(std::string_view text) noexcept;
+
 /// The candidate that a typo most likely meant: edit distance (with
 /// transpositions) of at most 1/3 of the length; nullopt if none is near.
 std::optional<std::string> did_you_mean(std::string_view word,

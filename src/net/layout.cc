@@ -65,10 +65,9 @@ Result<Layout> Layout::make(Input input) {
   if (input.services.size() > kMaxServices)
     return Error(Errc::invalid_input,
                  "the project has more than " + std::to_string(kMaxServices) + " services");
-  // Addresses that the file chooses first: a number must not take one.
   for (ServiceLayout& layout : input.services)
     out.services_.push_back({.layout = std::move(layout), .places = {}, .standing = {}});
-  for (Service& service : out.services_) TRY(out.place(service, input));
+  for (Service& service : out.services_) TRY(out.place(service));
   std::map<IpAddress, std::string> taken;
   for (const Service& service : out.services_)
     for (const Placed& placed : service.places)
@@ -80,7 +79,7 @@ Result<Layout> Layout::make(Input input) {
   return out;
 }
 
-Result<void> Layout::place(Service& service, const Input&) {
+Result<void> Layout::place(Service& service) {
   const ServiceLayout& layout = service.layout;
   if (layout.networks.empty()) {
     service.standing.push_back(at(standing_, kHostItself + layout.number).address);
@@ -231,8 +230,7 @@ std::vector<std::pair<std::string, std::string>> Layout::places(const std::strin
   std::vector<std::pair<std::string, std::string>> out;
   if (const Service* service = find(name))
     for (const Placed& placed : service->places)
-      out.emplace_back(nets_[placed.network].layout.name,
-                       placed.addresses.front().address.text());
+      out.emplace_back(nets_[placed.network].layout.name, placed.addresses.front().address.text());
   return out;
 }
 

@@ -106,7 +106,7 @@ class Layout {
     std::vector<IpAddress> standing;  ///< of one on the host: what stands for it
   };
   const Service* find(const std::string& service) const;
-  Result<void> place(Service& service, const Input& input);
+  Result<void> place(Service& service);
 
   std::vector<Net> nets_;
   std::vector<Service> services_;

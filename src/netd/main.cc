@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -129,13 +130,18 @@ void enter_sandbox(bool userns) {
     give_up(Error::from_errno(errno, "join the sandbox"));
 }
 
+constexpr std::chrono::milliseconds kPlanWithin{10'000};
+
 /// What the process that holds connections is asked.
 class Requests {
  public:
   Requests(Poller& poller, Dialer& inside, Dialer& outside, Netd::Limits limits)
       : poller_(poller),
         inside_(inside),
-        netd_(poller, inside, outside, limits, [&poller] { poller.stop(); }) {}
+        netd_(poller, inside, outside, limits, [&poller] { poller.stop(); }) {
+    // A server that is killed before it has noted who this is leaves a process that nobody knows.
+    unknown_ = poller.after(kPlanWithin, [&poller] { poller.stop(); });
+  }
 
   void answer(Control::Request request, const Control::Reply& reply) {
     const std::string& verb = request.verb;
@@ -175,6 +181,7 @@ class Requests {
     request.fds.erase(request.fds.begin());
     auto done = netd_.apply(std::move(plan).value(), std::move(request.fds));
     if (!done) return reply(std::move(done).error());
+    unknown_.reset();
     reply(Control::Answer{});
   }
   void dial(const Control::Request& request, const Control::Reply& reply) {
@@ -204,6 +211,7 @@ class Requests {
   Dialer& inside_;
   const UniqueFd sandbox_{net::kNetdSandbox};
   Netd netd_;
+  Poller::Timer unknown_;  // until the first plan
 };
 
 [[noreturn]] void run(bool userns) {
@@ -236,7 +244,8 @@ class Requests {
                         });
   const std::string ready = std::string(net::kNetdReady) + " " + std::to_string(::getpid());
   if (auto done = confine(Role::connections); !done) give_up(done.error());
-  (void)!::write(net::kNetdStatus, ready.data(), ready.size());
+  // Where nobody reads it, nobody waits for this process any more.
+  if (::write(net::kNetdStatus, ready.data(), ready.size()) < 0) std::_Exit(1);
   ::close(net::kNetdStatus);
   poller.when_quiet([] {
     Forward::release_buffer();

@@ -172,6 +172,13 @@ void decide_networks(ProjectSpec& spec, Mode fallback) {
   }
 }
 
+const ServiceSpec* network_owner(const ProjectSpec& spec, const ServiceSpec& service) {
+  const ServiceSpec* at = &service;
+  for (std::size_t hops = 0; at != nullptr && at->network.mode == Mode::service; ++hops)
+    at = hops < spec.services.size() ? spec.find(at->network.service) : nullptr;
+  return at;
+}
+
 bool names_networks(const ProjectSpec& spec) {
   return spec.network.mode != Mode::unset || !spec.networks.empty() ||
          std::any_of(spec.services.begin(), spec.services.end(), [](const ServiceSpec& s) {

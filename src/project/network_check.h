@@ -14,6 +14,10 @@ void decide_networks(ProjectSpec& spec, NetworkUse::Mode fallback);
 /// Whether the file says of any network which it is.
 bool names_networks(const ProjectSpec& spec);
 
+/// The service whose network `service` is in: itself, or at the end of "service:NAME". Null where
+/// that leads nowhere.
+const ServiceSpec* network_owner(const ProjectSpec& spec, const ServiceSpec& service);
+
 /// What cannot be about networks and ports, of a file whose networks are decided.
 void check_networks(
     const ProjectSpec& spec,

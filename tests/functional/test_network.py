@@ -1,4 +1,5 @@
 """network = "project": services in a network of their own, by name, by published ports, and what it outlives."""
+import fcntl
 import json
 import os
 import pathlib
@@ -325,3 +326,42 @@ def test_what_cannot_be_is_said_before_anything_starts(project, busybox, lines, 
         r = p(*verb, check=False)
         assert r.rc != 0 and said in r.text, r
     assert not (p.locald.home / "run/net").exists() or not os.listdir(p.locald.home / "run/net")
+
+
+@pytest.mark.parametrize("server", ["killed before it heard", "killed before it told a plan"])
+def test_a_netd_that_nobody_knows_ends_by_itself(dist, scratch, locald, server):
+    """As the server starts it (src/net/netd_start.h), with nobody there afterwards."""
+    if not locald.identity.root:
+        pytest.skip("making a network namespace needs root; the run as root does this case")
+    folder = locald.home / "netd"
+    folder.mkdir()
+    controls = []
+    for name in ("netd.sock", "outside.sock"):
+        controls.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        controls[-1].bind(str(folder / name))
+        controls[-1].listen()
+    sleeper = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+    try:
+        wait_until(lambda: os.readlink(f"/proc/{sleeper.pid}/ns/net") != os.readlink("/proc/self/ns/net"), "the namespace is there")
+        read, write = os.pipe()
+        if server == "killed before it heard":
+            os.close(read)
+        # From 3 on: the two controls, the sandbox, the pipe. First above all of these, so that none is overwritten.
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in
+                (controls[0].fileno(), controls[1].fileno(), os.open(f"/proc/{sleeper.pid}/ns/net", os.O_RDONLY), write)]
+        os.close(write)
+        start = "; ".join(f"os.dup2({fd}, {3 + n}); os.close({fd})" for n, fd in enumerate(high))
+        program = f"import os; {start}; os.execve({str(dist / 'libexec/locald/locald-netd')!r}, ['locald-netd', 'run-root', 'lost'], {{'LOCALD_NETWORK': {str(folder)!r}}})"
+        subprocess.run(["/usr/bin/python3", "-c", program], pass_fds=high, check=True, timeout=20)
+        for fd in high:
+            os.close(fd)
+        if server != "killed before it heard":
+            assert os.read(read, 100).startswith(b"ready ")
+            os.close(read)
+            assert any("locald-netd" in c for c in locald.processes().values())
+        wait_until(lambda: not any("locald-netd" in c for c in locald.processes().values()), "it has ended", 15)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+        for control in controls:
+            control.close()

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/strings.h"
+#include "project/network_check.h"
 #include "project/resolve/resolve_network.h"
 
 namespace locald::project {
@@ -107,12 +108,8 @@ Result<net::Endpoint> Texts::endpoint(const std::string& service) const {
     return e;
   }
   if (own) return e;
-  const ServiceSpec* shared = target;
-  while (shared != nullptr && shared->network.mode == Mode::service)
-    shared = in_.spec.find(shared->network.service);
-  const ServiceSpec* reader = spec_;
-  while (reader != nullptr && reader->network.mode == Mode::service)
-    reader = in_.spec.find(reader->network.service);
+  const ServiceSpec* shared = network_owner(in_.spec, *target);
+  const ServiceSpec* reader = network_owner(in_.spec, *spec_);
   if (shared == nullptr || reader == nullptr || shared == reader) return e;  // the same network
   for (const MemberSpec& mine : reader->networks)
     for (const MemberSpec& theirs : shared->networks)

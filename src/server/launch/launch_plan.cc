@@ -15,12 +15,6 @@
 namespace locald::server {
 namespace {
 
-std::string fnv_hex(std::string_view text) {
-  std::uint64_t h = 14695981039346656037ull;
-  for (const unsigned char c : text) h = (h ^ c) * 1099511628211ull;
-  return fmt::format("{:016x}", h);
-}
-
 /// What an app has besides: its own command, and service bindings. Spec: servicebinding.io,
 /// workload projection.
 void app_options(const project::ServiceConfig& config, builder::ContainerOptions& out) {
@@ -67,7 +61,7 @@ Result<void> open_workdir(runtime::HostProcess& process, const PathJudge& judge)
 
 std::string container_key(const std::string& project, const project::ServiceConfig& config) {
   return fmt::format("{}.{}.{}", project, project::slug(config.name),
-                     fnv_hex(project::canonical_text(config)).substr(0, 8));
+                     fmt::format("{:016x}", fnv1a(project::canonical_text(config))).substr(0, 8));
 }
 
 net::AttachRequest attach_request(const LaunchRequest& request) {

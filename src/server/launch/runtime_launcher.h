@@ -75,11 +75,11 @@ class RuntimeLauncher final : public Launcher {
   Result<net::EndpointLook> look(int shim_pid, std::uint16_t port) const;
 
   Deps deps_;
+  PortDiagnosis ports_;  // before the jobs that ask it
   // Apart, so that a slow pull holds up no host service, and no start or hanging command a probe.
   JobPool hosts_, containers_, sweeps_, probes_, looks_;
   std::map<std::string, UniqueFd> notify_sockets_;  // instance -> where it says READY=1
   std::atomic<bool> id_map_told_ = false;
-  PortDiagnosis ports_;
 };
 
 }  // namespace locald::server

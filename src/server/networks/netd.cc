@@ -106,12 +106,18 @@ Result<Netd> Netd::start(const Start& start) {
   const std::string ready = std::string(net::kNetdReady) + " ";
   const auto pid = said.starts_with(ready) ? parse_u64(said.substr(ready.size())) : std::nullopt;
   if (!pid) return Error(Errc::failed, "locald-netd: " + (said.empty() ? "it has ended" : said));
-  const auto stat = runtime::process_stat(static_cast<pid_t>(*pid));
-  if (!stat) return Error(Errc::failed, "locald-netd has ended");
-  const NetdRecord record{
-      .pid = static_cast<int>(*pid), .start_time = stat->start_time, .boot_id = runtime::boot_id()};
-  TRY(write_file_atomic(folder + "/" + kRecord, encode(record).dump(), 0600));
-  return find(start.paths, start.project);
+  const UniqueFd pidfd = TRY(sys::pidfd_open(static_cast<pid_t>(*pid)));
+  auto found = [&]() -> Result<Netd> {
+    const auto stat = runtime::process_stat(static_cast<pid_t>(*pid));
+    if (!stat) return Error(Errc::failed, "locald-netd has ended");
+    const NetdRecord record{.pid = static_cast<int>(*pid),
+                            .start_time = stat->start_time,
+                            .boot_id = runtime::boot_id()};
+    TRY(write_file_atomic(folder + "/" + kRecord, encode(record).dump(), 0600));
+    return find(start.paths, start.project);
+  }();
+  if (!found) (void)sys::pidfd_signal(pidfd.get(), SIGKILL);
+  return found;
 }
 
 Result<Netd> Netd::find(const Paths& paths, const std::string& project) {

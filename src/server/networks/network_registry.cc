@@ -26,8 +26,7 @@ struct NetworksFile {
 };
 
 std::uint64_t hash(std::string_view text) {
-  std::uint64_t h = 14695981039346656037ull;
-  for (const unsigned char c : text) h = (h ^ c) * 1099511628211ull;
+  const std::uint64_t h = fnv1a(text);
   return h ^ (h >> 29);
 }
 

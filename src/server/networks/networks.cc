@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "net/layout.h"
@@ -10,6 +11,11 @@ namespace locald::server {
 namespace {
 
 bool in_networks(const project::ServiceConfig& config) { return config.network == "project"; }
+
+bool any_in_networks(const Networks::Services& services) {
+  return std::any_of(services.begin(), services.end(),
+                     [](const auto& entry) { return in_networks(*entry.second); });
+}
 
 /// A network is another one once its definition changes: its bridge stays for those that are in it
 /// as it was.
@@ -112,15 +118,14 @@ Result<std::shared_ptr<const NetworkPlan>> Networks::plan(const std::string& pro
 }
 
 Result<void> Networks::check(const std::string& project, const Services& services) const {
+  if (!any_in_networks(services)) return {};
   (void)TRY(plan(project, numbers(project, services), services));
   return {};
 }
 
 Result<void> Networks::define(const std::string& project, const Services& services) {
-  bool any = false;
-  for (const auto& [name, config] : services) any = any || in_networks(*config);
   const std::shared_ptr<ProjectNetwork> known = find(project);
-  if (!any && known == nullptr) return {};
+  if (known == nullptr && !any_in_networks(services)) return {};
   const NetworkRegistry::Project numbers = this->numbers(project, services);
   auto wanted = TRY(plan(project, numbers, services));
   TRY(registry_.set(project, numbers));
@@ -188,7 +193,7 @@ void Networks::update(const std::string& project) {
 }
 
 void Networks::watch(const std::string& project, UniqueFd pidfd) {
-  if (find(project) == nullptr) return;
+  if (find(project) == nullptr || !pidfd) return;
   Live& live = live_.at(project);
   live.watch.reset();
   live.pidfd = std::move(pidfd);
@@ -233,7 +238,7 @@ void Networks::adopt(const std::string& project, const std::map<std::string, int
   if (network == nullptr) return;
   std::map<std::string, int> slugs;
   for (const auto& [service, pid] : shims) slugs[project::slug(service)] = pid;
-  network->adopt(slugs);
+  network->adopt(std::move(slugs));
   update(project);
 }
 

@@ -62,7 +62,7 @@ class Networks {
   Result<net::Attachment> attach(const std::string& project, const project::ServiceConfig& config,
                                  const std::stop_token& stop);
   /// Continues with what an earlier server has left of the project's network, which is defined.
-  /// Blocks for some milliseconds. @param shims  service -> pid of its shim
+  /// @param shims  service -> pid of its shim
   void adopt(const std::string& project, const std::map<std::string, int>& shims);
   /// Ends the project's network. Any thread; blocks.
   void end(const std::string& project);

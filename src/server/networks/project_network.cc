@@ -99,6 +99,7 @@ Result<net::Attachment> ProjectNetwork::attach(const std::string& service,
     if (gate == Gate::closed) gate = Gate::reset;  // whatever has been heard of its state
   }
   const std::lock_guard lock(mutex_);
+  adopt_now();
   const Wanted wanted = this->wanted();
   if (wanted.plan == nullptr)
     return Error(Errc::cancelled, "project " + project_ + " has no network");
@@ -238,6 +239,7 @@ Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& neede
 
 Result<void> ProjectNetwork::update(const std::stop_token& stop) {
   const std::lock_guard lock(mutex_);
+  adopt_now();
   const Wanted wanted = this->wanted();
   if (wanted.plan == nullptr) return {};
   // Made beside what else a start needs, images above all; not for those who are down.
@@ -279,10 +281,19 @@ void ProjectNetwork::forget_netd() {
   for (auto& [name, member] : members_) member.sockets.clear();
 }
 
-void ProjectNetwork::adopt(const std::map<std::string, int>& shims) {
-  const std::lock_guard lock(mutex_);
+void ProjectNetwork::adopt(std::map<std::string, int> shims) {
+  const std::lock_guard lock(wanted_mutex_);
+  to_adopt_ = std::move(shims);
+}
+
+void ProjectNetwork::adopt_now() {
   const Wanted wanted = this->wanted();
-  if (wanted.plan == nullptr) return;
+  std::optional<std::map<std::string, int>> shims;
+  {
+    const std::lock_guard lock(wanted_mutex_);
+    shims.swap(to_adopt_);
+  }
+  if (!shims || wanted.plan == nullptr) return;
   const net::Layout& layout = wanted.plan->layout;
   const auto keep = [&](const std::string& service, UniqueFd netns) {
     members_[service] = {
@@ -306,7 +317,7 @@ void ProjectNetwork::adopt(const std::map<std::string, int>& shims) {
     }
     netd->end();
   }
-  for (const auto& [service, pid] : shims) {
+  for (const auto& [service, pid] : *shims) {
     auto held = namespaces_of(pid);
     if (!held) continue;
     sandbox_ = std::make_shared<const UniqueFd>(std::move(held->second));
@@ -316,6 +327,7 @@ void ProjectNetwork::adopt(const std::map<std::string, int>& shims) {
 
 void ProjectNetwork::end() {
   const std::lock_guard lock(mutex_);
+  adopt_now();
   {
     const std::lock_guard wanted(wanted_mutex_);
     wanted_ = {};

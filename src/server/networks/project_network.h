@@ -96,9 +96,9 @@ class ProjectNetwork {
   Result<ProbePlace> probe_place(const std::string& service, const std::string& host) const;
 
   /// Continues with what an earlier server has left: its netd, with what that holds, or, where it has
-  /// ended, the sandbox and namespaces that shims hold. Blocks.
+  /// ended, the sandbox and namespaces that shims hold: with the next call that blocks.
   /// @param shims  service -> pid of its shim, proven
-  void adopt(const std::map<std::string, int>& shims);
+  void adopt(std::map<std::string, int> shims);
   /// Ends netd and lets go of the sandbox; nothing is wanted any more. Blocks.
   void end();
 
@@ -114,6 +114,7 @@ class ProjectNetwork {
     std::vector<UniqueFd> sockets;  ///< for netd, which does not know it yet
     bool probed = false;            ///< it has its place in probes_
   };
+  void adopt_now();
   void forget_netd();
   void keep_probe(const std::string& service, net::ProbeSocket probe);
   Wanted wanted() const;
@@ -122,9 +123,10 @@ class ProjectNetwork {
 
   Deps deps_;
   std::string project_;
-  mutable std::mutex wanted_mutex_;  // of these two
+  mutable std::mutex wanted_mutex_;  // of these three
   Wanted wanted_;
   std::map<std::string, net::ProbeSocket> probes_;
+  std::optional<std::map<std::string, int>> to_adopt_;
   // What there is; one at a time works on it.
   mutable std::mutex mutex_;
   std::shared_ptr<const UniqueFd> sandbox_;

@@ -136,6 +136,8 @@ Result<void> Project::define_networks() {
 void Project::tell_network(const std::string& service) {
   const Supervisor::Unit* unit = supervisor_.find(service);
   if (deps_.networks == nullptr || service.empty()) return;
+  if (unit != nullptr && unit->config->network == "host")
+    return deps_.networks->set_listening(name_, service, unit->endpoint, unit->sockets);
   Gate gate = Gate::closed;
   if (unit != nullptr && unit->state.phase == Phase::running)
     gate = Gate::open;
@@ -143,8 +145,7 @@ void Project::tell_network(const std::string& service) {
            (unit->state.phase != Phase::stopping || unit->state.again))
     gate = Gate::reset;
   deps_.networks->set_gate(name_, service, gate);
-  if (unit == nullptr || unit->config->network != "host") return;
-  deps_.networks->set_listening(name_, service, unit->endpoint, unit->sockets);
+  if (unit == nullptr) deps_.networks->set_listening(name_, service, {}, {});
 }
 
 void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {

@@ -50,19 +50,16 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedP
     }
     int port = deps_.networks != nullptr ? deps_.networks->registry().port(loaded.name, key) : 0;
     const auto usable = [&](int candidate) {
-      return candidate != 0 && !taken.contains(candidate) &&
-             (present != nullptr ||
-              deps_.network.check_port_free(static_cast<std::uint16_t>(candidate)));
+      return !taken.contains(candidate) &&
+             deps_.network.check_port_free(static_cast<std::uint16_t>(candidate));
     };
-    if (present == nullptr && !usable(port)) port = 0;
+    if (present == nullptr && port != 0 && !usable(port)) port = 0;
     for (int candidate = range.first; port == 0 && range.second != 0; ++candidate) {
       if (candidate > range.second)
         return Error(Errc::unavailable, fmt::format("none of the ports {}-{} is free for {}",
                                                     range.first, range.second, key))
             .with_hint("write a larger range, or one port");
-      if (!taken.contains(candidate) &&
-          deps_.network.check_port_free(static_cast<std::uint16_t>(candidate)))
-        port = candidate;
+      if (usable(candidate)) port = candidate;
     }
     for (int tries = 0; port == 0; ++tries) {
       if (tries == 1000) return Error(Errc::failed, "no free port was found");
