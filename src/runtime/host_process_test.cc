@@ -323,5 +323,23 @@ TEST_F(HostProcessTest, AHealthProbeGivesCodeAndOutputAndItsTreeDiesAtTheTimeout
   EXPECT_EQ(result->output.size(), 4096u);
 }
 
+TEST_F(HostProcessTest, OfAHealthProbeThatIsCalledOffNothingRunsAnyMore) {
+  for (int round = 0; round < 20; ++round) {
+    std::stop_source stop;
+    (void)::unlink((home_ + "/probe").c_str());
+    std::thread caller([&] {
+      while (!exists(home_ + "/probe")) std::this_thread::sleep_for(milliseconds(1));
+      stop.request_stop();
+    });
+    const auto result = runtime_->probe_host(
+        shell("setsid sh -c 'trap \"\" TERM; echo $$ > new; mv new probe; sleep 100' & sleep 100"),
+        seconds(30), stop.get_token());
+    caller.join();
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code(), Errc::cancelled);
+    EXPECT_FALSE(alive(pid_in(home_ + "/probe")));
+  }
+}
+
 }  // namespace
 }  // namespace locald::runtime

@@ -27,6 +27,7 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
                                               const std::string& process, int join_fd,
                                               const std::vector<int>& extra_fds,
                                               milliseconds timeout, const std::stop_token& stop) {
+  if (stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
   spec.set(shim::kKeyId, "probe").set(shim::kKeyNonce, "probe");
   spec.set(shim::kKeyTimeout, static_cast<std::uint64_t>(timeout.count()));
   const UniqueFd spec_fd = TRY(spec.to_fd());
@@ -47,21 +48,30 @@ Result<ProcessRuntime::ProbeResult> run_probe(const std::string& shim, ShimSpec 
     const std::uint64_t one = 1;
     (void)!::write(cancelled.get(), &one, sizeof one);
   });
-  const auto deadline = Clock::now() + timeout + kGrace;
+  auto deadline = Clock::now() + timeout + kGrace;
+  bool called_off = false;
   std::string answer;
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
-    pollfd fds[2] = {{ours.get(), POLLIN, 0}, {cancelled.get(), POLLIN, 0}};
+    pollfd fds[2] = {{ours.get(), POLLIN, 0}, {called_off ? -1 : cancelled.get(), POLLIN, 0}};
+    if (left <= 0 && called_off) break;
     if (left <= 0)
       return Error(Errc::timed_out, "timed out after " + std::to_string(timeout.count()) + " ms");
     if (::poll(fds, 2, static_cast<int>(left)) < 0) continue;
-    if (fds[1].revents != 0) return Error(Errc::cancelled, "cancelled");  // closing `ours` kills it
+    if (fds[1].revents != 0) {
+      // The shim's process sees this as our end, kills what it started, and then hangs up.
+      called_off = true;
+      (void)::shutdown(ours.get(), SHUT_WR);
+      deadline = Clock::now() + kGrace;
+      continue;
+    }
     if (fds[0].revents == 0) continue;
     char chunk[4096];
     const std::size_t n = TRY(sys::read_some(ours.get(), chunk, sizeof chunk));
     if (n == 0) break;
     answer.append(chunk, n);
   }
+  if (called_off) return Error(Errc::cancelled, "cancelled");
   (void)first.wait(Clock::now() + kGrace);
   shim::ProbeReply reply{};
   if (answer.size() < sizeof reply) return Error(Errc::failed, "the probe's process was killed");

@@ -98,7 +98,8 @@ class ProcessRuntime {
                                               const ExecSpec& command);
 
   /// One exec health probe: the exit code, the first 4 KiB of output; the whole
-  /// tree is killed at `timeout`. In the container of `target_instance`.
+  /// tree is killed at `timeout` and where it is called off, before this returns. In the container
+  /// of `target_instance`.
   struct ProbeResult {
     int code = 0;
     std::string output;

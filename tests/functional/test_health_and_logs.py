@@ -2,7 +2,7 @@
 import json
 import time
 
-from support import free_port, wait_until
+from support import alive, free_port, wait_until
 
 # Healthy while the file `sick` is not there; counts the probes.
 SERVE = """
@@ -83,6 +83,24 @@ def test_an_exec_probe_that_hangs_is_killed_with_all_it_started(project, busybox
     p.wait("box", lambda s: s["health"] == "healthy", "the probe in the container succeeds", 10)
     p("down")
     p.locald.assert_nothing_left()
+
+
+def test_when_down_has_answered_no_command_of_a_health_check_runs(project):
+    p = project("""
+        [project]
+        name = "called-off"
+        [services.slow]
+        command = "exec sleep 1000"
+        health = { exec = "trap '' TERM; echo $$ > new; mv new probe; setsid sleep 7654 & sleep 7654", interval = "200ms", timeout = "60s" }
+        """)
+    probe = p.dir / "probe"
+    for _ in range(5):
+        probe.unlink(missing_ok=True)
+        p("up", "-d")
+        wait_until(probe.exists, "the health check runs")
+        p("down")
+        assert not alive(int(probe.read_text()))
+        assert not [c for c in p.locald.processes().values() if c.startswith("sleep 7654")]
 
 
 def test_health_waits_for_a_slow_start_without_failing(project):

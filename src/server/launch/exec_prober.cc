@@ -61,10 +61,30 @@ net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment&
 
 }  // namespace
 
-ExecProber::ExecProber(JobPool& jobs, runtime::ProcessRuntime& runtime,
+RunningProbes::Scope::Scope(RunningProbes& all, const std::string& instance)
+    : all_(all), instance_(instance) {
+  const std::lock_guard lock(all_.mutex_);
+  ++all_.commands_[instance_];
+}
+
+RunningProbes::Scope::~Scope() {
+  const std::lock_guard lock(all_.mutex_);
+  const auto running = all_.commands_.find(instance_);
+  if (--running->second != 0) return;
+  all_.commands_.erase(running);
+  all_.ended_.notify_all();
+}
+
+bool RunningProbes::wait(const std::string& instance, std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return ended_.wait_for(lock, limit, [&] { return !commands_.contains(instance); });
+}
+
+ExecProber::ExecProber(JobPool& jobs, RunningProbes& running, runtime::ProcessRuntime& runtime,
                        const builder::Environment& environment, LaunchRequest request,
                        Effective effective)
     : jobs_(jobs),
+      running_(running),
       runtime_(runtime),
       environment_(environment),
       request_(std::move(request)),
@@ -77,8 +97,9 @@ void ExecProber::start(project::Milliseconds timeout, Done done) {
   alive_ = std::make_shared<bool>(true);
   job_ = jobs_.run<net::Verdict>(
       "probe " + request_.config->name,
-      [&runtime = runtime_, &environment = environment_, request = request_, effective = effective_,
-       timeout](const std::stop_token& stop) mutable {
+      [&running = running_, &runtime = runtime_, &environment = environment_, request = request_,
+       effective = effective_, timeout](const std::stop_token& stop) mutable {
+        const RunningProbes::Scope scope(running, request.instance);
         request.config = effective(request);
         return probe(runtime, environment, request, timeout, stop);
       },

@@ -13,13 +13,19 @@
 #include "project/units.h"
 #include "runtime/instance_meta.h"
 #include "server/launch/command_note.h"
-#include "server/launch/exec_prober.h"
 #include "server/launch/launch_plan.h"
 #include "server/progress_event.h"
 #include "server/supervise/log_prober.h"
 #include "server/supervise/notify_prober.h"
 
 namespace locald::server {
+namespace {
+
+/// Within it a command that was called off has been killed: the runtime takes 3 s at most.
+constexpr std::chrono::seconds kProbeEnds{5};
+
+}  // namespace
+
 RuntimeLauncher::RuntimeLauncher(Deps deps)
     : deps_(deps),
       hosts_(deps.loop, 4),
@@ -208,6 +214,7 @@ void RuntimeLauncher::clean(const std::string& instance, const std::string& nonc
   sweeps_.run<Result<void>>(
       "clean " + instance,
       [this, instance, nonce](const std::stop_token&) {
+        (void)running_probes_.wait(instance, kProbeEnds);
         return deps_.runtime.clean(instance, nonce);
       },
       std::move(done));
@@ -228,7 +235,7 @@ std::unique_ptr<Prober> RuntimeLauncher::make_prober(const LaunchRequest& reques
   switch (request.config->health.kind) {
     case project::HealthSpec::Kind::exec:
       return std::make_unique<ExecProber>(
-          probes_, deps_.runtime, deps_.environment, request,
+          probes_, running_probes_, deps_.runtime, deps_.environment, request,
           [this](const LaunchRequest& asked) { return effective(asked); });
     case project::HealthSpec::Kind::log:
       return std::make_unique<LogProber>(

@@ -12,6 +12,7 @@
 #include "runtime/listener_search.h"
 #include "runtime/process_runtime.h"
 #include "runtime/user_namespace.h"
+#include "server/launch/exec_prober.h"
 #include "server/launch/inside_prober.h"
 #include "server/launch/port_diagnosis.h"
 #include "server/supervise/launcher.h"
@@ -75,7 +76,9 @@ class RuntimeLauncher final : public Launcher {
   Result<net::EndpointLook> look(int shim_pid, std::uint16_t port) const;
 
   Deps deps_;
-  PortDiagnosis ports_;  // before the jobs that ask it
+  // Before the jobs that use them.
+  PortDiagnosis ports_;
+  RunningProbes running_probes_;
   // Apart, so that a slow pull holds up no host service, and no start or hanging command a probe.
   JobPool hosts_, containers_, sweeps_, probes_, looks_;
   std::map<std::string, UniqueFd> notify_sockets_;  // instance -> where it says READY=1
