@@ -33,6 +33,7 @@ namespace locald {
 ///     |-- server.log
 ///     |-- server.lock                held by the server: one for all run folders that share this
 ///     |                              state folder, also where one of those is deleted
+///     |-- networks/<project>.json    netd.json once more, for the same
 ///     `-- instances/<instance>.json  instance.json once more, for when the run folder is deleted;
 ///                                    no environments
 ///     RUN    $XDG_RUNTIME_DIR/locald 0700   (root: /run/locald; LOCALD_HOME/run)
@@ -98,6 +99,10 @@ class Paths {
   std::string instance_records() const { return state_ + "/instances"; }
   std::string instance_record(std::string_view id) const {
     return instance_records() + "/" + std::string(id) + ".json";
+  }
+  std::string network_records() const { return state_ + "/networks"; }
+  std::string network_record(std::string_view project) const {
+    return network_records() + "/" + std::string(project) + ".json";
   }
   std::string server_socket() const { return run_ + "/server.sock"; }
   std::string server_lock() const { return run_ + "/server.lock"; }

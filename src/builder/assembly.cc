@@ -263,6 +263,8 @@ class Assembler {
                                       .own_files = std::move(own),
                                       .fallback_hostname = hostname}));
     TRY(warn_of_binds(built));
+    const net::Attachment network =
+        context_.connect ? TRY(context_.connect()) : a_.options.network;
     if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     std::vector<runtime::HostBind> binds;
     for (const PlannedMount& mount : plan_.mounts) {
@@ -274,13 +276,13 @@ class Assembler {
         destination_,
         {.lowers = a_.lowers, .lower_base = a_.lower_base, .upper = upper(), .work = work()},
         std::move(built.spec), std::move(binds)));
-    if (auto written = write_own_files(hostname); !written) {
+    if (auto written = write_own_files(hostname, network); !written) {
       (void)remove_tree(destination_);
       return std::move(written).error().with_context("bundle " + destination_);
     }
     bundle.stop_signal = built.stop_signal;
-    bundle.netns = a_.options.network.netns;
-    bundle.sandbox = a_.options.network.sandbox;
+    bundle.netns = network.netns;
+    bundle.sandbox = network.sandbox;
     bundle.anonymous_volumes = std::move(anonymous_);
     bundle.notices = std::move(built.notices);
     return bundle;
@@ -300,7 +302,7 @@ class Assembler {
   }
 
   /// The files every container has of its own, from the host's present ones.
-  Result<void> write_own_files(const std::string& hostname) const {
+  Result<void> write_own_files(const std::string& hostname, const net::Attachment& network) const {
     const auto write = [&](const char* name, const std::string& text) -> Result<void> {
       const UniqueFd file =
           TRY(sys::open(destination_ + "/" + name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
@@ -311,7 +313,6 @@ class Assembler {
     // Missing or unreadable ones of the host are as good as empty: a name may then not resolve, and
     // says so itself.
     // What the host's names stand for is the host's: in a network of its own they lead elsewhere.
-    const net::Attachment& network = a_.options.network;
     const bool host = network.kind == net::Attachment::Kind::host;
     TRY(write("hosts", net::hosts_text(host ? read_file("/etc/hosts", 8u << 20).value_or("") : "",
                                        hostname, network.names)));

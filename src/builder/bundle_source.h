@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/network.h"
 #include "runtime/container_bundle.h"
 
 namespace locald::builder {
@@ -25,6 +26,9 @@ struct PrepareContext {
   std::stop_token stop;  ///< asks to give up: Errc::cancelled, nothing half-done
   std::vector<std::string> login_files =
       {};  ///< the user's, for registries (oci/registry/login_file.h)
+  /// Where of the options' network only the kind is known yet, the rest is being made beside: waits
+  /// for it. Called once at most, as late as may be, on the thread that prepares.
+  std::function<Result<net::Attachment>()> connect = {};
 };
 
 /// Produces a bundle from something: an image (ImageSource), an app built with buildpacks

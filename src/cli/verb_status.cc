@@ -100,6 +100,7 @@ Result<int> status_verb(Context& context, const Args& args) {
   const auto reply = TRY(client.ask(request));
   const bool colour = has_colour(STDOUT_FILENO);
   const std::size_t width = output_width();
+  for (const ipc::ServiceNotice& told : reply.notices) notice(told.text);
   if (!all) return out(services_text(reply.services.value_or(Services()), colour, width)) ? 0 : 1;
   std::string text;
   for (const ipc::ProjectStatus& project : reply.projects.value_or(Projects()))

@@ -52,9 +52,10 @@ Result<LoadedProject> load_project(const ProjectRef& ref) {
   ParsedProject parsed = parse_project_toml(text, path);
   LoadedProject out{std::move(parsed.spec), {}, false, std::move(parsed.problems)};
   auto name = project_name(out.spec, ref.name);
-  out.names_networks = names_networks(out.spec);
-  decide_networks(
-      out.spec, name && ref.default_network ? ref.default_network(*name) : NetworkUse::Mode::host);
+  out.stays_on_host = name && ref.stays_on_host && !names_networks(out.spec) &&
+                      ref.stays_on_host(*name, out.spec.dir);
+  decide_networks(out.spec,
+                  out.stays_on_host ? NetworkUse::Mode::host : NetworkUse::Mode::project);
   // A text that is not TOML has nothing to check.
   if (out.problems.empty() || !out.spec.services.empty()) check_project(out.spec, out.problems);
   if (name)

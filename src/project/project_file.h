@@ -14,9 +14,9 @@ struct ProjectRef {
   std::string dir;   ///< absolute
   std::string file;  ///< absolute; empty: locald.toml is looked for from `dir` upward
   std::string name;  ///< overrides the file's; empty: does not
-  /// The network of containers of the project of that name whose file names none; empty: the
-  /// host's.
-  std::function<NetworkUse::Mode(const std::string& name)> default_network = {};
+  /// Containers of the project of that name and folder stay on the host's network where its file
+  /// names none; empty: those of no project do.
+  std::function<bool(const std::string& name, const std::string& dir)> stays_on_host = {};
 };
 
 /// The file meant by `ref`.
@@ -27,7 +27,7 @@ Result<std::string> find_project_file(const ProjectRef& ref);
 struct LoadedProject {
   ProjectSpec spec;
   std::string name;
-  bool names_networks = false;  ///< the file says which network
+  bool stays_on_host = false;  ///< ProjectRef::stays_on_host; its containers do
   Problems problems;
 };
 /// @return an error where the file cannot be found or read; what is wrong inside is in `problems`.

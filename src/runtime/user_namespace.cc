@@ -224,6 +224,17 @@ std::string UserNamespace::notice() const {
   return notice_;
 }
 
+bool UserNamespace::owns(int namespace_fd) {
+  const auto own = fd();
+  if (!own) return false;
+  const UniqueFd owner(::ioctl(namespace_fd, NS_GET_USERNS));
+  struct stat theirs {
+  }, ours{};
+  return owner && ::fstat(owner.get(), &theirs) == 0 &&
+         (*own < 0 ? ::stat("/proc/self/ns/user", &ours) : ::fstat(*own, &ours)) == 0 &&
+         theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
+}
+
 Result<void> UserNamespace::adopt(int pid) {
   const std::lock_guard lock(mutex_);
   if (made_ || ::geteuid() == 0) return {};

@@ -33,6 +33,10 @@ class UserNamespace {
   /// What the user should hear once (single-id map: why); empty otherwise.
   std::string notice() const;
 
+  /// Whether that namespace (of a network) belongs to it: only then can it be worked in. Makes ours
+  /// where there is none yet.
+  bool owns(int namespace_fd);
+
   /// Takes the namespace over from a process of an earlier server's time, when its map is ours.
   Result<void> adopt(int pid);
 

@@ -219,6 +219,7 @@ class Server {
                [this](int shim_pid) { (void)user_namespace_->adopt(shim_pid); }, *projects_,
                *sessions_, *containers_, *unmanaged_, log}));
     remove_stale_notify_sockets(paths_);
+    networks_->end_others(unmanaged_->projects());
     environment_->in_background("clean up after builds", [this](const std::stop_token& stop) {
       cnb::after_crash(*environment_, stop);
     });

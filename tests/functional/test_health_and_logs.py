@@ -91,7 +91,7 @@ def test_when_down_has_answered_no_command_of_a_health_check_runs(project):
         name = "called-off"
         [services.slow]
         command = "exec sleep 1000"
-        health = { exec = "trap '' TERM; echo $$ > new; mv new probe; setsid sleep 7654 & sleep 7654", interval = "200ms", timeout = "60s" }
+        health = { exec = "trap '' TERM; echo $$$$ > new; mv new probe; setsid sleep 7654 & sleep 7654", interval = "200ms", timeout = "60s" }
         """)
     probe = p.dir / "probe"
     for _ in range(5):

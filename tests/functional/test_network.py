@@ -175,6 +175,40 @@ def test_kill_9_takes_no_connection_for_long_and_restarts_nothing(project, busyb
     p.locald.assert_nothing_left()
 
 
+def test_when_shims_and_server_are_killed_up_makes_a_network_where_it_can_work(project, busybox):
+    """The one that netd still holds may be of a user namespace that ended with the shims, for all that a new server can do."""
+    p = shop(project, busybox)
+    p("up", "-d", "--wait", "--timeout", "30s")
+    relay, before = netd(p)["pid"], p.status()
+    for pid in [p.locald.server_pid(), *(s["shim_pid"] for s in before.values())]:
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: not alive(pid), "it is dead")
+    assert alive(relay)
+    p("up", "-d", "--wait", "--timeout", "30s")
+    assert wait_until(lambda: ask(p, "web", "db", 5432), "names are answered", 5) == "rows"
+    assert http_get(p.port)[0] == 200
+    p("down")
+    p.locald.assert_nothing_left()
+
+
+@pytest.mark.parametrize("server", ["alive", "killed"])
+def test_down_ends_netd_whose_run_folder_was_deleted(project, busybox, server):
+    p = shop(project, busybox)
+    p("up", "-d", "--wait", "--timeout", "30s")
+    relay = netd(p)["pid"]
+    if server == "killed":
+        pid = p.locald.server_pid()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not alive(pid), "it is dead")
+    shutil.rmtree(p.locald.home / "run")
+    if server == "alive":
+        wait_until(p.locald.server_pid, "the server writes its run folder back")
+        assert http_get(p.port)[0] == 200
+    p("down")
+    assert not alive(relay)
+    p.locald.assert_nothing_left()
+
+
 def test_a_port_is_closed_while_its_service_is_stopped_and_reset_while_it_is_about_to_run(project, busybox):
     port = free_port()
     p = project(f"""

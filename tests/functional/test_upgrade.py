@@ -2,6 +2,7 @@
 
     LOCALD_PREVIOUS=DIR   with bin/ and libexec/, as a build tree has them
 """
+import json
 import os
 import pathlib
 import shutil
@@ -58,6 +59,17 @@ def numbers(text):
     return [int(line.rsplit("line ", 1)[1]) for line in text.splitlines() if "line " in line]
 
 
+def assert_stays_on_host(project, up):
+    """A project that an earlier build has written down, whose file names no network: it is told so once."""
+    if "project" in json.loads((project.locald.home / "state/projects.json").read_text()).get("networks", {}).values():
+        return  # that build knew networks of projects by itself
+    assert "cache stays on the host's network" in up.err and 'network = "project"' in up.err and 'network = "host"' in up.err, up
+    assert project.service("cache")["network"] == "host"
+    again = project("up", "-d")
+    assert "on the host's network" not in again.text + project("status").text, again
+    assert again.text.count(": unchanged") == len(project.status()), again
+
+
 def test_services_of_the_previous_build_go_on(locald, previous, busybox):
     old = Locald(previous, locald.identity, locald.home)
     assert old("--version").out != locald("--version").out, "both are of one build"
@@ -74,6 +86,7 @@ def test_services_of_the_previous_build_go_on(locald, previous, busybox):
     wait_until(lambda: {s["health"] for n, s in now.status().items() if n in ("web", "cache")} == {"healthy"}, "the new server has probed both")
     for word in (": recreated", ": started", ": starting"):
         assert word not in r.text, r
+    assert_stays_on_host(now, r)
     assert http_get(int(was["web"]["port"]))[0] == 200
     for n in ("web", "cache"):
         wait_until(lambda: len(numbers(now.logs(n))) > 20, f"{n} writes on")

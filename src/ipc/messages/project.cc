@@ -149,7 +149,8 @@ const Fields& StatusReply::fields() {
   static const Fields table = FieldsOf<R>("reply status")
                                   .field("project", &R::project, "its name; not with \"all\"")
                                   .field("services", &R::services, "not with \"all\"")
-                                  .field("projects", &R::projects, "with \"all\"");
+                                  .field("projects", &R::projects, "with \"all\"")
+                                  .field("notices", &R::notices, "what to tell the user, once");
   return table;
 }
 

@@ -26,12 +26,20 @@ struct ProjectStatus {
   static const Fields& fields();
 };
 
+/// A sentence for people.
+struct ServiceNotice {
+  std::string service;  ///< empty: of none
+  std::string text;
+  static const Fields& fields();
+};
+
 struct StatusReply {
   // of one project
   std::optional<std::string> project;
   std::optional<std::vector<ServiceStatus>> services;
   // of all
   std::optional<std::vector<ProjectStatus>> projects;
+  std::vector<ServiceNotice> notices;
   static const Fields& fields();
 };
 
@@ -45,13 +53,6 @@ struct LogPlace {
 
 struct LogsReply {
   std::vector<LogPlace> services;
-  static const Fields& fields();
-};
-
-/// A sentence for people.
-struct ServiceNotice {
-  std::string service;  ///< empty: of none
-  std::string text;
   static const Fields& fields();
 };
 

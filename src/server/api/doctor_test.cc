@@ -81,9 +81,9 @@ TEST_F(Registry, RefusesANameOfAnotherFolderWithBothWaysOut) {
   put("/a/x", "");
   put("/b/x", "");
   auto registry = *ProjectRegistry::load(file, notice);
-  EXPECT_TRUE(registry.claim("shop", path_ + "/a"));
-  EXPECT_TRUE(registry.claim("shop", path_ + "/a"));
-  const auto refused = registry.claim("shop", path_ + "/b");
+  EXPECT_TRUE(registry.claim("shop", path_ + "/a", true));
+  EXPECT_TRUE(registry.claim("shop", path_ + "/a", true));
+  const auto refused = registry.claim("shop", path_ + "/b", true);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::already_exists);
   EXPECT_NE(refused.error().hint().find("-p NAME"), std::string::npos);
@@ -93,9 +93,34 @@ TEST_F(Registry, RefusesANameOfAnotherFolderWithBothWaysOut) {
   EXPECT_EQ(reread.folder("shop"), path_ + "/a");
   EXPECT_EQ(reread.forget("shpo").error().hint(), "did you mean shop?");
   EXPECT_TRUE(reread.forget("shop"));
-  EXPECT_TRUE(reread.claim("shop", path_ + "/b"));
+  EXPECT_TRUE(reread.claim("shop", path_ + "/b", true));
   ASSERT_TRUE(remove_tree(path_ + "/b"));
-  EXPECT_TRUE(reread.claim("shop", path_ + "/a"));
+  EXPECT_TRUE(reread.claim("shop", path_ + "/a", true));
+  EXPECT_EQ(notice, "");
+}
+
+TEST_F(Registry, ContainersStayOnTheHostsNetworkWhereAnEarlierLocaldPutThem) {
+  std::string notice;
+  const std::string file = path_ + "/projects.json", dir = path_ + "/a";
+  put("/a/x", "");
+  put("/projects.json", R"({"format":1,"projects":{"shop":")" + dir + R"("}})");
+  auto registry = *ProjectRegistry::load(file, notice);
+  EXPECT_TRUE(registry.stays_on_host("shop", dir));
+  EXPECT_FALSE(registry.stays_on_host("shop", path_ + "/b")) << "another project of that name";
+  EXPECT_FALSE(registry.stays_on_host("other", dir)) << "a new one";
+  EXPECT_FALSE(registry.told_of_host("shop"));
+  EXPECT_TRUE(registry.note_told("shop"));
+  EXPECT_TRUE(registry.claim("shop", dir, /*own_network=*/false));
+  EXPECT_TRUE(registry.claim("other", path_ + "/b", /*own_network=*/true));
+
+  auto reread = *ProjectRegistry::load(file, notice);
+  EXPECT_TRUE(reread.stays_on_host("shop", dir));
+  EXPECT_TRUE(reread.told_of_host("shop"));
+  EXPECT_FALSE(reread.stays_on_host("other", path_ + "/b"));
+  EXPECT_TRUE(reread.claim("shop", dir, /*own_network=*/true)) << "its file names a network now";
+  EXPECT_FALSE(reread.stays_on_host("shop", dir));
+  EXPECT_TRUE(reread.claim("shop", dir, /*own_network=*/false));
+  EXPECT_FALSE((*ProjectRegistry::load(file, notice)).stays_on_host("shop", dir));
   EXPECT_EQ(notice, "");
 }
 

@@ -79,6 +79,24 @@ Result<std::string> hear(int pipe) {
   }
 }
 
+Result<NetdRecord> read_record(const std::string& file) {
+  const Json document = TRY(Json::parse(TRY(read_file(file, 1u << 16))));
+  return decode<NetdRecord>(document, Reading::tolerant).context(file);
+}
+
+/// The process of a record, proven (R-PID).
+Result<UniqueFd> open_recorded(const NetdRecord& record) {
+  if (record.boot_id != runtime::boot_id())
+    return Error(Errc::not_found, "its netd ended with the machine");
+  return runtime::open_process(record.pid, record.start_time);
+}
+
+void end_process(int pidfd) {
+  (void)sys::pidfd_signal(pidfd, SIGKILL);
+  pollfd wait{pidfd, POLLIN, 0};
+  (void)::poll(&wait, 1, kEndMs);
+}
+
 }  // namespace
 
 Result<Netd> Netd::start(const Start& start) {
@@ -113,7 +131,10 @@ Result<Netd> Netd::start(const Start& start) {
     const NetdRecord record{.pid = static_cast<int>(*pid),
                             .start_time = stat->start_time,
                             .boot_id = runtime::boot_id()};
-    TRY(write_file_atomic(folder + "/" + kRecord, encode(record).dump(), 0600));
+    TRY(make_dirs(start.paths.network_records(), 0700));
+    for (const std::string& file :
+         {start.paths.network_record(start.project), folder + "/" + kRecord})
+      TRY(write_file_atomic(file, encode(record).dump(), 0600));
     return find(start.paths, start.project);
   }();
   if (!found) (void)sys::pidfd_signal(pidfd.get(), SIGKILL);
@@ -124,14 +145,30 @@ Result<Netd> Netd::find(const Paths& paths, const std::string& project) {
   const std::string folder = paths.network(project);
   auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY);
   if (!dir) return std::move(dir).error();
-  const Json document = TRY(Json::parse(TRY(read_file(folder + "/" + kRecord, 1u << 16))));
-  const auto record = TRY(decode<NetdRecord>(document, Reading::tolerant).context(folder));
-  if (record.boot_id != runtime::boot_id())
-    return Error(Errc::not_found, "its netd ended with the machine");
-  UniqueFd pidfd = TRY(runtime::open_process(record.pid, record.start_time));
+  const NetdRecord record = TRY(read_record(folder + "/" + kRecord));
+  UniqueFd pidfd = TRY(open_recorded(record));
   auto connections = TRY(net::NetdClient::connect(path_in(dir->get(), kConnections)));
   auto outside = TRY(net::NetdClient::connect(path_in(dir->get(), kOutside)));
-  return Netd(folder, record.pid, std::move(pidfd), std::move(connections), std::move(outside));
+  return Netd(paths, project, record.pid, std::move(pidfd), std::move(connections),
+              std::move(outside));
+}
+
+void Netd::end_all(const Paths& paths, const std::string& project) {
+  for (const std::string& file :
+       {paths.network(project) + "/" + kRecord, paths.network_record(project)})
+    if (const auto record = read_record(file))
+      if (const auto process = open_recorded(*record)) end_process(process->get());
+  (void)remove_tree(paths.network(project));
+  (void)remove_tree(paths.network_record(project));
+}
+
+std::set<std::string> Netd::projects(const Paths& paths) {
+  std::set<std::string> out;
+  for (std::string& name : names_in(paths.networks())) out.insert(std::move(name));
+  constexpr std::string_view kEnding = ".json";
+  for (const std::string& name : names_in(paths.network_records()))
+    if (name.ends_with(kEnding)) out.insert(name.substr(0, name.size() - kEnding.size()));
+  return out;
 }
 
 Result<net::NetdClient> Netd::client() const {
@@ -140,10 +177,9 @@ Result<net::NetdClient> Netd::client() const {
 }
 
 void Netd::end() {
-  (void)sys::pidfd_signal(pidfd_.get(), SIGKILL);
-  pollfd wait{pidfd_.get(), POLLIN, 0};
-  (void)::poll(&wait, 1, kEndMs);
+  end_process(pidfd_.get());
   (void)remove_tree(folder_);
+  (void)remove_tree(record_);
 }
 
 }  // namespace locald::server

@@ -1,4 +1,5 @@
 #pragma once
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,8 @@
 namespace locald::server {
 
 /// A locald-netd that runs: one of a project, which outlives the server as shims do. It is known by
-/// RUN/net/<project>/ (its control sockets, and netd.json: its pid). Thread-compatible; blocks.
+/// RUN/net/<project>/ (its control sockets, and netd.json: its pid), and by the copy of netd.json in
+/// the state folder, for where the run folder has been deleted. Thread-compatible; blocks.
 class Netd {
  public:
   struct Start {
@@ -25,6 +27,10 @@ class Netd {
   /// The one that an earlier server has started, proven (R-PID).
   /// @return Errc::not_found: there is none, or it has ended.
   static Result<Netd> find(const Paths& paths, const std::string& project);
+  /// Ends each that the project has, whether it can be spoken to or not, as end() does.
+  static void end_all(const Paths& paths, const std::string& project);
+  /// The projects that may have one.
+  static std::set<std::string> projects(const Paths& paths);
 
   /// Readable once it has ended.
   int pidfd() const noexcept { return pidfd_.get(); }
@@ -38,15 +44,16 @@ class Netd {
   void end();
 
  private:
-  Netd(std::string folder, int pid, UniqueFd pidfd, net::NetdClient connections,
-       net::NetdClient outside)
-      : folder_(std::move(folder)),
+  Netd(const Paths& paths, const std::string& project, int pid, UniqueFd pidfd,
+       net::NetdClient connections, net::NetdClient outside)
+      : folder_(paths.network(project)),
+        record_(paths.network_record(project)),
         pid_(pid),
         pidfd_(std::move(pidfd)),
         connections_(std::move(connections)),
         outside_(std::move(outside)) {}
 
-  std::string folder_;
+  std::string folder_, record_;
   int pid_;
   UniqueFd pidfd_;
   net::NetdClient connections_, outside_;

@@ -222,11 +222,6 @@ Result<ProjectNetwork::ProbePlace> Networks::probe_place(const std::string& proj
 Result<net::Attachment> Networks::attach(const std::string& project,
                                          const project::ServiceConfig& config,
                                          const std::stop_token& stop) {
-  net::Attachment out;
-  if (config.network == "none") {
-    out.kind = net::Attachment::Kind::none;
-    return out;
-  }
   const auto network = find(project);
   if (network == nullptr)
     return Error(Errc::cancelled, "project " + project + " has no network any more");
@@ -244,13 +239,28 @@ void Networks::adopt(const std::string& project, const std::map<std::string, int
 
 void Networks::end(const std::string& project) {
   const auto network = find(project);
-  if (network == nullptr) return;
+  if (network == nullptr) return Netd::end_all(deps_.paths, project);
   network->end();
   deps_.loop.post([this, project, network] {
     const std::lock_guard lock(mutex_);
     const auto it = live_.find(project);
     if (it != live_.end() && it->second.network == network) live_.erase(it);
   });
+}
+
+void Networks::end_others(const std::set<std::string>& kept) {
+  std::set<std::string> others;
+  for (const std::string& project : Netd::projects(deps_.paths))
+    if (!is_live(project) && !kept.contains(project)) others.insert(project);
+  if (others.empty()) return;
+  jobs_.run<int>(
+      "end networks of no project",
+      [this, others](const std::stop_token&) {
+        for (const std::string& project : others)
+          if (!is_live(project)) Netd::end_all(deps_.paths, project);
+        return 0;
+      },
+      [](int) {});
 }
 
 }  // namespace locald::server

@@ -64,8 +64,11 @@ class Networks {
   /// Continues with what an earlier server has left of the project's network, which is defined.
   /// @param shims  service -> pid of its shim
   void adopt(const std::string& project, const std::map<std::string, int>& shims);
-  /// Ends the project's network. Any thread; blocks.
+  /// Ends the project's network, and what an earlier server has left of it. Any thread; blocks.
   void end(const std::string& project);
+  /// Ends what is left of the networks of all projects that have none here, but for `kept`. On a
+  /// job; after all have been defined.
+  void end_others(const std::set<std::string>& kept);
 
  private:
   struct Live {

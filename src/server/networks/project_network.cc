@@ -303,7 +303,7 @@ void ProjectNetwork::adopt_now() {
     auto sandbox = netd->connections().sandbox();
     auto sockets = netd->connections().hand_over();
     const bool known = netd->connections().version().value_or(0) == net::kNetdVersion;
-    if (sandbox && sockets && known) {
+    if (sandbox && sockets && known && deps_.user_namespace.owns(sandbox->get())) {
       sandbox_ = std::make_shared<const UniqueFd>(std::move(*sandbox));
       netd_ = std::move(*netd);
       for (const auto& [number, fds] : sockets->networks) networks_.insert(number);
@@ -315,11 +315,12 @@ void ProjectNetwork::adopt_now() {
       if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
       return;
     }
-    netd->end();
   }
+  // One that cannot be driven, or not be spoken to: a new one takes its place.
+  Netd::end_all(deps_.paths, project_);
   for (const auto& [service, pid] : *shims) {
     auto held = namespaces_of(pid);
-    if (!held) continue;
+    if (!held || !deps_.user_namespace.owns(held->second.get())) continue;
     sandbox_ = std::make_shared<const UniqueFd>(std::move(held->second));
     keep(service, std::move(held->first));
   }

@@ -15,14 +15,20 @@ constexpr int kRegistryFormat = 1;
 
 /// projects.json, but for its format. A damaged folder costs its own project's entry alone.
 struct RegistryFile {
-  std::map<std::string, Json> projects;  ///< name -> folder
+  std::map<std::string, Json> projects;         ///< name -> folder
+  std::map<std::string, std::string> networks;  ///< name -> network of what names none
 
   static const Fields& fields() {
-    static const Fields table =
-        FieldsOf<RegistryFile>("projects.json").always("projects", &RegistryFile::projects, "");
+    static const Fields table = FieldsOf<RegistryFile>("projects.json")
+                                    .always("projects", &RegistryFile::projects, "")
+                                    .field("networks", &RegistryFile::networks, "");
     return table;
   }
 };
+
+// Values of `networks`.
+constexpr std::string_view kOwn = "project";
+constexpr std::string_view kHostTold = "host";  // and the user has been told
 
 }  // namespace
 
@@ -33,9 +39,10 @@ Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& not
   std::string damaged;
   for (const auto& [name, folder] : read.projects)
     if (folder.is_string() && project::valid_name(name))
-      registry.folders_.emplace(name, folder.as_string());
+      registry.entries_.folders.emplace(name, folder.as_string());
     else
       damaged = name;
+  registry.entries_.networks = read.networks;
   if (damaged.empty()) return registry;
   set_state_file_aside(registry.file_, "the entry \"" + damaged + "\" is damaged", notice);
   (void)registry.write_back();  // the others
@@ -43,8 +50,8 @@ Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& not
 }
 
 Result<void> ProjectRegistry::check(const std::string& name, const std::string& dir) const {
-  const auto known = folders_.find(name);
-  if (known != folders_.end() && known->second != dir && exists(known->second))
+  const auto known = entries_.folders.find(name);
+  if (known != entries_.folders.end() && known->second != dir && exists(known->second))
     return Error(Errc::already_exists, "the project name \"" + name + "\" belongs to " +
                                            known->second + ", not to " + dir)
         .with_hint(
@@ -54,46 +61,68 @@ Result<void> ProjectRegistry::check(const std::string& name, const std::string& 
   return {};
 }
 
-Result<void> ProjectRegistry::claim(const std::string& name, const std::string& dir) {
+Result<void> ProjectRegistry::claim(const std::string& name, const std::string& dir,
+                                    bool own_network) {
   TRY(check(name, dir));
-  if (const auto known = folders_.find(name); known != folders_.end() && known->second == dir)
-    return {};
   // A folder that is gone gives its name up by itself.
-  auto changed = folders_;
-  changed[name] = dir;
-  TRY(save(changed));
-  folders_ = std::move(changed);
-  return {};
+  const auto known = entries_.folders.find(name);
+  const bool fresh = known == entries_.folders.end() || known->second != dir;
+  const auto network = entries_.networks.find(name);
+  const bool own = network != entries_.networks.end() && network->second == kOwn;
+  if (!fresh && (own || !own_network)) return {};
+  Entries changed = entries_;
+  changed.folders[name] = dir;
+  changed.networks.erase(name);
+  if (own_network) changed.networks[name] = kOwn;
+  return save(std::move(changed));
+}
+
+bool ProjectRegistry::stays_on_host(const std::string& name, const std::string& dir) const {
+  const auto known = entries_.folders.find(name);
+  if (known == entries_.folders.end() || known->second != dir) return false;
+  const auto network = entries_.networks.find(name);
+  return network == entries_.networks.end() || network->second != kOwn;
+}
+
+Result<void> ProjectRegistry::note_told(const std::string& name) {
+  Entries changed = entries_;
+  changed.networks.emplace(name, kHostTold);
+  return save(std::move(changed));
 }
 
 Result<void> ProjectRegistry::forget(const std::string& name) {
-  auto changed = folders_;
-  if (changed.erase(name) == 0) {
+  Entries changed = entries_;
+  if (changed.folders.erase(name) == 0) {
     std::vector<std::string> names;
-    for (const auto& [known, folder] : folders_) names.push_back(known);
+    for (const auto& [known, folder] : entries_.folders) names.push_back(known);
     Error error(Errc::not_found, "no project is called \"" + name + "\"");
     if (const auto near = did_you_mean(name, names))
       return std::move(error).with_hint("did you mean " + *near + "?");
     return error;
   }
-  TRY(save(changed));
-  folders_ = std::move(changed);
-  return {};
+  changed.networks.erase(name);
+  return save(std::move(changed));
 }
 
 Result<void> ProjectRegistry::write_back() const {
-  return folders_.empty() || exists(file_) ? Result<void>() : save(folders_);
+  return entries_.folders.empty() || exists(file_) ? Result<void>() : write(entries_);
 }
 
 std::optional<std::string> ProjectRegistry::folder(const std::string& name) const {
-  const auto known = folders_.find(name);
-  return known == folders_.end() ? std::nullopt : std::optional(known->second);
+  const auto known = entries_.folders.find(name);
+  return known == entries_.folders.end() ? std::nullopt : std::optional(known->second);
 }
 
-Result<void> ProjectRegistry::save(const std::map<std::string, std::string>& folders) const {
-  const RegistryFile file{{folders.begin(), folders.end()}};
+Result<void> ProjectRegistry::write(const Entries& entries) const {
+  const RegistryFile file{{entries.folders.begin(), entries.folders.end()}, entries.networks};
   return save_state_file(file_, kRegistryFormat, encode(file))
       .context("remember the project's folder");
+}
+
+Result<void> ProjectRegistry::save(Entries entries) {
+  TRY(write(entries));
+  entries_ = std::move(entries);
+  return {};
 }
 
 }  // namespace locald::server

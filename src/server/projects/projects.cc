@@ -37,6 +37,18 @@ void Projects::make_ready(Project& project) {
   };
 }
 
+namespace {
+
+bool has_container_on_host(const Project& project) {
+  const auto& units = project.supervisor().units();
+  return std::any_of(units.begin(), units.end(), [](const auto& entry) {
+    const project::ServiceConfig& config = *entry.second.config;
+    return config.kind != project::ServiceKind::exec && config.network == net::HostNetwork::kName;
+  });
+}
+
+}  // namespace
+
 Project* Projects::find(const std::string& name) {
   const auto it = projects_.find(name);
   return it == projects_.end() ? nullptr : it->second.get();
@@ -211,11 +223,17 @@ void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) 
     if (!request.project) return Error(Errc::invalid_input, "request status: project: missing");
     auto found = find_up(*request.project, ProjectVerb::status);
     if (found) {
-      reply->result(ipc::StatusReply{.project = (*found)->name(), .services = (*found)->status()});
+      ipc::StatusReply out{.project = (*found)->name(), .services = (*found)->status()};
+      if (registry_.stays_on_host((*found)->name(), (*found)->dir()) &&
+          !registry_.told_of_host((*found)->name()))
+        if (const auto loaded = project::load_project(ref(*request.project)))
+          if (std::string text = host_notice(*loaded); !text.empty())
+            out.notices.push_back({"", std::move(text)});
+      reply->result(out);
       return {};
     }
     if (found.error().code() != Errc::not_found) return std::move(found).error();
-    const project::LoadedProject loaded = TRY(project::load_project(project_ref(*request.project)));
+    const project::LoadedProject loaded = TRY(project::load_project(ref(*request.project)));
     if (!loaded.problems.empty()) {
       reply->error(project::problems_error(loaded.problems),
                    {{"problems", project::problems_json(loaded.problems)}});
@@ -373,7 +391,8 @@ std::vector<std::string> Projects::restore() {
   });
   // Whose name it is may have been lost with the registry.
   for (const auto& [name, project] : projects_)
-    if (!registry_.folder(name)) (void)registry_.claim(name, project->dir());
+    if (!registry_.folder(name))
+      (void)registry_.claim(name, project->dir(), /*own_network=*/!has_container_on_host(*project));
   return notices;
 }
 

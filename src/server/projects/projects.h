@@ -126,8 +126,10 @@ class Projects {
                                             const std::vector<std::string>& names);
   Result<std::map<std::string, int>> choose_ports(const project::LoadedProject& loaded,
                                                   const Project* present) const;
-  /// Where containers of that project are whose file does not say.
-  project::NetworkUse::Mode default_network(const std::string& name) const;
+  /// With the network of containers for which the file names none.
+  project::ProjectRef ref(const ipc::ProjectPlace& place) const;
+  /// What its user is told, once, where containers stay on the host's network; else empty.
+  std::string host_notice(const project::LoadedProject& loaded);
   std::set<std::string> unmanaged_projects() const;
 
   Deps deps_;

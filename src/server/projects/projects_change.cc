@@ -130,7 +130,8 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
     if (selected.empty()) selected.insert(known.begin(), known.end());
     selected = project::make_graph(loaded.spec).with_dependencies(selected);
 
-    TRY(registry_.claim(loaded.name, loaded.spec.dir));
+    TRY(registry_.claim(loaded.name, loaded.spec.dir, /*own_network=*/!loaded.stays_on_host));
+    if (const std::string text = host_notice(loaded); !text.empty()) send_notice(reply, "", text);
     const bool fresh = project == nullptr;
     if (fresh) {
       auto made = std::make_unique<Project>(project_world(), loaded.name, loaded.spec.dir,

@@ -81,8 +81,24 @@ void Projects::refuse(const ReplyPtr& reply, const project::Problems& problems) 
   reply->error(project::problems_error(problems), {{"problems", project::problems_json(problems)}});
 }
 
-project::NetworkUse::Mode Projects::default_network(const std::string&) const {
-  return project::NetworkUse::Mode::host;
+project::ProjectRef Projects::ref(const ipc::ProjectPlace& place) const {
+  project::ProjectRef out = project_ref(place);
+  out.stays_on_host = [this](const std::string& name, const std::string& dir) {
+    return registry_.stays_on_host(name, dir);
+  };
+  return out;
+}
+
+std::string Projects::host_notice(const project::LoadedProject& loaded) {
+  if (!loaded.stays_on_host || registry_.told_of_host(loaded.name)) return {};
+  std::set<std::string> containers;
+  for (const project::ServiceSpec& s : loaded.spec.services)
+    if (s.kind != project::ServiceKind::exec) containers.insert(s.name);
+  if (containers.empty() || !registry_.note_told(loaded.name)) return {};
+  return fmt::format(
+      "{} {} on the host's network, as before; for a network of the project's own write network = "
+      "\"project\" below [project], or network = \"host\" to keep it so (docs/networks.md)",
+      some_of(containers), containers.size() == 1 ? "stays" : "stay");
 }
 
 Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
@@ -90,9 +106,7 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
   Prepared out;
   out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
-  project::ProjectRef ref = project_ref(place);
-  ref.default_network = [this](const std::string& name) { return default_network(name); };
-  out.loaded = TRY(project::load_project(ref));
+  out.loaded = TRY(project::load_project(ref(place)));
   out.problems = out.loaded.problems;
   if (!out.problems.empty()) return out;
   const project::ProjectSpec& spec = out.loaded.spec;

@@ -127,7 +127,7 @@ TEST_P(RecordTest, TheRegistryIsReadAndADamagedOneSetAside) {
     ASSERT_TRUE(registry);
     EXPECT_NE(notice.find(".corrupt-"), std::string::npos) << damaged;
     EXPECT_FALSE(registry->folder("shop"));
-    ASSERT_TRUE(registry->claim("shop", "/home/me/shop"));  // as restored projects do
+    ASSERT_TRUE(registry->claim("shop", "/home/me/shop", true));  // as restored projects do
   }
   ASSERT_TRUE(remove_tree(paths->projects_file()));
   ASSERT_TRUE(make_dirs(paths->projects_file()));
