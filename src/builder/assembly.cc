@@ -263,8 +263,7 @@ class Assembler {
                                       .own_files = std::move(own),
                                       .fallback_hostname = hostname}));
     TRY(warn_of_binds(built));
-    const net::Attachment network =
-        context_.connect ? TRY(context_.connect()) : a_.options.network;
+    const net::Attachment network = context_.connect ? TRY(context_.connect()) : a_.options.network;
     if (context_.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
     std::vector<runtime::HostBind> binds;
     for (const PlannedMount& mount : plan_.mounts) {

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "base/strings.h"
 #include "cli/attach_client.h"
 #include "cli/context.h"
 #include "cli/print.h"
@@ -37,7 +38,8 @@ Result<int> container_run(Context& context, const Args& args) {
                                    .init = args.has("init"),
                                    .detach = detach,
                                    .pull = pull,
-                                   .network = args.value("network").value_or("host"),
+                                   .network = args.value("network").value_or("own"),
+                                   .ports = args.values("publish"),
                                    .size = {size.rows, size.columns},
                                    .name = args.value("name").value_or(""),
                                    .login_files = login_files()};
@@ -68,8 +70,9 @@ Result<int> container_ls(Context& context, const Args& args) {
   const bool colour = has_colour(STDOUT_FILENO);
   for (const ipc::ContainerStatus& c : reply.containers)
     rows.push_back({c.id, c.image, paint(state_colour(c.state, ""), state_text(c), colour),
-                    c.pid ? std::to_string(*c.pid) : "-", c.name.value_or("-")});
-  return out(table({"CONTAINER", "IMAGE", "STATE", "PID", "NAME"}, rows)) ? 0 : 1;
+                    c.pid ? std::to_string(*c.pid) : "-",
+                    c.ports.empty() ? "-" : join(c.ports, ", "), c.name.value_or("-")});
+  return out(table({"CONTAINER", "IMAGE", "STATE", "PID", "PORTS", "NAME"}, rows)) ? 0 : 1;
 }
 
 Result<int> container_rm(Context& context, const Args& args) {
@@ -94,7 +97,8 @@ const Verb kContainerRun{
         "examples:\n"
         "  locald container run --rm -it debian:12 bash\n"
         "  locald container run --rm -v \"$PWD:/src:ro\" -w /src python:3 python3 -m unittest\n"
-        "  locald container run -d --name cache redis:7\n",
+        "  locald container run -d --name cache -p 6379:6379 redis:7\n"
+        "  locald container run --rm --network shop redis:7 redis-cli -h cache ping\n",
     .options = {{0, "rm", nullptr, "remove the container when it has ended"},
                 {'i', "interactive", nullptr, "forward stdin"},
                 {'t', "tty", nullptr, "give it a terminal"},
@@ -110,7 +114,11 @@ const Verb kContainerRun{
                 {0, "init", nullptr,
                  "run an init process as PID 1 that forwards signals and reaps zombies"},
                 {0, "name", "NAME", "a name for the container, beside its id"},
-                {0, "network", "MODE", "host, the only one so far"},
+                {0, "network", "MODE",
+                 "own (default: a network of its own), host, none, or a project's: PROJECT or\n"
+                 "PROJECT/NETWORK"},
+                {'p', "publish", "[[ADDRESS:]PORT:]PORT",
+                 "publish a port, on 127.0.0.1 unless ADDRESS is given; can be repeated"},
                 {0, "pull", "WHEN", "missing (default), always or never"}},
     .min_arguments = 1,
     .verbatim = true,

@@ -6,8 +6,10 @@
 ///       | -- exec, descriptors 3.. ->|  forks, and the first one ends; in a session of its own it
 ///       |                            |  forks one that connects outside, joins the user namespace
 ///       |                            |  and the sandbox, forks one that connects inside
-///       |<-- kNetdReady, or why not -|  over kNetdStatus; then it closes
-///       | -- plans ----------------->|  over the sockets of its two controls (netd/control.h)
+///       |<-- kNetdReady, or why not -|  over kNetdStatus
+///       | -- plans ----------------->|  over the sockets of its two controls (netd/control.h); with
+///       |                            |  the first one it closes kNetdStatus, where a server that
+///       |                            |  has ended before would have been seen
 namespace locald::net {
 
 inline constexpr int kNetdVersion = 1;  ///< of what is said over the controls
@@ -23,6 +25,6 @@ inline constexpr int kNetdStatus = 6;          ///< a pipe
 inline constexpr int kNetdUserNamespace = 7;   ///< rootless only
 inline constexpr int kNetdFds = 8;             ///< the first that is not one of these
 
-inline constexpr char kNetdReady[] = "ready";  ///< and, after a space, its pid
+inline constexpr char kNetdReady[] = "ready";  ///< and, after a space, its pid and a new line
 
 }  // namespace locald::net

@@ -139,8 +139,10 @@ class Requests {
       : poller_(poller),
         inside_(inside),
         netd_(poller, inside, outside, limits, [&poller] { poller.stop(); }) {
-    // A server that is killed before it has noted who this is leaves a process that nobody knows.
+    // A server that is killed before it has noted who this is leaves a process that nobody knows:
+    // its end of the pipe tells of it.
     unknown_ = poller.after(kPlanWithin, [&poller] { poller.stop(); });
+    server_ = poller.watch(status_.get(), 0, [&poller](std::uint32_t) { poller.stop(); });
   }
 
   void answer(Control::Request request, const Control::Reply& reply) {
@@ -182,6 +184,8 @@ class Requests {
     auto done = netd_.apply(std::move(plan).value(), std::move(request.fds));
     if (!done) return reply(std::move(done).error());
     unknown_.reset();
+    server_.reset();
+    status_.reset();
     reply(Control::Answer{});
   }
   void dial(const Control::Request& request, const Control::Reply& reply) {
@@ -211,7 +215,10 @@ class Requests {
   Dialer& inside_;
   const UniqueFd sandbox_{net::kNetdSandbox};
   Netd netd_;
-  Poller::Timer unknown_;  // until the first plan
+  // Until the first plan.
+  UniqueFd status_{net::kNetdStatus};
+  Poller::Watch server_;
+  Poller::Timer unknown_;
 };
 
 [[noreturn]] void run(bool userns) {
@@ -242,11 +249,10 @@ class Requests {
                         [&](Control::Request request, const Control::Reply& reply) {
                           requests.answer(std::move(request), reply);
                         });
-  const std::string ready = std::string(net::kNetdReady) + " " + std::to_string(::getpid());
+  const std::string ready = std::string(net::kNetdReady) + " " + std::to_string(::getpid()) + "\n";
   if (auto done = confine(Role::connections); !done) give_up(done.error());
   // Where nobody reads it, nobody waits for this process any more.
   if (::write(net::kNetdStatus, ready.data(), ready.size()) < 0) std::_Exit(1);
-  ::close(net::kNetdStatus);
   poller.when_quiet([] {
     Forward::release_buffer();
     give_back_memory();

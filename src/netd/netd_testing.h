@@ -201,8 +201,10 @@ class Program {
     status.second.reset();
     std::string said;
     std::array<char, 256> bytes{};
-    for (ssize_t n = 0; (n = ::read(status.first.get(), bytes.data(), bytes.size())) > 0;)
+    for (ssize_t n = 0;
+         !said.ends_with('\n') && (n = ::read(status.first.get(), bytes.data(), bytes.size())) > 0;)
       said.append(bytes.data(), static_cast<std::size_t>(n));
+    status_ = std::move(status.first);
     // The one that was started has forked and ended; the one that stays falls to us.
     ::waitpid(pid_, nullptr, 0);
     const std::string ready = std::string(net::kNetdReady) + " ";
@@ -213,6 +215,7 @@ class Program {
 
   std::string folder_;
   pid_t pid_ = -1;
+  UniqueFd status_;  // until its first plan it ends with this
 };
 
 /// A service in a network with a way out and one in a network without, their sandbox, and the

@@ -54,8 +54,7 @@ Result<LoadedProject> load_project(const ProjectRef& ref) {
   auto name = project_name(out.spec, ref.name);
   out.stays_on_host = name && ref.stays_on_host && !names_networks(out.spec) &&
                       ref.stays_on_host(*name, out.spec.dir);
-  decide_networks(out.spec,
-                  out.stays_on_host ? NetworkUse::Mode::host : NetworkUse::Mode::project);
+  decide_networks(out.spec, out.stays_on_host ? NetworkUse::Mode::host : NetworkUse::Mode::project);
   // A text that is not TOML has nothing to check.
   if (out.problems.empty() || !out.spec.services.empty()) check_project(out.spec, out.problems);
   if (name)

@@ -29,6 +29,8 @@ const Fields& InstanceMeta::fields() {
                                   .field("rm", &M::rm, "")
                                   .field("name", &M::name, "")
                                   .field("writable", &M::writable, "")
+                                  .field("network", &M::network, "")
+                                  .field("ports", &M::ports, "")
                                   .field("build", &M::app, "");
   return table;
 }

@@ -26,6 +26,8 @@ struct InstanceMeta {
   std::string name, image;            ///< container; `name` may be empty
   bool rm = false;                    ///< container: it goes with its end
   std::vector<std::string> writable;  ///< container: folders of the host that it can write to
+  std::string network;                ///< container: as --network; "": the host's
+  std::vector<std::string> ports;     ///< container: as -p, with those that were chosen
 
   std::string app;  ///< build: whose
 

@@ -199,17 +199,31 @@ class Server {
           },
           std::move(done));
     };
+    container_networks_ = std::make_unique<ContainerNetworks>(*networks_, network_);
+    const auto clean_container = [this](const std::string& id, const std::string& nonce,
+                                        std::function<void(Result<void>)> done) {
+      jobs_.run<Result<void>>(
+          "clean container " + id,
+          [this, id, nonce](const std::stop_token&) {
+            container_networks_->end(id);
+            return runtime_->clean(id, nonce);
+          },
+          std::move(done));
+    };
     const auto discard_container = [this](const std::string& id, const std::string& nonce,
                                           std::function<void(Result<void>)> done) {
       jobs_.run<Result<void>>(
           "remove container " + id,
           [this, id, nonce](const std::stop_token& stop) {
+            container_networks_->end(id);
             return Containers::discard({*runtime_, *environment_, {}}, id, nonce, stop);
           },
           std::move(done));
     };
-    containers_ = std::make_unique<Containers>(TRY(Containers::load(
-        {loop_, *environment_, paths_, start_container, clean, discard_container}, notice)));
+    containers_ = std::make_unique<Containers>(
+        TRY(Containers::load({loop_, *environment_, paths_, start_container, clean_container,
+                              discard_container, container_networks_.get()},
+                             notice)));
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::Deps{loop_, *environment_, jobs_});
     api_ = std::make_unique<Api>(Api::Deps{
@@ -295,6 +309,7 @@ class Server {
   std::unique_ptr<Unmanaged> unmanaged_;
   std::unique_ptr<Projects> projects_;
   std::unique_ptr<Sessions> sessions_;
+  std::unique_ptr<ContainerNetworks> container_networks_;
   std::unique_ptr<Containers> containers_;
   std::unique_ptr<Images> images_;
   std::unique_ptr<Builds> builds_;

@@ -2,14 +2,14 @@
 import shutil
 
 import pytest
-from support import ROOT, Project, free_port, http_get
+from support import ROOT, Project, http_get
 
 pytestmark = pytest.mark.single_id
 
 
 @pytest.fixture
 def example(locald, cnb, images, scratch):
-    """The example with its images where every user may read them, and redis on a port that is free."""
+    """The example with its images where every user may read them."""
     redis = scratch / "images/redis"
     if not redis.exists():
         shutil.copytree(images / "redis", redis)
@@ -17,7 +17,7 @@ def example(locald, cnb, images, scratch):
     target = locald.home / "user/cnb"
     shutil.copytree(ROOT / "examples/cnb", target)
     toml = (target / "locald.toml").read_text()
-    for old, new in (("../../build/cnb/", f"{cnb.out}/"), ("../../build/images/redis", str(redis)), ("16380", str(free_port()))):
+    for old, new in (("../../build/cnb/", f"{cnb.out}/"), ("../../build/images/redis", str(redis))):
         assert old in toml
         toml = toml.replace(old, new)
     return Project(locald, target, toml)

@@ -178,7 +178,7 @@ def test_an_unknown_process_type_names_those_that_there_are(app):
 
 
 def test_live_source_needs_no_build_and_the_status_says_so(app):
-    js = "require('http').createServer((q, r) => r.end(require('fs').readFileSync('public/page', 'utf8'))).listen(process.env.PORT, '127.0.0.1')\n"
+    js = "require('http').createServer((q, r) => r.end(require('fs').readFileSync('public/page', 'utf8'))).listen(process.env.PORT)\n"
     p = app(WEB + 'dev = { sync = ["public/**"] }', files={"server.js": js, "public/page": "one"})
     p("up", "--wait")
     before = p.service("api")

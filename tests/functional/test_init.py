@@ -258,35 +258,35 @@ def test_another_server_finds_the_users_again(project, busybox):
 
 def test_real_images_as_their_own_users(locald, project, registry):
     """Where there is a single id they cannot change to their user as they would, but can be it from the start."""
-    redis, postgres, nginx = free_port(), free_port(), free_port()
+    nginx = free_port()
     services = [service("redis", f"{registry}/library/redis:7", f"""
         user = "redis"
-        command = ["redis-server", "--bind", "127.0.0.1", "--port", "{redis}", "--appendonly", "yes"]
+        command = ["redis-server", "--appendonly", "yes"]
         volumes = ["cache:/data"]
-        health = {{ exec = ["redis-cli", "-p", "{redis}", "ping"] }}
+        health = {{ exec = ["redis-cli", "ping"] }}
         """), service("postgres", f"{registry}/library/postgres:15", f"""
         user = "postgres"
         init = true
-        command = ["postgres", "-c", "listen_addresses=127.0.0.1", "-p", "{postgres}"]
         env = {{ POSTGRES_DB = "shop", POSTGRES_HOST_AUTH_METHOD = "trust" }}
         volumes = ["db:/var/lib/postgresql/data"]
-        health = {{ exec = ["pg_isready", "-h", "127.0.0.1", "-p", "{postgres}"] }}
+        health = {{ exec = ["pg_isready", "-h", "127.0.0.1"] }}
         """)]
     if locald.identity.single:  # elsewhere nginx must begin as root: the folders it writes to are root's
         services.append(service("nginx", f"{registry}/library/nginx:1", f"""
         user = "nginx"
         command = ["nginx", "-g", "daemon off;"]
         volumes = ["./site.conf:/etc/nginx/conf.d/default.conf:ro"]
-        container_port = {nginx}
+        container_port = 8080
+        port = {nginx}
         health = {{ http = "/" }}
         """))
-    p = up(project, *services, files={"site.conf": f"server {{ listen 127.0.0.1:{nginx}; location / {{ return 200 'hello'; }} }}\n"})
-    assert p("exec", "redis", "redis-cli", "-p", redis, "set", "a", "b").out == "OK\n"
-    assert p("exec", "postgres", "psql", "-p", postgres, "-Atc", "create table t as select 7 as n", "shop").rc == 0
+    p = up(project, *services, files={"site.conf": "server { listen 8080; location / { return 200 'hello'; } }\n"})
+    assert p("exec", "redis", "redis-cli", "set", "a", "b").out == "OK\n"
+    assert p("exec", "postgres", "psql", "-Atc", "create table t as select 7 as n", "shop").rc == 0
     p("restart", "redis", "postgres")
     p("up", "-d", "--wait")
-    assert p("exec", "redis", "redis-cli", "-p", redis, "get", "a").out == "b\n"
-    assert p("exec", "-u", "postgres", "postgres", "psql", "-p", postgres, "-Atc", "select n, current_user from t", "shop").out == "7|postgres\n"
+    assert p("exec", "redis", "redis-cli", "get", "a").out == "b\n"
+    assert p("exec", "-u", "postgres", "postgres", "psql", "-Atc", "select n, current_user from t", "shop").out == "7|postgres\n"
     if locald.identity.single:
         assert http_get(nginx) == (200, "hello")
     p("down")

@@ -164,6 +164,7 @@ def test_kill_9_takes_no_connection_for_long_and_restarts_nothing(project, busyb
         assert http_get(p.port) is not None  # nobody is needed for that
     p("status")  # where there is no server, this starts one
     wait_until(lambda: http_get(p.port), "the published port leads to the service again", 5)
+    wait_until(lambda: p("exec", "web", "--", "nslookup", "db", check=False).out.count("Address") == 2, "DNS answers", 5)
     assert wait_until(lambda: ask(p, "web", "db", 5432), "names are answered", 5) == "rows"
     after = p.status()
     for name in before:
@@ -391,9 +392,9 @@ def test_a_netd_that_nobody_knows_ends_by_itself(dist, scratch, locald, server):
             os.close(fd)
         if server != "killed before it heard":
             assert os.read(read, 100).startswith(b"ready ")
-            os.close(read)
             assert any("locald-netd" in c for c in locald.processes().values())
-        wait_until(lambda: not any("locald-netd" in c for c in locald.processes().values()), "it has ended", 15)
+            os.close(read)
+        wait_until(lambda: not any("locald-netd" in c for c in locald.processes().values()), "it has ended", 5)
     finally:
         sleeper.kill()
         sleeper.wait()

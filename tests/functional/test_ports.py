@@ -57,6 +57,7 @@ def test_a_container_that_is_open_to_the_network_is_reported_whichever_user_it_r
     p = project(f"""
         [project]
         name = "open"
+        network = "host"
         [services.root]
         type = "container"
         image = "{busybox}"
@@ -251,6 +252,7 @@ def test_a_listener_that_is_handed_to_a_child_is_the_services(project, busybox):
     p = project(f"""
         [project]
         name = "handed"
+        network = "host"
         [services.web]
         command = ["python3", "hand.py", "{port}"]
         port = {port}

@@ -24,10 +24,11 @@ def test_redis(project, registry):
         [services.redis]
         type = "container"
         image = "{registry}/library/redis:7"
-        command = ["redis-server", "--bind", "127.0.0.1", "--port", "{port}", "--appendonly", "yes"]
-        container_port = {port}
+        command = ["redis-server", "--appendonly", "yes"]
+        container_port = 6379
+        port = {port}
         volumes = ["data:/data"]
-        health = {{ exec = ["redis-cli", "-p", "{port}", "ping"] }}
+        health = {{ exec = ["redis-cli", "ping"] }}
         """)
     p("up", "-d", "--wait")
     assert client("redis-cli", "-p", port, "set", "k", "v").stdout == "OK\n"
@@ -51,11 +52,11 @@ def test_postgres_through_its_own_entry_point(project, registry):
         [services.db]
         type = "container"
         image = "{registry}/library/postgres:15"
-        command = ["postgres", "-c", "listen_addresses=127.0.0.1", "-p", "{port}"]
-        container_port = {port}
+        container_port = 5432
+        port = {port}
         env = {{ POSTGRES_PASSWORD = "it's secret", POSTGRES_DB = "shop" }}
         volumes = ["data:/var/lib/postgresql/data"]
-        health = {{ exec = ["pg_isready", "-h", "127.0.0.1", "-p", "{port}"] }}
+        health = {{ exec = ["pg_isready", "-h", "127.0.0.1"] }}
         stop_timeout = "20s"
         """)
     p("up", "-d", "--wait", "--timeout", "60s")
@@ -83,10 +84,11 @@ def test_nginx(project, registry):
         [services.nginx]
         type = "container"
         image = "{registry}/library/nginx:1"
-        container_port = {port}
+        container_port = 80
+        port = {port}
         volumes = ["./site.conf:/etc/nginx/conf.d/default.conf:ro", "./html:/usr/share/nginx/html:ro"]
         health = "/"
-        """, files={"site.conf": f"server {{ listen 127.0.0.1:{port}; location / {{ root /usr/share/nginx/html; }} }}\n", "html/index.html": "from the host\n"})
+        """, files={"site.conf": "server { listen 80; location / {{ root /usr/share/nginx/html; } }\n", "html/index.html": "from the host\n"})
     p("up", "-d", "--wait")
     r = client("curl", "-s", f"http://127.0.0.1:{port}/")
     assert r.stdout == "from the host\n"
@@ -105,8 +107,9 @@ def test_python_with_a_mounted_program(project, registry):
         image = "{registry}/library/python:3"
         command = ["python", "-u", "/app/app.py"]
         user = "nobody"
-        env = {{ PORT = "{port}" }}
-        container_port = {port}
+        env = {{ PORT = "8000" }}
+        container_port = 8000
+        port = {port}
         volumes = ["./app:/app:ro"]
         health = "/"
         """, files={"app/app.py": """
@@ -114,27 +117,25 @@ def test_python_with_a_mounted_program(project, registry):
             class H(http.server.BaseHTTPRequestHandler):
                 def do_GET(self):
                     self.send_response(200); self.end_headers(); self.wfile.write(f"uid {os.getuid()}".encode())
-            http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve_forever()
+            http.server.HTTPServer(("", int(os.environ["PORT"])), H).serve_forever()
             """})
     p("up", "-d", "--wait")
     assert http_get(port) == (200, "uid 65534")
 
 
 def test_containers_reach_each_other_by_name(project, registry):
-    port = free_port()
     p = project(f"""
         [project]
         name = "names"
         [services.cache]
         type = "container"
         image = "{registry}/library/redis:7"
-        command = ["redis-server", "--bind", "127.0.0.1", "--port", "{port}"]
-        container_port = {port}
+        container_port = 6379
         health = {{ tcp = true }}
         [services.ask]
         type = "container"
         image = "{registry}/library/redis:7"
-        command = ["sh", "-c", "redis-cli -h cache -p {port} incr n; redis-cli -u redis://${{services.cache.host}}:${{services.cache.port}} incr n"]
+        command = ["sh", "-c", "redis-cli -h cache incr n; redis-cli -u redis://${{services.cache.host}}:${{services.cache.port}} incr n"]
         depends_on = ["cache"]
         """)
     p("up", "-d", "--wait")

@@ -53,6 +53,7 @@ def test_a_container_that_daemonises_and_ignores_term(project, registry):
     p = project(f"""
         [project]
         name = "deafbox"
+        network = "host"
         [services.d]
         type = "container"
         image = "{registry}/library/python:3"

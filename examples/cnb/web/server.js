@@ -16,5 +16,5 @@ const server = http.createServer(async (request, response) => {
     response.end(`${error.message}\n`);
   }
 });
-server.listen(Number(process.env.PORT), '127.0.0.1', () => console.log(`web listens on ${process.env.PORT}`));
+server.listen(Number(process.env.PORT), '0.0.0.0', () => console.log(`web listens on ${process.env.PORT}`));
 process.on('SIGTERM', () => process.exit(0));

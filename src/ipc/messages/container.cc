@@ -22,7 +22,9 @@ const Fields& ContainerRunRequest::fields() {
           .field("init", &R::init, "an init in front of the command")
           .field("detach", &R::detach, "answered when it runs; hanging up stops nothing")
           .field("pull", &R::pull, "missing, always or never")
-          .field("network", &R::network, "host is the only one")
+          .field("network", &R::network,
+                 "own (the default), host, none, PROJECT or PROJECT/NETWORK")
+          .field("ports", &R::ports, "to publish, as in a service's `ports`")
           .flat(&R::size)
           .field("name", &R::name, "one that no other container has; empty: none")
           .field("login_files", &R::login_files, "absolute paths: where logins for registries are");
@@ -69,7 +71,8 @@ const Fields& ContainerStatus::fields() {
           .always("exit_code", &R::exit_code, "of its end")
           .always("signal", &R::signal, "the name of the one that ended it: SIGKILL")
           .always("reason", &R::reason, "why it is in its state, for people")
-          .always("network", &R::network, "host");
+          .always("network", &R::network, "as it was asked for")
+          .field("ports", &R::ports, "that are published");
   return table;
 }
 

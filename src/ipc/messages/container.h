@@ -25,6 +25,7 @@ struct ContainerStatus {
   std::optional<int> exit_code;
   std::optional<std::string> signal, reason;
   std::string network;
+  std::vector<std::string> ports;
   static const Fields& fields();
 };
 
@@ -49,7 +50,8 @@ struct ContainerRunRequest {
   std::string user, workdir;  ///< empty: the image's
   std::string cwd, home;      ///< relative paths and `~/` of `volumes` and `image` start here
   bool tty = false, open_stdin = false, rm = false, init = false, detach = false;
-  std::string pull = "missing", network = "host";
+  std::string pull = "missing", network = "own";
+  std::vector<std::string> ports;
   WindowSize size;
   std::string name;  ///< empty: none
   std::vector<std::string> login_files;

@@ -76,7 +76,8 @@ Result<void> Netlink::add_bridge(const std::string& name, int mtu) {
 }
 
 Result<void> Netlink::add_veth(const std::string& name, const std::string& bridge, int mtu,
-                               int peer_netns, const std::string& peer) {
+                               int peer_netns, const std::string& peer,
+                               std::span<const std::uint8_t> peer_mac) {
   ifinfomsg body{};
   body.ifi_flags = body.ifi_change = IFF_UP;
   NetlinkMessage message(RTM_NEWLINK, kNew, body);
@@ -93,6 +94,7 @@ Result<void> Netlink::add_veth(const std::string& name, const std::string& bridg
         message.add(IFLA_IFNAME, peer);
         message.add(IFLA_MTU, mtu);
         message.add(IFLA_NET_NS_FD, peer_netns);
+        if (!peer_mac.empty()) message.add(IFLA_ADDRESS, peer_mac);
       });
     });
   });

@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <string>
 
 #include "base/result.h"
@@ -22,8 +23,9 @@ class Netlink {
   Result<void> add_bridge(const std::string& name, int mtu);
   /// Both ends of a pair: `name` here, up and a port of `bridge`, and `peer` in the network
   /// namespace `peer_netns`, down.
+  /// @param peer_mac  empty: the kernel draws one
   Result<void> add_veth(const std::string& name, const std::string& bridge, int mtu, int peer_netns,
-                        const std::string& peer);
+                        const std::string& peer, std::span<const std::uint8_t> peer_mac);
   /// @return Errc::not_found where there is none.
   Result<void> remove_link(const std::string& name);
   /// Usable at once: nobody is asked whether an IPv6 address is in use already.

@@ -82,6 +82,21 @@ Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges) {
   return in_namespace(sandbox, [&] { return make_bridges(bridges, /*lacking=*/true); });
 }
 
+namespace {
+
+/// A link that gets the address of an earlier one gets its MAC too: others have that in their ARP
+/// tables. Locally administered (IEEE 802), as Docker's. Empty: the link has no
+/// address.
+std::vector<std::uint8_t> mac_of(const Link& link) {
+  if (link.addresses.empty()) return {};
+  const auto bytes = link.addresses.front().address.bytes();
+  std::vector<std::uint8_t> mac{0x02, 0x42};
+  mac.insert(mac.end(), bytes.end() - 4, bytes.end());
+  return mac;
+}
+
+}  // namespace
+
 Result<UniqueFd> make_namespace() { return make_sandbox({}); }
 
 Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges) {
@@ -102,12 +117,16 @@ Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links) {
     // As Docker has it.
     set_here("ipv4/ip_unprivileged_port_start", "0");
     set_here("ipv4/ping_group_range", "0 65535");
+    // A link that is brought up tells the others, also the bridge, that its address is here now:
+    // an earlier service may have had it, and may not be gone yet.
+    set_here("ipv4/conf/all/arp_notify", "1");
+    set_here("ipv6/conf/all/ndisc_notify", "1");
     // A socket stays in the namespace that it was made in.
     Netlink inside = TRY(Netlink::open());
     TRY(enter(sandbox));
     Netlink outside = TRY(Netlink::open());
     for (const Link& link : links) {
-      TRY(outside.add_veth(link.host_end, link.bridge, kMtu, out.get(), link.name));
+      TRY(outside.add_veth(link.host_end, link.bridge, kMtu, out.get(), link.name, mac_of(link)));
       for (const Subnet& address : link.addresses) TRY(inside.add_address(link.name, address));
       TRY(inside.set_up(link.name));
       for (const IpAddress& gateway : link.routes) TRY(inside.add_default_route(gateway));

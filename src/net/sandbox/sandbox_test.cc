@@ -58,6 +58,24 @@ TEST(Sandbox, AServiceReachesAnotherOneOfItsNetworkAndNoneOfTheNext) {
   });
 }
 
+TEST(Sandbox, OneThatGetsTheAddressOfAnEarlierOneIsReachedAtOnce) {
+  with_rights([] {
+    const auto sandbox = make_sandbox({{"br0", {subnet("10.90.0.1/24")}}});
+    ASSERT_TRUE(sandbox) << sandbox.error().text();
+    const auto one =
+        make_attached(sandbox->get(), {{"br0", "v2", "eth0", {subnet("10.90.0.2/24")}, {}}});
+    ASSERT_TRUE(one) << one.error().text();
+    for (const char* link : {"v3", "v4", "v5"}) {
+      const auto two =
+          make_attached(sandbox->get(), {{"br0", link, "eth0", {subnet("10.90.0.3/24")}, {}}});
+      ASSERT_TRUE(two) << two.error().text();
+      const UniqueFd server = listen_in(*two, address("10.90.0.3"), 5432);
+      EXPECT_EQ(connect_in(*one, address("10.90.0.3"), 5432, 1), 0)
+          << "its MAC is in the ARP table of the first";
+    }
+  });
+}
+
 TEST(Sandbox, ANamespaceAloneHasItsLoopback) {
   with_rights([] {
     const auto none = make_namespace();

@@ -123,6 +123,8 @@ void Containers::discard(Container& c) {
 
 void Containers::cleaned(const std::string& id, const Result<void>& result) {
   Container& c = all_.at(id);
+  if (deps_.networks != nullptr) deps_.networks->leave(c.network);
+  c.network.ports.clear();
   if (c.rm) {
     if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
     const auto node = all_.extract(id);
@@ -156,7 +158,8 @@ ipc::ContainerStatus Containers::describe(const Container& c) {
                            .state = c.state,
                            .created_at = c.created_at,
                            .exit_code = c.exit_code,
-                           .network = net::HostNetwork::kName};
+                           .network = c.network.text,
+                           .ports = c.network.ports};
   if (!c.name.empty()) out.name = c.name;
   if (c.pid != 0) out.pid = c.pid;
   if (!c.started_at.empty()) out.started_at = c.started_at;
@@ -270,7 +273,22 @@ void Containers::adopt(const runtime::InstanceMeta& meta, const std::string& ins
   c.instance = begin(c);
   if (live == nullptr) return c.instance.end(exit);
   share(c, meta.writable);
+  c.network.text = meta.network.empty() ? net::HostNetwork::kName : meta.network;
+  c.network.ports = meta.ports;
+  if (deps_.networks != nullptr) deps_.networks->expect(c.id, c.name, c.network.text);
+  c.shim_pid = live->shim_pid();
   c.instance.own(std::move(live));
+}
+
+/// One that runs since an earlier server's time, with what it is connected to.
+Result<void> Containers::reconnect(Container& c) {
+  if (c.instance.handle() == nullptr || deps_.networks == nullptr) return {};
+  auto network = TRY(
+      deps_.networks->find(c.id, c.name, c.network.text, c.network.ports).context("its network"));
+  c.network = std::move(network);
+  TRY(deps_.networks->adopt(c.network, c.shim_pid));
+  deps_.networks->set_running(c.network, true);
+  return {};
 }
 
 bool Containers::is_rest(const std::string& instance) const {
@@ -288,6 +306,9 @@ void Containers::remove_rest(const std::string& instance, const std::string& non
 }
 
 void Containers::settle() {
+  for (auto& [id, c] : all_)
+    if (auto connected = reconnect(c); !connected)
+      fmt::print(stderr, "container {}: {}\n", id, connected.error().text());
   for (auto& [id, c] : all_)
     if (c.instance.handle() == nullptr && (c.state == "running" || c.state == "starting")) {
       c.state = "exited";

@@ -18,6 +18,7 @@
 #include "runtime/process_runtime.h"
 #include "server/admission.h"
 #include "server/http/reply.h"
+#include "server/networks/container_networks.h"
 
 namespace locald::server {
 
@@ -44,6 +45,7 @@ class Containers {
                                std::function<void(Started)> done)>
         start;
     runtime::Instance::Clean clean, discard;  ///< ProcessRuntime's, and Containers::discard
+    ContainerNetworks* networks = nullptr;    ///< borrowed; null: there is the host's alone
   };
   /// @param notice  set when the file had to be set aside.
   static Result<Containers> load(Deps deps, std::string& notice);
@@ -91,9 +93,10 @@ class Containers {
     std::optional<int> exit_code, signal;
     std::string reason;
     runtime::Instance instance;
-    int pid = 0;
-    ReplyPtr detached;   ///< of `run -d`: answered when it runs, or has ended
-    JobPool::Job start;  ///< while it is starting
+    ContainerNetwork network;
+    int pid = 0, shim_pid = 0;  ///< shim_pid: of one that was adopted
+    ReplyPtr detached;          ///< of `run -d`: answered when it runs, or has ended
+    JobPool::Job start;         ///< while it is starting
     std::vector<std::function<void(const Result<void>&)>> when_gone;  ///< its removal is wanted
   };
 
@@ -107,6 +110,7 @@ class Containers {
   void ended(Container& c, const runtime::ExitStatus& status);
   void cleaned(const std::string& id, const Result<void>& result);
   void discard(Container& c);
+  Result<void> reconnect(Container& c);
   void remove_one(Container& c, bool force, std::function<void(const Result<void>&)> done);
   Result<Container*> find(const std::string& text);
   static ContainerState state_of(const Container& c);

@@ -16,6 +16,7 @@
 #include "server/http/request.h"
 #include "server/instances/containers.h"
 #include "server/launch/command_note.h"
+#include "server/launch/connecting.h"
 #include "server/launch/container_source.h"
 #include "server/progress_event.h"
 
@@ -46,10 +47,6 @@ Result<std::vector<builder::VolumeMount>> mounts_of(const ipc::ContainerRunReque
 void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     const std::string& image = request.image;
-    const std::string& network = request.network;
-    if (network != net::HostNetwork::kName && !network.empty())
-      return Error(Errc::unsupported, fmt::format("--network {} is not supported yet", network))
-          .with_hint("use --network host, the only one so far");
     SourceRequest source{FromImage{TRY(oci::ImageReference::parse(image, request.cwd)),
                                    TRY(oci::parse_pull_policy(request.pull))},
                          {},
@@ -65,6 +62,10 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
     options.workdir = request.workdir;
     options.init = request.init;
     options.tty = request.tty;
+    options.network.kind = request.network == net::HostNetwork::kName ? net::Attachment::Kind::host
+                           : request.network == "none"                ? net::Attachment::Kind::none
+                                                                      : net::Attachment::Kind::own;
+    if (deps_.networks == nullptr) options.network.kind = net::Attachment::Kind::host;
     options.rows = request.size.rows;
     options.columns = request.size.columns;
     if (options.tty) options.env.emplace("TERM", "xterm");
@@ -92,7 +93,13 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
       }
     }
     const std::string id = random_hex(6);
+    ContainerNetwork network;
+    if (deps_.networks != nullptr) {
+      network = TRY(deps_.networks->find(id, name, request.network, request.ports));
+      TRY(deps_.networks->enter(network));
+    }
     Container& c = all_[id];
+    c.network = network;
     c.id = id;
     c.name = name;
     c.image = image;
@@ -118,7 +125,9 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
                                           .name = name,
                                           .image = image,
                                           .rm = c.rm,
-                                          .writable = writable}
+                                          .writable = writable,
+                                          .network = network.text,
+                                          .ports = network.ports}
                         .to_text();
     instance.tty = options.tty;
     instance.rows = options.rows;
@@ -130,12 +139,20 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
 
     auto job = deps_.start(
         "container run " + image,
-        [&loop = deps_.loop, source = std::move(source), instance, reply,
-         login_files = request.login_files](const Tools& tools,
-                                            const std::stop_token& stop) -> Started {
+        [&loop = deps_.loop, networks = deps_.networks, network, source = std::move(source),
+         instance, reply, login_files = request.login_files](
+            const Tools& tools, const std::stop_token& stop) -> Started {
           const auto made = make_source(tools.environment, source);
           builder::PrepareContext context;
           context.stop = stop;
+          std::optional<Connecting> connecting;
+          if (network.connected()) {
+            connecting.emplace(
+                [&](const std::stop_token& token) { return networks->attach(network, token); },
+                stop);
+            context.connect = [&connecting] { return connecting->wait(); };
+            context.stop = connecting->stop();
+          }
           context.login_files = login_files;
           context.progress = [&loop, reply](const builder::PrepareProgress& p) {
             loop.post([reply, event = encode_text(progress_event(p))] { reply->event(event); });
@@ -144,7 +161,10 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
             loop.post([reply, text] { send_notice(reply, "", text); });
           };
           if (const std::string text = tools.notice(); !text.empty()) context.notice(text);
-          return tools.runtime.run_container(instance, *made, context);
+          auto started = tools.runtime.run_container(instance, *made, context);
+          if (!started && connecting)
+            if (auto failure = connecting->failure()) return std::move(*failure);
+          return started;
         },
         [this, id, reply, detach = request.detach](Started result) {
           started(id, detach, reply, std::move(result));
@@ -204,6 +224,7 @@ runtime::Instance Containers::begin(const Container& c) {
   runtime::Instance::Events events;
   events.started = [this, id = c.id](int pid) {
     Container& now = all_.at(id);
+    if (deps_.networks != nullptr) deps_.networks->set_running(now.network, true);
     now.pid = pid;
     now.state = "running";
     now.started_at = now_text();
@@ -224,6 +245,7 @@ runtime::Instance Containers::begin(const Container& c) {
 
 void Containers::ended(Container& c, const runtime::ExitStatus& status) {
   share(c, {});
+  if (deps_.networks != nullptr) deps_.networks->set_running(c.network, false);
   c.pid = 0;
   c.state = status.never_ran ? "failed" : "exited";
   c.exit_code = status.signal ? std::nullopt : status.code;

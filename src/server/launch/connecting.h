@@ -22,7 +22,7 @@ class Connecting {
 
   /// For the rest of the start: also where the network cannot be made.
   std::stop_token stop() const { return rest_.get_token(); }
-  /// Waits for the network. Once.
+  /// Waits for the network.
   Result<net::Attachment> wait() { return attached_.get(); }
   /// Why the rest was called off, once it has ended: the network could not be made.
   std::optional<Error> failure() const;
@@ -31,7 +31,7 @@ class Connecting {
   std::stop_source own_, rest_;
   std::stop_callback<std::function<void()>> call_off_;
   std::optional<Error> failure_;  // written by the thread before it asks the rest to stop
-  std::future<Result<net::Attachment>> attached_;
+  std::shared_future<Result<net::Attachment>> attached_;
 };
 
 }  // namespace locald::server

@@ -61,7 +61,7 @@ Result<UniqueFd> listen_in(int dir, const char* name) {
   return fd;
 }
 
-/// What it says until it closes: that it is ready, or why not.
+/// What it says: a line, that it is ready, or, until it closes, why not.
 Result<std::string> hear(int pipe) {
   std::string said;
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kStartMs);
@@ -76,6 +76,7 @@ Result<std::string> hear(int pipe) {
     const std::size_t n = TRY(sys::read_some(pipe, bytes.data(), bytes.size()));
     if (n == 0) return said;
     said.append(bytes.data(), n);
+    if (said.ends_with('\n')) return said.substr(0, said.size() - 1);
   }
 }
 
@@ -138,6 +139,7 @@ Result<Netd> Netd::start(const Start& start) {
     return find(start.paths, start.project);
   }();
   if (!found) (void)sys::pidfd_signal(pidfd.get(), SIGKILL);
+  if (found) found->status_ = std::move(ours);
   return found;
 }
 

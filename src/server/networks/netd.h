@@ -56,6 +56,7 @@ class Netd {
   std::string folder_, record_;
   int pid_;
   UniqueFd pidfd_;
+  UniqueFd status_;  ///< of one that has been started; until its first plan it ends with this
   net::NetdClient connections_, outside_;
 };
 

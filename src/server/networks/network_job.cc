@@ -98,8 +98,9 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
                                  : TRY(net::make_attached(sandbox.get(), TRY(links_of(service)))
                                            .context("connect " + service.name)));
     made.push_back(TRY(net::make_probe_socket(made.front().get())));
-    for (UniqueFd& each : TRY(net::make_service_sockets(made.front().get())))
-      made.push_back(std::move(each));
+    if (service.sockets)
+      for (UniqueFd& each : TRY(net::make_service_sockets(made.front().get())))
+        made.push_back(std::move(each));
     TRY(hand_over(socket.get(), "service " + service.name, made));
   }
   std::vector<UniqueFd> last;
@@ -124,7 +125,8 @@ NetworkJob job_of(const WantedNetwork& wanted, const std::vector<std::string>& s
   }
   job.sockets = sockets;
   for (const std::string& service : some) {
-    JobService one{service, wanted.services.at(service) != nullptr, {}};
+    const WantedNetwork::Service& each = wanted.services.at(service);
+    JobService one{service, each.netns != nullptr, each.sockets, {}};
     for (const net::Link& link : layout.links(service)) {
       std::vector<std::string> routes;
       for (const net::IpAddress& route : link.routes) routes.push_back(route.text());
@@ -186,6 +188,7 @@ const Fields& JobService::fields() {
   static const Fields table = FieldsOf<JobService>("service")
                                   .required("name", &JobService::name, "")
                                   .field("known", &JobService::known, "its namespace is given")
+                                  .field("sockets", &JobService::sockets, "netd's are wanted")
                                   .required("links", &JobService::links, "");
   return table;
 }
@@ -208,7 +211,7 @@ Result<MadeNetwork> make_network(builder::Environment& environment, WantedNetwor
                                  const std::stop_token& stop) {
   MadeNetwork out;
   std::vector<std::string> all;
-  for (const auto& [name, netns] : wanted.services) all.push_back(name);
+  for (const auto& [name, service] : wanted.services) all.push_back(name);
   for (std::size_t first = 0; first == 0 || first < all.size(); first += kMaxAtOnce) {
     const std::vector<std::string> some(
         all.begin() + static_cast<std::ptrdiff_t>(first),
@@ -217,7 +220,7 @@ Result<MadeNetwork> make_network(builder::Environment& environment, WantedNetwor
     std::vector<int> given;
     if (wanted.sandbox != nullptr) given.push_back(wanted.sandbox->get());
     for (const std::string& name : some)
-      if (const auto& netns = wanted.services.at(name); netns != nullptr && !given.empty())
+      if (const auto& netns = wanted.services.at(name).netns; netns != nullptr && !given.empty())
         given.push_back(netns->get());
     if (!net::send_packet(ours.get(), "go", given))
       return Error(Errc::failed, "hand the sandbox to the worker");
@@ -229,7 +232,7 @@ Result<MadeNetwork> make_network(builder::Environment& environment, WantedNetwor
     if (out.sandbox == nullptr || out.services.size() < first + some.size())
       return Error(Errc::failed, "make the project's network: the worker handed over too little");
     for (const std::string& name : some)
-      out.services[name].known = wanted.services.at(name) != nullptr;
+      out.services[name].known = wanted.services.at(name).netns != nullptr;
     wanted.sandbox = out.sandbox;
   }
   return out;

@@ -38,7 +38,8 @@ struct JobLink {
 
 struct JobService {
   std::string name;
-  bool known = false;  ///< its namespace comes with the first packet; it gets sockets alone
+  bool known = false;    ///< its namespace comes with the first packet; it gets sockets alone
+  bool sockets = false;  ///< netd's, which take the place of those that were made before
   std::vector<JobLink> links;
   static const Fields& fields();
 };
@@ -75,8 +76,11 @@ struct WantedNetwork {
   const net::Layout& layout;
   std::shared_ptr<const UniqueFd> sandbox;  ///< null: it is made too
   bool sockets = false;                     ///< netd's, of the networks
-  /// Namespaces of services, null where they are to be made.
-  std::map<std::string, std::shared_ptr<const UniqueFd>> services;
+  struct Service {
+    std::shared_ptr<const UniqueFd> netns;  ///< null: it is made
+    bool sockets = true;  ///< netd's, which take the place of those that were made before
+  };
+  std::map<std::string, Service> services;
   /// Tells the links of one service apart, of which an earlier one may not be gone yet.
   std::string tag;
 };

@@ -54,6 +54,8 @@ NetworkRegistry::Project Networks::numbers(const std::string& project,
     for (const project::MemberConfig& member : config->networks)
       networks.insert(network_key(member));
   }
+  if (const auto guests = expected_.find(project); guests != expected_.end())
+    names.insert(guests->second.begin(), guests->second.end());
   return registry_.assigned(project, networks, names, /*fresh=*/find(project) == nullptr);
 }
 
@@ -123,17 +125,45 @@ Result<void> Networks::check(const std::string& project, const Services& service
   return {};
 }
 
+const Networks::Services* Networks::services(const std::string& project) const {
+  const auto live = live_.find(project);
+  return live == live_.end() ? nullptr : &live->second.services;
+}
+
+Result<void> Networks::set_guest(const std::string& project, const std::string& name,
+                                 std::shared_ptr<const project::ServiceConfig> guest) {
+  const auto live = live_.find(project);
+  if (live == live_.end())
+    return Error(Errc::cancelled, "project " + project + " has no network any more");
+  Services guests = live->second.guests;
+  guests.erase(name);
+  expected_[project].erase(name);
+  if (guest != nullptr) guests.emplace(name, std::move(guest));
+  return redefine(project, live->second.services, std::move(guests));
+}
+
+/// Of one that there is.
+Result<void> Networks::redefine(const std::string& project, Services services, Services guests) {
+  Services all = services;
+  all.insert(guests.begin(), guests.end());
+  const NetworkRegistry::Project numbers = this->numbers(project, all);
+  auto wanted = TRY(plan(project, numbers, all));
+  TRY(registry_.set(project, numbers));
+  Live& live = live_.at(project);
+  live.services = std::move(services);
+  live.guests = std::move(guests);
+  live.network->define(std::move(wanted));
+  update(project);
+  return {};
+}
+
 Result<void> Networks::define(const std::string& project, const Services& services) {
-  const std::shared_ptr<ProjectNetwork> known = find(project);
-  if (known == nullptr && !any_in_networks(services)) return {};
+  if (const auto known = live_.find(project); known != live_.end())
+    return redefine(project, services, known->second.guests);
+  if (!any_in_networks(services)) return {};
   const NetworkRegistry::Project numbers = this->numbers(project, services);
   auto wanted = TRY(plan(project, numbers, services));
   TRY(registry_.set(project, numbers));
-  if (known != nullptr) {
-    known->define(std::move(wanted));
-    update(project);
-    return {};
-  }
   auto network = std::make_shared<ProjectNetwork>(
       ProjectNetwork::Deps{
           deps_.environment, deps_.user_namespace, deps_.paths, deps_.netd, deps_.explain,
@@ -144,7 +174,9 @@ Result<void> Networks::define(const std::string& project, const Services& servic
       project);
   network->define(std::move(wanted));
   const std::lock_guard lock(mutex_);
-  live_[project].network = std::move(network);
+  Live& live = live_[project];
+  live.network = std::move(network);
+  live.services = services;
   return {};
 }
 
@@ -237,14 +269,16 @@ void Networks::adopt(const std::string& project, const std::map<std::string, int
   update(project);
 }
 
-void Networks::end(const std::string& project) {
+void Networks::end(const std::string& project, bool forget) {
   const auto network = find(project);
   if (network == nullptr) return Netd::end_all(deps_.paths, project);
   network->end();
-  deps_.loop.post([this, project, network] {
+  deps_.loop.post([this, project, network, forget] {
     const std::lock_guard lock(mutex_);
     const auto it = live_.find(project);
-    if (it != live_.end() && it->second.network == network) live_.erase(it);
+    if (it == live_.end() || it->second.network != network) return;
+    live_.erase(it);
+    if (forget) (void)registry_.forget(project);
   });
 }
 

@@ -44,6 +44,16 @@ class Networks {
   Result<void> check(const std::string& project, const Services& services) const;
   /// From now on these are the project's services.
   Result<void> define(const std::string& project, const Services& services);
+  /// The services that the project's network is defined for; null: it has none.
+  const Services* services(const std::string& project) const;
+  /// A container that is in the project's network beside its services, until the project goes down;
+  /// null: no more. @return Errc::cancelled: the project has no network.
+  Result<void> set_guest(const std::string& project, const std::string& name,
+                         std::shared_ptr<const project::ServiceConfig> guest);
+  /// Before the project is defined: one that an earlier server has let in, whose address it keeps.
+  void expect_guest(const std::string& project, const std::string& name) {
+    expected_[project].insert(name);
+  }
   /// What becomes of connections to the service's published ports.
   void set_gate(const std::string& project, const std::string& service, Gate gate);
   /// Where a service on the host listens, and with which sockets; nothing: it does not.
@@ -65,7 +75,8 @@ class Networks {
   /// @param shims  service -> pid of its shim
   void adopt(const std::string& project, const std::map<std::string, int>& shims);
   /// Ends the project's network, and what an earlier server has left of it. Any thread; blocks.
-  void end(const std::string& project);
+  /// @param forget  its numbers too
+  void end(const std::string& project, bool forget = false);
   /// Ends what is left of the networks of all projects that have none here, but for `kept`. On a
   /// job; after all have been defined.
   void end_others(const std::set<std::string>& kept);
@@ -73,6 +84,7 @@ class Networks {
  private:
   struct Live {
     std::shared_ptr<ProjectNetwork> network;
+    Services services, guests;
     bool updating = false, again = false;
     EventLoop::Handle watch;  ///< of its netd's end
     UniqueFd pidfd;
@@ -80,6 +92,7 @@ class Networks {
   Result<std::shared_ptr<const NetworkPlan>> plan(const std::string& project,
                                                   const NetworkRegistry::Project& numbers,
                                                   const Services& services) const;
+  Result<void> redefine(const std::string& project, Services services, Services guests);
   NetworkRegistry::Project numbers(const std::string& project, const Services& services) const;
   std::shared_ptr<ProjectNetwork> find(const std::string& project) const;
   void update(const std::string& project);
@@ -90,6 +103,7 @@ class Networks {
   JobPool jobs_;
   mutable std::mutex mutex_;  // of the map alone
   std::map<std::string, Live> live_;
+  std::map<std::string, std::set<std::string>> expected_;  // project -> guests
 };
 
 }  // namespace locald::server

@@ -47,6 +47,13 @@ std::optional<std::pair<UniqueFd, UniqueFd>> namespaces_of(int shim) {
   return std::pair(std::move(*own), std::move(*sandbox));
 }
 
+bool same_file(int one, int other) {
+  struct stat a {
+  }, b{};
+  return ::fstat(one, &a) == 0 && ::fstat(other, &b) == 0 && a.st_ino == b.st_ino &&
+         a.st_dev == b.st_dev;
+}
+
 bool ended(const Netd& netd) {
   pollfd look{netd.pidfd(), POLLIN, 0};
   return ::poll(&look, 1, 0) > 0;
@@ -125,15 +132,17 @@ Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& servi
     made.sockets =
         made.sockets || (!networks_.contains(network.number) && !sockets_.contains(network.number));
   for (const auto& [name, member] : members_)
-    if (!member.probed || (!services_.contains(name) && member.sockets.empty()))
-      made.services[name] = member.netns;
+    // Those that netd has stay: others in their place would take the service's DNS away from it.
+    if (const bool lost = !services_.contains(name) && member.sockets.empty();
+        lost || !member.probed)
+      made.services[name] = {member.netns, lost};
   const auto lacks = [&](const std::string& name) {
     const auto known = members_.find(name);
     return known == members_.end() || !same_links(known->second.links, layout.links(name));
   };
-  if (!service.empty() && lacks(service)) made.services[service] = nullptr;
+  if (!service.empty() && lacks(service)) made.services[service] = {};
   if (sandbox_ == nullptr)
-    for (const std::string& other : layout.containers()) made.services[other] = nullptr;
+    for (const std::string& other : layout.containers()) made.services[other] = {};
   if (sandbox_ == nullptr || made.sockets || !made.services.empty()) {
     MadeNetwork done = TRY(make_network(deps_.environment, std::move(made), stop));
     sandbox_ = done.sandbox;
@@ -283,6 +292,7 @@ void ProjectNetwork::forget_netd() {
 
 void ProjectNetwork::adopt(std::map<std::string, int> shims) {
   const std::lock_guard lock(wanted_mutex_);
+  if (to_adopt_) shims.merge(*to_adopt_);
   to_adopt_ = std::move(shims);
 }
 
@@ -299,31 +309,42 @@ void ProjectNetwork::adopt_now() {
     members_[service] = {
         std::make_shared<const UniqueFd>(std::move(netns)), layout.links(service), {}, false};
   };
-  if (auto netd = Netd::find(deps_.paths, project_)) {
-    auto sandbox = netd->connections().sandbox();
-    auto sockets = netd->connections().hand_over();
-    const bool known = netd->connections().version().value_or(0) == net::kNetdVersion;
-    if (sandbox && sockets && known && deps_.user_namespace.owns(sandbox->get())) {
-      sandbox_ = std::make_shared<const UniqueFd>(std::move(*sandbox));
-      netd_ = std::move(*netd);
-      for (const auto& [number, fds] : sockets->networks) networks_.insert(number);
-      for (const auto& [key, fd] : sockets->ports) ports_.insert(key);
-      for (auto& [service, fds] : sockets->services) {
-        services_.insert(service);
-        if (!fds.empty()) keep(service, std::move(fds.front()));
-      }
-      if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
-      return;
-    }
-  }
-  // One that cannot be driven, or not be spoken to: a new one takes its place.
-  Netd::end_all(deps_.paths, project_);
+  // One that nobody has told of yet (a container that joined) comes with the next adoption.
+  const std::vector<std::string> containers = layout.containers();
+  const std::set<std::string> known(containers.begin(), containers.end());
+  if (sandbox_ == nullptr) adopt_netd(known, keep);
+  // What no netd has told of.
   for (const auto& [service, pid] : *shims) {
+    if (members_.contains(service)) continue;
     auto held = namespaces_of(pid);
     if (!held || !deps_.user_namespace.owns(held->second.get())) continue;
-    sandbox_ = std::make_shared<const UniqueFd>(std::move(held->second));
+    if (sandbox_ == nullptr)
+      sandbox_ = std::make_shared<const UniqueFd>(std::move(held->second));
+    else if (!same_file(sandbox_->get(), held->second.get()))
+      continue;  // of an earlier network
     keep(service, std::move(held->first));
   }
+}
+
+void ProjectNetwork::adopt_netd(const std::set<std::string>& known,
+                                const std::function<void(const std::string&, UniqueFd)>& keep) {
+  auto netd = Netd::find(deps_.paths, project_);
+  auto sandbox = netd ? netd->connections().sandbox() : Result<UniqueFd>(netd.error());
+  auto sockets = netd ? netd->connections().hand_over() : Result<net::NetdSockets>(netd.error());
+  if (!sandbox || !sockets || !deps_.user_namespace.owns(sandbox->get()) ||
+      netd->connections().version().value_or(0) != net::kNetdVersion)
+    // One that cannot be driven, or not be spoken to: a new one takes its place.
+    return Netd::end_all(deps_.paths, project_);
+  sandbox_ = std::make_shared<const UniqueFd>(std::move(*sandbox));
+  netd_ = std::move(*netd);
+  for (const auto& [number, fds] : sockets->networks) networks_.insert(number);
+  for (const auto& [key, fd] : sockets->ports) ports_.insert(key);
+  for (auto& [service, fds] : sockets->services) {
+    if (!known.contains(service)) continue;
+    services_.insert(service);
+    if (!fds.empty()) keep(service, std::move(fds.front()));
+  }
+  if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
 }
 
 void ProjectNetwork::end() {

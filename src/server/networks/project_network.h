@@ -115,6 +115,8 @@ class ProjectNetwork {
     bool probed = false;            ///< it has its place in probes_
   };
   void adopt_now();
+  void adopt_netd(const std::set<std::string>& known,
+                  const std::function<void(const std::string& service, UniqueFd netns)>& keep);
   void forget_netd();
   void keep_probe(const std::string& service, net::ProbeSocket probe);
   Wanted wanted() const;

@@ -40,6 +40,9 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedP
         for (const project::PortConfig& port : unit.config->ports) taken.insert(port.port);
     }
   for (const project::ServiceSpec& s : spec.services) taken.insert(s.any_port());
+  const std::set<int> others = deps_.networks != nullptr
+                                   ? deps_.networks->registry().ports_of_others(loaded.name)
+                                   : std::set<int>();
   std::map<std::string, int> before =
       present != nullptr ? present->auto_ports() : std::map<std::string, int>();
   std::map<std::string, int> out;
@@ -64,7 +67,7 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedP
     for (int tries = 0; port == 0; ++tries) {
       if (tries == 1000) return Error(Errc::failed, "no free port was found");
       port = TRY(deps_.network.free_port());
-      if (taken.contains(port)) port = 0;
+      if (taken.contains(port) || others.contains(port)) port = 0;
     }
     taken.insert(port);
     out[key] = port;

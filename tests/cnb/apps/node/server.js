@@ -8,5 +8,5 @@ if (process.argv.includes('--release')) {
 const server = require('http').createServer((request, response) => {
   response.end(`${left('web')} ${process.env.NODE_ENV} ${process.getuid()}:${process.getgid()} ${request.url}\n`);
 });
-server.listen(Number(process.env.PORT), process.env.HOST || '127.0.0.1', () => console.log(`listening on ${process.env.PORT}`));
+server.listen(Number(process.env.PORT), process.env.HOST || '0.0.0.0', () => console.log(`listening on ${process.env.PORT}`));
 process.on('SIGTERM', () => { console.log('stopping'); process.exit(0); });

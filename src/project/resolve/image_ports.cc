@@ -1,0 +1,49 @@
+#include "project/resolve/image_ports.h"
+
+#include <algorithm>
+#include <set>
+
+#include "project/project_check.h"
+#include "project/resolve/interpolation.h"
+#include "project/resolve/texts.h"
+
+namespace locald::project {
+namespace {
+
+/// The services whose port or URL others, or they themselves, refer to.
+std::set<std::string> referred_to(const ProjectSpec& spec) {
+  std::set<std::string> out;
+  for (const ServiceSpec& reader : spec.services)
+    for (const Text* text : texts_of(reader))
+      if (const auto references = service_references(text->raw))
+        for (const Reference& reference : *references)
+          if (reference.field != "host") out.insert(reference.service);
+  return out;
+}
+
+/// A check that asks wherever the service listens.
+bool asks_own_port(const HealthSpec& health) {
+  return (health.kind == HealthSpec::Kind::tcp && health.target.raw.empty()) ||
+         (health.kind == HealthSpec::Kind::http && health.target.raw.starts_with("/"));
+}
+
+}  // namespace
+
+std::vector<UnknownPort> unknown_ports(const ResolveInput& input) {
+  std::vector<UnknownPort> out;
+  const std::set<std::string> referred = referred_to(input.spec);
+  Texts texts(input);
+  for (const ServiceSpec& s : input.spec.services) {
+    if (s.kind != ServiceKind::container || s.network.mode != NetworkUse::Mode::project ||
+        s.container_port != 0 || !s.ports.empty())
+      continue;
+    if (s.port == 0 && !s.auto_port && !asks_own_port(s.health) && !referred.contains(s.name))
+      continue;
+    texts.begin(s);
+    std::string image = texts.text(s.image);
+    if (!image.empty()) out.push_back({s.name, std::move(image), s.pull});
+  }
+  return out;
+}
+
+}  // namespace locald::project
