@@ -78,7 +78,7 @@ class Checker {
       const ServiceSpec* target = spec_.find(r.service);
       if (target == nullptr)
         unknown_service(text.at, fmt::format("${{services.{}.{}}}", r.service, r.field), r.service);
-      else if (r.field != "host" && !target->has_port())
+      else if (r.field != "host" && !target->may_have_port())
         add(text.at,
             fmt::format("${{services.{}.{}}}: {} has no port", r.service, r.field, r.service),
             target->kind == ServiceKind::container ? "give it a `container_port`"
@@ -122,11 +122,11 @@ class Checker {
                  !target.starts_with("$"))
           add(h.target.at, fmt::format("`http` = \"{}\" is neither a path nor a URL", target),
               "for example \"/healthz\"");
-        else if (target.starts_with("/") && !s.has_port())
+        else if (target.starts_with("/") && !s.may_have_port())
           no_port(s, "`http`");
         break;
       case HealthSpec::Kind::tcp:
-        if (target.empty() && !s.has_port()) no_port(s, "`tcp`");
+        if (target.empty() && !s.may_have_port()) no_port(s, "`tcp`");
         break;
       case HealthSpec::Kind::log:
         try {

@@ -168,6 +168,11 @@ struct ServiceSpec {
   /// The port that others reach it on; 0 where it has none, or it is automatic and not chosen yet.
   int any_port() const noexcept { return port != 0 ? port : container_port; }
   bool has_port() const noexcept { return auto_port || any_port() != 0 || !ports.empty(); }
+  /// Or its image may tell of one (resolve/image_ports.h).
+  bool may_have_port() const noexcept {
+    return has_port() ||
+           (kind == ServiceKind::container && network.mode == NetworkUse::Mode::project);
+  }
 };
 
 struct ProjectSpec {

@@ -154,6 +154,7 @@ class Server {
                           projects_->down(request, reply);
                         },
                         log});
+    image_ports_ = std::make_unique<ImagePorts>(ImagePorts::Deps{loop_, *environment_, jobs_});
     projects_ = std::make_unique<Projects>(
         Projects::Deps{
             loop_, *launcher_, paths_, jobs_, network_, listeners_, environment_->shared(),
@@ -177,7 +178,7 @@ class Server {
                                 [done](const Result<void>&) { done(); });
               });
             },
-            unmanaged_.get(), networks_.get()},
+            unmanaged_.get(), networks_.get(), image_ports_.get()},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::Deps{
         loop_, *environment_, *projects_,
@@ -307,6 +308,7 @@ class Server {
   std::unique_ptr<Networks> networks_;
   std::unique_ptr<RuntimeLauncher> launcher_;
   std::unique_ptr<Unmanaged> unmanaged_;
+  std::unique_ptr<ImagePorts> image_ports_;
   std::unique_ptr<Projects> projects_;
   std::unique_ptr<Sessions> sessions_;
   std::unique_ptr<ContainerNetworks> container_networks_;

@@ -21,13 +21,12 @@ std::set<std::string> referred_to(const ProjectSpec& spec) {
   return out;
 }
 
-/// A check that asks wherever the service listens.
+}  // namespace
+
 bool asks_own_port(const HealthSpec& health) {
   return (health.kind == HealthSpec::Kind::tcp && health.target.raw.empty()) ||
          (health.kind == HealthSpec::Kind::http && health.target.raw.starts_with("/"));
 }
-
-}  // namespace
 
 std::vector<UnknownPort> unknown_ports(const ResolveInput& input) {
   std::vector<UnknownPort> out;

@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct ResolveInput {
       captured = {};
   bool refresh = false;
   Rights rights = {};
+  /// Services whose port only their image tells, which is not here (image_ports.h): what follows
+  /// from it is left out, and is not a problem.
+  std::set<std::string> undecided = {};
 };
 
 struct Resolved {

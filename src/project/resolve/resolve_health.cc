@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "cnb/app.h"
+#include "project/resolve/image_ports.h"
 
 namespace locald::project {
 namespace {
@@ -64,6 +65,8 @@ void resolve_health(Texts& texts, const ServiceSpec& spec, ServiceConfig& out) {
   // A service that was told "localhost" may have chosen either address.
   c.host = on_host ? "localhost" : "";
   c.port = on_host ? out.port : out.container_port;
+  if (!on_host && c.port == 0 && asks_own_port(h) && !texts.in().undecided.contains(spec.name))
+    texts.problem(h.at, texts.no_port(spec.name));
   if (h.kind == HealthSpec::Kind::log) c.pattern = h.target.raw;
   if (h.kind == HealthSpec::Kind::exec) {
     c.argv = texts.command(spec, h.command, LateText::Place::health, out);

@@ -163,6 +163,9 @@ void resolve_network(Texts& texts, const ServiceSpec& spec, ServiceConfig& out) 
   ports(texts, spec, out);
   // `port`, or what another service on the host needs.
   out.port = texts.published(spec.name);
+  if (out.port != 0 && out.container_port == 0 && spec.ports.empty() &&
+      !texts.in().undecided.contains(spec.name))
+    texts.problem(spec.port_at.line != 0 ? spec.port_at : spec.at, texts.no_port(spec.name));
   if (const int port = out.port;
       port != 0 && (spec.port != 0 || spec.auto_port || spec.ports.empty())) {
     check_allowed(texts, spec.port_at.line != 0 ? spec.port_at : spec.at, port);

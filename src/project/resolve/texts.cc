@@ -39,8 +39,7 @@ Texts::Texts(const ResolveInput& input)
   lookup_.service = [this](const std::string& service,
                            const std::string& field) -> Result<std::string> {
     const net::Endpoint e = TRY(endpoint(service));
-    if (field != "host" && e.port == 0)
-      return Error(Errc::invalid_input, fmt::format("{} has no port", service));
+    if (field != "host" && e.port == 0 && !in_.undecided.contains(service)) return no_port(service);
     if (field == "port") return std::to_string(e.port);
     std::string value = field == "host" ? e.host : e.url();
     // Only on the host's network it may turn out to be another address.
@@ -119,6 +118,15 @@ Result<net::Endpoint> Texts::endpoint(const std::string& service) const {
       }
   return refuse(fmt::format("{} and {} are in no network together", spec_->name, service),
                 "name one in the `networks` of both");
+}
+
+Error Texts::no_port(const std::string& service) const {
+  Error error(Errc::invalid_input, fmt::format("{} has no port", service));
+  const ServiceSpec* spec = in_.spec.find(service);
+  if (spec == nullptr || spec->kind != ServiceKind::container) return error;
+  return std::move(error).with_hint(
+      "its image exposes no port, or several: write the one that it listens on as "
+      "`container_port`");
 }
 
 void Texts::problem(SourcePos at, const Error& error) {

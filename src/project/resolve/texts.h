@@ -41,6 +41,8 @@ class Texts {
                                    LateText::Place place, ServiceConfig& out);
 
   void problem(SourcePos at, const Error& error);
+  /// That neither the file nor an image tells where the service listens.
+  Error no_port(const std::string& service) const;
   bool failed(SourcePos at) const { return failed_.contains({at.line, at.column}); }
   Problems& problems() { return problems_; }
 

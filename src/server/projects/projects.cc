@@ -308,6 +308,10 @@ void Projects::config_check(const ipc::ConfigCheckRequest& request, const ReplyP
     for (const project::ServiceSpec& s : loaded.spec.services) out.services.push_back(s.name);
     for (const auto& [service, text] : prepared.resolved.notices)
       out.notices.push_back({service, text});
+    for (const project::UnknownPort& unknown : prepared.unknown_ports)
+      out.notices.push_back({unknown.service, "its port is what " + unknown.image +
+                                                  " exposes, which `up` finds out; or write "
+                                                  "`container_port`"});
     reply->result(out);
     return {};
   });

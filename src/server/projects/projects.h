@@ -16,6 +16,7 @@
 #include "server/admission.h"
 #include "server/http/reply.h"
 #include "server/networks/networks.h"
+#include "server/projects/image_ports.h"
 #include "server/projects/open_ports.h"
 #include "server/projects/project.h"
 #include "server/projects/project_registry.h"
@@ -44,7 +45,8 @@ class Projects {
     /// Ends what people still run in the project's services, then calls `done`. On the loop.
     std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
     const Unmanaged* unmanaged = nullptr;
-    Networks* networks = nullptr;  ///< borrowed; null: there are none but the host's
+    Networks* networks = nullptr;       ///< borrowed; null: there are none but the host's
+    ImagePorts* image_ports = nullptr;  ///< borrowed; null: no image tells of ports
   };
   Projects(Deps deps, ProjectRegistry registry);
 
@@ -103,10 +105,13 @@ class Projects {
     std::shared_ptr<const project::UserContext>
         user;                    ///< the one that counts: the captured one, or `here`
     project::Problems problems;  ///< when there are any, only they and `loaded.name` are of use
+    /// Containers whose port only their image tells, which is not here.
+    std::vector<project::UnknownPort> unknown_ports;
   };
-  /// @param refresh  The environment of `world` counts, not the captured one.
-  Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world,
-                           bool refresh) const;
+  /// @param refresh      The environment of `world` counts, not the captured one.
+  /// @param images_tell  Images that are needed for their ports have been fetched.
+  Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world, bool refresh,
+                           bool images_tell = false) const;
   static void refuse(const ReplyPtr& reply, const project::Problems& problems);
   Project* find_staying(const std::string& name) const;
   Project::Deps project_world();
@@ -126,6 +131,9 @@ class Projects {
                                             const std::vector<std::string>& names);
   Result<std::map<std::string, int>> choose_ports(const project::LoadedProject& loaded,
                                                   const Project* present) const;
+  /// @param pulled  what images tell has been looked for
+  void bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, bool pulled);
+  void pull_first(const ipc::UpRequest& request, const ReplyPtr& reply, const Prepared& prepared);
   /// With the network of containers for which the file names none.
   project::ProjectRef ref(const ipc::ProjectPlace& place) const;
   /// What its user is told, once, where containers stay on the host's network; else empty.

@@ -103,10 +103,18 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
 }
 
 void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
+  bring_up(request, reply, /*pulled=*/false);
+}
+
+void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, bool pulled) {
   or_error(reply, [&]() -> Result<void> {
-    Prepared prepared = TRY(prepare(request.project, request.world, request.env_refresh));
+    Prepared prepared = TRY(prepare(request.project, request.world, request.env_refresh, pulled));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
+      return {};
+    }
+    if (!prepared.unknown_ports.empty() && !pulled) {
+      pull_first(request, reply, prepared);
       return {};
     }
     const project::LoadedProject& loaded = prepared.loaded;
@@ -205,6 +213,32 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
         {reply, std::move(*await), request.wait ? Project::Until::ready : Project::Until::started,
          request.timeout});
     return {};
+  });
+}
+
+/// Fetches the images that tell where their containers listen, and begins again: what others are
+/// told, and what is published, follows from it.
+void Projects::pull_first(const ipc::UpRequest& request, const ReplyPtr& reply,
+                          const Prepared& prepared) {
+  auto jobs = deps_.image_ports->pull(
+      {.services = prepared.unknown_ports,
+       .dir = prepared.loaded.spec.dir,
+       .login_files = prepared.here->login_files,
+       .progress =
+           [reply](const std::string& service, ipc::ProgressEvent progress) {
+             progress.service = service;
+             reply->event(encode_text(progress));
+           },
+       .notice = [reply](const std::string& service,
+                         const std::string& text) { send_notice(reply, service, text); },
+       .done =
+           [this, request, reply](Result<void> done) {
+             if (!reply->open()) return;
+             if (!done) return reply->error(done.error());
+             bring_up(request, reply, /*pulled=*/true);
+           }});
+  reply->on_hangup([jobs]() mutable {
+    for (JobPool::Job& job : jobs) job.cancel();
   });
 }
 

@@ -102,7 +102,8 @@ std::string Projects::host_notice(const project::LoadedProject& loaded) {
 }
 
 Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
-                                             const ipc::World& world, bool refresh) const {
+                                             const ipc::World& world, bool refresh,
+                                             bool images_tell) const {
   Prepared out;
   out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
@@ -122,6 +123,17 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
       return present->captured(service, name);
     };
     if (auto captured = present->user(); captured && !input.refresh) out.user = captured;
+  }
+  for (const project::UnknownPort& unknown : project::unknown_ports(input)) {
+    const auto image = oci::ImageReference::parse(unknown.image, spec.dir);
+    const auto port = image && deps_.image_ports != nullptr ? deps_.image_ports->find(*image)
+                                                            : std::optional<int>(0);
+    if (!port) {
+      out.unknown_ports.push_back(unknown);
+      if (!images_tell) input.undecided.insert(unknown.service);
+    }
+    for (project::ServiceSpec& s : out.loaded.spec.services)
+      if (s.name == unknown.service) s.container_port = port.value_or(0);
   }
   out.resolved = project::resolve(input);
   out.problems = out.resolved.problems;
