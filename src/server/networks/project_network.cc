@@ -14,7 +14,6 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "net/netd_start.h"
-#include "net/resolv_file.h"
 #include "net/sandbox/netd_sockets.h"
 #include "server/networks/network_job.h"
 
@@ -152,89 +151,13 @@ Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& servi
                            .project = project_,
                            .sandbox = sandbox_->get(),
                            .user_namespace = TRY(deps_.user_namespace.fd())}));
-  if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
+  keep_netd();
   return {};
 }
 
-/// @param needed  The service whose ports have to be taken; what others lack is left for later.
-Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& needed) {
-  const net::Layout& layout = wanted.plan->layout;
-  net::NetdPlan plan;
-  std::vector<UniqueFd> listeners;
-  std::set<std::pair<bool, net::AddressAndPort>> ports;
-  for (const PublishedPort& port : wanted.plan->ports) {
-    const auto gate = wanted.gates.find(port.service);
-    if (gate == wanted.gates.end() || gate->second == Gate::closed) continue;
-    net::NetdPlan::Port one{
-        .outside = port.outside, .handed = false, .target = {}, .udp = port.udp};
-    one.handed = !ports_.contains(one.key());
-    if (one.handed) {
-      auto listener = port.udp ? net::bind_udp(port.outside) : net::listen_tcp(port.outside);
-      if (!listener && port.service == needed) return deps_.explain(listener.error(), port);
-      if (!listener) continue;
-      listeners.push_back(std::move(*listener));
-    }
-    if (gate->second == Gate::open)
-      if (const auto address = layout.address(port.service))
-        one.target = net::AddressAndPort{*address, port.inside};
-    ports.insert(one.key());
-    plan.ports.push_back(std::move(one));
-  }
-  std::vector<UniqueFd> handed;
-  std::set<std::uint32_t> networks;
-  for (net::NetdPlan::Network network : layout.netd_networks()) {
-    network.handed = !networks_.contains(network.number);
-    if (network.handed)
-      for (UniqueFd& socket : sockets_[network.number]) handed.push_back(std::move(socket));
-    networks.insert(network.number);
-    plan.networks.push_back(std::move(network));
-  }
-  for (UniqueFd& listener : listeners) handed.push_back(std::move(listener));
-  std::set<std::string> services;
-  for (auto& [name, member] : members_) {
-    net::NetdPlan::Service one{name, !services_.contains(name), layout.networks_of(name)};
-    if (one.networks.empty()) continue;
-    if (one.handed)
-      for (UniqueFd& socket : member.sockets) handed.push_back(std::move(socket));
-    services.insert(name);
-    plan.services.push_back(std::move(one));
-  }
-  plan.names = layout.netd_names();
-  net::OutsidePlan outside;
-  outside.resolvers = net::resolvers(read_file("/etc/resolv.conf", 1u << 20).value_or(""));
-  outside.own = layout.own();
-  for (auto& [service, port] : layout.host_ports()) {
-    if (!service.empty()) {
-      const auto found = wanted.listeners.find(service);
-      if (found == wanted.listeners.end() || found->second.sockets.empty()) continue;
-      port.outside = found->second.at;
-      port.sockets.assign(found->second.sockets.begin(), found->second.sockets.end());
-    }
-    outside.host_ports.push_back(port);
-  }
-  TRY(netd_->outside().plan(outside.to_text()));
-  auto told = [&]() -> Result<void> {
-    // A service whose namespace is another one now: netd lets go of the earlier one first.
-    if (std::exchange(replaced_, false)) {
-      net::NetdPlan known = plan;
-      std::erase_if(known.networks, [](const auto& each) { return each.handed; });
-      std::erase_if(known.ports, [](const auto& each) { return each.handed; });
-      std::erase_if(known.services, [](const auto& each) { return each.handed; });
-      TRY(netd_->connections().plan(known.to_text()));
-    }
-    return netd_->connections().plan(plan.to_text(), handed);
-  }();
-  if (!told) {
-    // What it has of this nobody knows: another one is started by the next call.
-    netd_->end();
-    return std::move(told).error().with_context("project " + project_ + "'s network");
-  }
-  sockets_.clear();
-  for (auto& [name, member] : members_) member.sockets.clear();
-  networks_ = std::move(networks);
-  services_ = std::move(services);
-  ports_ = std::move(ports);
-  return {};
+void ProjectNetwork::keep_netd() {
+  netd_pid_ = netd_->pid();
+  if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
 }
 
 Result<void> ProjectNetwork::update(const std::stop_token& stop) {
@@ -312,7 +235,7 @@ void ProjectNetwork::adopt_now() {
         services_.insert(service);
         if (!fds.empty()) keep(service, std::move(fds.front()));
       }
-      if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
+      keep_netd();
       return;
     }
     netd->end();
@@ -332,6 +255,7 @@ void ProjectNetwork::end() {
     const std::lock_guard wanted(wanted_mutex_);
     wanted_ = {};
     probes_.clear();
+    lacking_.clear();
   }
   if (netd_) netd_->end();
   netd_.reset();

@@ -215,7 +215,7 @@ void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) 
       return {};
     }
     if (found.error().code() != Errc::not_found) return std::move(found).error();
-    const project::LoadedProject loaded = TRY(project::load_project(project_ref(*request.project)));
+    const project::LoadedProject loaded = TRY(load(*request.project));
     if (!loaded.problems.empty()) {
       reply->error(project::problems_error(loaded.problems),
                    {{"problems", project::problems_json(loaded.problems)}});

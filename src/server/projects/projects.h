@@ -48,7 +48,9 @@ class Projects {
   };
   Projects(Deps deps, ProjectRegistry registry);
 
-  void up(const ipc::UpRequest& request, const ReplyPtr& reply);
+  void up(const ipc::UpRequest& request, const ReplyPtr& reply) {
+    up(request, reply, /*tried=*/false);
+  }
   void down(const ipc::DownRequest& request, const ReplyPtr& reply);
   void start(const ipc::StartRequest& request, const ReplyPtr& reply);
   void stop(const ipc::StopRequest& request, const ReplyPtr& reply);
@@ -107,6 +109,8 @@ class Projects {
   /// @param refresh  The environment of `world` counts, not the captured one.
   Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world,
                            bool refresh) const;
+  /// The project's file, checked, with the networks of its services decided.
+  Result<project::LoadedProject> load(const ipc::ProjectPlace& place) const;
   static void refuse(const ReplyPtr& reply, const project::Problems& problems);
   Project* find_staying(const std::string& name) const;
   Project::Deps project_world();
@@ -118,6 +122,8 @@ class Projects {
   void is_down(const std::string& name, const Result<void>& removed);
   void tell_if_all_down();
   struct Wait;
+  /// @param tried  ports that running services publish in addition have been found free
+  void up(const ipc::UpRequest& request, const ReplyPtr& reply, bool tried);
   void answer_when(Project& project, const Wait& wait);
   using OnBuilt = std::function<Result<void>(Project&, const RunningApp&, const Json& content)>;
   void build_and_answer(Project& project, const std::vector<RunningApp>& apps, OnBuilt on_built,

@@ -9,7 +9,6 @@
 
 #include "base/strings.h"
 #include "project/project_check.h"
-#include "project/resolve/resolve_network.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
 #include "server/projects/projects.h"
@@ -26,51 +25,6 @@ struct Projects::Wait {
   std::optional<project::Milliseconds> timeout;
   std::map<std::string, std::string> failed = {};  ///< known already: service -> why
 };
-
-/// Ports stay as they are, over `down` too, as long as nobody else has them; new ones are free now
-/// and nobody else's.
-Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedProject& loaded,
-                                                          const Project* present) const {
-  const project::ProjectSpec& spec = loaded.spec;
-  std::set<int> taken;
-  for (const auto& [name, project] : projects_)
-    for (const auto& [service, unit] : project->supervisor().units()) {
-      taken.insert(unit.config->port);
-      if (name != loaded.name)
-        for (const project::PortConfig& port : unit.config->ports) taken.insert(port.port);
-    }
-  for (const project::ServiceSpec& s : spec.services) taken.insert(s.any_port());
-  std::map<std::string, int> before =
-      present != nullptr ? present->auto_ports() : std::map<std::string, int>();
-  std::map<std::string, int> out;
-  for (const auto& [key, range] : project::ports_to_choose(spec)) {
-    if (const auto it = before.find(key); it != before.end()) {
-      out[key] = it->second;
-      continue;
-    }
-    int port = deps_.networks != nullptr ? deps_.networks->registry().port(loaded.name, key) : 0;
-    const auto usable = [&](int candidate) {
-      return !taken.contains(candidate) &&
-             deps_.network.check_port_free(static_cast<std::uint16_t>(candidate));
-    };
-    if (present == nullptr && port != 0 && !usable(port)) port = 0;
-    for (int candidate = range.first; port == 0 && range.second != 0; ++candidate) {
-      if (candidate > range.second)
-        return Error(Errc::unavailable, fmt::format("none of the ports {}-{} is free for {}",
-                                                    range.first, range.second, key))
-            .with_hint("write a larger range, or one port");
-      if (usable(candidate)) port = candidate;
-    }
-    for (int tries = 0; port == 0; ++tries) {
-      if (tries == 1000) return Error(Errc::failed, "no free port was found");
-      port = TRY(deps_.network.free_port());
-      if (taken.contains(port)) port = 0;
-    }
-    taken.insert(port);
-    out[key] = port;
-  }
-  return out;
-}
 
 Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
     const ipc::ProjectPlace& place, const ipc::World& world, std::vector<std::string> wanted) {
@@ -99,7 +53,7 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
   return out;
 }
 
-void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
+void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply, bool tried) {
   or_error(reply, [&]() -> Result<void> {
     Prepared prepared = TRY(prepare(request.project, request.world, request.env_refresh));
     if (!prepared.problems.empty()) {
@@ -129,6 +83,15 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
     }
     if (selected.empty()) selected.insert(known.begin(), known.end());
     selected = project::make_graph(loaded.spec).with_dependencies(selected);
+
+    // Before anything stops: a port in use leaves all as it is.
+    if (!tried && project != nullptr && deps_.networks != nullptr &&
+        deps_.networks->try_ports(loaded.name, project->after(resolved.services, selected),
+                                  [this, request, reply](const Result<void>& free) {
+                                    if (!free) return reply->error(free.error());
+                                    if (reply->open()) up(request, reply, /*tried=*/true);
+                                  }))
+      return {};
 
     TRY(registry_.claim(loaded.name, loaded.spec.dir));
     const bool fresh = project == nullptr;
@@ -196,10 +159,24 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
       (void)TRY(p.apply(configs, present, user, rebuilt, refresh));
       return {};
     };
-    build_and_answer(
-        *project, apps, on_built,
-        {reply, std::move(*await), request.wait ? Project::Until::ready : Project::Until::started,
-         request.timeout});
+    Wait wait{reply, std::move(*await),
+              request.wait ? Project::Until::ready : Project::Until::started, request.timeout};
+    if (project->republished().empty() || deps_.networks == nullptr) {
+      build_and_answer(*project, apps, on_built, wait);
+      return {};
+    }
+    deps_.networks->when_updated(
+        loaded.name, [this, name = loaded.name, apps, on_built, wait,
+                      republished = project->republished(), life = project->life()](const Result<void>& told) mutable {
+          Project* p = *life ? find(name) : nullptr;
+          if (p == nullptr || p->going_down()) return wait.reply->error(brought_down(name));
+          for (const std::string& service : republished) {
+            std::string lacking =
+                told ? deps_.networks->lacking(name, service) : told.error().text();
+            if (!lacking.empty()) wait.failed[service] = std::move(lacking);
+          }
+          build_and_answer(*p, apps, on_built, wait);
+        });
     return {};
   });
 }
