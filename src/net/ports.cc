@@ -124,15 +124,13 @@ PortHolder holder_of(const Listener& socket) {
   return holder;
 }
 
-/// Where `socket` is, no other one can listen at `address`.
-bool in_the_way(const Listener& socket, const IpAddress& address) {
+/// Where `socket` is, no other one can listen at `at`.
+bool in_the_way(const Listener& socket, const AddressAndPort& at) {
   constexpr std::string_view kMapped = "::ffff:";
   const bool mapped = socket.address.starts_with(kMapped);
   const auto its =
       IpAddress::parse(std::string_view(socket.address).substr(mapped ? kMapped.size() : 0));
-  if (!its || socket.dual) return true;
-  const auto any = [](const IpAddress& each) { return each == each.masked(0); };
-  return its->is_v6() == address.is_v6() && (*its == address || any(*its) || any(address));
+  return !its || socket.dual || collide({*its, at.port}, at);
 }
 
 }  // namespace
@@ -204,7 +202,7 @@ std::optional<PortHolder> find_port_holder(const AddressAndPort& at, bool udp,
                                            const std::set<IpAddress>& but) {
   std::optional<Listener> best;
   const auto look = [&](const TcpSocket& s) {
-    if (s.local.inode == 0 || !(udp || s.listening) || !in_the_way(s.local, at.address)) return;
+    if (s.local.inode == 0 || !(udp || s.listening) || !in_the_way(s.local, at)) return;
     if (const auto address = IpAddress::parse(s.local.address); address && but.contains(*address))
       return;
     if (!best) best = s.local;

@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "net/ip_address.h"
+#include "net/socket_address.h"
 
 namespace locald::project {
 namespace {
@@ -136,10 +137,10 @@ std::string port_key(const std::string& service, const PortConfig& port) {
 }
 
 bool collide(const PortConfig& one, const PortConfig& other) {
-  if (one.port == 0 || one.port != other.port || one.udp != other.udp) return false;
-  const net::IpAddress a = address_of(one), b = address_of(other);
-  // A socket for IPv6 takes that alone: [::] and 0.0.0.0 stand side by side.
-  return a.is_v6() == b.is_v6() && (a == b || a == a.masked(0) || b == b.masked(0));
+  const auto at = [](const PortConfig& port) {
+    return net::AddressAndPort{address_of(port), static_cast<std::uint16_t>(port.port)};
+  };
+  return one.port != 0 && one.udp == other.udp && net::collide(at(one), at(other));
 }
 
 std::string port_line(const PortConfig& port, int container_port) {

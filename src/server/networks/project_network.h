@@ -140,6 +140,7 @@ class ProjectNetwork {
   Result<void> make(const Wanted& wanted, const std::string& service, const std::stop_token& stop);
   Result<void> tell(const Wanted& wanted, const std::string& needed);
   Result<void> tell_known(net::NetdPlan plan);
+  void note_told(const net::NetdPlan& plan);
   Result<void> bind(net::NetdPlan& plan, const NetworkPlan& wanted, const std::string& needed,
                     std::vector<UniqueFd>& listeners);
   void keep_netd();

@@ -16,15 +16,22 @@ std::pair<bool, net::AddressAndPort> published_key(const PublishedPort& port) {
   return {port.udp, port.outside};
 }
 
-/// The one cannot be taken while the other is: the same port of an address and of all of its family.
 bool in_the_way(const std::pair<bool, net::AddressAndPort>& one,
                 const std::pair<bool, net::AddressAndPort>& other) {
-  const net::IpAddress &a = one.second.address, &b = other.second.address;
-  return one.first == other.first && one.second.port == other.second.port &&
-         a.is_v6() == b.is_v6() && (a == b || a == a.masked(0) || b == b.masked(0));
+  return one.first == other.first && collide(one.second, other.second);
 }
 
 }  // namespace
+
+/// That is what netd has now.
+void ProjectNetwork::note_told(const net::NetdPlan& plan) {
+  networks_.clear();
+  services_.clear();
+  ports_.clear();
+  for (const auto& network : plan.networks) networks_.insert(network.number);
+  for (const auto& service : plan.services) services_.insert(service.name);
+  for (const auto& port : plan.ports) ports_.insert(port.key());
+}
 
 /// netd keeps what it has of `plan`, and lets go of the rest.
 Result<void> ProjectNetwork::tell_known(net::NetdPlan plan) {
@@ -32,12 +39,7 @@ Result<void> ProjectNetwork::tell_known(net::NetdPlan plan) {
   std::erase_if(plan.ports, [](const auto& each) { return each.handed; });
   std::erase_if(plan.services, [](const auto& each) { return each.handed; });
   TRY(netd_->connections().plan(plan.to_text()));
-  networks_.clear();
-  services_.clear();
-  ports_.clear();
-  for (const auto& network : plan.networks) networks_.insert(network.number);
-  for (const auto& service : plan.services) services_.insert(service.name);
-  for (const auto& port : plan.ports) ports_.insert(port.key());
+  note_told(plan);
   return {};
 }
 
@@ -138,12 +140,7 @@ Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& neede
   }
   sockets_.clear();
   for (auto& [name, member] : members_) member.sockets.clear();
-  networks_.clear();
-  services_.clear();
-  ports_.clear();
-  for (const auto& network : plan.networks) networks_.insert(network.number);
-  for (const auto& service : plan.services) services_.insert(service.name);
-  for (const auto& port : plan.ports) ports_.insert(port.key());
+  note_told(plan);
   return bound;
 }
 
