@@ -146,7 +146,8 @@ bool Networks::try_ports(const std::string& project, const Services& services,
   return true;
 }
 
-void Networks::when_updated(const std::string& project, std::function<void(const Result<void>&)> done) {
+void Networks::when_updated(const std::string& project,
+                            std::function<void(const Result<void>&)> done) {
   if (find(project) == nullptr) return done({});
   Live& live = live_.at(project);
   if (!live.updating) return done({});

@@ -89,8 +89,8 @@ class Networks {
     std::shared_ptr<ProjectNetwork> network;
     bool updating = false, again = false;
     std::vector<std::function<void(const Result<void>&)>> after;  ///< the update in progress
-    ProjectNetwork::Lacking lacking;           ///< as it was logged
-    EventLoop::Handle watch;                   ///< of its netd's end
+    ProjectNetwork::Lacking lacking;                              ///< as it was logged
+    EventLoop::Handle watch;                                      ///< of its netd's end
     UniqueFd pidfd;
   };
   Result<std::shared_ptr<const NetworkPlan>> plan(const std::string& project,

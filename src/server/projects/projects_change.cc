@@ -166,8 +166,9 @@ void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply, bool tri
       return {};
     }
     deps_.networks->when_updated(
-        loaded.name, [this, name = loaded.name, apps, on_built, wait,
-                      republished = project->republished(), life = project->life()](const Result<void>& told) mutable {
+        loaded.name,
+        [this, name = loaded.name, apps, on_built, wait, republished = project->republished(),
+         life = project->life()](const Result<void>& told) mutable {
           Project* p = *life ? find(name) : nullptr;
           if (p == nullptr || p->going_down()) return wait.reply->error(brought_down(name));
           for (const std::string& service : republished) {
