@@ -222,4 +222,13 @@ std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+std::string port_text(const ipc::ServicePort& port) {
+  std::string out;
+  if (port.address != "127.0.0.1")
+    out = port.address.find(':') != std::string::npos ? "[" + port.address + "]:"
+                                                      : port.address + ":";
+  out += std::to_string(port.port) + "->" + std::to_string(port.container_port);
+  return port.protocol == "udp" ? out + "/udp" : out;
+}
+
 }  // namespace locald::cli

@@ -6,6 +6,7 @@
 
 #include "base/json/json.h"
 #include "base/result.h"
+#include "ipc/messages/service.h"
 
 /// What people read. Data goes to stdout, everything else to stderr.
 namespace locald::cli {
@@ -58,5 +59,8 @@ std::uint64_t now_ns();                           ///< CLOCK_REALTIME
 std::size_t columns_of(std::string_view text);
 /// The first `columns` columns of `text`, escape sequences kept.
 std::string cut_to(std::string_view text, std::size_t columns);
+
+/// "8080->80" of loopback, "0.0.0.0:8080->80/udp" of another address.
+std::string port_text(const ipc::ServicePort& port);
 
 }  // namespace locald::cli

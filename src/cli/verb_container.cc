@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include "base/strings.h"
 #include "cli/attach_client.h"
 #include "cli/context.h"
 #include "cli/print.h"
@@ -62,6 +61,12 @@ Result<int> container_run(Context& context, const Args& args) {
                  .forward_stdin = args.has("interactive")});
 }
 
+std::string ports_text(const std::vector<ipc::ServicePort>& ports) {
+  std::string out;
+  for (const ipc::ServicePort& port : ports) out += (out.empty() ? "" : ", ") + port_text(port);
+  return out.empty() ? "-" : out;
+}
+
 Result<int> container_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
   if (args.has("json")) return print_json(TRY(client.call(ipc::ContainerListRequest{})));
@@ -70,8 +75,8 @@ Result<int> container_ls(Context& context, const Args& args) {
   const bool colour = has_colour(STDOUT_FILENO);
   for (const ipc::ContainerStatus& c : reply.containers)
     rows.push_back({c.id, c.image, paint(state_colour(c.state, ""), state_text(c), colour),
-                    c.pid ? std::to_string(*c.pid) : "-",
-                    c.ports.empty() ? "-" : join(c.ports, ", "), c.name.value_or("-")});
+                    c.pid ? std::to_string(*c.pid) : "-", ports_text(c.ports),
+                    c.name.value_or("-")});
   return out(table({"CONTAINER", "IMAGE", "STATE", "PID", "PORTS", "NAME"}, rows)) ? 0 : 1;
 }
 

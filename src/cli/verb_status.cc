@@ -28,6 +28,25 @@ std::string number_or_dash(std::optional<int> value) {
   return value ? std::to_string(*value) : "-";
 }
 
+/// How much room the ports of a service may take.
+enum class Ports { all, short_form, first };
+
+/// Where the host reaches a service; "-": nowhere.
+std::string ports_text(const ipc::ServiceStatus& service, Ports form) {
+  std::vector<std::string> ports;
+  if (form == Ports::all && service.url) ports.push_back(*service.url);
+  for (const ipc::ServicePort& port : service.ports)
+    if (const bool told = form == Ports::all && service.url && port.port == service.port &&
+                          port.protocol == "tcp";
+        !told)
+      ports.push_back(port_text(port));
+  if (ports.empty()) return number_or_dash(service.port);
+  const std::size_t shown = form == Ports::first ? 1 : form == Ports::short_form ? 2 : ports.size();
+  const std::size_t more = ports.size() - std::min(shown, ports.size());
+  if (more != 0) ports.resize(shown);
+  return join(ports, ", ") + (more != 0 ? " +" + std::to_string(more) : "");
+}
+
 std::vector<std::string> row(const ipc::ServiceStatus& service, bool colour) {
   const std::string& state = service.state;
   const auto since = started(service);
@@ -37,7 +56,7 @@ std::vector<std::string> row(const ipc::ServiceStatus& service, bool colour) {
           paint(state_colour(state, service.health), state_text(service, /*with_reason=*/false),
                 colour),
           number_or_dash(service.pid),
-          service.url ? *service.url : number_or_dash(service.port),
+          ports_text(service, Ports::all),
           runs && since > 0
               ? duration_text(static_cast<std::int64_t>(now_ns() / 1'000'000'000) - since)
               : "-",
@@ -45,7 +64,7 @@ std::vector<std::string> row(const ipc::ServiceStatus& service, bool colour) {
 }
 
 const std::vector<std::string> kHeadings = {"SERVICE", "KIND", "STATE",   "PID",
-                                            "PORT",    "UP",   "RESTARTS"};
+                                            "PORTS",   "UP",   "RESTARTS"};
 constexpr std::ptrdiff_t kKind = 1;  // columns
 constexpr std::size_t kPort = 4;
 
@@ -67,10 +86,12 @@ std::string services_text(const Services& services, bool colour, std::size_t wid
   std::vector<std::string> headings = kHeadings;
   std::vector<std::vector<std::string>> rows;
   for (const ipc::ServiceStatus& service : services) rows.push_back(row(service, colour));
-  // Where it is too wide: ports instead of URLs, then without kinds, then cut.
+  // Where it is too wide: two ports instead of a URL and all, then one, then without kinds, then
+  // cut.
   std::string text = table(headings, rows);
-  if (!fits(text, width)) {
-    for (std::size_t i = 0; i < rows.size(); ++i) rows[i][kPort] = number_or_dash(services[i].port);
+  for (const Ports form : {Ports::short_form, Ports::first}) {
+    if (fits(text, width)) break;
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i][kPort] = ports_text(services[i], form);
     text = table(headings, rows);
   }
   if (!fits(text, width)) {
@@ -117,7 +138,9 @@ const Verb kStatus{
     .usage = "[--json] [--all]",
     .summary = "show the project's services (also: ps)",
     .details =
-        "One line for each service: its kind, state and health, its process, port and restarts.\n"
+        "One line for each service: its kind, state and health, its process, ports and restarts.\n"
+        "A port is the host's: 8080 of a service on the host, 8080->80 of one that publishes its\n"
+        "port 80 on loopback (other addresses are written out; +2: two more, in --json).\n"
         "The reason for a state is printed below the table.\n\n"
         "examples:\n"
         "  locald status\n"

@@ -7,7 +7,7 @@ namespace locald::cli {
 
 /// All verbs, in the order of `locald --help`. One file each defines them; what is
 /// listed here and in verbs.cc is what exists.
-extern const Verb kUp, kDown, kStart, kStop, kRestart, kStatus, kLogs, kExec, kAttach;
+extern const Verb kUp, kDown, kStart, kStop, kRestart, kStatus, kPorts, kLogs, kExec, kAttach;
 extern const Verb kBuild, kCacheLs, kCacheRm, kCachePrune;
 extern const Verb kContainerRun, kContainerLs, kContainerRm;
 extern const Verb kImagePull, kImageLs, kImageRm, kImageUnpack;

@@ -33,8 +33,10 @@ Subnet at(const Subnet& network, std::uint32_t offset) {
 
 }  // namespace
 
-Result<Layout> Layout::make(Input input) {
+Result<Layout> Layout::make(Input input, Misfit* misfit) {
   Layout out;
+  Misfit unwanted;
+  Misfit& at_fault = misfit != nullptr ? *misfit : unwanted;
   out.standing_ = part(input.range, kMaxNetworks);
   out.standing_v6_ = part_v6(input.range_v6, kMaxNetworks);
   out.host_access_ = input.host_access;
@@ -43,43 +45,54 @@ Result<Layout> Layout::make(Input input) {
                  "the project has more than " + std::to_string(kMaxNetworks) + " networks");
   for (NetworkLayout& network : input.networks) {
     Net net;
+    at_fault = {network.name, ""};
     const Subnet v4 = network.subnet.value_or(part(input.range, network.number));
     if (v4.address.is_v6() || v4.length > 29)
       return Error(Errc::invalid_input,
                    "network " + network.name + ": " + v4.text() + " has no room for services")
           .with_hint("use an IPv4 network like 10.100.0.0/24");
     for (const Net& other : out.nets_)
-      if (other.gateways.front().overlaps(v4))
+      if (other.gateways.front().overlaps(v4)) {
+        // The one whose subnet the file has.
+        if (!network.subnet) at_fault.network = other.layout.name;
         return Error(Errc::invalid_input, "networks " + other.layout.name + " and " + network.name +
                                               " overlap: both have " + v4.text())
             .with_hint("change the `subnet` of one of them");
+      }
     if (out.standing_.overlaps(v4))
       return Error(Errc::invalid_input, "network " + network.name + ": " + out.standing_.text() +
                                             " is where services on the host are reached")
-          .with_hint("change its `subnet`");
+          .with_hint(
+              "change its `subnet`: networks from 10.64.0.0/16 to 10.127.0.0/16 are for those "
+              "without one");
     net.gateways.push_back(at(v4, kGateway));
     if (network.ipv6) net.gateways.push_back(at(part_v6(input.range_v6, network.number), kGateway));
     net.layout = std::move(network);
     out.nets_.push_back(std::move(net));
   }
+  at_fault = {};
   if (input.services.size() > kMaxServices)
     return Error(Errc::invalid_input,
                  "the project has more than " + std::to_string(kMaxServices) + " services");
   for (ServiceLayout& layout : input.services)
     out.services_.push_back({.layout = std::move(layout), .places = {}, .standing = {}});
-  for (Service& service : out.services_) TRY(out.place(service));
+  for (Service& service : out.services_) TRY(out.place(service, at_fault));
+  at_fault = {};
   std::map<IpAddress, std::string> taken;
   for (const Service& service : out.services_)
     for (const Placed& placed : service.places)
       for (const Subnet& address : placed.addresses)
-        if (const auto [known, fresh] = taken.emplace(address.address, service.layout.name); !fresh)
+        if (const auto [known, fresh] = taken.emplace(address.address, service.layout.name);
+            !fresh) {
+          at_fault = {out.nets_[placed.network].layout.name, service.layout.name};
           return Error(Errc::invalid_input, known->second + " and " + service.layout.name +
                                                 " both have the address " + address.address.text())
               .with_hint("give one of them another `address`");
+        }
   return out;
 }
 
-Result<void> Layout::place(Service& service) {
+Result<void> Layout::place(Service& service, Misfit& misfit) {
   const ServiceLayout& layout = service.layout;
   if (layout.networks.empty()) {
     service.standing.push_back(at(standing_, kHostItself + layout.number).address);
@@ -87,6 +100,7 @@ Result<void> Layout::place(Service& service) {
     return {};
   }
   for (const MemberLayout& member : layout.networks) {
+    misfit = {member.network, layout.name};
     const auto net = std::find_if(nets_.begin(), nets_.end(), [&](const Net& each) {
       return each.layout.name == member.network;
     });
@@ -103,13 +117,16 @@ Result<void> Layout::place(Service& service) {
         return Error(Errc::invalid_input,
                      layout.name + ": " + address.address.text() +
                          " is not an address for services in network " + net->layout.name + " (" +
-                         Subnet{gateway.network(), gateway.length}.text() + ")");
+                         Subnet{gateway.network(), gateway.length}.text() + ")")
+            .with_hint("write another `address`, or none");
       if (!gateway.address.is_v6() && kFirstService + layout.number + 1 >= gateway.size() &&
-          !chosen)
+          !chosen) {
+        misfit.service.clear();
         return Error(Errc::invalid_input, "network " + net->layout.name + ": " +
                                               Subnet{gateway.network(), gateway.length}.text() +
                                               " has no address left for " + layout.name)
             .with_hint("give it a larger `subnet`");
+      }
       placed.addresses.push_back(address);
     }
     service.places.push_back(std::move(placed));

@@ -61,9 +61,15 @@ class Layout {
   /// What opened ports of the host are reached by.
   static constexpr const char* kHostName = "host.locald.internal";
 
+  /// What of the input does not fit.
+  struct Misfit {
+    std::string network;
+    std::string service;  ///< its place in that network; empty: the network itself
+  };
+  /// @param misfit  filled in on error, where it is one network's fault
   /// @return Errc::invalid_input naming network or service: two networks overlap, an address lies
   ///         in none or is taken, there are too many.
-  static Result<Layout> make(Input input);
+  static Result<Layout> make(Input input, Misfit* misfit = nullptr);
 
   std::vector<Bridge> bridges() const;
   std::vector<BridgePolicy> policies() const;
@@ -106,7 +112,7 @@ class Layout {
     std::vector<IpAddress> standing;  ///< of one on the host: what stands for it
   };
   const Service* find(const std::string& service) const;
-  Result<void> place(Service& service);
+  Result<void> place(Service& service, Misfit& misfit);
 
   std::vector<Net> nets_;
   std::vector<Service> services_;

@@ -88,6 +88,30 @@ std::string error_of(const Layout::Input& in) {
   return made ? "" : made.error().message();
 }
 
+/// "network", or "network/service".
+std::string misfit_of(const Layout::Input& in) {
+  Layout::Misfit misfit;
+  EXPECT_FALSE(Layout::make(in, &misfit));
+  return misfit.service.empty() ? misfit.network : misfit.network + "/" + misfit.service;
+}
+
+TEST(Layout, SaysWhichPartDoesNotFit) {
+  auto in = shop();
+  in.networks[1].subnet = subnet("10.77.0.0/24");
+  EXPECT_EQ(misfit_of(in), "back");
+  std::swap(in.networks[0], in.networks[1]);
+  EXPECT_EQ(misfit_of(in), "back");  // whichever comes first: its subnet is the file's
+  in = shop();
+  in.services[0].networks[0].address = address("10.78.0.3");
+  EXPECT_EQ(misfit_of(in), "default/db");
+  in.services[0].networks[0].address = address("10.77.0.3");
+  EXPECT_EQ(misfit_of(in), "default/web");
+  in = shop();
+  in.networks[0].subnet = subnet("192.168.7.0/29");
+  in.services[1].number = 6;
+  EXPECT_EQ(misfit_of(in), "default");
+}
+
 TEST(Layout, RefusesWhatDoesNotFit) {
   auto in = shop();
   in.networks[1].subnet = subnet("10.77.0.0/24");

@@ -87,8 +87,10 @@ std::vector<Listener> parse_proc_net_tcp(const std::string& text, bool v6) {
   return found;
 }
 
-Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
-                             const std::function<void(const TcpSocket&)>& visit) {
+namespace {
+
+Result<void> each_socket(int protocol, std::uint16_t port, unsigned states,
+                         const std::function<void(const TcpSocket&)>& visit) {
   const UniqueFd fd(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!fd) return Error::from_errno(errno, "a socket for sock_diag");
   for (const int family : {AF_INET, AF_INET6}) {
@@ -100,7 +102,7 @@ Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
     ask.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
     ask.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     ask.request.sdiag_family = static_cast<__u8>(family);
-    ask.request.sdiag_protocol = IPPROTO_TCP;
+    ask.request.sdiag_protocol = static_cast<__u8>(protocol);
     ask.request.idiag_states = states;
     ask.request.id.idiag_sport = htons(port);
     if (::send(fd.get(), &ask, sizeof ask, 0) < 0) return Error::from_errno(errno, "sock_diag");
@@ -124,8 +126,8 @@ Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
         }
         const auto* found = static_cast<const inet_diag_msg*>(NLMSG_DATA(m));
         TcpSocket out;
-        out.listening = found->idiag_state == TCP_LISTEN;
-        out.lingers = found->idiag_state == TCP_TIME_WAIT;
+        out.listening = protocol == IPPROTO_TCP && found->idiag_state == TCP_LISTEN;
+        out.lingers = protocol == IPPROTO_TCP && found->idiag_state == TCP_TIME_WAIT;
         Listener& l = out.local;
         std::array<char, INET6_ADDRSTRLEN> text{};
         if (::inet_ntop(family, found->id.idiag_src, text.data(), text.size()) == nullptr) continue;
@@ -146,6 +148,18 @@ Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
     }
   }
   return {};
+}
+
+}  // namespace
+
+Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
+                             const std::function<void(const TcpSocket&)>& visit) {
+  return each_socket(IPPROTO_TCP, port, states, visit);
+}
+
+Result<void> each_udp_socket(std::uint16_t port,
+                             const std::function<void(const TcpSocket&)>& visit) {
+  return each_socket(IPPROTO_UDP, port, ~0u, visit);
 }
 
 Result<std::vector<Listener>> quick_listeners(std::uint16_t port) {

@@ -39,6 +39,9 @@ struct TcpSocket {
 /// the kernel for just these (sock_diag(7)): some 20 µs for the listening ones.
 Result<void> each_tcp_socket(std::uint16_t port, unsigned states,
                              const std::function<void(const TcpSocket&)>& visit);
+/// The UDP sockets that have `port`. None of them listens.
+Result<void> each_udp_socket(std::uint16_t port,
+                             const std::function<void(const TcpSocket&)>& visit);
 
 /// The listening TCP sockets of this process's network namespace, as each_tcp_socket() finds them:
 /// quick enough for the loop's thread, but for the very first time, which may load the kernel's

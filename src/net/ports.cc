@@ -1,6 +1,7 @@
 #include "net/ports.h"
 
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pwd.h>
@@ -114,6 +115,24 @@ pid_t owner_of(ino_t inode) {
   return owner;
 }
 
+PortHolder holder_of(const Listener& socket) {
+  PortHolder holder;
+  holder.user = user_name(socket.uid);
+  holder.address = socket.address;
+  holder.pid = owner_of(socket.inode);
+  if (holder.pid != 0) holder.command = command_of(holder.pid);
+  return holder;
+}
+
+/// Where `socket` is, no other one can listen at `at`.
+bool in_the_way(const Listener& socket, const AddressAndPort& at) {
+  constexpr std::string_view kMapped = "::ffff:";
+  const bool mapped = socket.address.starts_with(kMapped);
+  const auto its =
+      IpAddress::parse(std::string_view(socket.address).substr(mapped ? kMapped.size() : 0));
+  return !its || socket.dual || collide({*its, at.port}, at);
+}
+
 }  // namespace
 
 std::uint16_t first_allowed_port() {
@@ -176,12 +195,37 @@ std::optional<PortHolder> find_port_holder(std::uint16_t port, const std::set<in
     nobody.lingers = true;
     return nobody;
   }
-  PortHolder holder;
-  holder.user = user_name(best->uid);
-  holder.address = best->address;
-  holder.pid = owner_of(best->inode);
-  if (holder.pid != 0) holder.command = command_of(holder.pid);
-  return holder;
+  return holder_of(*best);
+}
+
+std::optional<PortHolder> find_port_holder(const AddressAndPort& at, bool udp,
+                                           const std::set<IpAddress>& but) {
+  std::optional<Listener> best;
+  const auto look = [&](const TcpSocket& s) {
+    if (s.local.inode == 0 || !(udp || s.listening) || !in_the_way(s.local, at)) return;
+    if (const auto address = IpAddress::parse(s.local.address); address && but.contains(*address))
+      return;
+    if (!best) best = s.local;
+  };
+  if (udp)
+    (void)each_udp_socket(at.port, look);
+  else if (const auto all = listeners(at.port))
+    for (const Listener& l : *all) look({l, true, false});
+  return best ? std::optional(holder_of(*best)) : std::nullopt;
+}
+
+std::vector<std::string> own_addresses() {
+  std::vector<std::string> out;
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return out;
+  for (const ifaddrs* each = all; each != nullptr && out.size() < 5; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != AF_INET) continue;
+    sockaddr_storage at{};
+    std::memcpy(&at, each->ifa_addr, sizeof(sockaddr_in));
+    if (const auto address = address_and_port(at)) out.push_back(address->address.text());
+  }
+  ::freeifaddrs(all);
+  return out;
 }
 
 std::string to_string(const PortHolder& holder) {

@@ -37,4 +37,10 @@ std::optional<AddressAndPort> address_and_port(const sockaddr_storage& bytes) {
   return std::nullopt;
 }
 
+bool collide(const AddressAndPort& one, const AddressAndPort& other) {
+  const auto all = [](const IpAddress& address) { return address == address.masked(0); };
+  return one.port == other.port && one.address.is_v6() == other.address.is_v6() &&
+         (one.address == other.address || all(one.address) || all(other.address));
+}
+
 }  // namespace locald::net

@@ -25,6 +25,9 @@ struct AddressAndPort {
   std::uint16_t port = 0;
   auto operator<=>(const AddressAndPort&) const = default;
 };
+/// No two sockets can listen at both: the same port of one address, or of one and of all of its
+/// family. One for IPv6 takes that alone: [::] and 0.0.0.0 stand side by side.
+bool collide(const AddressAndPort& one, const AddressAndPort& other);
 /// What the kernel gave: nothing where it is neither IPv4 nor IPv6. "::ffff:1.2.3.4" stays IPv6.
 std::optional<AddressAndPort> address_and_port(const sockaddr_storage& bytes);
 

@@ -90,13 +90,21 @@ Json canonical_form(const ServiceConfig& config) {
                            {"cpus", config.cpus},
                            {"pids", config.pids}});
   if (config.init) out.set("init", true);
-  // What is published is netd's affair: a container notices nothing of it.
+  // What is published is netd's affair: a container notices nothing of it, nor of where its checks
+  // would ask if there were any.
   if (config.network != "host") {
+    if (const auto kind = config.health.kind;
+        kind != HealthSpec::Kind::http && kind != HealthSpec::Kind::tcp) {
+      HealthConfig asks_nothing = config.health;
+      asks_nothing.port = 0;
+      out.set("health", canonical_health(asks_nothing));
+    }
     out.set("port", 0);
     out.set("auto_port", false);
     out.set("network", config.network);
     out.set("networks", canonical_networks(config.networks));
-    out.set("container_port", config.container_port);
+    // An app has it in its environment.
+    if (config.kind != ServiceKind::container) out.set("container_port", config.container_port);
     Json access = Json::array();
     for (const int port : config.host_access) access.push(port);
     out.set("host_access", std::move(access));

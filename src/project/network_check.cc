@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -30,6 +28,13 @@ class NetworkChecker {
              "or project");
       if (network.name != kDefaultNetwork) names_.push_back(network.name);
     }
+    if (spec_.network.mode == Mode::service)
+      add_(spec_.network.at,
+           fmt::format("[project] network = \"service:{}\": that is for a service, not for all",
+                       spec_.network.service),
+           fmt::format("write it into those that share the network of {}, and network = "
+                       "\"project\" here",
+                       spec_.network.service.empty() ? "another" : spec_.network.service));
     for (const ServiceSpec& s : spec_.services) {
       if (s.kind == ServiceKind::exec && s.network.mode != Mode::host &&
           s.network.mode != Mode::unset) {
@@ -41,7 +46,6 @@ class NetworkChecker {
       for (const MemberSpec& member : s.networks) this->member(s, member);
       ports(s);
     }
-    taken();
   }
 
  private:
@@ -75,14 +79,12 @@ class NetworkChecker {
   }
 
   void shared(const ServiceSpec& s) {
-    std::set<std::string> seen{s.name};
+    std::vector<std::string> way{s.name};
     const ServiceSpec* at = &s;
     while (at->network.mode == Mode::service) {
       const ServiceSpec* next = spec_.find(at->network.service);
       if (next == nullptr) {
-        if (at == &s)
-          add_(s.network.at, fmt::format("`network`: there is no service '{}'", s.network.service),
-               "write network = \"service:NAME\" with a container of this file");
+        if (at == &s) unknown(s);
         return;
       }
       if (next->kind == ServiceKind::exec)
@@ -90,16 +92,35 @@ class NetworkChecker {
             s.network.at,
             fmt::format("`network`: {} is a host process: its network is the host's", next->name),
             "write network = \"host\"");
-      if (!seen.insert(next->name).second)
-        return add_(s.network.at,
-                    fmt::format("{} and {} share each other's network", s.name, next->name),
-                    "one of them needs a network of its own");
+      const bool again = std::find(way.begin(), way.end(), next->name) != way.end();
+      way.push_back(next->name);
+      if (again) return in_a_cycle(s, way);
       at = next;
     }
     if (at->network.mode != Mode::project)
       add_(s.network.at,
            fmt::format("{} has no network to share: its `network` is \"{}\"", at->name, word(*at)),
            fmt::format("write network = \"{}\"", word(*at)));
+  }
+
+  void unknown(const ServiceSpec& s) {
+    std::vector<std::string> containers;
+    for (const ServiceSpec& each : spec_.services)
+      if (each.kind != ServiceKind::exec && each.name != s.name) containers.push_back(each.name);
+    const auto near = did_you_mean(s.network.service, containers);
+    add_(s.network.at, fmt::format("`network`: there is no service '{}'", s.network.service),
+         near ? fmt::format("did you mean \"service:{}\"?", *near)
+              : "write network = \"service:NAME\" with a container of this file");
+  }
+
+  /// Told once, of the one that comes first by name. @param way  ends with a service that it has had.
+  void in_a_cycle(const ServiceSpec& s, const std::vector<std::string>& way) {
+    if (way.back() != s.name || *std::min_element(way.begin(), way.end()) != s.name) return;
+    if (way.size() == 2)
+      return add_(s.network.at, fmt::format("{} cannot share its own network", s.name),
+                  "write network = \"project\", or the name of another service");
+    add_(s.network.at, "services share each other's network in a cycle: " + join(way, " -> "),
+         "give one of them a network of its own: network = \"project\"");
   }
 
   void ports(const ServiceSpec& s) {
@@ -134,23 +155,6 @@ class NetworkChecker {
     }
   }
 
-  /// On the host's network each port is one service's.
-  void taken() {
-    std::map<int, const ServiceSpec*> taken;
-    for (const ServiceSpec& s : spec_.services) {
-      const int port = s.network.mode == Mode::host ? s.any_port() : s.port;
-      if (port == 0) continue;
-      const auto [it, fresh] = taken.emplace(port, &s);
-      if (!fresh)
-        add_(s.port_at,
-             fmt::format("port {} is wanted by two services, {} and {}", port, it->second->name,
-                         s.name),
-             s.kind != ServiceKind::container || s.network.mode == Mode::project
-                 ? "give one another, or port = \"auto\""
-                 : "let one listen on another port");
-    }
-  }
-
   const ProjectSpec& spec_;
   const Add& add_;
   std::vector<std::string> names_;
@@ -159,7 +163,11 @@ class NetworkChecker {
 }  // namespace
 
 void decide_networks(ProjectSpec& spec, Mode fallback) {
-  if (spec.network.mode != Mode::unset) fallback = spec.network.mode;
+  // That a project is in a service's network is a problem, which check_networks() tells.
+  if (spec.network.mode == Mode::service)
+    fallback = Mode::project;
+  else if (spec.network.mode != Mode::unset)
+    fallback = spec.network.mode;
   for (ServiceSpec& s : spec.services) {
     Mode& mode = s.network.mode;
     if (mode == Mode::unset && s.kind == ServiceKind::exec) mode = Mode::host;
@@ -168,7 +176,8 @@ void decide_networks(ProjectSpec& spec, Mode fallback) {
       s.networks.push_back(
           {.network = kDefaultNetwork, .aliases = {}, .address = {}, .at = s.network.at});
     if (mode == Mode::service && spec.find(s.network.service) != nullptr)
-      s.depends_on.push_back({s.network.service, DependsCondition::started, s.network.at});
+      s.depends_on.push_back(
+          {s.network.service, DependsCondition::started, s.network.at, /*implied=*/true});
   }
 }
 

@@ -29,4 +29,12 @@ Result<std::vector<PortConfig>> parse_ports(std::string_view text);
 /// As it would be written: what a chosen port is remembered by.
 std::string port_key(const std::string& service, const PortConfig& port);
 
+/// Both cannot be taken: the same port, of addresses of which one is the other, or all of its
+/// family.
+bool collide(const PortConfig& one, const PortConfig& other);
+
+/// "127.0.0.1:8080->80", "[::1]:53->53/udp". @param container_port  where the service listens, for
+/// one that does not say
+std::string port_line(const PortConfig& port, int container_port);
+
 }  // namespace locald::project

@@ -37,10 +37,7 @@ class Checker {
     check_networks(spec_, [this](SourcePos at, std::string message, std::string hint) {
       add(at, std::move(message), std::move(hint));
     });
-    if (const auto cycle = make_graph(spec_).cycle(); !cycle.empty())
-      add(edge_pos(cycle[0], cycle[1]),
-          "services depend on each other in a cycle: " + join(cycle, " -> "),
-          "remove one of these `depends_on`");
+    if (const auto cycle = make_graph(spec_).cycle(); !cycle.empty()) this->cycle(cycle);
   }
 
  private:
@@ -149,6 +146,26 @@ class Checker {
   void no_port(const ServiceSpec& s, std::string_view what) {
     add(s.health.at, fmt::format("{} checks the service's port, but {} has none", what, s.name),
         s.kind == ServiceKind::container ? "give it a `container_port`" : "give it a `port`");
+  }
+
+  void cycle(const std::vector<std::string>& way) {
+    std::vector<std::string> written, implied;
+    for (std::size_t i = 0; i + 1 < way.size(); ++i) {
+      const ServiceSpec* s = spec_.find(way[i]);
+      const auto depends = [&](const DependencySpec& d) {
+        return !d.implied && d.service == way[i + 1];
+      };
+      if (s != nullptr && std::any_of(s->depends_on.begin(), s->depends_on.end(), depends))
+        written.push_back(way[i]);
+      else
+        implied.push_back(
+            fmt::format("{} waits for {}, whose network it shares", way[i], way[i + 1]));
+    }
+    if (written.empty()) return;  // check_networks() tells it
+    add(edge_pos(way[0], way[1]), "services depend on each other in a cycle: " + join(way, " -> "),
+        implied.empty() ? "remove one of these `depends_on`"
+                        : fmt::format("{}: remove the `depends_on` of {}", join(implied, ", "),
+                                      join(written, " or ")));
   }
 
   SourcePos edge_pos(const std::string& from, const std::string& to) const {

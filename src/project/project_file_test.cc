@@ -260,9 +260,6 @@ TEST(ProjectCheck, WhatCanNeverBeMetIsRefused) {
 }
 
 TEST(ProjectCheck, PortsMustBeOnesOwn) {
-  EXPECT_NE(only_problem("[services.a]\ncommand='x'\nport=80\n[services.b]\ncommand='x'\nport=80\n")
-                .find("two services, a and b"),
-            std::string::npos);
   EXPECT_NE(
       only_problem("[services.a]\ntype='container'\nimage='i'\nport=80\ncontainer_port=8080\n")
           .find("differ"),

@@ -53,6 +53,7 @@ struct DependencySpec {
   std::string service;
   DependsCondition condition = DependsCondition::ready;
   SourcePos at;
+  bool implied = false;  ///< not of `depends_on`: the service is in the other's network
 };
 
 struct HealthSpec {

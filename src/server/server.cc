@@ -38,6 +38,7 @@
 #include "server/instances/sessions.h"
 #include "server/launch/runtime_launcher.h"
 #include "server/log.h"
+#include "server/networks/network_trial.h"
 #include "server/networks/networks.h"
 #include "server/progress_event.h"
 #include "server/projects/project_registry.h"
@@ -122,7 +123,7 @@ class Server {
         Networks::Deps{loop_, *environment_, *user_namespace_, paths_,
                        TRY(find_own_program("locald-netd")),
                        [this](const Error& error, const PublishedPort& port) {
-                         return port.udp ? error : launcher_->explain(error, port.outside);
+                         return launcher_->explain(error, port.outside, port.udp);
                        },
                        log},
         TRY(NetworkRegistry::load(paths_.networks_file(), notice)));
@@ -135,6 +136,9 @@ class Server {
         [this](const LaunchRequest& request, const std::string& host) -> Result<InsidePlace> {
           auto place = TRY(networks_->probe_place(request.project, request.config->name, host));
           return InsidePlace{std::move(place.socket), std::move(place.address)};
+        },
+        [this](int pid, const net::AddressAndPort& port, bool udp) {
+          return networks_->publisher(pid, port, udp);
         }});
     auto registry = TRY(ProjectRegistry::load(paths_.projects_file(), notice));
     if (!notice.empty()) log(std::exchange(notice, {}));
@@ -227,9 +231,12 @@ class Server {
                              notice)));
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::Deps{loop_, *environment_, jobs_});
-    api_ = std::make_unique<Api>(Api::Deps{
-        loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *builds_, *launcher_,
-        *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get()});
+    api_ = std::make_unique<Api>(
+        Api::Deps{loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *builds_,
+                  *launcher_, *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get(),
+                  [this, netd = TRY(find_own_program("locald-netd"))](const std::stop_token& stop) {
+                    return try_network(*environment_, *user_namespace_, paths_, netd, stop);
+                  }});
     TRY(adopt({paths_, [this] { return runtime_->find_instances(); },
                [this](int shim_pid) { (void)user_namespace_->adopt(shim_pid); }, *projects_,
                *sessions_, *containers_, *unmanaged_, log}));

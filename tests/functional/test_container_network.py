@@ -32,7 +32,9 @@ def test_its_ports_are_published_and_outlive_the_server(locald, busybox):
     locald("container", "run", "-d", "--name", "web", "-p", f"{port}:80", "-p", "127.0.0.1::81", busybox, "sh", "-c", SERVE)
     wait_until(lambda: http_get(port), "the published port leads to it")
     ports = listed(locald, "web")["ports"]
-    assert ports[0] == f"{port}:80" and ports[1].endswith(":81") and int(ports[1].split(":")[1]) > 1023, ports
+    assert ports[0] == {"address": "127.0.0.1", "port": port, "container_port": 80, "protocol": "tcp"}
+    assert ports[1]["container_port"] == 81 and ports[1]["port"] > 1023, ports
+    assert f"127.0.0.1:{port}" in locald("ports").out and any(p["service"] == "web" for p in locald("ports", "--json").json()["ports"])
     r = locald("container", "run", "--rm", "-p", f"{port}:80", busybox, "true", check=False)
     assert r.rc == 125 and f"port {port}" in r.err and "in use" in r.err, r
     server = locald.server_pid()

@@ -39,7 +39,7 @@ def test_images_as_they_are_on_their_usual_ports_twice(project, nginx):
         p("up", "-d", "--wait", "--timeout", "60s", timeout=90)
         assert http_get(port)[0] == 200
         web = p.service("web")
-        assert (web["container_port"], web["port"], web["url"]) == (80, port, f"http://127.0.0.1:{port}/"), web
+        assert (web["container_port"], web["port"], web["url"]) == (80, port, f"http://127.0.0.1:{port}"), web
         again = p("up", "-d")
         assert again.text.count(": unchanged") == 2, again
     assert "exposes" not in first("config", "check").text
@@ -58,7 +58,7 @@ def test_an_image_that_exposes_nothing_is_said_before_anything_starts(project, b
         health = {{ tcp = true }}
         """)
     r = p("up", "-d", check=False)
-    assert r.rc == 1 and "box has no port" in r.err and "`container_port`" in r.err and ":7:" in r.err, r
+    assert r.rc == 1 and "box has no port" in r.err and "`container_port`" in r.err and ":6:10:" in r.err, r
     p.locald.assert_nothing_left()
 
 

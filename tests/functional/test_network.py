@@ -346,10 +346,10 @@ WRONG = [
     ('network = "host"\nnetworks = ["default"]', 'has `networks` beside network = "host"'),
     ('networks = ["back"]', "there is no network 'back'"),
     ('network = "service:nobody"', "there is no service 'nobody'"),
-    ('network = "service:box"', "share each other's network"),
+    ('network = "service:box"', "box cannot share its own network"),
     ('network = "project"\nports = ["80:80:80:80"]', "invalid port"),
-    ('network = "project"\nports = ["8000-8002:80-81"]', "3 ports of the host for 2 of the service"),
-    ('networks = [{ name = "default", address = "10.1.2.3" }]', "is not an address for services in network default"),
+    ('network = "project"\nports = ["8000-8002:80-81"]', "3 ports of the host for 2 ports of the service"),
+    ('networks = [{ name = "default", address = "10.1.2.3" }]', "network default has no `subnet` that it could be in"),
     ('network = "project"\nport = 8080\nports = ["8080:80"]', "publishes port 8080 twice"),
 ]
 

@@ -88,7 +88,7 @@ def test_nginx(project, registry):
         port = {port}
         volumes = ["./site.conf:/etc/nginx/conf.d/default.conf:ro", "./html:/usr/share/nginx/html:ro"]
         health = "/"
-        """, files={"site.conf": "server { listen 80; location / {{ root /usr/share/nginx/html; } }\n", "html/index.html": "from the host\n"})
+        """, files={"site.conf": "server { listen 80; location / { root /usr/share/nginx/html; } }\n", "html/index.html": "from the host\n"})
     p("up", "-d", "--wait")
     r = client("curl", "-s", f"http://127.0.0.1:{port}/")
     assert r.stdout == "from the host\n"

@@ -135,3 +135,43 @@ def test_a_newer_command_without_its_server_leaves_the_old_one_running(locald, p
     assert old.server_pid() == server and alive(pid), r
     assert "stays" in r.err and "libexec/locald/locald-server" in r.err, r
     before("down")
+
+
+def test_networks_of_the_previous_build_go_on(locald, previous, busybox):
+    port, other = free_port(), free_port()
+
+    def toml(port):
+        return f"""
+            [project]
+            name = "shop"
+            network = "project"
+            [services.web]
+            type = "container"
+            image = "{busybox}"
+            command = "echo hi > /www/index.html; exec httpd -f -p 80 -h /www"
+            tmpfs = ["/www"]
+            ports = ["{port}:80"]
+            health = {{ http = "/", interval = "100ms" }}
+            [services.db]
+            type = "container"
+            image = "{busybox}"
+            command = "exec httpd -f -p 5432 -h /etc"
+            container_port = 5432
+            stop_timeout = "0s"
+            """
+    old = Locald(previous, locald.identity, locald.home)
+    before = Project(old, locald.home / "user/shop", toml(port))
+    if before("config", "check", check=False).rc != 0:
+        pytest.skip("the previous build knows no networks of a project")
+    before("up", "-d", "--wait", "--timeout", "60s")
+    was = before.status()
+    now = Project(locald, before.dir, toml(port))
+    r = now("up", "-d")
+    assert facts(now.status()) == facts(was) and r.text.count(": unchanged") == len(was), r
+    assert http_get(port) == (200, "hi\n")
+    now.write("locald.toml", toml(other))
+    assert "web: ports changed" in now("up", "-d").text
+    assert facts(now.status()) == facts(was)
+    wait_until(lambda: http_get(other) == (200, "hi\n"), "the new port leads there")
+    now("restart", "db")
+    wait_until(lambda: now("exec", "web", "--", "wget", "-q", "-O-", "http://db:5432/hosts", check=False).rc == 0, "db is reached by name", 10)

@@ -60,7 +60,7 @@ FOLDERS = {
     "server/projects": {"server/http", "server/state", "server/supervise", "server/launch", "server/networks"},
     "server/builds": {"server/http", "server/projects"},
     "server/instances": {"server/http", "server/state", "server/launch", "server/networks", "server/projects"},
-    "server/api": {"server/http", "server/launch", "server/projects", "server/builds", "server/instances"},
+    "server/api": {"server/http", "server/launch", "server/networks", "server/projects", "server/builds", "server/instances"},
 }
 
 # Headers of base that the shim may include: no iostreams, no allocation after clone, nothing that links a library.
@@ -102,7 +102,7 @@ ROOM_BANS = {
 }
 # Of literals alone: pattern, where it is allowed, why not elsewhere.
 LITERALS = [
-    (r"127\.0\.0\.1", ("net/", "oci/registry/url.cc", "project/port_text.cc", "_test.cc"), "an address of a network: net::kLoopback, or ask a net::Network"),
+    (r"127\.0\.0\.1", ("net/", "oci/registry/url.cc", "project/port_text.cc", "cli/print.cc", "cli/verb_ports.cc", "_test.cc"), "an address of a network: net::kLoopback, or ask a net::Network"),
 ]
 # These two look into comments too.
 WORDS = [

@@ -1,5 +1,6 @@
 #pragma once
 #include "ipc/messages/common.h"
+#include "ipc/messages/service.h"
 
 /// Requests about containers that belong to no project, and their replies.
 namespace locald::ipc {
@@ -25,7 +26,7 @@ struct ContainerStatus {
   std::optional<int> exit_code;
   std::optional<std::string> signal, reason;
   std::string network;
-  std::vector<std::string> ports;
+  std::vector<ServicePort> ports;
   static const Fields& fields();
 };
 

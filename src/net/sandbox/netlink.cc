@@ -17,6 +17,14 @@ namespace {
 
 constexpr std::uint16_t kNew = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 
+/// That the kernel does not know links of this kind, where it said so.
+Result<void> known_kind(Result<void> made, const std::string& kind) {
+  if (made || made.error().sys_errno() != EOPNOTSUPP) return made;
+  return Error(Errc::unsupported, "this kernel has no links of kind " + kind)
+      .with_hint("load its module (sudo modprobe " + kind +
+                 "); where the kernel has none, write network = \"host\"");
+}
+
 }  // namespace
 
 Result<Netlink> Netlink::open() {
@@ -72,7 +80,7 @@ Result<void> Netlink::add_bridge(const std::string& name, int mtu) {
   message.add(IFLA_IFNAME, name);
   message.add(IFLA_MTU, mtu);
   message.nest(IFLA_LINKINFO, [&] { message.add(IFLA_INFO_KIND, std::string("bridge")); });
-  return exchange(message).context("make the bridge " + name);
+  return known_kind(exchange(message), "bridge").context("make the bridge " + name);
 }
 
 Result<void> Netlink::add_veth(const std::string& name, const std::string& bridge, int mtu,
@@ -98,7 +106,8 @@ Result<void> Netlink::add_veth(const std::string& name, const std::string& bridg
       });
     });
   });
-  return exchange(message).context("make the link " + name + " into the bridge " + bridge);
+  return known_kind(exchange(message), "veth")
+      .context("make the link " + name + " into the bridge " + bridge);
 }
 
 Result<void> Netlink::remove_link(const std::string& name) {

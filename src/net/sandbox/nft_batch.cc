@@ -56,7 +56,12 @@ Error refused(int error, const char* what) {
     case ENOENT:           // an expression is unknown
     case EOPNOTSUPP:
       return Error(Errc::unsupported,
-                   "this kernel's nf_tables cannot redirect connections: " + out.message());
+                   "this kernel's nf_tables cannot do what the networks of a "
+                   "project need: " +
+                       out.message())
+          .with_hint(
+              "load its modules (sudo modprobe -a nf_tables nft_chain_nat nft_redir "
+              "nft_reject_inet nft_ct); where the kernel has none, write network = \"host\"");
     default:
       return out;
   }
@@ -298,7 +303,7 @@ void NftBatch::rule(const std::string& chain, const NftRule& rule) {
 
 Result<void> NftBatch::commit() {
   const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  if (!socket) return Error::from_errno(errno, "open a socket to nf_tables");
+  if (!socket) return refused(errno, "open a socket to nf_tables");
   const int on = 1;
   ::setsockopt(socket.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
   const nfgenmsg body{AF_UNSPEC, NFNETLINK_V0, htons(NFNL_SUBSYS_NFTABLES)};
@@ -307,7 +312,7 @@ Result<void> NftBatch::commit() {
   for (NetlinkMessage& each : messages_) batch += each.finish(++sequence);
   batch += NetlinkMessage(NFNL_MSG_BATCH_END, 0, body).finish(sequence + 1);
   if (::send(socket.get(), batch.data(), batch.size(), 0) < 0)
-    return Error::from_errno(errno, "send rules to nf_tables");
+    return refused(errno, "send rules to nf_tables");
   alignas(NLMSG_ALIGNTO) std::array<char, 32768> reply{};
   std::uint32_t answered = 0;
   while (answered < sequence) {

@@ -71,7 +71,7 @@ constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
     {"environment", "`env` stands in each service's table"},
     {"env", "it stands in each service's table"},
     {"volumes", "a volume needs no declaration: name it in a service's `volumes`"},
-    {"networks", "there is one network, the host's"},
+    {"networks", "networks are tables of their own: [networks.NAME]"},
     {"version", "no version is needed"},
     {"name", "it stands in [project]: name = \"shop\""},
 };

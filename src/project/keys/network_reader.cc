@@ -28,6 +28,11 @@ void read_network_mode(const Node& node, const std::string& where, Sink& sink, N
 void read_members(const Node& node, const std::string& where, Sink& sink,
                   std::vector<MemberSpec>& out) {
   if (!node.is_array()) return sink.expected(node, where, "a list of networks");
+  if (node.as_array().empty())
+    return sink.add(
+        node.at(), where + " names no network",
+        "for a service without a network write network = \"none\"; without `networks` it is in "
+        "the network \"default\"");
   for (const Node& item : node.as_array()) {
     MemberSpec member;
     member.at = item.at();

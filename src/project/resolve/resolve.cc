@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/strings.h"
@@ -17,6 +18,8 @@
 #include "oci/ref/reference.h"
 #include "project/resolve/dotenv.h"
 #include "project/resolve/interpolation.h"
+#include "project/resolve/network_tables.h"
+#include "project/resolve/port_claims.h"
 #include "project/resolve/resolve_health.h"
 #include "project/resolve/resolve_network.h"
 #include "project/resolve/texts.h"
@@ -43,6 +46,7 @@ class Resolver : private Texts {
 
   Resolved run() {
     share();
+    networks_.emplace(static_cast<Texts&>(*this), out_.notices);
     std::size_t left = kMaxProjectText;
     for (const ServiceSpec& spec : in().spec.services) {
       if (problems().size() >= kMaxProblems) break;
@@ -311,7 +315,7 @@ class Resolver : private Texts {
     out.name = spec.name;
     out.kind = spec.kind;
     out.auto_port = spec.auto_port;
-    resolve_network(*this, spec, out);
+    resolve_network(*this, *networks_, claims_, spec, out);
     env(spec, out);
     resolve_health(*this, spec, out);
     for (const DependencySpec& d : spec.depends_on) {
@@ -368,6 +372,8 @@ class Resolver : private Texts {
   }
 
   std::size_t env_bytes_ = kMaxEnvBytes;
+  std::optional<NetworkTables> networks_;
+  PortClaims claims_{*this};
   std::set<std::string> told_;  // names that env files have no value for
   Resolved out_;
 };

@@ -5,13 +5,27 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/strings.h"
 #include "cnb/app.h"
+#include "net/ip_address.h"
 #include "project/resolve/image_ports.h"
 
 namespace locald::project {
 namespace {
+
+/// Other names are not looked up.
+void not_known(Texts& texts, const std::string& host, SourcePos at) {
+  std::vector<std::string> names;
+  for (const ServiceSpec& service : texts.in().spec.services) names.push_back(service.name);
+  const auto near = did_you_mean(host, names);
+  texts.problem(
+      at, Error(Errc::invalid_input,
+                fmt::format("\"{}\" is neither an address nor a service of this project", host))
+              .with_hint(near ? fmt::format("did you mean '{}'?", *near)
+                              : "write an address: other names are not looked up"));
+}
 
 /// "PORT", "HOST:PORT", "[::1]:PORT".
 void address(Texts& texts, const std::string& text, SourcePos at, HealthConfig& out,
@@ -35,18 +49,13 @@ void address(Texts& texts, const std::string& text, SourcePos at, HealthConfig& 
                   fmt::format("\"{}\" has {} port", text, digits ? "an invalid" : "no"))
                 .with_hint("write PORT or \"HOST:PORT\"; ports go from 1 to 65535"));
   }
-  const bool numeric =
-      !host.empty() && host.find_first_not_of("0123456789.abcdefABCDEF:") == std::string::npos;
+  const bool numeric = net::IpAddress::parse(host).has_value();
   if (texts.in().spec.find(host) != nullptr) {
     auto where = texts.endpoint(host);
     if (!where) return texts.problem(at, where.error());
     host = where->host;
   } else if (!host.empty() && host != "localhost" && !numeric)
-    return texts.problem(
-        at,
-        Error(Errc::unsupported,
-              fmt::format("health checks of \"{}\": looking up names is not supported yet", host))
-            .with_hint("write its address"));
+    return not_known(texts, host, at);
   out.host = host.empty() ? "localhost" : host;
   out.port = static_cast<int>(*port);
 }

@@ -1,10 +1,13 @@
 #pragma once
+#include "project/resolve/network_tables.h"
+#include "project/resolve/port_claims.h"
 #include "project/resolve/texts.h"
 
 namespace locald::project {
 
 /// `network`, `networks`, `ports` and what is published.
-void resolve_network(Texts& texts, const ServiceSpec& spec, ServiceConfig& out);
+void resolve_network(Texts& texts, NetworkTables& networks, PortClaims& claims,
+                     const ServiceSpec& spec, ServiceConfig& out);
 
 /// Where a service of the project listens: inside its container, or on the host. 0: the file does
 /// not tell.

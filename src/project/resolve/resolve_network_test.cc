@@ -2,58 +2,12 @@
 #include "project/resolve/resolve_network.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include "base/sys/fs_at.h"
 #include "project/canonical_text.h"
-#include "project/network_check.h"
-#include "project/project_check.h"
-#include "project/toml/toml_front.h"
+#include "project/resolve/network_testing.h"
 
 namespace locald::project {
 namespace {
-
-class NetworkTest : public testing::Test {
- protected:
-  NetworkTest() {
-    char name[] = "/tmp/locald-networks-XXXXXX";
-    dir = ::mkdtemp(name);
-  }
-  ~NetworkTest() override { (void)remove_tree(dir); }
-
-  ProjectSpec spec(const std::string& text) {
-    ParsedProject parsed = parse_project_toml(text, dir + "/locald.toml");
-    decide_networks(parsed.spec, fallback);
-    check_project(parsed.spec, parsed.problems);
-    problems = std::move(parsed.problems);
-    return std::move(parsed.spec);
-  }
-  Resolved run(const std::string& text, std::map<std::string, std::string> env = {}) {
-    const ProjectSpec parsed = spec(text);
-    EXPECT_EQ(describe(problems), "");
-    const UserContext user{std::move(env), 022, {}};
-    const Paths paths = Paths::from_env(
-                            [&](const std::string& n) {
-                              return n == "LOCALD_HOME" ? std::optional(dir) : std::nullopt;
-                            },
-                            1000)
-                            .value();
-    return resolve({parsed, "shop", user, ports, paths, {}});
-  }
-  std::string problem_of(const std::string& text) {
-    const Resolved r = run(text);
-    return r.problems.empty() ? "" : r.problems[0].message;
-  }
-
-  std::string dir;
-  NetworkUse::Mode fallback = NetworkUse::Mode::project;
-  std::map<std::string, int> ports;
-  Problems problems;
-};
-
-const std::string kWeb = "[services.web]\ntype='container'\nimage='nginx:1'\n";
-const std::string kDb =
-    "[services.db]\ntype='container'\nimage='postgres:15'\ncontainer_port=5432\n";
 
 TEST_F(NetworkTest, AReferenceIsWhatItsReaderReaches) {
   ports = {{"db", 40001}};
@@ -105,7 +59,15 @@ TEST_F(NetworkTest, WhatIsPublishedDoesNotMakeAnotherContainer) {
     return canonical_text(run(kWeb + more).services.at("web"));
   };
   EXPECT_EQ(text("container_port=80\nport=8080\n"), text("container_port=80\nports=['8081:80']\n"));
-  EXPECT_NE(text("container_port=80\n"), text("container_port=81\n"));
+  // Where it listens the host's side asks, not the container; an app is told in its environment.
+  EXPECT_EQ(text("container_port=80\n"), text("container_port=81\n"));
+  EXPECT_NE(text("container_port=80\nhealth={tcp=true}\n"),
+            text("container_port=81\nhealth={tcp=true}\n"));
+  const auto app = [&](const std::string& port) {
+    return canonical_text(
+        run("[services.app]\ntype='cnb'\nbuilder='b'\npath='.'\n" + port).services.at("app"));
+  };
+  EXPECT_EQ(app("port=9000\n"), app("port=9001\n"));
   EXPECT_NE(text("network='none'\n"), text("network='project'\n"));
   fallback = NetworkUse::Mode::host;
   // On the host's network nothing is said of networks: records of earlier versions are the same.
@@ -145,6 +107,12 @@ TEST_F(NetworkTest, AHealthCheckAsksInside) {
   EXPECT_EQ(health("http='/'").port, 80);
   EXPECT_EQ(health("tcp=9000").host, "localhost");
   EXPECT_EQ(health("tcp='db:5432'").host, "db");
+  EXPECT_EQ(health("tcp='[::1]:5432'").host, "::1");
+  EXPECT_EQ(told(kWeb + "container_port=80\nhealth={tcp='zz:80'}\n"),
+            "5:13: \"zz\" is neither an address nor a service of this project (write an address: "
+            "other names are not looked up)");
+  EXPECT_EQ(told(kWeb + "container_port=80\nhealth={http='http://bad:80/'}\n").substr(0, 20),
+            "5:14: \"bad\" is neith");
 }
 
 }  // namespace

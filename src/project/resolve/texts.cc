@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "base/strings.h"
@@ -15,6 +16,17 @@ namespace {
 constexpr char kLateBegin = '\x01', kLateEnd = '\x02';
 
 constexpr std::size_t kMaxDotenv = 1u << 20;  // bytes
+
+/// Nothing leaves its networks.
+bool in_internal_alone(const ProjectSpec& spec, const ServiceSpec& service) {
+  const auto internal = [&](const MemberSpec& member) {
+    return std::any_of(spec.networks.begin(), spec.networks.end(), [&](const NetworkSpec& n) {
+      return n.name == member.network && n.internal;
+    });
+  };
+  return !service.networks.empty() &&
+         std::all_of(service.networks.begin(), service.networks.end(), internal);
+}
 
 /// `.env` beside the project file; a folder of that name is something else's (a Python
 /// environment).
@@ -60,6 +72,13 @@ Texts::Texts(const ResolveInput& input)
 
 void Texts::begin(const ServiceSpec& spec) {
   spec_ = &spec;
+  scope_ = spec.name;
+  room_ = kMaxServiceText;
+}
+
+void Texts::begin_networks() {
+  spec_ = nullptr;
+  scope_ = "[networks]";
   room_ = kMaxServiceText;
 }
 
@@ -67,6 +86,9 @@ int Texts::published(const std::string& service) const {
   const ServiceSpec* spec = in_.spec.find(service);
   if (spec == nullptr) return 0;
   const auto chosen = in_.auto_ports.find(service);
+  if (spec->network.mode == NetworkUse::Mode::none ||
+      spec->network.mode == NetworkUse::Mode::service)
+    return 0;
   if (spec->network.mode != NetworkUse::Mode::project)
     return spec->auto_port && chosen != in_.auto_ports.end() ? chosen->second : spec->any_port();
   if (spec->port != 0) return spec->port;
@@ -84,39 +106,57 @@ int Texts::published(const std::string& service) const {
 }
 
 Result<net::Endpoint> Texts::endpoint(const std::string& service) const {
+  const ServiceSpec* target = in_.spec.find(service);
+  if (target == nullptr) return net::Endpoint();
+  return endpoint_of(*target);
+}
+
+Result<net::Endpoint> Texts::endpoint_of(const ServiceSpec& target) const {
   using Mode = NetworkUse::Mode;
   net::Endpoint e;
-  const ServiceSpec* target = in_.spec.find(service);
-  if (target == nullptr) return e;
   const auto refuse = [&](std::string why, std::string hint) {
     return Error(Errc::invalid_input, std::move(why)).with_hint(std::move(hint));
   };
-  const bool own = spec_ == target;
+  const std::string& name = target.name;
+  const bool own = spec_ == &target;
+  const ServiceSpec* reader = spec_ != nullptr ? network_owner(in_.spec, *spec_) : nullptr;
+  const ServiceSpec* owner = network_owner(in_.spec, target);
+  if (!own && target.network.mode == Mode::none)
+    return refuse(fmt::format("nothing reaches {}: its `network` is \"none\"", name),
+                  fmt::format("give {} network = \"project\", or remove the reference", name));
   if (spec_ == nullptr || spec_->network.mode == Mode::host || spec_->network.mode == Mode::unset) {
-    if (target->network.mode == Mode::none || target->network.mode == Mode::service)
-      return refuse(fmt::format("{} publishes no port that {} could reach", service,
-                                spec_ != nullptr ? spec_->name : "it"),
-                    fmt::format("give {} another `network`", service));
-    e.port = static_cast<std::uint16_t>(published(service));
+    if (target.network.mode == Mode::service)
+      return refuse(fmt::format("{} publishes no port: it is in the network of {}", name,
+                                owner != nullptr ? owner->name : target.network.service),
+                    fmt::format("publish its port at {0}, and refer to that one: "
+                                "${{services.{0}.host}}",
+                                owner != nullptr ? owner->name : target.network.service));
+    e.port = static_cast<std::uint16_t>(published(name));
     return e;
   }
-  e.port = static_cast<std::uint16_t>(container_port(*target));
-  if (target->network.mode == Mode::host) {
-    e.port = static_cast<std::uint16_t>(published(service));
-    e.host = slug(service);
-    return e;
-  }
+  e.port = static_cast<std::uint16_t>(container_port(target));
   if (own) return e;
-  const ServiceSpec* shared = network_owner(in_.spec, *target);
-  const ServiceSpec* reader = network_owner(in_.spec, *spec_);
-  if (shared == nullptr || reader == nullptr || shared == reader) return e;  // the same network
+  if (reader != nullptr && reader->network.mode == Mode::none)
+    return refuse(
+        fmt::format("{} reaches nothing: its `network` is \"none\"", spec_->name),
+        fmt::format("give {} network = \"project\", or remove the reference", spec_->name));
+  if (target.network.mode == Mode::host) {
+    if (reader != nullptr && in_internal_alone(in_.spec, *reader))
+      return refuse(fmt::format("{} does not reach {} on the host: its networks are internal",
+                                spec_->name, name),
+                    "add a network without `internal` to its `networks`");
+    e.port = static_cast<std::uint16_t>(published(name));
+    e.host = slug(name);
+    return e;
+  }
+  if (owner == nullptr || reader == nullptr || owner == reader) return e;  // the same network
   for (const MemberSpec& mine : reader->networks)
-    for (const MemberSpec& theirs : shared->networks)
+    for (const MemberSpec& theirs : owner->networks)
       if (mine.network == theirs.network) {
-        e.host = slug(service);
+        e.host = slug(name);
         return e;
       }
-  return refuse(fmt::format("{} and {} are in no network together", spec_->name, service),
+  return refuse(fmt::format("{} and {} are in no network together", spec_->name, name),
                 "name one in the `networks` of both");
 }
 
@@ -137,7 +177,7 @@ void Texts::problem(SourcePos at, const Error& error) {
 std::string Texts::text(const Text& t, Use use) {
   if (room_ == 0 || t.empty()) return {};
   unset_.clear();
-  variables_.at(spec_->name, in_.spec.file, t.at);
+  variables_.at(scope_, in_.spec.file, t.at);
   auto value = interpolate(t.raw, lookup_);
   if (!value)
     problem(t.at, value.error());
@@ -187,7 +227,7 @@ std::string Texts::text(const Text& t, Use use, LateText::Place place, std::stri
 Error Texts::no_room() {
   room_ = 0;
   return Error(Errc::invalid_input,
-               fmt::format("{}: its values grow beyond {} MiB", spec_->name, kMaxServiceText >> 20))
+               fmt::format("{}: its values grow beyond {} MiB", scope_, kMaxServiceText >> 20))
       .with_hint("no process can be given more: pass the name of a file");
 }
 

@@ -27,6 +27,8 @@ class Texts {
 
   /// From now on texts are this service's.
   void begin(const ServiceSpec& spec);
+  /// From now on they belong to the tables [networks.NAME].
+  void begin_networks();
   /// Bytes that its values may still take; 0 after they were too many.
   std::size_t& room() { return room_; }
 
@@ -62,6 +64,7 @@ class Texts {
 
  private:
   Error no_room();
+  Result<net::Endpoint> endpoint_of(const ServiceSpec& target) const;
   void not_set(const Text& t, Use use);
 
   const ResolveInput& in_;
@@ -69,7 +72,8 @@ class Texts {
   Variables variables_;
   Lookup lookup_;
   std::vector<LateText::Piece>* late_ = nullptr;    // where references of the present text go
-  const ServiceSpec* spec_ = nullptr;               // the one at work
+  const ServiceSpec* spec_ = nullptr;               // the one at work; null: none
+  std::string scope_;                               // its name
   std::size_t room_ = 0;                            // bytes that its values may still take
   std::vector<std::string> unset_;                  // of the text at work
   std::set<std::pair<unsigned, unsigned>> failed_;  // places of texts that have no value

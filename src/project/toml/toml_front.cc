@@ -41,10 +41,6 @@ void read_project(const Node& root, Sink& sink, ProjectSpec& spec) {
                              {"network",
                               [&](const Node& v, const std::string& at) {
                                 read_network_mode(v, at, sink, spec.network);
-                                if (spec.network.mode == NetworkUse::Mode::service)
-                                  sink.add(v.at(),
-                                           "`network` of all services cannot be one "
-                                           "service's");
                               }},
                              {"host_access", [&](const Node& v, const std::string& at) {
                                 read_port_numbers(v, at, sink, spec.host_access);

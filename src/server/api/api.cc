@@ -208,7 +208,7 @@ void Api::server_stop(const ipc::ServerStopRequest& request, const ReplyPtr& rep
 }
 
 void Api::doctor(const ipc::DoctorRequest&, const ReplyPtr& reply) {
-  DoctorInputs inputs{deps_.paths, deps_.runtime_name, {}, ::geteuid() == 0, {}, {}};
+  DoctorInputs inputs{deps_.paths, deps_.runtime_name, {}, ::geteuid() == 0, {}, deps_.network, {}};
   inputs.search_path = project::program_search_path();
   inputs.user_namespace = [&ns = deps_.user_namespace]() -> Result<DoctorInputs::IdMap> {
     (void)TRY(ns.fd());

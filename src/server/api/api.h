@@ -17,6 +17,7 @@
 #include "server/instances/containers.h"
 #include "server/instances/sessions.h"
 #include "server/launch/runtime_launcher.h"
+#include "server/networks/network_trial.h"
 #include "server/projects/projects.h"
 #include "server/projects/unmanaged.h"
 
@@ -39,6 +40,7 @@ class Api {
     std::string runtime_name;   ///< as configured: "runc"
     std::function<void()> end;  ///< ends the process, once replies are written
     Unmanaged* unmanaged = nullptr;
+    std::function<NetworkTrial(const std::stop_token&)> network = {};  ///< as of DoctorInputs
   };
   explicit Api(Deps deps);
 

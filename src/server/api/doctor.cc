@@ -1,5 +1,7 @@
 #include "server/api/doctor.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -12,6 +14,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/spawn.h"
+#include "base/sys/sys.h"
 
 namespace locald::server {
 namespace {
@@ -156,6 +159,45 @@ Check check_ports(const DoctorInputs& in) {
   return {"ports", Status::ok, "ports from " + *first + " on can be used", ""};
 }
 
+Check failed(const std::string& name, const Error& error, const std::string& hint) {
+  return {name, Status::fail, error.message(), error.hint().empty() ? hint : error.hint()};
+}
+
+/// What network = "project" needs.
+void check_networks(const DoctorInputs& in, const std::stop_token& stop, std::vector<Check>& out) {
+  if (!in.network) return;
+  const NetworkTrial trial = in.network(stop);
+  if (!trial.network) {
+    out.push_back(failed("networks", trial.network.error(),
+                         "services with network = \"host\" need none of this"));
+    return;
+  }
+  out.push_back({"networks", Status::ok,
+                 "a network namespace with a bridge, links and nf_tables rules can be made", ""});
+  if (trial.netd)
+    out.push_back({"netd", Status::ok, "locald-netd starts and is confined", ""});
+  else
+    out.push_back(failed("netd", trial.netd.error(), "reinstall locald"));
+}
+
+/// What other tools take for UDP and ICMP: for information alone.
+Check check_tun(const DoctorInputs& in) {
+  const std::string path = in.sysroot + "/dev/net/tun";
+  const auto tun = sys::open(path, O_RDWR);
+  return {"tun", Status::ok,
+          tun ? path + " can be opened; networks of a project do not need it"
+              : tun.error().message() + "; networks of a project do not need it",
+          ""};
+}
+
+Check check_cni(const DoctorInputs& in) {
+  for (const char* folder : {"/usr/lib/cni", "/opt/cni/bin"})
+    if (exists(in.sysroot + folder + "/bridge"))
+      return {"cni", Status::ok,
+              fmt::format("plugins are in {}; networks of a project do not need them", folder), ""};
+  return {"cni", Status::ok, "no CNI plugins; networks of a project do not need them", ""};
+}
+
 }  // namespace
 
 std::string_view to_string(Status status) noexcept {
@@ -197,9 +239,15 @@ std::string known_runc_holes(const std::string& version) {
 }
 
 std::vector<Check> run_doctor(const DoctorInputs& inputs, const std::stop_token& stop) {
-  return {check_runtime(inputs, stop), check_user_namespace(inputs), check_overlay(inputs, stop),
-          check_cgroups(inputs),       check_folders(inputs),        check_store(inputs),
-          check_ports(inputs)};
+  std::vector<Check> out{check_runtime(inputs, stop), check_user_namespace(inputs),
+                         check_overlay(inputs, stop), check_cgroups(inputs),
+                         check_folders(inputs),       check_store(inputs),
+                         check_ports(inputs)};
+  // Without a user namespace there is nothing to try, and its own check says why.
+  if (out[1].status != Status::fail) check_networks(inputs, stop, out);
+  out.push_back(check_tun(inputs));
+  out.push_back(check_cni(inputs));
+  return out;
 }
 
 }  // namespace locald::server

@@ -7,6 +7,7 @@
 
 #include "base/paths.h"
 #include "base/result.h"
+#include "server/networks/network_trial.h"
 
 /// What locald needs of this machine, tried out rather than guessed from
 /// versions; each missing piece with the command that repairs it.
@@ -31,10 +32,12 @@ struct DoctorInputs {
     std::string map_id, notice;
   };
   std::function<Result<IdMap>()> user_namespace;
-  std::string sysroot;  ///< in front of /proc/sys, /sys: tests put a false one here
+  /// Makes a project's network and gives it up. Not there: it is not tried.
+  std::function<NetworkTrial(const std::stop_token&)> network;
+  std::string sysroot;  ///< in front of /proc/sys, /sys, /dev, /usr/lib: tests put a false one here
 };
 
-/// Runs all checks. Blocking, some 50 ms: a job. Changes nothing that lasts.
+/// Runs all checks. Blocking, some 150 ms: a job. Changes nothing that lasts.
 std::vector<Check> run_doctor(const DoctorInputs& inputs, const std::stop_token& stop);
 
 /// The holes that a version of runc is known to have; empty for none, or when the text is not a

@@ -124,7 +124,7 @@ void Containers::discard(Container& c) {
 void Containers::cleaned(const std::string& id, const Result<void>& result) {
   Container& c = all_.at(id);
   if (deps_.networks != nullptr) deps_.networks->leave(c.network);
-  c.network.ports.clear();
+  c.network.config.reset();
   if (c.rm) {
     if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
     const auto node = all_.extract(id);
@@ -159,7 +159,7 @@ ipc::ContainerStatus Containers::describe(const Container& c) {
                            .created_at = c.created_at,
                            .exit_code = c.exit_code,
                            .network = c.network.text,
-                           .ports = c.network.ports};
+                           .ports = c.network.published()};
   if (!c.name.empty()) out.name = c.name;
   if (c.pid != 0) out.pid = c.pid;
   if (!c.started_at.empty()) out.started_at = c.started_at;

@@ -29,6 +29,7 @@ constexpr std::chrono::seconds kProbeEnds{5};
 
 RuntimeLauncher::RuntimeLauncher(Deps deps)
     : deps_(deps),
+      ports_(deps_.publisher),
       hosts_(deps.loop, 4),
       containers_(deps.loop, 8),
       sweeps_(deps.loop, 4),
@@ -51,9 +52,9 @@ std::size_t RuntimeLauncher::unfinished() const {
   return hosts_.unfinished() + containers_.unfinished() + sweeps_.unfinished();
 }
 
-Error RuntimeLauncher::explain(const Error& error, const net::AddressAndPort& port) const {
-  if (auto found = ports_.check_free(deps_.network, port.port); !found) return found.error();
-  return Error(error).with_context("publish a port");
+Error RuntimeLauncher::explain(const Error& error, const net::AddressAndPort& port,
+                               bool udp) const {
+  return ports_.explain(error, port, udp);
 }
 
 std::shared_ptr<const project::ServiceConfig> RuntimeLauncher::effective(
@@ -78,7 +79,7 @@ Result<net::EndpointLook> RuntimeLauncher::look(int shim_pid, std::uint16_t port
   const auto trees = TRY(deps_.listeners.below({shim_pid}, port));
   net::EndpointLook found = net::choose_endpoint(port, all, trees.at(0));
   if (!found.endpoint && !found.strangers.empty())
-    found.whose = ports_.describe(net::find_port_holder(port, found.strangers));
+    found.whose = ports_.describe(net::find_port_holder(port, found.strangers), port);
   return found;
 }
 

@@ -38,6 +38,7 @@ class RuntimeLauncher final : public Launcher {
     /// Where such a service is asked whether it is well. On the loop's thread.
     std::function<Result<InsidePlace>(const LaunchRequest& request, const std::string& host)>
         inside;
+    PortDiagnosis::FindPublisher publisher = {};
   };
   explicit RuntimeLauncher(Deps deps);
 
@@ -64,7 +65,7 @@ class RuntimeLauncher final : public Launcher {
   std::size_t unfinished() const;
 
   /// What to say where a published port could not be taken: whose it is. Thread-safe; blocks.
-  Error explain(const Error& error, const net::AddressAndPort& port) const;
+  Error explain(const Error& error, const net::AddressAndPort& port, bool udp) const;
 
  private:
   Result<std::unique_ptr<runtime::ServiceHandle>> start(

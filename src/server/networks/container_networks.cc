@@ -43,6 +43,17 @@ Result<project::MemberConfig> member_of(const Networks::Services& services,
 
 }  // namespace
 
+std::vector<ipc::ServicePort> ContainerNetwork::published() const {
+  std::vector<ipc::ServicePort> out;
+  if (connected())
+    for (const project::PortConfig& port : config->ports)
+      out.push_back({.address = port.address.empty() ? net::kLoopback : port.address,
+                     .port = port.port,
+                     .container_port = port.container_port,
+                     .protocol = port.udp ? "udp" : "tcp"});
+  return out;
+}
+
 /// The first port of its range that is free, or any.
 Result<project::PortConfig> ContainerNetworks::choose(project::PortConfig port) const {
   if (!port.chosen()) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "ipc/messages/service.h"
 #include "net/network.h"
 #include "project/service_config.h"
 #include "server/networks/networks.h"
@@ -27,6 +28,7 @@ struct ContainerNetwork {
   std::shared_ptr<const project::ServiceConfig> config;  ///< own, joined: it, as a service
 
   bool connected() const noexcept { return config != nullptr; }
+  std::vector<ipc::ServicePort> published() const;
 };
 
 /// Networks of containers that belong to no project. Loop thread only, where nothing else is said.

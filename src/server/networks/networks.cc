@@ -1,6 +1,7 @@
 #include "server/networks/networks.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -61,7 +62,8 @@ NetworkRegistry::Project Networks::numbers(const std::string& project,
 
 Result<std::shared_ptr<const NetworkPlan>> Networks::plan(const std::string& project,
                                                           const NetworkRegistry::Project& numbers,
-                                                          const Services& services) const {
+                                                          const Services& services,
+                                                          net::Layout::Misfit* misfit) const {
   net::Layout::Input in;
   in.range = TRY(net::Subnet::parse(numbers.range));
   in.range_v6 = range_v6(project);
@@ -115,13 +117,14 @@ Result<std::shared_ptr<const NetworkPlan>> Networks::plan(const std::string& pro
   }
   for (auto& [key, network] : networks) in.networks.push_back(std::move(network));
   in.host_access.assign(host_access.begin(), host_access.end());
-  out->layout = TRY(net::Layout::make(std::move(in)));
+  out->layout = TRY(net::Layout::make(std::move(in), misfit));
   return std::shared_ptr<const NetworkPlan>(std::move(out));
 }
 
-Result<void> Networks::check(const std::string& project, const Services& services) const {
+Result<void> Networks::check(const std::string& project, const Services& services,
+                             net::Layout::Misfit& misfit) const {
   if (!any_in_networks(services)) return {};
-  (void)TRY(plan(project, numbers(project, services), services));
+  (void)TRY(plan(project, numbers(project, services), services, &misfit));
   return {};
 }
 
@@ -157,6 +160,56 @@ Result<void> Networks::redefine(const std::string& project, Services services, S
   return {};
 }
 
+bool Networks::try_ports(const std::string& project, const Services& services,
+                         std::function<void(Result<void>)> done) {
+  const auto network = find(project);
+  const auto known = network != nullptr ? network->plan() : nullptr;
+  if (known == nullptr || !any_in_networks(services)) return false;
+  auto plan = this->plan(project, numbers(project, services), services);
+  if (!plan) return false;  // check() has told it
+  const auto is_known = [&](const PublishedPort& port) {
+    return std::find(known->ports.begin(), known->ports.end(), port) != known->ports.end();
+  };
+  if (std::all_of((*plan)->ports.begin(), (*plan)->ports.end(), is_known)) return false;
+  jobs_.run<Result<void>>(
+      "try ports of " + project,
+      [network, plan = std::move(*plan)](const std::stop_token&) {
+        return network->try_ports(*plan);
+      },
+      std::move(done));
+  return true;
+}
+
+void Networks::when_updated(const std::string& project,
+                            std::function<void(const Result<void>&)> done) {
+  if (find(project) == nullptr) return done({});
+  Live& live = live_.at(project);
+  if (!live.updating) return done({});
+  live.after.push_back(std::move(done));
+}
+
+std::string Networks::lacking(const std::string& project, const std::string& service) const {
+  const auto network = find(project);
+  if (network == nullptr) return {};
+  for (const auto& [key, lack] : network->lacking())
+    if (lack.service == project::slug(service))
+      return fmt::format("its port {} is not published: {}", key.second.port, lack.why.message());
+  return {};
+}
+
+std::optional<net::PortPublisher> Networks::publisher(int pid, const net::AddressAndPort& port,
+                                                      bool udp) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [project, live] : live_) {
+    if (pid != live.network->netd_pid() && pid != ::getpid()) continue;
+    if (auto service = live.network->publisher(port, udp)) {
+      std::replace(service->begin(), service->end(), '.', '/');  // as the file has it
+      return net::PortPublisher{project, std::move(*service)};
+    }
+  }
+  return std::nullopt;
+}
+
 Result<void> Networks::define(const std::string& project, const Services& services) {
   if (const auto known = live_.find(project); known != live_.end())
     return redefine(project, services, known->second.guests);
@@ -167,6 +220,7 @@ Result<void> Networks::define(const std::string& project, const Services& servic
   auto network = std::make_shared<ProjectNetwork>(
       ProjectNetwork::Deps{
           deps_.environment, deps_.user_namespace, deps_.paths, deps_.netd, deps_.explain,
+          [this, project] { deps_.loop.post([this, project] { update(project); }); },
           [this, project](UniqueFd pidfd) {
             const auto held = std::make_shared<UniqueFd>(std::move(pidfd));
             deps_.loop.post([this, project, held] { watch(project, std::move(*held)); });
@@ -220,8 +274,27 @@ void Networks::update(const std::string& project) {
         if (find(project) != network) return;
         Live& now = live_.at(project);
         now.updating = false;
-        if (std::exchange(now.again, false)) update(project);
+        log_ports(project, now);
+        if (std::exchange(now.again, false)) return update(project);
+        for (const auto& call : std::exchange(now.after, {})) call(done);
       });
+}
+
+/// Ports that could not be taken, and those that have been since.
+void Networks::log_ports(const std::string& project, Live& live) const {
+  const ProjectNetwork::Lacking now = live.network->lacking();
+  const auto place = [&](const auto& key) {
+    return fmt::format("network of {}: port {}{} of {}", project, key.second.port,
+                       key.first ? "/udp" : "", key.second.address.text());
+  };
+  for (const auto& [key, lack] : now)
+    if (const auto known = live.lacking.find(key);
+        known == live.lacking.end() || known->second.why.message() != lack.why.message())
+      deps_.log(fmt::format("{} is not published for {}: {}", place(key), lack.service,
+                            lack.why.message()));
+  for (const auto& [key, lack] : live.lacking)
+    if (!now.contains(key)) deps_.log(place(key) + " is published again");
+  live.lacking = now;
 }
 
 void Networks::watch(const std::string& project, UniqueFd pidfd) {
@@ -230,7 +303,13 @@ void Networks::watch(const std::string& project, UniqueFd pidfd) {
   live.watch.reset();
   live.pidfd = std::move(pidfd);
   live.watch = deps_.loop.watch_readable(live.pidfd.get(), [this, project] {
-    live_.at(project).watch.reset();
+    Live& now = live_.at(project);
+    now.watch.reset();
+    // Of one that is brought down nothing is wanted any more.
+    if (now.network->plan() != nullptr)
+      deps_.log(
+          fmt::format("network of {}: its locald-netd (pid {}) has ended; another one is started",
+                      project, now.network->netd_pid()));
     update(project);
   });
 }
@@ -274,11 +353,16 @@ void Networks::end(const std::string& project, bool forget) {
   if (network == nullptr) return Netd::end_all(deps_.paths, project);
   network->end();
   deps_.loop.post([this, project, network, forget] {
-    const std::lock_guard lock(mutex_);
-    const auto it = live_.find(project);
-    if (it == live_.end() || it->second.network != network) return;
-    live_.erase(it);
+    decltype(Live::after) waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto it = live_.find(project);
+      if (it == live_.end() || it->second.network != network) return;
+      waiting = std::move(it->second.after);
+      live_.erase(it);
+    }
     if (forget) (void)registry_.forget(project);
+    for (const auto& call : waiting) call({});
   });
 }
 

@@ -6,12 +6,14 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/loop/event_loop.h"
 #include "base/loop/job_pool.h"
 #include "base/paths.h"
 #include "builder/environment.h"
 #include "net/network.h"
+#include "net/ports.h"
 #include "project/service_config.h"
 #include "runtime/user_namespace.h"
 #include "server/networks/network_registry.h"
@@ -41,7 +43,22 @@ class Networks {
   bool is_live(const std::string& project) const { return find(project) != nullptr; }
 
   /// Fine where these services' networks can be laid out. Changes nothing.
-  Result<void> check(const std::string& project, const Services& services) const;
+  /// @param misfit  as of net::Layout::make()
+  Result<void> check(const std::string& project, const Services& services,
+                     net::Layout::Misfit& misfit) const;
+  /// Where the services publish what the project does not publish now: tries whether that can be
+  /// taken (ProjectNetwork::try_ports()), and calls `done` later, on the loop.
+  /// @return false: there is nothing to try, and `done` is not called.
+  bool try_ports(const std::string& project, const Services& services,
+                 std::function<void(Result<void>)> done);
+  /// Calls `done` once what was defined until now is in effect, or why it is not: at once, or later
+  /// on the loop.
+  void when_updated(const std::string& project, std::function<void(const Result<void>&)> done);
+  /// Why a service's published ports are not there; empty: they are, as far as is known.
+  std::string lacking(const std::string& project, const std::string& service) const;
+  /// Whose published port it is that netd `pid`, or this server, holds. Any thread.
+  std::optional<net::PortPublisher> publisher(int pid, const net::AddressAndPort& port,
+                                              bool udp) const;
   /// From now on these are the project's services.
   Result<void> define(const std::string& project, const Services& services);
   /// The services that the project's network is defined for; null: it has none.
@@ -86,16 +103,20 @@ class Networks {
     std::shared_ptr<ProjectNetwork> network;
     Services services, guests;
     bool updating = false, again = false;
-    EventLoop::Handle watch;  ///< of its netd's end
+    std::vector<std::function<void(const Result<void>&)>> after;  ///< the update in progress
+    ProjectNetwork::Lacking lacking;                              ///< as it was logged
+    EventLoop::Handle watch;                                      ///< of its netd's end
     UniqueFd pidfd;
   };
   Result<std::shared_ptr<const NetworkPlan>> plan(const std::string& project,
                                                   const NetworkRegistry::Project& numbers,
-                                                  const Services& services) const;
+                                                  const Services& services,
+                                                  net::Layout::Misfit* misfit = nullptr) const;
   Result<void> redefine(const std::string& project, Services services, Services guests);
   NetworkRegistry::Project numbers(const std::string& project, const Services& services) const;
   std::shared_ptr<ProjectNetwork> find(const std::string& project) const;
   void update(const std::string& project);
+  void log_ports(const std::string& project, Live& live) const;
   void watch(const std::string& project, UniqueFd pidfd);
 
   Deps deps_;

@@ -9,12 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
 #include "net/netd_start.h"
-#include "net/resolv_file.h"
 #include "net/sandbox/netd_sockets.h"
 #include "server/networks/network_job.h"
 
@@ -46,6 +46,9 @@ std::optional<std::pair<UniqueFd, UniqueFd>> namespaces_of(int shim) {
   if (!sandbox) return std::nullopt;
   return std::pair(std::move(*own), std::move(*sandbox));
 }
+
+/// No start waits for netd, and netd for none longer than this.
+constexpr std::chrono::milliseconds kAttachFirst{100};
 
 bool same_file(int one, int other) {
   struct stat a {
@@ -105,7 +108,10 @@ Result<net::Attachment> ProjectNetwork::attach(const std::string& service,
     Gate& gate = wanted_.gates[service];
     if (gate == Gate::closed) gate = Gate::reset;  // whatever has been heard of its state
   }
+  ++attaching_;
   const std::lock_guard lock(mutex_);
+  --attaching_;
+  attached_.notify_all();
   adopt_now();
   const Wanted wanted = this->wanted();
   if (wanted.plan == nullptr)
@@ -113,20 +119,26 @@ Result<net::Attachment> ProjectNetwork::attach(const std::string& service,
   const auto shared = wanted.plan->shared.find(service);
   const std::string& member = shared == wanted.plan->shared.end() ? service : shared->second;
   TRY(make(wanted, member, stop));
-  TRY(tell(wanted, service));
+  if (TRY(reserve(*wanted.plan, service))) {
+    if (deps_.behind) deps_.behind();
+  } else {
+    TRY(start_netd());
+    TRY(tell(wanted, service));
+  }
   net::Attachment out = wanted.plan->layout.attachment(member);
   out.netns = members_.at(member).netns;
   out.sandbox = sandbox_;
   return out;
 }
 
-/// What `service` needs and is not there, and, the first time, what the others will need. Without
-/// a service: a netd alone.
+/// What `service` needs and is not there, and, the first time, what the others will need.
 Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& service,
                                   const std::stop_token& stop) {
   const net::Layout& layout = wanted.plan->layout;
-  if (netd_ && ended(*netd_)) netd_.reset();
-  if (!netd_) forget_netd();
+  if (netd_ && ended(*netd_)) {
+    netd_.reset();
+    forget_netd();
+  }
   WantedNetwork made{layout, sandbox_, false, {}, fmt::format("x{:x}", ++tag_)};
   for (const auto& network : layout.netd_networks())
     made.sockets =
@@ -155,110 +167,50 @@ Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& servi
     for (auto& [number, fds] : done.sockets)
       if (!networks_.contains(number)) sockets_[number] = std::move(fds);
   }
+  return {};
+}
+
+Result<void> ProjectNetwork::start_netd() {
   if (netd_) return {};
   netd_ = TRY(Netd::start({.paths = deps_.paths,
                            .program = deps_.netd,
                            .project = project_,
                            .sandbox = sandbox_->get(),
                            .user_namespace = TRY(deps_.user_namespace.fd())}));
-  if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
+  keep_netd();
   return {};
 }
 
-/// @param needed  The service whose ports have to be taken; what others lack is left for later.
-Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& needed) {
-  const net::Layout& layout = wanted.plan->layout;
-  net::NetdPlan plan;
-  std::vector<UniqueFd> listeners;
-  std::set<std::pair<bool, net::AddressAndPort>> ports;
-  for (const PublishedPort& port : wanted.plan->ports) {
-    const auto gate = wanted.gates.find(port.service);
-    if (gate == wanted.gates.end() || gate->second == Gate::closed) continue;
-    net::NetdPlan::Port one{
-        .outside = port.outside, .handed = false, .target = {}, .udp = port.udp};
-    one.handed = !ports_.contains(one.key());
-    if (one.handed) {
-      auto listener = port.udp ? net::bind_udp(port.outside) : net::listen_tcp(port.outside);
-      if (!listener && port.service == needed) return deps_.explain(listener.error(), port);
-      if (!listener) continue;
-      listeners.push_back(std::move(*listener));
-    }
-    if (gate->second == Gate::open)
-      if (const auto address = layout.address(port.service))
-        one.target = net::AddressAndPort{*address, port.inside};
-    ports.insert(one.key());
-    plan.ports.push_back(std::move(one));
-  }
-  std::vector<UniqueFd> handed;
-  std::set<std::uint32_t> networks;
-  for (net::NetdPlan::Network network : layout.netd_networks()) {
-    network.handed = !networks_.contains(network.number);
-    if (network.handed)
-      for (UniqueFd& socket : sockets_[network.number]) handed.push_back(std::move(socket));
-    networks.insert(network.number);
-    plan.networks.push_back(std::move(network));
-  }
-  for (UniqueFd& listener : listeners) handed.push_back(std::move(listener));
-  std::set<std::string> services;
-  for (auto& [name, member] : members_) {
-    net::NetdPlan::Service one{name, !services_.contains(name), layout.networks_of(name)};
-    if (one.networks.empty()) continue;
-    if (one.handed)
-      for (UniqueFd& socket : member.sockets) handed.push_back(std::move(socket));
-    services.insert(name);
-    plan.services.push_back(std::move(one));
-  }
-  plan.names = layout.netd_names();
-  net::OutsidePlan outside;
-  outside.resolvers = net::resolvers(read_file("/etc/resolv.conf", 1u << 20).value_or(""));
-  outside.own = layout.own();
-  for (auto& [service, port] : layout.host_ports()) {
-    if (!service.empty()) {
-      const auto found = wanted.listeners.find(service);
-      if (found == wanted.listeners.end() || found->second.sockets.empty()) continue;
-      port.outside = found->second.at;
-      port.sockets.assign(found->second.sockets.begin(), found->second.sockets.end());
-    }
-    outside.host_ports.push_back(port);
-  }
-  TRY(netd_->outside().plan(outside.to_text()));
-  auto told = [&]() -> Result<void> {
-    // A service whose namespace is another one now: netd lets go of the earlier one first.
-    if (std::exchange(replaced_, false)) {
-      net::NetdPlan known = plan;
-      std::erase_if(known.networks, [](const auto& each) { return each.handed; });
-      std::erase_if(known.ports, [](const auto& each) { return each.handed; });
-      std::erase_if(known.services, [](const auto& each) { return each.handed; });
-      TRY(netd_->connections().plan(known.to_text()));
-    }
-    return netd_->connections().plan(plan.to_text(), handed);
-  }();
-  if (!told) {
-    // What it has of this nobody knows: another one is started by the next call.
-    netd_->end();
-    return std::move(told).error().with_context("project " + project_ + "'s network");
-  }
-  sockets_.clear();
-  for (auto& [name, member] : members_) member.sockets.clear();
-  networks_ = std::move(networks);
-  services_ = std::move(services);
-  ports_ = std::move(ports);
-  return {};
+void ProjectNetwork::keep_netd() {
+  netd_pid_ = netd_->pid();
+  if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
 }
 
 Result<void> ProjectNetwork::update(const std::stop_token& stop) {
-  const std::lock_guard lock(mutex_);
-  adopt_now();
-  const Wanted wanted = this->wanted();
-  if (wanted.plan == nullptr) return {};
   // Made beside what else a start needs, images above all; not for those who are down.
-  const auto wants = [&](const std::string& service) {
-    const auto gate = wanted.gates.find(service);
-    return gate != wanted.gates.end() && gate->second != Gate::closed;
+  const auto is_wanted = [&](const Wanted& wanted) {
+    if (wanted.plan == nullptr) return false;
+    const std::vector<std::string> containers = wanted.plan->layout.containers();
+    return sandbox_ != nullptr ||
+           std::any_of(containers.begin(), containers.end(), [&](const std::string& service) {
+             const auto gate = wanted.gates.find(service);
+             return gate != wanted.gates.end() && gate->second != Gate::closed;
+           });
   };
-  const std::vector<std::string> containers = wanted.plan->layout.containers();
-  if (sandbox_ == nullptr && std::none_of(containers.begin(), containers.end(), wants)) return {};
+  {
+    const std::lock_guard lock(mutex_);
+    adopt_now();
+    const Wanted wanted = this->wanted();
+    if (!is_wanted(wanted)) return {};
+    TRY(make(wanted, {}, stop));
+  }
+  // Starts that wait for no more than that go on.
+  std::unique_lock lock(mutex_);
+  attached_.wait_for(lock, kAttachFirst, [&] { return attaching_ == 0; });
+  const Wanted wanted = this->wanted();
+  if (!is_wanted(wanted)) return {};
   TRY(make(wanted, {}, stop));
+  TRY(start_netd());
   return tell(wanted, {});
 }
 
@@ -287,6 +239,7 @@ void ProjectNetwork::forget_netd() {
   services_.clear();
   ports_.clear();
   sockets_.clear();
+  reserved_.clear();
   for (auto& [name, member] : members_) member.sockets.clear();
 }
 
@@ -344,7 +297,7 @@ void ProjectNetwork::adopt_netd(const std::set<std::string>& known,
     services_.insert(service);
     if (!fds.empty()) keep(service, std::move(fds.front()));
   }
-  if (deps_.started) deps_.started(UniqueFd(::fcntl(netd_->pidfd(), F_DUPFD_CLOEXEC, 0)));
+  keep_netd();
 }
 
 void ProjectNetwork::end() {
@@ -354,6 +307,7 @@ void ProjectNetwork::end() {
     const std::lock_guard wanted(wanted_mutex_);
     wanted_ = {};
     probes_.clear();
+    lacking_.clear();
   }
   if (netd_) netd_->end();
   netd_.reset();

@@ -1,4 +1,6 @@
 #pragma once
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -62,14 +64,23 @@ class ProjectNetwork {
     runtime::UserNamespace& user_namespace;
     const Paths& paths;
     std::string netd;  ///< path of locald-netd
-    /// Says whose a port is that could not be taken.
+    /// Says whose a port is that could not be taken. Blocks.
     std::function<Error(const Error& error, const PublishedPort& port)> explain;
+    /// netd lacks what an attachment needs: update() is to be called. On any thread.
+    std::function<void()> behind;
     /// A netd runs (again), with a descriptor that is readable once it has ended. On any thread.
     std::function<void(UniqueFd pidfd)> started;
   };
   ProjectNetwork(Deps deps, std::string project);
   /// Leaves netd running.
   ~ProjectNetwork() = default;
+
+  /// By NetdPlan::Port::key(): a published port, whose it is, and why it is not there.
+  struct Lack {
+    std::string service;
+    Error why;
+  };
+  using Lacking = std::map<std::pair<bool, net::AddressAndPort>, Lack>;
 
   /// What is wanted from now on; put into effect by the next call that blocks.
   void define(std::shared_ptr<const NetworkPlan> plan);
@@ -81,12 +92,24 @@ class ProjectNetwork {
   bool set_listener(const std::string& service, std::optional<HostListener> listener);
 
   /// Connects a service, whose ports are taken too. The same namespace at each start, until its
-  /// place in the networks changes. Blocks.
+  /// place in the networks changes. That netd serves it is left to update(): until then connections
+  /// and questions wait in the sockets that it will have. Blocks.
   /// @return Errc::unavailable: a port is in use.
   Result<net::Attachment> attach(const std::string& service, const std::stop_token& stop);
   /// Makes what services that are about to be up will need, and tells netd what is wanted; starts
   /// another one where it has ended. Blocks.
   Result<void> update(const std::stop_token& stop);
+  /// Fine where the ports of `plan` can be taken that services need which are up, or about to be:
+  /// those that they have already, and those that are free. Takes none. Blocks.
+  /// @return Errc::unavailable: one is in use, and by whom.
+  Result<void> try_ports(const NetworkPlan& plan);
+  /// Ports of services that are up which could not be taken, with the reason.
+  Lacking lacking() const;
+  /// Of its netd, which runs or has run; 0: none.
+  int netd_pid() const noexcept { return netd_pid_; }
+  /// Whether `port` is published, or is about to be: by which service, as in the layout.
+  std::optional<std::string> publisher(const net::AddressAndPort& port, bool udp) const;
+
   /// How a service is probed: from where it is itself. @param host  as HealthConfig::host
   struct ProbePlace {
     net::ProbeSocket socket;
@@ -122,15 +145,26 @@ class ProjectNetwork {
   Wanted wanted() const;
   Result<void> make(const Wanted& wanted, const std::string& service, const std::stop_token& stop);
   Result<void> tell(const Wanted& wanted, const std::string& needed);
+  Result<void> tell_known(net::NetdPlan plan);
+  void note_told(const net::NetdPlan& plan);
+  Result<void> bind(net::NetdPlan& plan, const NetworkPlan& wanted, const std::string& needed,
+                    std::vector<UniqueFd>& listeners);
+  void keep_netd();
+  Result<void> start_netd();
+  Result<bool> reserve(const NetworkPlan& plan, const std::string& service);
 
   Deps deps_;
   std::string project_;
-  mutable std::mutex wanted_mutex_;  // of these three
+  std::atomic<int> netd_pid_ = 0;
+  mutable std::mutex wanted_mutex_;  // of these four
   Wanted wanted_;
+  Lacking lacking_;
   std::map<std::string, net::ProbeSocket> probes_;
   std::optional<std::map<std::string, int>> to_adopt_;
   // What there is; one at a time works on it.
   mutable std::mutex mutex_;
+  std::atomic<int> attaching_ = 0;  // those that wait for it; they come first
+  std::condition_variable attached_;
   std::shared_ptr<const UniqueFd> sandbox_;
   std::map<std::string, Member> members_;
   std::optional<Netd> netd_;
@@ -138,6 +172,7 @@ class ProjectNetwork {
   std::set<std::string> services_;                          // the same
   std::set<std::pair<bool, net::AddressAndPort>> ports_;    // that netd has: NetdPlan::Port::key()
   std::map<std::uint32_t, std::vector<UniqueFd>> sockets_;  // of networks that it does not know yet
+  std::map<std::pair<bool, net::AddressAndPort>, UniqueFd> reserved_;  // ports, the same
   bool replaced_ = false;  // netd knows an earlier namespace of a service
   std::uint64_t tag_ = 0;
 };

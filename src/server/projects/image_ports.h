@@ -7,7 +7,7 @@
 
 #include "base/loop/job_pool.h"
 #include "builder/environment.h"
-#include "oci/ref/image_reference.h"
+#include "oci/ref/reference.h"
 #include "project/resolve/image_ports.h"
 #include "server/progress_event.h"
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
+#include "base/strings.h"
 #include "project/canonical_text.h"
 #include "server/http/request.h"
 #include "server/launch/command_note.h"
@@ -12,6 +14,18 @@
 #include "server/supervise/service_status.h"
 
 namespace locald::server {
+namespace {
+
+/// What a service publishes.
+std::string ports_text(const project::ServiceConfig& config) {
+  std::vector<std::string> lines;
+  for (const project::PortConfig& port : config.ports)
+    lines.push_back(project::port_line(port, config.container_port));
+  return lines.empty() ? "none" : join(lines, ", ");
+}
+
+}  // namespace
+
 Project::Project(Deps deps, std::string name, std::string dir, std::string file)
     : deps_(std::move(deps)),
       name_(std::move(name)),
@@ -74,6 +88,7 @@ Result<std::set<std::string>> Project::apply(
     const std::set<std::string>& selected, std::shared_ptr<const project::UserContext> user,
     const std::set<std::string>& renewed, bool refresh) {
   std::set<std::string> vanished, restart, start, await;
+  republished_.clear();
   for (const auto& [name, unit] : supervisor_.units())
     if (!configs.contains(name)) vanished.insert(name);
   for (const auto& [name, config] : configs) {
@@ -84,12 +99,15 @@ Result<std::set<std::string>> Project::apply(
     const bool same = before == now;
     if (wanted) await.insert(name);
     const bool other = !same || renewed.contains(name);
+    const bool republished = unit != nullptr && same && unit->config->ports != config.ports;
+    if (republished && !unit->state.ended()) republished_.insert(name);
     if (wanted)
       changes_[name] =
           unit == nullptr || (unit->state.ended() && !(other && unit->state.phase == Phase::exited))
               ? "started"
-          : other ? "recreated: " + (same ? "a new build" : changed_keys(before, now))
-                  : "unchanged";
+          : other       ? "recreated: " + (same ? "a new build" : changed_keys(before, now))
+          : republished ? "ports changed: now " + ports_text(config)
+                        : "unchanged";
     if (wanted && unit != nullptr && other && !unit->state.ended())
       restart.insert(name);
     else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||
@@ -123,6 +141,20 @@ Result<std::set<std::string>> Project::apply(
   supervisor_.restart(restart);
   supervisor_.start(start);
   return await;
+}
+
+Networks::Services Project::after(const std::map<std::string, project::ServiceConfig>& configs,
+                                  const std::set<std::string>& selected) const {
+  Networks::Services out;
+  for (const auto& [name, config] : configs) {
+    const Supervisor::Unit* unit = supervisor_.find(name);
+    if (unit != nullptr && !selected.contains(name) &&
+        project::canonical_form(*unit->config) != project::canonical_form(config))
+      out[name] = unit->config;
+    else
+      out[name] = std::make_shared<project::ServiceConfig>(config);
+  }
+  return out;
 }
 
 Result<void> Project::define_networks() {
@@ -289,6 +321,9 @@ std::optional<ipc::ServiceStatus> Project::status(const std::string& service) co
   if (it != exposed_.end() && it->second.first == unit->shim_pid && unit->shim_pid != 0 &&
       unit->state.phase == Phase::running && !out.reason)
     out.reason = it->second.second;
+  if (deps_.networks != nullptr && !out.reason)
+    if (std::string lacking = deps_.networks->lacking(name_, service); !lacking.empty())
+      out.reason = std::move(lacking);
   if (builds_.under_way(service))
     out.reason = "still running; checking whether its build is up to date";
   return out;

@@ -79,8 +79,15 @@ class Project {
                                       const std::set<std::string>& renewed = {},
                                       bool refresh = false);
 
-  /// What the last apply() made of each service: "started", "unchanged", "recreated: env, image".
+  /// What each service is to be after such an apply().
+  Networks::Services after(const std::map<std::string, project::ServiceConfig>& configs,
+                           const std::set<std::string>& selected) const;
+
+  /// What the last apply() made of each service: "started", "unchanged", "recreated: env, image",
+  /// "ports changed: now 127.0.0.1:8081->80".
   const std::map<std::string, std::string>& changes() const noexcept { return changes_; }
+  /// Of those, the services that run on and publish other ports from now on.
+  const std::set<std::string>& republished() const noexcept { return republished_; }
 
   /// Counts the times that somebody set out to change the project: who comes back later sees
   /// whether the world is still the one that it was.
@@ -182,6 +189,7 @@ class Project {
   std::set<std::string> vanished_;  // from the file: removed once quiet
   std::set<std::string> unwanted_;  // stopped by the user
   std::map<std::string, std::string> changes_;
+  std::set<std::string> republished_;
   std::map<std::string, std::pair<int, std::string>>
       exposed_;  // service -> life's shim, what is said of it
   std::map<std::uint64_t, Waiting> waits_;

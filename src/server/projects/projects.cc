@@ -226,14 +226,14 @@ void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) 
       ipc::StatusReply out{.project = (*found)->name(), .services = (*found)->status()};
       if (registry_.stays_on_host((*found)->name(), (*found)->dir()) &&
           !registry_.told_of_host((*found)->name()))
-        if (const auto loaded = project::load_project(ref(*request.project)))
+        if (const auto loaded = load(*request.project))
           if (std::string text = host_notice(*loaded); !text.empty())
             out.notices.push_back({"", std::move(text)});
       reply->result(out);
       return {};
     }
     if (found.error().code() != Errc::not_found) return std::move(found).error();
-    const project::LoadedProject loaded = TRY(project::load_project(ref(*request.project)));
+    const project::LoadedProject loaded = TRY(load(*request.project));
     if (!loaded.problems.empty()) {
       reply->error(project::problems_error(loaded.problems),
                    {{"problems", project::problems_json(loaded.problems)}});

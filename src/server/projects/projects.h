@@ -50,7 +50,7 @@ class Projects {
   };
   Projects(Deps deps, ProjectRegistry registry);
 
-  void up(const ipc::UpRequest& request, const ReplyPtr& reply);
+  void up(const ipc::UpRequest& request, const ReplyPtr& reply) { bring_up(request, reply, {}); }
   void down(const ipc::DownRequest& request, const ReplyPtr& reply);
   void start(const ipc::StartRequest& request, const ReplyPtr& reply);
   void stop(const ipc::StopRequest& request, const ReplyPtr& reply);
@@ -112,6 +112,8 @@ class Projects {
   /// @param images_tell  Images that are needed for their ports have been fetched.
   Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world, bool refresh,
                            bool images_tell = false) const;
+  /// The project's file, checked, with the networks of its services decided.
+  Result<project::LoadedProject> load(const ipc::ProjectPlace& place) const;
   static void refuse(const ReplyPtr& reply, const project::Problems& problems);
   Project* find_staying(const std::string& name) const;
   Project::Deps project_world();
@@ -131,11 +133,13 @@ class Projects {
                                             const std::vector<std::string>& names);
   Result<std::map<std::string, int>> choose_ports(const project::LoadedProject& loaded,
                                                   const Project* present) const;
-  /// @param pulled  what images tell has been looked for
-  void bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, bool pulled);
+  /// What an `up` has waited for, before it began again.
+  struct Looked {
+    bool images = false;  ///< those that tell of ports have been fetched
+    bool ports = false;   ///< what running services publish in addition has been found free
+  };
+  void bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Looked looked);
   void pull_first(const ipc::UpRequest& request, const ReplyPtr& reply, const Prepared& prepared);
-  /// With the network of containers for which the file names none.
-  project::ProjectRef ref(const ipc::ProjectPlace& place) const;
   /// What its user is told, once, where containers stay on the host's network; else empty.
   std::string host_notice(const project::LoadedProject& loaded);
   std::set<std::string> unmanaged_projects() const;

@@ -9,7 +9,6 @@
 
 #include "base/strings.h"
 #include "project/project_check.h"
-#include "project/resolve/resolve_network.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
 #include "server/projects/projects.h"
@@ -26,54 +25,6 @@ struct Projects::Wait {
   std::optional<project::Milliseconds> timeout;
   std::map<std::string, std::string> failed = {};  ///< known already: service -> why
 };
-
-/// Ports stay as they are, over `down` too, as long as nobody else has them; new ones are free now
-/// and nobody else's.
-Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedProject& loaded,
-                                                          const Project* present) const {
-  const project::ProjectSpec& spec = loaded.spec;
-  std::set<int> taken;
-  for (const auto& [name, project] : projects_)
-    for (const auto& [service, unit] : project->supervisor().units()) {
-      taken.insert(unit.config->port);
-      if (name != loaded.name)
-        for (const project::PortConfig& port : unit.config->ports) taken.insert(port.port);
-    }
-  for (const project::ServiceSpec& s : spec.services) taken.insert(s.any_port());
-  const std::set<int> others = deps_.networks != nullptr
-                                   ? deps_.networks->registry().ports_of_others(loaded.name)
-                                   : std::set<int>();
-  std::map<std::string, int> before =
-      present != nullptr ? present->auto_ports() : std::map<std::string, int>();
-  std::map<std::string, int> out;
-  for (const auto& [key, range] : project::ports_to_choose(spec)) {
-    if (const auto it = before.find(key); it != before.end()) {
-      out[key] = it->second;
-      continue;
-    }
-    int port = deps_.networks != nullptr ? deps_.networks->registry().port(loaded.name, key) : 0;
-    const auto usable = [&](int candidate) {
-      return !taken.contains(candidate) &&
-             deps_.network.check_port_free(static_cast<std::uint16_t>(candidate));
-    };
-    if (present == nullptr && port != 0 && !usable(port)) port = 0;
-    for (int candidate = range.first; port == 0 && range.second != 0; ++candidate) {
-      if (candidate > range.second)
-        return Error(Errc::unavailable, fmt::format("none of the ports {}-{} is free for {}",
-                                                    range.first, range.second, key))
-            .with_hint("write a larger range, or one port");
-      if (usable(candidate)) port = candidate;
-    }
-    for (int tries = 0; port == 0; ++tries) {
-      if (tries == 1000) return Error(Errc::failed, "no free port was found");
-      port = TRY(deps_.network.free_port());
-      if (taken.contains(port) || others.contains(port)) port = 0;
-    }
-    taken.insert(port);
-    out[key] = port;
-  }
-  return out;
-}
 
 Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
     const ipc::ProjectPlace& place, const ipc::World& world, std::vector<std::string> wanted) {
@@ -102,18 +53,15 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
   return out;
 }
 
-void Projects::up(const ipc::UpRequest& request, const ReplyPtr& reply) {
-  bring_up(request, reply, /*pulled=*/false);
-}
-
-void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, bool pulled) {
+void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Looked looked) {
   or_error(reply, [&]() -> Result<void> {
-    Prepared prepared = TRY(prepare(request.project, request.world, request.env_refresh, pulled));
+    Prepared prepared =
+        TRY(prepare(request.project, request.world, request.env_refresh, looked.images));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};
     }
-    if (!prepared.unknown_ports.empty() && !pulled) {
+    if (!prepared.unknown_ports.empty() && !looked.images) {
       pull_first(request, reply, prepared);
       return {};
     }
@@ -140,6 +88,16 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, bo
     }
     if (selected.empty()) selected.insert(known.begin(), known.end());
     selected = project::make_graph(loaded.spec).with_dependencies(selected);
+
+    // Before anything stops: a port in use leaves all as it is.
+    if (!looked.ports && project != nullptr && deps_.networks != nullptr &&
+        deps_.networks->try_ports(loaded.name, project->after(resolved.services, selected),
+                                  [this, request, reply](const Result<void>& free) {
+                                    if (!free) return reply->error(free.error());
+                                    if (reply->open())
+                                      bring_up(request, reply, {.images = true, .ports = true});
+                                  }))
+      return {};
 
     TRY(registry_.claim(loaded.name, loaded.spec.dir, /*own_network=*/!loaded.stays_on_host));
     if (const std::string text = host_notice(loaded); !text.empty()) send_notice(reply, "", text);
@@ -208,10 +166,25 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, bo
       (void)TRY(p.apply(configs, present, user, rebuilt, refresh));
       return {};
     };
-    build_and_answer(
-        *project, apps, on_built,
-        {reply, std::move(*await), request.wait ? Project::Until::ready : Project::Until::started,
-         request.timeout});
+    Wait wait{reply, std::move(*await),
+              request.wait ? Project::Until::ready : Project::Until::started, request.timeout};
+    if (project->republished().empty() || deps_.networks == nullptr) {
+      build_and_answer(*project, apps, on_built, wait);
+      return {};
+    }
+    deps_.networks->when_updated(
+        loaded.name,
+        [this, name = loaded.name, apps, on_built, wait, republished = project->republished(),
+         life = project->life()](const Result<void>& told) mutable {
+          Project* p = *life ? find(name) : nullptr;
+          if (p == nullptr || p->going_down()) return wait.reply->error(brought_down(name));
+          for (const std::string& service : republished) {
+            std::string lacking =
+                told ? deps_.networks->lacking(name, service) : told.error().text();
+            if (!lacking.empty()) wait.failed[service] = std::move(lacking);
+          }
+          build_and_answer(*p, apps, on_built, wait);
+        });
     return {};
   });
 }
@@ -235,7 +208,7 @@ void Projects::pull_first(const ipc::UpRequest& request, const ReplyPtr& reply,
            [this, request, reply](Result<void> done) {
              if (!reply->open()) return;
              if (!done) return reply->error(done.error());
-             bring_up(request, reply, /*pulled=*/true);
+             bring_up(request, reply, {.images = true});
            }});
   reply->on_hangup([jobs]() mutable {
     for (JobPool::Job& job : jobs) job.cancel();

@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "net/ports.h"
 #include "project/canonical_text.h"
+#include "project/resolve/resolve_network.h"
 #include "server/http/request.h"
 #include "server/projects/app_builds.h"
 #include "server/projects/projects.h"
@@ -40,6 +41,20 @@ std::string some_of(const std::set<std::string>& names) {
     if (shown.size() < kShown) shown.push_back(name);
   return join(shown, ", ") +
          (names.size() > kShown ? fmt::format(" and {} more", names.size() - kShown) : "");
+}
+
+/// Where the file says what does not fit.
+project::SourcePos place_of(const project::ProjectSpec& spec, const net::Layout::Misfit& misfit) {
+  for (const project::ServiceSpec& service : spec.services)
+    for (const project::MemberSpec& member : service.networks)
+      if (project::slug(service.name) == misfit.service && member.network == misfit.network)
+        return !member.address.empty() ? member.address.at
+               : member.at.line != 0   ? member.at
+                                       : service.at;
+  for (const project::NetworkSpec& network : spec.networks)
+    if (network.name == misfit.network)
+      return network.subnet.empty() ? network.at : network.subnet.at;
+  return {1, 1};
 }
 
 }  // namespace
@@ -81,14 +96,6 @@ void Projects::refuse(const ReplyPtr& reply, const project::Problems& problems) 
   reply->error(project::problems_error(problems), {{"problems", project::problems_json(problems)}});
 }
 
-project::ProjectRef Projects::ref(const ipc::ProjectPlace& place) const {
-  project::ProjectRef out = project_ref(place);
-  out.stays_on_host = [this](const std::string& name, const std::string& dir) {
-    return registry_.stays_on_host(name, dir);
-  };
-  return out;
-}
-
 std::string Projects::host_notice(const project::LoadedProject& loaded) {
   if (!loaded.stays_on_host || registry_.told_of_host(loaded.name)) return {};
   std::set<std::string> containers;
@@ -101,13 +108,75 @@ std::string Projects::host_notice(const project::LoadedProject& loaded) {
       some_of(containers), containers.size() == 1 ? "stays" : "stay");
 }
 
+/// Ports stay as they are, over `down` too, as long as nobody else has them; new ones are free now
+/// and nobody else's.
+Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedProject& loaded,
+                                                          const Project* present) const {
+  const project::ProjectSpec& spec = loaded.spec;
+  std::set<int> taken, own;
+  for (const auto& [name, project] : projects_)
+    for (const auto& [service, unit] : project->supervisor().units()) {
+      taken.insert(unit.config->port);
+      for (const project::PortConfig& port : unit.config->ports)
+        (project.get() == present ? own : taken).insert(port.port);
+    }
+  for (const project::ServiceSpec& s : spec.services) {
+    taken.insert(s.any_port());
+    for (const project::Text& text : s.ports)
+      if (const auto ports = project::parse_ports(text.raw))
+        for (const project::PortConfig& port : *ports)
+          if (!port.chosen()) taken.insert(port.port);
+  }
+  const std::set<int> others = deps_.networks != nullptr
+                                   ? deps_.networks->registry().ports_of_others(loaded.name)
+                                   : std::set<int>();
+  std::map<std::string, int> before =
+      present != nullptr ? present->auto_ports() : std::map<std::string, int>();
+  std::map<std::string, int> out;
+  for (const auto& [key, range] : project::ports_to_choose(spec)) {
+    if (const auto it = before.find(key); it != before.end()) {
+      out[key] = it->second;
+      continue;
+    }
+    int port = deps_.networks != nullptr ? deps_.networks->registry().port(loaded.name, key) : 0;
+    const auto usable = [&](int candidate) {
+      return !taken.contains(candidate) &&
+             deps_.network.check_port_free(static_cast<std::uint16_t>(candidate));
+    };
+    if (port != 0 && !own.contains(port) && !usable(port)) port = 0;
+    for (int candidate = range.first; port == 0 && range.second != 0; ++candidate) {
+      if (candidate > range.second)
+        return Error(Errc::unavailable, fmt::format("none of the ports {}-{} is free for {}",
+                                                    range.first, range.second, key))
+            .with_hint("write a larger range, or one port");
+      if (usable(candidate)) port = candidate;
+    }
+    for (int tries = 0; port == 0; ++tries) {
+      if (tries == 1000) return Error(Errc::failed, "no free port was found");
+      port = TRY(deps_.network.free_port());
+      if (taken.contains(port) || others.contains(port)) port = 0;
+    }
+    taken.insert(port);
+    out[key] = port;
+  }
+  return out;
+}
+
+Result<project::LoadedProject> Projects::load(const ipc::ProjectPlace& place) const {
+  project::ProjectRef ref = project_ref(place);
+  ref.stays_on_host = [this](const std::string& name, const std::string& dir) {
+    return registry_.stays_on_host(name, dir);
+  };
+  return project::load_project(ref);
+}
+
 Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
                                              const ipc::World& world, bool refresh,
                                              bool images_tell) const {
   Prepared out;
   out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
-  out.loaded = TRY(project::load_project(ref(place)));
+  out.loaded = TRY(load(place));
   out.problems = out.loaded.problems;
   if (!out.problems.empty()) return out;
   const project::ProjectSpec& spec = out.loaded.spec;
@@ -141,8 +210,10 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
     Networks::Services services;
     for (const auto& [name, config] : out.resolved.services)
       services[name] = std::make_shared<project::ServiceConfig>(config);
-    if (auto fine = deps_.networks->check(out.loaded.name, services); !fine)
-      out.problems.push_back({spec.file, {1, 1}, fine.error().message(), fine.error().hint()});
+    net::Layout::Misfit misfit;
+    if (auto fine = deps_.networks->check(out.loaded.name, services, misfit); !fine)
+      out.problems.push_back(
+          {spec.file, place_of(spec, misfit), fine.error().message(), fine.error().hint()});
   }
   return out;
 }

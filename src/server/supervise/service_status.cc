@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "net/endpoint.h"
+#include "project/resolve/resolve_network.h"
 #include "project/units.h"
 
 namespace locald::server {
@@ -43,6 +44,9 @@ std::optional<int> if_any(int number) { return number == 0 ? std::nullopt : std:
 ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Unit& unit,
                                   const std::string& probe_failure) {
   const project::ServiceConfig& config = unit.active ? *unit.active : *unit.config;
+  // Where the network is not the host's, what is published may change while it runs.
+  const bool elsewhere = config.network != "host" && unit.config->network == config.network;
+  const project::ServiceConfig& published = elsewhere ? *unit.config : config;
   const ServiceState& s = unit.state;
   ipc::ServiceStatus out{.name = name,
                          .kind = std::string(to_string(config.kind)),
@@ -50,20 +54,19 @@ ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Uni
                          .health = std::string(to_string(unit.health)),
                          .pid = if_any(unit.pid),
                          .shim_pid = if_any(unit.shim_pid),
-                         .port = if_any(config.port),
+                         .port = if_any(published.port),
                          .restarts = s.history.restarts,
                          .network = config.network,
                          .app = app_status(config, unit.content)};
-  const bool web = config.port != 0 && (config.kind != project::ServiceKind::container ||
-                                        config.health.kind == project::HealthSpec::Kind::http);
+  const bool web = published.port != 0 && (config.kind != project::ServiceKind::container ||
+                                           config.health.kind == project::HealthSpec::Kind::http);
   net::Endpoint endpoint = unit.endpoint.value_or(net::Endpoint());
-  endpoint.port = static_cast<std::uint16_t>(config.port);
+  endpoint.port = static_cast<std::uint16_t>(published.port);
   // What listens on the port of one that failed is another process.
   if (web && s.phase != Phase::failed && !s.held_up) out.url = endpoint.url();
-  if (config.network != "host") out.container_port = if_any(config.container_port);
-  // What is published may change while it runs.
-  for (const project::PortConfig& port : unit.config->ports) {
-    const int inside = port.container_port != 0 ? port.container_port : config.container_port;
+  if (config.network != "host") out.container_port = if_any(published.container_port);
+  for (const project::PortConfig& port : published.ports) {
+    const int inside = port.container_port != 0 ? port.container_port : published.container_port;
     out.ports.push_back({.address = port.address.empty() ? net::kLoopback : port.address,
                          .port = port.port,
                          .container_port = inside,
@@ -80,12 +83,35 @@ ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Uni
 }
 
 ipc::ServiceStatus stopped_status(const project::ServiceSpec& spec) {
+  using Mode = project::NetworkUse::Mode;
   Supervisor::Unit unit;
   auto config = std::make_shared<project::ServiceConfig>();
   config->kind = spec.kind;
-  config->port =
-      spec.network.mode == project::NetworkUse::Mode::project ? spec.port : spec.any_port();
   config->health.kind = spec.health.kind;
+  switch (spec.network.mode) {
+    case Mode::unset:
+    case Mode::host:
+      config->port = spec.any_port();
+      break;
+    case Mode::none:
+      config->network = "none";
+      break;
+    case Mode::service:
+      config->network = "service:" + spec.network.service;
+      break;
+    case Mode::project:
+      config->network = "project";
+      config->port = spec.port;
+      break;
+  }
+  config->container_port = project::container_port(spec);
+  if (config->port != 0 && spec.network.mode == Mode::project)
+    config->ports.push_back({.address = "", .port = config->port, .container_port = 0});
+  // Without variables, which are not known here, and ports that are yet to be chosen.
+  for (const project::Text& text : spec.ports)
+    if (const auto parsed = project::parse_ports(text.raw))
+      for (const project::PortConfig& port : *parsed)
+        if (!port.chosen()) config->ports.push_back(port);
   unit.config = std::move(config);
   return service_status(spec.name, unit, {});
 }
