@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "base/sys/fs_at.h"
+#include "cli/context.h"
 #include "cli/manual.h"
 #include "cli/print.h"
 #include "ipc/version.h"

@@ -72,7 +72,7 @@ class Debian:
         home = "/root" if user == "root" else f"/home/{user}"
         env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": home, "USER": user, "LOGNAME": user, "LANG": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive"}
-        argv = ["chroot", str(self.folder)] if chroot else ["nsenter", "--target", str(self.init), "--mount", "--pid", "--ipc", "--root", "--wd=/"]
+        argv = ["chroot", str(self.folder)] if chroot else ["nsenter", "--target", str(self.init), "--mount", "--pid", "--ipc", "--root", "--wd"]
         if user != "root":
             env["XDG_RUNTIME_DIR"] = "/run/user/1000"
             argv += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--inh-caps=-all"]

@@ -49,7 +49,7 @@ Check check_runtime(const DoctorInputs& in, const std::stop_token& stop) {
   const auto holes =
       path.find("runc") == std::string::npos ? std::vector<std::string>() : runc_holes(version);
   if (holes.empty()) return {"runtime", Status::ok, path + " (" + first + ")", ""};
-  const auto package = runc_package(in.sysroot, path, holes);
+  const auto package = runc_package(in.sysroot, path, holes, stop);
   std::vector<std::string> open;
   for (const std::string& hole : holes)
     if (!package ||

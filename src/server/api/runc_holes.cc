@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <span>
@@ -12,6 +13,7 @@
 #include "base/result.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
+#include "base/sys/spawn.h"
 #include "oci/archive/decompress.h"
 
 namespace locald::server {
@@ -45,15 +47,25 @@ Result<std::string> read_gzip(const std::string& path) {
   }
 }
 
-/// The version of the installed package `name` in dpkg's status file.
-std::optional<std::string> version_of(const std::string& status, const std::string& name) {
-  const std::string head = "Package: " + name + "\n";
-  std::size_t at = status.starts_with(head) ? 0 : status.find("\n" + head);
-  if (at == std::string::npos) return std::nullopt;
-  const std::string paragraph = status.substr(at, status.find("\n\n", at + 1) - at);
-  for (const std::string& line : split(paragraph, '\n'))
-    if (line.starts_with("Version: ")) return line.substr(9);
-  return std::nullopt;
+/// What dpkg-query says, or nothing where it is not there or fails.
+std::optional<std::string> dpkg(const std::string& sysroot, std::vector<std::string> words,
+                                const std::stop_token& stop) {
+  SpawnOptions options;
+  options.argv = {"/usr/bin/dpkg-query", "--admindir=" + sysroot + "/var/lib/dpkg"};
+  options.argv.insert(options.argv.end(), words.begin(), words.end());
+  options.env = {"PATH=/usr/bin:/bin", "LC_ALL=C"};
+  const auto output = run_program(options, std::chrono::seconds(5), 4096, stop);
+  if (!output || !output->exit.ok()) return std::nullopt;
+  return std::string(trim(output->out));
+}
+
+/// The package that a file came with: "runc: /usr/sbin/runc".
+std::optional<std::string> owner_of(const std::string& sysroot, const std::string& file,
+                                    const std::stop_token& stop) {
+  const auto line = dpkg(sysroot, {"--search", file}, stop);
+  if (!line) return std::nullopt;
+  const std::string name = line->substr(0, line->find_first_of(":, "));  // "runc:amd64: …"
+  return name.empty() ? std::nullopt : std::optional(name);
 }
 
 /// What packages whose changelog is not there are known to have fixed, by the beginning of their
@@ -103,33 +115,24 @@ bool changelog_fixes(const std::string& changelog, const std::string& hole) {
 }
 
 std::optional<RuncPackage> runc_package(const std::string& sysroot, const std::string& program,
-                                        const std::vector<std::string>& holes) {
-  for (const char* name : {"runc", "runc-app"}) {  // the second is Ubuntu's
-    const auto list =
-        read_file(sysroot + "/var/lib/dpkg/info/" + std::string(name) + ".list", 1u << 20);
-    if (!list) continue;
-    const auto files = split(*list, '\n');
-    const auto holds = [&](const std::string& file) {
-      return std::find(files.begin(), files.end(), file) != files.end();
-    };
-    // /sbin is a link to /usr/sbin, and dpkg knows the file by one of its names.
-    if (!holds(program) && !holds("/usr" + program)) continue;
-    const auto status = read_file(sysroot + "/var/lib/dpkg/status", kMaxStatus);
-    const auto version = status ? version_of(*status, name) : std::nullopt;
-    if (!version) continue;
-    RuncPackage package{*version, {}};
-    const auto changelog =
-        read_gzip(sysroot + "/usr/share/doc/" + std::string(name) + "/changelog.Debian.gz");
-    for (const std::string& hole : holes) {
-      bool fixed = changelog && changelog_fixes(*changelog, hole);
-      if (!changelog)
-        for (const auto& [prefix, id] : kKnownFixes)
-          fixed = fixed || (version->starts_with(prefix) && hole == id);
-      if (fixed) package.fixed.push_back(hole);
-    }
-    return package;
+                                        const std::vector<std::string>& holes,
+                                        const std::stop_token& stop) {
+  // /sbin is a link to /usr/sbin, and dpkg knows the file by one of its names.
+  auto name = owner_of(sysroot, program, stop);
+  if (!name) name = owner_of(sysroot, "/usr" + program, stop);
+  if (!name) return std::nullopt;
+  const auto version = dpkg(sysroot, {"--show", "--showformat=${Version}", *name}, stop);
+  if (!version || version->empty()) return std::nullopt;
+  RuncPackage package{*version, {}};
+  const auto changelog = read_gzip(sysroot + "/usr/share/doc/" + *name + "/changelog.Debian.gz");
+  for (const std::string& hole : holes) {
+    bool fixed = changelog && changelog_fixes(*changelog, hole);
+    if (!changelog)
+      for (const auto& [prefix, id] : kKnownFixes)
+        fixed = fixed || (version->starts_with(prefix) && hole == id);
+    if (fixed) package.fixed.push_back(hole);
   }
-  return std::nullopt;
+  return package;
 }
 
 }  // namespace locald::server

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,13 @@ struct RuncPackage {
 };
 
 /// The package that `program` came with, and which of `holes` its changelog says it has fixed.
-/// Reads dpkg's records and the changelog; where that was not installed (a container's image leaves
-/// it out), the versions that we know of. Blocking, some ms.
+/// Asks dpkg-query and reads the changelog; where that was not installed (a container's image leaves
+/// it out), the versions that we know of count. Blocking, some 50 ms.
 /// @param sysroot  in front of all paths but `program`: tests put a false one here
-/// @return nothing where no package of runc holds `program`
+/// @return nothing where `program` is of no package, or there is no dpkg
 std::optional<RuncPackage> runc_package(const std::string& sysroot, const std::string& program,
-                                        const std::vector<std::string>& holes);
+                                        const std::vector<std::string>& holes,
+                                        const std::stop_token& stop = {});
 
 /// Whether a Debian changelog says that `hole` is fixed: its newest mention counts, and a mention
 /// that says "revert" or "not fixed" does not count as one.
