@@ -51,7 +51,8 @@ Result<std::string> read_gzip(const std::string& path) {
 std::optional<std::string> dpkg(const std::string& sysroot, std::vector<std::string> words,
                                 const std::stop_token& stop) {
   SpawnOptions options;
-  options.argv = {"/usr/bin/dpkg-query", "--admindir=" + sysroot + "/var/lib/dpkg"};
+  options.argv = {"/usr/bin/dpkg-query"};
+  if (!sysroot.empty()) options.argv.push_back("--root=" + sysroot);
   options.argv.insert(options.argv.end(), words.begin(), words.end());
   options.env = {"PATH=/usr/bin:/bin", "LC_ALL=C"};
   const auto output = run_program(options, std::chrono::seconds(5), 4096, stop);
