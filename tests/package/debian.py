@@ -37,7 +37,7 @@ def base(suite):
 
 class Debian:
     def __init__(self, suite="bookworm"):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="locald-debian.", dir=os.environ.get("LOCALD_TEST_DIR") or "/dev/shm"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fresh-debian.", dir=os.environ.get("LOCALD_TEST_DIR") or "/dev/shm"))
         self.folder.chmod(0o755)
         self.holder = None
         try:
