@@ -57,6 +57,11 @@ def new_deb(old_deb):
 
 
 @pytest.fixture(scope="session")
+def tarball(new_deb):
+    return make("--tarball")
+
+
+@pytest.fixture(scope="session")
 def runc_deb(tools):
     if not shutil.which("go") and not os.path.exists("/usr/local/go/bin/go"):
         pytest.skip("needs Go, from go.dev")
@@ -268,14 +273,13 @@ def test_manual_pages_are_shown_without_a_complaint(new_deb, tmp_path):
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
-def test_the_tarball_runs_wherever_it_is_unpacked(registry, suite):
-    tarball = make("--tarball")
+def test_the_tarball_runs_wherever_it_is_unpacked(registry, tarball, suite):
     debian = Debian(suite)
     try:
         debian.root(f"apt-get -qq update && {APT} install runc uidmap xz-utils")
         debian.put(tarball, "/srv/locald.tar.xz")
         debian.sh("mkdir tools && tar -xJf /srv/locald.tar.xz -C tools --strip-components=1", "dev")
-        assert f"pulled {registry}/busybox:1" in debian.sh(f"tools/bin/locald image pull {registry}/busybox:1", "dev")
+        assert f"{registry}/busybox:1@sha256:" in debian.sh(f"tools/bin/locald image pull {registry}/busybox:1", "dev")
         assert debian.sh(f"tools/bin/locald container run --rm {registry}/busybox:1 echo hello", "dev").endswith("hello\n")
         # Every library but the C library's is the one beside it.
         maps = debian.sh("cat /proc/$(tools/bin/locald server status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"pid\"])')/maps", "dev")
