@@ -2,7 +2,8 @@
 
     scripts/test long                            or: python3 -m pytest tests/package
     LOCALD_PREVIOUS_DEB=FILE …                   upgrade from that package (default: this source under an older build's name)
-    LOCALD_PACKAGE_SUITE=trixie …                another Debian (default: bookworm); packages are made for the Debian that makes them
+    LOCALD_DEB=FILE …                            that package instead of this source's
+    LOCALD_PACKAGE_SUITE=trixie …                another Debian (default: bookworm), with packages that were made there
 """
 import json
 import os
@@ -53,7 +54,7 @@ def old_deb(tools):
 
 @pytest.fixture(scope="session")
 def new_deb(old_deb):
-    return make()
+    return pathlib.Path(os.environ["LOCALD_DEB"]) if os.environ.get("LOCALD_DEB") else make()
 
 
 @pytest.fixture(scope="session")
