@@ -286,7 +286,9 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
                                                    .ambient = {}};
   }
   process.no_new_privileges = options.no_new_privileges;
-  process.oom_score_adj = 0;
+  // Rootless it stays the server's: a process of systemd's user manager may not lower its own, which
+  // is 100 or 200, and runc would fail.
+  if (in.host.id_map == IdMapKind::root) process.oom_score_adj = 0;
 
   oci::spec::Linux part;
   for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"})

@@ -12,36 +12,13 @@
 #include "base/strings.h"
 #include "base/sys/standard_fds.h"
 #include "cli/context.h"
+#include "cli/overview.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
 #include "ipc/version.h"
 
 namespace locald::cli {
 namespace {
-
-std::string overview() {
-  std::string text =
-      "usage: locald [-C DIR] [-f FILE] [-p NAME] VERB …\n\n"
-      "Runs a project's services from one locald.toml: host processes, OCI images and buildpack\n"
-      "apps, without Docker and without root.\n\n"
-      "verbs:\n";
-  std::size_t width = 0;
-  for (const Verb* verb : all_verbs()) width = std::max(width, std::strlen(verb->name));
-  for (const Verb* verb : all_verbs())
-    text += "  " + std::string(verb->name) + std::string(width - std::strlen(verb->name) + 2, ' ') +
-            verb->summary + "\n";
-  text +=
-      "\noptions before the verb:\n"
-      "  -C DIR      work in DIR: locald.toml is looked for there and upward\n"
-      "  -f FILE     the project file itself\n"
-      "  -p NAME     the project's name instead of the file's (also LOCALD_PROJECT)\n"
-      "  --version   print the version\n"
-      "  -h, --help  show this text; `locald VERB --help` says more\n\n"
-      "LOCALD_HOME=DIR keeps everything under DIR. NO_COLOR turns colours off.\n"
-      "Exit codes: 0; 1 failure; 2 usage; exec and container run: the process's own, 125 if\n"
-      "locald failed, 126 not executable, 127 not found, 128+n ended by signal n.\n";
-  return text;
-}
 
 /// The verb that `words` begin with, one or two words long; `used` says how many.
 const Verb* find_verb(const std::vector<std::string>& words, std::size_t& used) {

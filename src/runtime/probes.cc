@@ -91,14 +91,14 @@ Result<ProcessRuntime::ProbeResult> ProcessRuntime::probe(const std::string& tar
                                                           const ExecSpec& command,
                                                           milliseconds timeout,
                                                           const std::stop_token& stop) {
-  TRY(impl_->check_runc());
+  const std::string runc = TRY(impl_->runc());
   const ExecTarget target = TRY(impl_->exec_target(target_instance));
   auto [process, init] = TRY(exec_process(target, command));
   process.terminal = false;
   process.console_size.reset();
   ShimSpec spec;
   spec.set(shim::kKeyKind, "exec")
-      .set(shim::kKeyRunc, impl_->options.runc)
+      .set(shim::kKeyRunc, runc)
       .set(shim::kKeyRuncRoot, impl_->options.paths.runc_root())
       .set(shim::kKeyRunDir, impl_->options.paths.instance(target_instance))
       .set(shim::kKeyTarget, target_instance)

@@ -17,6 +17,7 @@
 #include "runtime/orphans.h"
 #include "runtime/process_runtime_impl.h"
 #include "runtime/processes.h"
+#include "runtime/runtime_program.h"
 #include "runtime/shim_launch.h"
 #include "shim/protocol.h"
 
@@ -79,10 +80,12 @@ std::string ProcessRuntime::bundle_dir(const InstanceSpec& instance) const {
   return impl_->options.paths.bundle(instance.id);
 }
 
-Result<void> ProcessRuntime::Impl::check_runc() const {
-  if (!options.runc.empty() && ::access(options.runc.c_str(), X_OK) == 0) return {};
+Result<std::string> ProcessRuntime::Impl::runc() const {
+  std::string path = find_runtime(options.runc, options.search_path);
+  if (!path.empty() && ::access(path.c_str(), X_OK) == 0) return path;
   const std::string looked = options.runc.empty() ? "runc" : options.runc;
-  return Error(Errc::not_found, "no OCI runtime: " + looked + " cannot be executed")
+  return Error(Errc::not_found,
+               "no OCI runtime: " + (path.empty() ? looked : path) + " cannot be executed")
       .with_hint("sudo apt-get install runc, or set `runtime` in locald's config.toml");
 }
 
@@ -112,7 +115,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
   const Paths& paths = impl_->options.paths;
   auto start = [&]() -> Result<std::unique_ptr<ShimHandle>> {
     TRY(check_id(instance));
-    TRY(impl_->check_runc());
+    const std::string runc = TRY(impl_->runc());
     const int userns = TRY(impl_->options.user_namespace());
     // What only this moment knows: the terminal, the marker, the cgroup.
     oci::RuntimeSpec& config = bundle.config;
@@ -129,7 +132,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::start_container(const Ins
     TRY(make_dirs(paths.runc_root(), 0700));
     TRY(make_instance_folder(paths, instance.id));
     ShimSpec spec;
-    spec.set(shim::kKeyRunc, impl_->options.runc)
+    spec.set(shim::kKeyRunc, runc)
         .set(shim::kKeyRuncRoot, paths.runc_root())
         .set(shim::kKeyRunDir, paths.instance(instance.id))
         .set(shim::kKeyBundle, bundle.dir)
@@ -182,7 +185,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
                                                             const std::string& target_instance,
                                                             const ExecSpec& command) {
   TRY(check_id(instance));
-  TRY(impl_->check_runc());
+  const std::string runc = TRY(impl_->runc());
   const Paths& paths = impl_->options.paths;
   const ExecTarget target = TRY(impl_->exec_target(target_instance));
   auto made = TRY(exec_process(target, command));
@@ -196,7 +199,7 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
     const std::string folder = paths.instance(instance.id);
     TRY(write_file_atomic(folder + "/" + shim::kProcessFile, process.to_json().dump(), 0600));
     ShimSpec spec;
-    spec.set(shim::kKeyRunc, impl_->options.runc)
+    spec.set(shim::kKeyRunc, runc)
         .set(shim::kKeyRuncRoot, paths.runc_root())
         .set(shim::kKeyRunDir, folder)
         .set(shim::kKeyTarget, target_instance)

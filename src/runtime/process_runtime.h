@@ -64,12 +64,13 @@ class ProcessRuntime {
   struct Options {
     Paths paths;
     std::string shim;  ///< path of locald-shim
-    std::string runc;  ///< path of the OCI runtime
+    std::string runc;  ///< the OCI runtime, as for find_runtime(): looked up for each start
     /// The user namespace that containers live in; -1 as root. Borrowed.
     std::function<Result<int>()> user_namespace;
     /// Told which folders of the host's a container can write to, before it runs, when it is found
     /// again, and (none) once it is cleaned away: SharedFolders::set. On any thread; may be empty.
     std::function<void(const std::string& owner, std::vector<SharedFolder>)> share = {};
+    std::string search_path = {};  ///< where `runc` is looked for
   };
   explicit ProcessRuntime(Options options);
   ~ProcessRuntime();

@@ -13,8 +13,8 @@ namespace locald::runtime {
 
 struct ProcessRuntime::Impl {
   explicit Impl(Options o) : options(std::move(o)) {}
-  /// Errc::not_found with the package to install.
-  Result<void> check_runc() const;
+  /// The OCI runtime's path. Errc::not_found with the package to install.
+  Result<std::string> runc() const;
   /// The running container `id`, proven to be the one its folder speaks of. Errc::corrupt where its
   /// bundle was deleted or damaged: no command can be run in it until it is started again.
   Result<ExecTarget> exec_target(const std::string& id) const;

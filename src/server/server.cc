@@ -44,6 +44,7 @@
 #include "server/projects/project_registry.h"
 #include "server/projects/projects.h"
 #include "server/projects/unmanaged.h"
+#include "server/service_manager.h"
 #include "server/signals.h"
 #include "server/state/own_folders.h"
 #include "server/state/run_folder.h"
@@ -59,11 +60,6 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-std::string find_runtime(const std::string& name) {
-  if (name.find('/') != std::string::npos) return name;
-  return find_program(name, project::program_search_path()).value_or("");
 }
 
 /// What a server needs before it can be one; looked for also by those who are about to stop the
@@ -98,10 +94,11 @@ class Server {
     user_namespace_ = std::make_unique<runtime::UserNamespace>(shim);
     const auto userns = [ns = user_namespace_.get()] { return ns->fd(); };
     runtime_ = std::make_unique<runtime::ProcessRuntime>(runtime::ProcessRuntime::Options{
-        paths_, shim, find_runtime(config.runtime), userns,
+        paths_, shim, config.runtime, userns,
         [this](const std::string& owner, std::vector<SharedFolder> folders) {
           environment_->shared().set(owner, std::move(folders));
-        }});
+        },
+        project::program_search_path()});
     environment_ = std::make_unique<builder::Environment>(builder::Environment::Options{
         .paths = paths_,
         .server_binary = TRY(find_own_program("locald-server")),
@@ -251,6 +248,7 @@ class Server {
         loop_, paths_, [this] { return write_back(); }, log);
     if (ready_) (void)!::write(ready_.get(), "1", 1);
     ready_.reset();
+    manager_.ready();
     loop_.run();
     log("locald-server ends; services keep running");
     return 0;
@@ -296,6 +294,7 @@ class Server {
 
   void end() {
     if (std::exchange(ending_, true)) return;
+    manager_.stopping();
     if (http_ == nullptr) return loop_.stop();
     // The socket goes first: who comes now starts another server, which waits for our lock.
     http_->close([this] { loop_.stop(); });
@@ -303,6 +302,7 @@ class Server {
 
   Paths paths_;
   UniqueFd ready_;
+  const ServiceManager manager_ = ServiceManager::take();  // before there is a second thread
   EventLoop loop_;
   ServerLock lock_;
   std::unique_ptr<Signals> signals_;

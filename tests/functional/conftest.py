@@ -4,6 +4,7 @@
     LOCALD_BUILD=build/release …                    another build (default: build/dev)
     LOCALD_TEST_AS=root|user …                      of that one half (`scripts/test functional --as`)
     LOCALD_TEST_DIR=/var/tmp …                      where homes are made (default: /dev/shm)
+    LOCALD_TEST_RUNC=FILE …                         with that runc beside locald, where it is preferred to the one in PATH
 """
 import gzip
 import json

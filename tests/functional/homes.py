@@ -49,6 +49,8 @@ def copy_dist(target):
                 to = target / f.relative_to(build)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(f, to)
+    if runc := os.environ.get("LOCALD_TEST_RUNC"):  # where locald looks first
+        shutil.copy2(runc, target / "libexec/locald/runc")
     return target
 
 

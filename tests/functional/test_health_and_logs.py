@@ -1,5 +1,6 @@
 """Health over time, probes that hang, and what the log keeps."""
 import json
+import os
 import time
 
 from support import alive, free_port, wait_until
@@ -167,6 +168,8 @@ def test_doctor_names_every_piece(locald):
     assert all(c["status"] in ("ok", "warn") for c in checks.values()), checks  # this machine runs everything
     assert r.rc == 0 and all(f"{c['status']}" in r.text and n in r.text for n, c in checks.items()), r
     assert "runc" in checks["runtime"]["message"], checks["runtime"]
+    if own := os.environ.get("LOCALD_TEST_RUNC"):
+        assert checks["runtime"]["message"].startswith(f"{locald.dist}/libexec/locald/runc "), (own, checks["runtime"])
     if not locald.identity.root:
         assert str(locald.identity.subuid()) in json.dumps(checks), checks
 

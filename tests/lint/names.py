@@ -19,6 +19,8 @@ VERB = re.compile(r"const Verb k\w+\{(.*?)\n\};", re.S)
 OPTION = re.compile(r"\{(?:'(.)'|0),\s*\"([a-z-]+)\"")
 SHARED_OPTION = re.compile(r"const Option (k\w+)\{(?:'(.)'|0),\s*\"([a-z-]+)\"")
 
+SCRIPT = re.compile(r"(?<![\w/.])(scripts/[a-z-]+)((?: --?[a-z][a-z-]*)+)")
+
 GLOBAL = {"--help", "--version", "-h", "-C", "-f", "-p"}
 ALIASES = {"ps", "help"}
 # What follows the word locald in a sentence, so that it is no verb.
@@ -122,7 +124,18 @@ def check_commands(text, known):
                 yield f"`locald {verb}` has no option {option}"
 
 
+def check_scripts(text, root):
+    """The options of our scripts that `text` names, as in `scripts/test unit -k shop`."""
+    for m in SCRIPT.finditer(text):
+        path = os.path.join(root, m[1])
+        for option in re.findall(r"--[a-z][a-z-]*", m[2]):
+            if os.path.isfile(path) and option not in re.findall(r"--[a-z][a-z-]*", read(path)):
+                yield f"`{m[1]}` has no option {option}"
+
+
 def check_text(text, known, all_options, known_keys, root, code):
+    yield from check_scripts(text, root)
+    text = SCRIPT.sub(r"\1", text)
     yield from check_commands(text, known)
     if code and " " in text:
         for option in sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", re.sub(r" -- [^\n]*", "", text)))):  # what follows -- is another's

@@ -22,10 +22,11 @@ BAD = [
     ("see docs/no-such-page.md", "there is no docs/no-such-page.md"),
     ("set image.max_ratio in config.toml", "no file of ours has a key `image.max_ratio`"),
     ("raise `health.most`, or", "no file of ours has a key `health.most`"),
+    ("make one: scripts/package --rpm", "`scripts/package` has no option --rpm"),
     ("try locald up --nope", "`locald up` has no option --nope"),
 ]
 GOOD = ["locald image rm NAME frees it", "locald says so; see docs/architecture.md", "locald up -d --wait", "locald exec -i db -- psql --csv", "set `health`, or `env_file`",
-        "sudo apt-get install --reinstall uidmap", "locald --version", "more: locald up --help", "locald image"]
+        "sudo apt-get install --reinstall uidmap", "locald --version", "more: locald up --help", "in a clone: scripts/package --runc --install", "locald image"]
 
 
 @pytest.mark.parametrize("text, finding", BAD)

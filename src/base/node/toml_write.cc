@@ -43,7 +43,7 @@ bool is_bare_key(std::string_view key) {
   return !key.empty() && key.find_first_not_of(kBare) == std::string_view::npos;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string out = "\"";
   for (const char c : text) {
@@ -82,7 +82,7 @@ std::string quoted(std::string_view text) {
   return out += '"';
 }
 
-std::string key_text(const std::string& key) { return is_bare_key(key) ? key : quoted(key); }
+std::string key_text(const std::string& key) { return is_bare_key(key) ? key : in_quotes(key); }
 
 /// The encoder writes [[headers]] for an array that holds tables only, and at least one.
 bool is_array_of_tables(const Node& value) {
@@ -134,7 +134,7 @@ class Writer {
 
   Result<void> inline_value(const Node& value) {
     if (value.is_string()) {
-      out_ += quoted(value.as_string());
+      out_ += in_quotes(value.as_string());
     } else if (value.is_bool()) {
       out_ += value.as_bool() ? "true" : "false";
     } else if (value.is_int()) {

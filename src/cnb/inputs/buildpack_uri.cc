@@ -15,7 +15,9 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 Error bad_uri(std::string message) { return {Errc::invalid_input, std::move(message)}; }
-std::string quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 300)) + "\""; }
+std::string in_quotes(std::string_view text) {
+  return "\"" + std::string(text.substr(0, 300)) + "\"";
+}
 
 /// What follows `prefix`; nullopt where `text` does not begin with it.
 std::optional<std::string_view> after(std::string_view text, std::string_view prefix) {
@@ -77,7 +79,7 @@ Result<BuildpackUri> file_url(std::string_view text, std::string_view rest) {
     const std::size_t slash = rest.find('/', 2);
     const std::string_view host = rest.substr(2, slash == rest.npos ? rest.npos : slash - 2);
     if (slash == rest.npos || !(host.empty() || host == "localhost"))
-      return bad_uri(quoted(text) + " names a file of another host")
+      return bad_uri(in_quotes(text) + " names a file of another host")
           .with_hint("an absolute path has three slashes: file:///opt/buildpack");
     rest = rest.substr(slash);
   }
@@ -89,19 +91,20 @@ Result<BuildpackUri> file_url(std::string_view text, std::string_view rest) {
     }
     const int high = i + 2 < rest.size() ? hex_digit(rest[i + 1]) : -1;
     const int low = high >= 0 ? hex_digit(rest[i + 2]) : -1;
-    if (low < 0 || high + low == 0) return bad_uri(quoted(text) + " holds a % without two digits");
+    if (low < 0 || high + low == 0)
+      return bad_uri(in_quotes(text) + " holds a % without two digits");
     path += static_cast<char>(high * 16 + low);
     i += 2;
   }
   if (!path.starts_with('/'))
-    return bad_uri(quoted(text) + " is not an absolute path").with_hint("leave \"file:\" away");
+    return bad_uri(in_quotes(text) + " is not an absolute path").with_hint("leave \"file:\" away");
   return BuildpackUri(LocalPath{std::move(path)});
 }
 
 Result<BuildpackUri> remote(std::string_view text) {
   auto url = TRY(oci::Url::parse(text));
   if (url.scheme != "https" && oci::classify_host(url.host) != oci::HostClass::loopback)
-    return bad_uri(quoted(text) + " is not https").with_hint("what it sends is run: use https");
+    return bad_uri(in_quotes(text) + " is not https").with_hint("what it sends is run: use https");
   return BuildpackUri(RemoteArchive{std::move(url)});
 }
 
@@ -120,20 +123,20 @@ Result<void> check_buildpack_id(std::string_view id) {
   if (id.size() > kMaxIdBytes) return bad_uri("a buildpack's id is over 255 bytes");
   if (!std::all_of(id.begin(), id.end(),
                    [](char c) { return is_alnum(c) || c == '.' || c == '/' || c == '-'; }))
-    return bad_uri("invalid buildpack id " + quoted(id) + " (letters, digits, '.', '/', '-')");
+    return bad_uri("invalid buildpack id " + in_quotes(id) + " (letters, digits, '.', '/', '-')");
   for (const std::string& part : split(id, '/'))
     if (part.empty() || part == "." || part == "..")
-      return bad_uri("invalid buildpack id " + quoted(id) + ": a part of it is " +
-                     (part.empty() ? "empty" : quoted(part)));
+      return bad_uri("invalid buildpack id " + in_quotes(id) + ": a part of it is " +
+                     (part.empty() ? "empty" : in_quotes(part)));
   for (const std::string_view word : {"app", "config", "generated", "sbom"})
-    if (id == word) return bad_uri(quoted(id) + " is reserved: a buildpack cannot have this id");
+    if (id == word) return bad_uri(in_quotes(id) + " is reserved: a buildpack cannot have this id");
   return {};
 }
 
 Result<void> check_buildpack_version(std::string_view version) {
   if (is_version(version)) return {};
   return bad_uri(version.empty() ? "a buildpack's version is empty"
-                                 : "invalid version " + quoted(version));
+                                 : "invalid version " + in_quotes(version));
 }
 
 Result<BuilderModule> parse_buildpack_id(std::string_view text) {
@@ -157,16 +160,16 @@ Result<BuildpackUri> parse_buildpack_uri(std::string_view text, const std::strin
   if (text == "from=builder") return BuildpackUri(BuilderOrder{});
   for (const std::string_view prefix : {"from=builder:", "urn:cnb:builder:", "urn:buildpack:"})
     if (const auto rest = after(text, prefix))
-      return BuildpackUri(TRY(parse_buildpack_id(*rest).context(quoted(text))));
+      return BuildpackUri(TRY(parse_buildpack_id(*rest).context(in_quotes(text))));
   if (const auto rest = after(text, "urn:cnb:registry:")) {
     const auto id = registry_id(*rest);
     if (!id)
-      return bad_uri(quoted(text) + " names no entry of the registry")
+      return bad_uri(in_quotes(text) + " names no entry of the registry")
           .with_hint("urn:cnb:registry:NAMESPACE/NAME[@VERSION], a-z, 0-9, '.' and '-'");
     return BuildpackUri(*id);
   }
   if (text.starts_with("urn:"))
-    return bad_uri(quoted(text) + " is a URN that is not known")
+    return bad_uri(in_quotes(text) + " is a URN that is not known")
         .with_hint(
             "known are urn:cnb:registry:NS/NAME and urn:cnb:builder:ID; the builder's whole "
             "order is from=builder");
@@ -183,7 +186,7 @@ Result<BuildpackUri> parse_buildpack_uri(std::string_view text, const std::strin
   if (text.starts_with("https://") || text.starts_with("http://")) return remote(text);
   if (const auto rest = after(text, "file:")) return file_url(text, *rest);
   if (const std::size_t scheme = text.find(":/"); scheme != text.npos && scheme > 0)
-    return bad_uri(quoted(text) + ": unknown scheme \"" + std::string(text.substr(0, scheme)) +
+    return bad_uri(in_quotes(text) + ": unknown scheme \"" + std::string(text.substr(0, scheme)) +
                    "\"")
         .with_hint("known are https, docker, oci, oci-archive and file");
   if (is_path_for_sure(text)) return BuildpackUri(LocalPath{std::string(text)});
@@ -197,7 +200,7 @@ Result<BuildpackUri> settle(const BareName& name, bool path_exists, bool in_buil
     return BuildpackUri(std::move(*id));
   auto reference = oci::ImageReference::parse(name.text);
   if (!reference)
-    return bad_uri(quoted(name.text) +
+    return bad_uri(in_quotes(name.text) +
                    " is neither a path that is there, nor a buildpack of the builder, nor an id "
                    "of the registry, nor an image")
         .with_hint(reference.error().message());

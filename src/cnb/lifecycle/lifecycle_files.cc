@@ -27,7 +27,7 @@ Node without_empty(std::initializer_list<std::pair<const char*, std::string>> me
 
 bool has_controls(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
-                     [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; });
+                     [](unsigned char c) { return c < ' ' || c == 0x7f; });
 }
 
 /// Its folder lies in /layers, beside those that are the lifecycle's.

@@ -49,6 +49,14 @@ Function* find(const char* name) {
   return reinterpret_cast<Function*>(symbol);
 }
 
+/// Of a function whose parameter is const in newer versions of the library only.
+template <typename Function>
+struct FirstParameter;
+template <typename Result, typename First, typename... Rest>
+struct FirstParameter<Result(First, Rest...)> {
+  using Type = First;
+};
+
 }  // namespace
 
 // The declarations are the libraries' own headers': a wrong signature here does not compile.
@@ -87,7 +95,9 @@ PASS_ON(Curl, CURLMcode, curl_multi_poll,
 
 PASS_ON(Curl, CURLU*, curl_url, (), ())
 PASS_ON(Curl, void, curl_url_cleanup, (CURLU * url), (url))
-PASS_ON(Curl, CURLUcode, curl_url_get, (CURLU * url, CURLUPart part, char** text, unsigned flags),
+PASS_ON(Curl, CURLUcode, curl_url_get,
+        (FirstParameter<decltype(curl_url_get)>::Type url, CURLUPart part, char** text,
+         unsigned flags),
         (url, part, text, flags))
 PASS_ON(Curl, CURLUcode, curl_url_set,
         (CURLU * url, CURLUPart part, const char* text, unsigned flags), (url, part, text, flags))

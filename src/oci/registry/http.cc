@@ -20,13 +20,19 @@ constexpr std::size_t kStallBytes = 4096;  // less than this in a window is a st
 constexpr auto kPoll =
     std::chrono::milliseconds(500);  // for the stall's clock; data and stop wake us at once
 
-/// A CA that the user gave for this registry, where Docker and Podman look too.
+/// The CAs for a registry: what the user gave for it, where Docker and Podman look too, or for all
+/// (SSL_CERT_FILE). Empty: those that libcurl knows.
 std::string registry_ca(const Url& url) {
   for (const char* dir : {"/etc/containers/certs.d/", "/etc/docker/certs.d/"})
     for (const std::string& name : {url.host_port(), url.host})
       if (const std::string file = dir + name + "/ca.crt"; exists(file)) return file;
   if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr && *file != '\0')
     return file;
+  // libcurl knows the place where it was built, Debian's; other distributions have another one.
+  if (!exists("/etc/ssl/certs/ca-certificates.crt"))
+    for (const char* file :
+         {"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"})
+      if (exists(file)) return file;
   return {};
 }
 

@@ -208,8 +208,11 @@ void Api::server_stop(const ipc::ServerStopRequest& request, const ReplyPtr& rep
 }
 
 void Api::doctor(const ipc::DoctorRequest&, const ReplyPtr& reply) {
-  DoctorInputs inputs{deps_.paths, deps_.runtime_name, {}, ::geteuid() == 0, {}, deps_.network, {}};
-  inputs.search_path = project::program_search_path();
+  DoctorInputs inputs{.paths = deps_.paths,
+                      .runtime_name = deps_.runtime_name,
+                      .search_path = project::program_search_path(),
+                      .root = ::geteuid() == 0,
+                      .network = deps_.network};
   inputs.user_namespace = [&ns = deps_.user_namespace]() -> Result<DoctorInputs::IdMap> {
     (void)TRY(ns.fd());
     return DoctorInputs::IdMap{ns.map_id(), ns.notice()};

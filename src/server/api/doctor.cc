@@ -7,14 +7,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdio>
-#include <tuple>
+#include <algorithm>
 
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/spawn.h"
 #include "base/sys/sys.h"
+#include "server/api/runc_holes.h"
 
 namespace locald::server {
 namespace {
@@ -30,34 +29,49 @@ std::optional<std::string> read_setting(const DoctorInputs& in, const std::strin
 }
 
 Check check_runtime(const DoctorInputs& in, const std::stop_token& stop) {
-  const auto path = find_program(in.runtime_name, in.search_path);
-  if (!path)
+  const std::string path =
+      runtime::find_runtime(in.runtime_name, in.search_path, in.packaged_runtime);
+  if (path.empty())
     return {"runtime", Status::fail,
             "no OCI runtime: looked for " + in.runtime_name + " in " + in.search_path,
             "sudo apt-get install runc"};
   SpawnOptions options;
-  options.argv = {*path, "--version"};
+  options.argv = {path, "--version"};
   options.env = {"PATH=" + in.search_path};
   const auto output = run_program(options, kProgramTimeout, 4096, stop);
   if (!output)
-    return {"runtime", Status::fail, *path + " cannot run: " + output.error().message(),
+    return {"runtime", Status::fail, path + " cannot run: " + output.error().message(),
             output.error().hint().empty()
                 ? "install it again: sudo apt-get install --reinstall runc"
                 : output.error().hint()};
   if (!output->exit.ok())
-    return {"runtime", Status::fail, *path + " --version failed: " + std::string(trim(output->err)),
+    return {"runtime", Status::fail, path + " --version failed: " + std::string(trim(output->err)),
             "install it again: sudo apt-get install --reinstall runc"};
   const std::string first = split(output->out, '\n').front();
   const std::string version = first.substr(first.rfind(' ') + 1);
-  const std::string holes =
-      path->find("runc") == std::string::npos ? "" : known_runc_holes(version);
-  if (holes.empty()) return {"runtime", Status::ok, *path + " (" + first + ")", ""};
-  return {"runtime", Status::warn,
-          *path + " (" + first +
-              ") has known holes unless your distribution patched them: " + holes +
-              (in.root ? "; as root they reach the whole machine"
-                       : "; without root they reach what you can reach anyway"),
-          "install runc 1.2.8, 1.3.3 or newer where your distribution has it"};
+  const auto holes =
+      path.find("runc") == std::string::npos ? std::vector<std::string>() : runc_holes(version);
+  if (holes.empty()) return {"runtime", Status::ok, path + " (" + first + ")", ""};
+  const auto package = runc_package(in.sysroot, path, holes, stop);
+  std::vector<std::string> open;
+  for (const std::string& hole : holes)
+    if (!package ||
+        std::find(package->fixed.begin(), package->fixed.end(), hole) == package->fixed.end())
+      open.push_back(hole);
+  const std::string what = path + " (runc " + (package ? package->version : version) + ")";
+  const std::string fixed = package && !package->fixed.empty()
+                                ? join(package->fixed, ", ") +
+                                      (package->fixed.size() == 1 ? " is" : " are") +
+                                      " fixed in this package"
+                                : "";
+  if (open.empty()) return {"runtime", Status::ok, what + ": " + fixed, ""};
+  return {
+      "runtime", Status::warn,
+      what + ": " + (fixed.empty() ? "" : fixed + "; ") + "open: " + join(open, ", ") +
+          (in.root ? ". A hostile image that uses one has the whole machine"
+                   : ". A hostile image that uses one has what you have, not root"),
+      "the package locald-runc closes them, and leaves this runc as it is; made and installed in a "
+      "clone of locald: scripts/package --runc --install"};
 }
 
 Check check_user_namespace(const DoctorInputs& in) {
@@ -73,7 +87,16 @@ Check check_user_namespace(const DoctorInputs& in) {
             "echo 'kernel.unprivileged_userns_clone=1' | sudo tee /etc/sysctl.d/51-locald.conf && "
             "sudo sysctl --system"};
   auto map = in.user_namespace();
-  if (!map) return {"user-namespaces", Status::fail, map.error().message(), map.error().hint()};
+  if (!map) {
+    const bool apparmor =
+        read_setting(in, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1";
+    return {"user-namespaces", Status::fail, map.error().message(),
+            apparmor
+                ? "AppArmor lets only programs with a profile make user namespaces here "
+                  "(kernel.apparmor_restrict_unprivileged_userns=1); locald's package installs "
+                  "one for /usr/libexec/locald, /etc/apparmor.d/locald"
+                : map.error().hint()};
+  }
   if (!map->notice.empty()) return {"user-namespaces", Status::warn, map->notice, ""};
   return {"user-namespaces", Status::ok, "ids are mapped to " + map->map_id, ""};
 }
@@ -210,32 +233,6 @@ std::string_view to_string(Status status) noexcept {
       break;
   }
   return "fail";
-}
-
-std::string known_runc_holes(const std::string& version) {
-  int major = 0, minor = 0, patch = 0;
-  if (std::sscanf(version.c_str(), "%d.%d.%d", &major, &minor, &patch) != 3) return {};
-  struct Hole {
-    const char* id;
-    // Fixed in, per branch (runc's CHANGELOG); {1, x, 0} of the newest branch covers all later
-    // ones.
-    std::array<std::tuple<int, int, int>, 3> fixed;
-  };
-  const Hole holes[] = {
-      {"CVE-2024-21626", {{{1, 1, 12}, {1, 2, 0}, {1, 2, 0}}}},
-      {"CVE-2024-45310", {{{1, 1, 14}, {1, 2, 0}, {1, 2, 0}}}},
-      {"CVE-2025-31133, CVE-2025-52565, CVE-2025-52881", {{{1, 2, 8}, {1, 3, 3}, {1, 4, 0}}}},
-      {"CVE-2026-41579", {{{1, 3, 6}, {1, 4, 3}, {1, 5, 0}}}},
-  };
-  const std::tuple own(major, minor, patch);
-  std::vector<std::string> found;
-  for (const Hole& hole : holes) {
-    bool fixed = own >= hole.fixed.back();
-    for (const auto& in : hole.fixed)
-      if (std::get<0>(in) == major && std::get<1>(in) == minor && own >= in) fixed = true;
-    if (!fixed) found.emplace_back(hole.id);
-  }
-  return join(found, ", ");
 }
 
 std::vector<Check> run_doctor(const DoctorInputs& inputs, const std::stop_token& stop) {

@@ -7,6 +7,7 @@
 
 #include "base/paths.h"
 #include "base/result.h"
+#include "runtime/runtime_program.h"
 #include "server/networks/network_trial.h"
 
 /// What locald needs of this machine, tried out rather than guessed from
@@ -26,6 +27,7 @@ struct DoctorInputs {
   Paths paths;
   std::string runtime_name = "runc";  ///< a name that is looked for, or a path
   std::string search_path;            ///< PATH of the server, with the sbin folders
+  std::string packaged_runtime = runtime::kPackagedRunc;  ///< as for runtime::find_runtime
   bool root = false;
   /// Makes (or has) the user namespace; its id map and notice. Not called as root.
   struct IdMap {
@@ -34,14 +36,11 @@ struct DoctorInputs {
   std::function<Result<IdMap>()> user_namespace;
   /// Makes a project's network and gives it up. Not there: it is not tried.
   std::function<NetworkTrial(const std::stop_token&)> network;
-  std::string sysroot;  ///< in front of /proc/sys, /sys, /dev, /usr/lib: tests put a false one here
+  /// In front of /proc/sys, /sys, /dev, /usr/lib and dpkg's records: tests put a false one here.
+  std::string sysroot;
 };
 
 /// Runs all checks. Blocking, some 150 ms: a job. Changes nothing that lasts.
 std::vector<Check> run_doctor(const DoctorInputs& inputs, const std::stop_token& stop);
-
-/// The holes that a version of runc is known to have; empty for none, or when the text is not a
-/// version. "1.1.5+ds1" is a distribution's and may be patched.
-std::string known_runc_holes(const std::string& version);
 
 }  // namespace locald::server

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -45,6 +46,7 @@ TEST_F(Doctor, NamesEachMissingPieceWithItsRemedy) {
                       1000)};
   ASSERT_TRUE(in.paths.create());
   in.search_path = path_ + "/bin";
+  in.packaged_runtime.clear();
   in.user_namespace = []() -> Result<DoctorInputs::IdMap> { return Error(Errc::failed, "asked"); };
   in.sysroot = path_ + "/sys";
   const auto checks = run_doctor(in, {});
@@ -61,18 +63,46 @@ TEST_F(Doctor, NamesEachMissingPieceWithItsRemedy) {
   ASSERT_EQ(::chmod((path_ + "/bin/runc").c_str(), 0755), 0);
   const auto again = run_doctor(in, {});
   EXPECT_EQ(find(again, "runtime").status, Check::Status::warn) << find(again, "runtime").message;
-  EXPECT_NE(find(again, "runtime").message.find("CVE-2024-45310"), std::string::npos);
+  EXPECT_NE(find(again, "runtime").message.find("open: CVE-2024-21626, CVE-2024-45310"),
+            std::string::npos);
+  EXPECT_NE(find(again, "runtime").hint.find("locald-runc"), std::string::npos);
   EXPECT_EQ(find(again, "user-namespaces").message, "asked");
+
+  put("/sys/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n");
+  EXPECT_NE(find(run_doctor(in, {}), "user-namespaces").hint.find("/etc/apparmor.d/locald"),
+            std::string::npos);
 }
 
-TEST(RuncHoles, FollowTheBranches) {
-  EXPECT_NE(known_runc_holes("1.1.5+ds1").find("CVE-2024-21626"), std::string::npos);
-  EXPECT_EQ(known_runc_holes("1.2.8"), "CVE-2026-41579");
-  EXPECT_EQ(known_runc_holes("1.3.6"), "");
-  EXPECT_EQ(known_runc_holes("1.4.0"), "CVE-2026-41579");
-  EXPECT_EQ(known_runc_holes("1.5.1"), "");
-  EXPECT_EQ(known_runc_holes("2.0.0"), "");
-  EXPECT_EQ(known_runc_holes("unknown"), "");
+TEST_F(Doctor, KnowsWhatTheDistributionsRuncHasFixed) {
+  if (::access("/usr/bin/dpkg-query", X_OK) != 0) GTEST_SKIP() << "needs dpkg-query";
+  DoctorInputs in{.paths = *Paths::from_env(
+                      [&](const std::string& n) -> std::optional<std::string> {
+                        return n == "LOCALD_HOME" ? std::optional(path_) : std::nullopt;
+                      },
+                      0)};
+  ASSERT_TRUE(in.paths.create());
+  in.root = true;
+  in.search_path = path_ + "/bin";
+  in.packaged_runtime.clear();
+  in.sysroot = path_ + "/sys";
+  put("/bin/runc", "#!/bin/sh\necho runc version 1.3.5+ds1\n");
+  ASSERT_EQ(::chmod((path_ + "/bin/runc").c_str(), 0755), 0);
+  put("/sys/var/lib/dpkg/info/runc.list", path_ + "/bin/runc\n");
+  put("/sys/var/lib/dpkg/status",
+      "Package: runc\nStatus: install ok installed\nMaintainer: a\nArchitecture: amd64\n"
+      "Version: 1.3.5+ds1-2\nDescription: b\n\n");
+  EXPECT_EQ(find(run_doctor(in, {}), "runtime").status, Check::Status::warn);
+  put("/sys/usr/share/doc/runc/changelog.Debian.gz", "  * CVE-2026-41579: closed\n");
+  const auto checks = run_doctor(in, {});
+  EXPECT_EQ(find(checks, "runtime").status, Check::Status::ok) << find(checks, "runtime").message;
+  EXPECT_EQ(find(checks, "runtime").message,
+            path_ + "/bin/runc (runc 1.3.5+ds1-2): CVE-2026-41579 is fixed in this package");
+
+  // One that locald prefers where it is installed.
+  put("/own/runc", "#!/bin/sh\necho runc version 1.5.3\n");
+  ASSERT_EQ(::chmod((path_ + "/own/runc").c_str(), 0755), 0);
+  in.packaged_runtime = path_ + "/own/runc";
+  EXPECT_EQ(find(run_doctor(in, {}), "runtime").message, path_ + "/own/runc (runc version 1.5.3)");
 }
 
 TEST_F(Registry, RefusesANameOfAnotherFolderWithBothWaysOut) {
