@@ -202,6 +202,7 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const InstanceRecord& recor
   if (handle->pid() == 0) return Error(Errc::not_found, record.name + " is not running yet");
   ExecTarget target;
   target.id = id;
+  target.name = record.name;
   target.pid = handle->pid();
   target.shim_pidfd = TRY(sys::pidfd_open(record.shim_pid));
   target.in_user_namespace = TRY(options.user_namespace()) >= 0;

@@ -10,7 +10,7 @@ namespace locald::runtime {
 
 /// A running container that something is to be executed in.
 struct ExecTarget {
-  std::string id;
+  std::string id, name;
   UniqueFd shim_pidfd;  ///< its namespaces are joined through this
   int pid = 0;          ///< the container's init, the host's number; for its passwd
   bool in_user_namespace = false;

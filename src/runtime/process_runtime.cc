@@ -1,5 +1,6 @@
 #include "runtime/process_runtime.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +24,9 @@
 
 namespace locald::runtime {
 namespace {
+
+/// Within it a container's end is seen that has ended a command in it.
+constexpr int kTargetEnds = 200;  // ms
 
 void put_env(std::vector<std::string>& env, const std::string& name, const std::string& value) {
   std::erase_if(env, [&](const std::string& pair) {
@@ -217,6 +221,10 @@ Result<std::unique_ptr<ServiceHandle>> ProcessRuntime::exec(const InstanceSpec& 
   auto handle = start();
   if (!handle) {
     (void)clean(instance.id, instance.nonce);  // it may have started all the same
+    // The end of the container takes all that has joined it along, before it is told.
+    pollfd ended{target.shim_pidfd.get(), POLLIN, 0};
+    if (::poll(&ended, 1, kTargetEnds) > 0)
+      return Error(Errc::not_found, target.name + " has ended");
     return std::move(handle).error().with_context(instance.name);
   }
   return std::unique_ptr<ServiceHandle>(std::move(*handle));

@@ -9,6 +9,7 @@
 
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
+#include "base/transient.h"
 #include "base/units.h"
 #include "builder/image_source.h"
 #include "builder/volume_text.h"
@@ -27,6 +28,7 @@ namespace locald::server {
 namespace {
 
 constexpr int kFormat = 1;
+constexpr std::chrono::seconds kRetry{1};
 
 /// One of containers.json.
 struct ContainerEntry {
@@ -127,6 +129,15 @@ void Containers::cleaned(const std::string& id, const Result<void>& result) {
   c.network.config.reset();
   if (c.rm) {
     if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
+    if (!result && may_pass(result.error())) {
+      // Who waits is told now; what is left goes once there is room for it.
+      for (const auto& call : std::exchange(c.when_gone, {})) call(result);
+      c.retry = deps_.loop.after(kRetry, [this, id] {
+        Container& left = all_.at(id);  // its timer ends with it
+        if (left.instance.state() == runtime::Instance::State::gone) discard(left);
+      });
+      return;
+    }
     const auto node = all_.extract(id);
     for (const auto& call : node.mapped().when_gone) call(result);
   } else if (!c.when_gone.empty()) {  // asked for while it was being cleaned up

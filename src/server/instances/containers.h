@@ -98,6 +98,7 @@ class Containers {
     ReplyPtr detached;          ///< of `run -d`: answered when it runs, or has ended
     JobPool::Job start;         ///< while it is starting
     std::vector<std::function<void(const Result<void>&)>> when_gone;  ///< its removal is wanted
+    EventLoop::Handle retry;  ///< of a removal that came to nothing for a reason that may pass
   };
 
   explicit Containers(Deps deps) : deps_(std::move(deps)) {}

@@ -83,6 +83,26 @@ TEST_F(ContainersTest, OneThatGoesWithItsEndIsDiscarded) {
   EXPECT_EQ(state(), ContainerState::none);
 }
 
+TEST_F(ContainersTest, WhatCannotBeRemovedForAMomentIsRemovedLater) {
+  run(/*detach=*/false, /*rm=*/true);
+  exit(house->start());
+  const auto removal = remove();
+  EXPECT_EQ(house->clean(Error(Errc::no_space, "no space")).substr(0, 8), "discard ");
+  EXPECT_EQ(removal->error, "no space") << "who waits is told";
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (house->cleaning.empty() && std::chrono::steady_clock::now() < limit) {
+    house->loop.io().restart();
+    house->loop.io().run_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_EQ(house->clean().substr(0, 8), "discard ") << "the second attempt";
+  EXPECT_EQ(state(), ContainerState::none);
+
+  run(/*detach=*/false, /*rm=*/true);
+  exit(house->start());
+  house->clean(Error(Errc::corrupt, "damaged"));
+  EXPECT_EQ(state(), ContainerState::none) << "that does not pass";
+}
+
 TEST_F(ContainersTest, AStartThatFailsIsAnsweredWhenNothingOfItIsLeft) {
   const auto answer = run();
   house->start(Error(Errc::not_found, "no such image"));

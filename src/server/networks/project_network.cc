@@ -139,6 +139,8 @@ Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& servi
     netd_.reset();
     forget_netd();
   }
+  // One of before, of services that nobody has managed since, is this project's no more.
+  if (sandbox_ == nullptr) Netd::end_all(deps_.paths, project_);
   WantedNetwork made{layout, sandbox_, false, {}, fmt::format("x{:x}", ++tag_)};
   for (const auto& network : layout.netd_networks())
     made.sockets =
