@@ -99,6 +99,8 @@ const Verb kContainerRun{
         "Options end at IMAGE; the rest is the container's command. The exit code is the\n"
         "process's own; 125 if locald failed, 126 not executable, 127 not found, 128+n ended by\n"
         "signal n.\n\n"
+        "Its network is its own (own), the host's (host), a loopback alone (none), or one of a\n"
+        "project that is up: without NETWORK the one that services share which name none.\n\n"
         "examples:\n"
         "  locald container run --rm -it debian:12 bash\n"
         "  locald container run --rm -v \"$PWD:/src:ro\" -w /src python:3 python3 -m unittest\n"
@@ -119,11 +121,9 @@ const Verb kContainerRun{
                 {0, "init", nullptr,
                  "run an init process as PID 1 that forwards signals and reaps zombies"},
                 {0, "name", "NAME", "a name for the container, beside its id"},
-                {0, "network", "MODE",
-                 "own (default: a network of its own), host, none, or a project's: PROJECT or\n"
-                 "PROJECT/NETWORK"},
-                {'p', "publish", "[[ADDRESS:]PORT:]PORT",
-                 "publish a port, on 127.0.0.1 unless ADDRESS is given; can be repeated"},
+                {0, "network", "MODE", "own (default), host, none, PROJECT or PROJECT/NETWORK"},
+                {'p', "publish", "[PORT:]PORT",
+                 "publish a port, as in `ports`, on loopback; can be repeated"},
                 {0, "pull", "WHEN", "missing (default), always or never"}},
     .min_arguments = 1,
     .verbatim = true,

@@ -84,8 +84,9 @@ const Verb kPorts{
     .summary = "list the ports of all projects and containers",
     .details =
         "Ports of this machine that lead to a service or container, with the port inside it, and\n"
-        "those that services on the host have. A port that locald chose stays the service's over\n"
-        "`down`, until another process has it.\n",
+        "those that services on the host have. A chosen port stays the service's over `down`, "
+        "until\n"
+        "another process has it.\n",
     .options = {{0, "json", nullptr, "as JSON"}},
     .max_arguments = 0,
     .run = ports_verb,

@@ -130,7 +130,7 @@ void Containers::cleaned(const std::string& id, const Result<void>& result) {
   if (c.rm) {
     if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
     if (!result && may_pass(result.error())) {
-      // Who waits is told now; what is left goes once there is room for it.
+      // Callers that wait are told now; the rest is removed once there is room for it.
       for (const auto& call : std::exchange(c.when_gone, {})) call(result);
       c.retry = deps_.loop.after(kRetry, [this, id] {
         Container& left = all_.at(id);  // its timer ends with it

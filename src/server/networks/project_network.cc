@@ -206,7 +206,7 @@ Result<void> ProjectNetwork::update(const std::stop_token& stop) {
     if (!is_wanted(wanted)) return {};
     TRY(make(wanted, {}, stop));
   }
-  // Starts that wait for no more than that go on.
+  // Starts that wait for no more than that continue.
   std::unique_lock lock(mutex_);
   attached_.wait_for(lock, kAttachFirst, [&] { return attaching_ == 0; });
   const Wanted wanted = this->wanted();
