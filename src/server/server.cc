@@ -250,6 +250,7 @@ class Server {
     ready_.reset();
     manager_.ready();
     loop_.run();
+    networks_->stop();  // while the launcher is there, which its jobs ask
     log("locald-server ends; services keep running");
     return 0;
   }

@@ -45,7 +45,9 @@ const project::ServiceConfig* shares(const Networks::Services& services,
 }  // namespace
 
 Networks::Networks(Deps deps, NetworkRegistry registry)
-    : deps_(std::move(deps)), registry_(std::move(registry)), jobs_(deps_.loop, 4) {}
+    : deps_(std::move(deps)), registry_(std::move(registry)) {
+  jobs_.emplace(deps_.loop, 4);
+}
 
 NetworkRegistry::Project Networks::numbers(const std::string& project,
                                            const Services& services) const {
@@ -171,7 +173,7 @@ bool Networks::try_ports(const std::string& project, const Services& services,
     return std::find(known->ports.begin(), known->ports.end(), port) != known->ports.end();
   };
   if (std::all_of((*plan)->ports.begin(), (*plan)->ports.end(), is_known)) return false;
-  jobs_.run<Result<void>>(
+  jobs_->run<Result<void>>(
       "try ports of " + project,
       [network, plan = std::move(*plan)](const std::stop_token&) {
         return network->try_ports(*plan);
@@ -266,7 +268,7 @@ void Networks::update(const std::string& project) {
     live.again = true;
     return;
   }
-  jobs_.run<Result<void>>(
+  jobs_->run<Result<void>>(
       "network of " + project,
       [network](const std::stop_token& stop) { return network->update(stop); },
       [this, project, network](const Result<void>& done) {
@@ -371,7 +373,7 @@ void Networks::end_others(const std::set<std::string>& kept) {
   for (const std::string& project : Netd::projects(deps_.paths))
     if (!is_live(project) && !kept.contains(project)) others.insert(project);
   if (others.empty()) return;
-  jobs_.run<int>(
+  jobs_->run<int>(
       "end networks of no project",
       [this, others](const std::stop_token&) {
         for (const std::string& project : others)

@@ -37,6 +37,10 @@ class Networks {
   };
   Networks(Deps deps, NetworkRegistry registry);
 
+  /// Calls its jobs off and waits for them: `explain` is not called by one any more. Then only
+  /// attach() may be called, and end().
+  void stop() { jobs_.reset(); }
+
   NetworkRegistry& registry() noexcept { return registry_; }
 
   /// It has a network, or is about to.
@@ -121,7 +125,7 @@ class Networks {
 
   Deps deps_;
   NetworkRegistry registry_;
-  JobPool jobs_;
+  std::optional<JobPool> jobs_;
   mutable std::mutex mutex_;  // of the map alone
   std::map<std::string, Live> live_;
   std::map<std::string, std::set<std::string>> expected_;  // project -> guests
