@@ -207,8 +207,9 @@ class Server {
       jobs_.run<Result<void>>(
           "clean container " + id,
           [this, id, nonce](const std::stop_token&) {
+            auto cleaned = runtime_->clean(id, nonce);
             container_networks_->end(id);
-            return runtime_->clean(id, nonce);
+            return cleaned;
           },
           std::move(done));
     };
@@ -217,8 +218,9 @@ class Server {
       jobs_.run<Result<void>>(
           "remove container " + id,
           [this, id, nonce](const std::stop_token& stop) {
+            auto discarded = Containers::discard({*runtime_, *environment_, {}}, id, nonce, stop);
             container_networks_->end(id);
-            return Containers::discard({*runtime_, *environment_, {}}, id, nonce, stop);
+            return discarded;
           },
           std::move(done));
     };

@@ -128,7 +128,8 @@ void explain_runc(const char* text, Text& why, const char* root) {
     return;
   }
   // Its process in the container has hung up on it: what ends a container kills that too.
-  const char* const hung_up[] = {"init-p: connection reset by peer", "init-p: broken pipe"};
+  const char* const hung_up[] = {"init-p: connection reset by peer", "init-p: broken pipe",
+                                 "executing setns process"};
   for (const char* words : hung_up)
     if (std::strstr(text, words) != nullptr) {
       why.add(

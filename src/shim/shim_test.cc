@@ -360,7 +360,8 @@ TEST(RuncText, OnlyCommandsThatCannotRunAre126Or127) {
             "/bin/script: the interpreter that its first line (#!) names, or its loader, does not "
             "exist");
   for (const char* hung_up : {"read init-p: connection reset by peer",
-                              "exec failed: unable to start: write init-p: broken pipe"}) {
+                              "exec failed: unable to start: write init-p: broken pipe",
+                              "error executing setns process: exit status 1"}) {
     EXPECT_EQ(explained(hung_up),
               "runc was killed before the command began: the container has ended or is being "
               "stopped, or memory is short");

@@ -321,7 +321,7 @@ def test_an_image_that_is_removed_while_it_is_started(locald, registry):
         run = locald.popen("container", "run", "--rm", "--pull", "missing", ref, "sh", "-c", "cat /etc/passwd && ls /bin | wc -l")
         removed = locald("image", "rm", ref, check=False)
         out, err = run.communicate(timeout=60)
-        assert removed.rc == 0 or "is used by 1 container" in removed.err, removed
+        assert removed.rc == 0 or "is used by " in removed.err, removed
         if run.returncode == 0:
             assert b"root" in out and int(out.split()[-1]) > 1, out
         else:

@@ -29,7 +29,8 @@ Result<runtime::ProcessRuntime::ProbeResult> run(runtime::ProcessRuntime& runtim
 /// character …", "container does not exist"). Of a process that was killed under runc nothing is
 /// known.
 bool lasting(std::string_view why) {
-  return !may_pass(why) && why.find("init-p: ") == std::string_view::npos;
+  return !may_pass(why) && why.find("init-p: ") == std::string_view::npos &&
+         why.find("executing setns process") == std::string_view::npos;
 }
 
 net::Verdict probe(runtime::ProcessRuntime& runtime, const builder::Environment& environment,
