@@ -259,17 +259,17 @@ def test_another_server_finds_the_users_again(project, busybox):
 def test_real_images_as_their_own_users(locald, project, registry):
     """Where there is a single id they cannot change to their user as they would, but can be it from the start."""
     nginx = free_port()
-    services = [service("redis", f"{registry}/library/redis:7", f"""
+    services = [service("redis", f"{registry}/library/redis:7", """
         user = "redis"
         command = ["redis-server", "--appendonly", "yes"]
         volumes = ["cache:/data"]
-        health = {{ exec = ["redis-cli", "ping"] }}
-        """), service("postgres", f"{registry}/library/postgres:15", f"""
+        health = { exec = ["redis-cli", "ping"] }
+        """), service("postgres", f"{registry}/library/postgres:15", """
         user = "postgres"
         init = true
-        env = {{ POSTGRES_DB = "shop", POSTGRES_HOST_AUTH_METHOD = "trust" }}
+        env = { POSTGRES_DB = "shop", POSTGRES_HOST_AUTH_METHOD = "trust" }
         volumes = ["db:/var/lib/postgresql/data"]
-        health = {{ exec = ["pg_isready", "-h", "127.0.0.1"] }}
+        health = { exec = ["pg_isready", "-h", "127.0.0.1"] }
         """)]
     if locald.identity.single:  # elsewhere nginx must begin as root: the folders it writes to are root's
         services.append(service("nginx", f"{registry}/library/nginx:1", f"""
