@@ -222,13 +222,27 @@ std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+namespace {
+
+/// "127.0.0.1:8080", "[::1]:8080".
+std::string address_text(const ipc::ServicePort& port) {
+  const bool v6 = port.address.find(':') != std::string::npos;
+  return (v6 ? "[" + port.address + "]" : port.address) + ":" + std::to_string(port.port);
+}
+
+std::string protocol_text(const ipc::ServicePort& port) {
+  return port.protocol == "udp" ? "/udp" : "";
+}
+
+}  // namespace
+
+std::string place_text(const ipc::ServicePort& port) {
+  return address_text(port) + protocol_text(port);
+}
+
 std::string port_text(const ipc::ServicePort& port) {
-  std::string out;
-  if (port.address != "127.0.0.1")
-    out = port.address.find(':') != std::string::npos ? "[" + port.address + "]:"
-                                                      : port.address + ":";
-  out += std::to_string(port.port) + "->" + std::to_string(port.container_port);
-  return port.protocol == "udp" ? out + "/udp" : out;
+  return (port.address == "127.0.0.1" ? std::to_string(port.port) : address_text(port)) + "->" +
+         std::to_string(port.container_port) + protocol_text(port);
 }
 
 }  // namespace locald::cli

@@ -60,6 +60,8 @@ std::size_t columns_of(std::string_view text);
 /// The first `columns` columns of `text`, escape sequences kept.
 std::string cut_to(std::string_view text, std::size_t columns);
 
+/// Where a port is published: "127.0.0.1:8080", "[::]:53/udp".
+std::string place_text(const ipc::ServicePort& port);
 /// "8080->80" of loopback, "0.0.0.0:8080->80/udp" of another address.
 std::string port_text(const ipc::ServicePort& port);
 

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include "base/strings.h"
@@ -15,11 +16,12 @@ namespace {
 
 /// A port of this machine that leads to a service or container, or that a service on the host has.
 struct Row {
-  std::string address;
-  int port = 0;
-  std::string protocol, project, service;
-  int inside = 0;  ///< 0: the host's own
-  std::string state;
+  ipc::ServicePort port;  ///< container_port 0: the host's own
+  std::string project, service, state;
+
+  std::optional<int> inside() const {
+    return port.container_port == 0 ? std::nullopt : std::optional(port.container_port);
+  }
 };
 
 std::vector<Row> rows_of(const ipc::StatusReply& projects, const ipc::ContainerListReply& all) {
@@ -28,26 +30,19 @@ std::vector<Row> rows_of(const ipc::StatusReply& projects, const ipc::ContainerL
        projects.projects.value_or(std::vector<ipc::ProjectStatus>()))
     for (const ipc::ServiceStatus& s : project.services) {
       if (s.network == "host" && s.port)
-        out.push_back({"127.0.0.1", *s.port, "tcp", project.project, s.name, 0, s.state});
+        out.push_back(
+            {{.address = "127.0.0.1", .port = *s.port}, project.project, s.name, s.state});
       for (const ipc::ServicePort& port : s.ports)
-        out.push_back({port.address, port.port, port.protocol, project.project, s.name,
-                       port.container_port, s.state});
+        out.push_back({port, project.project, s.name, s.state});
     }
   for (const ipc::ContainerStatus& c : all.containers)
     for (const ipc::ServicePort& port : c.ports)
-      out.push_back({port.address, port.port, port.protocol, "", c.name.value_or(c.id),
-                     port.container_port, c.state});
+      out.push_back({port, "", c.name.value_or(c.id), c.state});
   std::sort(out.begin(), out.end(), [](const Row& a, const Row& b) {
-    return std::tie(a.port, a.protocol, a.address, a.project, a.service) <
-           std::tie(b.port, b.protocol, b.address, b.project, b.service);
+    return std::tie(a.port.port, a.port.protocol, a.port.address, a.project, a.service) <
+           std::tie(b.port.port, b.port.protocol, b.port.address, b.project, b.service);
   });
   return out;
-}
-
-std::string where(const Row& row) {
-  const std::string address =
-      row.address.find(':') == std::string::npos ? row.address : "[" + row.address + "]";
-  return address + ":" + std::to_string(row.port) + (row.protocol == "udp" ? "/udp" : "");
 }
 
 Result<int> ports_verb(Context& context, const Args& args) {
@@ -57,20 +52,20 @@ Result<int> ports_verb(Context& context, const Args& args) {
   if (args.has("json")) {
     Json list = Json::array();
     for (const Row& row : rows)
-      list.push(Json::object({{"address", row.address},
-                              {"port", row.port},
-                              {"protocol", row.protocol},
+      list.push(Json::object({{"address", row.port.address},
+                              {"port", row.port.port},
+                              {"protocol", row.port.protocol},
                               {"project", row.project.empty() ? Json() : Json(row.project)},
                               {"service", row.service},
-                              {"container_port", row.inside == 0 ? Json() : Json(row.inside)},
+                              {"container_port", row.inside() ? Json(*row.inside()) : Json()},
                               {"state", row.state}}));
     return print_json(Json::object({{"ports", std::move(list)}}));
   }
   if (rows.empty()) notice("no port is published");
   std::vector<std::vector<std::string>> cells;
   for (const Row& row : rows)
-    cells.push_back({where(row), row.project.empty() ? "-" : row.project, row.service,
-                     row.inside == 0 ? "-" : std::to_string(row.inside),
+    cells.push_back({place_text(row.port), row.project.empty() ? "-" : row.project, row.service,
+                     row.inside() ? std::to_string(*row.inside()) : "-",
                      paint(state_colour(row.state, ""), row.state, has_colour(STDOUT_FILENO))});
   if (cells.empty()) return 0;
   return out(table({"PORT", "PROJECT", "SERVICE", "INSIDE", "STATE"}, cells)) ? 0 : 1;

@@ -30,6 +30,7 @@ const Fields& InstanceMeta::fields() {
                                   .field("name", &M::name, "")
                                   .field("writable", &M::writable, "")
                                   .field("network", &M::network, "")
+                                  .field("range", &M::range, "")
                                   .field("ports", &M::ports, "")
                                   .field("build", &M::app, "");
   return table;

@@ -27,6 +27,7 @@ struct InstanceMeta {
   bool rm = false;                    ///< container: it goes with its end
   std::vector<std::string> writable;  ///< container: folders of the host that it can write to
   std::string network;                ///< container: as --network; "": the host's
+  std::string range;                  ///< container: addresses of a network of its own
   std::vector<std::string> ports;     ///< container: as -p, with those that were chosen
 
   std::string app;  ///< build: whose

@@ -31,7 +31,7 @@ class RuntimeProgram : public testing::Test {
 };
 
 TEST_F(RuntimeProgram, ThePackagedRuncComesBeforeTheDistributions) {
-  if (find_own_program("runc")) GTEST_SKIP() << "this build has a runc beside it";
+  if (find_own_program("runc")) GTEST_SKIP() << "needs a build without a runc beside its programs";
   const std::string theirs = program("bin/runc");
   const std::string packaged = program("locald/runc");
   const std::string search = "/nonexistent:" + folder_ + "/bin";

@@ -266,7 +266,7 @@ def path_without(home, *programs):
 def test_without_runc_host_services_go_and_containers_say_what_to_install(locald, project, busybox):
     path = path_without(locald.home, "runc")
     if os.environ.get("LOCALD_TEST_RUNC") or os.path.exists("/usr/libexec/locald/runc"):
-        pytest.skip("there is a runc of locald's own")
+        pytest.skip("needs a machine without the package locald-runc, and no LOCALD_TEST_RUNC")
     locald.env["PATH"] = path
     p = project("[project]\nname = 'norunc'\n[services.a]\ncommand = 'exec sleep 1000'\n")
     p("up", "-d")

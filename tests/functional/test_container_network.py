@@ -24,6 +24,10 @@ def test_each_has_a_network_of_its_own_unless_told_otherwise(locald, busybox):
     host = open("/proc/net/dev").read().count(":")
     assert len(locald(*run, "--network", "host", busybox, "ip", "-o", "link").out.splitlines()) == host
     assert locald(*run, "--name", "me", busybox, "sh", "-c", "ping -c 1 -w 2 me | head -1; cat /etc/resolv.conf").out.count("127.0.0.11") == 1
+    # The first that it does is to ask: netd may not be there yet, and the question waits for it.
+    for _ in range(5):
+        assert "10." in locald(*run, "--name", "me", busybox, "nslookup", "me").out.rsplit("Name:", 1)[-1]
+    assert "container." not in (locald.home / "state/networks.json").read_text() if (locald.home / "state/networks.json").exists() else True
     locald.assert_nothing_left()
 
 
@@ -81,6 +85,11 @@ def test_one_joins_a_project_and_is_found_there_by_name(project, busybox):
     assert r.rc == 125 and "web is taken" in r.err, r
     r = p(*run, "host", "-p", "80:80", busybox, "true", check=False)
     assert r.rc == 125 and "-p 80:80" in r.err, r
+    server = p.locald.server_pid()
+    p("container", "run", "--name", "over", "--network", "shop/front", busybox, "true")
+    p.locald.at_rest()
+    p("container", "rm", "over")
+    assert p.locald.server_pid() == server, "one that has ended is removed once, and the server lives on"
     p("container", "rm", "-f", "guest")
     p("down")
     p.locald.assert_nothing_left()

@@ -162,7 +162,7 @@ def test_networks_of_the_previous_build_go_on(locald, previous, busybox):
     old = Locald(previous, locald.identity, locald.home)
     before = Project(old, locald.home / "user/shop", toml(port))
     if before("config", "check", check=False).rc != 0:
-        pytest.skip("the previous build knows no networks of a project")
+        pytest.skip("needs LOCALD_PREVIOUS of a build that knows networks of a project")
     before("up", "-d", "--wait", "--timeout", "60s")
     was = before.status()
     now = Project(locald, before.dir, toml(port))

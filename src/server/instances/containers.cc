@@ -126,7 +126,6 @@ void Containers::discard(Container& c) {
 void Containers::cleaned(const std::string& id, const Result<void>& result) {
   Container& c = all_.at(id);
   if (deps_.networks != nullptr) deps_.networks->leave(c.network);
-  c.network.config.reset();
   if (c.rm) {
     if (!result) fmt::print(stderr, "container {}: {}\n", id, result.error().text());
     if (!result && may_pass(result.error())) {
@@ -285,9 +284,9 @@ void Containers::adopt(const runtime::InstanceMeta& meta, const std::string& ins
   if (live == nullptr) return c.instance.end(exit);
   share(c, meta.writable);
   c.network.text = meta.network.empty() ? net::HostNetwork::kName : meta.network;
+  c.network.range = meta.range;
   c.network.ports = meta.ports;
   if (deps_.networks != nullptr) deps_.networks->expect(c.id, c.name, c.network.text);
-  c.shim_pid = live->shim_pid();
   c.instance.own(std::move(live));
 }
 
@@ -296,8 +295,9 @@ Result<void> Containers::reconnect(Container& c) {
   if (c.instance.handle() == nullptr || deps_.networks == nullptr) return {};
   auto network = TRY(
       deps_.networks->find(c.id, c.name, c.network.text, c.network.ports).context("its network"));
+  network.range = c.network.range;
   c.network = std::move(network);
-  TRY(deps_.networks->adopt(c.network, c.shim_pid));
+  TRY(deps_.networks->adopt(c.network, c.instance.handle()->shim_pid()));
   deps_.networks->set_running(c.network, true);
   return {};
 }

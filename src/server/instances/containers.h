@@ -94,9 +94,9 @@ class Containers {
     std::string reason;
     runtime::Instance instance;
     ContainerNetwork network;
-    int pid = 0, shim_pid = 0;  ///< shim_pid: of one that was adopted
-    ReplyPtr detached;          ///< of `run -d`: answered when it runs, or has ended
-    JobPool::Job start;         ///< while it is starting
+    int pid = 0;
+    ReplyPtr detached;   ///< of `run -d`: answered when it runs, or has ended
+    JobPool::Job start;  ///< while it is starting
     std::vector<std::function<void(const Result<void>&)>> when_gone;  ///< its removal is wanted
     EventLoop::Handle retry;  ///< of a removal that came to nothing for a reason that may pass
   };

@@ -62,10 +62,6 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
     options.workdir = request.workdir;
     options.init = request.init;
     options.tty = request.tty;
-    options.network.kind = request.network == net::HostNetwork::kName ? net::Attachment::Kind::host
-                           : request.network == "none"                ? net::Attachment::Kind::none
-                                                                      : net::Attachment::Kind::own;
-    if (deps_.networks == nullptr) options.network.kind = net::Attachment::Kind::host;
     options.rows = request.size.rows;
     options.columns = request.size.columns;
     if (options.tty) options.env.emplace("TERM", "xterm");
@@ -98,6 +94,7 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
       network = TRY(deps_.networks->find(id, name, request.network, request.ports));
       TRY(deps_.networks->enter(network));
     }
+    options.network.kind = network.attachment;
     Container& c = all_[id];
     c.network = network;
     c.id = id;
@@ -127,6 +124,7 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
                                           .rm = c.rm,
                                           .writable = writable,
                                           .network = network.text,
+                                          .range = network.range,
                                           .ports = network.ports}
                         .to_text();
     instance.tty = options.tty;
@@ -145,14 +143,6 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
           const auto made = make_source(tools.environment, source);
           builder::PrepareContext context;
           context.stop = stop;
-          std::optional<Connecting> connecting;
-          if (network.connected()) {
-            connecting.emplace(
-                [&](const std::stop_token& token) { return networks->attach(network, token); },
-                stop);
-            context.connect = [&connecting] { return connecting->wait(); };
-            context.stop = connecting->stop();
-          }
           context.login_files = login_files;
           context.progress = [&loop, reply](const builder::PrepareProgress& p) {
             loop.post([reply, event = encode_text(progress_event(p))] { reply->event(event); });
@@ -161,10 +151,12 @@ void Containers::run(const ipc::ContainerRunRequest& request, const ReplyPtr& re
             loop.post([reply, text] { send_notice(reply, "", text); });
           };
           if (const std::string text = tools.notice(); !text.empty()) context.notice(text);
-          auto started = tools.runtime.run_container(instance, *made, context);
-          if (!started && connecting)
-            if (auto failure = connecting->failure()) return std::move(*failure);
-          return started;
+          Connecting::Attach attach;
+          if (network.connected())
+            attach = [&](const std::stop_token& token) { return networks->attach(network, token); };
+          return start_connected(attach, context, [&](const builder::PrepareContext& prepare) {
+            return tools.runtime.run_container(instance, *made, prepare);
+          });
         },
         [this, id, reply, detach = request.detach](Started result) {
           started(id, detach, reply, std::move(result));

@@ -1,11 +1,14 @@
 #pragma once
 #include <functional>
 #include <future>
+#include <memory>
 #include <optional>
 #include <stop_token>
 
 #include "base/result.h"
+#include "builder/bundle_source.h"
 #include "net/network.h"
+#include "runtime/service_handle.h"
 
 namespace locald::server {
 
@@ -30,8 +33,14 @@ class Connecting {
  private:
   std::stop_source own_, rest_;
   std::stop_callback<std::function<void()>> call_off_;
-  std::optional<Error> failure_;  // written by the thread before it asks the rest to stop
   std::shared_future<Result<net::Attachment>> attached_;
 };
+
+/// Starts a container by `run`, its network being made beside that; nothing to attach: `run` alone.
+/// @return what `run` says, or why there is no network
+Result<std::unique_ptr<runtime::ServiceHandle>> start_connected(
+    const Connecting::Attach& attach, builder::PrepareContext context,
+    const std::function<Result<std::unique_ptr<runtime::ServiceHandle>>(
+        const builder::PrepareContext& context)>& run);
 
 }  // namespace locald::server

@@ -120,34 +120,30 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
       process.env.push_back("NOTIFY_SOCKET=" + deps_.paths.notify_socket(request.instance));
     return deps_.runtime.run_host(instance, process);
   }
-  builder::PrepareContext context;
-  context.stop = stop;
   net::Attachment attachment;
-  std::optional<Connecting> connecting;
+  Connecting::Attach attach;
   if (on_host) {
     attachment = TRY(deps_.network.attach(attach_request(late)));
   } else if (config.network == "none") {
     attachment.kind = net::Attachment::Kind::none;
   } else {
     attachment.kind = net::Attachment::Kind::own;
-    connecting.emplace(
-        [this, &late](const std::stop_token& token) { return deps_.attach(late, token); }, stop);
-    context.connect = [&connecting] { return connecting->wait(); };
-    context.stop = connecting->stop();
+    attach = [this, &late](const std::stop_token& token) { return deps_.attach(late, token); };
   }
   SourceRequest wanted = TRY(source_request(late, attachment));
   wanted.container_key = container_key(request.project, *request.config);
   const auto source = make_source(deps_.environment, std::move(wanted));
+  builder::PrepareContext context;
+  context.stop = stop;
   context.progress = [&progress](const builder::PrepareProgress& p) {
     progress(progress_event(p));
   };
   context.notice = notice;
   context.login_files = request.user->login_files;
   if (const std::string text = id_map_notice(); !text.empty()) notice(text);
-  auto started = deps_.runtime.run_container(instance, *source, context);
-  if (!started && connecting)
-    if (auto failure = connecting->failure()) return std::move(*failure);
-  return started;
+  return start_connected(attach, context, [&](const builder::PrepareContext& prepare) {
+    return deps_.runtime.run_container(instance, *source, prepare);
+  });
 }
 
 /// Of the service, and of each instance of it, which may have had another configuration.

@@ -8,11 +8,11 @@
 #include "base/strings.h"
 #include "net/ports.h"
 #include "project/project_spec.h"
+#include "server/networks/port_choice.h"
+#include "server/service_port.h"
 
 namespace locald::server {
 namespace {
-
-using Kind = ContainerNetwork::Kind;
 
 /// No project has a point in its name.
 std::string own_network(const std::string& id) { return "container." + id; }
@@ -47,29 +47,20 @@ std::vector<ipc::ServicePort> ContainerNetwork::published() const {
   std::vector<ipc::ServicePort> out;
   if (connected())
     for (const project::PortConfig& port : config->ports)
-      out.push_back({.address = port.address.empty() ? net::kLoopback : port.address,
-                     .port = port.port,
-                     .container_port = port.container_port,
-                     .protocol = port.udp ? "udp" : "tcp"});
+      out.push_back(service_port(port, port.container_port));
   return out;
 }
 
-/// The first port of its range that is free, or any.
+/// The first port of its range that is free, or any that is not kept for a project.
 Result<project::PortConfig> ContainerNetworks::choose(project::PortConfig port) const {
   if (!port.chosen()) {
     TRY(net::check_port_allowed(port.port, net::first_allowed_port()));
     return port;
   }
-  const int first = port.port, last = std::exchange(port.last, 0);
-  for (int candidate = first; last != 0 && candidate <= last; ++candidate)
-    if (host_.check_port_free(static_cast<std::uint16_t>(candidate))) {
-      port.port = candidate;
-      return port;
-    }
-  if (last != 0)
-    return Error(Errc::unavailable, fmt::format("none of the ports {}-{} is free", first, last))
-        .with_hint("give a larger range, or one port");
-  port.port = TRY(host_.free_port());
+  const int last = std::exchange(port.last, 0);
+  const std::set<int> kept = last == 0 ? networks_.registry().ports_of_others("") : std::set<int>();
+  port.port = TRY(
+      choose_port(host_, port.port, last, [&](int candidate) { return kept.contains(candidate); }));
   return port;
 }
 
@@ -89,11 +80,11 @@ Result<ContainerNetwork> ContainerNetworks::find(const std::string& id, const st
                                ports.front(), network))
           .with_hint(network == "none" ? "leave out -p or --network"
                                        : "its ports are the host's own: leave out -p");
-    out.kind = network == "none" ? Kind::none : Kind::host;
+    if (network == "none") out.attachment = net::Attachment::Kind::none;
     return out;
   }
+  out.attachment = net::Attachment::Kind::own;
   if (network == kOwn) {
-    out.kind = Kind::own;
     out.network = own_network(id);
     project::MemberConfig member;
     member.network = project::kDefaultNetwork;
@@ -103,7 +94,10 @@ Result<ContainerNetwork> ContainerNetworks::find(const std::string& id, const st
     const std::string project = network.substr(0, slash);
     const std::string net =
         slash == std::string::npos ? project::kDefaultNetwork : network.substr(slash + 1);
-    out.kind = Kind::joined;
+    if (!project::valid_name(project))
+      return Error(Errc::invalid_input, fmt::format("invalid --network \"{}\"", network))
+          .with_hint("use own, host, none, PROJECT or PROJECT/NETWORK");
+    out.guest = true;
     out.network = project;
     const auto services = networks_.services(project);
     if (!services)
@@ -128,12 +122,13 @@ Result<ContainerNetwork> ContainerNetworks::find(const std::string& id, const st
   return out;
 }
 
-Result<void> ContainerNetworks::enter(const ContainerNetwork& container) {
-  if (container.kind == Kind::own)
-    return networks_.define(container.network, {{container.config->name, container.config}});
-  if (container.kind == Kind::joined)
+Result<void> ContainerNetworks::enter(ContainerNetwork& container) {
+  if (!container.connected()) return {};
+  if (container.guest)
     return networks_.set_guest(container.network, container.config->name, container.config);
-  return {};
+  // What is known of it stands in its own record: it is gone with the container.
+  container.range = networks_.registry().keep_for_now(container.network, container.range);
+  return networks_.define(container.network, {{container.config->name, container.config}});
 }
 
 Result<net::Attachment> ContainerNetworks::attach(const ContainerNetwork& container,
@@ -153,16 +148,17 @@ void ContainerNetworks::expect(const std::string& id, const std::string& name,
     networks_.expect_guest(network.substr(0, network.find('/')), name.empty() ? id : name);
 }
 
-Result<void> ContainerNetworks::adopt(const ContainerNetwork& container, int shim_pid) {
+Result<void> ContainerNetworks::adopt(ContainerNetwork& container, int shim_pid) {
   if (!container.connected()) return {};
   TRY(enter(container));
   networks_.adopt(container.network, {{container.config->name, shim_pid}});
   return {};
 }
 
-void ContainerNetworks::leave(const ContainerNetwork& container) {
-  if (container.kind == Kind::joined)
+void ContainerNetworks::leave(ContainerNetwork& container) {
+  if (container.connected() && container.guest)
     (void)networks_.set_guest(container.network, container.config->name, nullptr);
+  container.config.reset();
 }
 
 void ContainerNetworks::end(const std::string& id) {

@@ -1,7 +1,5 @@
 #pragma once
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,17 +13,14 @@ namespace locald::server {
 
 /// How a container of `container run` is connected.
 struct ContainerNetwork {
-  enum class Kind : std::uint8_t {
-    host,
-    none,
-    own,     ///< a network with nobody else in it
-    joined,  ///< one of a project's
-  };
-  Kind kind = Kind::host;
+  net::Attachment::Kind attachment = net::Attachment::Kind::host;
   std::string text = net::HostNetwork::kName;  ///< as --network has it; "own"
   std::vector<std::string> ports;              ///< as -p has them; those that were chosen too
-  std::string network;                         ///< own, joined: what Networks knows it by
-  std::shared_ptr<const project::ServiceConfig> config;  ///< own, joined: it, as a service
+  // Of one that is connected.
+  bool guest = false;   ///< in a project's network; else in one that nobody else is in
+  std::string network;  ///< what Networks knows it by
+  std::string range;    ///< addresses of one with nobody else; empty: not chosen yet
+  std::shared_ptr<const project::ServiceConfig> config;  ///< the container, as a service
 
   bool connected() const noexcept { return config != nullptr; }
   std::vector<ipc::ServicePort> published() const;
@@ -37,7 +32,7 @@ class ContainerNetworks {
   /// As --network has it: a network of its own, which is the default.
   static constexpr const char* kOwn = "own";
 
-  /// @param free_port  chooses one of the host's
+  /// Both are borrowed. @param host  whose ports are published
   ContainerNetworks(Networks& networks, net::Network& host) : networks_(networks), host_(host) {}
 
   /// What is meant, with its ports chosen. Changes nothing.
@@ -48,8 +43,8 @@ class ContainerNetworks {
                                 const std::string& network,
                                 const std::vector<std::string>& ports) const;
 
-  /// From now on it is wanted.
-  Result<void> enter(const ContainerNetwork& container);
+  /// From now on it is wanted; its range is the one that it has, or is chosen.
+  Result<void> enter(ContainerNetwork& container);
   /// Connects it. @return Errc::unavailable: a port is in use. Any thread; blocks.
   Result<net::Attachment> attach(const ContainerNetwork& container, const std::stop_token& stop);
   /// It runs: its ports lead to it; false: it has ended.
@@ -57,9 +52,9 @@ class ContainerNetworks {
   /// Of one that runs since an earlier server's time, before projects are restored: its place stays.
   void expect(const std::string& id, const std::string& name, const std::string& network);
   /// As enter(), of one that runs since an earlier server's time.
-  Result<void> adopt(const ContainerNetwork& container, int shim_pid);
-  /// It is not wanted any more. What it had alone is ended by end().
-  void leave(const ContainerNetwork& container);
+  Result<void> adopt(ContainerNetwork& container, int shim_pid);
+  /// It is not wanted any more, and connected to nothing. What it had alone is ended by end().
+  void leave(ContainerNetwork& container);
   /// Ends what the container had alone. Any thread; blocks.
   void end(const std::string& id);
 

@@ -71,7 +71,9 @@ Result<std::string> hear(int pipe) {
     pollfd wait{pipe, POLLIN, 0};
     const int ready = left.count() > 0 ? ::poll(&wait, 1, static_cast<int>(left.count())) : 0;
     if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) return Error(Errc::timed_out, "locald-netd is not ready after 10 s");
+    if (ready <= 0)
+      return Error(Errc::timed_out, "locald-netd is not ready after 10 s")
+          .with_hint("look at how busy this machine is, and try again");
     std::array<char, 1024> bytes;
     const std::size_t n = TRY(sys::read_some(pipe, bytes.data(), bytes.size()));
     if (n == 0) return said;
@@ -124,7 +126,9 @@ Result<Netd> Netd::start(const Start& start) {
   (void)first.wait(std::chrono::steady_clock::now() + std::chrono::milliseconds(kStartMs));
   const std::string ready = std::string(net::kNetdReady) + " ";
   const auto pid = said.starts_with(ready) ? parse_u64(said.substr(ready.size())) : std::nullopt;
-  if (!pid) return Error(Errc::failed, "locald-netd: " + (said.empty() ? "it has ended" : said));
+  if (!pid)
+    return Error(Errc::failed, "locald-netd: " + (said.empty() ? "it has ended" : said))
+        .with_hint("find out what it lacks: locald doctor; or write network = \"host\"");
   const UniqueFd pidfd = TRY(sys::pidfd_open(static_cast<pid_t>(*pid)));
   auto found = [&]() -> Result<Netd> {
     const auto stat = runtime::process_stat(static_cast<pid_t>(*pid));

@@ -114,7 +114,7 @@ NetworkRegistry::Project NetworkRegistry::assigned(const std::string& project,
   Project p = known == projects_.end() ? Project() : known->second;
   const auto range = net::Subnet::parse(p.range);
   bool usable = range && range->length == 16 && !range->address.is_v6();
-  if (usable && fresh)
+  if (usable && fresh && !for_now_.contains(project))
     for (const net::Subnet& route : host_routes()) usable = usable && !route.overlaps(*range);
   if (!usable) p.range = choose_range(project).text();
   number(p.networks, networks, 0);
@@ -128,7 +128,18 @@ Result<void> NetworkRegistry::set(const std::string& project, Project numbers) {
   numbers.ports = p.ports;
   if (p == numbers) return {};
   p = std::move(numbers);
+  if (for_now_.contains(project)) {
+    projects_ = std::move(changed);
+    return {};
+  }
   return save(std::move(changed));
+}
+
+std::string NetworkRegistry::keep_for_now(const std::string& project, const std::string& range) {
+  for_now_.insert(project);
+  Project& p = projects_[project];
+  p.range = range.empty() ? choose_range(project).text() : range;
+  return p.range;
 }
 
 int NetworkRegistry::port(const std::string& project, const std::string& key) const {
@@ -148,6 +159,10 @@ Result<void> NetworkRegistry::set_ports(const std::string& project,
 }
 
 Result<void> NetworkRegistry::forget(const std::string& project) {
+  if (for_now_.erase(project) != 0) {
+    projects_.erase(project);
+    return {};
+  }
   auto changed = projects_;
   if (changed.erase(project) == 0) return {};
   return save(std::move(changed));
@@ -162,12 +177,19 @@ std::set<int> NetworkRegistry::ports_of_others(const std::string& except) const 
 }
 
 Result<void> NetworkRegistry::write_back() const {
-  if (projects_.empty() || exists(file_)) return {};
-  return save_state_file(file_, kNetworksFormat, encode(NetworksFile{projects_}));
+  const NetworksFile file{lasting(projects_)};
+  if (file.projects.empty() || exists(file_)) return {};
+  return save_state_file(file_, kNetworksFormat, encode(file));
+}
+
+std::map<std::string, NetworkRegistry::Project> NetworkRegistry::lasting(
+    std::map<std::string, Project> projects) const {
+  for (const std::string& name : for_now_) projects.erase(name);
+  return projects;
 }
 
 Result<void> NetworkRegistry::save(std::map<std::string, Project> projects) {
-  TRY(save_state_file(file_, kNetworksFormat, encode(NetworksFile{projects}))
+  TRY(save_state_file(file_, kNetworksFormat, encode(NetworksFile{lasting(projects)}))
           .context("remember the project's network"));
   projects_ = std::move(projects);
   return {};

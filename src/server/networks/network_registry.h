@@ -34,6 +34,10 @@ class NetworkRegistry {
                    const std::set<std::string>& services, bool fresh) const;
   /// From now on that is it. Its chosen ports stay.
   Result<void> set(const std::string& project, Project numbers);
+  /// A network that another record remembers: what is set of it is not written down, and is known
+  /// until it is forgotten, or this server ends.
+  /// @param range  that it has; empty: one is chosen  @return its range
+  std::string keep_for_now(const std::string& project, const std::string& range);
   /// A port that was chosen earlier; 0: none.
   int port(const std::string& project, const std::string& key) const;
   /// From now on it is that one.
@@ -47,10 +51,12 @@ class NetworkRegistry {
 
  private:
   explicit NetworkRegistry(std::string file) : file_(std::move(file)) {}
+  std::map<std::string, Project> lasting(std::map<std::string, Project> projects) const;
   Result<void> save(std::map<std::string, Project> projects);
 
   std::string file_;
   std::map<std::string, Project> projects_;
+  std::set<std::string> for_now_;  // of those
 };
 
 /// The first /16 for `project` that the host has no route into. Reads /proc/net/route.

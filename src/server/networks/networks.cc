@@ -139,10 +139,12 @@ Result<void> Networks::set_guest(const std::string& project, const std::string& 
                                  std::shared_ptr<const project::ServiceConfig> guest) {
   const auto live = live_.find(project);
   if (live == live_.end())
-    return Error(Errc::cancelled, "project " + project + " has no network any more");
+    return Error(Errc::cancelled, "project " + project + " has no network any more")
+        .with_hint("bring it up: locald -p " + project + " up");
   Services guests = live->second.guests;
   guests.erase(name);
-  expected_[project].erase(name);
+  if (const auto expected = expected_.find(project); expected != expected_.end())
+    expected->second.erase(name);
   if (guest != nullptr) guests.emplace(name, std::move(guest));
   return redefine(project, live->second.services, std::move(guests));
 }

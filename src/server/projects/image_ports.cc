@@ -36,6 +36,7 @@ std::vector<JobPool::Job> ImagePorts::pull(Pull pull) {
     out.push_back(deps_.jobs.run<Result<void>>(
         "pull " + unknown.image,
         [this, all, unknown](const std::stop_token& stop) -> Result<void> {
+          const JobPool::UncountedScope uncounted;  // a slow registry holds nothing else up
           const std::string& service = unknown.service;
           builder::PrepareContext context;
           context.stop = stop;

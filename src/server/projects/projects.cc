@@ -137,7 +137,7 @@ void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) 
     if (found) {
       ipc::StatusReply out{.project = (*found)->name(), .services = (*found)->status()};
       if (registry_.stays_on_host((*found)->name(), (*found)->dir()) &&
-          !registry_.told_of_host((*found)->name()))
+          !registry_.told_of_host((*found)->name()) && has_container_on_host(**found))
         if (const auto loaded = load(*request.project))
           if (std::string text = host_notice(*loaded); !text.empty())
             out.notices.push_back({"", std::move(text)});

@@ -13,6 +13,7 @@
 #include "project/canonical_text.h"
 #include "project/resolve/resolve_network.h"
 #include "server/http/request.h"
+#include "server/networks/port_choice.h"
 #include "server/projects/app_builds.h"
 #include "server/projects/projects.h"
 
@@ -139,23 +140,15 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedP
       continue;
     }
     int port = deps_.networks != nullptr ? deps_.networks->registry().port(loaded.name, key) : 0;
-    const auto usable = [&](int candidate) {
-      return !taken.contains(candidate) &&
-             deps_.network.check_port_free(static_cast<std::uint16_t>(candidate));
-    };
-    if (port != 0 && !own.contains(port) && !usable(port)) port = 0;
-    for (int candidate = range.first; port == 0 && range.second != 0; ++candidate) {
-      if (candidate > range.second)
-        return Error(Errc::unavailable, fmt::format("none of the ports {}-{} is free for {}",
-                                                    range.first, range.second, key))
-            .with_hint("write a larger range, or one port");
-      if (usable(candidate)) port = candidate;
-    }
-    for (int tries = 0; port == 0; ++tries) {
-      if (tries == 1000) return Error(Errc::failed, "no free port was found");
-      port = TRY(deps_.network.free_port());
-      if (taken.contains(port) || others.contains(port)) port = 0;
-    }
+    if (port != 0 && !own.contains(port) &&
+        (taken.contains(port) || !deps_.network.check_port_free(static_cast<std::uint16_t>(port))))
+      port = 0;
+    // What another project keeps over its `down` is not given away by chance.
+    const bool any = range.second == 0;
+    if (port == 0)
+      port = TRY(choose_port(deps_.network, range.first, range.second, [&](int candidate) {
+                   return taken.contains(candidate) || (any && others.contains(candidate));
+                 }).context(key));
     taken.insert(port);
     out[key] = port;
   }

@@ -6,6 +6,7 @@
 #include "net/endpoint.h"
 #include "project/resolve/resolve_network.h"
 #include "project/units.h"
+#include "server/service_port.h"
 
 namespace locald::server {
 namespace {
@@ -67,10 +68,7 @@ ipc::ServiceStatus service_status(const std::string& name, const Supervisor::Uni
   if (config.network != "host") out.container_port = if_any(published.container_port);
   for (const project::PortConfig& port : published.ports) {
     const int inside = port.container_port != 0 ? port.container_port : published.container_port;
-    out.ports.push_back({.address = port.address.empty() ? net::kLoopback : port.address,
-                         .port = port.port,
-                         .container_port = inside,
-                         .protocol = port.udp ? "udp" : "tcp"});
+    out.ports.push_back(service_port(port, inside));
   }
   if (s.exit && s.exit->signal)
     out.signal = project::signal_name(*s.exit->signal);
