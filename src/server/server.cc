@@ -117,12 +117,16 @@ class Server {
       });
     std::string notice;
     networks_ = std::make_unique<Networks>(
-        Networks::Deps{loop_, *environment_, *user_namespace_, paths_,
+        Networks::Deps{loop_,
+                       *environment_,
+                       *user_namespace_,
+                       paths_,
                        TRY(find_own_program("locald-netd")),
                        [this](const Error& error, const PublishedPort& port) {
                          return launcher_->explain(error, port.outside, port.udp);
                        },
-                       log},
+                       log,
+                       {config.cni_path, project::program_search_path(), config.cni_timeout}},
         TRY(NetworkRegistry::load(paths_.networks_file(), notice)));
     if (!notice.empty()) log(std::exchange(notice, {}));
     launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::Deps{
@@ -235,7 +239,8 @@ class Server {
                   *launcher_, *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get(),
                   [this, netd = TRY(find_own_program("locald-netd"))](const std::stop_token& stop) {
                     return try_network(*environment_, *user_namespace_, paths_, netd, stop);
-                  }});
+                  },
+                  config.cni_path});
     TRY(adopt({paths_, [this] { return runtime_->find_instances(); },
                [this](int shim_pid) { (void)user_namespace_->adopt(shim_pid); }, *projects_,
                *sessions_, *containers_, *unmanaged_, log}));

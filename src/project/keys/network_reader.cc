@@ -89,10 +89,20 @@ void read_networks(const Node& node, const std::string& where, Sink& sink,
       sink.expected(table, fmt::format("`networks.{}`", name), "a table");
       continue;
     }
-    read_table(
-        table, fmt::format("[networks.{}]", name), sink,
-        {bool_field("internal", sink, network.internal), bool_field("ipv6", sink, network.ipv6),
-         text_field("subnet", sink, network.subnet), texts_field("allow", sink, network.allow)});
+    read_table(table, fmt::format("[networks.{}]", name), sink,
+               {bool_field("internal", sink, network.internal),
+                bool_field("ipv6", sink, network.ipv6),
+                text_field("subnet", sink, network.subnet),
+                texts_field("allow", sink, network.allow),
+                text_field("cni", sink, network.cni),
+                {"outbound", [&](const Node& value, const std::string& at) {
+                   network.outbound_at = value.at();
+                   read_choice<NetworkSpec::Outbound>(value, at, sink,
+                                                      {{"relay", NetworkSpec::Outbound::relay},
+                                                       {"pasta", NetworkSpec::Outbound::pasta},
+                                                       {"none", NetworkSpec::Outbound::none}},
+                                                      network.outbound);
+                 }}});
     out.push_back(std::move(network));
   }
 }

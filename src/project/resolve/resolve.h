@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -15,6 +16,12 @@ namespace locald::project {
 struct Rights {
   bool limits = true;            ///< of memory, cpus and pids
   std::uint16_t first_port = 0;  ///< services may listen from this one on
+};
+
+/// Programs that keys of the file may need.
+struct Programs {
+  std::vector<std::string> cni_path;         ///< folders of CNI plugins
+  std::function<Result<void>()> pasta = {};  ///< whether pasta can be used; not there: it can
 };
 
 struct ResolveInput {
@@ -34,6 +41,7 @@ struct ResolveInput {
   /// Services whose port only their image tells, which is not here (image_ports.h): what follows
   /// from it is left out, and is not a problem.
   std::set<std::string> undecided = {};
+  Programs programs = {};
 };
 
 struct Resolved {

@@ -212,7 +212,8 @@ void Api::doctor(const ipc::DoctorRequest&, const ReplyPtr& reply) {
                       .runtime_name = deps_.runtime_name,
                       .search_path = project::program_search_path(),
                       .root = ::geteuid() == 0,
-                      .network = deps_.network};
+                      .network = deps_.network,
+                      .cni_path = deps_.cni_path};
   inputs.user_namespace = [&ns = deps_.user_namespace]() -> Result<DoctorInputs::IdMap> {
     (void)TRY(ns.fd());
     return DoctorInputs::IdMap{ns.map_id(), ns.notice()};

@@ -33,7 +33,8 @@ class Networks {
     std::string netd;  ///< path of locald-netd
     /// As ProjectNetwork::Deps. On any thread.
     std::function<Error(const Error& error, const PublishedPort& port)> explain;
-    std::function<void(const std::string& text)> log;
+    std::function<void(const std::string& text)> log;  ///< on any thread
+    CniSettings cni;
   };
   Networks(Deps deps, NetworkRegistry registry);
 
@@ -42,6 +43,7 @@ class Networks {
   void stop() { jobs_.reset(); }
 
   NetworkRegistry& registry() noexcept { return registry_; }
+  const CniSettings& cni() const noexcept { return deps_.cni; }
 
   /// It has a network, or is about to.
   bool is_live(const std::string& project) const { return find(project) != nullptr; }
@@ -111,6 +113,8 @@ class Networks {
     ProjectNetwork::Lacking lacking;                              ///< as it was logged
     EventLoop::Handle watch;                                      ///< of its netd's end
     UniqueFd pidfd;
+    EventLoop::Handle uplink_watch;  ///< the same of its pasta's
+    UniqueFd uplink_pidfd;
   };
   Result<std::shared_ptr<const NetworkPlan>> plan(const std::string& project,
                                                   const NetworkRegistry::Project& numbers,
@@ -120,8 +124,10 @@ class Networks {
   NetworkRegistry::Project numbers(const std::string& project, const Services& services) const;
   std::shared_ptr<ProjectNetwork> find(const std::string& project) const;
   void update(const std::string& project);
+  void end_left(const std::string& project) const;
   void log_ports(const std::string& project, Live& live) const;
   void watch(const std::string& project, UniqueFd pidfd);
+  void watch_uplink(const std::string& project, UniqueFd pidfd);
 
   Deps deps_;
   NetworkRegistry registry_;
