@@ -21,4 +21,11 @@ void read_networks(const Node& node, const std::string& where, Sink& sink,
 void read_port_numbers(const Node& node, const std::string& where, Sink& sink,
                        std::vector<int>& out);
 
+const Shape& network_shape();    ///< of a service
+const Shape& networks_of_all();  ///< of [project]
+const Shape& members_shape();
+const Shape& ports_shape();
+const Shape& networks_shape();
+const Shape& port_numbers_shape();
+
 }  // namespace locald::project
