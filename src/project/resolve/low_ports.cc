@@ -21,9 +21,9 @@ Result<void> LowPorts::check(const PortConfig& port) const {
   const PortConfig up = moved(port);
   const int end = up.last != 0 ? up.last : up.port;
   if (end > kLastPort)
-    return Error(Errc::invalid_input, fmt::format("low_ports moves port {} to {}: ports go to {}",
-                                                  port.last != 0 ? port.last : port.port, end,
-                                                  kLastPort));
+    return Error(Errc::invalid_input,
+                 fmt::format("low_ports moves port {} to {}: ports go to {}",
+                             port.last != 0 ? port.last : port.port, end, kLastPort));
   if (up.port >= first_) return {};
   const int inside = port.container_port != 0 ? port.container_port : port.port;
   return Error(Errc::denied, fmt::format("port {} needs privileges", port.port))

@@ -126,8 +126,7 @@ std::map<std::string, std::pair<int, int>> ports_to_choose(const ProjectSpec& sp
 }
 
 void resolve_network(Texts& texts, NetworkTables& networks, PortClaims& claims,
-                     const ServiceSpec& spec, ServiceConfig& out,
-                     NetworkTables::Notices& notices) {
+                     const ServiceSpec& spec, ServiceConfig& out, NetworkTables::Notices& notices) {
   const SourcePos port_at = spec.port_at.line != 0 ? spec.port_at : spec.at;
   switch (spec.network.mode) {
     case Mode::unset:
@@ -159,9 +158,9 @@ void resolve_network(Texts& texts, NetworkTables& networks, PortClaims& claims,
     texts.problem(port_at, texts.no_port(spec.name));
   Ports ports(texts, claims, spec, out, notices);
   if (out.port != 0 && (spec.port != 0 || spec.auto_port || spec.ports.empty()))
-    ports.publish(port_at, {.address = "",
-                            .port = spec.port != 0 ? spec.port : out.port,
-                            .container_port = 0});
+    ports.publish(
+        port_at,
+        {.address = "", .port = spec.port != 0 ? spec.port : out.port, .container_port = 0});
   ports.publish_all();
 }
 

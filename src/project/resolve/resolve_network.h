@@ -9,8 +9,7 @@ namespace locald::project {
 /// `network`, `networks`, `ports` and what is published; `notices` says what is published elsewhere
 /// than the file writes.
 void resolve_network(Texts& texts, NetworkTables& networks, PortClaims& claims,
-                     const ServiceSpec& spec, ServiceConfig& out,
-                     NetworkTables::Notices& notices);
+                     const ServiceSpec& spec, ServiceConfig& out, NetworkTables::Notices& notices);
 
 /// Where a service of the project listens: inside its container, or on the host. 0: the file does
 /// not tell.

@@ -46,12 +46,14 @@ TEST_F(NetworkTest, APublishedPortThatNeedsPrivilegesIsRefusedWithTheWaysOut) {
       "`locald up --low-ports=+8000` (or low_ports = \"+8000\" below [project]), or allow them: "
       "sudo sysctl net.ipv4.ip_unprivileged_port_start=";
   EXPECT_EQ(told(kWeb + "ports=['80']\n"), "0 problems: ");
-  EXPECT_EQ(told(kWeb + "ports=['81:80']\n"),
-            "4:8: port 81 needs privileges (write ports = [\"8081:80\"], move all such ports with " +
-                ways + "81)");
-  EXPECT_EQ(told(kWeb + "port=81\ncontainer_port=80\n"),
-            "4:6: port 81 needs privileges (write ports = [\"8081:80\"], move all such ports with " +
-                ways + "81)");
+  EXPECT_EQ(
+      told(kWeb + "ports=['81:80']\n"),
+      "4:8: port 81 needs privileges (write ports = [\"8081:80\"], move all such ports with " +
+          ways + "81)");
+  EXPECT_EQ(
+      told(kWeb + "port=81\ncontainer_port=80\n"),
+      "4:6: port 81 needs privileges (write ports = [\"8081:80\"], move all such ports with " +
+          ways + "81)");
   EXPECT_EQ(told("[services.api]\ncommand='x'\nport=81\n"),
             "3:6: port 81 needs privileges (use a port from 1024 on, or: sudo sysctl "
             "net.ipv4.ip_unprivileged_port_start=81)");
@@ -98,7 +100,7 @@ TEST_F(NetworkTest, LowPortsAreAPlusAndANumber) {
             "0 problems: ");
   rights.first_port = 2000;
   EXPECT_EQ(told("[project]\nlow_ports='+64511'\n" + kWeb + "ports=['1025:80']\n"),
-            "5:8: low_ports moves port 1025 to 65536: ports go to 65535");
+            "6:8: low_ports moves port 1025 to 65536: ports go to 65535");
 }
 
 TEST_F(NetworkTest, APortLeadsToWhereTheServiceListens) {

@@ -114,8 +114,7 @@ Result<UniqueFd> open_recorded(const NetdRecord& record) {
 std::vector<RetiringNetd> still_retiring(const NetdRecord& record) {
   std::vector<RetiringNetd> out = record.retiring;
   std::erase_if(out, [&](const RetiringNetd& one) {
-    return record.boot_id != runtime::boot_id() ||
-           !runtime::open_process(one.pid, one.start_time);
+    return record.boot_id != runtime::boot_id() || !runtime::open_process(one.pid, one.start_time);
   });
   return out;
 }
@@ -208,8 +207,7 @@ Result<Netd> Netd::find(const Paths& paths, const std::string& project) {
   if (!found || !record) return found;
   const UniqueFd dir = TRY(sys::open(paths.network(project), O_RDONLY | O_DIRECTORY));
   for (const RetiringNetd& one : still_retiring(*record))
-    if (auto before =
-            net::NetdClient::connect(path_in(dir.get(), control_before(one.pid).c_str())))
+    if (auto before = net::NetdClient::connect(path_in(dir.get(), control_before(one.pid).c_str())))
       (void)before->retire();
   return found;
 }

@@ -12,6 +12,7 @@
 #include "ipc/messages/project.h"
 #include "net/network.h"
 #include "project/project_file.h"
+#include "project/resolve/low_ports.h"
 #include "runtime/listener_search.h"
 #include "server/admission.h"
 #include "server/http/reply.h"

@@ -55,11 +55,10 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
 
 void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Looked looked) {
   or_error(reply, [&]() -> Result<void> {
-    Prepared prepared =
-        TRY(prepare(request.project, request.world,
-                    {.refresh = request.env_refresh,
-                     .images_tell = looked.images,
-                     .low_ports = request.low_ports}));
+    Prepared prepared = TRY(prepare(request.project, request.world,
+                                    {.refresh = request.env_refresh,
+                                     .images_tell = looked.images,
+                                     .low_ports = request.low_ports}));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};

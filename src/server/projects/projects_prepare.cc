@@ -165,8 +165,7 @@ Result<project::LoadedProject> Projects::load(const ipc::ProjectPlace& place) co
 }
 
 Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
-                                             const ipc::World& world,
-                                             const How& how) const {
+                                             const ipc::World& world, const How& how) const {
   Prepared out;
   out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
