@@ -20,5 +20,7 @@ void read_networks(const Node& node, const std::string& where, Sink& sink,
 /// [5432, 3306].
 void read_port_numbers(const Node& node, const std::string& where, Sink& sink,
                        std::vector<int>& out);
+/// "+8000".
+void read_low_ports(const Node& node, const std::string& where, Sink& sink, int& out);
 
 }  // namespace locald::project

@@ -84,7 +84,8 @@ KeyFields container_fields(Sink& sink, ServiceSpec& out) {
       {"ports", [&](const Node& v, const std::string& at) { read_ports(v, at, sink, out.ports); }},
       {"container_port",
        [&](const Node& v, const std::string& at) {
-         if (read_int(v, at, sink, 1, 65535, out.container_port)) out.port_at = v.at();
+         if (read_int(v, at, sink, 1, 65535, out.container_port) && out.port == 0 && !out.auto_port)
+           out.port_at = v.at();
        }},
   };
 }

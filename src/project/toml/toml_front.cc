@@ -42,8 +42,12 @@ void read_project(const Node& root, Sink& sink, ProjectSpec& spec) {
                               [&](const Node& v, const std::string& at) {
                                 read_network_mode(v, at, sink, spec.network);
                               }},
-                             {"host_access", [&](const Node& v, const std::string& at) {
+                             {"host_access",
+                              [&](const Node& v, const std::string& at) {
                                 read_port_numbers(v, at, sink, spec.host_access);
+                              }},
+                             {"low_ports", [&](const Node& v, const std::string& at) {
+                                read_low_ports(v, at, sink, spec.low_ports);
                               }}});
                }},
               {"networks",
