@@ -251,8 +251,7 @@ class Assembler {
     };
     std::vector<ReadyMount> own, in_volume;
     for (const auto& [path, target] : plan_.own_files) own.push_back(own_file(path, target));
-    for (const std::string& path : plan_.files_in_volume)
-      in_volume.push_back(own_file(path, path));
+    for (const std::string& path : plan_.files_in_volume) in_volume.push_back(own_file(path, path));
     // What the shim has mounted there by descriptor: no name that a container could exchange.
     std::vector<ReadyMount> mounts = plan_.ready();
     std::size_t number = 0;

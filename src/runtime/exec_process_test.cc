@@ -93,7 +93,7 @@ TEST(ExecProcess, HasTheUserAndGroupsAsTheyAreWithAllIds) {
   EXPECT_EQ(process.user.additional_gids, std::vector<std::uint32_t>{44});
 }
 
-/// A container's record without a container: its shim is a process of ours.
+/// A container's record without a container: its shim is a process of the test's.
 struct ExecInto : ::testing::Test {
   ~ExecInto() override {
     end_shim();

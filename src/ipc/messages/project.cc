@@ -32,6 +32,9 @@ const Fields& UpRequest::fields() {
           .flat(&UpRequest::world)
           .field("env_refresh", &UpRequest::env_refresh,
                  "captures this environment in place of the one captured before")
+          .field("low_ports", &UpRequest::low_ports,
+                 "\"+8000\": moves published ports up that need privileges, in place of what "
+                 "the file says")
           .field("wait", &UpRequest::wait,
                  "answered when every service is healthy, not when it has started")
           .field("timeout_ms", &UpRequest::timeout, kTimeoutDoc);

@@ -98,7 +98,9 @@ struct UpRequest {
   ProjectPlace project;
   std::vector<std::string> services;  ///< with their dependencies; empty: all
   World world;
-  bool env_refresh = false, wait = false;
+  bool env_refresh = false;
+  std::optional<std::string> low_ports;
+  bool wait = false;
   Timeout timeout;
   static const Fields& fields();
 };

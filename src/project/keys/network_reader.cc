@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "project/port_text.h"
+
 namespace locald::project {
 namespace {
 
@@ -102,6 +104,11 @@ const Shape& port_numbers_shape() {
   return shape;
 }
 
+const Shape& low_ports_shape() {
+  static const Shape shape{.kind = Shape::Kind::text, .pattern = "^\\+[0-9]+$"};
+  return shape;
+}
+
 void read_network_mode(const Node& node, const std::string& where, Sink& sink, NetworkUse& out) {
   Text text;
   if (!read_text(node, where, sink, text)) return;
@@ -193,6 +200,15 @@ void read_port_numbers(const Node& node, const std::string& where, Sink& sink,
   if (!node.is_array()) return sink.expected(node, where, "a list of ports");
   for (const Node& item : node.as_array())
     if (int port = 0; read_int(item, where, sink, 1, 65535, port)) out.push_back(port);
+}
+
+void read_low_ports(const Node& node, const std::string& where, Sink& sink, int& out) {
+  Text text;
+  if (!read_text(node, where, sink, text)) return;
+  if (const auto by = parse_low_ports(text.raw))
+    out = *by;
+  else
+    sink.add(text.at, by.error().message(), by.error().hint());
 }
 
 }  // namespace locald::project

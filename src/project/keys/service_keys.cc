@@ -237,7 +237,8 @@ KeyFields container_fields(Sink& sink, ServiceSpec& out) {
         .otherwise = "the one TCP port that the image exposes; of apps 8080",
         .example = "container_port = 5432"},
        [&](const Node& v, const std::string& at) {
-         if (read_int(v, at, sink, shapes::port().low, shapes::port().high, out.container_port))
+         if (read_int(v, at, sink, shapes::port().low, shapes::port().high, out.container_port) &&
+             out.port == 0 && !out.auto_port)
            out.port_at = v.at();
        }},
   };

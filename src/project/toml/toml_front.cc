@@ -55,7 +55,16 @@ KeyFields project_fields(Sink& sink, ProjectSpec& spec) {
         .since = "0.2"},
        [&](const Node& v, const std::string& at) {
          read_port_numbers(v, at, sink, spec.host_access);
-       }}};
+       }},
+      {"low_ports",
+       low_ports_shape(),
+       {.text = "Ports that are published below those that you may listen on (1024, unless "
+                "net.ipv4.ip_unprivileged_port_start is lower) move up by that: 80 to 8080. "
+                "By 1024 to 64511; `up --low-ports=+8000` does it once.",
+        .otherwise = "such a port is refused",
+        .example = "low_ports = \"+8000\"",
+        .since = "0.2"},
+       [&](const Node& v, const std::string& at) { read_low_ports(v, at, sink, spec.low_ports); }}};
 }
 
 template <ServiceKind kind>
