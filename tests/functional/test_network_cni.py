@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from support import alive, free_port, http_get, wait_until
-from test_network import ANSWER, ask, heard, host_network, say
+from test_network import ANSWER, ask, heard, host_network
 
 PLUGINS = "/usr/lib/cni"
 needs_plugins = pytest.mark.skipif(not os.path.exists(PLUGINS + "/bridge"), reason="needs the package containernetworking-plugins")

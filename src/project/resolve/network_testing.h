@@ -40,9 +40,10 @@ class NetworkTest : public testing::Test {
                             },
                             1000)
                             .value();
-    ResolveInput input{parsed, "shop", user, ports, paths, {}};
-    input.programs = programs;
-    return resolve(input);
+    ResolveInput in{parsed, "shop", user, ports, paths, {}};
+    in.rights = rights;
+    in.programs = programs;
+    return resolve(in);
   }
   std::string problem_of(const std::string& text) {
     const Resolved r = run(text);
@@ -68,6 +69,7 @@ class NetworkTest : public testing::Test {
   std::string dir;
   NetworkUse::Mode fallback = NetworkUse::Mode::project;
   std::map<std::string, int> ports;
+  Rights rights;
   Programs programs;
   Problems problems;
 };

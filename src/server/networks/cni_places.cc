@@ -11,7 +11,7 @@ namespace locald::server {
 namespace {
 
 constexpr int kPlacesFormat = 1;
-constexpr const char *kRecord = "/places.json", *kPlaces = "places";
+constexpr const char *kPlacesFile = "/places.json", *kPlaces = "places";
 /// Of the plugins, below the project's folder.
 constexpr const char* kKept = "/kept";
 
@@ -32,7 +32,7 @@ CniPlaces::CniPlaces(Deps deps, const Paths& paths, const std::string& project)
 void CniPlaces::load() {
   if (std::exchange(loaded_, true) || !exists(folder_)) return;
   std::string notice;
-  const auto file = load_state_file(folder_ + kRecord, kPlacesFormat, kPlaces, notice);
+  const auto file = load_state_file(folder_ + kPlacesFile, kPlacesFormat, kPlaces, notice);
   if (!file) notice = file.error().text();
   if (!notice.empty()) deps_.log("network of " + project_ + ": " + notice);
   if (!file) return;
@@ -65,7 +65,7 @@ Result<void> CniPlaces::save() const {
   for (const CniPlace& place : places_) places.set(key_of(place), encode(place));
   (void)TRY(make_dirs(folder_));
   return write_file_atomic(
-      folder_ + kRecord,
+      folder_ + kPlacesFile,
       Json::object({{"format", kPlacesFormat}, {kPlaces, std::move(places)}}).dump());
 }
 

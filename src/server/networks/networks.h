@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -105,6 +106,11 @@ class Networks {
   void end_others(const std::set<std::string>& kept);
 
  private:
+  /// Between attempts: none before the first, then longer each time.
+  struct Pause {
+    std::chrono::milliseconds next{0};
+    std::chrono::milliseconds take();
+  };
   struct Live {
     std::shared_ptr<ProjectNetwork> network;
     Services services, guests;
@@ -113,6 +119,10 @@ class Networks {
     ProjectNetwork::Lacking lacking;                              ///< as it was logged
     EventLoop::Handle watch;                                      ///< of its netd's end
     UniqueFd pidfd;
+    EventLoop::Clock::time_point started{};  ///< that netd
+    Pause ended, failed;                     ///< before another netd; before another update
+    EventLoop::Handle again_later;
+    std::string trouble;             ///< of the last update, as it was logged
     EventLoop::Handle uplink_watch;  ///< the same of its pasta's
     UniqueFd uplink_pidfd;
   };
@@ -125,6 +135,8 @@ class Networks {
   std::shared_ptr<ProjectNetwork> find(const std::string& project) const;
   void update(const std::string& project);
   void end_left(const std::string& project) const;
+  void update_after(const std::string& project, Pause& pause);
+  void note(const std::string& project, Live& live, const Result<void>& done);
   void log_ports(const std::string& project, Live& live) const;
   void watch(const std::string& project, UniqueFd pidfd);
   void watch_uplink(const std::string& project, UniqueFd pidfd);

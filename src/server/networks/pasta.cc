@@ -21,7 +21,7 @@ namespace {
 constexpr std::chrono::seconds kStartLimit{10};
 constexpr int kPastaEndMs = 1000;
 constexpr int kPastaUserNamespace = 3, kPastaSandbox = 4;  // in pasta
-constexpr std::string_view kEnding = ".pasta";
+constexpr std::string_view kPastaEnding = ".pasta";
 constexpr const char* kTun = "/dev/net/tun";
 
 struct PastaRecord {
@@ -40,7 +40,7 @@ struct PastaRecord {
 };
 
 std::string record_of(const Paths& paths, const std::string& project) {
-  return paths.network_records() + "/" + project + std::string(kEnding);
+  return paths.network_records() + "/" + project + std::string(kPastaEnding);
 }
 
 std::string fd_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
@@ -51,7 +51,7 @@ std::string last_line(const std::string& text) {
   return to_utf8(shortened(lines.back(), 500));
 }
 
-void kill_and_wait(int pidfd) {
+void end_pasta(int pidfd) {
   (void)sys::pidfd_signal(pidfd, SIGKILL);
   pollfd wait{pidfd, POLLIN, 0};
   (void)::poll(&wait, 1, kPastaEndMs);
@@ -116,7 +116,7 @@ Result<Pasta> Pasta::start(const Start& start) {
         encode(PastaRecord{static_cast<int>(*pid), stat->start_time, runtime::boot_id()}).dump());
   }();
   if (!recorded) {
-    kill_and_wait(pidfd.get());
+    end_pasta(pidfd.get());
     return std::move(recorded).error();
   }
   return Pasta(record, static_cast<int>(*pid), std::move(pidfd));
@@ -139,12 +139,12 @@ void Pasta::end_left(const Paths& paths, const std::string& project) {
 std::set<std::string> Pasta::projects(const Paths& paths) {
   std::set<std::string> out;
   for (const std::string& name : names_in(paths.network_records()))
-    if (name.ends_with(kEnding)) out.insert(name.substr(0, name.size() - kEnding.size()));
+    if (name.ends_with(kPastaEnding)) out.insert(name.substr(0, name.size() - kPastaEnding.size()));
   return out;
 }
 
 void Pasta::end() {
-  kill_and_wait(pidfd_.get());
+  end_pasta(pidfd_.get());
   (void)::unlink(record_.c_str());
 }
 

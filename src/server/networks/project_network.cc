@@ -182,7 +182,9 @@ Result<void> ProjectNetwork::make_parts(const Wanted& wanted, const std::string&
   }
   if (netd_is_in_the_way(layout)) {
     if (netd_) netd_->end();
+    if (before_) Netd::end_all(deps_.paths, project_);
     netd_.reset();
+    before_.reset();
     forget_netd();
   }
   WantedNetwork made{layout, sandbox_, {}, {}, fmt::format("x{:x}", ++tag_)};
@@ -221,36 +223,6 @@ Result<void> ProjectNetwork::make_parts(const Wanted& wanted, const std::string&
   return start_uplink(*wanted.plan);
 }
 
-Result<void> ProjectNetwork::start_uplink(const NetworkPlan& plan) {
-  if (pasta_ && (!plan.uplink || ended(pasta_->pidfd()))) {
-    pasta_->end();
-    pasta_.reset();
-  }
-  if (pasta_ || !plan.uplink) return {};
-  auto started = [&]() -> Result<void> {
-    pasta_ = TRY(Pasta::start({.paths = deps_.paths,
-                               .program = TRY(find_pasta(deps_.cni.search_path)),
-                               .project = project_,
-                               .sandbox = sandbox_->get(),
-                               .user_namespace = TRY(deps_.user_namespace.fd())}));
-    keep_uplink();
-    return {};
-  }();
-  const std::lock_guard lock(wanted_mutex_);
-  uplink_trouble_ = started ? "" : started.error().message();
-  return started;
-}
-
-void ProjectNetwork::keep_uplink() {
-  if (deps_.uplink_started)
-    deps_.uplink_started(UniqueFd(::fcntl(pasta_->pidfd(), F_DUPFD_CLOEXEC, 0)));
-}
-
-std::string ProjectNetwork::uplink_trouble() const {
-  const std::lock_guard lock(wanted_mutex_);
-  return uplink_trouble_;
-}
-
 /// netd keeps a network's sockets for good: one with other addresses, or one that has got the address
 /// of an earlier one, is for another netd.
 bool ProjectNetwork::netd_is_in_the_way(const net::Layout& layout) const {
@@ -276,7 +248,8 @@ Result<void> ProjectNetwork::start_netd() {
                            .program = deps_.netd,
                            .project = project_,
                            .sandbox = sandbox_->get(),
-                           .user_namespace = TRY(deps_.user_namespace.fd())}));
+                           .user_namespace = TRY(deps_.user_namespace.fd()),
+                           .before = before_ ? &*before_ : nullptr}));
   keep_netd();
   return {};
 }
@@ -390,11 +363,23 @@ void ProjectNetwork::adopt_netd(const std::set<std::string>& known,
   auto netd = Netd::find(deps_.paths, project_);
   auto sandbox = netd ? netd->connections().sandbox() : Result<UniqueFd>(netd.error());
   auto sockets = netd ? netd->connections().hand_over() : Result<net::NetdSockets>(netd.error());
-  if (!sandbox || !sockets || !deps_.user_namespace.owns(sandbox->get()) ||
-      netd->connections().version().value_or(0) != net::kNetdVersion)
-    // One that cannot be driven, or not be spoken to: a new one takes its place.
+  const auto version = netd ? netd->connections().version() : Result<int>(netd.error());
+  if (!sandbox || !sockets || !version || !deps_.user_namespace.owns(sandbox->get()))
+    // One that cannot be spoken to: a new one takes its place.
     return Netd::end_all(deps_.paths, project_);
   sandbox_ = std::make_shared<const UniqueFd>(std::move(*sandbox));
+  if (*version != net::kNetdVersion) {
+    // One that cannot be driven hands its sockets to a new one: no port closes.
+    before_ = std::move(*netd);
+    sockets_ = std::move(sockets->networks);
+    reserved_ = std::move(sockets->ports);
+    for (auto& [service, fds] : sockets->services) {
+      if (!known.contains(service) || fds.empty()) continue;
+      keep(service, UniqueFd(::fcntl(fds.front().get(), F_DUPFD_CLOEXEC, 0)));
+      members_[service].sockets = std::move(fds);
+    }
+    return;
+  }
   netd_ = std::move(*netd);
   for (const auto& [number, fds] : sockets->networks) networks_[number] = sockets_of(fds);
   for (const auto& [key, fd] : sockets->ports) ports_.insert(key);
@@ -422,7 +407,9 @@ void ProjectNetwork::end() {
   pasta_.reset();
   Pasta::end_left(deps_.paths, project_);
   if (netd_) netd_->end();
+  if (before_) Netd::end_all(deps_.paths, project_);  // its place has not been taken yet
   netd_.reset();
+  before_.reset();
   forget_netd();
   sandbox_.reset();
   members_.clear();

@@ -206,6 +206,8 @@ class ProjectNetwork {
   CniPlaces places_;
   std::set<std::string> unstarted_;  // services that have been connected, and not started since
   std::optional<Netd> netd_;
+  std::optional<Netd>
+      before_;  ///< of another version, whose sockets netd_ gets with its first plan
   std::optional<Pasta> pasta_;
   std::map<std::uint32_t, NetdNetwork> networks_;           // that netd has the sockets of
   std::set<std::string> services_;                          // the same

@@ -35,7 +35,7 @@ Json capabilities_of(const net::PluginPlace& place, const std::vector<PublishedP
   return out;
 }
 
-bool same(const CniPlace& one, const CniPlace& other) {
+bool same_place(const CniPlace& one, const CniPlace& other) {
   return one.number == other.number && one.link == other.link && one.conflist == other.conflist &&
          one.capabilities == other.capabilities;
 }
@@ -99,7 +99,7 @@ Result<void> ProjectNetwork::check_plugins(const Wanted& wanted, const std::stri
   bool fits = true;
   for (const CniPlace& place : plugin_places(*wanted.plan, service)) {
     const CniPlace* known = places_.find(service, place.number);
-    fits = fits && known != nullptr && known->connected() && same(*known, place);
+    fits = fits && known != nullptr && known->connected() && same_place(*known, place);
   }
   if (fits && unstarted) return {};
   if (fits) {
