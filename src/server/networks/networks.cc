@@ -162,7 +162,9 @@ Result<void> Networks::redefine(const std::string& project, Services services, S
   Live& live = live_.at(project);
   live.services = std::move(services);
   live.guests = std::move(guests);
-  live.network->define(std::move(wanted));
+  const auto before = live.network->plan();
+  live.network->define(wanted);
+  if (before != nullptr) rename(project, *before, *wanted);
   update(project);
   return {};
 }
@@ -193,6 +195,26 @@ void Networks::when_updated(const std::string& project,
   Live& live = live_.at(project);
   if (!live.updating) return done({});
   live.after.push_back(std::move(done));
+}
+
+/// What runs has the names of before in its /etc/hosts.
+void Networks::rename(const std::string& project, const NetworkPlan& before,
+                      const NetworkPlan& now) {
+  std::vector<HostsFile> files = changed_hosts(
+      deps_.running(project), before.layout, now.layout, [&](const std::string& service) {
+        const auto shared = now.shared.find(service);
+        return shared == now.shared.end() ? service : shared->second;
+      });
+  if (files.empty()) return;
+  jobs_->run<int>(
+      "names of " + project,
+      [this, files = std::move(files)](const std::stop_token&) {
+        for (const HostsFile& file : files)
+          if (auto written = rewrite(file); !written && written.error().code() != Errc::not_found)
+            deps_.log("names of " + file.path + ": " + written.error().text());
+        return 0;
+      },
+      [](int) {});
 }
 
 std::string Networks::lacking(const std::string& project, const std::string& service) const {
