@@ -92,6 +92,11 @@ const Fields& ConfigCheckRequest::fields() {
   return table;
 }
 
+const Fields& ConfigSchemaRequest::fields() {
+  static const Fields table = FieldsOf<ConfigSchemaRequest>("request config/schema");
+  return table;
+}
+
 const Fields& ProjectListRequest::fields() {
   static const Fields table = FieldsOf<ProjectListRequest>("request project/ls");
   return table;
@@ -189,6 +194,12 @@ const Fields& ConfigCheckReply::fields() {
                                   .always("services", &R::services, "names")
                                   .always("file", &R::file, "the one that was read")
                                   .always("notices", &R::notices, "what is odd and no error");
+  return table;
+}
+
+const Fields& ConfigSchemaReply::fields() {
+  static const Fields table = FieldsOf<ConfigSchemaReply>("reply config/schema")
+                                  .always("schema", &ConfigSchemaReply::schema, "draft 7");
   return table;
 }
 
