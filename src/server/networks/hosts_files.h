@@ -1,33 +1,27 @@
 #pragma once
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "net/layout.h"
+#include "server/networks/project_network.h"
 
 namespace locald::server {
 
 /// A container that runs in a project's networks.
 struct NamedContainer {
-  std::string service;  ///< whose it is
+  std::string service;  ///< whose it is, as in the layout
   std::string bundle;   ///< its folder
 };
 
-/// The /etc/hosts of a container, for what its networks have now.
-struct HostsFile {
-  std::string path;
-  std::string text;
-};
+/// Those of `containers` that reach others by other names with `now` than with `before`.
+std::vector<NamedContainer> renamed(const std::vector<NamedContainer>& containers,
+                                    const NetworkPlan& before, const NetworkPlan& now);
 
-/// Those of `containers` that have other names with `now` than with `before`.
-/// @param member  whose place in the networks a service has
-std::vector<HostsFile> changed_hosts(
-    const std::vector<NamedContainer>& containers, const net::Layout& before,
-    const net::Layout& now, const std::function<std::string(const std::string& service)>& member);
+/// Its /etc/hosts with `plan`. @param service  as in the layout
+std::string hosts_of(const std::string& service, const NetworkPlan& plan);
 
-/// Writes it in place: the container has this very file mounted. A reader sees the old text or the
-/// new one. Blocks. @return Errc::not_found: the container has ended.
-Result<void> rewrite(const HostsFile& file);
+/// Writes the file in place: a container has this very one mounted. A reader sees the old text or
+/// the new one. Blocks. @return Errc::not_found: the container has ended.
+Result<void> rewrite(const std::string& path, const std::string& text);
 
 }  // namespace locald::server

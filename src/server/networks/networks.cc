@@ -200,18 +200,21 @@ void Networks::when_updated(const std::string& project,
 /// What runs has the names of before in its /etc/hosts.
 void Networks::rename(const std::string& project, const NetworkPlan& before,
                       const NetworkPlan& now) {
-  std::vector<HostsFile> files = changed_hosts(
-      deps_.running(project), before.layout, now.layout, [&](const std::string& service) {
-        const auto shared = now.shared.find(service);
-        return shared == now.shared.end() ? service : shared->second;
-      });
-  if (files.empty()) return;
+  std::vector<NamedContainer> containers = renamed(deps_.running(project), before, now);
+  if (containers.empty()) return;
   jobs_->run<int>(
       "names of " + project,
-      [this, files = std::move(files)](const std::stop_token&) {
-        for (const HostsFile& file : files)
-          if (auto written = rewrite(file); !written && written.error().code() != Errc::not_found)
-            deps_.log("names of " + file.path + ": " + written.error().text());
+      [this, network = find(project), containers = std::move(containers)](const std::stop_token&) {
+        // With the plan of that time: of several of these jobs the last one counts.
+        const std::lock_guard lock(hosts_mutex_);
+        const auto plan = network->plan();
+        if (plan == nullptr) return 0;
+        for (const NamedContainer& each : containers) {
+          const std::string path = each.bundle + "/hosts";
+          if (auto written = rewrite(path, hosts_of(each.service, *plan));
+              !written && written.error().code() != Errc::not_found)
+            deps_.log(path + ": " + written.error().text());
+        }
         return 0;
       },
       [](int) {});

@@ -142,6 +142,7 @@ class Networks {
   Deps deps_;
   NetworkRegistry registry_;
   std::optional<JobPool> jobs_;
+  std::mutex hosts_mutex_;    // of what containers have mounted as /etc/hosts
   mutable std::mutex mutex_;  // of the map alone
   std::map<std::string, Live> live_;
   std::map<std::string, std::set<std::string>> expected_;  // project -> guests

@@ -261,7 +261,7 @@ std::vector<NamedContainer> Projects::running_containers(const std::string& proj
   if (found == projects_.end()) return out;
   for (const auto& [service, unit] : found->second->supervisor().units())
     if (unit.pid != 0 && unit.active != nullptr && unit.active->kind != project::ServiceKind::exec)
-      out.push_back({service, deps_.paths.bundle(unit.instance)});
+      out.push_back({project::slug(service), deps_.paths.bundle(unit.instance)});
   return out;
 }
 
