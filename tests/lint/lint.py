@@ -51,6 +51,7 @@ FOLDERS = {
     "cnb/build": {"cnb/inputs", "cnb/source", "cnb/lifecycle", "cnb/store", "cnb/buildpacks", "cnb/export"},
     "project/keys": set(),
     "project/yaml": set(),
+    "project/compose": {"project/yaml", "project/resolve"},
     "project/toml": {"project/keys"},
     "project/resolve": set(),
     "server/http": set(),

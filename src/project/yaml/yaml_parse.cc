@@ -104,10 +104,12 @@ class Composer {
       return fail({line, 0}, fmt::format("not YAML: {}", parser_.problem));
     }
     const std::string problem = parser_.problem == nullptr ? "out of memory" : parser_.problem;
-    if (parser_.context == nullptr) return fail(pos_of(parser_.problem_mark), "not YAML: " + problem);
+    if (parser_.context == nullptr)
+      return fail(pos_of(parser_.problem_mark), "not YAML: " + problem);
     // Where a quote is not closed, its end is of no use.
     if (std::strcmp(parser_.context, "while scanning a quoted scalar") == 0)
-      return fail(pos_of(parser_.context_mark), fmt::format("not YAML: {} {}", problem, parser_.context));
+      return fail(pos_of(parser_.context_mark),
+                  fmt::format("not YAML: {} {}", problem, parser_.context));
     std::string where;
     if (parser_.context_mark.line != parser_.problem_mark.line)
       where = fmt::format(" that begins at {}", spelled(pos_of(parser_.context_mark)));
@@ -137,10 +139,11 @@ class Composer {
       if (!scalar(*event, at, out)) return false;
     } else {
       const bool table = event->type == YAML_MAPPING_START_EVENT;
-      anchor = text_of(table ? event->data.mapping_start.anchor : event->data.sequence_start.anchor);
+      anchor =
+          text_of(table ? event->data.mapping_start.anchor : event->data.sequence_start.anchor);
       out.height = 1;
-      out.mark = mark_of(
-          text_of(table ? event->data.mapping_start.tag : event->data.sequence_start.tag));
+      out.mark =
+          mark_of(text_of(table ? event->data.mapping_start.tag : event->data.sequence_start.tag));
       if (depth >= limits_.max_depth) return too_deep(at);
       if (!anchor.empty()) anchors_[anchor] = nullptr;  // not to be used within itself
       if (!(table ? mapping(depth, out) : sequence(depth, out))) return false;
@@ -175,8 +178,8 @@ class Composer {
     auto value = yaml_scalar(text, out.mark == Mark::none ? tag : std::string_view(), plain);
     if (!value) return fail(at, value.error().message(), value.error().hint());
     if (plain && value->is_number() &&
-        text != (value->is_int() ? fmt::to_string(value->as_int())
-                                 : number_text(value->as_double())))
+        text !=
+            (value->is_int() ? fmt::to_string(value->as_int()) : number_text(value->as_double())))
       respelled_.push_back({at, std::string(text)});
     out.node = std::move(*value);
     return true;
@@ -234,8 +237,9 @@ class Composer {
                   key.node.is_table() || key.node.is_array() ? "" : "put it into quotes");
     const std::string& name = key.node.as_string();
     if (const auto [first, fresh] = table.keys.emplace(name, key_at); !fresh)
-      return fail(key_at, fmt::format("the key `{}` stands at {} already", shortened(name, 60),
-                                      spelled(first->second)),
+      return fail(key_at,
+                  fmt::format("the key `{}` stands at {} already", shortened(name, 60),
+                              spelled(first->second)),
                   merges ? "merge several at once: `<<: [*a, *b]`" : "");
     Composed value;
     if (!read(event) || !compose(event, depth + 1, value)) return false;

@@ -42,8 +42,7 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
   }
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size())
-    return std::nullopt;
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (value > kMax + (minus ? 1 : 0)) return std::nullopt;
   return static_cast<std::int64_t>(minus ? ~value + 1 : value);
@@ -92,8 +91,7 @@ Node untagged(std::string_view text) {
   if (any_of(text, {"true", "True", "TRUE"})) return true;
   if (any_of(text, {"false", "False", "FALSE"})) return false;
   if (any_of(text, {".nan", ".NaN", ".NAN"})) return std::numeric_limits<double>::quiet_NaN();
-  const std::string_view unsigned_text =
-      text[0] == '-' || text[0] == '+' ? text.substr(1) : text;
+  const std::string_view unsigned_text = text[0] == '-' || text[0] == '+' ? text.substr(1) : text;
   if (any_of(unsigned_text, {".inf", ".Inf", ".INF"}))
     return text[0] == '-' ? -std::numeric_limits<double>::infinity()
                           : std::numeric_limits<double>::infinity();
@@ -122,13 +120,11 @@ Result<Node> yaml_scalar(std::string_view text, std::string_view tag, bool plain
   Node value = untagged(text);
   if (name == "float" && value.is_int()) return Node(static_cast<double>(value.as_int()));
   const bool fits = (name == "int" && value.is_int()) || (name == "float" && value.is_float()) ||
-                    (name == "bool" && value.is_bool()) ||
-                    (name == "null" && value.is_nothing()) ||
+                    (name == "bool" && value.is_bool()) || (name == "null" && value.is_nothing()) ||
                     (name == "timestamp" && value.is_string());
   if (fits) return value;
-  return Error(Errc::invalid_input,
-               fmt::format("\"{}\" does not fit its tag `!!{}`", shortened(text, 60),
-                           shortened(name, 60)));
+  return Error(Errc::invalid_input, fmt::format("\"{}\" does not fit its tag `!!{}`",
+                                                shortened(text, 60), shortened(name, 60)));
 }
 
 std::string number_text(double number) {

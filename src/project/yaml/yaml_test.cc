@@ -48,9 +48,7 @@ TEST(Yaml, KnowsThePlaceOfEachValueAndKey) {
   EXPECT_EQ(doc["services"]["web"]["image"].file(), "f.yaml");
 }
 
-TEST(Yaml, ColumnsCountCharacters) {
-  EXPECT_EQ(root("{\"ä\": x}")["ä"].at(), (SourcePos{1, 7}));
-}
+TEST(Yaml, ColumnsCountCharacters) { EXPECT_EQ(root("{\"ä\": x}")["ä"].at(), (SourcePos{1, 7})); }
 
 TEST(Yaml, PlainScalarsHaveTheTypesOfTheSpecification) {
   EXPECT_EQ(json("[true, False, TRUE, null, ~, NULL, ]"), "[true,false,true,null,null,null]");
@@ -184,8 +182,8 @@ TEST(Yaml, RefusesWhatIsTooLongTooDeepOrTooMuch) {
   EXPECT_NE(problem(bomb).find("more than 100000 values (an alias counts"), std::string::npos);
   std::string chain = "a0: &a0 [x]\n";
   for (int i = 1; i < 200; ++i)
-    chain += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" +
-             std::to_string(i - 1) + "]\n";
+    chain += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) +
+             "]\n";
   EXPECT_NE(problem(chain).find("nest more than 100 deep"), std::string::npos);
   std::string wide = "[";
   for (int i = 0; i < 100'001; ++i) wide += "1,";
