@@ -50,7 +50,8 @@ Json table_json(const Node& value, const Shape& shape) {
     bool written = false;
     switch (key.rule) {
       case Rule::if_set:
-        written = there && !says_nothing(member);
+        written = there && !says_nothing(member) &&
+                  !(key.shape->as == As::bytes && raw.as_string() == "0");
         break;
       case Rule::if_there:
         written = there && !raw.is_nothing();

@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "project/compose/published_ports.h"
+#include "project/compose/quantities.h"
 
 namespace locald::project::compose {
 namespace {
@@ -36,6 +37,7 @@ class ServiceCheck {
     scale();
     limits();
     restart();
+    pull_policy();
     watches();
   }
 
@@ -85,7 +87,7 @@ class ServiceCheck {
     const std::string& platform = service_["platform"].as_string();
     if (!platforms.empty() && !platform.empty() &&
         std::find(platforms.begin(), platforms.end(), platform) == platforms.end())
-      problem(service_["platform"], "platform", "is not among `build.platforms`");
+      problem(service_["platform"], "platform", "is not among the `platforms` of its `build`");
   }
 
   void networks() const {
@@ -151,7 +153,7 @@ class ServiceCheck {
     const Node& scale = service_["scale"];
     const Node& replicas = service_["deploy"]["replicas"];
     if (scale.is_int() && replicas.is_int() && !(scale == replicas))
-      problem(scale, "scale", "and `deploy.replicas` differ");
+      problem(scale, "scale", "and the `replicas` of `deploy` differ");
     for (const Node* count : {&scale, &replicas})
       if (count->as_int() < 0) problem(*count, "", "has a negative scale");
     const Node& chosen = scale.is_int() ? scale : replicas;
@@ -191,6 +193,23 @@ class ServiceCheck {
                        near ? fmt::format("did you mean `{}`?", *near) : "");
   }
 
+  void pull_policy() const {
+    const Node& value = service_["pull_policy"];
+    const std::string& text = value.as_string();
+    constexpr std::string_view kEvery = "every_";
+    const std::vector<std::string> words = {"always",  "never", "missing", "build",
+                                            "refresh", "daily", "weekly"};
+    if (value.is_nothing() || std::find(words.begin(), words.end(), text) != words.end() ||
+        (text.starts_with(kEvery) &&
+         parse_duration(std::string_view(text).substr(kEvery.size())).has_value()))
+      return;
+    const auto near = did_you_mean(text, words);
+    of_.report.problem(value,
+                       fmt::format("`{}.pull_policy` must be one of {} or every_TIME, not \"{}\"",
+                                   path_, join(words, ", "), shortened(text, 60)),
+                       near ? fmt::format("did you mean `{}`?", *near) : "");
+  }
+
   void watches() const {
     for (const Node& watch : service_["develop"]["watch"].as_array()) {
       const std::string& action = watch["action"].as_string();
@@ -215,6 +234,12 @@ void check_devices(const Node& list, const std::string& path, Report& report) {
 void check_service(const CheckedService& of) { ServiceCheck(of).all(); }
 
 void check_values(const std::string& path, const Node& service, Report& report) {
+  const auto needs_target = [&](const char* key) {
+    for (const Node& item : service[key].as_array())
+      if (item["target"].is_nothing())
+        report.problem(item, fmt::format("`{}.{}` needs a `target`", path, key));
+  };
+  for (const char* key : {"ports", "volumes", "devices"}) needs_target(key);
   for (const Node& port : service["ports"].as_array()) {
     const Node& address = port["host_ip"];
     if (address.is_string() && !valid_address(address.as_string()))

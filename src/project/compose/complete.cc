@@ -176,6 +176,9 @@ void fill_in_service(Node& service, const Environment& environment) {
   }
   take_values(service.find("environment"), environment, true);
   implied_dependencies(service);
+  if (Node* const deploy = service.find("deploy");
+      deploy != nullptr && deploy->is_table() && service["scale"].is_int())
+    put_missing(*deploy, "replicas", service["scale"]);
   each_item(service, "volumes", [](Node& volume) {
     const std::string& target = volume["target"].as_string();
     if (target.starts_with('/')) put(volume, "target", tidy_path(target));

@@ -59,7 +59,7 @@ class Corpus {
   Corpus(const Corpus&) = delete;
   Corpus& operator=(const Corpus&) = delete;
   ~Corpus() {
-    if (!unpacked_.empty()) fs::remove_all(unpacked_);  // NOLINT: made above
+    if (!unpacked_.empty()) (void)remove_tree(unpacked_.string());
   }
   bool there() const { return fs::exists(folder_ / "oracle.tsv"); }
   const fs::path& folder() const { return folder_; }

@@ -71,18 +71,20 @@ class ServiceFiles {
         report_.problem(file["format"],
                         fmt::format("`services.{}.env_file`: unknown format \"{}\"", name,
                                     shortened(format, 60)),
-                        "`raw`, or none");
+                        "raw, or none");
     }
     if (!values.empty()) service.set("environment", joined(values, own, files));
   }
 
   void read_labels(const std::string& name, Node& service) {
     const Node files = service["label_file"];
-    Environment values;
-    const FindVariable none = [](const std::string&) { return std::nullopt; };
-    for (const Node& file : files.as_array())
+    Environment values, earlier;
+    const FindVariable first = [&](const std::string& label) { return find(earlier, label); };
+    for (const Node& file : files.as_array()) {
+      earlier = values;
       if (const auto text = content(file, true, name, "label_file"))
-        parse(*text, file.as_string(), none, values, report_);
+        parse(*text, file.as_string(), first, values, report_);
+    }
     if (!values.empty()) service.set("labels", joined(values, service["labels"], files));
   }
 

@@ -174,7 +174,7 @@ TEST(ComposeMerge, NullChangesNothingAndTagsRemoveOrReplace) {
 TEST(ComposeMerge, WhatDoesNotGoTogetherIsToldWithBothPlaces) {
   EXPECT_EQ(both("ports: [\"80\"]", "ports: {a: b}", "ports"),
             "/p/2.yaml:1:23: `services.a.ports` is a mapping here, and a list at /p/1.yaml:1:33 "
-            "(`!override` in front of it replaces what is there)");
+            "(`!override` in front of it replaces the earlier value)");
 }
 
 TEST(ComposeMerge, DocumentsOfOneFileMergeInOrder) {

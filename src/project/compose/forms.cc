@@ -172,7 +172,9 @@ class LongForms {
     if (text->nocopy) set_placed(named, "nocopy", true, node);
     // Options of the other kind count where they are named: "x:/x:z" has the bind's label.
     if (text->bind || bind.as_table().size() > 1) set_placed(out, "bind", std::move(bind), node);
-    if (!text->bind || text->nocopy) set_placed(out, "volume", std::move(named), node);
+    // The reference sees nothing but a target in a text as short as "/d".
+    if ((!text->bind && node.as_string().size() > 2) || text->nocopy)
+      set_placed(out, "volume", std::move(named), node);
     node = std::move(out);
   }
 
@@ -219,7 +221,7 @@ class LongForms {
       if (equals == std::string::npos && text != "default") {
         report_.problem(item,
                         fmt::format("`{}`: invalid ssh key \"{}\"", path, shortened(text, 60)),
-                        "`default`, or ID=PATH");
+                        "default, or ID=PATH");
         continue;
       }
       out.set(text.substr(0, equals),

@@ -181,7 +181,7 @@ void merge(Node& base, Node later, const Shape* shape, const std::string& path, 
     report.problem(later,
                    fmt::format("`{}` is {} here, and {} at {}:{}:{}", path, kind_word(later),
                                kind_word(base), base.file(), base.at().line, base.at().column),
-                   "`!override` in front of it replaces what is there");
+                   "`!override` in front of it replaces the earlier value");
   };
   const auto members = [&] {
     if (!both_are(base, later, &Node::is_table)) return refuse();

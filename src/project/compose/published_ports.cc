@@ -42,7 +42,7 @@ Result<std::vector<PublishedPort>> parse_published_ports(std::string_view text) 
   const auto bad = [&](std::string why) {
     return Error(Errc::invalid_input,
                  fmt::format("invalid port \"{}\": {}", shortened(text, 80), why))
-        .with_hint("like 8080:80, 127.0.0.1:8080:80 or 53:53/udp");
+        .with_hint("like 8080:80, ADDRESS:8080:80 or 53:53/udp");
   };
   std::string_view rest = text;
   PublishedPort port;

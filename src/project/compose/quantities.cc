@@ -28,7 +28,7 @@ std::optional<double> decimal(std::string_view text) {
   return value;
 }
 
-bool fits(double value) { return std::abs(value) < 9.2e18; }
+bool fits(double value) { return std::abs(value) < 9.223372036854774e18; }
 
 Error bad_duration(std::string_view text) {
   return Error(Errc::invalid_input, fmt::format("invalid duration \"{}\"", shortened(text, 60)))

@@ -144,7 +144,7 @@ class Check {
     } else if (known.size() <= 12) {
       hint = "known here: " + join(known, ", ");
     } else {
-      hint = "keys of your own begin with `x-`";
+      hint = "keys of your own begin with x-";
     }
     report_.key_problem(member,
                         fmt::format("unknown key `{}` in {}", shortened(name, 60),

@@ -60,6 +60,11 @@ TEST(ComposeSchema, WordsAndRequiredKeys) {
                        "`services.a.restart` must be one of no, always, on-failure, "
                        "unless-stopped or on-failure:N, not \"sometimes\""));
   EXPECT_EQ(wrong("restart: on-failure:5"), "");
+  EXPECT_TRUE(contains(wrong("pull_policy: alway"), "did you mean `always`?"));
+  EXPECT_EQ(wrong("pull_policy: every_12h"), "");
+  EXPECT_EQ(member("pull_policy: if_not_present", "pull_policy"), "\"missing\"");
+  EXPECT_TRUE(contains(wrong("ports: [{published: 80}]"), "`services.a.ports` needs a `target`"));
+  EXPECT_TRUE(contains(wrong("dns_opt: a"), "`services.a.dns_opt` must be a list, not a string"));
   EXPECT_EQ(wrong("restart: \"${R:-always}\""), "");
 }
 

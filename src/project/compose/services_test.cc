@@ -189,8 +189,8 @@ TEST(ComposeChecks, NamesAndNumbersThatExcludeEachOther) {
   EXPECT_TRUE(contains(wrong("container_name: c"), "invalid name \"c\""));
   EXPECT_EQ(wrong("container_name: cc"), "");
   EXPECT_TRUE(contains(wrong("scale: 2, deploy: {replicas: 3}"),
-                       "`services.a.scale` and "
-                       "`deploy.replicas` differ"));
+                       "`services.a.scale` and the `replicas` of "
+                       "`deploy` differ"));
   EXPECT_TRUE(contains(wrong("mem_limit: 1m, deploy: {resources: {limits: {memory: 2m}}}"),
                        "`services.a.mem_limit` and `deploy.resources.limits.memory` differ"));
   EXPECT_EQ(wrong("mem_limit: 1m, deploy: {resources: {limits: {memory: 1024k}}}"), "");

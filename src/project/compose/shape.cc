@@ -55,7 +55,7 @@ constexpr Shape kConfigs = {.kinds = kMap, .names = Names::plain, .values = &kNa
 constexpr Key kModelKeys[] = {{"name", &kTextShape},
                               {"model", &kTextShape},
                               {"context_size", &kWholeShape},
-                              {"runtime_flags", &kTextsShape}};
+                              {"runtime_flags", &kRepeatedTextsShape}};
 constexpr Shape kModel = requiring(table(kModelKeys), "model");
 constexpr Shape kModels = {.kinds = kMap, .names = Names::plain, .values = &kModel};
 

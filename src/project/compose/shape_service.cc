@@ -152,6 +152,13 @@ constexpr Shape kMergedList = {.kinds = kList | kText,
                                .as = As::texts,
                                .unique = true,
                                .items = &kTextShape};
+constexpr Shape merged_words() {
+  Shape out = kMergedList;
+  out.kinds = kList;
+  out.form = Form::none;
+  return out;
+}
+constexpr Shape kMergedWords = merged_words();
 constexpr Shape kServers = with(kMergedList, Form::servers);
 constexpr Key kCredentialKeys[] = {
     {"config", &kTextShape}, {"file", &kTextShape}, {"registry", &kTextShape}};
@@ -184,7 +191,7 @@ constexpr Key kServiceKeys[] = {{"annotations", &kLabelsShape},
                                 {"device_cgroup_rules", &kTextsShape},
                                 {"devices", &kDevices},
                                 {"dns", &kServers},
-                                {"dns_opt", &kMergedList},
+                                {"dns_opt", &kMergedWords},
                                 {"dns_search", &kMergedList},
                                 {"domainname", &kTextShape},
                                 {"entrypoint", &kCommandShape, Rule::always},

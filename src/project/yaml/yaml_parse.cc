@@ -101,7 +101,8 @@ class Composer {
     if (parser_.error == YAML_READER_ERROR) {
       const std::string_view before = text_.substr(0, parser_.problem_offset);
       const auto line = static_cast<unsigned>(std::count(before.begin(), before.end(), '\n')) + 1;
-      return fail({line, 0}, fmt::format("not YAML: {}", parser_.problem));
+      const auto column = static_cast<unsigned>(before.size() - (before.rfind('\n') + 1)) + 1;
+      return fail({line, column}, fmt::format("not YAML: {}", parser_.problem));
     }
     const std::string problem = parser_.problem == nullptr ? "out of memory" : parser_.problem;
     if (parser_.context == nullptr)
