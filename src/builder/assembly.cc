@@ -246,9 +246,12 @@ class Assembler {
     const std::string hostname = a_.options.hostname.empty()
                                      ? destination_.substr(destination_.rfind('/') + 1)
                                      : a_.options.hostname;
-    std::vector<ReadyMount> own;
-    for (const auto& [path, target] : plan_.own_files)
-      own.push_back({.source = destination_ + path.substr(path.rfind('/')), .target = target});
+    const auto own_file = [&](const std::string& path, const std::string& target) {
+      return ReadyMount{.source = destination_ + path.substr(path.rfind('/')), .target = target};
+    };
+    std::vector<ReadyMount> own, in_volume;
+    for (const auto& [path, target] : plan_.own_files) own.push_back(own_file(path, target));
+    for (const std::string& path : plan_.files_in_volume) in_volume.push_back(own_file(path, path));
     // What the shim has mounted there by descriptor: no name that a container could exchange.
     std::vector<ReadyMount> mounts = plan_.ready();
     std::size_t number = 0;
@@ -261,6 +264,7 @@ class Assembler {
                                       .host = host_,
                                       .mounts = std::move(mounts),
                                       .own_files = std::move(own),
+                                      .files_in_volume = std::move(in_volume),
                                       .fallback_hostname = hostname}));
     TRY(warn_of_binds(built));
     const net::Attachment network = context_.connect ? TRY(context_.connect()) : a_.options.network;

@@ -78,8 +78,20 @@ Result<MountPlan> MountPlan::make(const ContainerOptions& options, const oci::Im
         });
   plan.workdir_ = TRY(container_workdir(image, options));
   for (const char* file : {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
-    if (!plan.inside_a_mount(file)) plan.own_files.emplace_back(file, file);
+    if (!plan.inside_a_mount(file))
+      plan.own_files.emplace_back(file, file);
+    else if (plan.volume_takes(file))
+      plan.files_in_volume.emplace_back(file);
   return plan;
+}
+
+/// A bind's files are its user's, and nothing is made in what is read-only.
+bool MountPlan::volume_takes(const std::string& file) const {
+  return std::all_of(mounts.begin(), mounts.end(), [&](const PlannedMount& m) {
+    return !is_within(file, m.asked) ||
+           ((m.kind == VolumeMount::Kind::named || m.kind == VolumeMount::Kind::tmpfs) &&
+            !m.read_only && m.asked != file);
+  });
 }
 
 bool MountPlan::inside_a_mount(const std::string& path) const {

@@ -53,9 +53,12 @@ class MountPlan {
 
   std::vector<PlannedMount> mounts;
   std::vector<std::pair<std::string, std::string>> own_files;  ///< "/etc/hosts" … -> resolved
+  /// Those that stand in a volume at /etc: the runtime makes their places there.
+  std::vector<std::string> files_in_volume;
 
  private:
   bool inside_a_mount(const std::string& path) const;
+  bool volume_takes(const std::string& file) const;
   std::string workdir_;
 };
 

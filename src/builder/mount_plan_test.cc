@@ -104,8 +104,26 @@ TEST(MountPlan, RefusesAnImageThatLeadsAstray) {
       Errc::denied);
 }
 
+TEST(MountPlan, PutsOurFilesIntoAVolumeThatIsMountedOverEtc) {
+  const auto plan = [](VolumeMount mount) { return MountPlan::make(with({mount}), {}).value(); };
+  const std::vector<std::string> all = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"};
+  for (const Kind kind : {Kind::named, Kind::tmpfs}) {
+    const MountPlan over = plan({kind, "v", "/etc"});
+    EXPECT_EQ(over.files_in_volume, all);
+    EXPECT_TRUE(over.own_files.empty());
+    VolumeMount closed{kind, "v", "/etc"};
+    closed.read_only = true;
+    EXPECT_TRUE(plan(closed).files_in_volume.empty());
+  }
+  EXPECT_TRUE(plan({Kind::named, "v", "/etc/mysql"}).files_in_volume.empty());
+  EXPECT_EQ(plan({Kind::named, "v", "/etc/mysql"}).own_files.size(), 3u);
+  EXPECT_TRUE(plan({Kind::named, "v", "/etc/hosts"}).files_in_volume.empty());
+}
+
 TEST(MountPlan, LeavesOurFilesOutWhereTheUserMountsOverEtc) {
-  EXPECT_EQ(MountPlan::make(with({{Kind::bind, "/srv", "/etc"}}), {}).value().own_files.size(), 0u);
+  const MountPlan bound = MountPlan::make(with({{Kind::bind, "/srv", "/etc"}}), {}).value();
+  EXPECT_TRUE(bound.own_files.empty());
+  EXPECT_TRUE(bound.files_in_volume.empty());
   EXPECT_EQ(
       MountPlan::make(with({{Kind::bind, "/srv/h", "/etc/hosts"}}), {}).value().own_files.size(),
       2u);

@@ -330,6 +330,7 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
   for (const ReadyMount& file : in.own_files)
     if (!covered(file.target)) spec.mounts.push_back(user_mount(file, in.host));
   std::vector<ReadyMount> sorted = in.mounts;
+  sorted.insert(sorted.end(), in.files_in_volume.begin(), in.files_in_volume.end());
   // Outer ones first, so that none is hidden by a later one.
   std::stable_sort(sorted.begin(), sorted.end(), [](const ReadyMount& a, const ReadyMount& b) {
     return std::count(a.target.begin(), a.target.end(), '/') <

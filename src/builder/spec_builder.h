@@ -39,8 +39,9 @@ struct SpecInput {
   const ContainerOptions& options;
   const ImageFacts& facts;
   const HostFacts& host;
-  std::vector<ReadyMount> mounts;     ///< the user's and the image's volumes
-  std::vector<ReadyMount> own_files;  ///< /etc/hosts and its like
+  std::vector<ReadyMount> mounts;                ///< the user's and the image's volumes
+  std::vector<ReadyMount> own_files;             ///< /etc/hosts and its like
+  std::vector<ReadyMount> files_in_volume = {};  ///< those of them that stand in one of `mounts`
   std::string fallback_hostname;
 };
 

@@ -1,4 +1,3 @@
-#include "base/strings.h"
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
@@ -6,21 +5,6 @@
 
 namespace locald::cli {
 namespace {
-
-Result<int> project_check(Context& context, const Args& args) {
-  const ipc::ConfigCheckRequest request{TRY(context.project()), environment()};
-  auto client = TRY(context.connect());
-  if (args.has("json")) return print_json(TRY(client.call(request)));
-  const auto reply = TRY(client.ask(request));
-  for (const ipc::ServiceNotice& said : reply.notices)
-    err((said.service.empty() ? "" : said.service + ": ") + said.text + "\n");
-  return out(reply.file + ": fine; project " + reply.project + ", " +
-             std::to_string(reply.services.size()) +
-             (reply.services.size() == 1 ? " service: " : " services: ") +
-             join(reply.services, ", ") + "\n")
-             ? 0
-             : 1;
-}
 
 Result<int> project_ls(Context& context, const Args& args) {
   auto client = TRY(context.connect());
@@ -40,20 +24,6 @@ Result<int> project_forget(Context& context, const Args& args) {
 
 }  // namespace
 
-const Verb kConfigCheck{
-    .name = "config check",
-    .usage = "[--json]",
-    .summary = "check locald.toml and change nothing",
-    .details =
-        "Names every problem with its line: all that `up` would refuse in the file and in the\n"
-        "files that it names, in this environment. Exits with 1 if there is one.\n\n"
-        "examples:\n"
-        "  locald config check\n"
-        "  locald -f staging.toml config check\n",
-    .options = {{0, "json", nullptr, "as JSON"}},
-    .max_arguments = 0,
-    .run = project_check,
-};
 const Verb kProjectLs{
     .name = "project ls",
     .usage = "[--json]",

@@ -14,6 +14,7 @@ Result<int> up_verb(Context& context, const Args& args) {
                          .services = args.arguments(),
                          .world = world(),
                          .env_refresh = args.has("env-refresh"),
+                         .low_ports = args.value("low-ports"),
                          .wait = args.has("wait"),
                          .timeout = {}};
   if (const auto timeout = args.value("timeout")) {
@@ -55,7 +56,9 @@ const Verb kUp{
                 {0, "wait", nullptr, "return when every service is healthy (no check: started)"},
                 {0, "timeout", "DURATION", "give up after this time: 30s, 1m30s"},
                 {0, "env-refresh", nullptr,
-                 "capture the environment of this command instead of keeping the earlier one"}},
+                 "capture the environment of this command instead of keeping the earlier one"},
+                {0, "low-ports", "+N",
+                 "publish ports below 1024 at a port N higher, where privileges lack: +8000"}},
     .run = up_verb,
 };
 

@@ -12,7 +12,7 @@ extern const Verb kBuild, kCacheLs, kCacheRm, kCachePrune;
 extern const Verb kContainerRun, kContainerLs, kContainerRm;
 extern const Verb kImagePull, kImageLs, kImageRm, kImageUnpack;
 extern const Verb kImageExport, kImagePush, kImageRebase;
-extern const Verb kConfigCheck, kDoctor;
+extern const Verb kConfigCheck, kConfigSchema, kDoctor;
 extern const Verb kServerRun, kServerStart, kServerStop, kServerRestart, kServerStatus;
 extern const Verb kProjectLs, kProjectForget, kVersion;
 

@@ -12,7 +12,11 @@
 ///       |                            |  has ended before would have been seen
 namespace locald::net {
 
+#ifdef LOCALD_NETD_VERSION
+inline constexpr int kNetdVersion = LOCALD_NETD_VERSION;  ///< of a test's
+#else
 inline constexpr int kNetdVersion = 1;  ///< of what is said over the controls
+#endif
 
 inline constexpr char kNetdRun[] = "run";           ///< argv[1], rootless
 inline constexpr char kNetdRunRoot[] = "run-root";  ///< as root: there is no user namespace

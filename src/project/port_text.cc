@@ -128,6 +128,15 @@ Result<std::vector<PortConfig>> parse_ports(std::string_view text) {
   return out;
 }
 
+Result<int> parse_low_ports(std::string_view text) {
+  const auto by = text.starts_with("+") ? parse_u64(text.substr(1)) : std::nullopt;
+  if (by && *by >= 1024 && *by <= 64511) return static_cast<int>(*by);
+  return Error(Errc::invalid_input,
+               fmt::format("invalid low_ports \"{}\": {}", text,
+                           by ? "ports move by 1024 to 64511" : "not a plus and a number"))
+      .with_hint("\"+8000\" publishes what is written as port 80 at 8080");
+}
+
 std::string port_key(const std::string& service, const PortConfig& port) {
   std::string key = service + ":" + std::to_string(port.container_port);
   if (port.udp) key += "/udp";

@@ -26,6 +26,10 @@ struct PortConfig {
 /// @return Errc::invalid_input: the text, and what is wrong with it.
 Result<std::vector<PortConfig>> parse_ports(std::string_view text);
 
+/// How far ports move up: "+8000".
+/// @return Errc::invalid_input: the text, and what is wrong with it.
+Result<int> parse_low_ports(std::string_view text);
+
 /// As it would be written: what a chosen port is remembered by.
 std::string port_key(const std::string& service, const PortConfig& port);
 

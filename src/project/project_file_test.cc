@@ -160,7 +160,7 @@ TEST(TomlFront, AnAppSaysWhatItCannotHave) {
             "4: `image` is for type = \"container\": an app's image is built");
   EXPECT_EQ(
       only_problem(app + "port = 81\ncontainer_port = 80\n"),
-      "5: `port` = 81 and `container_port` = 80 differ (on the host's network they are one and "
+      "4: `port` = 81 and `container_port` = 80 differ (on the host's network they are one and "
       "the same: write only `container_port`)");
   EXPECT_EQ(only_problem(app + "workdir = 'x'\n"), "4: `workdir` is for type = \"container\"");
   EXPECT_EQ(only_problem(app + "process = 'web'\ncommand = 'x'\n"),

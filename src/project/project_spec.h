@@ -184,6 +184,7 @@ struct ProjectSpec {
   NetworkUse network;                 ///< of services that say nothing
   std::vector<NetworkSpec> networks;  ///< in the order of their names
   std::vector<int> host_access;       ///< ports of the host's loopback that containers reach
+  int low_ports = 0;                  ///< how far published ports that need privileges move up
   std::vector<ServiceSpec> services;  ///< in the order of their names
 
   const ServiceSpec* find(const std::string& service) const;

@@ -9,6 +9,25 @@
 
 namespace locald::project {
 
+namespace {
+
+KeyFields user_config_fields(Sink& sink, Text& runtime) {
+  return {text_field("runtime",
+                     {.text = "The program that starts containers: a name that is looked for in "
+                              "`PATH`, or a path.",
+                      .otherwise = "`runc` of the package locald-runc, else of `PATH`",
+                      .example = "runtime = \"/usr/sbin/runc\""},
+                     sink, runtime)};
+}
+
+}  // namespace
+
+const Shape& user_config_shape() {
+  static const Shape shape{.kind = Shape::Kind::table,
+                           .fields = looked_at<Text, user_config_fields>};
+  return shape;
+}
+
 Result<UserConfig> load_user_config(const std::string& path) {
   UserConfig config;
   auto text = read_file(path, 1u << 20);
@@ -19,11 +38,9 @@ Result<UserConfig> load_user_config(const std::string& path) {
   const Node file = TRY(parse_toml(*text, path));
   Problems problems;
   Sink sink{path, problems};
-  read_table(file, "the file", sink, {{"runtime", [&](const Node& v, const std::string& at) {
-                                         Text word;
-                                         if (read_text(v, at, sink, word))
-                                           config.runtime = word.raw;
-                                       }}});
+  Text runtime;
+  read_table(file, "the file", sink, user_config_fields(sink, runtime));
+  if (file.contains("runtime")) config.runtime = runtime.raw;
   if (!problems.empty()) return Error(Errc::invalid_input, describe(problems));
   return config;
 }

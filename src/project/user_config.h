@@ -14,6 +14,10 @@ struct UserConfig {
 /// @return Errc::invalid_input with every problem and its line.
 Result<UserConfig> load_user_config(const std::string& path);
 
+/// Its keys, for those who describe them.
+struct Shape;
+const Shape& user_config_shape();
+
 /// Where the server looks for runc and the like: PATH, and beside each of its bin folders
 /// the sbin one, which a user's PATH has not on Debian.
 std::string program_search_path();

@@ -176,23 +176,30 @@ bool in_other_network(int pid) {
          theirs.st_ino != own.st_ino;
 }
 
+/// A container lives on without its bundle, which has what a command in it needs.
+Error run_folder_deleted(const std::string& name) {
+  return Error(Errc::corrupt, name + ": its run folder was deleted: no command can be run in it")
+      .with_hint("restart the service: locald restart SERVICE");
+}
+
 }  // namespace
 
 Result<ExecTarget> ProcessRuntime::Impl::exec_target(const std::string& id) const {
   const std::string folder = options.paths.instance(id);
+  const auto absent = [](const auto& r) { return !r && r.error().code() == Errc::not_found; };
   auto record = read_instance(folder);
-  if (!record && record.error().code() != Errc::not_found) record = read_kept(options.paths, id);
-  if (!record && record.error().code() != Errc::not_found) return std::move(record).error();
+  const bool deleted = absent(record);
+  if (!record) record = read_kept(options.paths, id);
+  if (!record && !absent(record)) return std::move(record).error();
   if (!record || record->kind != "container")
-    return Error(Errc::not_found,
-                 folder + ": no container runs there: it has ended, or its files were deleted")
+    return Error(Errc::not_found, folder + ": no container runs there: it has ended")
         .with_hint("restart the service: locald restart SERVICE");
   auto target = exec_target(*record);
+  if (target) return target;
   // Each step may be the one that comes too late: also what the bundle says is gone by then.
-  if (!target)
-    if (const auto shim = open_process(record->shim_pid, record->shim_start);
-        !shim && shim.error().code() == Errc::not_found)
-      return Error(Errc::not_found, record->name + " has ended");
+  if (absent(open_process(record->shim_pid, record->shim_start)))
+    return Error(Errc::not_found, record->name + " has ended");
+  if (deleted) return run_folder_deleted(record->name);
   return target;
 }
 
@@ -211,11 +218,7 @@ Result<ExecTarget> ProcessRuntime::Impl::exec_target(const InstanceRecord& recor
     target.single_id =
         is_single_id(TRY(read_file("/proc/" + std::to_string(record.shim_pid) + "/uid_map")));
   auto config = read_file(options.paths.bundle(id) + "/config.json");
-  if (!config && config.error().code() == Errc::not_found)
-    return Error(Errc::corrupt, record.name +
-                                    ": its run folder was deleted: no command can be "
-                                    "run in it")
-        .with_hint("restart the service: locald restart SERVICE");
+  if (!config && config.error().code() == Errc::not_found) return run_folder_deleted(record.name);
   auto spec = oci::RuntimeSpec::parse(TRY(std::move(config)));
   if (!spec)
     return Error(Errc::corrupt, record.name + ": " + options.paths.bundle(id) +

@@ -1,12 +1,14 @@
 #include "runtime/exec_process.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/sys/fs_at.h"
 #include "runtime/process_runtime.h"
@@ -91,38 +93,72 @@ TEST(ExecProcess, HasTheUserAndGroupsAsTheyAreWithAllIds) {
   EXPECT_EQ(process.user.additional_gids, std::vector<std::uint32_t>{44});
 }
 
-TEST(ExecProcess, IntoAContainerThatHasEndedIsToldAsThat) {
-  char name[] = "/tmp/locald-exec-XXXXXX";
-  const std::string home = ::mkdtemp(name);
-  const Paths paths = Paths::from_env(
-                          [&](const std::string& n) {
-                            return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt;
-                          },
-                          1000)
-                          .value();
+/// A container's record without a container: its shim is a process of the test's.
+struct ExecInto : ::testing::Test {
+  ~ExecInto() override {
+    end_shim();
+    (void)remove_tree(home);
+  }
+
+  void end_shim() {
+    if (shim <= 0) return;
+    ::kill(shim, SIGKILL);
+    ::waitpid(std::exchange(shim, 0), nullptr, 0);
+  }
+
+  void SetUp() override {
+    record.id = "0123456789ab";
+    record.nonce = std::string(32, 'a');
+    record.name = "shop/db";
+    record.kind = "container";
+    record.boot_id = boot_id();
+    record.shim_pid = shim = ::fork();
+    if (shim == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    record.shim_start = process_stat(record.shim_pid)->start_time;
+    record.folder = paths.instance(record.id);
+    ASSERT_TRUE(make_dirs(record.folder));
+    ASSERT_TRUE(write_file_atomic(record.folder + "/instance.json", record.to_text()));
+    ASSERT_TRUE(keep(paths, record));
+  }
+
+  std::string message() {
+    ProcessRuntime runtime(
+        {.paths = paths, .shim = "", .runc = "/bin/true", .user_namespace = [] { return -1; }});
+    InstanceSpec session;
+    session.id = "ba9876543210";
+    session.nonce = std::string(32, 'b');
+    session.name = "shop/db exec";
+    const auto run = runtime.exec(session, record.id, as("root"));
+    return run ? "it ran" : run.error().message();
+  }
+
+  std::string name = "/tmp/locald-exec-XXXXXX";
+  std::string home = ::mkdtemp(name.data());
+  Paths paths = Paths::from_env(
+                    [this](const std::string& n) {
+                      return n == "LOCALD_HOME" ? std::optional(home) : std::nullopt;
+                    },
+                    1000)
+                    .value();
   InstanceRecord record;
-  record.id = "0123456789ab";
-  record.nonce = std::string(32, 'a');
-  record.name = "shop/db";
-  record.kind = "container";
-  record.boot_id = boot_id();
-  record.shim_pid = ::fork();
-  if (record.shim_pid == 0) ::_exit(0);
-  record.shim_start = process_stat(record.shim_pid)->start_time;
-  ::waitpid(record.shim_pid, nullptr, 0);
-  record.folder = paths.instance(record.id);
-  ASSERT_TRUE(make_dirs(record.folder));
-  ASSERT_TRUE(write_file_atomic(record.folder + "/instance.json", record.to_text()));
-  ProcessRuntime runtime(
-      {.paths = paths, .shim = "", .runc = "/bin/true", .user_namespace = [] { return -1; }});
-  InstanceSpec session;
-  session.id = "ba9876543210";
-  session.nonce = std::string(32, 'b');
-  session.name = "shop/db exec";
-  const auto run = runtime.exec(session, record.id, as("root"));
-  ASSERT_FALSE(run);
-  EXPECT_EQ(run.error().message(), "shop/db has ended");
-  (void)remove_tree(home);
+  pid_t shim = 0;
+};
+
+TEST_F(ExecInto, AContainerThatHasEndedIsToldAsThat) {
+  end_shim();
+  EXPECT_EQ(message(), "shop/db has ended");
+  ASSERT_TRUE(remove_tree(record.folder));
+  EXPECT_EQ(message(), "shop/db has ended");
+  forget(paths, record.id);
+  EXPECT_EQ(message(), record.folder + ": no container runs there: it has ended");
+}
+
+TEST_F(ExecInto, AContainerWhoseRunFolderWasDeletedIsNotSaidToHaveEnded) {
+  ASSERT_TRUE(remove_tree(record.folder));
+  EXPECT_EQ(message(), "shop/db: its run folder was deleted: no command can be run in it");
 }
 
 }  // namespace

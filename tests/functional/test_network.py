@@ -210,6 +210,20 @@ def test_down_ends_netd_whose_run_folder_was_deleted(project, busybox, server):
     p.locald.assert_nothing_left()
 
 
+def test_names_are_in_a_volume_that_covers_etc_too(project, busybox):
+    """Which hides the image's /etc/hosts and /etc/resolv.conf."""
+    p = shop(project, busybox)
+    text = (p.dir / "locald.toml").read_text()
+    p.replace("locald.toml", text.replace("container_port = 5432", 'container_port = 5432\nvolumes = ["etc:/etc"]'))
+    p("up", "-d", "--wait", "--timeout", "30s")
+    r = p("exec", "db", "--", "sh", "-c", "wget -q -O - http://web/; cat /etc/resolv.conf")
+    assert r.out == "hi\nnameserver 127.0.0.11\n", r
+    # And in one that has been used before.
+    p("restart", "db")
+    assert p("exec", "db", "--", "wget", "-q", "-O", "-", "http://web/").out == "hi\n"
+    p("down", "--volumes")
+
+
 def test_a_port_is_closed_while_its_service_is_stopped_and_reset_while_it_is_about_to_run(project, busybox):
     port = free_port()
     p = project(f"""

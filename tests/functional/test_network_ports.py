@@ -229,3 +229,28 @@ def test_doctor_tries_a_network(project, locald):
     wait_until(lambda: not any("locald-netd" in c for c in locald.processes().values()), "its netd has ended")
     folder = locald.home / "run/net"
     assert not folder.exists() or not os.listdir(folder)
+
+
+def test_a_port_that_needs_privileges_is_refused_or_moved(project, locald, busybox):
+    if locald.identity.root:
+        pytest.skip("root may listen on each port; the run as an unprivileged user does this case")
+    port = free_port()
+    lines = 'ports = ["80:80"]'
+    p = shop(project, busybox, lines)
+    for verb in (["up", "-d"], ["config", "check"]):
+        r = p(*verb, check=False)
+        assert r.rc == 1 and "locald.toml:9:" in r.err and "port 80 needs privileges" in r.err, r
+        for way in ('ports = ["8080:80"]', "locald up --low-ports=+8000", "net.ipv4.ip_unprivileged_port_start=80"):
+            assert way in r.err, r
+    assert p.service("web")["state"] == "stopped"
+    r = p("up", "-d", f"--low-ports=+{port - 80}")
+    assert f"web: port 80 needs privileges: it is published at {port} instead" in r.text, r
+    hears(port)
+    assert f"127.0.0.1:{port} " in p("ports").out
+    before = p.service("web")
+    # What the file says counts where the command says nothing: the same port, unchanged.
+    p.write("locald.toml", web(busybox, lines).replace("network =", f'low_ports = "+{port - 80}"\nnetwork ='))
+    assert "unchanged" in p("up", "-d").text
+    assert p.service("web")["shim_pid"] == before["shim_pid"] and p.service("web")["port"] == port
+    r = p("up", "-d", "--low-ports=8000", check=False)
+    assert r.rc == 1 and 'invalid low_ports "8000"' in r.err, r

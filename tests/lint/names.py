@@ -28,7 +28,7 @@ PROSE = {"and", "as", "cannot", "does", "failed", "is", "keeps", "knows", "may",
 # Options of other programs (apt-get, usermod, sysctl, locald-server, storm.py).
 FOREIGN = {"--reinstall", "--add-subuids", "--add-subgids", "--system", "--job-fd", "--show"}
 # Programs, and words of other files, in backticks.
-OTHER = {"dmesg", "pack", "shell", "log", "build", "id", "types", "group"}
+OTHER = {"dmesg", "pack", "runc", "true", "default", "crash-loop", "shell", "log", "build", "id", "types", "group"}
 FILE_ENDS = {"toml", "json", "md", "h", "cc", "py", "sock", "idx", "log", "key", "size"}
 # Settings of the kernel.
 SYSCTL = ("fs.", "kernel.", "net.", "user.", "vm.")
@@ -37,7 +37,8 @@ SYSTEM = ("linux/", "sys/", "runc/", "lifecycle/", "pack/")
 # Tables whose keys are names that people choose.
 NAMES_BELOW = {"services", "env", "depends_on", "bindings", "processes"}
 # The sources that read our files, wherever they are.
-READERS = {"shape.cc", "shape_build.cc", "shape_deploy.cc", "shape_service.cc", "service_reader.cc", "build_reader.cc", "value_readers.cc", "network_reader.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",
+READERS = {"shape.cc", "shape_build.cc", "shape_deploy.cc", "shape_service.cc", "service_reader.cc", "service_keys.cc", "build_reader.cc", "value_readers.cc",
+           "network_reader.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",
            "buildpack_toml.cc", "order.cc"}
 
 

@@ -165,6 +165,29 @@ def freeze_cli(storm, rng):
     return storm.running and freeze(storm, rng, rng.choice(storm.running).process.pid, rng.uniform(0.1, 0.8))
 
 
+def netds(storm):
+    """Each of the processes that carry a project's connections: the one that holds them, and those that it connects through."""
+    return sorted(p for p, c in storm.locald.processes().items() if "/locald-netd run" in c)
+
+
+def kill_netd(storm, rng):
+    found = netds(storm)
+    return found and signal_process(pid := rng.choice(found), signal.SIGKILL) and pid
+
+
+def kill_netds(storm, rng):
+    """All of them, and half of the time the server too."""
+    found = netds(storm)
+    if rng.random() < 0.5:
+        kill_server(storm, rng)
+    return sum(signal_process(pid, signal.SIGKILL) for pid in found)
+
+
+def freeze_netd(storm, rng):
+    found = netds(storm)
+    return found and freeze(storm, rng, rng.choice(found), rng.uniform(0.05, 0.7))
+
+
 def fill(storm, rng):
     """Every byte of the home's file system is taken for a while."""
     if not storm.locald.own_mounts:
@@ -232,7 +255,7 @@ def idle_connections(storm, rng):
     return len(held)
 
 
-RECORDS = ["run/projects/*.json", "run/svc/*/instance.json", "run/svc/*/exit.json", "run/bundles/*/config.json", "run/runc/*/state.json", "state/projects.json",
+RECORDS = ["run/projects/*.json", "run/net/*/netd.json", "state/networks/*.json", "state/networks.json", "run/svc/*/instance.json", "run/svc/*/exit.json", "run/bundles/*/config.json", "run/runc/*/state.json", "state/projects.json",
            "data/images/index.json", "data/images/oci-layout", "data/images/blobs/sha256/*", "data/facts/*"]
 
 
@@ -264,7 +287,7 @@ def damage(storm, rng):
 
 def wipe(storm, rng):
     """The run folder, or a part of it, as the end of a login session does."""
-    part = rng.choice(("", "", "", "svc", "projects", "bundles", "notify", "server.sock", "server.lock"))
+    part = rng.choice(("", "", "", "svc", "net", "projects", "bundles", "notify", "server.sock", "server.lock"))
     if rng.random() < 0.4:
         kill_server(storm, rng)
     path = storm.locald.home / "run" / part
@@ -284,6 +307,9 @@ BLOWS = {
     "kill runc": (3, kill_runc),
     "kill worker": (1, kill_worker),
     "kill or interrupt a CLI": (4, kill_cli),
+    "kill netd": (3, kill_netd),
+    "kill all of netd": (1, kill_netds),
+    "freeze netd": (1, freeze_netd),
     "freeze shim": (3, freeze_shim),
     "freeze shim for long": (1, freeze_shim_long),
     "freeze server": (2, freeze_server),

@@ -32,6 +32,7 @@ BOX = [
     ("boxpolite", 2, ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"], "", True, 0),
     ("boxparent", 2, ["sh", "-c", "setsid sleep 990 & (setsid sleep 991 &) ; exec sleep 992"], "", True, 0),
     ("boxinit", 1, ["sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"], "init = true\n", True, 0),
+    ("boxweb", 2, ["sh", "-c", "mkdir /www; echo $STORM_SERVICE > /www/index.html; exec httpd -f -p 80 -h /www"], 'ports = ["80"]\n', True, 0),
     ("boxonce", 1, ["sh", "-c", COUNT.format(n=20) + "exit 0"], "", True, 20),
     ("boxfailing", 1, ["sh", "-c", "exit 5"], 'restart = "on-failure"\n', False, 0),
     ("boxmissing", 1, ["no-such-program"], "", False, 0),
@@ -53,6 +54,7 @@ class Service:
     counts: int  # how many lines "n 0 .", "n 1 .", … it writes before it does something else
     once: bool  # it ends by itself
     box: bool
+    web: bool  # a page with its mark is at its published port, and at port 80 of its name
     mark: str  # stands in the environment of its processes and of no others
 
 
@@ -123,7 +125,7 @@ def draw_project(rng, name, image, mark):
             lines += f'depends_on = {{ {other.name} = "{condition}" }}\n'
         if stays and "restart" not in more and not once and rng.random() < 0.3:
             lines += 'restart = "always"\n'
-        services.append((Service(service, stays, counts, once, box, marked), once, health and healthy and stays and not once))
+        services.append((Service(service, stays, counts, once, box, kind == "boxweb", marked), once, health and healthy and stays and not once))
         sound = sound and stays
         text += lines
     return Project(name, text, [s for s, _, _ in services], sound)

@@ -1,10 +1,12 @@
 """What must hold after each round, whatever happened in it."""
 import contextlib
+import http.client
 import json
 import os
 import re
 import signal
 import time
+import urllib.request
 
 from blows import OFF, signal_process
 from plan import MARK
@@ -112,6 +114,34 @@ def check_running(project, cgroups_made, deadline=5.0):
         time.sleep(0.05)
 
 
+def fetch(port):
+    """What is at http://127.0.0.1:PORT/; what went wrong, where it is nothing."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=3) as answer:
+            return answer.read().decode(errors="replace").strip()
+    except (OSError, ValueError, http.client.HTTPException) as e:
+        return f"({e})"
+
+
+def check_reached(project, places, say, deadline=10.0):
+    """What `up` brought up is reached: at its published port, and by its name from the others of its network.
+    @param places  () -> {service: its published port}. @param say  (service, words) -> what `exec` of them says; None where it can run none."""
+    webs = [s for s in project.services if s.web]
+    problems, end = [], time.monotonic() + deadline
+    for s in webs:
+        while (page := fetch(port := places().get(s.name))) != s.mark and time.monotonic() < end:
+            time.sleep(0.05)
+        if page != s.mark:
+            problems.append(f"{s.name} runs, and port {port} that it is published at says {page}")
+    for other in [s for s in project.services if webs and s.box and s.stays and not s.once][:1]:
+        words = ["sh", "-c", f"printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 3 {webs[-1].name} 80"]
+        while (said := say(other.name, words)) is not None and webs[-1].mark not in said and time.monotonic() < end:
+            time.sleep(0.05)
+        if said is not None and webs[-1].mark not in said:
+            problems.append(f"{other.name} asks {webs[-1].name} for its page, and hears {said}")
+    return problems
+
+
 def of_cgroups(pid):
     """The instances whose cgroups a process is in."""
     with contextlib.suppress(OSError):
@@ -140,7 +170,7 @@ def left_behind(locald, instances, orphans_may_live, deadline=4.0):
     while True:
         run, data = locald.home / "run", locald.home / "data"
         what = {"runc": names(run / "runc"), "instances": names(run / "svc"), "bundles": names(run / "bundles"), "notify": names(run / "notify"),
-                "records": names(run / "projects"), "copies": names(locald.home / "state/instances"), "writable layers": names(data / "containers"), "mounts": locald.mounts(),
+                "records": names(run / "projects"), "networks": names(run / "net"), "copies of networks": names(locald.home / "state/networks"), "copies": names(locald.home / "state/instances"), "writable layers": names(data / "containers"), "mounts": locald.mounts(),
                 "cgroups": cgroups(instances)}
         if not any(v for k, v in what.items() if f"promise: {k}" not in OFF):
             server = locald.server_pid()

@@ -13,7 +13,7 @@ import time
 
 from blows import LATER, OFF, signal_process, strike
 from plan import SAID
-from promises import check_counters, check_ends, check_running, hung, left_behind, names, of_cgroups, runs_of
+from promises import check_counters, check_ends, check_reached, check_running, hung, left_behind, names, of_cgroups, runs_of
 from support import alive
 from verbs import OF_SERVER, has_worked, may_end
 
@@ -230,6 +230,8 @@ class Storm:
                     self.instances |= of_cgroups(pid)
             self.look_at_logs(plan, project, running)
             if running and not self.problems:
+                self.problems += self.look_at_networks(plan, project)
+            if running and not self.problems:
                 self.verbs_in_the_calm(plan, project)
         self.instances.update(names(self.locald.home / "run/svc"))
         for project in self.projects:
@@ -293,6 +295,16 @@ class Storm:
                 self.problems += problems
                 return
             running = runs_of(plan)
+
+    def look_at_networks(self, plan, project):
+        def places():
+            r = self.ask(project, "status", "--json", expect=0, why="after the storm ")
+            return {e["name"]: e["port"] for e in r.json()["services"]} if r and r.rc == 0 else {}
+
+        def say(service, words):
+            r = project("exec", service, "--", *words, check=False, timeout=CALM_DEADLINE)
+            return None if self.forgotten and "its run folder was deleted" in r.err else r.text
+        return check_reached(plan, places, say)
 
     def verbs_in_the_calm(self, plan, project):
         """With nobody else there each verb does what it says: one of them in each round, on a service that stays."""

@@ -32,6 +32,9 @@ const Fields& UpRequest::fields() {
           .flat(&UpRequest::world)
           .field("env_refresh", &UpRequest::env_refresh,
                  "captures this environment in place of the one captured before")
+          .field("low_ports", &UpRequest::low_ports,
+                 "\"+8000\": moves published ports up that need privileges, in place of what "
+                 "the file says")
           .field("wait", &UpRequest::wait,
                  "answered when every service is healthy, not when it has started")
           .field("timeout_ms", &UpRequest::timeout, kTimeoutDoc);
@@ -86,6 +89,11 @@ const Fields& LogsRequest::fields() {
 const Fields& ConfigCheckRequest::fields() {
   static const Fields table = project_fields<ConfigCheckRequest>().field(
       "env", &ConfigCheckRequest::env, "the environment that `${VAR}` reads");
+  return table;
+}
+
+const Fields& ConfigSchemaRequest::fields() {
+  static const Fields table = FieldsOf<ConfigSchemaRequest>("request config/schema");
   return table;
 }
 
@@ -186,6 +194,12 @@ const Fields& ConfigCheckReply::fields() {
                                   .always("services", &R::services, "names")
                                   .always("file", &R::file, "the one that was read")
                                   .always("notices", &R::notices, "what is odd and no error");
+  return table;
+}
+
+const Fields& ConfigSchemaReply::fields() {
+  static const Fields table = FieldsOf<ConfigSchemaReply>("reply config/schema")
+                                  .always("schema", &ConfigSchemaReply::schema, "draft 7");
   return table;
 }
 

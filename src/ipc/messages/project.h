@@ -64,6 +64,11 @@ struct ConfigCheckReply {
   static const Fields& fields();
 };
 
+struct ConfigSchemaReply {
+  Json schema;  ///< JSON Schema, draft 7
+  static const Fields& fields();
+};
+
 struct KnownProject {
   std::string name, dir;
   bool running = false;
@@ -93,7 +98,9 @@ struct UpRequest {
   ProjectPlace project;
   std::vector<std::string> services;  ///< with their dependencies; empty: all
   World world;
-  bool env_refresh = false, wait = false;
+  bool env_refresh = false;
+  std::optional<std::string> low_ports;
+  bool wait = false;
   Timeout timeout;
   static const Fields& fields();
 };
@@ -168,6 +175,12 @@ struct ConfigCheckRequest {
   using Reply = ConfigCheckReply;
   ProjectPlace project;
   std::map<std::string, std::string> env;
+  static const Fields& fields();
+};
+
+struct ConfigSchemaRequest {
+  static constexpr const char* kName = "config/schema";
+  using Reply = ConfigSchemaReply;
   static const Fields& fields();
 };
 

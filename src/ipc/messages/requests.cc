@@ -54,6 +54,7 @@ const std::vector<RequestInfo>& requests() {
       once<LogsRequest>("Where logs are: clients read the segments themselves."),
       once<ConfigCheckRequest>(
           "Looks for all that `up` would refuse in a project's file, and changes nothing."),
+      once<ConfigSchemaRequest>("The JSON Schema of locald.toml."),
       once<ProjectListRequest>("The projects that the server knows."),
       once<ProjectForgetRequest>("Frees a project's name for another folder."),
       once<ExecRequest>("Runs a command beside a service."),

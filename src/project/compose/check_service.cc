@@ -36,8 +36,7 @@ class ServiceCheck {
       defined("models", model, settings);
     scale();
     limits();
-    restart();
-    pull_policy();
+    words();
     watches();
   }
 
@@ -176,37 +175,33 @@ class ServiceCheck {
     same("pids_limit", "limits", "pids");
   }
 
-  /// The specification's schema takes any text here; nothing else means a thing.
-  void restart() const {
-    const Node& value = service_["restart"];
-    const std::string& text = value.as_string();
-    constexpr std::string_view kFailure = "on-failure:";
-    const bool counted = text.starts_with(kFailure) &&
-                         parse_u64(std::string_view(text).substr(kFailure.size())).has_value();
-    const std::vector<std::string> words = {"no", "always", "on-failure", "unless-stopped"};
-    if (text.empty() || counted || std::find(words.begin(), words.end(), text) != words.end())
-      return;
-    const auto near = did_you_mean(text, words);
-    of_.report.problem(value,
-                       fmt::format("`{}.restart` must be one of {} or on-failure:N, not \"{}\"",
-                                   path_, join(words, ", "), shortened(text, 60)),
-                       near ? fmt::format("did you mean `{}`?", *near) : "");
+  /// The specification's schema takes any text for these; nothing else means a thing.
+  void words() const {
+    word("restart", {"no", "always", "on-failure", "unless-stopped"}, "on-failure:N",
+         [](std::string_view text) {
+           constexpr std::string_view kBefore = "on-failure:";
+           return text.empty() ||
+                  (text.starts_with(kBefore) && parse_u64(text.substr(kBefore.size())).has_value());
+         });
+    word("pull_policy", {"always", "never", "missing", "build", "refresh", "daily", "weekly"},
+         "every_TIME", [](std::string_view text) {
+           constexpr std::string_view kBefore = "every_";
+           return text.starts_with(kBefore) &&
+                  parse_duration(text.substr(kBefore.size())).has_value();
+         });
   }
 
-  void pull_policy() const {
-    const Node& value = service_["pull_policy"];
+  void word(const char* key, const std::vector<std::string>& words, std::string_view other,
+            bool (*is_other)(std::string_view)) const {
+    const Node& value = service_[key];
     const std::string& text = value.as_string();
-    constexpr std::string_view kEvery = "every_";
-    const std::vector<std::string> words = {"always",  "never", "missing", "build",
-                                            "refresh", "daily", "weekly"};
     if (value.is_nothing() || std::find(words.begin(), words.end(), text) != words.end() ||
-        (text.starts_with(kEvery) &&
-         parse_duration(std::string_view(text).substr(kEvery.size())).has_value()))
+        is_other(text))
       return;
     const auto near = did_you_mean(text, words);
     of_.report.problem(value,
-                       fmt::format("`{}.pull_policy` must be one of {} or every_TIME, not \"{}\"",
-                                   path_, join(words, ", "), shortened(text, 60)),
+                       fmt::format("`{}.{}` must be one of {} or {}, not \"{}\"", path_, key,
+                                   join(words, ", "), other, shortened(text, 60)),
                        near ? fmt::format("did you mean `{}`?", *near) : "");
   }
 

@@ -10,6 +10,7 @@
 #include "project/compose/quantities.h"
 #include "project/compose/shape.h"
 #include "project/compose/table_builder.h"
+#include "project/compose/walk.h"
 
 namespace locald::project::compose {
 namespace {
@@ -42,15 +43,9 @@ class Decoding {
 
   void walk(Node& node, const Shape& shape, const std::string& path) {
     if (shape.as != As::tree) return value(node, shape, path);
-    if (Node::Table* const members = node.members()) {
-      for (auto& [name, member] : *members)
-        if (const Shape* const inner = shape.find(name))
-          walk(member, *inner, member_path(path, name));
-    } else if (Node::Array* const items = node.items();
-               items != nullptr && shape.items != nullptr) {
-      for (std::size_t i = 0; i < items->size(); ++i)
-        walk((*items)[i], *shape.items, item_path(path, i));
-    }
+    each_part(node, shape, path, [&](Node& part, const Shape& inner, const std::string& where) {
+      walk(part, inner, where);
+    });
   }
 
  private:

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
-#include "project/keys/service_reader.h"
+#include "project/keys/service_keys.h"
 
 namespace locald::project {
 namespace {
@@ -22,22 +22,46 @@ void read_bindings(const Node& node, const std::string& where, Sink& sink,
   }
 }
 
+KeyFields build_table_fields(Sink& sink, BuildSpec& out) {
+  return {{"env",
+           shapes::variables(),
+           {.text = "Variables for buildpacks.", .example = "env = { BP_NODE_VERSION = \"22\" }"},
+           [&](const Node& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
+          {"bindings",
+           shapes::folders(),
+           {.text = "Bindings for buildpacks: folders at `/platform/bindings/NAME`.",
+            .example = "bindings = { mirror = \"./mirror\" }"},
+           [&](const Node& v, const std::string& at) { read_bindings(v, at, sink, out.bindings); }},
+          {"host_ca",
+           shapes::boolean(),
+           {.text = "Gives buildpacks the host's certificates as a binding.",
+            .otherwise = "where the host has certificates of its own",
+            .example = "host_ca = false"},
+           [&](const Node& v, const std::string& at) {
+             bool on = false;
+             read_bool(v, at, sink, on);
+             out.host_ca = on;
+           }},
+          text_field("exec_env",
+                     {.text = "The execution environment, which buildpacks find as `CNB_EXEC_ENV`.",
+                      .otherwise = "what the builder takes: `\"production\"`",
+                      .example = "exec_env = \"test\""},
+                     sink, out.exec_env),
+          bool_field("strict",
+                     {.text = "Runs all five phases of the builder's own lifecycle.",
+                      .fallback = "false",
+                      .example = "strict = true"},
+                     sink, out.strict),
+          duration_field("timeout",
+                         {.text = "How long a whole build may take; more than zero.",
+                          .fallback = "\"1h\"",
+                          .example = "timeout = \"10m\""},
+                         sink, out.timeout)};
+}
+
 void read_build(const Node& node, const std::string& where, Sink& sink, BuildSpec& out) {
   if (!node.is_table()) return sink.expected(node, where, "a table like { env = { … } }");
-  read_table(
-      node, "`build`", sink,
-      {{"env", [&](const Node& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
-       {"bindings",
-        [&](const Node& v, const std::string& at) { read_bindings(v, at, sink, out.bindings); }},
-       {"host_ca",
-        [&](const Node& v, const std::string& at) {
-          bool on = false;
-          read_bool(v, at, sink, on);
-          out.host_ca = on;
-        }},
-       text_field("exec_env", sink, out.exec_env),
-       bool_field("strict", sink, out.strict),
-       duration_field("timeout", sink, out.timeout)});
+  read_table(node, "`build`", sink, build_table_fields(sink, out));
   if (out.timeout.count() <= 0)
     sink.add(node.at(), "`timeout` of a build must be greater than zero");
 }
@@ -72,24 +96,56 @@ void read_sync(const Node& node, const std::string& where, Sink& sink, std::vect
   }
 }
 
+KeyFields dev_table_fields(Sink& sink, BuildSpec& out) {
+  return {{"sync",
+           shapes::texts(),
+           {.text = "Folders of the source that are bound, read-only, over the built app: a change "
+                    "in them needs no build.",
+            .example = "sync = [\"src/**\"]"},
+           [&](const Node& v, const std::string& at) { read_sync(v, at, sink, out.live); }}};
+}
+
 }  // namespace
 
-std::vector<Field> build_fields(Sink& sink, ServiceSpec& out) {
+KeyFields build_fields(Sink& sink, ServiceSpec& out) {
+  static const Shape build_table{.kind = Shape::Kind::table,
+                                 .fields = looked_at<BuildSpec, build_table_fields>};
+  static const Shape dev_table{.kind = Shape::Kind::table,
+                               .fields = looked_at<BuildSpec, dev_table_fields>};
   BuildSpec& build = out.build;
   return {
-      text_field("path", sink, build.path),
-      text_field("builder", sink, build.builder),
-      text_field("run_image", sink, build.run_image),
+      text_field("path",
+                 {.text = "The folder of the app's source.",
+                  .otherwise = "the file's folder",
+                  .example = "path = \"api\""},
+                 sink, build.path),
+      text_field("builder",
+                 {.text = "The builder: an image, as `image` takes it.",
+                  .otherwise = "what the app's `project.toml` says; one of the two must",
+                  .example = "builder = \"paketobuildpacks/builder-jammy-base\""},
+                 sink, build.builder),
+      text_field("run_image",
+                 {.text = "The image that the app runs on.",
+                  .otherwise = "the one that the builder names, or its nearest mirror",
+                  .example = "run_image = \"paketobuildpacks/run-jammy-base\""},
+                 sink, build.run_image),
       {"build",
+       build_table,
+       {.text = "How it is built.", .example = "build = { env = { BP_NODE_VERSION = \"22\" } }"},
        [&sink, &build](const Node& v, const std::string& at) { read_build(v, at, sink, build); }},
       {"dev",
+       dev_table,
+       {.text = "What makes work on it quicker.", .example = "dev = { sync = [\"src/**\"] }"},
        [&sink, &build](const Node& v, const std::string& at) {
          if (!v.is_table()) return sink.expected(v, at, "a table like { sync = [\"src/**\"] }");
-         read_table(v, "`dev`", sink, {{"sync", [&](const Node& sync, const std::string& where) {
-                                          read_sync(sync, where, sink, build.live);
-                                        }}});
+         read_table(v, "`dev`", sink, dev_table_fields(sink, build));
        }},
-      {"bindings", [&sink, &out](const Node& v, const std::string& at) {
+      {"bindings",
+       shapes::folders(),
+       {.text = "Folders of credentials for the running app, each at "
+                "`$SERVICE_BINDING_ROOT/NAME` ([servicebinding.io](https://servicebinding.io)).",
+        .example = "bindings = { mail = \"./mail\" }"},
+       [&sink, &out](const Node& v, const std::string& at) {
          read_bindings(v, at, sink, out.bindings);
        }}};
 }

@@ -100,8 +100,8 @@ void Sink::expected(const Node& node, const std::string& where, std::string_view
   add(node.at(), fmt::format("{} must be {}, not {}", where, what, kind_of(node)));
 }
 
-void read_table(const Node& table, const std::string& where, Sink& sink,
-                const std::vector<Field>& fields, const std::vector<Refused>& refused) {
+void read_table(const Node& table, const std::string& where, Sink& sink, const KeyFields& fields,
+                const std::vector<Refused>& refused) {
   for (const auto& [name, node] : table.as_table()) {
     if (sink.problems.size() >= kMaxProblems) return;
     const auto named = [&name = name](const auto& entry) { return entry.name == name; };
@@ -230,37 +230,46 @@ void read_variables(const Node& node, const std::string& where, Sink& sink,
 }
 
 int read_word(const Node& node, const std::string& where, Sink& sink,
-              const std::vector<std::string>& names) {
+              const std::vector<std::string_view>& names) {
   if (!node.is_string()) return sink.expected(node, where, "a string"), -1;
   const auto found = std::find(names.begin(), names.end(), node.as_string());
   if (found != names.end()) return static_cast<int>(found - names.begin());
-  const auto near = did_you_mean(node.as_string(), names);
+  const std::vector<std::string> known(names.begin(), names.end());
+  const auto near = did_you_mean(node.as_string(), known);
   sink.add(node.at(),
-           fmt::format("{} = \"{}\" is none of {}", where, node.as_string(), join(names, ", ")),
+           fmt::format("{} = \"{}\" is none of {}", where, node.as_string(), join(known, ", ")),
            near ? fmt::format("did you mean \"{}\"?", *near) : std::string());
   return -1;
 }
 
-Field text_field(std::string_view name, Sink& sink, Text& out) {
-  return {name,
+Field text_field(std::string_view name, const KeyText& said, Sink& sink, Text& out) {
+  return {name, shapes::text(), said,
           [&sink, &out](const Node& v, const std::string& at) { read_text(v, at, sink, out); }};
 }
-Field texts_field(std::string_view name, Sink& sink, std::vector<Text>& out, bool one_is_fine) {
-  return {name, [&sink, &out, one_is_fine](const Node& v, const std::string& at) {
+Field texts_field(std::string_view name, const KeyText& said, Sink& sink, std::vector<Text>& out,
+                  bool one_is_fine) {
+  return {name, one_is_fine ? shapes::text_or_texts() : shapes::texts(), said,
+          [&sink, &out, one_is_fine](const Node& v, const std::string& at) {
             read_texts(v, at, sink, out, one_is_fine);
           }};
 }
-Field command_field(std::string_view name, Sink& sink, CommandSpec& out) {
-  return {name,
+Field command_field(std::string_view name, const KeyText& said, Sink& sink, CommandSpec& out) {
+  return {name, shapes::command(), said,
           [&sink, &out](const Node& v, const std::string& at) { read_command(v, at, sink, out); }};
 }
-Field bool_field(std::string_view name, Sink& sink, bool& out) {
-  return {name,
+Field bool_field(std::string_view name, const KeyText& said, Sink& sink, bool& out) {
+  return {name, shapes::boolean(), said,
           [&sink, &out](const Node& v, const std::string& at) { read_bool(v, at, sink, out); }};
 }
-Field duration_field(std::string_view name, Sink& sink, Milliseconds& out) {
-  return {name,
+Field duration_field(std::string_view name, const KeyText& said, Sink& sink, Milliseconds& out) {
+  return {name, shapes::duration(), said,
           [&sink, &out](const Node& v, const std::string& at) { read_duration(v, at, sink, out); }};
+}
+Field whole_field(std::string_view name, const Shape& shape, const KeyText& said, Sink& sink,
+                  int& out) {
+  return {name, shape, said, [&sink, &shape, &out](const Node& v, const std::string& at) {
+            read_int(v, at, sink, shape.low, shape.high, out);
+          }};
 }
 
 }  // namespace locald::project

@@ -9,6 +9,7 @@
 
 #include "base/node/node.h"
 #include "base/result.h"
+#include "project/keys/shape.h"
 #include "project/project_spec.h"
 
 /// How the tables of our TOML files are read: strictly, each key by a function that says what may
@@ -24,11 +25,34 @@ struct Sink {
   void expected(const Node& node, const std::string& where, std::string_view what);
 };
 
+/// What docs/locald-toml.md and editors say of a key. Each is Markdown, in whole sentences.
+struct KeyText {
+  std::string_view text;
+  std::string_view fallback;   ///< its default, as it would be written; empty: there is none, or
+  std::string_view otherwise;  ///< what holds where it is not written: "the image's"
+  std::string_view example;    ///< whole lines of its table
+  std::string_view since = "0.1";
+};
+
 /// One key of a table: what may stand there is said by the function that reads it.
 struct Field {
   std::string_view name;
+  std::reference_wrapper<const Shape> shape;
+  KeyText text;
   std::function<void(const Node&, const std::string& where)> read;
 };
+using KeyFields = std::vector<Field>;
+
+/// The fields that `make` gives, for those who only look at them.
+template <typename T, KeyFields (*make)(Sink&, T&)>
+KeyFields looked_at() {
+  static const std::string file;
+  static Problems problems;
+  static Sink sink{file, problems};
+  static T nobody;
+  return make(sink, nobody);
+}
+
 /// A key that is known but refused, with what to say.
 struct Refused {
   std::string_view name;
@@ -36,8 +60,8 @@ struct Refused {
 };
 
 /// Reads every key of `table`; the unknown ones are problems, with the one that was likely meant.
-void read_table(const Node& table, const std::string& where, Sink& sink,
-                const std::vector<Field>& fields, const std::vector<Refused>& refused = {});
+void read_table(const Node& table, const std::string& where, Sink& sink, const KeyFields& fields,
+                const std::vector<Refused>& refused = {});
 
 // Each reads one value into `out`; what does not fit is a problem, and `out` is as it was.
 // `where` names the key in messages: "`port`". Those that return bool say whether it fitted.
@@ -55,23 +79,24 @@ void read_variables(const Node& node, const std::string& where, Sink& sink,
                     std::vector<std::pair<std::string, Text>>& out);
 /// One of a few words: the index of it in `names`, or -1.
 int read_word(const Node& node, const std::string& where, Sink& sink,
-              const std::vector<std::string>& names);
+              const std::vector<std::string_view>& names);
 
-template <typename T>
+template <typename T, std::size_t n>
 void read_choice(const Node& node, const std::string& where, Sink& sink,
-                 std::initializer_list<std::pair<std::string_view, T>> choices, T& out) {
-  std::vector<std::string> names;
-  for (const auto& [name, meaning] : choices) names.emplace_back(name);
-  if (const int index = read_word(node, where, sink, names); index >= 0)
-    out = (choices.begin() + index)->second;
+                 const std::pair<std::string_view, T> (&choices)[n], T& out) {
+  if (const int index = read_word(node, where, sink, shapes::words_of(choices)); index >= 0)
+    out = choices[index].second;
 }
 
 /// Fields made of the above.
-Field text_field(std::string_view name, Sink& sink, Text& out);
-Field texts_field(std::string_view name, Sink& sink, std::vector<Text>& out,
+Field text_field(std::string_view name, const KeyText& said, Sink& sink, Text& out);
+Field texts_field(std::string_view name, const KeyText& said, Sink& sink, std::vector<Text>& out,
                   bool one_is_fine = false);
-Field command_field(std::string_view name, Sink& sink, CommandSpec& out);
-Field bool_field(std::string_view name, Sink& sink, bool& out);
-Field duration_field(std::string_view name, Sink& sink, Milliseconds& out);
+Field command_field(std::string_view name, const KeyText& said, Sink& sink, CommandSpec& out);
+Field bool_field(std::string_view name, const KeyText& said, Sink& sink, bool& out);
+Field duration_field(std::string_view name, const KeyText& said, Sink& sink, Milliseconds& out);
+/// @param shape  Has the bounds; kept.
+Field whole_field(std::string_view name, const Shape& shape, const KeyText& said, Sink& sink,
+                  int& out);
 
 }  // namespace locald::project

@@ -4,7 +4,110 @@
 
 #include <algorithm>
 
+#include "project/port_text.h"
+
 namespace locald::project {
+namespace {
+
+struct MemberReading {
+  MemberSpec spec;
+  Text name;
+};
+
+KeyFields member_fields(Sink& sink, MemberReading& out) {
+  return {text_field("name",
+                     {.text = "The network. It must be there.",
+                      .example = "networks = [{ name = \"back\" }]",
+                      .since = "0.2"},
+                     sink, out.name),
+          texts_field("aliases",
+                      {.text = "More names by which the services of that network find this one.",
+                       .example = "networks = [{ name = \"back\", aliases = [\"pg\"] }]",
+                       .since = "0.2"},
+                      sink, out.spec.aliases),
+          text_field("address",
+                     {.text = "Its IPv4 address there. The network needs a `subnet`.",
+                      .otherwise = "a free one",
+                      .example = "networks = [{ name = \"back\", address = \"10.100.0.9\" }]",
+                      .since = "0.2"},
+                     sink, out.spec.address)};
+}
+
+KeyFields network_fields(Sink& sink, NetworkSpec& out) {
+  return {
+      bool_field("internal",
+                 {.text = "No connection leaves the network; names are answered as everywhere.",
+                  .fallback = "false",
+                  .example = "internal = true",
+                  .since = "0.2"},
+                 sink, out.internal),
+      bool_field("ipv6",
+                 {.text = "IPv6 beside IPv4.",
+                  .fallback = "false",
+                  .example = "ipv6 = true",
+                  .since = "0.2"},
+                 sink, out.ipv6),
+      text_field("subnet",
+                 {.text = "Its IPv4 addresses, from /8 to /29; the first one is the gateway's.",
+                  .otherwise = "one of the project's range",
+                  .example = "subnet = \"10.100.0.0/24\"",
+                  .since = "0.2"},
+                 sink, out.subnet),
+      texts_field("allow",
+                  {.text = "Link-local networks that it reaches; others are reached without it.",
+                   .example = "allow = [\"169.254.0.0/16\"]",
+                   .since = "0.2"},
+                  sink, out.allow)};
+}
+
+const Shape& mode_words() {
+  static const Shape shape{.kind = Shape::Kind::words, .words = {"project", "host", "none"}};
+  return shape;
+}
+
+}  // namespace
+
+const Shape& network_shape() {
+  static const Shape of_service{
+      .kind = Shape::Kind::text, .called = "`\"service:NAME\"`", .pattern = "^service:."};
+  static const Shape shape{.kind = Shape::Kind::either, .parts = {&mode_words(), &of_service}};
+  return shape;
+}
+
+const Shape& networks_of_all() { return mode_words(); }
+
+const Shape& members_shape() {
+  static const Shape table{.kind = Shape::Kind::table,
+                           .fields = looked_at<MemberReading, member_fields>,
+                           .required = {"name"}};
+  static const Shape item{.kind = Shape::Kind::either, .parts = {&shapes::text(), &table}};
+  static const Shape shape{.kind = Shape::Kind::list, .parts = {&item}, .not_empty = true};
+  return shape;
+}
+
+const Shape& ports_shape() {
+  static const Shape item{.kind = Shape::Kind::either, .parts = {&shapes::port(), &shapes::text()}};
+  static const Shape shape{.kind = Shape::Kind::list, .parts = {&item}};
+  return shape;
+}
+
+const Shape& networks_shape() {
+  static const Shape table{.kind = Shape::Kind::table,
+                           .fields = looked_at<NetworkSpec, network_fields>};
+  static const Shape shape{
+      .kind = Shape::Kind::names, .pattern = shapes::kNamePattern, .parts = {&table}};
+  return shape;
+}
+
+const Shape& port_numbers_shape() {
+  static const Shape shape{.kind = Shape::Kind::list, .parts = {&shapes::port()}};
+  return shape;
+}
+
+const Shape& low_ports_shape() {
+  static const Shape shape{.kind = Shape::Kind::text, .pattern = "^\\+[0-9]+$"};
+  return shape;
+}
 
 void read_network_mode(const Node& node, const std::string& where, Sink& sink, NetworkUse& out) {
   Text text;
@@ -34,15 +137,13 @@ void read_members(const Node& node, const std::string& where, Sink& sink,
         "for a service without a network write network = \"none\"; without `networks` it is in "
         "the network \"default\"");
   for (const Node& item : node.as_array()) {
-    MemberSpec member;
+    MemberReading reading;
+    MemberSpec& member = reading.spec;
     member.at = item.at();
-    Text name;
     if (item.is_string()) {
-      if (!read_text(item, where, sink, name)) continue;
+      if (!read_text(item, where, sink, reading.name)) continue;
     } else if (item.is_table()) {
-      read_table(item, where, sink,
-                 {text_field("name", sink, name), texts_field("aliases", sink, member.aliases),
-                  text_field("address", sink, member.address)});
+      read_table(item, where, sink, member_fields(sink, reading));
       if (!item.contains("name")) {
         sink.add(item.at(), where + " needs a `name`",
                  "for example { name = \"back\", aliases = [\"pg\"] }");
@@ -52,7 +153,7 @@ void read_members(const Node& node, const std::string& where, Sink& sink,
       sink.expected(item, where, "a name, or a table { name, aliases, address }");
       continue;
     }
-    member.network = name.raw;
+    member.network = reading.name.raw;
     if (std::any_of(out.begin(), out.end(),
                     [&](const MemberSpec& m) { return m.network == member.network; })) {
       sink.add(member.at, fmt::format("{} names {} twice", where, member.network));
@@ -89,10 +190,7 @@ void read_networks(const Node& node, const std::string& where, Sink& sink,
       sink.expected(table, fmt::format("`networks.{}`", name), "a table");
       continue;
     }
-    read_table(
-        table, fmt::format("[networks.{}]", name), sink,
-        {bool_field("internal", sink, network.internal), bool_field("ipv6", sink, network.ipv6),
-         text_field("subnet", sink, network.subnet), texts_field("allow", sink, network.allow)});
+    read_table(table, fmt::format("[networks.{}]", name), sink, network_fields(sink, network));
     out.push_back(std::move(network));
   }
 }
@@ -102,6 +200,15 @@ void read_port_numbers(const Node& node, const std::string& where, Sink& sink,
   if (!node.is_array()) return sink.expected(node, where, "a list of ports");
   for (const Node& item : node.as_array())
     if (int port = 0; read_int(item, where, sink, 1, 65535, port)) out.push_back(port);
+}
+
+void read_low_ports(const Node& node, const std::string& where, Sink& sink, int& out) {
+  Text text;
+  if (!read_text(node, where, sink, text)) return;
+  if (const auto by = parse_low_ports(text.raw))
+    out = *by;
+  else
+    sink.add(text.at, by.error().message(), by.error().hint());
 }
 
 }  // namespace locald::project

@@ -20,5 +20,15 @@ void read_networks(const Node& node, const std::string& where, Sink& sink,
 /// [5432, 3306].
 void read_port_numbers(const Node& node, const std::string& where, Sink& sink,
                        std::vector<int>& out);
+/// "+8000".
+void read_low_ports(const Node& node, const std::string& where, Sink& sink, int& out);
+
+const Shape& network_shape();    ///< of a service
+const Shape& networks_of_all();  ///< of [project]
+const Shape& members_shape();
+const Shape& ports_shape();
+const Shape& networks_shape();
+const Shape& port_numbers_shape();
+const Shape& low_ports_shape();
 
 }  // namespace locald::project

@@ -11,7 +11,4 @@ namespace locald::project {
 void read_service(const std::string& name, const Node& table, Sink& sink,
                   std::vector<ServiceSpec>& out);
 
-/// The keys that type = "cnb" alone has, but `processes` (build_reader.cc).
-std::vector<Field> build_fields(Sink& sink, ServiceSpec& out);
-
 }  // namespace locald::project

@@ -40,7 +40,9 @@ class NetworkTest : public testing::Test {
                             },
                             1000)
                             .value();
-    return resolve({parsed, "shop", user, ports, paths, {}});
+    ResolveInput in{parsed, "shop", user, ports, paths, {}};
+    in.rights = rights;
+    return resolve(in);
   }
   std::string problem_of(const std::string& text) {
     const Resolved r = run(text);
@@ -66,6 +68,7 @@ class NetworkTest : public testing::Test {
   std::string dir;
   NetworkUse::Mode fallback = NetworkUse::Mode::project;
   std::map<std::string, int> ports;
+  Rights rights;
   Problems problems;
 };
 

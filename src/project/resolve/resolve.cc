@@ -315,7 +315,7 @@ class Resolver : private Texts {
     out.name = spec.name;
     out.kind = spec.kind;
     out.auto_port = spec.auto_port;
-    resolve_network(*this, *networks_, claims_, spec, out);
+    resolve_network(*this, *networks_, claims_, spec, out, out_.notices);
     env(spec, out);
     resolve_health(*this, spec, out);
     for (const DependencySpec& d : spec.depends_on) {

@@ -5,6 +5,7 @@
 #include "net/ports.h"
 #include "project/project_check.h"
 #include "project/resolve/interpolation.h"
+#include "project/resolve/low_ports.h"
 #include "project/resolve/network_tables.h"
 #include "project/resolve/port_claims.h"
 
@@ -21,34 +22,60 @@ int chosen(const Texts& texts, const std::string& key) {
   return it == texts.in().auto_ports.end() ? 0 : it->second;
 }
 
-void check_allowed(Texts& texts, SourcePos at, int port) {
-  if (auto fine = net::check_port_allowed(port, texts.in().rights.first_port); !fine)
-    texts.problem(at, fine.error());
-}
+/// What a service publishes.
+class Ports {
+ public:
+  Ports(Texts& texts, PortClaims& claims, const ServiceSpec& spec, ServiceConfig& out,
+        NetworkTables::Notices& notices)
+      : texts_(texts), claims_(claims), spec_(spec), out_(out), notices_(notices) {}
 
-void ports(Texts& texts, PortClaims& claims, const ServiceSpec& spec, ServiceConfig& out) {
-  const auto publish = [&](SourcePos at, PortConfig port) {
-    if (out.ports.size() >= kMaxPorts)
-      return texts.problem(
+  void publish(SourcePos at, PortConfig port) {
+    if (out_.ports.size() >= kMaxPorts)
+      return texts_.problem(
           at, Error(Errc::invalid_input,
-                    fmt::format("{} publishes more than {} ports", spec.name, kMaxPorts)));
-    if (port.port != 0) check_allowed(texts, at, port.last != 0 ? port.last : port.port);
+                    fmt::format("{} publishes more than {} ports", spec_.name, kMaxPorts)));
+    const std::string key = port_key(spec_.name, port);
+    port = allowed(at, port);
     if (port.chosen()) {
-      port.port = chosen(texts, port_key(spec.name, port));
+      port.port = chosen(texts_, key);
       port.last = 0;
     }
-    if (claims.publish(spec, at, port)) out.ports.push_back(std::move(port));
-  };
-  for (const Text& text : spec.ports) {
-    auto parsed = parse_ports(texts.text(text));
-    if (texts.failed(text.at)) continue;
-    if (!parsed) {
-      texts.problem(text.at, parsed.error());
-      continue;
-    }
-    for (PortConfig& port : *parsed) publish(text.at, std::move(port));
+    if (claims_.publish(spec_, at, port)) out_.ports.push_back(std::move(port));
   }
-}
+
+  void publish_all() {
+    for (const Text& text : spec_.ports) {
+      auto parsed = parse_ports(texts_.text(text));
+      if (texts_.failed(text.at)) continue;
+      if (!parsed) {
+        texts_.problem(text.at, parsed.error());
+        continue;
+      }
+      for (PortConfig& port : *parsed) publish(text.at, std::move(port));
+    }
+  }
+
+ private:
+  /// @return where it is published, after what there is to say of that was said.
+  PortConfig allowed(SourcePos at, const PortConfig& port) {
+    const LowPorts low(texts_.in().spec, texts_.in().rights);
+    PortConfig whole = port;
+    if (whole.container_port == 0) whole.container_port = out_.container_port;
+    if (auto fine = low.check(whole); !fine) texts_.problem(at, fine.error());
+    PortConfig moved = low.moved(port);
+    if (moved != port)
+      notices_.emplace_back(spec_.name,
+                            fmt::format("port {} needs privileges: it is published at {} instead",
+                                        port.port, moved.port));
+    return moved;
+  }
+
+  Texts& texts_;
+  PortClaims& claims_;
+  const ServiceSpec& spec_;
+  ServiceConfig& out_;
+  NetworkTables::Notices& notices_;
+};
 
 }  // namespace
 
@@ -83,7 +110,8 @@ std::set<std::string> reached_from_host(const ProjectSpec& spec) {
   return out;
 }
 
-std::map<std::string, std::pair<int, int>> ports_to_choose(const ProjectSpec& spec) {
+std::map<std::string, std::pair<int, int>> ports_to_choose(const ProjectSpec& spec,
+                                                           const LowPorts& low) {
   std::map<std::string, std::pair<int, int>> out;
   for (const std::string& service : reached_from_host(spec)) out[service] = {0, 0};
   for (const ServiceSpec& s : spec.services) {
@@ -91,19 +119,22 @@ std::map<std::string, std::pair<int, int>> ports_to_choose(const ProjectSpec& sp
     for (const Text& text : s.ports)
       if (const auto parsed = parse_ports(text.raw))  // without variables, which are not known yet
         for (const PortConfig& port : *parsed)
-          if (port.chosen()) out[port_key(s.name, port)] = {port.port, port.last};
+          if (port.chosen())
+            out[port_key(s.name, port)] = {low.moved(port).port, low.moved(port).last};
   }
   return out;
 }
 
 void resolve_network(Texts& texts, NetworkTables& networks, PortClaims& claims,
-                     const ServiceSpec& spec, ServiceConfig& out) {
+                     const ServiceSpec& spec, ServiceConfig& out, NetworkTables::Notices& notices) {
   const SourcePos port_at = spec.port_at.line != 0 ? spec.port_at : spec.at;
   switch (spec.network.mode) {
     case Mode::unset:
     case Mode::host:
       out.port = texts.published(spec.name);
-      if (out.port != 0) check_allowed(texts, port_at, out.port);
+      if (auto fine = net::check_port_allowed(out.port, texts.in().rights.first_port);
+          out.port != 0 && !fine)
+        texts.problem(port_at, fine.error());
       claims.listen(spec, port_at, out.port);
       return;
     case Mode::none:
@@ -125,12 +156,12 @@ void resolve_network(Texts& texts, NetworkTables& networks, PortClaims& claims,
   if (out.port != 0 && out.container_port == 0 && spec.ports.empty() &&
       !texts.in().undecided.contains(spec.name))
     texts.problem(port_at, texts.no_port(spec.name));
-  const PortConfig port{.address = "", .port = out.port, .container_port = 0};
-  if (out.port != 0 && (spec.port != 0 || spec.auto_port || spec.ports.empty())) {
-    check_allowed(texts, port_at, out.port);
-    if (claims.publish(spec, port_at, port)) out.ports.push_back(port);
-  }
-  ports(texts, claims, spec, out);
+  Ports ports(texts, claims, spec, out, notices);
+  if (out.port != 0 && (spec.port != 0 || spec.auto_port || spec.ports.empty()))
+    ports.publish(
+        port_at,
+        {.address = "", .port = spec.port != 0 ? spec.port : out.port, .container_port = 0});
+  ports.publish_all();
 }
 
 }  // namespace locald::project

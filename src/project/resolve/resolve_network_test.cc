@@ -30,13 +30,77 @@ TEST_F(NetworkTest, AReferenceIsWhatItsReaderReaches) {
 }
 
 TEST_F(NetworkTest, PortsToChooseAreThoseOfTheFileAndOfReferencesFromTheHost) {
-  const auto chosen = ports_to_choose(
+  const ProjectSpec shop =
       spec(kWeb + "ports=['80','127.0.0.1::443','8000-8009:81','9000:82']\n" + kDb +
-           "[services.api]\ncommand='x'\nport='auto'\nenv={DB='${services.db.url}'}\n"));
+           "[services.api]\ncommand='x'\nport='auto'\nenv={DB='${services.db.url}'}\n");
+  const auto chosen = ports_to_choose(shop, {shop, {}});
   std::string keys;
   for (const auto& [key, range] : chosen)
     keys += key + "=" + std::to_string(range.first) + "-" + std::to_string(range.second) + " ";
   EXPECT_EQ(keys, "api=0-0 db=0-0 web:443@127.0.0.1=0-0 web:80=0-0 web:81(8000-8009)=8000-8009 ");
+}
+
+TEST_F(NetworkTest, APublishedPortThatNeedsPrivilegesIsRefusedWithTheWaysOut) {
+  rights.first_port = 1024;
+  const std::string ways =
+      "`locald up --low-ports=+8000` (or low_ports = \"+8000\" below [project]), or allow them: "
+      "sudo sysctl net.ipv4.ip_unprivileged_port_start=";
+  EXPECT_EQ(told(kWeb + "ports=['80']\n"), "0 problems: ");
+  EXPECT_EQ(
+      told(kWeb + "ports=['81:80']\n"),
+      "4:8: port 81 needs privileges (write ports = [\"8081:80\"], move all such ports with " +
+          ways + "81)");
+  EXPECT_EQ(
+      told(kWeb + "port=81\ncontainer_port=80\n"),
+      "4:6: port 81 needs privileges (write ports = [\"8081:80\"], move all such ports with " +
+          ways + "81)");
+  EXPECT_EQ(told("[services.api]\ncommand='x'\nport=81\n"),
+            "3:6: port 81 needs privileges (use a port from 1024 on, or: sudo sysctl "
+            "net.ipv4.ip_unprivileged_port_start=81)");
+  rights.first_port = 80;
+  EXPECT_EQ(told(kWeb + "ports=['80:80']\n"), "0 problems: ");
+}
+
+TEST_F(NetworkTest, LowPortsMovesWhatNeedsPrivilegesAndNothingElse) {
+  const std::string file = "[project]\nlow_ports='+8000'\n" + kWeb +
+                           "ports=['80:80','1024:81','70-79:82']\n" + kDb +
+                           "port=543\n[services.api]\ncommand='x'\nport=3000\n"
+                           "env={DB='${services.db.url}'}\n";
+  rights.first_port = 1024;
+  const ProjectSpec shop = spec(file);
+  const auto chosen = ports_to_choose(shop, {shop, rights});
+  EXPECT_EQ(chosen.at("web:82(70-79)"), (std::pair<int, int>{8070, 8079}));
+  ports = {{"web:82(70-79)", 8071}};
+  const Resolved r = run(file);
+  ASSERT_EQ(describe(r.problems), "");
+  const auto& web = r.services.at("web");
+  ASSERT_EQ(web.ports.size(), 3u);
+  EXPECT_EQ(web.ports[0].port, 8080);
+  EXPECT_EQ(web.ports[0].container_port, 80);
+  EXPECT_EQ(web.ports[1].port, 1024);
+  EXPECT_EQ(web.ports[2].port, 8071);
+  EXPECT_EQ(web.port, 8080);
+  EXPECT_EQ(r.services.at("db").ports[0].port, 8543);
+  EXPECT_EQ(r.services.at("api").env.at("DB"), "http://127.0.0.1:8543");
+  ASSERT_EQ(r.notices.size(), 3u);
+  EXPECT_EQ(r.notices[0].second, "port 543 needs privileges: it is published at 8543 instead");
+  // With the right to listen there nothing moves.
+  rights.first_port = 0;
+  ports = {{"web:82(70-79)", 71}};
+  EXPECT_EQ(run(file).services.at("web").ports[0].port, 80);
+}
+
+TEST_F(NetworkTest, LowPortsAreAPlusAndANumber) {
+  for (const std::string text : {"8000", "+80000", "+10", "+", "+8e3", "-8000"}) {
+    const std::string said = told("[project]\nlow_ports='" + text + "'\n" + kWeb);
+    EXPECT_TRUE(said.starts_with("2:11: invalid low_ports \"" + text + "\": ")) << said;
+  }
+  rights.first_port = 1024;
+  EXPECT_EQ(told("[project]\nlow_ports='+64511'\n" + kWeb + "ports=['1000-1023:80-103']\n"),
+            "0 problems: ");
+  rights.first_port = 2000;
+  EXPECT_EQ(told("[project]\nlow_ports='+64511'\n" + kWeb + "ports=['1025:80']\n"),
+            "6:8: low_ports moves port 1025 to 65536: ports go to 65535");
 }
 
 TEST_F(NetworkTest, APortLeadsToWhereTheServiceListens) {

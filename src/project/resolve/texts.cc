@@ -91,7 +91,8 @@ int Texts::published(const std::string& service) const {
     return 0;
   if (spec->network.mode != NetworkUse::Mode::project)
     return spec->auto_port && chosen != in_.auto_ports.end() ? chosen->second : spec->any_port();
-  if (spec->port != 0) return spec->port;
+  const LowPorts low(in_.spec, in_.rights);
+  if (spec->port != 0) return low.moved(spec->port);
   if (chosen != in_.auto_ports.end()) return chosen->second;  // asked for, or for one on the host
   const int inside = container_port(*spec);
   for (const Text& text : spec->ports)
@@ -99,7 +100,7 @@ int Texts::published(const std::string& service) const {
       for (const PortConfig& port : *ports) {
         if (port.udp || (inside != 0 && port.container_port != inside)) continue;
         const auto key = in_.auto_ports.find(port_key(service, port));
-        if (!port.chosen()) return port.port;
+        if (!port.chosen()) return low.moved(port.port);
         if (key != in_.auto_ports.end()) return key->second;
       }
   return 0;

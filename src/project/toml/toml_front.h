@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "project/keys/key_reader.h"
 #include "project/project_spec.h"
 
 namespace locald::project {
@@ -18,5 +19,10 @@ struct ParsedProject {
   Problems problems;
 };
 ParsedProject parse_project_toml(std::string_view text, const std::string& file);
+
+/// All keys of the file, for those who describe them (reference/).
+KeyFields file_fields(Sink& sink, ProjectSpec& spec);
+/// A service's table, one for each type, by which it is `called`.
+const std::vector<Shape>& service_shapes();
 
 }  // namespace locald::project

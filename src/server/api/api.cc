@@ -9,6 +9,7 @@
 
 #include "base/sys/resources.h"
 #include "ipc/version.h"
+#include "project/reference/key_schema.h"
 #include "project/user_config.h"
 #include "server/api/doctor.h"
 
@@ -97,6 +98,7 @@ void Api::add_projects() {
   managed(deps_.sessions, &Sessions::exec, refuse);
   managed(deps_.sessions, &Sessions::attach, refuse);
   handlers_.insert(to(p, &Projects::config_check));
+  handlers_.insert(to(*this, &Api::config_schema));
   handlers_.insert(to(p, &Projects::forget));
   handlers_.insert(to(p, &Projects::list));
 }
@@ -226,6 +228,14 @@ void Api::doctor(const ipc::DoctorRequest&, const ReplyPtr& reply) {
         return out;
       },
       [reply](const ipc::DoctorReply& out) { reply->result(out); });
+}
+
+/// A job: it parses the example of every key.
+void Api::config_schema(const ipc::ConfigSchemaRequest&, const ReplyPtr& reply) {
+  deps_.jobs.run<ipc::ConfigSchemaReply>(
+      "config schema",
+      [](const std::stop_token&) { return ipc::ConfigSchemaReply{project::key_schema()}; },
+      [reply](const ipc::ConfigSchemaReply& out) { reply->result(out); });
 }
 
 }  // namespace locald::server

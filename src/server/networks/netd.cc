@@ -25,11 +25,26 @@ namespace {
 constexpr char kConnections[] = "netd.sock", kOutside[] = "outside.sock", kRecord[] = "netd.json";
 constexpr int kStartMs = 10'000, kEndMs = 1000;
 
+/// One that may still carry connections after another has taken its place.
+struct RetiringNetd {
+  int pid = 0;
+  std::uint64_t start_time = 0;
+
+  static const Fields& fields() {
+    using R = RetiringNetd;
+    static const Fields table = FieldsOf<R>("retiring")
+                                    .required("pid", &R::pid, "")
+                                    .required("start_time", &R::start_time, "clock ticks");
+    return table;
+  }
+};
+
 struct NetdRecord {
   int version = net::kNetdVersion;
   int pid = 0;
   std::uint64_t start_time = 0;
   std::string boot_id;
+  std::vector<RetiringNetd> retiring;
 
   static const Fields& fields() {
     using R = NetdRecord;
@@ -37,7 +52,8 @@ struct NetdRecord {
                                     .always("version", &R::version, "")
                                     .required("pid", &R::pid, "")
                                     .required("start_time", &R::start_time, "clock ticks")
-                                    .required("boot_id", &R::boot_id, "");
+                                    .required("boot_id", &R::boot_id, "")
+                                    .field("retiring", &R::retiring, "");
     return table;
   }
 };
@@ -94,18 +110,55 @@ Result<UniqueFd> open_recorded(const NetdRecord& record) {
   return runtime::open_process(record.pid, record.start_time);
 }
 
+/// Those of a record that still run.
+std::vector<RetiringNetd> still_retiring(const NetdRecord& record) {
+  std::vector<RetiringNetd> out = record.retiring;
+  std::erase_if(out, [&](const RetiringNetd& one) {
+    return record.boot_id != runtime::boot_id() || !runtime::open_process(one.pid, one.start_time);
+  });
+  return out;
+}
+
 void end_process(int pidfd) {
   (void)sys::pidfd_signal(pidfd, SIGKILL);
   pollfd wait{pidfd, POLLIN, 0};
   (void)::poll(&wait, 1, kEndMs);
 }
 
+/// The process of a record, and those whose place it has taken.
+void end_recorded(const std::string& file) {
+  const auto record = read_record(file);
+  if (!record) return;
+  if (const auto process = open_recorded(*record)) end_process(process->get());
+  for (const RetiringNetd& one : still_retiring(*record))
+    if (const auto process = runtime::open_process(one.pid, one.start_time))
+      end_process(process->get());
+}
+
+/// The control of a netd whose place another one has taken.
+std::string control_before(int pid) { return std::to_string(pid) + "-" + kConnections; }
+
 }  // namespace
 
 Result<Netd> Netd::start(const Start& start) {
+  auto started = launch(start);
+  if (!started && start.before == nullptr) end_all(start.paths, start.project);
+  return started;
+}
+
+Result<Netd> Netd::launch(const Start& start) {
   const std::string folder = start.paths.network(start.project);
   TRY(make_dirs(folder, 0700));
   const UniqueFd dir = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
+  std::vector<RetiringNetd> retiring;
+  if (start.before != nullptr) {
+    if (const auto record = read_record(folder + "/" + kRecord)) retiring = still_retiring(*record);
+    if (const auto stat = runtime::process_stat(start.before->pid()))
+      retiring.push_back({start.before->pid(), stat->start_time});
+    const std::string control = control_before(start.before->pid());
+    if (::faccessat(dir.get(), control.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+      (void)::renameat(dir.get(), kConnections, dir.get(), control.c_str());
+  }
   const UniqueFd connections = TRY(listen_in(dir.get(), kConnections));
   const UniqueFd outside = TRY(listen_in(dir.get(), kOutside));
   auto [ours, theirs] = TRY(sys::pipe());
@@ -135,12 +188,13 @@ Result<Netd> Netd::start(const Start& start) {
     if (!stat) return Error(Errc::failed, "locald-netd has ended");
     const NetdRecord record{.pid = static_cast<int>(*pid),
                             .start_time = stat->start_time,
-                            .boot_id = runtime::boot_id()};
+                            .boot_id = runtime::boot_id(),
+                            .retiring = std::move(retiring)};
     TRY(make_dirs(start.paths.network_records(), 0700));
     for (const std::string& file :
          {start.paths.network_record(start.project), folder + "/" + kRecord})
       TRY(write_file_atomic(file, encode(record).dump(), 0600));
-    return find(start.paths, start.project);
+    return open(start.paths, start.project);
   }();
   if (!found) (void)sys::pidfd_signal(pidfd.get(), SIGKILL);
   if (found) found->status_ = std::move(ours);
@@ -148,6 +202,17 @@ Result<Netd> Netd::start(const Start& start) {
 }
 
 Result<Netd> Netd::find(const Paths& paths, const std::string& project) {
+  auto found = open(paths, project);
+  const auto record = read_record(paths.network(project) + "/" + kRecord);
+  if (!found || !record) return found;
+  const UniqueFd dir = TRY(sys::open(paths.network(project), O_RDONLY | O_DIRECTORY));
+  for (const RetiringNetd& one : still_retiring(*record))
+    if (auto before = net::NetdClient::connect(path_in(dir.get(), control_before(one.pid).c_str())))
+      (void)before->retire();
+  return found;
+}
+
+Result<Netd> Netd::open(const Paths& paths, const std::string& project) {
   const std::string folder = paths.network(project);
   auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY);
   if (!dir) return std::move(dir).error();
@@ -162,8 +227,7 @@ Result<Netd> Netd::find(const Paths& paths, const std::string& project) {
 void Netd::end_all(const Paths& paths, const std::string& project) {
   for (const std::string& file :
        {paths.network(project) + "/" + kRecord, paths.network_record(project)})
-    if (const auto record = read_record(file))
-      if (const auto process = open_recorded(*record)) end_process(process->get());
+    end_recorded(file);
   (void)remove_tree(paths.network(project));
   (void)remove_tree(paths.network_record(project));
 }
@@ -182,8 +246,13 @@ Result<net::NetdClient> Netd::client() const {
   return net::NetdClient::connect(path_in(dir.get(), kConnections));
 }
 
+void Netd::retire() {
+  if (!connections_.retire()) end_process(pidfd_.get());
+}
+
 void Netd::end() {
   end_process(pidfd_.get());
+  end_recorded(record_);
   (void)remove_tree(folder_);
   (void)remove_tree(record_);
 }

@@ -21,10 +21,15 @@ class Netd {
     std::string project;
     int sandbox = -1;         ///< borrowed
     int user_namespace = -1;  ///< borrowed; -1: as root
+    /// The one whose place it takes, which is noted beside it until it has ended; null: of none.
+    const Netd* before = nullptr;
   };
-  /// @return once it is confined and answers. On error nothing of it is left.
+  /// @return once it is confined and answers. On error nothing of it is left, and the one before
+  ///         stays as it was.
   static Result<Netd> start(const Start& start);
   /// The one that an earlier server has started, proven (R-PID).
+  /// One whose place it has taken, and that a server which has ended since did not retire, is
+  /// retired now.
   /// @return Errc::not_found: there is none, or it has ended.
   static Result<Netd> find(const Paths& paths, const std::string& project);
   /// Ends each that the project has, whether it can be spoken to or not, as end() does.
@@ -40,10 +45,15 @@ class Netd {
   /// A further client of the first.
   Result<net::NetdClient> client() const;
 
-  /// Ends it, waits for that (a second at most), and removes its folder.
+  /// It takes no more connections, and ends with the last that it has; one that does not do so is
+  /// ended.
+  void retire();
+  /// Ends it and those before it, waits for that (a second at most), and removes its folder.
   void end();
 
  private:
+  static Result<Netd> launch(const Start& start);
+  static Result<Netd> open(const Paths& paths, const std::string& project);
   Netd(const Paths& paths, const std::string& project, int pid, UniqueFd pidfd,
        net::NetdClient connections, net::NetdClient outside)
       : folder_(paths.network(project)),

@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/transient.h"
 #include "net/layout.h"
 
 namespace locald::server {
 namespace {
+
+constexpr std::chrono::seconds kStays{10};  // a netd that runs so long does not end at once
 
 bool in_networks(const project::ServiceConfig& config) { return config.network == "project"; }
 
@@ -274,14 +277,33 @@ void Networks::update(const std::string& project) {
       "network of " + project,
       [network](const std::stop_token& stop) { return network->update(stop); },
       [this, project, network](const Result<void>& done) {
-        if (!done) deps_.log("network of " + project + ": " + done.error().text());
         if (find(project) != network) return;
         Live& now = live_.at(project);
         now.updating = false;
+        note(project, now, done);
         log_ports(project, now);
         if (std::exchange(now.again, false)) return update(project);
         for (const auto& call : std::exchange(now.after, {})) call(done);
       });
+}
+
+/// What fails for a reason that may pass is tried again by itself (R-MAY-PASS).
+void Networks::note(const std::string& project, Live& live, const Result<void>& done) {
+  const std::string trouble = done ? "" : done.error().text();
+  if (!done && trouble != live.trouble) deps_.log("network of " + project + ": " + trouble);
+  live.trouble = trouble;
+  if (done) live.failed = {};
+  if (!done && may_pass(done.error())) update_after(project, live.failed);
+}
+
+std::chrono::milliseconds Networks::Pause::take() {
+  constexpr std::chrono::milliseconds kFirst{200}, kLongest{30'000};
+  return std::exchange(next, std::clamp(next * 2, kFirst, kLongest));
+}
+
+void Networks::update_after(const std::string& project, Pause& pause) {
+  live_.at(project).again_later =
+      deps_.loop.after(pause.take(), [this, project] { update(project); });
 }
 
 /// Ports that could not be taken, and those that have been since.
@@ -306,6 +328,7 @@ void Networks::watch(const std::string& project, UniqueFd pidfd) {
   Live& live = live_.at(project);
   live.watch.reset();
   live.pidfd = std::move(pidfd);
+  live.started = EventLoop::Clock::now();
   live.watch = deps_.loop.watch_readable(live.pidfd.get(), [this, project] {
     Live& now = live_.at(project);
     now.watch.reset();
@@ -314,7 +337,8 @@ void Networks::watch(const std::string& project, UniqueFd pidfd) {
       deps_.log(
           fmt::format("network of {}: its locald-netd (pid {}) has ended; another one is started",
                       project, now.network->netd_pid()));
-    update(project);
+    if (EventLoop::Clock::now() - now.started > kStays) now.ended = {};
+    update_after(project, now.ended);
   });
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -103,6 +104,11 @@ class Networks {
   void end_others(const std::set<std::string>& kept);
 
  private:
+  /// Between attempts: none before the first, then longer each time.
+  struct Pause {
+    std::chrono::milliseconds next{0};
+    std::chrono::milliseconds take();
+  };
   struct Live {
     std::shared_ptr<ProjectNetwork> network;
     Services services, guests;
@@ -111,6 +117,10 @@ class Networks {
     ProjectNetwork::Lacking lacking;                              ///< as it was logged
     EventLoop::Handle watch;                                      ///< of its netd's end
     UniqueFd pidfd;
+    EventLoop::Clock::time_point started{};  ///< that netd
+    Pause ended, failed;                     ///< before another netd; before another update
+    EventLoop::Handle again_later;
+    std::string trouble;  ///< of the last update, as it was logged
   };
   Result<std::shared_ptr<const NetworkPlan>> plan(const std::string& project,
                                                   const NetworkRegistry::Project& numbers,
@@ -120,6 +130,8 @@ class Networks {
   NetworkRegistry::Project numbers(const std::string& project, const Services& services) const;
   std::shared_ptr<ProjectNetwork> find(const std::string& project) const;
   void update(const std::string& project);
+  void update_after(const std::string& project, Pause& pause);
+  void note(const std::string& project, Live& live, const Result<void>& done);
   void log_ports(const std::string& project, Live& live) const;
   void watch(const std::string& project, UniqueFd pidfd);
 

@@ -178,7 +178,8 @@ Result<void> ProjectNetwork::start_netd() {
                            .program = deps_.netd,
                            .project = project_,
                            .sandbox = sandbox_->get(),
-                           .user_namespace = TRY(deps_.user_namespace.fd())}));
+                           .user_namespace = TRY(deps_.user_namespace.fd()),
+                           .before = before_ ? &*before_ : nullptr}));
   keep_netd();
   return {};
 }
@@ -286,11 +287,23 @@ void ProjectNetwork::adopt_netd(const std::set<std::string>& known,
   auto netd = Netd::find(deps_.paths, project_);
   auto sandbox = netd ? netd->connections().sandbox() : Result<UniqueFd>(netd.error());
   auto sockets = netd ? netd->connections().hand_over() : Result<net::NetdSockets>(netd.error());
-  if (!sandbox || !sockets || !deps_.user_namespace.owns(sandbox->get()) ||
-      netd->connections().version().value_or(0) != net::kNetdVersion)
-    // One that cannot be driven, or not be spoken to: a new one takes its place.
+  const auto version = netd ? netd->connections().version() : Result<int>(netd.error());
+  if (!sandbox || !sockets || !version || !deps_.user_namespace.owns(sandbox->get()))
+    // One that cannot be spoken to: a new one takes its place.
     return Netd::end_all(deps_.paths, project_);
   sandbox_ = std::make_shared<const UniqueFd>(std::move(*sandbox));
+  if (*version != net::kNetdVersion) {
+    // One that cannot be driven hands its sockets to a new one: no port closes.
+    before_ = std::move(*netd);
+    sockets_ = std::move(sockets->networks);
+    reserved_ = std::move(sockets->ports);
+    for (auto& [service, fds] : sockets->services) {
+      if (!known.contains(service) || fds.empty()) continue;
+      keep(service, UniqueFd(::fcntl(fds.front().get(), F_DUPFD_CLOEXEC, 0)));
+      members_[service].sockets = std::move(fds);
+    }
+    return;
+  }
   netd_ = std::move(*netd);
   for (const auto& [number, fds] : sockets->networks) networks_.insert(number);
   for (const auto& [key, fd] : sockets->ports) ports_.insert(key);
@@ -312,7 +325,9 @@ void ProjectNetwork::end() {
     lacking_.clear();
   }
   if (netd_) netd_->end();
+  if (before_) Netd::end_all(deps_.paths, project_);  // its place has not been taken yet
   netd_.reset();
+  before_.reset();
   forget_netd();
   sandbox_.reset();
   members_.clear();

@@ -168,6 +168,8 @@ class ProjectNetwork {
   std::shared_ptr<const UniqueFd> sandbox_;
   std::map<std::string, Member> members_;
   std::optional<Netd> netd_;
+  std::optional<Netd>
+      before_;  ///< of another version, whose sockets netd_ gets with its first plan
   std::set<std::uint32_t> networks_;                        // that netd has the sockets of
   std::set<std::string> services_;                          // the same
   std::set<std::pair<bool, net::AddressAndPort>> ports_;    // that netd has: NetdPlan::Port::key()

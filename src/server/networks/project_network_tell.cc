@@ -141,8 +141,11 @@ Result<void> ProjectNetwork::tell(const Wanted& wanted, const std::string& neede
   if (!told) {
     // What it has of this nobody knows: another one is started by the next call.
     netd_->end();
+    before_.reset();
     return std::move(told).error().with_context("project " + project_ + "'s network");
   }
+  if (before_) before_->retire();
+  before_.reset();
   sockets_.clear();
   reserved_.clear();  // of those that are not wanted any more
   for (auto& [name, member] : members_) member.sockets.clear();
@@ -173,8 +176,9 @@ Result<void> ProjectNetwork::try_ports(const NetworkPlan& plan) {
   const Wanted wanted = this->wanted();
   for (const PublishedPort& port : plan.ports) {
     const auto gate = wanted.gates.find(port.service);
-    if (gate == wanted.gates.end() || gate->second == Gate::closed ||
-        ports_.contains(published_key(port)))
+    const auto key = published_key(port);
+    if (gate == wanted.gates.end() || gate->second == Gate::closed || ports_.contains(key) ||
+        reserved_.contains(key))
       continue;
     const auto listener = port.udp ? net::bind_udp(port.outside) : net::listen_tcp(port.outside);
     if (listener) continue;

@@ -210,7 +210,7 @@ void Projects::config_check(const ipc::ConfigCheckRequest& request, const ReplyP
   or_error(reply, [&]() -> Result<void> {
     ipc::World world;
     world.env = request.env;
-    const Prepared prepared = TRY(prepare(request.project, world, /*refresh=*/false));
+    const Prepared prepared = TRY(prepare(request.project, world, {}));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};

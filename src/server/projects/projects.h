@@ -12,6 +12,7 @@
 #include "ipc/messages/project.h"
 #include "net/network.h"
 #include "project/project_file.h"
+#include "project/resolve/low_ports.h"
 #include "runtime/listener_search.h"
 #include "server/admission.h"
 #include "server/http/reply.h"
@@ -108,10 +109,13 @@ class Projects {
     /// Containers whose port only their image tells, which is not here.
     std::vector<project::UnknownPort> unknown_ports;
   };
-  /// @param refresh      The environment of `world` counts, not the captured one.
-  /// @param images_tell  Images that are needed for their ports have been fetched.
-  Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world, bool refresh,
-                           bool images_tell = false) const;
+  struct How {
+    bool refresh = false;      ///< the environment of `world` counts, not the captured one
+    bool images_tell = false;  ///< images that are needed for their ports have been fetched
+    std::optional<std::string> low_ports = {};  ///< in place of what the file says
+  };
+  Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world,
+                           const How& how) const;
   /// The project's file, checked, with the networks of its services decided.
   Result<project::LoadedProject> load(const ipc::ProjectPlace& place) const;
   static void refuse(const ReplyPtr& reply, const project::Problems& problems);
@@ -132,6 +136,7 @@ class Projects {
   Result<std::set<std::string>> services_of(Project& project,
                                             const std::vector<std::string>& names);
   Result<std::map<std::string, int>> choose_ports(const project::LoadedProject& loaded,
+                                                  const project::LowPorts& low,
                                                   const Project* present) const;
   /// What an `up` has waited for, before it began again.
   struct Looked {

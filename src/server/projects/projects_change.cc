@@ -28,7 +28,7 @@ struct Projects::Wait {
 
 Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
     const ipc::ProjectPlace& place, const ipc::World& world, std::vector<std::string> wanted) {
-  const Prepared prepared = TRY(prepare(place, world, /*refresh=*/false));
+  const Prepared prepared = TRY(prepare(place, world, {}));
   if (!prepared.problems.empty()) return project::problems_error(prepared.problems);
   const project::Resolved& resolved = prepared.resolved;
   std::vector<std::string> known;
@@ -55,8 +55,10 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
 
 void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Looked looked) {
   or_error(reply, [&]() -> Result<void> {
-    Prepared prepared =
-        TRY(prepare(request.project, request.world, request.env_refresh, looked.images));
+    Prepared prepared = TRY(prepare(request.project, request.world,
+                                    {.refresh = request.env_refresh,
+                                     .images_tell = looked.images,
+                                     .low_ports = request.low_ports}));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};

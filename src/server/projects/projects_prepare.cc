@@ -112,6 +112,7 @@ std::string Projects::host_notice(const project::LoadedProject& loaded) {
 /// Ports stay as they are, over `down` too, as long as nobody else has them; new ones are free now
 /// and nobody else's.
 Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedProject& loaded,
+                                                          const project::LowPorts& low,
                                                           const Project* present) const {
   const project::ProjectSpec& spec = loaded.spec;
   std::set<int> taken, own;
@@ -126,7 +127,7 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedP
     for (const project::Text& text : s.ports)
       if (const auto ports = project::parse_ports(text.raw))
         for (const project::PortConfig& port : *ports)
-          if (!port.chosen()) taken.insert(port.port);
+          if (!port.chosen()) taken.insert(low.moved(port).port);
   }
   const std::set<int> others = deps_.networks != nullptr
                                    ? deps_.networks->registry().ports_of_others(loaded.name)
@@ -134,7 +135,7 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedP
   std::map<std::string, int> before =
       present != nullptr ? present->auto_ports() : std::map<std::string, int>();
   std::map<std::string, int> out;
-  for (const auto& [key, range] : project::ports_to_choose(spec)) {
+  for (const auto& [key, range] : project::ports_to_choose(spec, low)) {
     if (const auto it = before.find(key); it != before.end()) {
       out[key] = it->second;
       continue;
@@ -164,22 +165,24 @@ Result<project::LoadedProject> Projects::load(const ipc::ProjectPlace& place) co
 }
 
 Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
-                                             const ipc::World& world, bool refresh,
-                                             bool images_tell) const {
+                                             const ipc::World& world, const How& how) const {
   Prepared out;
   out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
   out.loaded = TRY(load(place));
   out.problems = out.loaded.problems;
   if (!out.problems.empty()) return out;
+  if (how.low_ports) out.loaded.spec.low_ports = TRY(project::parse_low_ports(*how.low_ports));
   const project::ProjectSpec& spec = out.loaded.spec;
   TRY(registry_.check(out.loaded.name, spec.dir));
   const Project* present = find_staying(out.loaded.name);
-  out.ports = TRY(choose_ports(out.loaded, present));
+  const project::Rights rights = {.limits = ::geteuid() == 0,
+                                  .first_port = net::first_allowed_port()};
+  out.ports = TRY(choose_ports(out.loaded, {spec, rights}, present));
   project::ResolveInput input{spec,      out.loaded.name, *out.here,
                               out.ports, deps_.paths,     deps_.shared.all()};
-  input.refresh = refresh;
-  input.rights = {.limits = ::geteuid() == 0, .first_port = net::first_allowed_port()};
+  input.refresh = how.refresh;
+  input.rights = rights;
   if (present != nullptr) {
     input.captured = [present](const std::string& service, const std::string& name) {
       return present->captured(service, name);
@@ -192,7 +195,7 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
                                                             : std::optional<int>(0);
     if (!port) {
       out.unknown_ports.push_back(unknown);
-      if (!images_tell) input.undecided.insert(unknown.service);
+      if (!how.images_tell) input.undecided.insert(unknown.service);
     }
     for (project::ServiceSpec& s : out.loaded.spec.services)
       if (s.name == unknown.service) s.container_port = port.value_or(0);
