@@ -50,6 +50,7 @@ class ServiceCheck {
   bool defined(const char* section, const std::string& name, const Node& at) const {
     const Node& all = of_.model[section];
     if (all.contains(name)) return true;
+    if (of_.report.problems.size() >= kMaxProblems) return false;  // a guess takes its time
     std::vector<std::string> known;
     for (const auto& [key, value] : all.as_table()) known.push_back(key);
     const auto near = did_you_mean(name, known);

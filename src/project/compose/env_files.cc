@@ -12,6 +12,8 @@
 namespace locald::project::compose {
 namespace {
 
+constexpr std::size_t kRoomOfAll = 64u << 20;  // bytes of the files of all services
+
 std::optional<std::string> find(const Environment& in, const std::string& name) {
   const auto found = in.find(name);
   return found == in.end() ? std::nullopt : std::optional(found->second);
@@ -19,8 +21,7 @@ std::optional<std::string> find(const Environment& in, const std::string& name) 
 
 /// Reads one file into `values`, where later lines replace earlier ones.
 void parse(const std::string& text, const std::string& path, const FindVariable& first,
-           Environment& values, Report& report) {
-  std::size_t room = 8 * kMaxServiceText;
+           Environment& values, std::size_t& room, Report& report) {
   const FindVariable otherwise = [&](const std::string& name) { return find(values, name); };
   for (DotenvEntry& entry :
        parse_dotenv(text, path, first, report.problems, &room, otherwise, {&substitute, true})) {
@@ -64,9 +65,9 @@ class ServiceFiles {
       if (!text) continue;
       const std::string& format = file["format"].as_string();
       if (format.empty())
-        parse(*text, file["path"].as_string(), first, values, report_);
+        parse(*text, file["path"].as_string(), first, values, room_, report_);
       else if (format == "raw")
-        parse_raw(*text, values);
+        take_raw(*text, file, values);
       else
         report_.problem(file["format"],
                         fmt::format("`services.{}.env_file`: unknown format \"{}\"", name,
@@ -83,12 +84,21 @@ class ServiceFiles {
     for (const Node& file : files.as_array()) {
       earlier = values;
       if (const auto text = content(file, true, name, "label_file"))
-        parse(*text, file.as_string(), first, values, report_);
+        parse(*text, file.as_string(), first, values, room_, report_);
     }
     if (!values.empty()) service.set("labels", joined(values, service["labels"], files));
   }
 
  private:
+  void take_raw(const std::string& text, const Node& file, Environment& values) {
+    if (text.size() > room_)
+      return report_.problem(
+          file,
+          fmt::format("the env files of all services have more than {} MiB", kRoomOfAll >> 20));
+    room_ -= text.size();
+    parse_raw(text, values);
+  }
+
   std::optional<std::string> content(const Node& path, bool required, const std::string& service,
                                      const char* key) {
     if (access_.kind(path.as_string()) == PathKind::none) {
@@ -124,6 +134,7 @@ class ServiceFiles {
   const Environment& environment_;
   const FileAccess& access_;
   Report& report_;
+  std::size_t room_ = kRoomOfAll;
 };
 
 }  // namespace
@@ -131,11 +142,12 @@ class ServiceFiles {
 void read_env_files(const std::vector<std::string>& files, const FileAccess& access,
                     Environment& environment, Report& report) {
   Environment values;
+  std::size_t room = kMaxServiceText;
   const FindVariable first = [&](const std::string& name) { return find(environment, name); };
   for (const std::string& file : files) {
     const auto text = access.read(file);
     if (text)
-      parse(*text, file, first, values, report);
+      parse(*text, file, first, values, room, report);
     else
       report.problems.push_back({file, {}, text.error().message(), text.error().hint()});
   }

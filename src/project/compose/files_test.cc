@@ -218,6 +218,24 @@ TEST(ComposeExtends, ACycleIsToldWithItsChain) {
   EXPECT_TRUE(contains(problems(load(files)), "services extend each other: a in /p/compose.yaml"));
 }
 
+TEST(ComposeExtends, IsBounded) {
+  std::string chain = "services:\n  s0: {image: x}\n";
+  for (int i = 1; i < 20'000; ++i)
+    chain += "  s" + std::to_string(i) + ": {extends: s" + std::to_string(i - 1) + "}\n";
+  // From the last one on the chain is as long as it can be.
+  std::string backward = "services:\n";
+  for (int i = 2000; i > 0; --i)
+    backward += "  s" + std::to_string(i) + ": {extends: s" + std::to_string(i - 1) + "}\n";
+  EXPECT_EQ(problems(load(chain)), "");
+  EXPECT_TRUE(contains(problems(load(backward + "  s0: {image: x}\n")),
+                       "more than 100 services extend each other"));
+  std::string many = "services:\n  s0: {image: x, cap_add: [a0";
+  for (int i = 1; i < 5000; ++i) many += ", a" + std::to_string(i);
+  many += "]}\n";
+  for (int i = 1; i < 1000; ++i) many += "  s" + std::to_string(i) + ": {extends: s0}\n";
+  EXPECT_TRUE(contains(problems(load(many)), "more than 1000000 values in all files"));
+}
+
 TEST(ComposeExtends, WhatIsNotThereIsNamed) {
   EXPECT_TRUE(contains(problems(load("services: {web: {extends: {service: bse}}, base: {image: "
                                      "x}}")),
@@ -269,6 +287,12 @@ TEST(ComposeInclude, CyclesAndMissingFilesAreTold) {
       load("include:\n  - 1.yaml\n  - {path: 2.yaml, env_file: 3.env}\nservices: {a: {image: x}}"));
   for (const char* name : {"/p/1.yaml", "/p/2.yaml", "/p/3.env"})
     EXPECT_TRUE(contains(told, name)) << told;
+  files.texts.clear();
+  for (int i = 0; i < 200; ++i)
+    files.texts["/p/" + std::to_string(i) + ".yaml"] =
+        "include: [" + std::to_string(i + 1) + ".yaml]\nservices: {}";
+  files.texts["/p/compose.yaml"] = "include: [0.yaml]\nservices: {}";
+  EXPECT_TRUE(contains(problems(load(files)), "more than 100 files include each other"));
   EXPECT_TRUE(contains(problems(load("include: [\"https://x/y.yaml\"]\nservices: {}")),
                        "files of other machines are not fetched"));
 }

@@ -12,6 +12,8 @@
 namespace locald::project::compose {
 namespace {
 
+constexpr std::size_t kMaxChain = 100;  // of files or services, each in or from the one before
+
 std::string folder_of_file(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
@@ -74,6 +76,8 @@ bool ModelReader::include_one(const Node& entry, Node& root, const Scope& scope,
   if (!all_there) return false;
   if (std::find(open_.begin(), open_.end(), files[0]) != open_.end())
     return fail(fmt::format("files include each other: {} → {}", join(open_, " → "), files[0]));
+  if (open_.size() >= kMaxChain)
+    return fail(fmt::format("more than {} files include each other", kMaxChain));
   const std::string& given = entry["project_directory"].as_string();
   const std::string dir =
       given.empty() ? folder_of_file(files[0]) : absolute_path(given, scope.dir, home_);
@@ -157,6 +161,9 @@ bool ModelReader::extend(const std::string& name, const Siblings& siblings, cons
   if (std::find(extends_.begin(), extends_.end(), here) != extends_.end())
     return fail(fmt::format("services extend each other: {} → {}", join(extends_, " → "), here));
 
+  if (extends_.size() >= kMaxChain)
+    return fail(fmt::format("more than {} services extend each other", kMaxChain));
+
   std::shared_ptr<Extended> other;
   std::string file = siblings.file;
   if (const std::string& named = extends["file"].as_string(); !named.empty()) {
@@ -187,6 +194,7 @@ bool ModelReader::extend(const std::string& name, const Siblings& siblings, cons
   Node mine = service;
   mine.erase("extends");
   if (merged.is_nothing()) merged = Node::table();
+  if (!count(merged, siblings.file)) return false;
   apply_marks(merged, {"services", name}, siblings.marks);
   merge(merged, std::move(mine), &kServiceShape, member_path("services", name), report_);
   merged.erase("extends");

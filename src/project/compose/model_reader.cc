@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kMaxExpandedOfAll = 64u << 20;  // bytes
 constexpr std::size_t kMaxFiles = 1000;
+constexpr std::size_t kMaxNodesOfAll = 1'000'000;
 
 }  // namespace
 
@@ -33,7 +34,18 @@ bool ModelReader::parse(const std::string& path, std::vector<YamlDocument>& out)
     report_.problems.push_back(std::move(*problem));
     return false;
   }
+  for (const YamlDocument& document : out)
+    if (!count(document.root, path)) return false;
   return true;
+}
+
+bool ModelReader::count(const Node& value, const std::string& path) {
+  nodes_ += count_nodes(value);
+  if (nodes_ <= kMaxNodesOfAll) return true;
+  report_.problems.push_back({path, value.at(),
+                              fmt::format("more than {} values in all files", kMaxNodesOfAll),
+                              "a service that extends another one has all of its values"});
+  return false;
 }
 
 std::string ModelReader::written_name(const std::vector<std::string>& files,

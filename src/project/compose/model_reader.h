@@ -47,6 +47,8 @@ class ModelReader {
   };
 
   bool parse(const std::string& path, std::vector<YamlDocument>& out);
+  /// Whether all files together, with what services have from others, stay within bounds.
+  bool count(const Node& value, const std::string& path);
   Node read_model(const std::vector<std::string>& files, const Scope& scope);
   bool read_file(const std::string& path, const Scope& scope, Node& model,
                  std::vector<YamlMark>* marks);
@@ -72,6 +74,7 @@ class ModelReader {
   std::set<std::string> told_;        ///< variables without a value
   std::size_t expanded_ = 0;          ///< bytes of all values with variables
   std::size_t files_ = 0;             ///< that have been read
+  std::size_t nodes_ = 0;             ///< that have been made
   std::vector<std::string> open_;     ///< files that are being read, an include in its includer
   std::vector<std::string> extends_;  ///< services that are being extended, for cycles
   std::map<std::string, std::shared_ptr<Extended>> extended_;

@@ -47,6 +47,13 @@ std::string scalar_text(const Node& value) {
   return {};
 }
 
+std::size_t count_nodes(const Node& value) {
+  std::size_t nodes = 1;
+  for (const Node& item : value.as_array()) nodes += count_nodes(item);
+  for (const auto& [name, member] : value.as_table()) nodes += count_nodes(member);
+  return nodes;
+}
+
 std::string member_path(const std::string& path, std::string_view key) {
   return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
 }

@@ -28,6 +28,9 @@ std::string_view kind_word(const Node& value) noexcept;
 /// A scalar as text; "" for what is not one.
 std::string scalar_text(const Node& value);
 
+/// The value and all below it.
+std::size_t count_nodes(const Node& value);
+
 /// "services.web" and "ports": "services.web.ports".
 std::string member_path(const std::string& path, std::string_view key);
 std::string item_path(const std::string& path, std::size_t index);  ///< "services.web.ports[0]"
