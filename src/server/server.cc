@@ -117,16 +117,18 @@ class Server {
       });
     std::string notice;
     networks_ = std::make_unique<Networks>(
-        Networks::Deps{loop_,
-                       *environment_,
-                       *user_namespace_,
-                       paths_,
-                       TRY(find_own_program("locald-netd")),
-                       [this](const Error& error, const PublishedPort& port) {
-                         return launcher_->explain(error, port.outside, port.udp);
-                       },
-                       log,
-                       {config.cni_path, project::program_search_path(), config.cni_timeout}},
+        Networks::Deps{
+            loop_,
+            *environment_,
+            *user_namespace_,
+            paths_,
+            TRY(find_own_program("locald-netd")),
+            [this](const Error& error, const PublishedPort& port) {
+              return launcher_->explain(error, port.outside, port.udp);
+            },
+            log,
+            [this](const std::string& project) { return projects_->running_containers(project); },
+            {config.cni_path, project::program_search_path(), config.cni_timeout}},
         TRY(NetworkRegistry::load(paths_.networks_file(), notice)));
     if (!notice.empty()) log(std::exchange(notice, {}));
     launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::Deps{
