@@ -176,8 +176,10 @@ Result<void> Networks::redefine(const std::string& project, Services services, S
   live.services = std::move(services);
   live.guests = std::move(guests);
   const auto before = live.network->plan();
-  live.network->define(wanted);
-  if (before != nullptr) rename(project, *before, *wanted);
+  live.network->define(std::move(wanted));
+  // With what plugins have made of it already.
+  const auto now = live.network->plan();
+  if (before != nullptr && now != nullptr) rename(project, *before, *now);
   update(project);
   return {};
 }
