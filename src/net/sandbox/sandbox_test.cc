@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
 #include "base/sys/fs_at.h"
 #include "net/sandbox/sandbox_testing.h"
 
@@ -70,8 +74,13 @@ TEST(Sandbox, OneThatGetsTheAddressOfAnEarlierOneIsReachedSoon) {
           make_attached(sandbox->get(), {{"br0", link, "eth0", {subnet("10.90.0.3/24")}, {}}});
       ASSERT_TRUE(two) << two.error().text();
       const UniqueFd server = listen_in(*two, address("10.90.0.3"), 5432);
-      EXPECT_EQ(connect_in(*one, address("10.90.0.3"), 5432, 5), 0)
-          << "its MAC is in the ARP table of the first";
+      // The kernel takes its time with the namespace of before, which refuses until then.
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+      int said = 0;
+      while ((said = connect_in(*one, address("10.90.0.3"), 5432, 5)) == ECONNREFUSED &&
+             std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      EXPECT_EQ(said, 0) << "its MAC is in the ARP table of the first";
     }
   });
 }
