@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/sys/fs_at.h"
+#include "project/shown_config.h"
 #include "server/supervise/fake_launcher.h"
 
 namespace locald::server {
@@ -391,7 +392,7 @@ TEST_F(ProjectTest, AppsComeBackFromTheRunFolder) {
   up({api});
   project = Project::restore(deps(), "shop").value();
   EXPECT_EQ(project->supervisor().find("api")->config->to_json(), api.to_json());
-  EXPECT_EQ(project::redacted(api)["app"]["env"]["A"].as_string(), "…");
+  EXPECT_EQ(project::shown(api, /*env=*/false)["build"]["env"]["A"].as_string(), "…");
 }
 
 }  // namespace
