@@ -12,7 +12,7 @@ std::span<const VerbGroup> verb_groups() {
        {&kContainerRun, &kContainerLs, &kContainerRm, &kImagePull, &kImageLs, &kImageRm,
         &kImageUnpack, &kImageExport, &kImagePush, &kImageRebase}},
       {"files and projects", {&kConfigCheck, &kConfigSchema, &kProjectLs, &kProjectForget}},
-      {"locald itself",
+      {"this program",
        {&kDoctor, &kServerRun, &kServerStart, &kServerStop, &kServerRestart, &kServerStatus,
         &kCompletion, &kVersion}}};
   return kGroups;

@@ -1,5 +1,5 @@
 """`run`: a command once, in a process or container of its own, as a service would run; `restart` of all."""
-from support import alive, free_port, port_open, wait_until
+from support import alive, free_port, wait_until
 
 SHOP = """
     [project]
@@ -35,7 +35,7 @@ def test_dependencies_come_up_first_and_alone(project, busybox):
     r = p("run", "web", "--", "sh", "-c", "echo $KIND; nc -w 5 db 5432 < /dev/null; exit 3", check=False)
     assert r.rc == 3 and r.out == "web\nready\n", r
     assert (p.dir / "migrated.txt").read_text() == "migrated\n", "what it waits for had ended"
-    states = {s["name"]: s["state"] for s in p.status()}
+    states = {name: s["state"] for name, s in p.status().items()}
     assert states == {"db": "running", "migrate": "exited", "web": "stopped", "other": "stopped"}
     assert p("run", "web", "true").rc == 0
     p("down")
@@ -53,7 +53,8 @@ def test_a_container_of_its_own_beside_the_service(project, busybox):
     assert r.rc == 0 and r.out.startswith("web-run-"), r
     assert p("exec", "web", "--", "ls", "/data/mark").out == "/data/mark\n", "the volume is the service's"
     assert p("exec", "web", "--", "ls", "/mark", check=False).rc == 1, "the rest is its own"
-    assert p.service("web")["pid"] == before["pid"] and port_open(port)
+    after = p.service("web")
+    assert (after["pid"], after["port"]) == (before["pid"], port), "the service and its port are not touched"
     p.locald.at_rest()
     assert sorted(x.name for x in containers.iterdir()) == kept, "its folder goes with its end"
     assert p("exec", "web", "--", "nslookup", r.out.split()[0], check=False).rc != 0, "and its name"
@@ -147,11 +148,11 @@ def test_restart_without_names_restarts_all_in_order(project):
         """, "all")
     p("up", "-d")
     wait_until(lambda: (p.dir / "log").read_text().count("up") == 2, "both have said so")
-    pids = {s["pid"] for s in p.status()}
+    pids = {s["pid"] for s in p.status().values()}
     p("restart")
     wait_until(lambda: (p.dir / "log").read_text().count("up") == 4, "both have said so again")
     assert (p.dir / "log").read_text().split("\n")[:-1] == ["db up", "web up", "web down", "db down", "db up", "web up"]
-    now = {s["pid"] for s in p.status()}
+    now = {s["pid"] for s in p.status().values()}
     assert not pids & now and not any(alive(pid) for pid in pids)
     p("down")
     r = p("restart", check=False)

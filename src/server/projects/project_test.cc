@@ -395,5 +395,15 @@ TEST_F(ProjectTest, AppsComeBackFromTheRunFolder) {
   EXPECT_EQ(project::shown(api, /*env=*/false)["build"]["env"]["A"].as_string(), "…");
 }
 
+TEST_F(ProjectTest, AWaitForNothingEndsAtOnce) {
+  up({app_config("api")});
+  run_for(loop, project::Milliseconds(30));
+  int ended = 0;
+  project->wait({}, Project::Until::ready, std::nullopt,
+                [&](const Project::Outcome& outcome) { ended += outcome.failed.empty() ? 1 : 0; });
+  run_for(loop, project::Milliseconds(30));
+  EXPECT_EQ(ended, 1);
+}
+
 }  // namespace
 }  // namespace locald::server

@@ -89,7 +89,7 @@ void Project::wait(std::set<std::string> services, Until until,
     });
   // Looked at in the next flush, with everything that happens until then.
   for (const std::string& s : waiting.pending) dirty_.insert(s);
-  if (waiting.pending.empty()) dirty_.insert({});
+  if (waiting.pending.empty()) dirty_.insert(std::string());  // {} would be a list of none
   changed({});
   if (going_down_) end_waits(/*all=*/false);
 }
