@@ -71,10 +71,10 @@ TEST(Complete, NamesStandWhereTheUsageHasThem) {
 TEST(Complete, WhatStandsBeforeTheVerbIsPassed) {
   EXPECT_EQ(completed({"-C", ""}), "FILES");
   EXPECT_EQ(completed({"-p", "s"}), "shop");
-  EXPECT_EQ(completed({"-C", "/x", "-f", "y", "sta"}), "start stats status");
+  EXPECT_EQ(completed({"-C", "/x", "-f", "y", "sta"}), "start status stats");
   EXPECT_EQ(completed({"-C", "/x", "stop", "we"}), "web");
   EXPECT_EQ(completed({"--v"}), "--version");
-  EXPECT_EQ(completed({"help", "stat"}), "stats status");
+  EXPECT_EQ(completed({"help", "stat"}), "status stats");
   EXPECT_EQ(completed({"no-such-verb", "x", ""}), "");
 }
 

@@ -107,7 +107,7 @@ const Verb kRestart{
     .summary = "stop and start services",
     .details =
         "Without names all services of the project, in order: those that others depend on stop\n"
-        "last and start first. Apps whose source has changed are built before they stop.\n\n"
+        "last and start first.\n\n"
         "examples:\n"
         "  locald restart web\n"
         "  locald restart\n",
