@@ -82,9 +82,9 @@ def pack(path, members):
     return path, packed.hash.hexdigest(), plain.hash.hexdigest()
 
 
-def small_image(bench):
-    """Debian's static busybox with its applets as links."""
-    layout = bench.dir / "images/small"
+def small_image(bench, name="small", programs=()):
+    """Debian's static busybox with its applets as links. @param programs  Further ones in /bin."""
+    layout = bench.dir / "images" / name
     if layout.exists():
         return layout
     layout.parent.mkdir(exist_ok=True)
@@ -100,8 +100,9 @@ def small_image(bench):
         return info
     applets = bench.run(["busybox", "--list"]).split()
     members = [*((d, folder(d, 0o1777 if d == "tmp" else 0o755)) for d in ("bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr", "var")),
-               ("bin/busybox", "/bin/busybox"), *((a, link(f"bin/{a}")) for a in applets if a != "busybox")]
-    write_layout(layout, "1", [pack(bench.dir / "images/layer", members)])
+               ("bin/busybox", "/bin/busybox"), *((a, link(f"bin/{a}")) for a in applets if a != "busybox"),
+               *((f"bin/{os.path.basename(p)}", str(p)) for p in programs)]
+    write_layout(layout, "1", [pack(bench.dir / f"images/layer-{name}", members)])
     return layout
 
 

@@ -118,12 +118,13 @@ class Server {
       });
     std::string notice;
     networks_ = std::make_unique<Networks>(
-        Networks::Deps{loop_, *environment_, *user_namespace_, paths_,
-                       TRY(find_own_program("locald-netd")),
-                       [this](const Error& error, const PublishedPort& port) {
-                         return launcher_->explain(error, port.outside, port.udp);
-                       },
-                       log},
+        Networks::Deps{
+            loop_, *environment_, *user_namespace_, paths_, TRY(find_own_program("locald-netd")),
+            [this](const Error& error, const PublishedPort& port) {
+              return launcher_->explain(error, port.outside, port.udp);
+            },
+            log,
+            [this](const std::string& project) { return projects_->running_containers(project); }},
         TRY(NetworkRegistry::load(paths_.networks_file(), notice)));
     if (!notice.empty()) log(std::exchange(notice, {}));
     launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::Deps{

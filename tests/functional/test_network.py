@@ -210,6 +210,25 @@ def test_down_ends_netd_whose_run_folder_was_deleted(project, busybox, server):
     p.locald.assert_nothing_left()
 
 
+def test_etc_hosts_of_what_runs_follows_the_names(project, busybox):
+    p = shop(project, busybox)
+    p("up", "-d", "--wait", "--timeout", "30s")
+    text, before = (p.dir / "locald.toml").read_text(), p.service("web")["shim_pid"]
+
+    def hosts():
+        return p("exec", "web", "--", "cat", "/etc/hosts").out
+    first = hosts()
+    assert "\tdb\n" in first and "late" not in first
+    p.replace("locald.toml", text.replace("services.db", "services.late"))
+    p("up", "-d")
+    wait_until(lambda: "\tlate\n" in hosts() and "\tdb\n" not in hosts(), "the new names are there")
+    p.replace("locald.toml", text)
+    p("up", "-d")
+    wait_until(lambda: hosts() == first, "those of before are back")
+    assert p.service("web")["shim_pid"] == before
+    p("down")
+
+
 def test_names_are_in_a_volume_that_covers_etc_too(project, busybox):
     """Which hides the image's /etc/hosts and /etc/resolv.conf."""
     p = shop(project, busybox)

@@ -37,7 +37,8 @@ SYSTEM = ("linux/", "sys/", "runc/", "lifecycle/", "pack/")
 # Tables whose keys are names that people choose.
 NAMES_BELOW = {"services", "env", "depends_on", "bindings", "processes"}
 # The sources that read our files, wherever they are.
-READERS = {"service_reader.cc", "service_keys.cc", "build_reader.cc", "value_readers.cc", "network_reader.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",
+READERS = {"shape.cc", "shape_build.cc", "shape_deploy.cc", "shape_service.cc", "service_reader.cc", "service_keys.cc", "build_reader.cc", "value_readers.cc",
+           "network_reader.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",
            "buildpack_toml.cc", "order.cc"}
 
 

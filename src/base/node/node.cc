@@ -179,6 +179,28 @@ Node& Node::push(Node value) {
   return *this;
 }
 
+bool Node::erase(std::string_view key) {
+  auto* members = std::get_if<Table>(&value_);
+  return members != nullptr &&
+         std::erase_if(*members, [&](const Member& member) { return member.first == key; }) != 0;
+}
+
+Node* Node::find(std::string_view key) noexcept {
+  if (auto* members = std::get_if<Table>(&value_))
+    for (auto& [name, value] : *members)
+      if (name == key) return &value;
+  return nullptr;
+}
+
+Node::Table* Node::members() noexcept { return std::get_if<Table>(&value_); }
+Node::Array* Node::items() noexcept { return std::get_if<Array>(&value_); }
+
+void Node::place_as(const Node& other) {
+  file_ = other.file_;
+  at_ = other.at_;
+  key_at_ = other.key_at_;
+}
+
 void Node::sort_members() {
   if (auto* items = std::get_if<Array>(&value_)) {
     for (Node& item : *items) item.sort_members();

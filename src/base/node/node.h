@@ -81,6 +81,8 @@ class Node {
   /// Says where the value stands: for what reads a syntax. `file` is shared by all its nodes.
   void place_in(std::shared_ptr<const std::string> file, SourcePos at);
   void place_key(SourcePos at) { key_at_ = at; }
+  /// Says that the value stands where `other` does, its key too.
+  void place_as(const Node& other);
   /// Errc::invalid_input with the place in front: "FILE:LINE:COLUMN: MESSAGE".
   Error error(std::string_view message) const;
 
@@ -118,6 +120,12 @@ class Node {
   Node& set(std::string key, Node value);
   /// Appends to an array; a nothing becomes an array first.
   Node& push(Node value);
+  /// Removes the member `key`; false where there is none.
+  bool erase(std::string_view key);
+  /// To be changed in place: the member `key`, all members, all items; null where there is none.
+  Node* find(std::string_view key) noexcept;
+  Table* members() noexcept;
+  Array* items() noexcept;
 
   /// As Go's encoding/json has it: a date-time is a string in RFC 3339, a local one read as
   /// UTC, as in a container without a time zone.

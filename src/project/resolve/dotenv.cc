@@ -74,9 +74,32 @@ Result<Value> single_quoted(Cursor& in) {
   return Error(Errc::invalid_input, "the ' is not closed");
 }
 
+/// Those that compose knows beside the ones of double_quoted().
+bool more_escapes(char c, Cursor& in, std::string& out) {
+  constexpr std::string_view kNames = "abfv", kCharacters = "\a\b\f\v";
+  if (const std::size_t i = kNames.find(c); i != std::string_view::npos) {
+    out += kCharacters[i];
+    return true;
+  }
+  if (c != '0') return false;
+  unsigned number = 0;
+  int digits = 0;
+  std::string text = "\\0";
+  for (; digits < 3 && !in.done() && in.peek() >= '0' && in.peek() <= '7'; ++digits) {
+    number = number * 8 + static_cast<unsigned>(in.peek() - '0');
+    text += in.take();
+  }
+  // Three digits are a byte; fewer are none.
+  if (digits == 3 && number < 0x80)
+    out += static_cast<char>(number);
+  else
+    out += text;
+  return true;
+}
+
 /// Escapes are undone here, but a `\$` must survive the interpolation that follows: it becomes
 /// `$$`.
-Result<Value> double_quoted(Cursor& in) {
+Result<Value> double_quoted(Cursor& in, bool compose) {
   Value value;
   while (!in.done()) {
     const char c = in.take();
@@ -105,6 +128,7 @@ Result<Value> double_quoted(Cursor& in) {
         value.text += "$$";
         break;
       default:
+        if (compose && more_escapes(e, in, value.text)) break;
         value.text += '\\';
         value.text += e;
     }
@@ -112,10 +136,10 @@ Result<Value> double_quoted(Cursor& in) {
   return Error(Errc::invalid_input, "the \" is not closed");
 }
 
-Value unquoted(std::string_view line) {
+Value unquoted(std::string_view line, bool compose) {
   // "a#b" is all value, "a #b" is a value and a comment.
-  for (std::size_t i = 0; i < line.size(); ++i)
-    if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) {
+  for (std::size_t i = compose ? 1 : 0; i < line.size(); ++i)
+    if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || (line[i - 1] == '\t' && !compose))) {
       line = line.substr(0, i);
       break;
     }
@@ -125,7 +149,8 @@ Value unquoted(std::string_view line) {
 /// Of what stands in a file, for a message.
 std::string_view shown(std::string_view text) { return trim(text).substr(0, 60); }
 
-bool key_char(char c) {
+bool key_char(char c, bool compose) {
+  if (compose && (c == '[' || c == ']' || static_cast<unsigned char>(c) >= 0x80)) return true;
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
          c == '.' || c == '-';
 }
@@ -134,7 +159,8 @@ bool key_char(char c) {
 
 std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& file,
                                       const FindVariable& environment, Problems& problems,
-                                      std::size_t* room, const FindVariable& otherwise) {
+                                      std::size_t* room, const FindVariable& otherwise,
+                                      const DotenvDialect& dialect) {
   const std::size_t enough = problems.size() + kMaxProblems;
   std::size_t own_room = kMaxServiceText;
   if (room == nullptr) room = &own_room;
@@ -184,9 +210,9 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
     read.clear();
     if (in.take_word("export ") || in.take_word("export\t")) in.skip_blanks();
     std::string name;
-    while (!in.done() && key_char(in.peek())) name += in.take();
+    while (!in.done() && key_char(in.peek(), dialect.compose)) name += in.take();
     in.skip_blanks();
-    if (name.empty() || (name[0] >= '0' && name[0] <= '9')) {
+    if (name.empty() || (!dialect.compose && name[0] >= '0' && name[0] <= '9')) {
       problem(Error(Errc::invalid_input,
                     fmt::format("\"{}\" is not NAME=VALUE", shown(in.take_line()))));
       continue;
@@ -207,7 +233,7 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
     in.skip_blanks();
     Result<Value> value = Value{};
     if (!in.done() && (in.peek() == '"' || in.peek() == '\'')) {
-      value = in.take() == '"' ? double_quoted(in) : single_quoted(in);
+      value = in.take() == '"' ? double_quoted(in, dialect.compose) : single_quoted(in);
       if (value) {
         const std::string_view after = trim(in.done() ? std::string_view() : in.take_line());
         if (!after.empty() && after[0] != '#')
@@ -215,7 +241,7 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
                         fmt::format("{}: \"{}\" after the closing quote", name, shown(after)));
       }
     } else {
-      value = unquoted(in.done() ? std::string_view() : in.take_line());
+      value = unquoted(in.done() ? std::string_view() : in.take_line(), dialect.compose);
     }
     if (value) {  // one that nothing expands, too
       auto fits = check_word(name, value->text);
@@ -226,7 +252,8 @@ std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& 
       continue;
     }
     if (value->expand) {
-      auto expanded = interpolate(value->text, lookup);
+      auto expanded =
+          dialect.expand ? dialect.expand(value->text, lookup) : interpolate(value->text, lookup);
       if (!expanded) {
         problem(Error(expanded.error()).with_context(shown(name)));
         continue;

@@ -29,6 +29,16 @@ struct DotenvEntry {
   std::vector<std::string> read = {};  ///< all names that the value refers to
 };
 
+/// How a file is read where that differs.
+struct DotenvDialect {
+  /// Of `$NAME` and `${…}`; empty: interpolate() of resolve/interpolation.h.
+  std::function<Result<std::string>(std::string_view text, const Lookup& lookup)> expand = {};
+  /// As compose does: a name may begin with a digit and have brackets and letters of any language;
+  /// a value may begin with #, and only a space before it makes a comment of a later one; \a \b
+  /// \f \v and \0NNN are known, too.
+  bool compose = false;
+};
+
 using FindVariable = std::function<std::optional<std::string>(const std::string&)>;
 
 /// `environment` is asked first, then what stands earlier in the file, then `otherwise`.
@@ -39,6 +49,7 @@ using FindVariable = std::function<std::optional<std::string>(const std::string&
 std::vector<DotenvEntry> parse_dotenv(std::string_view text, const std::string& file,
                                       const FindVariable& environment, Problems& problems,
                                       std::size_t* room = nullptr,
-                                      const FindVariable& otherwise = {});
+                                      const FindVariable& otherwise = {},
+                                      const DotenvDialect& dialect = {});
 
 }  // namespace locald::project

@@ -162,7 +162,9 @@ Result<void> Networks::redefine(const std::string& project, Services services, S
   Live& live = live_.at(project);
   live.services = std::move(services);
   live.guests = std::move(guests);
-  live.network->define(std::move(wanted));
+  const auto before = live.network->plan();
+  live.network->define(wanted);
+  if (before != nullptr) rename(project, *before, *wanted);
   update(project);
   return {};
 }
@@ -193,6 +195,29 @@ void Networks::when_updated(const std::string& project,
   Live& live = live_.at(project);
   if (!live.updating) return done({});
   live.after.push_back(std::move(done));
+}
+
+/// What runs has the names of before in its /etc/hosts.
+void Networks::rename(const std::string& project, const NetworkPlan& before,
+                      const NetworkPlan& now) {
+  std::vector<NamedContainer> containers = renamed(deps_.running(project), before, now);
+  if (containers.empty()) return;
+  jobs_->run<int>(
+      "names of " + project,
+      [this, network = find(project), containers = std::move(containers)](const std::stop_token&) {
+        // With the plan of that time: of several of these jobs the last one counts.
+        const std::lock_guard lock(hosts_mutex_);
+        const auto plan = network->plan();
+        if (plan == nullptr) return 0;
+        for (const NamedContainer& each : containers) {
+          const std::string path = each.bundle + "/hosts";
+          if (auto written = rewrite(path, hosts_of(each.service, *plan));
+              !written && written.error().code() != Errc::not_found)
+            deps_.log(path + ": " + written.error().text());
+        }
+        return 0;
+      },
+      [](int) {});
 }
 
 std::string Networks::lacking(const std::string& project, const std::string& service) const {

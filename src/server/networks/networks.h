@@ -17,6 +17,7 @@
 #include "net/ports.h"
 #include "project/service_config.h"
 #include "runtime/user_namespace.h"
+#include "server/networks/hosts_files.h"
 #include "server/networks/network_registry.h"
 #include "server/networks/project_network.h"
 
@@ -35,6 +36,8 @@ class Networks {
     /// As ProjectNetwork::Deps. On any thread.
     std::function<Error(const Error& error, const PublishedPort& port)> explain;
     std::function<void(const std::string& text)> log;
+    /// The containers of a project that run.
+    std::function<std::vector<NamedContainer>(const std::string& project)> running;
   };
   Networks(Deps deps, NetworkRegistry registry);
 
@@ -132,12 +135,14 @@ class Networks {
   void update(const std::string& project);
   void update_after(const std::string& project, Pause& pause);
   void note(const std::string& project, Live& live, const Result<void>& done);
+  void rename(const std::string& project, const NetworkPlan& before, const NetworkPlan& now);
   void log_ports(const std::string& project, Live& live) const;
   void watch(const std::string& project, UniqueFd pidfd);
 
   Deps deps_;
   NetworkRegistry registry_;
   std::optional<JobPool> jobs_;
+  std::mutex hosts_mutex_;    // of what containers have mounted as /etc/hosts
   mutable std::mutex mutex_;  // of the map alone
   std::map<std::string, Live> live_;
   std::map<std::string, std::set<std::string>> expected_;  // project -> guests

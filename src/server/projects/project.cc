@@ -277,13 +277,14 @@ void Project::changed(const std::string& service) {
 
 void Project::flush() {
   flush_posted_ = false;
-  bool save = false;
+  bool save = false, removed = false;
   const std::set<std::string> dirty = std::exchange(dirty_, {});
   for (const std::string& service : dirty) {
     tell_network(service);
     if (vanished_.contains(service) && supervisor_.quiet(service)) {
       vanished_.erase(service);
       supervisor_.remove(service);
+      removed = true;
     }
     if (supervisor_.find(service) != nullptr) {
       std::string now = record(service);
@@ -294,6 +295,8 @@ void Project::flush() {
       save = records_.erase(service) != 0 || save;
     }
   }
+  // Its name and its address are nobody's from now on. Fewer services always fit.
+  if (removed && !going_down_) (void)define_networks();
   // Before anybody hears of it.
   if (save && !is_down_) save_state();
   for (const std::string& service : dirty) {

@@ -255,6 +255,16 @@ void Projects::list(const ipc::ProjectListRequest&, const ReplyPtr& reply) {
   reply->result(out);
 }
 
+std::vector<NamedContainer> Projects::running_containers(const std::string& project) const {
+  std::vector<NamedContainer> out;
+  const auto found = projects_.find(project);
+  if (found == projects_.end()) return out;
+  for (const auto& [service, unit] : found->second->supervisor().units())
+    if (unit.pid != 0 && unit.active != nullptr && unit.active->kind != project::ServiceKind::exec)
+      out.push_back({project::slug(service), deps_.paths.bundle(unit.instance)});
+  return out;
+}
+
 Result<void> Projects::write_back() {
   for (const auto& [name, project] : projects_) TRY(project->write_back());
   return registry_.write_back();

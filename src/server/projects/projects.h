@@ -85,6 +85,8 @@ class Projects {
   static Result<const Supervisor::Unit*> find_service(Project& project, const std::string& name);
 
   Project* find(const std::string& name);
+  /// The containers of a project that run.
+  std::vector<NamedContainer> running_containers(const std::string& project) const;
   std::size_t count() const noexcept { return projects_.size(); }
   std::size_t running_services() const;
 
