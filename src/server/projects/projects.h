@@ -138,8 +138,6 @@ class Projects {
   struct Wait;
   void answer_when(Project& project, const Wait& wait);
   using OnBuilt = std::function<Result<void>(Project&, const RunningApp&, const Json& content)>;
-  void restart_all(Project& project, const std::set<std::string>& services,
-                   const ipc::RestartRequest& request, const ReplyPtr& reply);
   void build_and_answer(Project& project, const std::vector<RunningApp>& apps, OnBuilt on_built,
                         Wait wait);
   Result<std::set<std::string>> services_of(Project& project,

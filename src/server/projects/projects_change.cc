@@ -390,36 +390,10 @@ void Projects::stop(const ipc::StopRequest& request, const ReplyPtr& reply) {
   });
 }
 
-/// Those that others depend on stop last and start first: nothing starts before all have ended.
-void Projects::restart_all(Project& project, const std::set<std::string>& services,
-                           const ipc::RestartRequest& request, const ReplyPtr& reply) {
-  const auto subscription = project.subscribe(reply, services, /*present=*/false);
-  project.stop(services);
-  project.wait(
-      services, Project::Until::quiet, request.timeout,
-      [this, services, reply, subscription, timeout = request.timeout, name = project.name(),
-       life = project.life()](const Project::Outcome& ended) {
-        Project* p = *life ? find(name) : nullptr;
-        if (p == nullptr || p->going_down()) return reply->error(brought_down(name));
-        p->unsubscribe(subscription);
-        if (!ended.pending.empty())
-          return reply->error(
-              Error(Errc::timed_out, "not stopped in time: " +
-                                         join({ended.pending.begin(), ended.pending.end()}, ", "))
-                  .with_hint("what has stopped is started by: locald up"));
-        p->start(services);
-        answer_when(*p, {reply, services, Project::Until::started, timeout});
-      });
-}
-
 void Projects::restart(const ipc::RestartRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     Project& project = *TRY(find_up(request.project, ProjectVerb::restart));
     const std::set<std::string> services = TRY(services_of(project, request.services));
-    if (request.services.empty()) {
-      restart_all(project, services, request, reply);
-      return {};
-    }
     std::map<std::string, project::ServiceConfig> configs;
     std::shared_ptr<const project::UserContext> user;
     for (const std::string& service : services) {
