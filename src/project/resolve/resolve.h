@@ -60,7 +60,4 @@ Resolved resolve(const ResolveInput& input);
 /// @return Errc::invalid_input when the result is not a name.
 Result<std::string> project_name(const ProjectSpec& spec, const std::string& override_name);
 
-/// The configuration as `config show` and people may see it: values of environments left out.
-Json redacted(const ServiceConfig& config);
-
 }  // namespace locald::project

@@ -96,7 +96,10 @@ void Api::add_projects() {
   managed(p, &Projects::watch, refuse);
   managed(p, &Projects::logs, &Unmanaged::logs);
   managed(deps_.sessions, &Sessions::exec, refuse);
+  managed(deps_.sessions, &Sessions::run, refuse);
   managed(deps_.sessions, &Sessions::attach, refuse);
+  managed(p, &Projects::stats, refuse);
+  managed(p, &Projects::inspect, refuse);
   handlers_.insert(to(p, &Projects::config_check));
   handlers_.insert(to(*this, &Api::config_schema));
   handlers_.insert(to(p, &Projects::forget));
@@ -113,6 +116,7 @@ void Api::add_images_and_builds() {
   Images& i = deps_.images;
   handlers_.insert(to(i, &Images::pull));
   handlers_.insert(to(i, &Images::list));
+  handlers_.insert(to(i, &Images::inspect));
   handlers_.insert(to(i, &Images::remove));
   handlers_.insert(to(i, &Images::unpack));
   handlers_.insert(to(i, &Images::export_to));
