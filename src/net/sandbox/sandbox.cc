@@ -166,8 +166,8 @@ Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges) {
 }
 
 std::vector<std::uint8_t> mac_of(const IpAddress& address) {
-  std::vector<std::uint8_t> mac{0x02, 0x42};
-  mac.insert(mac.end(), address.bytes().end() - 4, address.bytes().end());
+  std::vector<std::uint8_t> mac{0x02, 0x42, 0, 0, 0, 0};
+  std::copy(address.bytes().end() - 4, address.bytes().end(), mac.begin() + 2);
   return mac;
 }
 
