@@ -34,6 +34,8 @@ namespace locald {
 ///     |-- server.lock                held by the server: one for all run folders that share this
 ///     |                              state folder, also where one of those is deleted
 ///     |-- networks/<project>.json    netd.json once more, for the same
+///     |-- cni/<project>/             places.json: what CNI plugins were asked to make; kept/: what
+///     |                              they keep
 ///     `-- instances/<instance>.json  instance.json once more, for when the run folder is deleted;
 ///                                    no environments
 ///     RUN    $XDG_RUNTIME_DIR/locald 0700   (root: /run/locald; LOCALD_HOME/run)
@@ -103,6 +105,10 @@ class Paths {
   std::string network_records() const { return state_ + "/networks"; }
   std::string network_record(std::string_view project) const {
     return network_records() + "/" + std::string(project) + ".json";
+  }
+  std::string cni_records() const { return state_ + "/cni"; }
+  std::string cni(std::string_view project) const {
+    return cni_records() + "/" + std::string(project);
   }
   std::string server_socket() const { return run_ + "/server.sock"; }
   std::string server_lock() const { return run_ + "/server.lock"; }

@@ -321,7 +321,8 @@ class Assembler {
                                        hostname, network.names)));
     TRY(write("hostname", hostname + "\n"));
     return write("resolv.conf", host ? read_file("/etc/resolv.conf", 1u << 20).value_or("")
-                                     : net::resolv_text(network.nameservers));
+                                     : net::resolv_text(network.nameservers, network.search,
+                                                        network.resolver_options));
   }
 
   const Assembly& a_;

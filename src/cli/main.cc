@@ -11,6 +11,7 @@
 
 #include "base/strings.h"
 #include "base/sys/standard_fds.h"
+#include "cli/complete.h"
 #include "cli/context.h"
 #include "cli/overview.h"
 #include "cli/print.h"
@@ -52,12 +53,8 @@ int unknown_verb(const std::vector<std::string>& words) {
   constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
       {"pull", "image pull"}, {"images", "image ls"},
       {"rmi", "image rm"},    {"rm", "container rm"},
-      {"kill", "stop"},       {"top", "status"},
+      {"kill", "stop"},       {"top", "stats"},
       {"list", "status"},     {"shell", "exec -it SERVICE -- sh"}};
-  if (words[0] == "run")
-    return usage_error("there is no verb \"run\"",
-                       "a container from an image: locald container run IMAGE; a command beside a "
-                       "running service: locald exec SERVICE -- COMMAND");
   for (const auto& [theirs, ours] : kElsewhere)
     if (words[0] == theirs)
       return usage_error("there is no verb \"" + words[0] + "\"",
@@ -145,6 +142,7 @@ int run(int argc, char** argv) {
     err(overview());
     return 2;
   }
+  if (words[0] == "__complete") return print_candidates({words.begin() + 1, words.end()});
   if (words[0] == "help") return print_help({words.begin() + 1, words.end()});
   std::size_t used = 0;
   if (const Verb* verb = find_verb(words, used))

@@ -71,9 +71,12 @@ std::string main_page(const std::string& version) {
   std::string out = head("locald", version, "runs a project's services from one locald.toml") +
                     ".SH SYNOPSIS\n" + roff(kSynopsis) + "\n.SH DESCRIPTION\n" +
                     roff(trim(kPurpose)) + "\n.SH VERBS\n";
-  for (const Verb* verb : all_verbs())
-    out += ".TP\n\\fB" + roff(verb->name) + "\\fR\n" + roff(verb->summary) + " (\\fB" +
-           roff(page_name(verb->name)) + "\\fR(1))\n";
+  for (const VerbGroup& group : verb_groups()) {
+    out += ".SS " + roff(group.title) + "\n";
+    for (const Verb* verb : group.verbs)
+      out += ".TP\n\\fB" + roff(verb->name) + "\\fR\n" + roff(verb->summary) + " (\\fB" +
+             roff(page_name(verb->name)) + "\\fR(1))\n";
+  }
   return out + ".SH OPTIONS\nBefore the verb:\n" + paragraphs(kGlobalOptions) +
          ".SH ENVIRONMENT\n" + roff(trim(kEnvironment)) + "\n.SH EXIT STATUS\n" +
          roff(trim(kExitCodes)) + "\n";

@@ -47,6 +47,17 @@ TEST(Manual, ExamplesKeepTheirLinesAndProseIsFilled) {
             ".SH SEE ALSO\n\\fBlocald\\fR(1)\n");
 }
 
+TEST(Manual, TheOverviewIsGroupedAndFits80Columns) {
+  for (const std::string& line : split(overview(), '\n')) EXPECT_LE(line.size(), 80u) << line;
+  std::size_t grouped = 0;
+  for (const VerbGroup& group : verb_groups()) {
+    EXPECT_NE(overview().find("\n" + std::string(group.title) + ":\n"), std::string::npos);
+    EXPECT_LE(group.verbs.size(), 12u) << "a group fits a screen of 24 lines";
+    grouped += group.verbs.size();
+  }
+  EXPECT_EQ(grouped, all_verbs().size());
+}
+
 TEST(Manual, TheOverviewAndTheMainPageSayTheSame) {
   const std::string page = manual_pages("0.1.0").at("locald.1");
   for (const char* text : {kPurpose, kEnvironment, kExitCodes}) {

@@ -6,8 +6,8 @@ namespace locald::cli {
 /// What `locald --help` and the page locald(1) say in the same words.
 inline constexpr char kSynopsis[] = "locald [-C DIR] [-f FILE] [-p NAME] VERB …";
 inline constexpr char kPurpose[] =
-    "Runs a project's services from one locald.toml: host processes, OCI images and buildpack\n"
-    "apps, without Docker and without root.\n";
+    "Runs a project's services from one locald.toml: host processes, OCI images and\n"
+    "buildpack apps, without Docker and without root.\n";
 inline constexpr char kGlobalOptions[] =
     "  -C DIR      work in DIR: locald.toml is looked for there and upward\n"
     "  -f FILE     the project file itself\n"
@@ -17,8 +17,9 @@ inline constexpr char kGlobalOptions[] =
 inline constexpr char kEnvironment[] =
     "LOCALD_HOME=DIR keeps everything under DIR. NO_COLOR turns colours off.\n";
 inline constexpr char kExitCodes[] =
-    "Exit codes: 0; 1 failure; 2 usage; exec and container run: the process's own, 125 if\n"
-    "locald failed, 126 not executable, 127 not found, 128+n ended by signal n.\n";
+    "Exit codes: 0; 1 failure; 2 usage; exec, run and container run: the process's\n"
+    "own, 125 if locald failed, 126 not executable, 127 not found, 128+n ended by\n"
+    "signal n.\n";
 
 /// The text of `locald --help`.
 std::string overview();

@@ -61,8 +61,10 @@ const Verb kCacheLs{
 const Verb kCacheRm{
     .name = "cache rm",
     .usage = "APP…",
-    .summary = "remove an app's builds and caches; its next build starts from scratch",
-    .details = "APP is a name that `cache ls` shows. Caches used by a container are not removed.\n",
+    .summary = "remove an app's builds and caches",
+    .details =
+        "APP is a name that `cache ls` shows. Its next build\n"
+        "starts from scratch. Caches used by a container are not removed.\n",
     .options = {},
     .min_arguments = 1,
     .run = cache_rm,
@@ -70,7 +72,7 @@ const Verb kCacheRm{
 const Verb kCachePrune{
     .name = "cache prune",
     .usage = "[--unused DURATION]",
-    .summary = "remove the caches of deleted apps, and of apps unused for a month",
+    .summary = "remove the caches of deleted and of long unused apps",
     .details =
         "Caches of an app whose folder is deleted are removed at once; caches used by a\n"
         "container are kept.\n\n"

@@ -46,7 +46,7 @@ Result<int> doctor_verb(Context& context, const Args& args) {
 const Verb kDoctor{
     .name = "doctor",
     .usage = "[--json]",
-    .summary = "check what locald needs on this machine, with a remedy for each problem",
+    .summary = "check what locald needs here, with a remedy for each problem",
     .details =
         "Exits with 1 if something that locald needs is missing, with 0 if there are only\n"
         "warnings.\n",

@@ -103,13 +103,15 @@ const Verb kStop{
 
 const Verb kRestart{
     .name = "restart",
-    .usage = "[--timeout DURATION] SERVICE…",
+    .usage = "[--timeout DURATION] [SERVICE…]",
     .summary = "stop and start services",
     .details =
+        "Without names all services of the project: they stop together, and start again in the\n"
+        "order of their dependencies.\n\n"
         "examples:\n"
-        "  locald restart web\n",
+        "  locald restart web\n"
+        "  locald restart\n",
     .options = {kTimeout},
-    .min_arguments = 1,
     .run = services_restart,
 };
 

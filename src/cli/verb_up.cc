@@ -36,7 +36,7 @@ Result<int> up_verb(Context& context, const Args& args) {
 const Verb kUp{
     .name = "up",
     .usage = "[-d] [--wait] [--timeout DURATION] [--env-refresh] [SERVICE…]",
-    .summary = "bring the project up: pull, build, start in order, follow the logs",
+    .summary = "bring the project up: pull, build, start, follow the logs",
     .details =
         "Starts the named services, or all, with their dependencies. Running it again applies\n"
         "only what changed in locald.toml. In the foreground it shows all logs and ends when\n"

@@ -2,16 +2,30 @@
 
 namespace locald::cli {
 
+std::span<const VerbGroup> verb_groups() {
+  static const VerbGroup kGroups[] = {
+      {"services of a project",
+       {&kUp, &kDown, &kStart, &kStop, &kRestart, &kStatus, &kPorts, &kLogs}},
+      {"commands in them, and a closer look", {&kRun, &kExec, &kAttach, &kStats, &kInspect}},
+      {"apps from their source", {&kBuild, &kCacheLs, &kCacheRm, &kCachePrune}},
+      {"containers and images",
+       {&kContainerRun, &kContainerLs, &kContainerRm, &kImagePull, &kImageLs, &kImageRm,
+        &kImageUnpack, &kImageExport, &kImagePush, &kImageRebase}},
+      {"files and projects", {&kConfigCheck, &kConfigSchema, &kProjectLs, &kProjectForget}},
+      {"this program",
+       {&kDoctor, &kServerRun, &kServerStart, &kServerStop, &kServerRestart, &kServerStatus,
+        &kCompletion, &kVersion}}};
+  return kGroups;
+}
+
 std::span<const Verb* const> all_verbs() {
-  static constexpr const Verb* kVerbs[] = {
-      &kUp,           &kDown,         &kStart,         &kStop,          &kRestart,
-      &kStatus,       &kPorts,        &kLogs,          &kExec,          &kAttach,
-      &kBuild,        &kContainerRun, &kContainerLs,   &kContainerRm,   &kImagePull,
-      &kImageLs,      &kImageRm,      &kImageUnpack,   &kImageExport,   &kImagePush,
-      &kImageRebase,  &kCacheLs,      &kCacheRm,       &kCachePrune,    &kConfigCheck,
-      &kConfigSchema, &kDoctor,       &kProjectLs,     &kProjectForget, &kServerRun,
-      &kServerStart,  &kServerStop,   &kServerRestart, &kServerStatus,  &kVersion};
-  return kVerbs;
+  static const std::vector<const Verb*> all = [] {
+    std::vector<const Verb*> verbs;
+    for (const VerbGroup& group : verb_groups())
+      verbs.insert(verbs.end(), group.verbs.begin(), group.verbs.end());
+    return verbs;
+  }();
+  return all;
 }
 
 }  // namespace locald::cli

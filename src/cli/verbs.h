@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <vector>
 
 #include "cli/args.h"
 
@@ -7,15 +8,22 @@ namespace locald::cli {
 
 /// All verbs, in the order of `locald --help`. One file each defines them; what is
 /// listed here and in verbs.cc is what exists.
-extern const Verb kUp, kDown, kStart, kStop, kRestart, kStatus, kPorts, kLogs, kExec, kAttach;
+extern const Verb kUp, kDown, kStart, kStop, kRestart, kStatus, kPorts, kLogs, kExec, kRun, kAttach;
+extern const Verb kInspect, kStats;
 extern const Verb kBuild, kCacheLs, kCacheRm, kCachePrune;
 extern const Verb kContainerRun, kContainerLs, kContainerRm;
 extern const Verb kImagePull, kImageLs, kImageRm, kImageUnpack;
 extern const Verb kImageExport, kImagePush, kImageRebase;
-extern const Verb kConfigCheck, kConfigSchema, kDoctor;
+extern const Verb kCompletion, kConfigCheck, kConfigSchema, kDoctor;
 extern const Verb kServerRun, kServerStart, kServerStop, kServerRestart, kServerStatus;
 extern const Verb kProjectLs, kProjectForget, kVersion;
 
-std::span<const Verb* const> all_verbs();
+/// As `locald --help` shows them.
+struct VerbGroup {
+  const char* title;
+  std::vector<const Verb*> verbs;
+};
+std::span<const VerbGroup> verb_groups();
+std::span<const Verb* const> all_verbs();  ///< of all groups
 
 }  // namespace locald::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/strings.h"
 #include "net/endpoint.h"
 #include "net/sandbox/netd_sockets.h"
 
@@ -25,6 +26,17 @@ Subnet part_v6(const Subnet& range, std::uint32_t number) {
   std::copy(range.address.bytes().begin(), range.address.bytes().end(), bytes.begin());
   bytes[7] = static_cast<std::uint8_t>(number);
   return {IpAddress::v6(bytes), 64};
+}
+
+/// Of netd's: one for a gateway of plugins, of which there are few.
+std::uint32_t gateway_number(const IpAddress& gateway) {
+  const std::uint64_t hash = fnv1a(gateway.text());
+  return 0x8000 + static_cast<std::uint32_t>((hash ^ (hash >> 32)) & 0x7FFF);
+}
+
+void append(std::vector<std::string>& to, const std::vector<std::string>& from) {
+  for (const std::string& each : from)
+    if (std::find(to.begin(), to.end(), each) == to.end()) to.push_back(each);
 }
 
 Subnet at(const Subnet& network, std::uint32_t offset) {
@@ -52,7 +64,8 @@ Result<Layout> Layout::make(Input input, Misfit* misfit) {
                    "network " + network.name + ": " + v4.text() + " has no room for services")
           .with_hint("use an IPv4 network like 10.100.0.0/24");
     for (const Net& other : out.nets_)
-      if (other.gateways.front().overlaps(v4)) {
+      if (other.gateways.front().overlaps(v4) && network.addresses_told &&
+          other.layout.addresses_told) {
         // The one whose subnet the file has.
         if (!network.subnet) at_fault.network = other.layout.name;
         return Error(Errc::invalid_input, "networks " + other.layout.name + " and " + network.name +
@@ -107,7 +120,16 @@ Result<void> Layout::place(Service& service, Misfit& misfit) {
     if (net == nets_.end())
       return Error(Errc::invalid_input,
                    layout.name + " is in an unknown network, " + member.network);
-    Placed placed{static_cast<std::uint32_t>(net - nets_.begin()), member.aliases, {}};
+    Placed placed{.network = static_cast<std::uint32_t>(net - nets_.begin()),
+                  .aliases = member.aliases,
+                  .addresses = {},
+                  .planned = {},
+                  .found = {}};
+    // The plugins' choice, which is told by set_found().
+    if (net->layout.plugins && !net->layout.addresses_told) {
+      service.places.push_back(std::move(placed));
+      continue;
+    }
     for (const Subnet& gateway : net->gateways) {
       const bool chosen = member.address && member.address->is_v6() == gateway.address.is_v6();
       Subnet address{chosen ? *member.address : at(gateway, kFirstService + layout.number).address,
@@ -129,6 +151,7 @@ Result<void> Layout::place(Service& service, Misfit& misfit) {
       }
       placed.addresses.push_back(address);
     }
+    if (net->layout.plugins) placed.planned = placed.addresses;
     service.places.push_back(std::move(placed));
   }
   return {};
@@ -142,18 +165,26 @@ const Layout::Service* Layout::find(const std::string& service) const {
 
 std::vector<Bridge> Layout::bridges() const {
   std::vector<Bridge> out;
-  for (const Net& net : nets_) out.push_back({bridge_name(net.layout.number), net.gateways});
+  for (const Net& net : nets_)
+    if (!net.layout.plugins) out.push_back({bridge_name(net.layout.number), net.gateways});
   return out;
 }
 
 std::vector<BridgePolicy> Layout::policies() const {
   std::vector<BridgePolicy> out;
-  for (const Net& net : nets_)
-    out.push_back({.bridge = bridge_name(net.layout.number),
-                   .addresses = net.gateways,
+  for (const Net& net : nets_) {
+    const bool v6 = std::any_of(net.found.begin(), net.found.end(),
+                                [](const Subnet& each) { return each.address.is_v6(); });
+    out.push_back({.bridge = net.layout.plugins ? "" : bridge_name(net.layout.number),
+                   .addresses = net.own(),
                    .relay_port = net.layout.internal ? std::uint16_t{0} : kRelayPort,
-                   .relay_v6 = net.layout.ipv6,
-                   .allowed = net.layout.allowed});
+                   .relay_v6 = net.layout.ipv6 || v6,
+                   .allowed = net.layout.allowed,
+                   .uplink = net.layout.internal ? "" : net.layout.uplink,
+                   .group = net.layout.plugins ? kPluginGroup + net.layout.number : 0,
+                   .relayed = net.layout.outside ? std::vector<Subnet>()
+                                                 : std::vector<Subnet>{standing_, standing_v6_}});
+  }
   return out;
 }
 
@@ -162,9 +193,20 @@ std::vector<NetdPlan::Network> Layout::netd_networks() const {
   for (const Net& net : nets_) {
     NetdPlan::Network network{
         .number = net.layout.number, .relays = !net.layout.internal, .addresses = {}};
-    for (const Subnet& gateway : net.gateways) network.addresses.push_back(gateway.address);
+    if (!net.layout.plugins)
+      for (const Subnet& gateway : net.gateways) network.addresses.push_back(gateway.address);
     out.push_back(std::move(network));
   }
+  // Numbers that stay the same, whichever is found first.
+  std::map<std::uint32_t, NetdPlan::Network> found;
+  for (const Net& net : nets_)
+    if (net.layout.plugins)
+      for (const Subnet& gateway : net.found)
+        found.emplace(gateway_number(gateway.address),
+                      NetdPlan::Network{.number = gateway_number(gateway.address),
+                                        .relays = !net.layout.internal,
+                                        .addresses = {gateway.address}});
+  for (auto& [number, network] : found) out.push_back(std::move(network));
   return out;
 }
 
@@ -197,7 +239,7 @@ std::vector<NetdPlan::Name> Layout::netd_names() const {
 std::vector<Subnet> Layout::own() const {
   std::vector<Subnet> out;
   for (const Net& net : nets_)
-    for (const Subnet& gateway : net.gateways) out.push_back({gateway.network(), gateway.length});
+    for (const Subnet& gateway : net.own()) out.push_back({gateway.network(), gateway.length});
   out.push_back(standing_);
   out.push_back(standing_v6_);
   return out;
@@ -227,16 +269,18 @@ std::vector<Link> Layout::links(const std::string& name) const {
   std::vector<Link> out;
   const Service* service = find(name);
   if (service == nullptr) return out;
-  for (const Placed& placed : service->places) {
+  for (std::size_t number = 0; number < service->places.size(); ++number) {
+    const Placed& placed = service->places[number];
     const Net& net = nets_[placed.network];
+    if (net.layout.plugins) continue;
     Link link{.bridge = bridge_name(net.layout.number),
               .host_end = "v" + std::to_string(service->layout.number) + "n" +
                           std::to_string(net.layout.number),
-              .name = "eth" + std::to_string(out.size()),
+              .name = "eth" + std::to_string(number),
               .addresses = placed.addresses,
               .routes = {}};
     // By the first network of them, and where something leaves it.
-    if (out.empty())
+    if (number == 0)
       for (const Subnet& gateway : net.gateways) link.routes.push_back(gateway.address);
     out.push_back(std::move(link));
   }
@@ -247,7 +291,8 @@ std::vector<std::pair<std::string, std::string>> Layout::places(const std::strin
   std::vector<std::pair<std::string, std::string>> out;
   if (const Service* service = find(name))
     for (const Placed& placed : service->places)
-      out.emplace_back(nets_[placed.network].layout.name, placed.addresses.front().address.text());
+      out.emplace_back(nets_[placed.network].layout.name,
+                       placed.addresses.empty() ? "" : placed.addresses.front().address.text());
   return out;
 }
 
@@ -268,22 +313,33 @@ Attachment Layout::attachment(const std::string& name) const {
     const Net& net = nets_[placed.network];
     numbers.insert(net.layout.number);
     for (const Subnet& address : placed.addresses) out.addresses.push_back(address.address.text());
+    // Others' addresses may change while it runs: they are asked for.
+    if (net.layout.plugins && !net.layout.addresses_told) numbers.erase(net.layout.number);
+    append(out.search, placed.found.search);
+    append(out.resolver_options, placed.found.options);
   }
   // Of all its networks. As Docker has it, which configurations written for it rely on.
   out.nameservers = {kServiceDns.address.text()};
+  for (const Placed& placed : service->places) append(out.nameservers, placed.found.nameservers);
   for (const NetdPlan::Name& each : netd_names())
     if (numbers.contains(each.network))
       for (const IpAddress& address : each.addresses)
         if (auto& all = out.names[each.name];
             std::find(all.begin(), all.end(), address.text()) == all.end())
           all.push_back(address.text());
+  for (const Placed& placed : service->places)
+    if (!nets_[placed.network].layout.addresses_told)
+      for (const Subnet& address : placed.addresses)
+        out.names[name].push_back(address.address.text());
   return out;
 }
 
 std::optional<IpAddress> Layout::address(const std::string& name) const {
   const Service* service = find(name);
-  if (service == nullptr || service->places.empty()) return std::nullopt;
-  return service->places.front().addresses.front().address;
+  if (service == nullptr) return std::nullopt;
+  for (const Placed& placed : service->places)
+    if (!placed.addresses.empty()) return placed.addresses.front().address;
+  return std::nullopt;
 }
 
 std::optional<IpAddress> Layout::address_for(const std::string& reader,
@@ -294,7 +350,8 @@ std::optional<IpAddress> Layout::address_for(const std::string& reader,
   if (b->places.empty()) return b->standing.front();
   for (const Placed& mine : a->places)
     for (const Placed& theirs : b->places)
-      if (mine.network == theirs.network) return theirs.addresses.front().address;
+      if (mine.network == theirs.network && !theirs.addresses.empty())
+        return theirs.addresses.front().address;
   return std::nullopt;
 }
 

@@ -24,6 +24,25 @@ struct NetworkLayout {
   bool ipv6 = false;             ///< IPv6 beside IPv4
   std::optional<Subnet> subnet;  ///< IPv4, in the place of one of the project's range
   std::vector<Subnet> allowed;   ///< link-local networks that are relayed too
+  bool plugins = false;          ///< CNI plugins make its links, not the project's own code
+  bool addresses_told = true;    ///< `plugins`: they take the addresses that they are told
+  std::string uplink;            ///< as of BridgePolicy
+  bool outside = true;           ///< what is not the project's is reached
+};
+
+/// A service's place in a network of plugins.
+struct PluginPlace {
+  std::uint32_t network = 0;      ///< its number
+  std::string link;               ///< in the service: "eth0", …
+  std::vector<Subnet> addresses;  ///< that it is to have; empty: the plugins choose
+  std::string mac;                ///< the same; goes with the first address
+};
+
+/// What plugins have made of one.
+struct FoundPlace {
+  std::vector<Subnet> addresses;
+  std::vector<Subnet> gateways;  ///< addresses of the sandbox, for each network of `addresses`
+  std::vector<std::string> nameservers, search, options;  ///< for resolv.conf
 };
 
 /// A service in one network.
@@ -48,6 +67,8 @@ struct ServiceLayout {
 inline constexpr int kRangeLength = 16, kNetworkLength = 20;
 inline constexpr std::uint32_t kMaxNetworks = 15;
 inline constexpr std::uint32_t kMaxServices = 4000;
+/// Links of plugins are in the group of this number and their network's.
+inline constexpr std::uint32_t kPluginGroup = 0x10CA0000;
 
 class Layout {
  public:
@@ -71,9 +92,15 @@ class Layout {
   ///         in none or is taken, there are too many.
   static Result<Layout> make(Input input, Misfit* misfit = nullptr);
 
+  /// What plugins have made of the service's place, which counts from now on.
+  /// @return Errc::invalid_input: that network overlaps another one; nothing has changed then.
+  Result<void> set_found(const std::string& service, std::uint32_t network, FoundPlace found);
+
+  /// Of all networks but those of plugins.
   std::vector<Bridge> bridges() const;
   std::vector<BridgePolicy> policies() const;
-  /// Of netd's plan: networks (nothing is handed over yet) and names.
+  /// Of netd's plan: networks (nothing is handed over yet) and names. A network of plugins has no
+  /// address; each gateway that was found for it is a network of its own, without names.
   std::vector<NetdPlan::Network> netd_networks() const;
   std::vector<NetdPlan::Name> netd_names() const;
   /// The project's own prefixes, and which address stands for which port of the host; whose sockets
@@ -85,6 +112,8 @@ class Layout {
   std::vector<std::string> containers() const;
   /// A container's links into the sandbox; empty where it is in none of the networks.
   std::vector<Link> links(const std::string& service) const;
+  /// Its places in networks of plugins, whose links are not among those.
+  std::vector<PluginPlace> plugin_places(const std::string& service) const;
   /// A container's networks, and its address in each.
   std::vector<std::pair<std::string, std::string>> places(const std::string& service) const;
   /// Numbers of a container's networks, in its order.
@@ -100,11 +129,16 @@ class Layout {
   struct Placed {
     std::uint32_t network;  ///< its place in networks_
     std::vector<std::string> aliases;
-    std::vector<Subnet> addresses;
+    std::vector<Subnet> addresses;  ///< empty: not found yet
+    std::vector<Subnet> planned;    ///< of a network of plugins that are told
+    FoundPlace found;
   };
   struct Net {
     NetworkLayout layout;
-    std::vector<Subnet> gateways;  ///< the bridge's addresses
+    std::vector<Subnet> gateways;  ///< the bridge's addresses; of plugins: as they would be
+    std::vector<Subnet> found;     ///< of plugins
+    /// The addresses of the sandbox in it, as far as they are known.
+    const std::vector<Subnet>& own() const { return layout.plugins ? found : gateways; }
   };
   struct Service {
     ServiceLayout layout;

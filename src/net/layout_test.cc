@@ -57,6 +57,66 @@ TEST(Layout, NamesWhoIsInTheSameNetworkAndServicesOfTheHost) {
   EXPECT_FALSE(layout.address_for("web", "nobody"));
 }
 
+/// A network of plugins that choose the addresses, and one of plugins that are told.
+Layout::Input with_plugins() {
+  Layout::Input in = shop();
+  in.networks[1].plugins = true;
+  in.networks[1].internal = false;
+  in.networks[1].addresses_told = false;
+  in.networks.push_back(
+      {.name = "told", .number = 2, .subnet = {}, .allowed = {}, .plugins = true, .uplink = {}});
+  in.services[1].networks.push_back({"told", {}, {}});
+  return in;
+}
+
+TEST(Layout, OfPluginsItKnowsWhatTheyHaveFound) {
+  Layout layout = Layout::make(with_plugins()).value();
+  EXPECT_EQ(layout.bridges().size(), 1u);
+  EXPECT_EQ(layout.links("db").size(), 1u);
+  const auto places = layout.plugin_places("db");
+  ASSERT_EQ(places.size(), 1u);
+  EXPECT_EQ(places[0].network, 1u);
+  EXPECT_EQ(places[0].link, "eth1");
+  EXPECT_TRUE(places[0].addresses.empty());
+  EXPECT_EQ(layout.attachment("db").names.at("db"), std::vector<std::string>{"10.77.0.2"});
+  EXPECT_EQ(layout.policies()[1].group, kPluginGroup + 1);
+  EXPECT_TRUE(layout.policies()[1].addresses.empty());
+  EXPECT_EQ(layout.netd_networks().size(), 3u);
+
+  const FoundPlace found{{subnet("10.9.0.2/24")}, {subnet("10.9.0.1/24")}, {"10.9.0.53"}, {}, {}};
+  ASSERT_TRUE(layout.set_found("db", 1, found));
+  EXPECT_EQ(layout.places("db")[1].second, "10.9.0.2");
+  EXPECT_EQ(layout.policies()[1].addresses.at(0).text(), "10.9.0.1/24");
+  ASSERT_EQ(layout.netd_networks().size(), 4u);
+  EXPECT_EQ(layout.netd_networks()[3].addresses.at(0).text(), "10.9.0.1");
+  EXPECT_TRUE(layout.netd_networks()[3].relays);
+  EXPECT_EQ(layout.attachment("db").nameservers,
+            (std::vector<std::string>{"127.0.0.11", "10.9.0.53"}));
+  EXPECT_EQ(layout.attachment("db").names.at("db"),
+            (std::vector<std::string>{"10.77.0.2", "10.9.0.2"}));
+  bool named = false;
+  for (const auto& name : layout.netd_names())
+    named = named || (name.network == 1 && name.name == "pg" && name.addresses.size() == 1);
+  EXPECT_TRUE(named) << "its alias is answered";
+
+  const auto wrong =
+      layout.set_found("db", 1, {{subnet("10.77.0.9/24")}, {subnet("10.77.0.1/24")}, {}, {}, {}});
+  EXPECT_EQ(wrong.error().message(),
+            "network back: its plugins gave db the address 10.77.0.9/24, which network default has "
+            "(10.77.0.1/20)");
+  EXPECT_EQ(layout.places("db")[1].second, "10.9.0.2");
+}
+
+TEST(Layout, PluginsThatAreToldHaveTheirAddressesBefore) {
+  const Layout layout = Layout::make(with_plugins()).value();
+  const auto places = layout.plugin_places("web");
+  ASSERT_EQ(places.size(), 1u);
+  EXPECT_EQ(places[0].addresses.at(0).text(), "10.77.32.3/20");
+  EXPECT_EQ(places[0].mac, "02:42:0a:4d:20:03");
+  EXPECT_EQ(layout.places("web")[1].second, "10.77.32.3");
+  EXPECT_TRUE(layout.policies()[2].addresses.empty()) << "no gateway before there is one";
+}
+
 TEST(Layout, AServiceOfTheHostIsOnePortOfItsLoopback) {
   auto in = shop();
   in.host_access = {5432};

@@ -29,7 +29,8 @@ struct Attachment {
   std::vector<std::string> addresses;  ///< where others reach it
   /// What it reaches by name, and at which addresses: goes into its /etc/hosts (hosts_file.h).
   std::map<std::string, std::vector<std::string>> names;
-  std::vector<std::string> nameservers;  ///< own: for its /etc/resolv.conf
+  std::vector<std::string> nameservers;               ///< own: for its /etc/resolv.conf
+  std::vector<std::string> search, resolver_options;  ///< the same
 
   friend bool operator==(const Attachment&, const Attachment&) = default;
 };

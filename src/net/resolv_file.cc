@@ -27,9 +27,13 @@ std::vector<AddressAndPort> resolvers(std::string_view text) {
   return out;
 }
 
-std::string resolv_text(const std::vector<std::string>& nameservers) {
+std::string resolv_text(const std::vector<std::string>& nameservers,
+                        const std::vector<std::string>& search,
+                        const std::vector<std::string>& options) {
   std::string text;
   for (const std::string& address : nameservers) text += "nameserver " + address + "\n";
+  if (!search.empty()) text += "search " + join(search, " ") + "\n";
+  if (!options.empty()) text += "options " + join(options, " ") + "\n";
   return text;
 }
 

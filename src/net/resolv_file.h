@@ -13,6 +13,8 @@ namespace locald::net {
 std::vector<AddressAndPort> resolvers(std::string_view text);
 
 /// The text of a container's own, in a network of its own. Pure.
-std::string resolv_text(const std::vector<std::string>& nameservers);
+std::string resolv_text(const std::vector<std::string>& nameservers,
+                        const std::vector<std::string>& search = {},
+                        const std::vector<std::string>& options = {});
 
 }  // namespace locald::net

@@ -29,5 +29,11 @@ TEST(ResolvFile, OfAContainerHasItsOwn) {
   EXPECT_EQ(resolv_text({"10.64.0.1", "fd00::1"}), "nameserver 10.64.0.1\nnameserver fd00::1\n");
 }
 
+TEST(ResolvFile, HasWhatIsSearchedAndOptions) {
+  EXPECT_EQ(resolv_text({"127.0.0.11", "10.0.0.53"}, {"shop.test", "test"}, {"ndots:2"}),
+            "nameserver 127.0.0.11\nnameserver 10.0.0.53\nsearch shop.test test\noptions "
+            "ndots:2\n");
+}
+
 }  // namespace
 }  // namespace locald::net

@@ -40,14 +40,18 @@ Json canonical_health(const HealthConfig& health) {
 
 Json canonical_networks(const std::vector<MemberConfig>& networks) {
   Json out = Json::array();
-  for (const MemberConfig& member : networks)
-    out.push(Json::object({{"network", member.network},
-                           {"aliases", member.aliases},
-                           {"address", member.address},
-                           {"subnet", member.subnet},
-                           {"internal", member.internal},
-                           {"ipv6", member.ipv6},
-                           {"allow", member.allow}}));
+  for (const MemberConfig& member : networks) {
+    Json one = Json::object({{"network", member.network},
+                             {"aliases", member.aliases},
+                             {"address", member.address},
+                             {"subnet", member.subnet},
+                             {"internal", member.internal},
+                             {"ipv6", member.ipv6},
+                             {"allow", member.allow}});
+    if (!member.cni.empty()) one.set("cni", member.cni);
+    if (!member.outbound.empty()) one.set("outbound", member.outbound);
+    out.push(std::move(one));
+  }
   return out;
 }
 

@@ -118,11 +118,20 @@ inline constexpr const char* kDefaultNetwork = "default";
 
 /// A network of the project's: [networks.NAME].
 struct NetworkSpec {
+  /// By which way connections leave it.
+  enum class Outbound : std::uint8_t {
+    relay,  ///< TCP and DNS, by locald-netd
+    pasta,  ///< UDP and ICMP too
+    none,   ///< but to what of the host is the project's
+  };
   std::string name;
   SourcePos at;
   bool internal = false, ipv6 = false;
   Text subnet;
   std::vector<Text> allow;  ///< link-local networks that it reaches
+  Outbound outbound = Outbound::relay;
+  SourcePos outbound_at;  ///< line 0: not written
+  Text cni;               ///< file of a configuration list; its plugins make the network's links
 };
 
 struct ServiceSpec {

@@ -64,7 +64,9 @@ const Fields& member_fields() {
                                   .field("subnet", &M::subnet, "")
                                   .field("internal", &M::internal, "")
                                   .field("ipv6", &M::ipv6, "")
-                                  .field("allow", &M::allow, "");
+                                  .field("allow", &M::allow, "")
+                                  .field("cni", &M::cni, "")
+                                  .field("outbound", &M::outbound, "");
   return table;
 }
 

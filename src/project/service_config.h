@@ -58,6 +58,8 @@ struct MemberConfig {
   std::string subnet;   ///< of the network; empty: one of the project's range
   bool internal = false, ipv6 = false;
   std::vector<std::string> allow;  ///< link-local networks
+  std::string cni;                 ///< of a network of CNI plugins: its configuration list
+  std::string outbound;            ///< "pasta", "none"; empty: by locald-netd
 
   friend bool operator==(const MemberConfig&, const MemberConfig&) = default;
 };

@@ -1,5 +1,7 @@
 #pragma once
+#include <chrono>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -8,7 +10,9 @@ namespace locald::project {
 /// The user's settings: CONFIG/config.toml, strict like locald.toml. An absent file is all
 /// defaults.
 struct UserConfig {
-  std::string runtime = "runc";  ///< a name that is looked for in PATH, or a path
+  std::string runtime = "runc";                  ///< a name that is looked for in PATH, or a path
+  std::vector<std::string> cni_path;             ///< folders of CNI plugins
+  std::chrono::milliseconds cni_timeout{10000};  ///< of one call of one plugin
 };
 
 /// @return Errc::invalid_input with every problem and its line.

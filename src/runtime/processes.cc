@@ -51,9 +51,19 @@ std::optional<ProcessStat> process_stat(pid_t pid) {
   if (fields.size() < 20) return std::nullopt;
   const std::size_t open = text->find('(');
   const std::string name = text->substr(open + 1, paren - open - 1);
-  auto number = [&](std::size_t i) { return parse_u64(fields[i]).value_or(0); };
-  return ProcessStat{name, fields[0].empty() ? '?' : fields[0][0], static_cast<pid_t>(number(1)),
-                     static_cast<pid_t>(number(3)), number(19)};
+  // proc(5), stat: its third field, the state, is number 0 here.
+  auto number = [&](std::size_t i) {
+    return i < fields.size() ? parse_u64(fields[i]).value_or(0) : 0;
+  };
+  return ProcessStat{.name = name,
+                     .state = fields[0].empty() ? '?' : fields[0][0],
+                     .parent = static_cast<pid_t>(number(1)),
+                     .session = static_cast<pid_t>(number(3)),
+                     .start_time = number(19),
+                     .cpu_ticks = number(11) + number(12),
+                     .children_ticks = number(13) + number(14),
+                     .threads = number(17),
+                     .resident_pages = number(21)};
 }
 
 Result<UniqueFd> open_process(pid_t pid, std::uint64_t start_time) {

@@ -16,7 +16,9 @@ struct ProcessStat {
   std::string name;  ///< at most 15 bytes; the process can set it
   char state = '?';  ///< 'Z': ended, not reaped
   pid_t parent = 0, session = 0;
-  std::uint64_t start_time = 0;  ///< clock ticks since boot
+  std::uint64_t start_time = 0;                     ///< clock ticks since boot
+  std::uint64_t cpu_ticks = 0, children_ticks = 0;  ///< its own, and of those that it reaped
+  std::uint64_t threads = 0, resident_pages = 0;
 };
 /// nullopt when there is no such process.
 std::optional<ProcessStat> process_stat(pid_t pid);

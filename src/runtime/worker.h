@@ -21,7 +21,8 @@ namespace locald::runtime {
 ///
 /// over a socketpair. `stop`, a deadline and the server's death kill the worker
 /// (SIGKILL, PDEATHSIG), whatever it is doing: what jobs write is staged and
-/// renamed. A worker starts threads, never processes, so that nothing is left.
+/// renamed. A worker starts threads, and no process but one that ends with it, so that nothing is
+/// left.
 class Worker {
  public:
   struct Options {

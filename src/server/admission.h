@@ -32,10 +32,12 @@ enum class ProjectVerb : std::uint8_t {
   restart,
   kill,
   exec,
+  run,
   attach,
   status,
   watch,
   logs,
+  stats,
   forget,
 };
 
@@ -46,7 +48,7 @@ struct ProjectRule {
 };
 
 // clang-format off
-inline constexpr std::array<ProjectRule, 12> kProjectRules{{
+inline constexpr std::array<ProjectRule, 14> kProjectRules{{
     //                                          down           up             going_down
     {ProjectVerb::up,      "up",             {Meets::go,     Meets::go,     Meets::queue}},
     {ProjectVerb::down,    "down",           {Meets::go,     Meets::go,     Meets::join}},
@@ -55,10 +57,12 @@ inline constexpr std::array<ProjectRule, 12> kProjectRules{{
     {ProjectVerb::restart, "restart",        {Meets::refuse, Meets::go,     Meets::refuse}},
     {ProjectVerb::kill,    "kill",           {Meets::refuse, Meets::go,     Meets::go}},
     {ProjectVerb::exec,    "exec",           {Meets::refuse, Meets::go,     Meets::refuse}},
+    {ProjectVerb::run,     "run",            {Meets::refuse, Meets::go,     Meets::refuse}},
     {ProjectVerb::attach,  "attach",         {Meets::refuse, Meets::go,     Meets::go}},
     {ProjectVerb::status,  "status",         {Meets::go,     Meets::go,     Meets::go}},
     {ProjectVerb::watch,   "watch",          {Meets::refuse, Meets::go,     Meets::go}},
     {ProjectVerb::logs,    "logs",           {Meets::go,     Meets::go,     Meets::go}},
+    {ProjectVerb::stats,   "stats",          {Meets::refuse, Meets::go,     Meets::go}},
     {ProjectVerb::forget,  "project/forget", {Meets::go,     Meets::refuse, Meets::refuse}},
 }};
 // clang-format on

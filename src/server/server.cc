@@ -36,6 +36,7 @@
 #include "server/instances/adoption.h"
 #include "server/instances/containers.h"
 #include "server/instances/sessions.h"
+#include "server/launch/launch_plan.h"
 #include "server/launch/runtime_launcher.h"
 #include "server/log.h"
 #include "server/networks/network_trial.h"
@@ -118,12 +119,17 @@ class Server {
     std::string notice;
     networks_ = std::make_unique<Networks>(
         Networks::Deps{
-            loop_, *environment_, *user_namespace_, paths_, TRY(find_own_program("locald-netd")),
+            loop_,
+            *environment_,
+            *user_namespace_,
+            paths_,
+            TRY(find_own_program("locald-netd")),
             [this](const Error& error, const PublishedPort& port) {
               return launcher_->explain(error, port.outside, port.udp);
             },
             log,
-            [this](const std::string& project) { return projects_->running_containers(project); }},
+            [this](const std::string& project) { return projects_->running_containers(project); },
+            {config.cni_path, project::program_search_path(), config.cni_timeout}},
         TRY(NetworkRegistry::load(paths_.networks_file(), notice)));
     if (!notice.empty()) log(std::exchange(notice, {}));
     launcher_ = std::make_unique<RuntimeLauncher>(RuntimeLauncher::Deps{
@@ -180,7 +186,12 @@ class Server {
                                 [done](const Result<void>&) { done(); });
               });
             },
-            unmanaged_.get(), networks_.get(), image_ports_.get()},
+            unmanaged_.get(), networks_.get(), image_ports_.get(),
+            [this](const std::string& image, const std::string& dir) -> std::string {
+              const auto images = environment_->images();
+              const auto found = images ? (*images)->find(image, dir) : images.error();
+              return found ? found->manifest_digest.str() : std::string();
+            }},
         std::move(registry));
     sessions_ = std::make_unique<Sessions>(Sessions::Deps{
         loop_, *environment_, *projects_,
@@ -191,7 +202,19 @@ class Server {
               [this, start = std::move(start)](const std::stop_token&) { return start(*runtime_); },
               std::move(done));
         },
-        clean});
+        clean, launcher_.get(), networks_.get(),
+        [this](const std::string& project, const project::ServiceConfig& service,
+               std::function<void(Result<void>)> done) {
+          jobs_.run<Result<void>>(
+              "remove what a run left",
+              [this, project, key = container_key(project, service),
+               volumes = project::slug(service.name)](const std::stop_token& stop) -> Result<void> {
+                TRY(builder::discard_anonymous_volumes(*environment_, project, volumes));
+                TRY(builder::discard_container(*environment_, key));
+                return builder::sweep_discarded(*environment_, stop);
+              },
+              std::move(done));
+        }});
     const auto start_container = [this](const std::string& name, Containers::Start start,
                                         std::function<void(Containers::Started)> done) {
       return jobs_.run<Containers::Started>(
@@ -236,7 +259,8 @@ class Server {
                   *launcher_, *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get(),
                   [this, netd = TRY(find_own_program("locald-netd"))](const std::stop_token& stop) {
                     return try_network(*environment_, *user_namespace_, paths_, netd, stop);
-                  }});
+                  },
+                  config.cni_path});
     TRY(adopt({paths_, [this] { return runtime_->find_instances(); },
                [this](int shim_pid) { (void)user_namespace_->adopt(shim_pid); }, *projects_,
                *sessions_, *containers_, *unmanaged_, log}));

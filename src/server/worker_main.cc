@@ -15,6 +15,7 @@
 #include "net/listeners.h"
 #include "runtime/listener_search.h"
 #include "runtime/worker.h"
+#include "server/networks/cni_job.h"
 #include "server/networks/network_job.h"
 
 namespace locald::server {
@@ -50,6 +51,7 @@ int worker_main(int argc, char** argv) {
             return runtime::listeners_job(job);
           };
         if (auto job = find_network_job(op)) return job;
+        if (auto job = find_cni_job(op)) return job;
         if (auto job = builder::find_worker_job(op)) return job;
         return cnb::find_worker_job(op);
       });

@@ -340,6 +340,20 @@ def test_networks_of_a_project_are_apart(project, busybox):
     assert ask(p, "front", address, 8000) == ""
 
 
+def test_a_changed_network_takes_effect_while_the_project_is_up(project, busybox):
+    p = shop(project, busybox, '[networks.default]\nsubnet = "10.100.7.0/24"')
+    p("up", "-d", "--wait", "--timeout", "30s")
+    toml, get = (p.dir / "locald.toml").read_text(), f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 api {p.host}"
+    for change in [("10.100.7.0/24", "10.100.8.0/24"), ("10.100.7.0/24", "10.100.8.0/23"), ("[networks.default]", "[networks.more]\n[networks.default]\ninternal = true"),
+                   ("[networks.default]", "[networks.default]\nipv6 = true")]:
+        p.write("locald.toml", toml.replace(*change))
+        p("up", "-d", "--wait", "--timeout", "30s")
+        assert http_get(p.port) == (200, "hi\n"), change
+        heard(p, "web", "db", 5432, "rows")
+        if "internal" not in change[1]:
+            wait_until(lambda: p("exec", "db", "--", "sh", "-c", get, check=False).out.startswith("HTTP/1.0 200"), "api answers", 10)
+
+
 def test_a_port_in_use_names_its_holder(project, busybox):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

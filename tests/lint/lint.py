@@ -61,7 +61,7 @@ FOLDERS = {
     "server/networks": {"server/state"},
     "server/projects": {"server/http", "server/state", "server/supervise", "server/launch", "server/networks"},
     "server/builds": {"server/http", "server/projects"},
-    "server/instances": {"server/http", "server/state", "server/launch", "server/networks", "server/projects"},
+    "server/instances": {"server/http", "server/state", "server/launch", "server/networks", "server/projects", "server/supervise"},
     "server/api": {"server/http", "server/launch", "server/networks", "server/projects", "server/builds", "server/instances"},
 }
 

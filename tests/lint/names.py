@@ -35,7 +35,7 @@ SYSCTL = ("fs.", "kernel.", "net.", "user.", "vm.")
 # Headers of the system, and sources of other projects.
 SYSTEM = ("linux/", "sys/", "runc/", "lifecycle/", "pack/")
 # Tables whose keys are names that people choose.
-NAMES_BELOW = {"services", "env", "depends_on", "bindings", "processes"}
+NAMES_BELOW = {"services", "env", "depends_on", "bindings", "processes", "networks"}
 # The sources that read our files, wherever they are.
 READERS = {"shape.cc", "shape_build.cc", "shape_deploy.cc", "shape_service.cc", "service_reader.cc", "service_keys.cc", "build_reader.cc", "value_readers.cc",
            "network_reader.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",

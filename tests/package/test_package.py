@@ -261,6 +261,15 @@ def test_the_apparmor_profile_is_read_by_a_parser_that_knows_user_namespaces(new
         trixie.close()
 
 
+def test_completion_and_schema_are_where_shells_and_editors_look(new_deb, tmp_path):
+    subprocess.run(["dpkg-deb", "-x", new_deb, tmp_path], check=True)
+    share = tmp_path / "usr/share"
+    for path in ("bash-completion/completions/locald", "zsh/vendor-completions/_locald", "fish/vendor_completions.d/locald.fish"):
+        assert "__complete" in (share / path).read_text(), path
+    assert (share / "locald/locald.schema.json").read_text() == (ROOT / "docs/locald.schema.json").read_text()
+    assert (share / "doc/locald/docs/locald.schema.json").resolve() == (share / "locald/locald.schema.json").resolve()
+
+
 def test_manual_pages_are_shown_without_a_complaint(new_deb, tmp_path):
     subprocess.run(["dpkg-deb", "-x", new_deb, tmp_path], check=True)
     pages = sorted((tmp_path / "usr/share/man/man1").glob("*.gz"))

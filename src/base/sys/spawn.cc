@@ -3,6 +3,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -102,7 +103,11 @@ int become(const SpawnOptions& o, char* const* argv, char* const* env, int null_
     if (::dup2(high[i], i) < 0) return errno;
   for (std::size_t i = 0; i < o.fds.size(); ++i)
     if (::dup2(moved[i], o.fds[i].second) < 0) return errno;
+  if (o.own_proc &&
+      ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
+    return errno;
   if (::chdir(o.cwd.c_str()) != 0) return errno;
+  if (o.ends_with_thread && ::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::execve(o.argv[0].c_str(), argv, env);
   return errno;

@@ -22,6 +22,11 @@ struct SpawnOptions {
   std::string cwd = "/";
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  ///< borrowed; -1 is /dev/null
   std::vector<std::pair<int, int>> fds;  ///< {ours, number in the child (>= 3)}; borrowed
+  /// It is killed when the thread that starts it ends (PR_SET_PDEATHSIG).
+  bool ends_with_thread = false;
+  /// It is the first process of a pid namespace, and gets a /proc of that one: the calling thread
+  /// is in a mount namespace of its own, and has unshared CLONE_NEWPID.
+  bool own_proc = false;
 };
 
 /// A child process by pidfd: signalled and reaped without races. The destructor

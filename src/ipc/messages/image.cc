@@ -32,6 +32,12 @@ const Fields& ImageListRequest::fields() {
   return table;
 }
 
+const Fields& ImageInspectRequest::fields() {
+  using R = ImageInspectRequest;
+  static const Fields table = image_fields<R>(kStoredDoc).path("cwd", &R::cwd, kCwdDoc);
+  return table;
+}
+
 const Fields& ImageRemoveRequest::fields() {
   using R = ImageRemoveRequest;
   static const Fields table =
@@ -107,6 +113,26 @@ const Fields& ImageListReply::fields() {
   using R = ImageListReply;
   static const Fields table =
       FieldsOf<R>("reply image/ls").always("images", &R::images, "one for each name");
+  return table;
+}
+
+const Fields& ImageInspectReply::fields() {
+  using R = ImageInspectReply;
+  static const Fields table =
+      FieldsOf<R>("reply image/inspect")
+          .always("image", &R::image, "as image/ls has it")
+          .always("os", &R::os, "of its platform")
+          .always("architecture", &R::architecture, "of its platform")
+          .always("entrypoint", &R::entrypoint, "words")
+          .always("command", &R::command, "words, behind those of the entrypoint")
+          .always("env", &R::env, "of its configuration")
+          .always("user", &R::user, "empty: root")
+          .always("workdir", &R::workdir, "empty: /")
+          .always("stop_signal", &R::stop_signal, "empty: SIGTERM")
+          .always("volumes", &R::volumes, "paths")
+          .always("exposed_ports", &R::exposed_ports, "such as 6379/tcp")
+          .always("labels", &R::labels, "of its configuration")
+          .always("diff_ids", &R::diff_ids, "its layers, base first");
   return table;
 }
 

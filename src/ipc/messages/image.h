@@ -25,6 +25,18 @@ struct ImageListReply {
   static const Fields& fields();
 };
 
+struct ImageInspectReply {
+  ImageEntry image;
+  std::string os, architecture;
+  std::vector<std::string> entrypoint, command;
+  std::map<std::string, std::string> env;
+  std::string user, workdir, stop_signal;
+  std::vector<std::string> volumes, exposed_ports;
+  std::map<std::string, std::string> labels;
+  std::vector<std::string> diff_ids;
+  static const Fields& fields();
+};
+
 struct ImageRemoveReply {
   std::vector<std::string> removed;
   std::uint64_t freed_bytes = 0;
@@ -72,6 +84,13 @@ struct ImagePullRequest {
 struct ImageListRequest {
   static constexpr const char* kName = "image/ls";
   using Reply = ImageListReply;
+  static const Fields& fields();
+};
+
+struct ImageInspectRequest {
+  static constexpr const char* kName = "image/inspect";
+  using Reply = ImageInspectReply;
+  std::string image, cwd;
   static const Fields& fields();
 };
 

@@ -37,6 +37,8 @@ const Fields& UpRequest::fields() {
                  "the file says")
           .field("wait", &UpRequest::wait,
                  "answered when every service is healthy, not when it has started")
+          .field("dependencies", &UpRequest::dependencies,
+                 "what the named services depend on, not they themselves")
           .field("timeout_ms", &UpRequest::timeout, kTimeoutDoc);
   return table;
 }
@@ -120,6 +122,68 @@ const Fields& ExecRequest::fields() {
           .field("tty", &ExecRequest::tty, "it gets a terminal")
           .field("stdin", &ExecRequest::open_stdin, "its input is that of the client")
           .flat(&ExecRequest::size);
+  return table;
+}
+
+const Fields& RunRequest::fields() {
+  static const Fields table =
+      project_fields<RunRequest>()
+          .required("service", &RunRequest::service, "the service whose process it is like")
+          .field("argv", &RunRequest::argv, "the command's words; empty: the service's")
+          .field("env", &RunRequest::env, "added to the service's environment")
+          .field("user", &RunRequest::user, "of a container; empty: the service's")
+          .field("cwd", &RunRequest::cwd, "the command's folder; empty: the service's")
+          .field("tty", &RunRequest::tty, "it gets a terminal")
+          .field("stdin", &RunRequest::open_stdin, "its input is that of the client")
+          .flat(&RunRequest::size);
+  return table;
+}
+
+const Fields& StatsRequest::fields() {
+  static const Fields table =
+      project_fields<StatsRequest>().field("services", &StatsRequest::services, kAllDoc);
+  return table;
+}
+
+const Fields& InspectRequest::fields() {
+  static const Fields table =
+      project_fields<InspectRequest>()
+          .required("service", &InspectRequest::service, "one of the project's")
+          .field("env", &InspectRequest::env, "with the values of its environment");
+  return table;
+}
+
+const Fields& ServiceUsage::fields() {
+  using R = ServiceUsage;
+  static const Fields table =
+      FieldsOf<R>("service usage")
+          .always("name", &R::name, "a service that runs")
+          .always("cpu_ns", &R::cpu_ns, "processor time since its start")
+          .always("memory", &R::memory, "bytes: resident, or what its cgroup is charged with")
+          .always("tasks", &R::tasks, "processes and threads")
+          .always("read", &R::read, "bytes from devices")
+          .always("written", &R::written, "bytes to devices")
+          .always("source", &R::source, "cgroup, or processes: the sum over them");
+  return table;
+}
+
+const Fields& StatsReply::fields() {
+  using R = StatsReply;
+  static const Fields table =
+      FieldsOf<R>("reply stats")
+          .always("taken_at_ns", &R::taken_at_ns, "when, by a clock that only runs forward")
+          .always("services", &R::services, "those that run");
+  return table;
+}
+
+const Fields& InspectReply::fields() {
+  using R = InspectReply;
+  static const Fields table =
+      FieldsOf<R>("reply inspect")
+          .always("project", &R::project, "its name")
+          .always("service", &R::service, "as status has it")
+          .always("config", &R::config, "what it runs with, or will be started with")
+          .always("image_digest", &R::image_digest, "of the image in the store");
   return table;
 }
 

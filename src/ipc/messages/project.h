@@ -101,6 +101,7 @@ struct UpRequest {
   bool env_refresh = false;
   std::optional<std::string> low_ports;
   bool wait = false;
+  bool dependencies = false;  ///< of `services`, not they themselves
   Timeout timeout;
   static const Fields& fields();
 };
@@ -207,6 +208,60 @@ struct ExecRequest {
   std::string user, cwd;  ///< empty: the service's
   bool tty = false, open_stdin = false;
   WindowSize size;
+  static const Fields& fields();
+};
+
+/// As ExecRequest, in a process or container of its own.
+struct RunRequest {
+  static constexpr const char* kName = "run";
+  using Reply = ExecReply;
+  ProjectPlace project;
+  std::string service;
+  std::vector<std::string> argv;  ///< empty: the service's
+  std::map<std::string, std::string> env;
+  std::string user, cwd;  ///< empty: the service's
+  bool tty = false, open_stdin = false;
+  WindowSize size;
+  static const Fields& fields();
+};
+
+/// What a service takes of the machine, since its start.
+struct ServiceUsage {
+  std::string name;
+  std::uint64_t cpu_ns = 0, memory = 0, tasks = 0;
+  std::optional<std::uint64_t> read, written;
+  std::string source;  ///< "cgroup" or "processes"
+  static const Fields& fields();
+};
+
+struct StatsReply {
+  std::uint64_t taken_at_ns = 0;  ///< CLOCK_MONOTONIC
+  std::vector<ServiceUsage> services;
+  static const Fields& fields();
+};
+
+struct StatsRequest {
+  static constexpr const char* kName = "stats";
+  using Reply = StatsReply;
+  ProjectPlace project;
+  std::vector<std::string> services;  ///< empty: all
+  static const Fields& fields();
+};
+
+struct InspectReply {
+  std::string project;
+  ServiceStatus service;
+  Json config;
+  std::optional<std::string> image_digest;
+  static const Fields& fields();
+};
+
+struct InspectRequest {
+  static constexpr const char* kName = "inspect";
+  using Reply = InspectReply;
+  ProjectPlace project;
+  std::string service;
+  bool env = false;
   static const Fields& fields();
 };
 

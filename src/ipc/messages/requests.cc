@@ -58,6 +58,11 @@ const std::vector<RequestInfo>& requests() {
       once<ProjectListRequest>("The projects that the server knows."),
       once<ProjectForgetRequest>("Frees a project's name for another folder."),
       once<ExecRequest>("Runs a command beside a service."),
+      stream<RunRequest>(
+          "Runs a command once, as a service would run, in a process or container of its own. "
+          "Hanging up before it runs cancels."),
+      once<StatsRequest>("What a project's services take of the machine."),
+      once<InspectRequest>("All that is known of a service."),
       once<AttachRequest>("Where the terminal or the pipes of a service are."),
 
       stream<ContainerRunRequest>(
@@ -68,6 +73,7 @@ const std::vector<RequestInfo>& requests() {
 
       stream<ImagePullRequest>("Fetches an image; hanging up cancels."),
       once<ImageListRequest>("The images in the store."),
+      once<ImageInspectRequest>("What an image of the store is."),
       once<ImageRemoveRequest>("Removes names of images, and layers that no name needs."),
       stream<ImageUnpackRequest>("Writes an image's files into a folder; hanging up cancels."),
       stream<ImageExportRequest>(

@@ -2,6 +2,9 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <set>
+
 #include "net/sandbox/netd_sockets.h"
 #include "net/sandbox/nft_batch.h"
 
@@ -14,8 +17,20 @@ const NftChain kLeave{"leave", "filter", NftChain::Hook::prerouting, -150};
 const NftChain kRelay{"relay", "nat", NftChain::Hook::prerouting, -100};
 /// What the sandbox itself takes.
 const NftChain kInput{"input", "filter", NftChain::Hook::input, 0};
+/// What it passes on.
+const NftChain kForward{"forward", "filter", NftChain::Hook::forward, 0};
+/// What leaves by an uplink does so from its address.
+const NftChain kUplink{"uplink", "nat", NftChain::Hook::postrouting, 100};
 
 Subnet subnet(std::string_view text) { return Subnet::parse(text).value(); }
+
+NftRule from_links(const BridgePolicy& policy) {
+  return policy.group != 0 ? NftRule().from_group(policy.group) : NftRule().from(policy.bridge);
+}
+
+bool is_same(const BridgePolicy& one, const BridgePolicy& other) {
+  return one.bridge == other.bridge && one.group == other.group;
+}
 
 /// A rule for TCP and one for all else: what is refused is told at once.
 void refuse(NftBatch& batch, const NftChain& chain, const NftRule& matched) {
@@ -24,7 +39,7 @@ void refuse(NftBatch& batch, const NftChain& chain, const NftRule& matched) {
 }
 
 void leave(NftBatch& batch, const BridgePolicy& policy, const std::vector<BridgePolicy>& all) {
-  const NftRule from = NftRule().from(policy.bridge);
+  const NftRule from = from_links(policy);
   const auto rule = [&](const NftRule& each) { batch.rule(kLeave.name, each); };
   for (const Subnet& own : policy.addresses) rule(NftRule(from).to(own).accept());
   // IPv6's neighbours are asked by multicast.
@@ -34,28 +49,32 @@ void leave(NftBatch& batch, const BridgePolicy& policy, const std::vector<Bridge
     rule(NftRule(from).to(subnet(many)).drop());
   for (const BridgePolicy& other : all)
     for (const Subnet& theirs : other.addresses)
-      if (other.bridge != policy.bridge) refuse(batch, kLeave, NftRule(from).to(theirs));
+      if (!is_same(other, policy)) refuse(batch, kLeave, NftRule(from).to(theirs));
   if (policy.relay_port != 0) {
     for (const Subnet& allowed : policy.allowed)
       rule(NftRule(from).to(allowed).protocol(IPPROTO_TCP).accept());
     for (const char* local : {"169.254.0.0/16", "fe80::/10"})
       refuse(batch, kLeave, NftRule(from).to(subnet(local)));
     if (!policy.relay_v6) refuse(batch, kLeave, NftRule(from).v6());
+    for (const Subnet& there : policy.relayed)
+      rule(NftRule(from).to(there).protocol(IPPROTO_TCP).accept());
+    if (!policy.relayed.empty()) return refuse(batch, kLeave, from);
     rule(NftRule(from).protocol(IPPROTO_TCP).accept());
+    if (!policy.uplink.empty()) return rule(NftRule(from).accept());
   }
   refuse(batch, kLeave, from);
 }
 
 void relay(NftBatch& batch, const BridgePolicy& policy) {
   if (policy.relay_port == 0) return;
-  const NftRule from = NftRule().from(policy.bridge);
+  const NftRule from = from_links(policy);
   for (const Subnet& own : policy.addresses)
     batch.rule(kRelay.name, NftRule(from).to(own).accept());
   batch.rule(kRelay.name, NftRule(from).protocol(IPPROTO_TCP).redirect_to(policy.relay_port));
 }
 
 void input(NftBatch& batch, const BridgePolicy& policy) {
-  const NftRule from = NftRule().from(policy.bridge);
+  const NftRule from = from_links(policy);
   const auto accept = [&](NftRule rule) { batch.rule(kInput.name, rule.accept()); };
   accept(NftRule(from).established());
   accept(NftRule(from).redirected());
@@ -65,6 +84,22 @@ void input(NftBatch& batch, const BridgePolicy& policy) {
   accept(NftRule(from).protocol(IPPROTO_ICMPV6));
   refuse(batch, kInput, from);
 }
+
+void forward(NftBatch& batch, const std::vector<BridgePolicy>& all) {
+  const auto accept = [&](NftRule rule) { batch.rule(kForward.name, rule.accept()); };
+  accept(NftRule().established());
+  for (const BridgePolicy& policy : all) {
+    const NftRule from = from_links(policy);
+    accept(policy.group != 0 ? NftRule(from).out_by_group(policy.group)
+                             : NftRule(from).out_by(policy.bridge));
+    if (!policy.uplink.empty() && policy.relay_port != 0)
+      accept(NftRule(from).out_by(policy.uplink));
+  }
+  refuse(batch, kForward, NftRule());
+}
+
+/// Without either nothing forwards.
+bool may_forward(const BridgePolicy& policy) { return policy.group != 0 || !policy.uplink.empty(); }
 
 }  // namespace
 
@@ -76,6 +111,16 @@ Result<void> write_firewall(const std::vector<BridgePolicy>& bridges) {
       relay(batch, policy);
       input(batch, policy);
     }
+    if (std::any_of(bridges.begin(), bridges.end(), may_forward)) {
+      batch.chain(kForward);
+      forward(batch, bridges);
+    }
+    std::set<std::string> uplinks;
+    for (const BridgePolicy& policy : bridges)
+      if (!policy.uplink.empty()) uplinks.insert(policy.uplink);
+    if (!uplinks.empty()) batch.chain(kUplink);
+    for (const std::string& uplink : uplinks)
+      batch.rule(kUplink.name, NftRule().out_by(uplink).masquerade());
   });
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include "net/sandbox/netlink.h"
 #include "net/sandbox/sandbox_testing.h"
 
 namespace locald::net {
@@ -101,6 +102,41 @@ TEST(Firewall, WhatMayNotLeaveIsRefusedAtOnce) {
       EXPECT_TRUE(errno == EHOSTUNREACH || errno == EACCES) << errno;
       return {};
     });
+  });
+}
+
+TEST(Firewall, WhatIsRelayedMayBeSomeNetworksAlone) {
+  with_rights([] {
+    Networks n;
+    n.policies[0].relayed = {subnet("10.90.240.0/20")};
+    n.write();
+    const UniqueFd relay = listen_in(n.sandbox, address("0.0.0.0"), kRelayPort);
+    EXPECT_EQ(connect_in(n.open, address("10.90.240.2"), 3000), 0);
+    EXPECT_EQ(connect_in(n.open, address("192.0.2.7"), 443), ECONNREFUSED);
+  });
+}
+
+TEST(Firewall, WhereItForwardsNetworksStayApart) {
+  with_rights([] {
+    Networks n;
+    n.policies[0].group = 7;  // as the links of plugins are
+    ASSERT_TRUE(in_namespace(n.sandbox.get(), [&]() -> Result<void> {
+      TRY(let_forward());
+      Netlink links = TRY(Netlink::open());
+      TRY(links.add_bridge("br2", kMtu));
+      TRY(links.add_address("br2", subnet("10.90.2.1/24")));
+      TRY(links.set_group("br2", 7));
+      return links.set_group("br0", 7);
+    }));
+    n.policies[0].addresses.push_back(subnet("10.90.2.1/24"));
+    n.write();
+    const UniqueFd same = n.service("br2", "v4", {"10.90.2.2/24"}, {"10.90.2.1"});
+    const UniqueFd there = listen_in(same, address("10.90.2.2"), 5432);
+    const UniqueFd other = listen_in(n.closed, address("10.90.1.2"), 5432);
+    EXPECT_EQ(connect_in(n.open, address("10.90.2.2"), 5432), 0) << "a link of the same network";
+    EXPECT_EQ(connect_in(n.open, address("10.90.1.2"), 5432), ECONNREFUSED) << "another network";
+    EXPECT_EQ(connect_in(n.closed, address("10.90.2.2"), 5432), ECONNREFUSED) << "another network";
+    EXPECT_EQ(connect_in(n.closed, address("192.0.2.7"), 443), ECONNREFUSED) << "nothing leaves";
   });
 }
 

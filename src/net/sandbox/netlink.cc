@@ -1,14 +1,18 @@
 #include "net/sandbox/netlink.h"
 
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
+#include <string_view>
 
 #include "net/sandbox/netlink_message.h"
 
@@ -73,6 +77,28 @@ Result<void> Netlink::set_up(const std::string& link) {
   return exchange(message).context("bring up " + link);
 }
 
+Result<void> Netlink::set_group(const std::string& link, std::uint32_t group) {
+  ifinfomsg body{};
+  body.ifi_index = TRY(index_of(link));
+  NetlinkMessage message(RTM_NEWLINK, NLM_F_ACK, body);
+  message.add(IFLA_GROUP, group);
+  return exchange(message).context("put " + link + " into a group");
+}
+
+Result<bool> Netlink::is_bridge(const std::string& link) {
+  ifreq request{};
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  (void)TRY(index_of(link));
+  link.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  request.ifr_data = reinterpret_cast<char*>(&info);
+  if (::ioctl(socket_.get(), SIOCETHTOOL, &request) != 0) {
+    if (errno == EOPNOTSUPP) return false;
+    return Error::from_errno(errno, "ask for the driver of " + link);
+  }
+  return std::string_view(info.driver) == "bridge";
+}
+
 Result<void> Netlink::add_bridge(const std::string& name, int mtu) {
   ifinfomsg body{};
   body.ifi_flags = body.ifi_change = IFF_UP;
@@ -131,6 +157,28 @@ Result<void> Netlink::add_address(const std::string& link, const Subnet& address
     message.add(IFA_BROADCAST, last.bytes());
   }
   return exchange(message).context("give " + link + " the address " + address.text());
+}
+
+Result<void> Netlink::remove_address(const std::string& link, const Subnet& address) {
+  ifaddrmsg body{};
+  body.ifa_family = static_cast<std::uint8_t>(address.address.family());
+  body.ifa_prefixlen = static_cast<std::uint8_t>(address.length);
+  body.ifa_index = static_cast<std::uint32_t>(TRY(index_of(link)));
+  NetlinkMessage message(RTM_DELADDR, NLM_F_ACK, body);
+  message.add(IFA_LOCAL, address.address.bytes());
+  return exchange(message).context("take the address " + address.text() + " from " + link);
+}
+
+Result<void> Netlink::keep_mac(const std::string& link) {
+  ifinfomsg body{};
+  body.ifi_index = TRY(index_of(link));
+  ifreq request{};
+  link.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  if (::ioctl(socket_.get(), SIOCGIFHWADDR, &request) != 0)
+    return Error::from_errno(errno, "ask for the MAC of " + link);
+  NetlinkMessage message(RTM_NEWLINK, NLM_F_ACK, body);
+  message.add(IFLA_ADDRESS, request.ifr_hwaddr.sa_data, ETH_ALEN);
+  return exchange(message).context("keep the MAC of " + link);
 }
 
 Result<void> Netlink::add_default_route(const IpAddress& gateway) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -20,6 +21,9 @@ class Netlink {
   static Result<Netlink> open();
 
   Result<void> set_up(const std::string& link);
+  /// Rules of a firewall tell links by it (NftRule::from_group()).
+  Result<void> set_group(const std::string& link, std::uint32_t group);
+  Result<bool> is_bridge(const std::string& link);
   Result<void> add_bridge(const std::string& name, int mtu);
   /// Both ends of a pair: `name` here, up and a port of `bridge`, and `peer` in the network
   /// namespace `peer_netns`, down.
@@ -30,6 +34,9 @@ class Netlink {
   Result<void> remove_link(const std::string& name);
   /// Usable at once: nobody is asked whether an IPv6 address is in use already.
   Result<void> add_address(const std::string& link, const Subnet& address);
+  Result<void> remove_address(const std::string& link, const Subnet& address);
+  /// A bridge else has the lowest one of its ports.
+  Result<void> keep_mac(const std::string& link);
   Result<void> add_default_route(const IpAddress& gateway);
 
  private:

@@ -43,8 +43,12 @@ std::uint32_t hook(NftChain::Hook hook) {
       return NF_INET_PRE_ROUTING;
     case NftChain::Hook::input:
       return NF_INET_LOCAL_IN;
+    case NftChain::Hook::forward:
+      return NF_INET_FORWARD;
     case NftChain::Hook::output:
       return NF_INET_LOCAL_OUT;
+    case NftChain::Hook::postrouting:
+      return NF_INET_POST_ROUTING;
   }
   return NF_INET_NUMHOOKS;
 }
@@ -103,14 +107,29 @@ NftRule& NftRule::any_bit(std::uint32_t bits) {
   });
 }
 
-NftRule& NftRule::from(const std::string& link) {
+NftRule& NftRule::link(std::uint32_t key, const std::string& name) {
   add("meta", [&](NetlinkMessage& m) {
-    add_number(m, NFTA_META_KEY, NFT_META_IIFNAME);
+    add_number(m, NFTA_META_KEY, key);
     add_number(m, NFTA_META_DREG, kRegister);
   });
-  std::array<char, IFNAMSIZ> name{};
-  link.copy(name.data(), name.size() - 1);
-  return compare({name.data(), name.size()});
+  std::array<char, IFNAMSIZ> padded{};
+  name.copy(padded.data(), padded.size() - 1);
+  return compare({padded.data(), padded.size()});
+}
+
+NftRule& NftRule::group(std::uint32_t key, std::uint32_t group) {
+  add("meta", [&](NetlinkMessage& m) {
+    add_number(m, NFTA_META_KEY, key);
+    add_number(m, NFTA_META_DREG, kRegister);
+  });
+  return compare(bytes_of(group));
+}
+
+NftRule& NftRule::from(const std::string& link) { return this->link(NFT_META_IIFNAME, link); }
+NftRule& NftRule::out_by(const std::string& link) { return this->link(NFT_META_OIFNAME, link); }
+NftRule& NftRule::from_group(std::uint32_t group) { return this->group(NFT_META_IIFGROUP, group); }
+NftRule& NftRule::out_by_group(std::uint32_t group) {
+  return this->group(NFT_META_OIFGROUP, group);
 }
 
 NftRule& NftRule::protocol(std::uint8_t l4) {
@@ -216,6 +235,10 @@ NftRule& NftRule::reject() {
     const std::uint8_t code = NFT_REJECT_ICMPX_ADMIN_PROHIBITED;
     m.add(NFTA_REJECT_ICMP_CODE, &code, 1);
   });
+}
+
+NftRule& NftRule::masquerade() {
+  return add("masq", [](NetlinkMessage&) {});
 }
 
 NftRule& NftRule::redirect_to(std::uint16_t port) {

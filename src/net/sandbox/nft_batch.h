@@ -16,7 +16,10 @@ namespace locald::net {
 class NftRule {
  public:
   NftRule& from(const std::string& link);
-  NftRule& protocol(std::uint8_t l4);  ///< IPPROTO_TCP, …
+  NftRule& out_by(const std::string& link);    ///< of what is forwarded
+  NftRule& from_group(std::uint32_t group);    ///< a link's (Netlink::set_group())
+  NftRule& out_by_group(std::uint32_t group);  ///< the same, of what is forwarded
+  NftRule& protocol(std::uint8_t l4);          ///< IPPROTO_TCP, …
   NftRule& to(const Subnet& destination);
   NftRule& from(const Subnet& source);
   NftRule& v6();
@@ -27,8 +30,9 @@ class NftRule {
 
   NftRule& accept();
   NftRule& drop();
-  NftRule& reset();                          ///< TCP
-  NftRule& reject();                         ///< ICMP: prohibited by the administrator
+  NftRule& reset();   ///< TCP
+  NftRule& reject();  ///< ICMP: prohibited by the administrator
+  NftRule& masquerade();
   NftRule& redirect_to(std::uint16_t port);  ///< of the address of the link it came in by
 
   /// Writes another port into the packet, whatever connection it belongs to. `l4` as of protocol().
@@ -48,13 +52,15 @@ class NftRule {
   NftRule& port_at(std::uint32_t offset, std::uint16_t port);
   NftRule& set_port_at(std::uint32_t offset, std::uint8_t l4, std::uint16_t port);
   NftRule& any_bit(std::uint32_t bits);
+  NftRule& link(std::uint32_t key, const std::string& name);
+  NftRule& group(std::uint32_t key, std::uint32_t group);
   NftRule& verdict(int code);
   std::vector<Expression> expressions_;
 };
 
 /// What a chain is called for.
 struct NftChain {
-  enum class Hook : std::uint8_t { prerouting, input, output };  // as NF_INET_PRE_ROUTING, …
+  enum class Hook : std::uint8_t { prerouting, input, forward, output, postrouting };
   std::string name;
   std::string type;  ///< "filter", "nat"
   Hook hook;

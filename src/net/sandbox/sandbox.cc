@@ -1,17 +1,24 @@
 #include "net/sandbox/sandbox.h"
 
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
 
 #include "base/sys/sys.h"
 #include "net/sandbox/netlink.h"
+#include "net/socket_address.h"
 
 namespace locald::net {
 namespace {
@@ -55,6 +62,13 @@ Result<void> enter(int netns) {
 
 }  // namespace
 
+Result<void> let_forward() {
+  const UniqueFd v4 = TRY(sys::open("/proc/sys/net/ipv4/ip_forward", O_WRONLY));
+  TRY(sys::write_all(v4.get(), "1"));
+  set_here("ipv6/conf/all/forwarding", "1");
+  return {};
+}
+
 Result<void> in_namespace(int netns, const std::function<Result<void>()>& work) {
   return on_own_thread([&]() -> Result<void> {
     TRY(enter(netns));
@@ -64,38 +78,98 @@ Result<void> in_namespace(int netns, const std::function<Result<void>()>& work) 
 
 namespace {
 
-/// In the namespace of the calling thread. @param lacking  One that is there is left as it is.
+struct LinkAddress {
+  std::string link;
+  Subnet address;
+};
+
+/// All of the namespace of the calling thread, but for loopback and link-local ones.
+Result<std::vector<LinkAddress>> addresses_here() {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return Error::from_errno(errno, "list addresses");
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> freed(all, ::freeifaddrs);
+  std::vector<LinkAddress> out;
+  const auto bytes = [](const sockaddr* of) {
+    sockaddr_storage copy{};
+    std::memcpy(&copy, of, of->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in));
+    return address_and_port(copy);
+  };
+  for (const ifaddrs* each = all; each != nullptr; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || each->ifa_netmask == nullptr) continue;
+    const auto family = each->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    const auto address = bytes(each->ifa_addr);
+    if (!address || (each->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    int length = 0;
+    const auto* raw =
+        family == AF_INET6
+            ? reinterpret_cast<const sockaddr_in6*>(each->ifa_netmask)->sin6_addr.s6_addr
+            : reinterpret_cast<const std::uint8_t*>(
+                  &reinterpret_cast<const sockaddr_in*>(each->ifa_netmask)->sin_addr);
+    for (int i = 0; i < (family == AF_INET6 ? 16 : 4); ++i) length += __builtin_popcount(raw[i]);
+    if (address->address.is_v6() && Subnet::parse("fe80::/10").value().contains(address->address))
+      continue;
+    out.push_back({each->ifa_name, {address->address, length}});
+  }
+  return out;
+}
+
+Result<void> drop_address(Netlink& links, const LinkAddress& each) {
+  auto removed = links.remove_address(each.link, each.address);
+  if (!removed && removed.error().sys_errno() == EADDRNOTAVAIL) return {};  // it is gone already
+  return removed;
+}
+
+/// `address` is nowhere but at `link`. @return whether it is there
+Result<bool> free_address(Netlink& links, const std::vector<LinkAddress>& present,
+                          const std::string& link, const Subnet& address) {
+  bool there = false;
+  for (const LinkAddress& each : present) {
+    if (each.address.address != address.address) continue;
+    if (each.link == link && each.address.length == address.length)
+      there = true;
+    else
+      TRY(drop_address(links, each));
+  }
+  return there;
+}
+
+/// In the namespace of the calling thread. @param lacking  Some may be there.
 Result<void> make_bridges(const std::vector<Bridge>& bridges, bool lacking) {
   Netlink links = TRY(Netlink::open());
+  std::vector<LinkAddress> present;
+  if (lacking) present = TRY(addresses_here());
   for (const Bridge& bridge : bridges) {
     auto made = links.add_bridge(bridge.name, kMtu);
-    if (lacking && !made && made.error().sys_errno() == EEXIST) continue;
-    TRY(std::move(made));
-    for (const Subnet& address : bridge.addresses) TRY(links.add_address(bridge.name, address));
+    if (!made && !(lacking && made.error().sys_errno() == EEXIST)) return made;
+    for (const LinkAddress& each : present)
+      if (each.link == bridge.name && std::find(bridge.addresses.begin(), bridge.addresses.end(),
+                                                each.address) == bridge.addresses.end())
+        TRY(drop_address(links, each));
+    for (const Subnet& address : bridge.addresses)
+      if (!TRY(free_address(links, present, bridge.name, address)))
+        TRY(links.add_address(bridge.name, address));
   }
   return {};
 }
 
 }  // namespace
 
+Result<void> take_address(const std::string& link, const Subnet& address) {
+  Netlink links = TRY(Netlink::open());
+  if (TRY(free_address(links, TRY(addresses_here()), link, address))) return {};
+  return links.add_address(link, address);
+}
+
 Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges) {
   return in_namespace(sandbox, [&] { return make_bridges(bridges, /*lacking=*/true); });
 }
 
-namespace {
-
-/// A link that gets the address of an earlier one gets its MAC too: others have that in their ARP
-/// tables. Locally administered (IEEE 802), as Docker's. Empty: the link has no
-/// address.
-std::vector<std::uint8_t> mac_of(const Link& link) {
-  if (link.addresses.empty()) return {};
-  const auto bytes = link.addresses.front().address.bytes();
-  std::vector<std::uint8_t> mac{0x02, 0x42};
-  mac.insert(mac.end(), bytes.end() - 4, bytes.end());
+std::vector<std::uint8_t> mac_of(const IpAddress& address) {
+  std::vector<std::uint8_t> mac{0x02, 0x42, 0, 0, 0, 0};
+  std::copy(address.bytes().end() - 4, address.bytes().end(), mac.begin() + 2);
   return mac;
 }
-
-}  // namespace
 
 Result<UniqueFd> make_namespace() { return make_sandbox({}); }
 
@@ -126,7 +200,9 @@ Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links) {
     TRY(enter(sandbox));
     Netlink outside = TRY(Netlink::open());
     for (const Link& link : links) {
-      TRY(outside.add_veth(link.host_end, link.bridge, kMtu, out.get(), link.name, mac_of(link)));
+      TRY(outside.add_veth(link.host_end, link.bridge, kMtu, out.get(), link.name,
+                           link.addresses.empty() ? std::vector<std::uint8_t>()
+                                                  : mac_of(link.addresses.front().address)));
       for (const Subnet& address : link.addresses) TRY(inside.add_address(link.name, address));
       TRY(inside.set_up(link.name));
       for (const IpAddress& gateway : link.routes) TRY(inside.add_default_route(gateway));

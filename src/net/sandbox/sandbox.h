@@ -36,8 +36,20 @@ Result<UniqueFd> make_namespace();
 /// A new sandbox: a namespace with `bridges`.
 Result<UniqueFd> make_sandbox(const std::vector<Bridge>& bridges);
 
-/// Those of `bridges` that the sandbox lacks.
+/// Gives `link`, of the network namespace of the calling thread, this address, and takes it from
+/// all other links: an earlier network may have had it.
+Result<void> take_address(const std::string& link, const Subnet& address);
+
+/// Lets the network namespace of the calling thread pass packets on.
+Result<void> let_forward();
+
+/// Those of `bridges` that the sandbox lacks are made; the others get the addresses that they are to
+/// have, and no other link keeps them.
 Result<void> add_bridges(int sandbox, const std::vector<Bridge>& bridges);
+
+/// The MAC of a link with this address: a link that gets the address of an earlier one gets its MAC
+/// too, which others have in their ARP tables. Locally administered (IEEE 802), as Docker's.
+std::vector<std::uint8_t> mac_of(const IpAddress& address);
 
 /// A new namespace for a service, joined to `sandbox` by `links`.
 Result<UniqueFd> make_attached(int sandbox, const std::vector<Link>& links);

@@ -33,7 +33,13 @@ KeyFields member_fields(Sink& sink, MemberReading& out) {
                      sink, out.spec.address)};
 }
 
+constexpr std::pair<std::string_view, NetworkSpec::Outbound> kWays[] = {
+    {"relay", NetworkSpec::Outbound::relay},
+    {"pasta", NetworkSpec::Outbound::pasta},
+    {"none", NetworkSpec::Outbound::none}};
+
 KeyFields network_fields(Sink& sink, NetworkSpec& out) {
+  static const Shape ways{.kind = Shape::Kind::words, .words = shapes::words_of(kWays)};
   return {
       bool_field("internal",
                  {.text = "No connection leaves the network; names are answered as everywhere.",
@@ -57,7 +63,26 @@ KeyFields network_fields(Sink& sink, NetworkSpec& out) {
                   {.text = "Link-local networks that it reaches; others are reached without it.",
                    .example = "allow = [\"169.254.0.0/16\"]",
                    .since = "0.2"},
-                  sink, out.allow)};
+                  sink, out.allow),
+      text_field(
+          "cni",
+          {.text = "File of a CNI configuration list, whose plugins make the network's links "
+                   "in place of locald.",
+           .example = "cni = \"back.conflist\"",
+           .since = "0.2"},
+          sink, out.cni),
+      {"outbound",
+       ways,
+       {.text = "By which way connections leave it: `relay`, TCP and DNS by locald-netd; `pasta`, "
+                "UDP and ICMP too, by the program of that name; `none`, to the project's own host "
+                "processes alone.",
+        .fallback = "\"relay\"",
+        .example = "outbound = \"pasta\"",
+        .since = "0.2"},
+       [&](const Node& value, const std::string& where) {
+         out.outbound_at = value.at();
+         read_choice(value, where, sink, kWays, out.outbound);
+       }}};
 }
 
 const Shape& mode_words() {

@@ -8,7 +8,9 @@
 #include <set>
 #include <string_view>
 
+#include "base/json/json.h"
 #include "base/strings.h"
+#include "net/cni/conflist.h"
 #include "project/network_check.h"
 
 namespace locald::project {
@@ -111,6 +113,8 @@ void NetworkTables::read(const NetworkSpec& network) {
   table.config.ipv6 = network.ipv6;
   subnet(network, table);
   allow(network, table);
+  cni(network, table);
+  outbound(network, table);
 }
 
 void NetworkTables::subnet(const NetworkSpec& network, Table& table) {
@@ -175,6 +179,58 @@ void NetworkTables::allow(const NetworkSpec& network, Table& table) {
   }
 }
 
+void NetworkTables::outbound(const NetworkSpec& network, Table& table) {
+  using Outbound = NetworkSpec::Outbound;
+  const SourcePos at = network.outbound_at;
+  if (at.line == 0) return;
+  if (network.internal && network.outbound != Outbound::none)
+    return texts_.problem(at, invalid("`outbound`: nothing leaves an internal network",
+                                      "remove `outbound`, or `internal`"));
+  if (network.outbound == Outbound::none && !network.allow.empty())
+    return texts_.problem(at, invalid("`outbound` = \"none\": what `allow` names is not reached",
+                                      "remove `allow`, or `outbound`"));
+  if (network.outbound == Outbound::none) table.config.outbound = "none";
+  if (network.outbound != Outbound::pasta) return;
+  table.config.outbound = "pasta";
+  if (const auto& usable = texts_.in().programs.pasta)
+    if (auto pasta = usable(); !pasta)
+      texts_.problem(at, Error(pasta.error()).with_context("`outbound`"));
+}
+
+void NetworkTables::cni(const NetworkSpec& network, Table& table) {
+  if (network.cni.empty()) return;
+  const SourcePos at = network.cni.at;
+  const std::string name = texts_.text(network.cni);
+  if (texts_.failed(at)) return;
+  const std::string path = texts_.in_project(name);
+  const auto text = [&]() -> Result<std::string> {
+    return TRY(texts_.judge().open(path, PathJudge::Use::look)).read(net::kMaxConflist);
+  }();
+  if (!text)
+    return texts_.problem(at, Error(text.error())
+                                  .with_context("`cni`")
+                                  .with_hint("name a CNI configuration list, a file like "
+                                             "back.conflist beside locald.toml"));
+  auto list = net::Conflist::parse(*text);
+  if (list)
+    if (auto found = list->find_plugins(texts_.in().programs.cni_path); !found)
+      list = found.error();
+  if (!list) return texts_.problem(at, Error(list.error()).with_context("`cni`: " + name));
+  table.takes_addresses = list->takes("ips");
+  const auto without_effect = [&](SourcePos where, std::string_view key) {
+    texts_.problem(where,
+                   invalid(fmt::format("`{}` has no effect: the plugins of {} choose the addresses",
+                                       key, name),
+                           "give one of them \"capabilities\": {\"ips\": true}, as \"bridge\" has "
+                           "with the ipam \"static\", or remove the key"));
+  };
+  if (!table.takes_addresses && !network.subnet.empty())
+    return without_effect(network.subnet.at, "subnet");
+  if (!table.takes_addresses && network.ipv6) return without_effect(network.at, "ipv6");
+  // As it is now: a later start does not read the file again.
+  table.config.cni = Json::parse(*text).value().dump();
+}
+
 MemberConfig NetworkTables::member(const ServiceSpec& service, const MemberSpec& member) {
   const auto table = tables_.find(member.network);
   MemberConfig out = table != tables_.end() ? table->second.config : MemberConfig();
@@ -213,6 +269,11 @@ void NetworkTables::address(const ServiceSpec& service, const MemberSpec& member
   const auto table = tables_.find(member.network);
   if (table != tables_.end() && table->second.subnet_at.line != 0 && out.subnet.empty())
     return;  // its subnet is a problem
+  if (table != tables_.end() && !table->second.takes_addresses)
+    return texts_.problem(
+        at, invalid(fmt::format("`address` of {}: the plugins of network {} choose the addresses",
+                                service.name, member.network),
+                    "give one of them \"capabilities\": {\"ips\": true}, or remove `address`"));
   if (out.subnet.empty())
     return texts_.problem(
         at, invalid(fmt::format("`address` of {}: network {} has no `subnet` that it could be in",

@@ -24,10 +24,13 @@ class NetworkTables {
   struct Table {
     MemberConfig config;
     SourcePos subnet_at;
+    bool takes_addresses = true;  ///< cni: whether its plugins take those of locald
   };
   void read(const NetworkSpec& network);
   void subnet(const NetworkSpec& network, Table& table);
   void allow(const NetworkSpec& network, Table& table);
+  void cni(const NetworkSpec& network, Table& table);
+  void outbound(const NetworkSpec& network, Table& table);
   bool leaves(const std::string& network) const;
   std::string named(const std::string& network, const std::string& name) const;
   void unused(Notices& notices) const;

@@ -64,6 +64,50 @@ TEST_F(NetworkTest, NetworksWithoutServicesAreCheckedAndNoticed) {
   EXPECT_EQ(noticed("[project]\nhost_access=[5432]\n" + kWeb), "");
 }
 
+TEST_F(NetworkTest, OutboundIsAWayThatThereIs) {
+  EXPECT_EQ(run(back("outbound='relay'")).services.at("web").networks.at(0).outbound, "");
+  EXPECT_EQ(run(back("outbound='none'")).services.at("web").networks.at(0).outbound, "none");
+  EXPECT_EQ(run(back("outbound='pasta'")).services.at("web").networks.at(0).outbound, "pasta");
+  EXPECT_EQ(told(back("outbound='nat'")),
+            "2:10: `outbound` = \"nat\" is none of relay, pasta, none");
+  EXPECT_EQ(told(back("outbound='pasta'\ninternal=true")),
+            "2:10: `outbound`: nothing leaves an internal network (remove `outbound`, or "
+            "`internal`)");
+  EXPECT_EQ(told(back("outbound='none'\nallow=['169.254.0.0/16']")),
+            "2:10: `outbound` = \"none\": what `allow` names is not reached (remove `allow`, or "
+            "`outbound`)");
+}
+
+TEST_F(NetworkTest, AConfigurationListIsReadAndItsPluginsAreLookedFor) {
+  programs.cni_path = {dir + "/plugins"};
+  const std::string file = "back.conflist";
+  const std::string cni = "cni='" + file + "'";
+  const auto list = [&](const std::string& text) {
+    EXPECT_TRUE(write_file_atomic(dir + "/" + file, text));
+  };
+  EXPECT_EQ(told(back(cni)).substr(0, 11), "2:5: `cni`:");
+  list("{");
+  EXPECT_EQ(told(back(cni)).substr(0, 26), "2:5: `cni`: back.conflist:");
+  list(R"({"cniVersion":"1.1.0","name":"b","plugins":[{"type":"own"}]})");
+  EXPECT_EQ(told(back(cni)),
+            "2:5: `cni`: back.conflist: cniVersion 1.1.0 is newer than what locald speaks, 1.0.0 "
+            "(write \"cniVersion\": \"1.0.0\")");
+  list(R"({"cniVersion": "1.0.0", "name": "b", "plugins": [{"type": "own"}]})");
+  EXPECT_EQ(told(back(cni)),
+            "2:5: `cni`: back.conflist: the CNI plugin own is not in " + dir +
+                "/plugins (sudo apt-get install containernetworking-plugins; other folders: "
+                "`cni_path` in locald's config.toml)");
+  (void)make_dirs(dir + "/plugins");
+  ASSERT_TRUE(write_file_atomic(dir + "/plugins/own", "", 0755));
+  EXPECT_EQ(run(back(cni)).services.at("web").networks.at(0).cni,
+            R"({"cniVersion":"1.0.0","name":"b","plugins":[{"type":"own"}]})");
+  EXPECT_EQ(told(back(cni + "\nsubnet='10.100.0.0/24'")).substr(0, 72),
+            "3:8: `subnet` has no effect: the plugins of back.conflist choose the add");
+  EXPECT_EQ(told(back(cni + "\nipv6=true")).substr(0, 34), "1:1: `ipv6` has no effect: the plu");
+  EXPECT_EQ(told(back(cni, "networks=[{name='back',address='10.100.0.7'}]\n")).substr(0, 60),
+            "6:32: `address` of web: the plugins of network back choose t");
+}
+
 TEST_F(NetworkTest, AllowIsForLinkLocalNetworks) {
   const auto allow = [&](const std::string& text, const std::string& more = "") {
     return told(back("allow=['" + text + "']" + more));

@@ -42,6 +42,7 @@ class NetworkTest : public testing::Test {
                             .value();
     ResolveInput in{parsed, "shop", user, ports, paths, {}};
     in.rights = rights;
+    in.programs = programs;
     return resolve(in);
   }
   std::string problem_of(const std::string& text) {
@@ -69,6 +70,7 @@ class NetworkTest : public testing::Test {
   NetworkUse::Mode fallback = NetworkUse::Mode::project;
   std::map<std::string, int> ports;
   Rights rights;
+  Programs programs;
   Problems problems;
 };
 

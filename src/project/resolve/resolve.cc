@@ -382,12 +382,4 @@ class Resolver : private Texts {
 
 Resolved resolve(const ResolveInput& input) { return Resolver(input).run(); }
 
-Json redacted(const ServiceConfig& config) {
-  ServiceConfig shown = config;
-  for (auto& [name, value] : shown.env) value = "…";
-  if (shown.app)
-    for (auto& [name, value] : shown.app->env) value = "…";
-  return shown.to_json();
-}
-
 }  // namespace locald::project

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -15,6 +16,12 @@ namespace locald::project {
 struct Rights {
   bool limits = true;            ///< of memory, cpus and pids
   std::uint16_t first_port = 0;  ///< services may listen from this one on
+};
+
+/// Programs that keys of the file may need.
+struct Programs {
+  std::vector<std::string> cni_path;         ///< folders of CNI plugins
+  std::function<Result<void>()> pasta = {};  ///< whether pasta can be used; not there: it can
 };
 
 struct ResolveInput {
@@ -34,6 +41,7 @@ struct ResolveInput {
   /// Services whose port only their image tells, which is not here (image_ports.h): what follows
   /// from it is left out, and is not a problem.
   std::set<std::string> undecided = {};
+  Programs programs = {};
 };
 
 struct Resolved {
@@ -51,8 +59,5 @@ Resolved resolve(const ResolveInput& input);
 /// The name of a project: `override_name`, else the file's, else the folder's made valid.
 /// @return Errc::invalid_input when the result is not a name.
 Result<std::string> project_name(const ProjectSpec& spec, const std::string& override_name);
-
-/// The configuration as `config show` and people may see it: values of environments left out.
-Json redacted(const ServiceConfig& config);
 
 }  // namespace locald::project

@@ -11,6 +11,7 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/signals.h"
 #include "project/project_check.h"
+#include "project/shown_config.h"
 #include "project/test_project.h"
 #include "project/toml/toml_front.h"
 
@@ -323,11 +324,15 @@ TEST_F(ResolveTest, AConfigurationSurvivesJson) {
       run("[services.a]\ntype='container'\nimage='i'\nvolumes=['d:/d:ro','/anon']\ntmpfs=['/"
           "run:size=1m']\ncpus=1.5\nmemory='1g'\n"
           "health={exec=['a','b'],interval='7s'}\nrestart={policy='always',max=3,window='2m'}"
-          "\nstop_signal='QUIT'\n");
+          "\nstop_signal='QUIT'\nenv={PASSWORD='secret'}\n");
   const ServiceConfig& c = r.services.at("a");
   const auto text = c.to_json().dump();
   EXPECT_EQ(ServiceConfig::from_json(Json::parse(text).value()).value().to_json().dump(), text);
-  EXPECT_EQ(redacted(c).dump().find("secret"), std::string::npos);
+  EXPECT_EQ(shown(c, /*env=*/false)["env"]["PASSWORD"].as_string(), "…");
+  EXPECT_EQ(shown(c, /*env=*/false).dump().find("secret"), std::string::npos);
+  EXPECT_EQ(shown(c, /*env=*/true)["env"]["PASSWORD"].as_string(), "secret");
+  EXPECT_EQ(shown(c, false)["restart"].dump(), R"({"policy":"always","max":3,"window_ms":120000})");
+  EXPECT_EQ(shown(c, false)["limits"].dump(), R"({"memory":1073741824,"cpus":1.5})");
 }
 
 TEST_F(ResolveTest, WhereAnotherServiceIsReachedIsPutInOnceMoreAtEachStart) {

@@ -96,7 +96,10 @@ void Api::add_projects() {
   managed(p, &Projects::watch, refuse);
   managed(p, &Projects::logs, &Unmanaged::logs);
   managed(deps_.sessions, &Sessions::exec, refuse);
+  managed(deps_.sessions, &Sessions::run, refuse);
   managed(deps_.sessions, &Sessions::attach, refuse);
+  managed(p, &Projects::stats, refuse);
+  managed(p, &Projects::inspect, refuse);
   handlers_.insert(to(p, &Projects::config_check));
   handlers_.insert(to(*this, &Api::config_schema));
   handlers_.insert(to(p, &Projects::forget));
@@ -113,6 +116,7 @@ void Api::add_images_and_builds() {
   Images& i = deps_.images;
   handlers_.insert(to(i, &Images::pull));
   handlers_.insert(to(i, &Images::list));
+  handlers_.insert(to(i, &Images::inspect));
   handlers_.insert(to(i, &Images::remove));
   handlers_.insert(to(i, &Images::unpack));
   handlers_.insert(to(i, &Images::export_to));
@@ -214,7 +218,8 @@ void Api::doctor(const ipc::DoctorRequest&, const ReplyPtr& reply) {
                       .runtime_name = deps_.runtime_name,
                       .search_path = project::program_search_path(),
                       .root = ::geteuid() == 0,
-                      .network = deps_.network};
+                      .network = deps_.network,
+                      .cni_path = deps_.cni_path};
   inputs.user_namespace = [&ns = deps_.user_namespace]() -> Result<DoctorInputs::IdMap> {
     (void)TRY(ns.fd());
     return DoctorInputs::IdMap{ns.map_id(), ns.notice()};

@@ -40,7 +40,9 @@ class Api {
     std::string runtime_name;   ///< as configured: "runc"
     std::function<void()> end;  ///< ends the process, once replies are written
     Unmanaged* unmanaged = nullptr;
-    std::function<NetworkTrial(const std::stop_token&)> network = {};  ///< as of DoctorInputs
+    // As of DoctorInputs.
+    std::function<NetworkTrial(const std::stop_token&)> network = {};
+    std::vector<std::string> cni_path = {};
   };
   explicit Api(Deps deps);
 

@@ -80,7 +80,10 @@ class Scene {
     sessions_.emplace(Sessions::Deps{
         loop_, *environment_, *projects_,
         [no_start](const std::string&, const auto&, auto done) { no_start(std::move(done)); },
-        clean});
+        clean, &launcher_, nullptr,
+        [this](const std::string&, const project::ServiceConfig&, auto done) {
+          loop_.post([done = std::move(done)] { done({}); });
+        }});
     containers_.emplace(Containers::load({loop_, *environment_, *paths_,
                                           [no_start](const std::string&, const auto&, auto done) {
                                             no_start(std::move(done));

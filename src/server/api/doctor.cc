@@ -203,22 +203,29 @@ void check_networks(const DoctorInputs& in, const std::stop_token& stop, std::ve
     out.push_back(failed("netd", trial.netd.error(), "reinstall locald"));
 }
 
-/// What other tools take for UDP and ICMP: for information alone.
+/// What outbound = "pasta" takes: for information alone.
 Check check_tun(const DoctorInputs& in) {
   const std::string path = in.sysroot + "/dev/net/tun";
   const auto tun = sys::open(path, O_RDWR);
+  const auto pasta = find_program("pasta", in.search_path);
   return {"tun", Status::ok,
-          tun ? path + " can be opened; networks of a project do not need it"
-              : tun.error().message() + "; networks of a project do not need it",
+          fmt::format("{}; {}; networks without outbound = \"pasta\" need neither",
+                      tun ? path + " can be opened" : tun.error().message(),
+                      pasta ? "pasta is " + *pasta : "no pasta (sudo apt-get install passt)"),
           ""};
 }
 
 Check check_cni(const DoctorInputs& in) {
-  for (const char* folder : {"/usr/lib/cni", "/opt/cni/bin"})
+  for (const std::string& folder : in.cni_path)
     if (exists(in.sysroot + folder + "/bridge"))
       return {"cni", Status::ok,
-              fmt::format("plugins are in {}; networks of a project do not need them", folder), ""};
-  return {"cni", Status::ok, "no CNI plugins; networks of a project do not need them", ""};
+              fmt::format("plugins are in {}; networks without `cni` do not need them", folder),
+              ""};
+  return {"cni", Status::ok,
+          fmt::format("no CNI plugins in {}; networks without `cni` do not need them (sudo apt-get "
+                      "install containernetworking-plugins)",
+                      join(in.cni_path, " or ")),
+          ""};
 }
 
 }  // namespace

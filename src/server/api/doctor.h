@@ -7,6 +7,8 @@
 
 #include "base/paths.h"
 #include "base/result.h"
+#include "base/strings.h"
+#include "net/cni/conflist.h"
 #include "runtime/runtime_program.h"
 #include "server/networks/network_trial.h"
 
@@ -36,6 +38,7 @@ struct DoctorInputs {
   std::function<Result<IdMap>()> user_namespace;
   /// Makes a project's network and gives it up. Not there: it is not tried.
   std::function<NetworkTrial(const std::stop_token&)> network;
+  std::vector<std::string> cni_path = split(net::kCniPath, ':');  ///< folders of CNI plugins
   /// In front of /proc/sys, /sys, /dev, /usr/lib and dpkg's records: tests put a false one here.
   std::string sysroot;
 };

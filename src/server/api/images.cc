@@ -16,6 +16,16 @@ namespace {
 using builder::Environment;
 using builder::PrepareContext;
 
+ipc::ImageEntry entry_of(const oci::StoredImage& image) {
+  return {.name = image.name,
+          .digest = image.manifest_digest.str(),
+          .id = image.config_digest.str(),
+          .size = image.size_bytes,
+          .created = image.created,
+          .pulled_at = image.pulled_at,
+          .layers = image.diff_ids.size()};
+}
+
 }  // namespace
 
 void Images::run(const std::string& name, std::vector<std::string> login_files,
@@ -62,13 +72,34 @@ void Images::list(const ipc::ImageListRequest&, const ReplyPtr& reply) {
       [](Environment& environment, const PrepareContext&) -> Result<JsonText> {
         ipc::ImageListReply out;
         for (const oci::StoredImage& image : TRY(TRY(environment.images())->list()))
-          out.images.push_back({.name = image.name,
-                                .digest = image.manifest_digest.str(),
-                                .id = image.config_digest.str(),
-                                .size = image.size_bytes,
-                                .created = image.created,
-                                .pulled_at = image.pulled_at,
-                                .layers = image.diff_ids.size()});
+          out.images.push_back(entry_of(image));
+        return encode_text(out);
+      });
+}
+
+void Images::inspect(const ipc::ImageInspectRequest& request, const ReplyPtr& reply) {
+  run("image inspect " + request.image, {}, reply,
+      [request](Environment& environment, const PrepareContext&) -> Result<JsonText> {
+        const oci::StoredImage image =
+            TRY(TRY(environment.images())->find(request.image, request.cwd));
+        const oci::ImageConfig& config = image.config;
+        ipc::ImageInspectReply out{.image = entry_of(image),
+                                   .os = config.platform.os,
+                                   .architecture = config.platform.architecture,
+                                   .entrypoint = config.entrypoint,
+                                   .command = config.cmd,
+                                   .env = {},
+                                   .user = config.user,
+                                   .workdir = config.working_dir,
+                                   .stop_signal = config.stop_signal,
+                                   .volumes = config.volumes,
+                                   .exposed_ports = config.exposed_ports,
+                                   .labels = config.labels,
+                                   .diff_ids = {}};
+        for (const std::string& variable : config.env)
+          if (const std::size_t at = variable.find('='); at != std::string::npos)
+            out.env[variable.substr(0, at)] = variable.substr(at + 1);
+        for (const oci::Digest& id : image.diff_ids) out.diff_ids.push_back(id.str());
         return encode_text(out);
       });
 }

@@ -20,6 +20,7 @@ class Images {
 
   void pull(const ipc::ImagePullRequest& request, const ReplyPtr& reply);
   void list(const ipc::ImageListRequest& request, const ReplyPtr& reply);
+  void inspect(const ipc::ImageInspectRequest& request, const ReplyPtr& reply);
   void remove(const ipc::ImageRemoveRequest& request, const ReplyPtr& reply);
   void unpack(const ipc::ImageUnpackRequest& request, const ReplyPtr& reply);
   void export_to(const ipc::ImageExportRequest& request, const ReplyPtr& reply);

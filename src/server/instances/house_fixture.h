@@ -82,7 +82,11 @@ class House {
         [this](const std::string&, const Sessions::Start&, std::function<void(Started)> done) {
           starting.push_back(std::move(done));
         },
-        job("clean ")});
+        job("clean "), &launcher, nullptr,
+        [this](const std::string&, const project::ServiceConfig& config,
+               std::function<void(Result<void>)> done) {
+          cleaning.push_back({"discard " + config.name, std::move(done)});
+        }});
     containers.emplace(Containers::load({loop, environment_, paths_,
                                          [this](const std::string&, const Containers::Start&,
                                                 std::function<void(Started)> done) {

@@ -83,9 +83,15 @@ void Sessions::started(const std::string& id, const ReplyPtr& reply, Started res
   Session& session = sessions_.at(id);
   const std::string project = session.project;
   const bool unwanted = session.instance.unwanted();
+  session.start = {};
   if (!result) {
+    const Error error = unwanted ? brought_down(project) : result.error();
+    if (session.own != nullptr) {  // a container may have left something on disk
+      session.when_gone = [reply, error] { reply->error(error); };
+      return session.instance.clean();
+    }
     sessions_.erase(id);
-    reply->error(unwanted ? brought_down(project) : result.error());
+    reply->error(error);
     return look_if_quiet();
   }
   // Who has hung up does not know where to attach, and nobody else ever will.
@@ -123,11 +129,17 @@ runtime::Instance& Sessions::begin(const std::string& project, const std::string
                                    const std::string& nonce) {
   runtime::Instance::Events events;
   events.gone = [this, id](const Result<void>&) {
-    sessions_.erase(id);
+    const auto node = sessions_.extract(id);
+    if (node.mapped().when_gone) node.mapped().when_gone();
     look_if_quiet();
   };
+  const auto clean = [this](const std::string& one, const std::string& its_nonce,
+                            std::function<void(Result<void>)> done) {
+    this->clean(one, its_nonce, std::move(done));
+  };
   Session& session = sessions_[id];
-  session = {project, {deps_.loop, id, nonce, deps_.clean, std::move(events)}};
+  session.project = project;
+  session.instance = {deps_.loop, id, nonce, clean, std::move(events)};
   return session.instance;
 }
 
@@ -143,8 +155,10 @@ void Sessions::stop_all(std::function<void()> done) { kill_and_wait({"", std::mo
 
 void Sessions::kill_and_wait(Waiter waiter) {
   for (auto& [id, session] : sessions_)
-    if (waiter.project.empty() || session.project == waiter.project)
+    if (waiter.project.empty() || session.project == waiter.project) {
+      session.start.cancel();
       (void)session.instance.stop(SIGKILL, std::chrono::milliseconds(0));
+    }
   waiters_.push_back(std::move(waiter));
   look_if_quiet();
 }

@@ -121,5 +121,65 @@ TEST_F(SessionsTest, TheServersStopWaitsForAll) {
   EXPECT_TRUE(over);
 }
 
+class RunTest : public SessionsTest {
+ protected:
+  std::shared_ptr<Answer> run(std::vector<std::string> argv = {"migrate"}) {
+    ipc::RunRequest request;
+    request.project = shop();
+    request.service = "web";
+    request.argv = std::move(argv);
+    request.env = {{"A", "1"}};
+    auto answer = std::make_shared<Answer>();
+    house->sessions->run(request, house->reply(answer));
+    house->drain();
+    return answer;
+  }
+  FakeLauncher::Process& last() { return *house->launcher.processes.back(); }
+};
+
+TEST_F(RunTest, HasAProcessOfItsOwnWithTheServicesConfiguration) {
+  const auto answer = run();
+  EXPECT_EQ(answer->error, "");
+  EXPECT_TRUE(last().service.starts_with("web-run-")) << last().service;
+  EXPECT_EQ(last().config->argv, std::vector<std::string>{"migrate"});
+  EXPECT_EQ(last().config->env.at("A"), "1");
+  EXPECT_FALSE(last().config->health.any());
+  EXPECT_EQ(answer->result["nonce"].as_string(), last().nonce);
+  EXPECT_EQ(house->launcher.launches("web"), 1) << "the service is not touched";
+  const std::string name = last().service;
+  EXPECT_FALSE(*end());
+  house->drain();
+  EXPECT_EQ(house->launcher.log.back(), "clean " + name);
+  EXPECT_TRUE(*end()) << "nothing of it is left";
+}
+
+TEST_F(RunTest, WithoutACommandItIsTheServices) {
+  run({});
+  EXPECT_EQ(last().config->argv, web().config->argv);
+}
+
+TEST_F(RunTest, AFailedStartIsToldOnceAndLeavesNothing) {
+  house->launcher.hold_launches = true;
+  const auto answer = run();
+  EXPECT_EQ(answer->ends, 0);
+  last().done(Error(Errc::failed, "no such image"));
+  house->drain();
+  EXPECT_EQ(answer->error, "no such image");
+  EXPECT_EQ(answer->ends, 1);
+  EXPECT_TRUE(*end());
+}
+
+TEST_F(RunTest, OneThatIsBeingStartedEndsWithItsProject) {
+  house->launcher.hold_launches = true;
+  const auto answer = run();
+  const auto over = end();
+  EXPECT_FALSE(*over);
+  last().done(Error(Errc::cancelled, "cancelled"));
+  house->drain();
+  EXPECT_TRUE(*over);
+  EXPECT_EQ(answer->ends, 1);
+  EXPECT_NE(answer->error.find("shop"), std::string::npos) << answer->error;
+}
+
 }  // namespace
 }  // namespace locald::server

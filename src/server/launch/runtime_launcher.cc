@@ -99,7 +99,7 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
   late.config = effective(request);
   const project::ServiceConfig& config = *late.config;
   const bool on_host = config.network == "host";
-  if (on_host && config.port != 0)
+  if (on_host && config.port != 0 && !request.one_off)
     TRY(ports_.check_free(deps_.network, static_cast<std::uint16_t>(config.port)));
   runtime::InstanceSpec instance;
   instance.id = request.instance;
@@ -111,8 +111,19 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
                                         .life = request.life,
                                         .restarts = request.restarts}
                       .to_text();
-  instance.log_dir = deps_.paths.service_log(request.project, project::slug(config.name));
   instance.tty = config.tty;
+  if (request.one_off) {
+    instance.meta = runtime::InstanceMeta{.kind = runtime::InstanceMeta::Kind::exec,
+                                          .project = request.project,
+                                          .service = request.one_off->service}
+                        .to_text();
+    instance.rows = request.one_off->rows;
+    instance.columns = request.one_off->columns;
+    instance.open_stdin = request.one_off->open_stdin;
+    instance.hold = true;
+  } else {
+    instance.log_dir = deps_.paths.service_log(request.project, project::slug(config.name));
+  }
   if (config.kind == project::ServiceKind::exec) {
     runtime::HostProcess process = host_process(config, *request.user, config.argv);
     TRY(open_workdir(process, deps_.environment.judge()));

@@ -59,18 +59,16 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
     return Error(Errc::cancelled, "the job came without its first packet");
   std::vector<net::Bridge> bridges;
   std::vector<net::BridgePolicy> policies;
-  std::vector<net::NetdPlan::Network> networks;
   for (const JobBridge& each : job.bridges) {
-    bridges.push_back({each.name, TRY(subnets(each.addresses))});
     policies.push_back({.bridge = each.name,
-                        .addresses = bridges.back().addresses,
+                        .addresses = TRY(subnets(each.addresses)),
                         .relay_port = each.relays ? net::kRelayPort : std::uint16_t{0},
                         .relay_v6 = each.relays_v6,
-                        .allowed = TRY(subnets(each.allowed))});
-    net::NetdPlan::Network network{.number = each.number, .relays = each.relays, .addresses = {}};
-    for (const net::Subnet& address : bridges.back().addresses)
-      network.addresses.push_back(address.address);
-    networks.push_back(std::move(network));
+                        .allowed = TRY(subnets(each.allowed)),
+                        .uplink = each.uplink,
+                        .group = each.group,
+                        .relayed = TRY(subnets(each.relayed))});
+    if (!each.name.empty()) bridges.push_back({each.name, policies.back().addresses});
   }
   std::vector<UniqueFd> given = std::move(first.fds());
   UniqueFd sandbox;
@@ -83,10 +81,16 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
   }
   TRY(net::in_namespace(sandbox.get(), [&]() -> Result<void> {
     TRY(net::write_firewall(policies));
-    for (const net::NetdPlan::Network& network : networks)
-      if (job.sockets)
-        TRY(hand_over(socket.get(), "sockets " + std::to_string(network.number),
-                      TRY(net::make_netd_sockets({network}))));
+    if (std::any_of(policies.begin(), policies.end(),
+                    [](const auto& policy) { return !policy.uplink.empty(); }))
+      TRY(net::let_forward());
+    for (const JobListener& each : job.listeners) {
+      net::NetdPlan::Network network{.number = each.number, .relays = each.relays, .addresses = {}};
+      for (const std::string& address : each.addresses)
+        network.addresses.push_back(TRY(net::IpAddress::parse(address)));
+      TRY(hand_over(socket.get(), "sockets " + std::to_string(network.number),
+                    TRY(net::make_netd_sockets({network}))));
+    }
     return {};
   }));
   std::size_t next = 0;
@@ -115,15 +119,17 @@ Result<Json> network_job(const Json& json, const std::function<void(Json)>&) {
 NetworkJob job_of(const WantedNetwork& wanted, const std::vector<std::string>& some, bool sockets) {
   NetworkJob job;
   const net::Layout& layout = wanted.layout;
-  const auto policies = layout.policies();
-  const auto networks = layout.netd_networks();
-  for (const net::Bridge& bridge : layout.bridges()) {
-    const net::BridgePolicy& policy = policies[job.bridges.size()];
-    job.bridges.push_back({networks[job.bridges.size()].number, bridge.name,
-                           texts(bridge.addresses), policy.relay_port != 0, policy.relay_v6,
-                           texts(policy.allowed)});
-  }
-  job.sockets = sockets;
+  for (const net::BridgePolicy& policy : layout.policies())
+    job.bridges.push_back({policy.bridge, texts(policy.addresses), policy.relay_port != 0,
+                           policy.relay_v6, texts(policy.allowed), policy.uplink, policy.group,
+                           texts(policy.relayed)});
+  for (const net::NetdPlan::Network& network : layout.netd_networks())
+    if (sockets && wanted.sockets.contains(network.number)) {
+      JobListener one{network.number, network.relays, {}};
+      for (const net::IpAddress& address : network.addresses)
+        one.addresses.push_back(address.text());
+      job.listeners.push_back(std::move(one));
+    }
   for (const std::string& service : some) {
     const WantedNetwork::Service& each = wanted.services.at(service);
     JobService one{service, each.netns != nullptr, each.sockets, {}};
@@ -164,12 +170,23 @@ void take(int socket, MadeNetwork& made) {
 const Fields& JobBridge::fields() {
   using B = JobBridge;
   static const Fields table = FieldsOf<B>("bridge")
-                                  .required("number", &B::number, "of its network")
                                   .required("name", &B::name, "")
                                   .required("addresses", &B::addresses, "its own")
                                   .field("relays", &B::relays, "TCP that leaves it")
                                   .field("relays_v6", &B::relays_v6, "")
-                                  .field("allowed", &B::allowed, "link-local networks");
+                                  .field("allowed", &B::allowed, "link-local networks")
+                                  .field("uplink", &B::uplink, "")
+                                  .field("group", &B::group, "of links that plugins make")
+                                  .field("relayed", &B::relayed, "");
+  return table;
+}
+
+const Fields& JobListener::fields() {
+  using L = JobListener;
+  static const Fields table = FieldsOf<L>("listener")
+                                  .required("number", &L::number, "of the network")
+                                  .field("relays", &L::relays, "")
+                                  .required("addresses", &L::addresses, "of the sandbox");
   return table;
 }
 
@@ -197,7 +214,7 @@ const Fields& NetworkJob::fields() {
   using J = NetworkJob;
   static const Fields table = runtime::job_fields<J>()
                                   .required("bridges", &J::bridges, "")
-                                  .field("sockets", &J::sockets, "netd's are wanted")
+                                  .field("listeners", &J::listeners, "netd's sockets")
                                   .field("services", &J::services, "");
   return table;
 }
@@ -224,9 +241,7 @@ Result<MadeNetwork> make_network(builder::Environment& environment, WantedNetwor
         given.push_back(netns->get());
     if (!net::send_packet(ours.get(), "go", given))
       return Error(Errc::failed, "hand the sandbox to the worker");
-    TRY(environment
-            .run(encode(job_of(wanted, some, wanted.sockets && first == 0)), {}, stop, kLimit,
-                 theirs.get())
+    TRY(environment.run(encode(job_of(wanted, some, first == 0)), {}, stop, kLimit, theirs.get())
             .context("make the project's network"));
     take(ours.get(), out);
     if (out.sandbox == nullptr || out.services.size() < first + some.size())

@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,21 @@
 namespace locald::server {
 
 struct JobBridge {
-  std::uint32_t number = 0;  ///< of its network
-  std::string name;
+  std::string name;                    ///< empty: plugins make the links of this network
   std::vector<std::string> addresses;  ///< with the length of the prefix
   bool relays = false, relays_v6 = false;
   std::vector<std::string> allowed;
+  std::string uplink;
+  std::uint32_t group = 0;
+  std::vector<std::string> relayed;
+  static const Fields& fields();
+};
+
+/// A network that netd's sockets are wanted of.
+struct JobListener {
+  std::uint32_t number = 0;
+  bool relays = false;
+  std::vector<std::string> addresses;
   static const Fields& fields();
 };
 
@@ -48,7 +59,7 @@ struct NetworkJob {
   static constexpr const char* kOp = "network";
   std::string op = kOp;
   std::vector<JobBridge> bridges;  ///< of the sandbox; those that it lacks are made
-  bool sockets = false;            ///< netd's, for all bridges
+  std::vector<JobListener> listeners;
   std::vector<JobService> services;
   runtime::JobWorld world = {};
   static const Fields& fields();
@@ -75,7 +86,7 @@ struct MadeNetwork {
 struct WantedNetwork {
   const net::Layout& layout;
   std::shared_ptr<const UniqueFd> sandbox;  ///< null: it is made too
-  bool sockets = false;                     ///< netd's, of the networks
+  std::set<std::uint32_t> sockets;          ///< networks whose sockets netd lacks
   struct Service {
     std::shared_ptr<const UniqueFd> netns;  ///< null: it is made
     bool sockets = true;  ///< netd's, which take the place of those that were made before

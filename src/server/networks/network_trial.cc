@@ -34,7 +34,7 @@ NetworkTrial try_network(builder::Environment& environment, runtime::UserNamespa
   NetworkTrial out;
   const auto made = [&]() -> Result<MadeNetwork> {
     const net::Layout layout = TRY(small_layout());
-    return make_network(environment, {layout, nullptr, true, {{"trial", {}}}, "x"}, stop);
+    return make_network(environment, {layout, nullptr, {0}, {{"trial", {}}}, "x"}, stop);
   }();
   if (!made) {
     out.network = made.error();

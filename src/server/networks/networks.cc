@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/strings.h"
 #include "base/transient.h"
+#include "net/cni/conflist.h"
 #include "net/layout.h"
 
 namespace locald::server {
@@ -29,6 +31,8 @@ std::string network_key(const project::MemberConfig& member) {
   if (member.internal) key += " internal";
   if (member.ipv6) key += " ipv6";
   for (const std::string& allowed : member.allow) key += " " + allowed;
+  if (!member.cni.empty()) key += fmt::format(" cni {:x}", fnv1a(member.cni));
+  if (!member.outbound.empty()) key += " outbound " + member.outbound;
   return key;
 }
 
@@ -94,7 +98,16 @@ Result<std::shared_ptr<const NetworkPlan>> Networks::plan(const std::string& pro
                                    .internal = member.internal,
                                    .ipv6 = member.ipv6,
                                    .subnet = {},
-                                   .allowed = {}};
+                                   .allowed = {},
+                                   .uplink = {}};
+        if (member.outbound == "pasta") network.uplink = kUplink;
+        network.outside = member.outbound != "none";
+        out->uplink = out->uplink || !network.uplink.empty();
+        if (!member.cni.empty()) {
+          network.plugins = true;
+          network.addresses_told = TRY(net::Conflist::parse(member.cni)).takes("ips");
+          out->plugins[network.number] = {member.network, member.cni};
+        }
         if (!member.subnet.empty()) network.subnet = TRY(net::Subnet::parse(member.subnet));
         for (const std::string& allowed : member.allow)
           network.allowed.push_back(TRY(net::Subnet::parse(allowed)));
@@ -163,8 +176,10 @@ Result<void> Networks::redefine(const std::string& project, Services services, S
   live.services = std::move(services);
   live.guests = std::move(guests);
   const auto before = live.network->plan();
-  live.network->define(wanted);
-  if (before != nullptr) rename(project, *before, *wanted);
+  live.network->define(std::move(wanted));
+  // With what plugins have made of it already.
+  const auto now = live.network->plan();
+  if (before != nullptr && now != nullptr) rename(project, *before, *now);
   update(project);
   return {};
 }
@@ -226,6 +241,8 @@ std::string Networks::lacking(const std::string& project, const std::string& ser
   for (const auto& [key, lack] : network->lacking())
     if (lack.service == project::slug(service))
       return fmt::format("its port {} is not published: {}", key.second.port, lack.why.message());
+  if (const std::string trouble = network->uplink_trouble(); !trouble.empty())
+    return "UDP and ICMP do not leave the project's networks: " + trouble;
   return {};
 }
 
@@ -252,10 +269,15 @@ Result<void> Networks::define(const std::string& project, const Services& servic
   auto network = std::make_shared<ProjectNetwork>(
       ProjectNetwork::Deps{
           deps_.environment, deps_.user_namespace, deps_.paths, deps_.netd, deps_.explain,
+          deps_.cni, deps_.log,
           [this, project] { deps_.loop.post([this, project] { update(project); }); },
           [this, project](UniqueFd pidfd) {
             const auto held = std::make_shared<UniqueFd>(std::move(pidfd));
             deps_.loop.post([this, project, held] { watch(project, std::move(*held)); });
+          },
+          [this, project](UniqueFd pidfd) {
+            const auto held = std::make_shared<UniqueFd>(std::move(pidfd));
+            deps_.loop.post([this, project, held] { watch_uplink(project, std::move(*held)); });
           }},
       project);
   network->define(std::move(wanted));
@@ -367,6 +389,20 @@ void Networks::watch(const std::string& project, UniqueFd pidfd) {
   });
 }
 
+void Networks::watch_uplink(const std::string& project, UniqueFd pidfd) {
+  if (find(project) == nullptr || !pidfd) return;
+  Live& live = live_.at(project);
+  live.uplink_watch.reset();
+  live.uplink_pidfd = std::move(pidfd);
+  live.uplink_watch = deps_.loop.watch_readable(live.uplink_pidfd.get(), [this, project] {
+    Live& now = live_.at(project);
+    now.uplink_watch.reset();
+    if (const auto plan = now.network->plan(); plan != nullptr && plan->uplink)
+      deps_.log(fmt::format("network of {}: its pasta has ended; another one is started", project));
+    update_after(project, now.ended);
+  });
+}
+
 std::vector<std::pair<std::string, std::string>> Networks::places(
     const std::string& project, const std::string& service) const {
   const auto network = find(project);
@@ -403,7 +439,7 @@ void Networks::adopt(const std::string& project, const std::map<std::string, int
 
 void Networks::end(const std::string& project, bool forget) {
   const auto network = find(project);
-  if (network == nullptr) return Netd::end_all(deps_.paths, project);
+  if (network == nullptr) return end_left(project);
   network->end();
   deps_.loop.post([this, project, network, forget] {
     decltype(Live::after) waiting;
@@ -419,16 +455,26 @@ void Networks::end(const std::string& project, bool forget) {
   });
 }
 
+/// What an earlier server has left of one that this one does not know.
+void Networks::end_left(const std::string& project) const {
+  CniPlaces({deps_.environment, deps_.cni, deps_.log}, deps_.paths, project).end(-1);
+  Pasta::end_left(deps_.paths, project);
+  Netd::end_all(deps_.paths, project);
+}
+
 void Networks::end_others(const std::set<std::string>& kept) {
   std::set<std::string> others;
-  for (const std::string& project : Netd::projects(deps_.paths))
+  std::set<std::string> known = Netd::projects(deps_.paths);
+  known.merge(cni_projects(deps_.paths));
+  known.merge(Pasta::projects(deps_.paths));
+  for (const std::string& project : known)
     if (!is_live(project) && !kept.contains(project)) others.insert(project);
   if (others.empty()) return;
   jobs_->run<int>(
       "end networks of no project",
       [this, others](const std::stop_token&) {
         for (const std::string& project : others)
-          if (!is_live(project)) Netd::end_all(deps_.paths, project);
+          if (!is_live(project)) end_left(project);
         return 0;
       },
       [](int) {});

@@ -35,9 +35,10 @@ class Networks {
     std::string netd;  ///< path of locald-netd
     /// As ProjectNetwork::Deps. On any thread.
     std::function<Error(const Error& error, const PublishedPort& port)> explain;
-    std::function<void(const std::string& text)> log;
+    std::function<void(const std::string& text)> log;  ///< on any thread
     /// The containers of a project that run.
     std::function<std::vector<NamedContainer>(const std::string& project)> running;
+    CniSettings cni;
   };
   Networks(Deps deps, NetworkRegistry registry);
 
@@ -46,6 +47,7 @@ class Networks {
   void stop() { jobs_.reset(); }
 
   NetworkRegistry& registry() noexcept { return registry_; }
+  const CniSettings& cni() const noexcept { return deps_.cni; }
 
   /// It has a network, or is about to.
   bool is_live(const std::string& project) const { return find(project) != nullptr; }
@@ -123,7 +125,9 @@ class Networks {
     EventLoop::Clock::time_point started{};  ///< that netd
     Pause ended, failed;                     ///< before another netd; before another update
     EventLoop::Handle again_later;
-    std::string trouble;  ///< of the last update, as it was logged
+    std::string trouble;             ///< of the last update, as it was logged
+    EventLoop::Handle uplink_watch;  ///< the same of its pasta's
+    UniqueFd uplink_pidfd;
   };
   Result<std::shared_ptr<const NetworkPlan>> plan(const std::string& project,
                                                   const NetworkRegistry::Project& numbers,
@@ -133,11 +137,13 @@ class Networks {
   NetworkRegistry::Project numbers(const std::string& project, const Services& services) const;
   std::shared_ptr<ProjectNetwork> find(const std::string& project) const;
   void update(const std::string& project);
+  void end_left(const std::string& project) const;
   void update_after(const std::string& project, Pause& pause);
   void note(const std::string& project, Live& live, const Result<void>& done);
   void rename(const std::string& project, const NetworkPlan& before, const NetworkPlan& now);
   void log_ports(const std::string& project, Live& live) const;
   void watch(const std::string& project, UniqueFd pidfd);
+  void watch_uplink(const std::string& project, UniqueFd pidfd);
 
   Deps deps_;
   NetworkRegistry registry_;

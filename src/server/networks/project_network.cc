@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,9 +58,26 @@ bool same_file(int one, int other) {
          a.st_dev == b.st_dev;
 }
 
-bool ended(const Netd& netd) {
-  pollfd look{netd.pidfd(), POLLIN, 0};
+bool ended(int pidfd) {
+  pollfd look{pidfd, POLLIN, 0};
   return ::poll(&look, 1, 0) > 0;
+}
+
+/// As NetdPlan has them for a network.
+NetdNetwork sockets_of(const std::vector<UniqueFd>& fds) {
+  NetdNetwork out;
+  for (const UniqueFd& fd : fds) {
+    sockaddr_storage at{};
+    socklen_t size = sizeof at;
+    if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&at), &size) != 0) continue;
+    const auto where = net::address_and_port(at);
+    if (!where) continue;
+    out.relays = out.relays || where->port == net::kRelayPort;
+    if (std::find(out.addresses.begin(), out.addresses.end(), where->address) ==
+        out.addresses.end())
+      out.addresses.push_back(where->address);
+  }
+  return out;
 }
 
 bool same_links(const std::vector<net::Link>& one, const std::vector<net::Link>& other) {
@@ -73,11 +91,14 @@ bool same_links(const std::vector<net::Link>& one, const std::vector<net::Link>&
 }  // namespace
 
 ProjectNetwork::ProjectNetwork(Deps deps, std::string project)
-    : deps_(std::move(deps)), project_(std::move(project)) {}
+    : deps_(std::move(deps)),
+      project_(std::move(project)),
+      places_({deps_.environment, deps_.cni, deps_.log}, deps_.paths, project_) {}
 
 void ProjectNetwork::define(std::shared_ptr<const NetworkPlan> plan) {
   const std::lock_guard lock(wanted_mutex_);
-  wanted_.plan = std::move(plan);
+  defined_ = std::move(plan);
+  plan_with_found();
 }
 
 bool ProjectNetwork::set_gate(const std::string& service, Gate gate) {
@@ -113,11 +134,12 @@ Result<net::Attachment> ProjectNetwork::attach(const std::string& service,
   --attaching_;
   attached_.notify_all();
   adopt_now();
-  const Wanted wanted = this->wanted();
+  Wanted wanted = this->wanted();
   if (wanted.plan == nullptr)
     return Error(Errc::cancelled, "project " + project_ + " has no network");
   const auto shared = wanted.plan->shared.find(service);
-  const std::string& member = shared == wanted.plan->shared.end() ? service : shared->second;
+  const std::string member = shared == wanted.plan->shared.end() ? service : shared->second;
+  TRY(check_plugins(wanted, member, stop));
   TRY(make(wanted, member, stop));
   if (TRY(reserve(*wanted.plan, service))) {
     if (deps_.behind) deps_.behind();
@@ -132,19 +154,43 @@ Result<net::Attachment> ProjectNetwork::attach(const std::string& service,
 }
 
 /// What `service` needs and is not there, and, the first time, what the others will need.
-Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& service,
+Result<void> ProjectNetwork::make(Wanted& wanted, const std::string& service,
                                   const std::stop_token& stop) {
+  const bool first = sandbox_ == nullptr;
+  TRY(make_parts(wanted, service, stop));
+  if (wanted.plan->plugins.empty() && places_.all().empty()) return {};
+  const auto done = connect_plugins(wanted, service, first, stop);
+  wanted.plan = this->wanted().plan;
+  if (wanted.plan == nullptr)
+    return Error(Errc::cancelled, "project " + project_ + " has no network");
+  TRY(done);
+  // Rules and sockets for what the plugins have made.
+  return make_parts(wanted, service, stop);
+}
+
+Result<void> ProjectNetwork::make_parts(const Wanted& wanted, const std::string& service,
+                                        const std::stop_token& stop) {
   const net::Layout& layout = wanted.plan->layout;
-  if (netd_ && ended(*netd_)) {
+  if (netd_ && ended(netd_->pidfd())) {
     netd_.reset();
     forget_netd();
   }
   // One of before, of services that nobody has managed since, is this project's no more.
-  if (sandbox_ == nullptr) Netd::end_all(deps_.paths, project_);
-  WantedNetwork made{layout, sandbox_, false, {}, fmt::format("x{:x}", ++tag_)};
+  if (sandbox_ == nullptr) {
+    Netd::end_all(deps_.paths, project_);
+    Pasta::end_left(deps_.paths, project_);
+  }
+  if (netd_is_in_the_way(layout)) {
+    if (netd_) netd_->end();
+    if (before_) Netd::end_all(deps_.paths, project_);
+    netd_.reset();
+    before_.reset();
+    forget_netd();
+  }
+  WantedNetwork made{layout, sandbox_, {}, {}, fmt::format("x{:x}", ++tag_)};
   for (const auto& network : layout.netd_networks())
-    made.sockets =
-        made.sockets || (!networks_.contains(network.number) && !sockets_.contains(network.number));
+    if (!networks_.contains(network.number) && !sockets_.contains(network.number))
+      made.sockets.insert(network.number);
   for (const auto& [name, member] : members_)
     // Those that netd has stay: others in their place would take the service's DNS away from it.
     if (const bool lost = !services_.contains(name) && member.sockets.empty();
@@ -157,19 +203,43 @@ Result<void> ProjectNetwork::make(const Wanted& wanted, const std::string& servi
   if (!service.empty() && lacks(service)) made.services[service] = {};
   if (sandbox_ == nullptr)
     for (const std::string& other : layout.containers()) made.services[other] = {};
-  if (sandbox_ == nullptr || made.sockets || !made.services.empty()) {
+  if (sandbox_ == nullptr || !made.sockets.empty() || !made.services.empty()) {
     MadeNetwork done = TRY(make_network(deps_.environment, std::move(made), stop));
     sandbox_ = done.sandbox;
     for (auto& [name, one] : done.services) {
       Member& member = members_[name];
-      if (!one.known) replaced_ = services_.erase(name) != 0 || replaced_;
-      member = {std::move(one.netns), layout.links(name), std::move(one.sockets), true};
+      if (!one.known) {
+        replaced_ = services_.erase(name) != 0 || replaced_;
+        member.netns = std::move(one.netns);
+        member.links = layout.links(name);
+      }
+      member.sockets = std::move(one.sockets);
+      member.probed = true;
       keep_probe(name, std::move(one.probe));
     }
     for (auto& [number, fds] : done.sockets)
       if (!networks_.contains(number)) sockets_[number] = std::move(fds);
   }
-  return {};
+  return start_uplink(*wanted.plan);
+}
+
+/// netd keeps a network's sockets for good: one with other addresses, or one that has got the address
+/// of an earlier one, is for another netd.
+bool ProjectNetwork::netd_is_in_the_way(const net::Layout& layout) const {
+  const auto wanted = layout.netd_networks();
+  for (const auto& network : wanted)
+    if (const auto known = networks_.find(network.number); known != networks_.end()) {
+      if (known->second.addresses != network.addresses ||
+          (network.relays && !network.addresses.empty() && !known->second.relays))
+        return true;
+    } else {
+      for (const auto& [number, other] : networks_)
+        for (const net::IpAddress& address : network.addresses)
+          if (std::find(other.addresses.begin(), other.addresses.end(), address) !=
+              other.addresses.end())
+            return true;
+    }
+  return false;
 }
 
 Result<void> ProjectNetwork::start_netd() {
@@ -203,14 +273,14 @@ Result<void> ProjectNetwork::update(const std::stop_token& stop) {
   {
     const std::lock_guard lock(mutex_);
     adopt_now();
-    const Wanted wanted = this->wanted();
+    Wanted wanted = this->wanted();
     if (!is_wanted(wanted)) return {};
     TRY(make(wanted, {}, stop));
   }
   // Starts that wait for no more than that continue.
   std::unique_lock lock(mutex_);
   attached_.wait_for(lock, kAttachFirst, [&] { return attaching_ == 0; });
-  const Wanted wanted = this->wanted();
+  Wanted wanted = this->wanted();
   if (!is_wanted(wanted)) return {};
   TRY(make(wanted, {}, stop));
   TRY(start_netd());
@@ -280,6 +350,12 @@ void ProjectNetwork::adopt_now() {
       continue;  // of an earlier network
     keep(service, std::move(held->first));
   }
+  adopt_plugins();
+  if (sandbox_ == nullptr || pasta_) return;
+  if (auto pasta = Pasta::find(deps_.paths, project_)) {
+    pasta_ = std::move(*pasta);
+    keep_uplink();
+  }
 }
 
 void ProjectNetwork::adopt_netd(const std::set<std::string>& known,
@@ -305,7 +381,7 @@ void ProjectNetwork::adopt_netd(const std::set<std::string>& known,
     return;
   }
   netd_ = std::move(*netd);
-  for (const auto& [number, fds] : sockets->networks) networks_.insert(number);
+  for (const auto& [number, fds] : sockets->networks) networks_[number] = sockets_of(fds);
   for (const auto& [key, fd] : sockets->ports) ports_.insert(key);
   for (auto& [service, fds] : sockets->services) {
     if (!known.contains(service)) continue;
@@ -318,12 +394,18 @@ void ProjectNetwork::adopt_netd(const std::set<std::string>& known,
 void ProjectNetwork::end() {
   const std::lock_guard lock(mutex_);
   adopt_now();
+  places_.end(sandbox_ == nullptr ? -1 : sandbox_->get());
   {
     const std::lock_guard wanted(wanted_mutex_);
     wanted_ = {};
+    defined_.reset();
+    found_.clear();
     probes_.clear();
     lacking_.clear();
   }
+  if (pasta_) pasta_->end();
+  pasta_.reset();
+  Pasta::end_left(deps_.paths, project_);
   if (netd_) netd_->end();
   if (before_) Netd::end_all(deps_.paths, project_);  // its place has not been taken yet
   netd_.reset();

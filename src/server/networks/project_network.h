@@ -19,7 +19,9 @@
 #include "net/network.h"
 #include "net/probe.h"
 #include "runtime/user_namespace.h"
+#include "server/networks/cni_places.h"
 #include "server/networks/netd.h"
+#include "server/networks/pasta.h"
 
 namespace locald::server {
 
@@ -50,9 +52,21 @@ struct HostListener {
 
 /// What is wanted of a project's network.
 struct NetworkPlan {
+  /// One that CNI plugins make.
+  struct Plugins {
+    std::string network, conflist;
+  };
   net::Layout layout;
+  std::map<std::uint32_t, Plugins> plugins;  ///< by its number in the layout
+  bool uplink = false;                       ///< a network has one: pasta is needed
   std::vector<PublishedPort> ports;
   std::map<std::string, std::string> shared;  ///< service -> whose network it is in
+};
+
+/// What netd has sockets for, of a network.
+struct NetdNetwork {
+  bool relays = false;
+  std::vector<net::IpAddress> addresses;
 };
 
 /// The network of one project, as far as it is there: the sandbox, its netd, the namespaces of
@@ -66,10 +80,13 @@ class ProjectNetwork {
     std::string netd;  ///< path of locald-netd
     /// Says whose a port is that could not be taken. Blocks.
     std::function<Error(const Error& error, const PublishedPort& port)> explain;
+    CniSettings cni;
+    std::function<void(const std::string& text)> log;  ///< on any thread
     /// netd lacks what an attachment needs: update() is to be called. On any thread.
     std::function<void()> behind;
     /// A netd runs (again), with a descriptor that is readable once it has ended. On any thread.
     std::function<void(UniqueFd pidfd)> started;
+    std::function<void(UniqueFd pidfd)> uplink_started;  ///< the same of pasta
   };
   ProjectNetwork(Deps deps, std::string project);
   /// Leaves netd running.
@@ -105,6 +122,8 @@ class ProjectNetwork {
   Result<void> try_ports(const NetworkPlan& plan);
   /// Ports of services that are up which could not be taken, with the reason.
   Lacking lacking() const;
+  /// Why its pasta does not run, which should; empty: it does, as far as is known.
+  std::string uplink_trouble() const;
   /// Of its netd, which runs or has run; 0: none.
   int netd_pid() const noexcept { return netd_pid_; }
   /// Whether `port` is published, or is about to be: by which service, as in the layout.
@@ -137,13 +156,25 @@ class ProjectNetwork {
     std::vector<UniqueFd> sockets;  ///< for netd, which does not know it yet
     bool probed = false;            ///< it has its place in probes_
   };
+  bool netd_is_in_the_way(const net::Layout& layout) const;
   void adopt_now();
+  void adopt_plugins();
   void adopt_netd(const std::set<std::string>& known,
                   const std::function<void(const std::string& service, UniqueFd netns)>& keep);
   void forget_netd();
   void keep_probe(const std::string& service, net::ProbeSocket probe);
   Wanted wanted() const;
-  Result<void> make(const Wanted& wanted, const std::string& service, const std::stop_token& stop);
+  void plan_with_found();
+  Result<void> make(Wanted& wanted, const std::string& service, const std::stop_token& stop);
+  Result<void> make_parts(const Wanted& wanted, const std::string& service,
+                          const std::stop_token& stop);
+  std::vector<CniPlace> plugin_places(const NetworkPlan& plan, const std::string& service) const;
+  Result<void> check_plugins(const Wanted& wanted, const std::string& service,
+                             const std::stop_token& stop);
+  Result<void> connect_plugins(const Wanted& wanted, const std::string& service, bool others,
+                               const std::stop_token& stop);
+  Result<void> add_places(const std::string& needed, std::vector<CniPlace> places,
+                          const std::stop_token& stop);
   Result<void> tell(const Wanted& wanted, const std::string& needed);
   Result<void> tell_known(net::NetdPlan plan);
   void note_told(const net::NetdPlan& plan);
@@ -151,14 +182,19 @@ class ProjectNetwork {
                     std::vector<UniqueFd>& listeners);
   void keep_netd();
   Result<void> start_netd();
+  Result<void> start_uplink(const NetworkPlan& plan);
+  void keep_uplink();
   Result<bool> reserve(const NetworkPlan& plan, const std::string& service);
 
   Deps deps_;
   std::string project_;
   std::atomic<int> netd_pid_ = 0;
-  mutable std::mutex wanted_mutex_;  // of these four
-  Wanted wanted_;
+  mutable std::mutex wanted_mutex_;  // of these seven
+  Wanted wanted_;                    // its plan is defined_ with found_
+  std::shared_ptr<const NetworkPlan> defined_;
+  std::map<std::pair<std::string, std::uint32_t>, net::FoundPlace> found_;  // of plugins
   Lacking lacking_;
+  std::string uplink_trouble_;
   std::map<std::string, net::ProbeSocket> probes_;
   std::optional<std::map<std::string, int>> to_adopt_;
   // What there is; one at a time works on it.
@@ -167,10 +203,13 @@ class ProjectNetwork {
   std::condition_variable attached_;
   std::shared_ptr<const UniqueFd> sandbox_;
   std::map<std::string, Member> members_;
+  CniPlaces places_;
+  std::set<std::string> unstarted_;  // services that have been connected, and not started since
   std::optional<Netd> netd_;
   std::optional<Netd>
       before_;  ///< of another version, whose sockets netd_ gets with its first plan
-  std::set<std::uint32_t> networks_;                        // that netd has the sockets of
+  std::optional<Pasta> pasta_;
+  std::map<std::uint32_t, NetdNetwork> networks_;           // that netd has the sockets of
   std::set<std::string> services_;                          // the same
   std::set<std::pair<bool, net::AddressAndPort>> ports_;    // that netd has: NetdPlan::Port::key()
   std::map<std::uint32_t, std::vector<UniqueFd>> sockets_;  // of networks that it does not know yet

@@ -25,10 +25,11 @@ bool in_the_way(const std::pair<bool, net::AddressAndPort>& one,
 
 /// That is what netd has now.
 void ProjectNetwork::note_told(const net::NetdPlan& plan) {
-  networks_.clear();
   services_.clear();
   ports_.clear();
-  for (const auto& network : plan.networks) networks_.insert(network.number);
+  // It keeps those that are not told of any more.
+  for (const auto& network : plan.networks)
+    networks_.emplace(network.number, NetdNetwork{network.relays, network.addresses});
   for (const auto& service : plan.services) services_.insert(service.name);
   for (const auto& port : plan.ports) ports_.insert(port.key());
 }

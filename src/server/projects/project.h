@@ -109,11 +109,13 @@ class Project {
     std::set<std::string> pending;              ///< non-empty: the time was over
     bool brought_down = false;                  ///< what was waited for will not come
   };
-  /// Calls `done` once, by post: when each of `services` has come to its end of waiting, when the
+  /// Calls `done` once, by post: when each of `services` has come to its end of waiting (those of
+  /// `completing`: has ended with success), when the
   /// time is over, or when the project goes: bring_down() ends what waits for services to come up,
   /// close() all.
   void wait(std::set<std::string> services, Until until,
-            std::optional<project::Milliseconds> timeout, std::function<void(Outcome)> done);
+            std::optional<project::Milliseconds> timeout, std::function<void(Outcome)> done,
+            std::set<std::string> completing = {});
 
   void start(const std::set<std::string>& services);
   void stop(const std::set<std::string>& services);
@@ -155,6 +157,7 @@ class Project {
   struct Waiting {
     std::set<std::string> services;  ///< all that were asked for
     std::set<std::string> pending;   ///< of them: not come to their end of waiting
+    std::set<std::string> completing;
     Until until;
     Outcome outcome;
     std::function<void(Outcome)> done;

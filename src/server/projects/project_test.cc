@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/sys/fs_at.h"
+#include "project/shown_config.h"
 #include "server/supervise/fake_launcher.h"
 
 namespace locald::server {
@@ -391,7 +392,17 @@ TEST_F(ProjectTest, AppsComeBackFromTheRunFolder) {
   up({api});
   project = Project::restore(deps(), "shop").value();
   EXPECT_EQ(project->supervisor().find("api")->config->to_json(), api.to_json());
-  EXPECT_EQ(project::redacted(api)["app"]["env"]["A"].as_string(), "…");
+  EXPECT_EQ(project::shown(api, /*env=*/false)["build"]["env"]["A"].as_string(), "…");
+}
+
+TEST_F(ProjectTest, AWaitForNothingEndsAtOnce) {
+  up({app_config("api")});
+  run_for(loop, project::Milliseconds(30));
+  int ended = 0;
+  project->wait({}, Project::Until::ready, std::nullopt,
+                [&](const Project::Outcome& outcome) { ended += outcome.failed.empty() ? 1 : 0; });
+  run_for(loop, project::Milliseconds(30));
+  EXPECT_EQ(ended, 1);
 }
 
 }  // namespace

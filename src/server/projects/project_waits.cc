@@ -7,8 +7,9 @@ namespace locald::server {
 namespace {
 
 /// Nullopt: still to be waited for; else why it failed, "" for well.
+/// @param completes  that it runs is not enough
 std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until until,
-                                   const std::string& probe_failure) {
+                                   const std::string& probe_failure, bool completes) {
   const ServiceState& s = unit.state;
   const auto why = [&](std::string_view what) {
     return s.reason.empty() ? std::string(what) : s.reason;
@@ -21,6 +22,7 @@ std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until 
     case Phase::exited:
       return s.exit && s.exit->success() ? std::string() : why("has ended");
     case Phase::running:
+      if (completes) return std::nullopt;
       if (until == Project::Until::started || unit.health == Health::none ||
           unit.health == Health::healthy)
         return "";
@@ -71,12 +73,13 @@ void Project::taken_up(const std::set<std::string>& services) {
 }
 
 void Project::wait(std::set<std::string> services, Until until,
-                   std::optional<project::Milliseconds> timeout,
-                   std::function<void(Outcome)> done) {
+                   std::optional<project::Milliseconds> timeout, std::function<void(Outcome)> done,
+                   std::set<std::string> completing) {
   const std::uint64_t id = next_id_++;
   Waiting& waiting = waits_[id];
   waiting.services = services;
   waiting.pending = std::move(services);
+  waiting.completing = std::move(completing);
   waiting.until = until;
   waiting.done = std::move(done);
   if (timeout)
@@ -86,7 +89,7 @@ void Project::wait(std::set<std::string> services, Until until,
     });
   // Looked at in the next flush, with everything that happens until then.
   for (const std::string& s : waiting.pending) dirty_.insert(s);
-  if (waiting.pending.empty()) dirty_.insert({});
+  if (waiting.pending.empty()) dirty_.insert(std::string());  // {} would be a list of none
   changed({});
   if (going_down_) end_waits(/*all=*/false);
 }
@@ -109,7 +112,8 @@ void Project::check(const std::string& service) {
     else if (unit == nullptr)
       result = "";
     else
-      result = settled(*unit, waiting.until, supervisor_.probe_failure(service));
+      result = settled(*unit, waiting.until, supervisor_.probe_failure(service),
+                       waiting.completing.contains(service));
     if (!result) continue;
     if (!result->empty()) waiting.outcome.failed[service] = *result;
     waiting.pending.erase(service);
@@ -127,7 +131,8 @@ void Project::finish(std::uint64_t id) {
        waiting.until == Until::ready ? waiting.services : std::set<std::string>()) {
     const Supervisor::Unit* unit = supervisor_.find(service);
     if (unit == nullptr || waiting.pending.contains(service)) continue;
-    if (const auto result = settled(*unit, waiting.until, supervisor_.probe_failure(service));
+    if (const auto result = settled(*unit, waiting.until, supervisor_.probe_failure(service),
+                                    waiting.completing.contains(service));
         result && !result->empty())
       waiting.outcome.failed[service] = *result;
   }

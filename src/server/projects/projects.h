@@ -48,6 +48,9 @@ class Projects {
     const Unmanaged* unmanaged = nullptr;
     Networks* networks = nullptr;       ///< borrowed; null: there are none but the host's
     ImagePorts* image_ports = nullptr;  ///< borrowed; null: no image tells of ports
+    /// The digest of an image in the store, relative to a folder; "": it is not there. Any thread;
+    /// blocks.
+    std::function<std::string(const std::string& image, const std::string& dir)> image_digest = {};
   };
   Projects(Deps deps, ProjectRegistry registry);
 
@@ -63,6 +66,8 @@ class Projects {
   void config_check(const ipc::ConfigCheckRequest& request, const ReplyPtr& reply);
   void forget(const ipc::ProjectForgetRequest& request, const ReplyPtr& reply);
   void list(const ipc::ProjectListRequest& request, const ReplyPtr& reply);
+  void stats(const ipc::StatsRequest& request, const ReplyPtr& reply);
+  void inspect(const ipc::InspectRequest& request, const ReplyPtr& reply);
 
   /// The apps of `services` (none: of all), as they stand in the file now, which refers to the
   /// environment of `world`.

@@ -24,7 +24,25 @@ struct Projects::Wait {
   Project::Until until = Project::Until::started;
   std::optional<project::Milliseconds> timeout;
   std::map<std::string, std::string> failed = {};  ///< known already: service -> why
+  std::set<std::string> completing = {};           ///< of them: waited for until they have ended
 };
+
+namespace {
+
+/// What the named services of an `up` depend on.
+std::set<std::string> dependencies_of(const project::ProjectSpec& spec,
+                                      const std::vector<std::string>& services,
+                                      std::set<std::string>& completing) {
+  std::set<std::string> out;
+  for (const std::string& name : services)
+    for (const project::DependencySpec& d : spec.find(name)->depends_on) {
+      out.insert(d.service);
+      if (d.condition == project::DependsCondition::completed) completing.insert(d.service);
+    }
+  return out;
+}
+
+}  // namespace
 
 Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
     const ipc::ProjectPlace& place, const ipc::World& world, std::vector<std::string> wanted) {
@@ -88,7 +106,11 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
       if (loaded.spec.find(name) == nullptr) return no_service(name, known);
       selected.insert(name);
     }
-    if (selected.empty()) selected.insert(known.begin(), known.end());
+    std::set<std::string> completing;
+    if (request.dependencies)
+      selected = dependencies_of(loaded.spec, request.services, completing);
+    else if (selected.empty())
+      selected.insert(known.begin(), known.end());
     selected = project::make_graph(loaded.spec).with_dependencies(selected);
 
     // Before anything stops: a port in use leaves all as it is.
@@ -168,8 +190,12 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
       (void)TRY(p.apply(configs, present, user, rebuilt, refresh));
       return {};
     };
-    Wait wait{reply, std::move(*await),
-              request.wait ? Project::Until::ready : Project::Until::started, request.timeout};
+    Wait wait{reply,
+              std::move(*await),
+              request.wait ? Project::Until::ready : Project::Until::started,
+              request.timeout,
+              {},
+              std::move(completing)};
     if (project->republished().empty() || deps_.networks == nullptr) {
       build_and_answer(*project, apps, on_built, wait);
       return {};
@@ -294,41 +320,42 @@ std::set<std::string> roots_of(const Supervisor& supervisor,
 /// Streams what happens to the services until all have come to what is waited for, then answers.
 void Projects::answer_when(Project& project, const Wait& wait) {
   const auto subscription = project.subscribe(wait.reply, wait.services, /*present=*/false);
-  project.wait(wait.services, wait.until, wait.timeout,
-               [this, name = project.name(), wait, subscription,
-                life = project.life()](Project::Outcome outcome) {
-                 if (outcome.brought_down) return wait.reply->error(brought_down(name));
-                 ipc::UpReply out{.project = name, .timed_out = !outcome.pending.empty()};
-                 Project* p = *life ? find(name) : nullptr;
-                 const auto status_of = [p](const std::string& service) {
-                   return p != nullptr ? p->status(service) : std::nullopt;
-                 };
-                 if (p != nullptr)
-                   for (const auto& [service, what] : p->changes())
-                     if (wait.services.contains(service)) out.changes[service] = what;
-                 std::set<std::string> told = wait.services;
-                 if (p != nullptr)
-                   for (const std::string& root : roots_of(p->supervisor(), outcome.failed)) {
-                     outcome.failed.emplace(root, p->supervisor().find(root)->state.reason);
-                     told.insert(root);
-                   }
-                 for (const std::string& service : told)
-                   if (auto status = status_of(service)) out.services.push_back(std::move(*status));
-                 for (const auto& [service, why] : wait.failed) outcome.failed[service] = why;
-                 for (const auto& [service, why] : outcome.failed) {
-                   out.failed.push_back(service);
-                   out.reasons[service] = why;
-                 }
-                 for (const std::string& service : outcome.pending) {
-                   const auto status = status_of(service).value_or(ipc::ServiceStatus());
-                   out.failed.push_back(service);
-                   out.reasons[service] =
-                       "not in time" +
-                       (status.reason ? ": " + *status.reason : " (" + status.state + ")");
-                 }
-                 if (p != nullptr) p->unsubscribe(subscription);
-                 wait.reply->result(out);
-               });
+  project.wait(
+      wait.services, wait.until, wait.timeout,
+      [this, name = project.name(), wait, subscription,
+       life = project.life()](Project::Outcome outcome) {
+        if (outcome.brought_down) return wait.reply->error(brought_down(name));
+        ipc::UpReply out{.project = name, .timed_out = !outcome.pending.empty()};
+        Project* p = *life ? find(name) : nullptr;
+        const auto status_of = [p](const std::string& service) {
+          return p != nullptr ? p->status(service) : std::nullopt;
+        };
+        if (p != nullptr)
+          for (const auto& [service, what] : p->changes())
+            if (wait.services.contains(service)) out.changes[service] = what;
+        std::set<std::string> told = wait.services;
+        if (p != nullptr)
+          for (const std::string& root : roots_of(p->supervisor(), outcome.failed)) {
+            outcome.failed.emplace(root, p->supervisor().find(root)->state.reason);
+            told.insert(root);
+          }
+        for (const std::string& service : told)
+          if (auto status = status_of(service)) out.services.push_back(std::move(*status));
+        for (const auto& [service, why] : wait.failed) outcome.failed[service] = why;
+        for (const auto& [service, why] : outcome.failed) {
+          out.failed.push_back(service);
+          out.reasons[service] = why;
+        }
+        for (const std::string& service : outcome.pending) {
+          const auto status = status_of(service).value_or(ipc::ServiceStatus());
+          out.failed.push_back(service);
+          out.reasons[service] =
+              "not in time" + (status.reason ? ": " + *status.reason : " (" + status.state + ")");
+        }
+        if (p != nullptr) p->unsubscribe(subscription);
+        wait.reply->result(out);
+      },
+      wait.completing);
 }
 
 void Projects::start(const ipc::StartRequest& request, const ReplyPtr& reply) {

@@ -183,6 +183,11 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
                               out.ports, deps_.paths,     deps_.shared.all()};
   input.refresh = how.refresh;
   input.rights = rights;
+  if (deps_.networks != nullptr)
+    input.programs = {deps_.networks->cni().path, [this]() -> Result<void> {
+                        (void)TRY(find_pasta(deps_.networks->cni().search_path));
+                        return {};
+                      }};
   if (present != nullptr) {
     input.captured = [present](const std::string& service, const std::string& name) {
       return present->captured(service, name);

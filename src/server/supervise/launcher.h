@@ -37,6 +37,13 @@ struct LaunchRequest {
     std::optional<net::Endpoint> endpoint;  ///< where it has been found to listen
   };
   std::map<std::string, Peer> peers = {};
+  /// Of `run`: somebody is attached to it, and there is no log of it.
+  struct OneOff {
+    std::string service;  ///< whose it is
+    bool open_stdin = false;
+    std::uint16_t rows = 24, columns = 80;
+  };
+  std::optional<OneOff> one_off = {};
 };
 
 /// Where the supervisor ends and processes begin: RuntimeLauncher has the real

@@ -116,6 +116,11 @@ class Supervisor {
   /// Why the last probe failed, or could not be made; empty when it did not.
   std::string probe_failure(const std::string& service) const;
 
+  /// A start beside the services, of `config`, with what a service would know of the others. It has
+  /// no instance yet.
+  LaunchRequest request_beside(std::shared_ptr<const project::ServiceConfig> config,
+                               std::shared_ptr<const project::UserContext> user) const;
+
   /// Where a client attaches; null where nothing runs.
   runtime::ServiceHandle* handle(const std::string& service);
 

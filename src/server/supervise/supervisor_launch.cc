@@ -26,16 +26,29 @@ std::string short_id() {
 }  // namespace
 
 LaunchRequest Supervisor::request(const Unit& unit) const {
-  LaunchRequest r{
-      project_,   dir_, unit.instance, unit.nonce, unit.life, unit.state.history.restarts,
-      unit.built, {},   unit.active,   unit.user,  {}};
+  LaunchRequest r = request_beside(unit.active, unit.user);
+  r.instance = unit.instance;
+  r.nonce = unit.nonce;
+  r.life = unit.life;
+  r.restarts = unit.state.history.restarts;
+  r.built = unit.built;
+  return r;
+}
+
+LaunchRequest Supervisor::request_beside(std::shared_ptr<const project::ServiceConfig> config,
+                                         std::shared_ptr<const project::UserContext> user) const {
+  LaunchRequest r;
+  r.project = project_;
+  r.dir = dir_;
+  r.config = std::move(config);
+  r.user = std::move(user);
   for (const auto& [name, other] : units_) {
     r.hosts.push_back(name);
     if (other.endpoint && other.endpoint->host != net::Endpoint().host)
       r.peers[name] = {other.shim_pid, other.endpoint->port, other.endpoint};
   }
-  if (unit.active)
-    for (const project::LateText& late : unit.active->late)
+  if (r.config)
+    for (const project::LateText& late : r.config->late)
       for (const project::LateText::Piece& piece : late.pieces)
         if (const Unit* peer = find(piece.service);
             peer != nullptr && peer->shim_pid != 0 && peer->active)
