@@ -141,9 +141,9 @@ def test_restart_without_names_restarts_all(project):
         [project]
         name = "all"
         [services.db]
-        command = "echo db up >> log; trap 'echo db down >> log; exit 0' TERM; while :; do sleep 0.1; done"
+        command = "trap 'echo db down >> log; exit 0' TERM; echo db up >> log; while :; do sleep 0.1; done"
         [services.web]
-        command = "echo web up >> log; trap 'echo web down >> log; exit 0' TERM; while :; do sleep 0.1; done"
+        command = "trap 'echo web down >> log; exit 0' TERM; echo web up >> log; while :; do sleep 0.1; done"
         depends_on = ["db"]
         """, "all")
     p("up", "-d")
@@ -152,7 +152,7 @@ def test_restart_without_names_restarts_all(project):
     p("restart")
     wait_until(lambda: (p.dir / "log").read_text().count("up") == 4, "both have said so again")
     said = (p.dir / "log").read_text().split("\n")[:-1]
-    assert said[:2] == ["db up", "web up"] and sorted(said[2:]) == ["db down", "db up", "web down", "web up"], said
+    assert sorted(said[:2]) == ["db up", "web up"] and sorted(said[2:]) == ["db down", "db up", "web down", "web up"], said
     now = {s["pid"] for s in p.status().values()}
     assert not pids & now and not any(alive(pid) for pid in pids)
     p("down")
