@@ -57,6 +57,7 @@ struct ContainerOptions {
       entrypoint;  ///< set: the image's Cmd is dropped too, as Docker does
   std::optional<std::vector<std::string>> command;
   std::map<std::string, std::string> env;  ///< wins over the image's
+  std::vector<std::string> env_unset;      ///< variables of the image's that it is not to have
   std::string user;                        ///< "", "name", "uid", "name:group", "uid:gid"
   std::string workdir;                     ///< absolute; "" = the image's
   std::vector<VolumeMount> mounts;
@@ -71,7 +72,8 @@ struct ContainerOptions {
                                 ///< `linux.seccomp` object
   std::vector<std::string> cap_add, cap_drop;  ///< "NET_ADMIN", "CAP_NET_ADMIN", "ALL"
   bool no_new_privileges = true;
-  std::uint64_t shm_bytes = 64u << 20;  ///< of /dev/shm: 64 MiB
+  std::uint64_t shm_bytes = 64u << 20;                       ///< of /dev/shm: 64 MiB
+  std::map<std::string, std::vector<std::int64_t>> ulimits;  ///< "nofile": {soft, hard}; -1: none
 
   friend bool operator==(const ContainerOptions&, const ContainerOptions&) = default;
 };

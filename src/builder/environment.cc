@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "base/sys/file_lock.h"
 #include "base/sys/fs_at.h"
+#include "builder/limits.h"
 
 namespace locald::builder {
 namespace {
@@ -89,6 +90,7 @@ Result<void> Environment::open() {
   host_.recursive_read_only = has_mount_setattr();
   host_.masked_paths = thermal_paths();
   host_.init_program = options_.init_program;
+  host_.hard_limits = hard_limits(host_.id_map == IdMapKind::root);
   images_ = std::make_unique<oci::ImageStore>(TRY(oci::ImageStore::open(options_.paths.images())));
   layers_ = std::make_unique<oci::LayerStore>(
       TRY(oci::LayerStore::open(options_.paths.layers(), layer_map(host_.id_map), map_id_)));

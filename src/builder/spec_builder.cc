@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -61,6 +62,7 @@ Result<std::vector<std::string>> environment(const SpecInput& in, const Resolved
                                              const std::string& hostname) {
   std::vector<std::string> env;
   std::unordered_map<std::string, std::size_t> places;  // name -> index in env
+  const std::set<std::string> unset(in.options.env_unset.begin(), in.options.env_unset.end());
   std::size_t bytes = 0;
   const auto put = [&](const std::string& name, const std::string& value) {
     std::string pair = name + "=" + value;
@@ -78,7 +80,8 @@ Result<std::vector<std::string>> environment(const SpecInput& in, const Resolved
         .with_hint("use another image, or rebuild this one without them");
   for (const std::string& pair : in.image.env)
     if (const std::size_t equals = pair.find('='); equals != std::string::npos && equals != 0)
-      put(pair.substr(0, equals), pair.substr(equals + 1));
+      if (const std::string name = pair.substr(0, equals); !unset.contains(name))
+        put(name, pair.substr(equals + 1));
   for (const auto& [name, value] : in.options.env) put(name, value);
   if (bytes > kMaxEnvironment)
     return Error(Errc::unsupported,
@@ -286,6 +289,7 @@ Result<BuiltSpec> build_spec(const SpecInput& in) {
                                                    .ambient = {}};
   }
   process.no_new_privileges = options.no_new_privileges;
+  process.rlimits = process_limits(options.ulimits, in.host.hard_limits, built.notices);
   // Rootless it stays the server's: a process of systemd's user manager may not lower its own, which
   // is 100 or 200, and runc would fail.
   if (in.host.id_map == IdMapKind::root) process.oom_score_adj = 0;

@@ -31,6 +31,7 @@ struct HostFacts {
   bool recursive_read_only = true;      ///< mount_setattr(2): the runtime's "rro" and its like work
   std::vector<std::string> masked_paths;  ///< found on this host, besides Docker's fixed set
   std::string init_program = {};          ///< absolute path of what becomes /dev/init in containers
+  std::map<std::string, std::int64_t> hard_limits = {};  ///< of processes (limits.h)
 };
 
 /// All that the spec is made of. Borrowed for the call.

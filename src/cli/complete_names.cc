@@ -69,9 +69,20 @@ Place place_of(const std::vector<std::string>& words) {
 
 Names names_of(const Context& context, const std::vector<std::string>& words) {
   Names names;
-  names.services = [words] {
+  names.services = [context, words] {
     const Place place = place_of(words);
-    return services_in(place.file.empty() ? project_file_of(place.dir) : place.file);
+    const std::string file = place.file.empty() ? project_file_of(place.dir) : place.file;
+    if (file.ends_with(".toml")) return services_in(file);
+    // Other files, of which there are many forms, a server reads.
+    std::vector<std::string> out;
+    const std::optional<std::string> named =
+        place.file.empty() ? std::nullopt : std::optional(place.file);
+    if (const auto reply = of_server(
+            context,
+            ipc::StatusRequest{.project = ipc::ProjectPlace{place.dir, named, {}, environment()}}))
+      if (reply->services)
+        for (const ipc::ServiceStatus& service : *reply->services) out.push_back(service.name);
+    return out;
   };
   names.containers = [context] {
     std::vector<std::string> out;

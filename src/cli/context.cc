@@ -33,7 +33,11 @@ Result<std::string> working_dir() {
 }
 
 Result<ipc::ProjectPlace> Context::project() const {
-  return ipc::ProjectPlace{TRY(working_dir()), file, project_name};
+  return ipc::ProjectPlace{TRY(working_dir()), file, project_name, environment()};
+}
+
+Result<ipc::ProjectPlace> Context::place() const {
+  return ipc::ProjectPlace{TRY(working_dir()), file, project_name, {}};
 }
 
 std::map<std::string, std::string> environment() {

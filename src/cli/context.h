@@ -21,8 +21,10 @@ struct Context {
   Result<ipc::Client> connect() const;
   /// As connect(), but Errc::not_found where no server runs.
   Result<ipc::Client> connect_running() const;
-  /// Where the project is looked for.
+  /// Where the project is looked for, and by which environment.
   Result<ipc::ProjectPlace> project() const;
+  /// The same of a request that has an environment of its own.
+  Result<ipc::ProjectPlace> place() const;
 };
 
 /// The working folder. Errc::not_found where it has been removed.

@@ -95,7 +95,7 @@ Result<int> build_verb(Context& context, const Args& args) {
     request.app = TRY(app_of_folder(args));
     request.world.login_files = login_files();
   } else {
-    request.project = TRY(context.project());
+    request.project = TRY(context.place());
     request.services = args.arguments();
     request.world = world();
   }

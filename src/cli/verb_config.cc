@@ -1,4 +1,5 @@
 #include "base/strings.h"
+#include "cli/compose_options.h"
 #include "cli/context.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
@@ -8,7 +9,7 @@ namespace locald::cli {
 namespace {
 
 Result<int> config_check(Context& context, const Args& args) {
-  const ipc::ConfigCheckRequest request{TRY(context.project()), environment()};
+  const ipc::ConfigCheckRequest request{TRY(context.place()), environment(), compose_wishes(args)};
   auto client = TRY(context.connect());
   if (args.has("json")) return print_json(TRY(client.call(request)));
   const auto reply = TRY(client.ask(request));
@@ -33,14 +34,14 @@ Result<int> config_schema(Context& context, const Args&) {
 const Verb kConfigCheck{
     .name = "config check",
     .usage = "[--json]",
-    .summary = "check locald.toml and change nothing",
+    .summary = "check the project's file and change nothing",
     .details =
         "Names every problem with its line: all that `up` would refuse in the file and in the\n"
         "files that it names, in this environment. Exits with 1 if there is one.\n\n"
         "examples:\n"
         "  locald config check\n"
         "  locald -f staging.toml config check\n",
-    .options = {{0, "json", nullptr, "as JSON"}},
+    .options = {{0, "json", nullptr, "as JSON"}, kProfile, kAllowUnsupported, kPublishAddress},
     .max_arguments = 0,
     .run = config_check,
 };

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "cli/attach_client.h"
+#include "cli/compose_options.h"
 #include "cli/context.h"
 #include "cli/failures.h"
 #include "cli/print.h"
@@ -14,11 +15,12 @@ namespace {
 
 /// Brings up what the service depends on. @return whether all of it is ready
 Result<bool> bring_up_dependencies(Context& context, const ipc::ProjectPlace& project,
-                                   const std::string& service) {
+                                   const Args& args) {
   const ipc::UpRequest request{.project = project,
-                               .services = {service},
+                               .services = {args.argument(0)},
                                .world = world(),
                                .low_ports = {},
+                               .compose = compose_wishes(args),
                                .wait = true,
                                .dependencies = true,
                                .timeout = {}};
@@ -43,7 +45,7 @@ Result<int> run_verb(Context& context, const Args& args) {
                           .tty = tty,
                           .open_stdin = true,
                           .size = {size.rows, size.columns}};
-  if (!TRY(bring_up_dependencies(context, request.project, request.service))) return 125;
+  if (!TRY(bring_up_dependencies(context, TRY(context.place()), args))) return 125;
   auto client = TRY(context.connect());
   ipc::ExecReply where;
   {
@@ -74,7 +76,10 @@ const Verb kRun{
                 {'e', "env", "NAME[=VALUE]",
                  "set a variable, or pass it on from here; can be repeated"},
                 {'u', "user", "USER[:GROUP]", "run as this user, by name or number"},
-                {'w', "workdir", "DIR", "run in this folder"}},
+                {'w', "workdir", "DIR", "run in this folder"},
+                kProfile,
+                kAllowUnsupported,
+                kPublishAddress},
     .min_arguments = 1,
     .verbatim = true,
     .own_failure = 125,

@@ -1,3 +1,4 @@
+#include "cli/compose_options.h"
 #include "cli/context.h"
 #include "cli/failures.h"
 #include "cli/foreground.h"
@@ -10,11 +11,12 @@ namespace locald::cli {
 namespace {
 
 Result<int> up_verb(Context& context, const Args& args) {
-  ipc::UpRequest request{.project = TRY(context.project()),
+  ipc::UpRequest request{.project = TRY(context.place()),
                          .services = args.arguments(),
                          .world = world(),
                          .env_refresh = args.has("env-refresh"),
                          .low_ports = args.value("low-ports"),
+                         .compose = compose_wishes(args),
                          .wait = args.has("wait"),
                          .timeout = {}};
   if (const auto timeout = args.value("timeout")) {
@@ -58,7 +60,10 @@ const Verb kUp{
                 {0, "env-refresh", nullptr,
                  "capture the environment of this command instead of keeping the earlier one"},
                 {0, "low-ports", "+N",
-                 "publish ports below 1024 at a port N higher, where privileges lack: +8000"}},
+                 "publish ports below 1024 at a port N higher, where privileges lack: +8000"},
+                kProfile,
+                kAllowUnsupported,
+                kPublishAddress},
     .run = up_verb,
 };
 

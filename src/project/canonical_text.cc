@@ -55,6 +55,16 @@ Json canonical_networks(const std::vector<MemberConfig>& networks) {
   return out;
 }
 
+Json limits_json(const std::map<std::string, std::vector<std::int64_t>>& limits) {
+  Json out = Json::object();
+  for (const auto& [name, values] : limits) {
+    Json both = Json::array();
+    for (const std::int64_t value : values) both.push(value);
+    out.set(name, std::move(both));
+  }
+  return out;
+}
+
 }  // namespace
 
 Json canonical_form(const ServiceConfig& config) {
@@ -119,6 +129,12 @@ Json canonical_form(const ServiceConfig& config) {
     out.set("args", config.args);
     out.set("bindings", json_of(config.bindings));
   }
+  if (!config.hostname.empty()) out.set("hostname", config.hostname);
+  if (config.read_only) out.set("read_only", true);
+  if (config.shm_size != 0) out.set("shm_size", config.shm_size);
+  if (!config.cap_add.empty()) out.set("cap_add", config.cap_add);
+  if (!config.cap_drop.empty()) out.set("cap_drop", config.cap_drop);
+  if (!config.ulimits.empty()) out.set("ulimits", limits_json(config.ulimits));
   return out;
 }
 

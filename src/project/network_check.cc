@@ -50,9 +50,7 @@ class NetworkChecker {
 
  private:
   void member(const ServiceSpec& s, const MemberSpec& member) {
-    if (s.network.mode != Mode::project ||
-        (s.network.at.line != 0 &&
-         (member.at.line != s.network.at.line || member.at.column != s.network.at.column)))
+    if (s.network.mode != Mode::project || (s.network.at.line != 0 && !(member.at == s.network.at)))
       return add_(member.at,
                   fmt::format("{} has `networks` beside network = \"{}\"", s.name, word(s)),
                   "remove one of the two");

@@ -28,7 +28,9 @@ class Checker {
     if (!spec_.name.empty() && !valid_name(spec_.name))
       add(spec_.name_at, fmt::format("\"{}\" cannot be the name of a project", spec_.name),
           std::string(kNameRule));
-    if (spec_.services.empty())
+    if (spec_.services.empty() && spec_.any_letters)
+      add({1, 1}, "no service is enabled", "enable a profile: locald up --profile NAME");
+    else if (spec_.services.empty())
       add({1, 1}, "the file names no services", "add a table like [services.web]");
     if (spec_.services.size() > kMaxServices)
       return add({1, 1}, fmt::format("the file names {} services; a project has at most {}",
@@ -43,11 +45,14 @@ class Checker {
  private:
   void add(SourcePos at, std::string message, std::string hint = {}) {
     if (problems_.size() >= kMaxProblems) return;
-    problems_.push_back({spec_.file, at, std::move(message), std::move(hint)});
+    problems_.push_back({spec_.file_of(at), at, std::move(message), std::move(hint)});
   }
 
   void service(const ServiceSpec& s) {
-    if (!valid_service_name(s.name))
+    if (spec_.any_letters && !valid_compose_name(s.name))
+      add(s.at, fmt::format("\"{}\" cannot be the name of a service", s.name),
+          "letters, digits, -, _ and dots, at most 63, a letter or digit first");
+    else if (!spec_.any_letters && !valid_service_name(s.name))
       add(s.at, fmt::format("\"{}\" cannot be the name of a service", s.name),
           s.name.find('/') == std::string::npos
               ? std::string(kNameRule)
@@ -90,10 +95,15 @@ class Checker {
         near ? fmt::format("did you mean '{}'?", *near) : "there are: " + join(names_, ", "));
   }
 
+  /// Whether its image does so is known later.
+  static bool may_be_checked(const ServiceSpec& s) {
+    return s.health.kind != HealthSpec::Kind::none || s.image_health.wanted;
+  }
+
   void dependency(const ServiceSpec& s, const DependencySpec& d) {
     const ServiceSpec* target = spec_.find(d.service);
     if (target == nullptr) return unknown_service(d.at, "`depends_on`", d.service);
-    if (d.condition == DependsCondition::healthy && target->health.kind == HealthSpec::Kind::none)
+    if (d.condition == DependsCondition::healthy && !may_be_checked(*target))
       add(d.at,
           fmt::format("{} waits for {} to be healthy, but {} has no `health`", s.name, d.service,
                       d.service),
@@ -183,9 +193,10 @@ class Checker {
 }  // namespace
 
 std::vector<const Text*> texts_of(const ServiceSpec& s) {
-  std::vector<const Text*> out{&s.workdir,         &s.image,          &s.user,
-                               &s.health.target,   &s.build.path,     &s.build.builder,
-                               &s.build.run_image, &s.build.exec_env, &s.process};
+  std::vector<const Text*> out{&s.workdir,       &s.image,           &s.user,
+                               &s.hostname,      &s.health.target,   &s.build.path,
+                               &s.build.builder, &s.build.run_image, &s.build.exec_env,
+                               &s.process};
   const auto add = [&](const std::vector<Text>& texts) {
     for (const Text& t : texts) out.push_back(&t);
   };
@@ -195,6 +206,8 @@ std::vector<const Text*> texts_of(const ServiceSpec& s) {
   add(s.env_file);
   for (const VolumeSpec& v : s.volumes) out.insert(out.end(), {&v.text, &v.source, &v.target});
   add(s.tmpfs);
+  add(s.cap_add);
+  add(s.cap_drop);
   add(s.ports);
   for (const MemberSpec& m : s.networks) {
     add(m.aliases);

@@ -22,6 +22,16 @@ const ServiceSpec* ProjectSpec::find(const std::string& service) const {
   return it == services.end() ? nullptr : &*it;
 }
 
+const std::string& ProjectSpec::file_of(SourcePos at) const {
+  return at.file == 0 || at.file > more_files.size() ? file : more_files[at.file - 1];
+}
+
+Text literal_text(std::string_view text, SourcePos at) {
+  Text out{{}, at};
+  for (const char c : text) out.raw.append(c == '$' ? 2 : 1, c);
+  return out;
+}
+
 bool valid_name(std::string_view name) noexcept {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   return !name.empty() && name.size() <= 63 && plain(name[0]) &&
@@ -33,6 +43,15 @@ bool valid_service_name(std::string_view name) noexcept {
   const std::size_t slash = name.find('/');
   return valid_name(name.substr(0, slash)) &&
          (slash == std::string_view::npos || valid_name(name.substr(slash + 1)));
+}
+
+bool valid_compose_name(std::string_view name) noexcept {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !name.empty() && name.size() <= 63 && plain(name[0]) &&
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return plain(c) || c == '_' || c == '-' || c == '.'; });
 }
 
 std::string slug(std::string_view service) {

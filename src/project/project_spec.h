@@ -29,6 +29,8 @@ struct Text {
   SourcePos at;
   bool empty() const noexcept { return raw.empty(); }
 };
+/// A text that stands for itself: nothing in it is replaced.
+Text literal_text(std::string_view text, SourcePos at);
 
 using Milliseconds = std::chrono::milliseconds;
 
@@ -66,6 +68,15 @@ struct HealthSpec {
   SourcePos at;
 };
 
+/// A check that the image has, as a file may change it. Filled in before values are looked up
+/// (docker_health.h), where `wanted`.
+struct ImageHealthSpec {
+  bool wanted = false;
+  std::optional<Milliseconds> interval, timeout, start_period;
+  std::optional<int> retries;
+  SourcePos at;
+};
+
 enum class RestartMode : std::uint8_t { no, on_failure, always, unless_stopped };
 
 struct RestartSpec {
@@ -94,6 +105,14 @@ struct VolumeSpec {
   Text text;            ///< the short form, "SOURCE:TARGET:OPTIONS"; empty: the long one
   Text source, target;  ///< an empty source: without a name
   bool read_only = false;
+  bool create = false;  ///< a source of the host's that is not there becomes a folder
+  SourcePos at;
+};
+
+/// A limit of each process of a container: setrlimit(2).
+struct UlimitSpec {
+  std::string name;                 ///< "nofile"
+  std::int64_t soft = 0, hard = 0;  ///< -1: no limit
   SourcePos at;
 };
 
@@ -148,9 +167,11 @@ struct ServiceSpec {
   std::vector<MemberSpec> networks;
   std::vector<Text> ports;
   std::vector<std::pair<std::string, Text>> env;
+  std::vector<std::string> env_unset;  ///< names that it is not to have, also not of the image
   std::vector<Text> env_file;
   std::vector<DependencySpec> depends_on;
   HealthSpec health;
+  ImageHealthSpec image_health;  ///< where `health` is none
   RestartSpec restart;
   int stop_signal = 0;  ///< 0: the image's, else SIGTERM
   Milliseconds stop_timeout{10000};
@@ -168,6 +189,11 @@ struct ServiceSpec {
   double cpus = 0;           ///< 0: no limit
   int pids = 0;              ///< 0: no limit
   bool init = false;
+  Text hostname;  ///< empty: the service's name
+  bool read_only = false;
+  std::uint64_t shm_size = 0;  ///< bytes; 0: 64 MiB
+  std::vector<Text> cap_add, cap_drop;
+  std::vector<UlimitSpec> ulimits;
 
   // type = "cnb", which has the ones above but image, entrypoint and container_port
   BuildSpec build;
@@ -178,7 +204,7 @@ struct ServiceSpec {
   /// The port that others reach it on; 0 where it has none, or it is automatic and not chosen yet.
   int any_port() const noexcept { return port != 0 ? port : container_port; }
   bool has_port() const noexcept { return auto_port || any_port() != 0 || !ports.empty(); }
-  /// Or its image may tell of one (resolve/image_ports.h).
+  /// Or its image may tell of one (resolve/asked_images.h).
   bool may_have_port() const noexcept {
     return has_port() ||
            (kind == ServiceKind::container && network.mode == NetworkUse::Mode::project);
@@ -188,21 +214,27 @@ struct ServiceSpec {
 struct ProjectSpec {
   std::string name;  ///< empty: the folder's name decides
   SourcePos name_at;
-  std::string file;                   ///< absolute path of the file it was read from
-  std::string dir;                    ///< absolute; relative paths in the file start here
-  NetworkUse network;                 ///< of services that say nothing
-  std::vector<NetworkSpec> networks;  ///< in the order of their names
-  std::vector<int> host_access;       ///< ports of the host's loopback that containers reach
-  int low_ports = 0;                  ///< how far published ports that need privileges move up
-  std::vector<ServiceSpec> services;  ///< in the order of their names
+  std::string file;                     ///< absolute path of the file it was read from
+  std::vector<std::string> more_files;  ///< that it was read from too: SourcePos::file 1 and on
+  std::string dir;                      ///< absolute; relative paths in the file start here
+  NetworkUse network;                   ///< of services that say nothing
+  std::vector<NetworkSpec> networks;    ///< in the order of their names
+  std::vector<int> host_access;         ///< ports of the host's loopback that containers reach
+  int low_ports = 0;                    ///< how far published ports that need privileges move up
+  std::vector<ServiceSpec> services;    ///< in the order of their names
+  bool any_letters = false;             ///< services may be called as in Compose: "Web.1"
 
   const ServiceSpec* find(const std::string& service) const;
+  /// The file that `at` is in.
+  const std::string& file_of(SourcePos at) const;
 };
 
 /// [a-z0-9][a-z0-9_-]{0,62}: names of projects, services and volumes.
 bool valid_name(std::string_view name) noexcept;
 /// The same, or two of them with a slash between: "api/worker".
 bool valid_service_name(std::string_view name) noexcept;
+/// [a-zA-Z0-9][a-zA-Z0-9._-]{0,62}: names of services of compose files.
+bool valid_compose_name(std::string_view name) noexcept;
 /// The service's name where no slash may stand, as in file and host names: "api.worker", which no
 /// other service has.
 std::string slug(std::string_view service);

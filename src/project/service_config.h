@@ -101,6 +101,11 @@ struct ServiceConfig {
   double cpus = 0;
   int pids = 0;
   bool init = false;
+  std::string hostname;        ///< empty: the service's name
+  bool read_only = false;      ///< the root file system
+  std::uint64_t shm_size = 0;  ///< of /dev/shm, in bytes; 0: the default
+  std::vector<std::string> cap_add, cap_drop;
+  std::map<std::string, std::vector<std::int64_t>> ulimits;  ///< "nofile": {soft, hard}; -1: none
 
   // kind cnb
   std::optional<cnb::AppSpec> app;  ///< proxies and certificates are the user's, at the build

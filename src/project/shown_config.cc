@@ -222,6 +222,18 @@ Json shown(const ServiceConfig& config, bool env) {
   out.out().set("stop_timeout_ms", config.stop_timeout.count());
   out.yes("tty", config.tty);
   out.yes("init", config.init);
+  out.text("hostname", config.hostname);
+  out.yes("read_only", config.read_only);
+  out.number("shm_size", config.shm_size);
+  out.words("cap_add", config.cap_add);
+  out.words("cap_drop", config.cap_drop);
+  Json ulimits = Json::object();
+  for (const auto& [name, values] : config.ulimits) {
+    Json both = Json::array();
+    for (const std::int64_t value : values) both.push(value);
+    ulimits.set(name, std::move(both));
+  }
+  out.json("ulimits", std::move(ulimits));
   if (config.kind != ServiceKind::exec) out.out().set("pull", word(config.pull));
   if (config.app) out.json("build", app_of(*config.app, env));
   out.json("bindings", json_of(config.bindings));

@@ -162,7 +162,8 @@ class Server {
                           projects_->down(request, reply);
                         },
                         log});
-    image_ports_ = std::make_unique<ImagePorts>(ImagePorts::Deps{loop_, *environment_, jobs_});
+    image_answers_ =
+        std::make_unique<ImageAnswers>(ImageAnswers::Deps{loop_, *environment_, jobs_});
     projects_ = std::make_unique<Projects>(
         Projects::Deps{
             loop_, *launcher_, paths_, jobs_, network_, listeners_, environment_->shared(),
@@ -186,7 +187,7 @@ class Server {
                                 [done](const Result<void>&) { done(); });
               });
             },
-            unmanaged_.get(), networks_.get(), image_ports_.get(),
+            unmanaged_.get(), networks_.get(), image_answers_.get(),
             [this](const std::string& image, const std::string& dir) -> std::string {
               const auto images = environment_->images();
               const auto found = images ? (*images)->find(image, dir) : images.error();
@@ -343,7 +344,7 @@ class Server {
   std::unique_ptr<Networks> networks_;
   std::unique_ptr<RuntimeLauncher> launcher_;
   std::unique_ptr<Unmanaged> unmanaged_;
-  std::unique_ptr<ImagePorts> image_ports_;
+  std::unique_ptr<ImageAnswers> image_answers_;
   std::unique_ptr<Projects> projects_;
   std::unique_ptr<Sessions> sessions_;
   std::unique_ptr<ContainerNetworks> container_networks_;

@@ -136,6 +136,17 @@ def project(locald):
     return make
 
 
+@pytest.fixture
+def compose(locald):
+    """compose(yaml, name="p", files={}): a folder with that compose.yaml, owned by who runs locald."""
+    def make(yaml, name="p", files=None):
+        p = Project(locald, locald.home / "user" / name, yaml, file="compose.yaml")
+        for path, text in (files or {}).items():
+            p.write(path, text)
+        return p
+    return make
+
+
 @pytest.fixture(scope="session")
 def images():
     """The folder of scripts/images: {images}/redis, … one OCI layout each."""

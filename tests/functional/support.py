@@ -332,12 +332,12 @@ class Locald:
 
 
 class Project:
-    """A folder with a locald.toml; calling it runs locald in it."""
+    """A folder with a locald.toml, or another file; calling it runs locald in it."""
 
-    def __init__(self, locald, folder, toml):
+    def __init__(self, locald, folder, text, file="locald.toml"):
         self.locald, self.dir = locald, pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
-        self.write("locald.toml", toml)
+        self.write(file, text)
 
     def write(self, name, text, mode=0o644):
         path = self.dir / name

@@ -17,7 +17,7 @@ COMMENT_OR_LITERAL = re.compile(
     r'//[^\n]*|/\*.*?\*/|R"([^()\s\\]{0,16})\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\'', re.S)
 VERB = re.compile(r"const Verb k\w+\{(.*?)\n\};", re.S)
 OPTION = re.compile(r"\{(?:'(.)'|0),\s*\"([a-z-]+)\"")
-SHARED_OPTION = re.compile(r"const Option (k\w+)\{(?:'(.)'|0),\s*\"([a-z-]+)\"")
+SHARED_OPTION = re.compile(r"const(?:expr)? Option (k\w+)\{\s*(?:'(.)'|0),\s*\"([a-z-]+)\"")
 
 SCRIPT = re.compile(r"(?<![\w/.])(scripts/[a-z-]+)((?: --?[a-z][a-z-]*)+)")
 
@@ -35,7 +35,7 @@ SYSCTL = ("fs.", "kernel.", "net.", "user.", "vm.")
 # Headers of the system, and sources of other projects.
 SYSTEM = ("linux/", "sys/", "runc/", "lifecycle/", "pack/")
 # Tables whose keys are names that people choose.
-NAMES_BELOW = {"services", "env", "depends_on", "bindings", "processes", "networks"}
+NAMES_BELOW = {"services", "env", "depends_on", "bindings", "processes", "networks", "ulimits"}
 # The sources that read our files, wherever they are.
 READERS = {"shape.cc", "shape_build.cc", "shape_deploy.cc", "shape_service.cc", "service_reader.cc", "service_keys.cc", "build_reader.cc", "value_readers.cc",
            "network_reader.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",
@@ -77,13 +77,16 @@ def read(path):
 
 def verbs(root):
     """{verb: its options, as they are typed}"""
-    found = {}
+    found, common = {}, {}
     folder = os.path.join(root, "src/cli")
+    for name in sorted(os.listdir(folder)):  # what several verbs share stands in headers
+        if name.endswith(".h"):
+            common |= {m[1]: [m[2] and "-" + m[2], "--" + m[3]] for m in SHARED_OPTION.finditer(read(os.path.join(folder, name)))}
     for name in sorted(os.listdir(folder)):
         if not name.startswith("verb") or not name.endswith(".cc"):
             continue
         text = read(os.path.join(folder, name))
-        shared = {m[1]: [m[2] and "-" + m[2], "--" + m[3]] for m in SHARED_OPTION.finditer(text)}
+        shared = common | {m[1]: [m[2] and "-" + m[2], "--" + m[3]] for m in SHARED_OPTION.finditer(text)}
         for m in VERB.finditer(text):
             block = m.group(1)
             named = re.search(r'\.name\s*=\s*"([^"]+)"', block)

@@ -7,6 +7,7 @@ namespace locald {
 /// A place in a text file.
 struct SourcePos {
   unsigned line = 0, column = 0;  ///< 1-based; 0: unknown
+  unsigned file = 0;              ///< where there are several: which one, by its owner's count
   friend bool operator==(const SourcePos&, const SourcePos&) = default;
 };
 

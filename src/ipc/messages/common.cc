@@ -6,10 +6,14 @@ const Fields& ProjectPlace::fields() {
   static const Fields table =
       FieldsOf<ProjectPlace>("project")
           .required_path("dir", &ProjectPlace::dir,
-                         "absolute: the folder from which locald.toml is looked for upward (-C)")
+                         "absolute: the folder from which locald.toml, or else a compose file, is "
+                         "looked for upward (-C)")
           .path("file", &ProjectPlace::file, "absolute: the file itself (-f)")
           .field("name", &ProjectPlace::name,
-                 "overrides the name that the file gives (-p, LOCALD_PROJECT)");
+                 "overrides the name that the file gives (-p, LOCALD_PROJECT)")
+          .field("env", &ProjectPlace::env,
+                 "what `${VAR}` of a compose file reads, and where COMPOSE_FILE stands; requests "
+                 "with an environment of their own have it there");
   return table;
 }
 

@@ -21,6 +21,7 @@ namespace locald::ipc {
 struct ProjectPlace {
   std::string dir;
   std::optional<std::string> file, name;
+  std::map<std::string, std::string> env;  ///< any bytes
   static const Fields& fields();
 };
 

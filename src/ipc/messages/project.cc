@@ -24,6 +24,17 @@ Fields services_fields() {
 
 }  // namespace
 
+const Fields& ComposeWishes::fields() {
+  static const Fields table =
+      FieldsOf<ComposeWishes>("compose")
+          .field("profiles", &ComposeWishes::profiles, "that are enabled; `*` is all")
+          .field("allow_unsupported", &ComposeWishes::allow_unsupported,
+                 "words: what is refused of these is left out instead")
+          .field("publish_address", &ComposeWishes::publish_address,
+                 "of ports that name none; empty: loopback");
+  return table;
+}
+
 const Fields& UpRequest::fields() {
   static const Fields table =
       project_fields<UpRequest>()
@@ -35,6 +46,7 @@ const Fields& UpRequest::fields() {
           .field("low_ports", &UpRequest::low_ports,
                  "\"+8000\": moves published ports up that need privileges, in place of what "
                  "the file says")
+          .field("compose", &UpRequest::compose, "of a compose file")
           .field("wait", &UpRequest::wait,
                  "answered when every service is healthy, not when it has started")
           .field("dependencies", &UpRequest::dependencies,
@@ -89,8 +101,10 @@ const Fields& LogsRequest::fields() {
 }
 
 const Fields& ConfigCheckRequest::fields() {
-  static const Fields table = project_fields<ConfigCheckRequest>().field(
-      "env", &ConfigCheckRequest::env, "the environment that `${VAR}` reads");
+  static const Fields table =
+      project_fields<ConfigCheckRequest>()
+          .field("env", &ConfigCheckRequest::env, "the environment that `${VAR}` reads")
+          .field("compose", &ConfigCheckRequest::compose, "of a compose file");
   return table;
 }
 

@@ -8,6 +8,13 @@ namespace locald::ipc {
 
 using Timeout = std::optional<std::chrono::milliseconds>;  ///< absent: no limit
 
+/// What `up` is told of a compose file beside what it says itself.
+struct ComposeWishes {
+  std::vector<std::string> profiles, allow_unsupported;
+  std::string publish_address;
+  static const Fields& fields();
+};
+
 /// What came of services that were brought up, started, stopped or restarted.
 struct UpReply {
   std::string project;
@@ -100,6 +107,7 @@ struct UpRequest {
   World world;
   bool env_refresh = false;
   std::optional<std::string> low_ports;
+  ComposeWishes compose = {};
   bool wait = false;
   bool dependencies = false;  ///< of `services`, not they themselves
   Timeout timeout;
@@ -176,6 +184,7 @@ struct ConfigCheckRequest {
   using Reply = ConfigCheckReply;
   ProjectPlace project;
   std::map<std::string, std::string> env;
+  ComposeWishes compose = {};
   static const Fields& fields();
 };
 

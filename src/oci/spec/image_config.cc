@@ -38,6 +38,18 @@ Result<std::vector<std::string>> read_words(const Json& owner, const char* key) 
   return owner.get_strings(key);
 }
 
+/// One that is not of the specification's form is none: images run without it.
+Result<ImageHealth> read_health(const Json& health) {
+  ImageHealth out;
+  if (!health.is_object()) return out;
+  out.test = TRY(read_words(health, "Test"));
+  out.interval = TRY(health.get_int_or("Interval", 0));
+  out.timeout = TRY(health.get_int_or("Timeout", 0));
+  out.start_period = TRY(health.get_int_or("StartPeriod", 0));
+  out.retries = TRY(health.get_int_or("Retries", 0));
+  return out;
+}
+
 Json write_set(const std::vector<std::string>& names) {
   Json::Object out;
   for (const std::string& name : names) out.emplace_back(name, Json::object());
@@ -66,6 +78,7 @@ Result<ImageConfig> ImageConfig::parse(std::string_view bytes) {
     out.stop_signal = TRY(config.get_string_or("StopSignal", ""));
     out.volumes = TRY(read_set(config, "Volumes"));
     out.exposed_ports = TRY(read_set(config, "ExposedPorts"));
+    out.health = read_health(config["Healthcheck"]).value_or(ImageHealth());
     const Json& labels = config["Labels"];
     if (!labels.is_null() && !labels.is_object())
       return Error(Errc::invalid_input, "\"Labels\" is not an object");

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,6 +19,14 @@ struct HistoryEntry {
   bool empty_layer = false;
 };
 
+/// The image's health check (Docker's HEALTHCHECK). Spec: OCI image-spec, config.md, which reserves
+/// the member; Docker's image specification v1.3 has it.
+struct ImageHealth {
+  std::vector<std::string> test;  ///< "CMD", "CMD-SHELL" or "NONE" first; empty: there is none
+  std::int64_t interval = 0, timeout = 0, start_period = 0;  ///< ns; 0: the engine's default
+  std::int64_t retries = 0;                                  ///< 0: the engine's default
+};
+
 /// What an image says about itself. All of it comes from strangers: it never becomes an option of
 /// locald. A value. Spec: OCI image-spec, config.md. Docker's config is the same document.
 struct ImageConfig {
@@ -34,6 +43,7 @@ struct ImageConfig {
   std::vector<std::string> volumes;        ///< paths, sorted
   std::vector<std::string> exposed_ports;  ///< "6379/tcp", sorted
   std::map<std::string, std::string> labels;
+  ImageHealth health;
 
   std::vector<Digest> diff_ids;  ///< base first: digests of the *uncompressed* tars
   std::vector<HistoryEntry> history;

@@ -1,28 +1,21 @@
-// Files of known products and of the reference loader's own tests, with what that loader says of
-// each (oracle.tsv) and what it makes of those that it accepts (canonical.json). The files are
-// taken from LOCALD_COMPOSE_CORPUS (a folder or the .tar.zst), or from a folder of shared fixtures
-// beside the clone, where there is one.
+// The corpus of compose files: verdicts and models beside those of the reference loader.
 #include <gtest/gtest.h>
 #include <stdlib.h>  // NOLINT: mkdtemp
 
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "base/source_dir.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
-#include "base/sys/spawn.h"
 #include "project/compose/canonical_json.h"
+#include "project/compose/corpus_testing.h"
 #include "project/compose/load.h"
 
 namespace locald::project::compose {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// Verdicts that differ on purpose: the file, and why.
 const std::map<std::string, std::string> kOtherVerdicts = {
@@ -31,69 +24,6 @@ const std::map<std::string, std::string> kOtherVerdicts = {
 
 /// Members of the canonical form that differ on purpose: "FILE PATH", and why.
 const std::map<std::string, std::string> kOtherValues = {};
-
-class Corpus {
- public:
-  Corpus() {
-    const char* const given = ::getenv("LOCALD_COMPOSE_CORPUS");
-    const fs::path path = given != nullptr ? fs::path(given)
-                                           : fs::path(LOCALD_SOURCE_DIR).parent_path() /
-                                                 "shared/fixtures/compose-corpus.tar.zst";
-    if (!fs::exists(path)) return;
-    if (fs::is_directory(path)) {
-      folder_ = path;
-    } else {
-      std::string made = (fs::temp_directory_path() / "compose-corpus-XXXXXX").string();
-      if (::mkdtemp(made.data()) == nullptr) return;
-      unpacked_ = made;
-      SpawnOptions tar;
-      const std::string search = "/usr/bin:/bin";
-      tar.argv = {
-          find_program("tar", search).value_or("tar"), "--zstd", "-xf", path.string(), "-C", made};
-      tar.env = {"PATH=" + search};
-      const auto run = run_program(std::move(tar), std::chrono::minutes(1));
-      if (run) folder_ = made;
-    }
-    if (fs::exists(folder_ / "corpus")) folder_ /= "corpus";
-  }
-  Corpus(const Corpus&) = delete;
-  Corpus& operator=(const Corpus&) = delete;
-  ~Corpus() {
-    if (!unpacked_.empty()) (void)remove_tree(unpacked_.string());
-  }
-  bool there() const { return fs::exists(folder_ / "oracle.tsv"); }
-  const fs::path& folder() const { return folder_; }
-
-  /// The files as the reference saw them: below /corpus.
-  FileAccess access() const {
-    const FileAccess disk = disk_files();
-    const auto real = [root = folder_.string()](const std::string& path) {
-      return path.starts_with("/corpus/") ? root + path.substr(7) : "/nonexistent" + path;
-    };
-    return {[=](const std::string& path) { return disk.kind(real(path)); },
-            [=](const std::string& path) { return disk.read(real(path)); }};
-  }
-
- private:
-  fs::path folder_, unpacked_;
-};
-
-struct Row {
-  std::string name;
-  bool accepted = false;
-  std::string message;
-};
-
-std::vector<Row> rows(const Corpus& corpus) {
-  std::vector<Row> out;
-  const auto text = read_file((corpus.folder() / "oracle.tsv").string());
-  for (const std::string& line : split(text.value(), '\n')) {
-    const std::vector<std::string> columns = split(line, '\t');
-    if (columns.size() < 7 || columns[0] == "name") continue;
-    out.push_back({columns[0], columns[5] == "OK", columns[6]});
-  }
-  return out;
-}
 
 /// The file whose absence a message of the reference is about; "" where it is about something else.
 std::string missing_file(const std::string& message) {
@@ -141,7 +71,7 @@ TEST(ComposeCorpus, IsJudgedAndReadAsByTheReference) {
   if (!corpus.there())
     GTEST_SKIP() << "the corpus is not here: give LOCALD_COMPOSE_CORPUS=…/compose-corpus.tar.zst";
   int same_verdict = 0, same_model = 0, accepted = 0, all = 0, intended = 0;
-  for (const Row& row : rows(corpus)) {
+  for (const CorpusRow& row : rows(corpus)) {
     ++all;
     Request request;
     request.dir = "/corpus/" + row.name;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace locald::project {
@@ -154,6 +155,33 @@ KeyFields health_fields(Sink& sink, HealthSpec& out) {
                   sink, out.retries)};
 }
 
+struct UlimitReading {
+  std::int64_t soft = -1, hard = -1;
+};
+
+const Shape& any_limit() { return shapes::whole<-1, std::numeric_limits<std::int64_t>::max()>(); }
+
+void read_limit(const Node& node, const std::string& where, Sink& sink, std::int64_t& out) {
+  if (!node.is_int() || node.as_int() < -1)
+    return sink.expected(node, where, "a number, or -1 for no limit");
+  out = node.as_int();
+}
+
+KeyFields ulimit_fields(Sink& sink, UlimitReading& out) {
+  return {{"soft",
+           any_limit(),
+           {.text = "What holds at first.",
+            .example = "ulimits = { core = { soft = 0, hard = -1 } }",
+            .since = "0.2"},
+           [&](const Node& v, const std::string& at) { read_limit(v, at, sink, out.soft); }},
+          {"hard",
+           any_limit(),
+           {.text = "How far the process may raise it.",
+            .example = "ulimits = { core = { soft = 0, hard = -1 } }",
+            .since = "0.2"},
+           [&](const Node& v, const std::string& at) { read_limit(v, at, sink, out.hard); }}};
+}
+
 const Shape& health_table() {
   static const Shape shape{.kind = Shape::Kind::table,
                            .fields = looked_at<HealthSpec, health_fields>,
@@ -213,6 +241,31 @@ void read_depends(const Node& node, const std::string& where, Sink& sink,
     read_choice(value, fmt::format("{}: {}", where, edge.service), sink, kConditions,
                 edge.condition);
     out.push_back(std::move(edge));
+  }
+}
+
+const Shape& ulimits_shape() {
+  static const Shape table{.kind = Shape::Kind::table,
+                           .fields = looked_at<UlimitReading, ulimit_fields>,
+                           .required = {"soft", "hard"}};
+  static const Shape item{.kind = Shape::Kind::either, .parts = {&any_limit(), &table}};
+  static const Shape shape{
+      .kind = Shape::Kind::names, .called = "table of limits", .parts = {&item}};
+  return shape;
+}
+
+void read_ulimits(const Node& node, const std::string& where, Sink& sink,
+                  std::vector<UlimitSpec>& out) {
+  if (!node.is_table()) return sink.expected(node, where, "a table like { nofile = 65536 }");
+  for (const auto& [name, value] : node.as_table()) {
+    UlimitReading reading;
+    const std::string path = fmt::format("{}: {}", where, name);
+    if (value.is_table())
+      read_table(value, path, sink, ulimit_fields(sink, reading));
+    else
+      read_limit(value, path, sink, reading.soft);
+    if (!value.is_table()) reading.hard = reading.soft;
+    out.push_back({name, reading.soft, reading.hard, value.key_at()});
   }
 }
 

@@ -18,7 +18,12 @@ void read_restart(const Node& node, const std::string& where, Sink& sink, Restar
 /// "/healthz" or { http | tcp | exec | log | notify, interval, … }.
 void read_health(const Node& node, const std::string& where, Sink& sink, HealthSpec& out);
 
+/// { nofile = 65536, core = { soft, hard } }.
+void read_ulimits(const Node& node, const std::string& where, Sink& sink,
+                  std::vector<UlimitSpec>& out);
+
 const Shape& dependencies_shape();
+const Shape& ulimits_shape();
 const Shape& volumes_shape();
 const Shape& restart_shape();
 const Shape& health_shape();

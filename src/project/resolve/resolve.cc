@@ -8,6 +8,8 @@
 #include <set>
 
 #include "base/strings.h"
+#include "base/sys/fs_at.h"
+#include "builder/capabilities.h"
 #include "builder/limits.h"
 #include "builder/mount_plan.h"
 #include "builder/user_lookup.h"
@@ -31,6 +33,8 @@ namespace {
 constexpr std::size_t kMaxEnvFile = 1u << 20;       // bytes
 constexpr std::size_t kMaxProjectText = 64u << 20;  // bytes, of all services together
 constexpr std::size_t kMaxVolumes = 1000;           // of a service
+constexpr std::size_t kMaxHostname = 64;            // bytes
+constexpr std::uint64_t kDefaultShm = 64u << 20;    // bytes: ContainerOptions::shm_bytes
 constexpr std::size_t kMaxEnvFiles = 100;           // of a service
 constexpr std::size_t kMaxEnvBytes = 16u << 20;  // of all services' env files, read once for each
 
@@ -93,7 +97,7 @@ class Resolver : private Texts {
     quiet.unset = &unset;
     for (const ServiceSpec& spec : in().spec.services)
       for (const VolumeSpec& v : spec.volumes) {
-        variables().at(spec.name, in().spec.file, v.at);
+        variables().at(spec.name, in().spec.file_of(v.at), v.at);
         const auto volume = [&]() -> Result<VolumeConfig> {  // what is wrong its own service says
           const auto home = [&] { return variables().value("HOME").value_or(""); };
           std::vector<std::string> notices;
@@ -140,7 +144,7 @@ class Resolver : private Texts {
         return;
       }
       env_bytes_ -= content->size();
-      variables().at(spec.name, in().spec.file, file.at);
+      variables().at(spec.name, in().spec.file_of(file.at), file.at);
       for (DotenvEntry& entry :
            parse_dotenv(*content, path, lookup().variable, problems(), &room())) {
         for (const std::string& text : vanished_notices(entry, path, told_)) notice(spec, text);
@@ -156,6 +160,7 @@ class Resolver : private Texts {
     std::map<std::size_t, std::string> in_turn;
     for (const auto& [name, when] : unset) in_turn[when] = name;
     for (auto& [when, name] : in_turn) out.unset.push_back(std::move(name));
+    out.unset.insert(out.unset.end(), spec.env_unset.begin(), spec.env_unset.end());
     for (const auto& [name, value] : spec.env) {
       const std::string& set = out.env[name] =
           text(value, Use::plain, LateText::Place::env, name, out);
@@ -174,6 +179,28 @@ class Resolver : private Texts {
     return {};
   }
 
+  /// Whether a folder can be created at `path`, where nothing is: not where a file is meant.
+  Result<void> may_create(const std::string& path) {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    const std::size_t dot = name.rfind('.');
+    const std::string extension = dot == std::string::npos || dot == 0 ? "" : name.substr(dot + 1);
+    if (extension.size() > 1 && std::all_of(extension.begin(), extension.end(), [](char c) {
+          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        }))
+      return Error(Errc::not_found, fmt::format("{} does not exist, and looks like a file: no "
+                                                "folder is created there",
+                                                path))
+          .with_hint(fmt::format("create the file, or the folder: mkdir -p {}", shell_quote(path)));
+    std::string above = path;
+    do above.erase(above.rfind('/'));
+    while (!above.empty() && !exists(above));
+    const JudgedPath folder = TRY(
+        judge().open(above.empty() ? "/" : above, PathJudge::Use::look).context("mount " + path));
+    if (folder.is_folder()) return {};
+    return Error(Errc::invalid_input,
+                 fmt::format("{} does not exist, and {} is not a folder", path, folder.path));
+  }
+
   /// A variable without a value makes no volume without a name.
   void no_source(SourcePos at, const Text& t) {
     problem(at, Error(Errc::invalid_input, fmt::format("volume \"{}\": its source is empty", t.raw))
@@ -183,15 +210,18 @@ class Resolver : private Texts {
 
   void volumes(const ServiceSpec& spec, ServiceConfig& out) {
     std::set<std::string> targets;
-    const auto keep = [&](SourcePos at, Result<VolumeConfig> parsed) {
+    const auto keep = [&](SourcePos at, Result<VolumeConfig> parsed, bool create = false) {
       if (!parsed) return problem(at, parsed.error());
       if (!targets.insert(tidy_path(parsed->target)).second)
         return problem(
             at, Error(Errc::invalid_input, fmt::format("two volumes at {}", parsed->target)));
       if (auto fine = check_target(*parsed); !fine) return problem(at, fine.error());
       if (parsed->kind == VolumeConfig::Kind::bind)
-        if (auto fine = builder::open_bind(parsed->source, judge()); !fine)
-          return problem(at, fine.error());
+        if (auto fine = builder::open_bind(parsed->source, judge()); !fine) {
+          if (!create || fine.error().code() != Errc::not_found) return problem(at, fine.error());
+          if (auto may = may_create(parsed->source); !may) return problem(at, may.error());
+          out_.to_create.emplace_back(spec.name, parsed->source);
+        }
       out.volumes.push_back(std::move(*parsed));
     };
     if (spec.volumes.size() + spec.tmpfs.size() > kMaxVolumes)
@@ -199,7 +229,7 @@ class Resolver : private Texts {
                                                                      spec.name, kMaxVolumes)));
     for (const VolumeSpec& v : spec.volumes) {
       const auto home = [&] {
-        variables().at(spec.name, in().spec.file, v.at);
+        variables().at(spec.name, in().spec.file_of(v.at), v.at);
         return variables().value("HOME").value_or("");
       };
       std::vector<std::string> notices;
@@ -218,7 +248,7 @@ class Resolver : private Texts {
         }
         Result<VolumeConfig> volume = builder::volume_of(source, target, in().spec.dir, home);
         if (volume) volume->read_only = v.read_only;
-        keep(v.at, std::move(volume));
+        keep(v.at, std::move(volume), v.create);
       }
       for (const std::string& each : notices) notice(spec, each);
     }
@@ -357,6 +387,7 @@ class Resolver : private Texts {
     out.cpus = spec.cpus;
     out.pids = spec.pids;
     out.init = spec.init;
+    isolation(spec, out);
     const builder::ResourceLimits limits{
         .memory_bytes = some(out.memory), .cpus = some(out.cpus), .pids = some(out.pids)};
     if (auto fine = builder::check_minimum(limits); !fine) problem(spec.at, fine.error());
@@ -364,6 +395,42 @@ class Resolver : private Texts {
       problem(spec.at, fine.error());
     volumes(spec, out);
     return out;
+  }
+
+  /// What sets a container off from others.
+  void isolation(const ServiceSpec& spec, ServiceConfig& out) {
+    out.hostname = text(spec.hostname);
+    if (auto good = check_hostname(out.hostname); !good) problem(spec.hostname.at, good.error());
+    out.read_only = spec.read_only;
+    out.shm_size = spec.shm_size == kDefaultShm ? 0 : spec.shm_size;
+    const auto capabilities = [&](const std::vector<Text>& texts, std::vector<std::string>& names) {
+      for (const Text& t : texts) {
+        names.push_back(text(t));
+        if (failed(t.at)) continue;
+        if (auto known = builder::container_capabilities({names.back()}, {}, 0); !known)
+          problem(t.at, known.error());
+      }
+    };
+    capabilities(spec.cap_add, out.cap_add);
+    capabilities(spec.cap_drop, out.cap_drop);
+    for (const UlimitSpec& limit : spec.ulimits) {
+      if (auto good = builder::check_ulimit(limit.name, limit.soft, limit.hard); !good)
+        problem(limit.at, good.error());
+      out.ulimits[limit.name] = {limit.soft, limit.hard};
+    }
+  }
+
+  /// Empty: none. Spec: hostname(7), which leaves 64 bytes on Linux.
+  static Result<void> check_hostname(const std::string& name) {
+    const auto plain = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '-' || c == '.' || c == '_';
+    };
+    if (name.empty() || (name.size() <= kMaxHostname && name[0] != '-' && name[0] != '.' &&
+                         std::all_of(name.begin(), name.end(), plain)))
+      return {};
+    return Error(Errc::invalid_input, fmt::format("invalid host name \"{}\"", name))
+        .with_hint("letters, digits, - and dots, at most 64");
   }
 
   template <typename T>

@@ -38,7 +38,7 @@ struct ResolveInput {
       captured = {};
   bool refresh = false;
   Rights rights = {};
-  /// Services whose port only their image tells, which is not here (image_ports.h): what follows
+  /// Services whose port only their image tells, which is not here (asked_images.h): what follows
   /// from it is left out, and is not a problem.
   std::set<std::string> undecided = {};
   Programs programs = {};
@@ -46,9 +46,10 @@ struct ResolveInput {
 
 struct Resolved {
   std::map<std::string, ServiceConfig> services;
-  std::vector<std::pair<std::string, std::string>> notices;  ///< {service or "", text}
-  Capture capture;                                           ///< the variables that the file uses
-  Uses uses;                                                 ///< and which service uses each
+  std::vector<std::pair<std::string, std::string>> notices;    ///< {service or "", text}
+  Capture capture;                                             ///< the variables that the file uses
+  Uses uses;                                                   ///< and which service uses each
+  std::vector<std::pair<std::string, std::string>> to_create;  ///< {service, folder}: not there yet
   Problems problems;  ///< when there are any, `services` is not to be used
 };
 

@@ -10,7 +10,7 @@
 #include "base/strings.h"
 #include "cnb/app.h"
 #include "net/ip_address.h"
-#include "project/resolve/image_ports.h"
+#include "project/resolve/asked_images.h"
 
 namespace locald::project {
 namespace {

@@ -172,13 +172,14 @@ Error Texts::no_port(const std::string& service) const {
 
 void Texts::problem(SourcePos at, const Error& error) {
   if (failed(at)) return;  // what follows from a text without a value
-  problems_.push_back({in_.spec.file, at, shortened(error.message(), kMaxNotice), error.hint()});
+  problems_.push_back(
+      {in_.spec.file_of(at), at, shortened(error.message(), kMaxNotice), error.hint()});
 }
 
 std::string Texts::text(const Text& t, Use use) {
   if (room_ == 0 || t.empty()) return {};
   unset_.clear();
-  variables_.at(scope_, in_.spec.file, t.at);
+  variables_.at(scope_, in_.spec.file_of(t.at), t.at);
   auto value = interpolate(t.raw, lookup_);
   if (!value)
     problem(t.at, value.error());
@@ -190,7 +191,7 @@ std::string Texts::text(const Text& t, Use use) {
     problem(t.at, no_room());
   else
     return room_ -= value->size(), std::move(*value);
-  failed_.emplace(t.at.line, t.at.column);
+  failed_.emplace(t.at.file, t.at.line, t.at.column);
   return {};
 }
 

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -45,7 +46,7 @@ class Texts {
   void problem(SourcePos at, const Error& error);
   /// That neither the file nor an image tells where the service listens.
   Error no_port(const std::string& service) const;
-  bool failed(SourcePos at) const { return failed_.contains({at.line, at.column}); }
+  bool failed(SourcePos at) const { return failed_.contains({at.file, at.line, at.column}); }
   Problems& problems() { return problems_; }
 
   /// Where a service of the project is reached by the one at work, as far as its file tells: on
@@ -71,12 +72,12 @@ class Texts {
   PathJudge judge_;
   Variables variables_;
   Lookup lookup_;
-  std::vector<LateText::Piece>* late_ = nullptr;    // where references of the present text go
-  const ServiceSpec* spec_ = nullptr;               // the one at work; null: none
-  std::string scope_;                               // its name
-  std::size_t room_ = 0;                            // bytes that its values may still take
-  std::vector<std::string> unset_;                  // of the text at work
-  std::set<std::pair<unsigned, unsigned>> failed_;  // places of texts that have no value
+  std::vector<LateText::Piece>* late_ = nullptr;  // where references of the present text go
+  const ServiceSpec* spec_ = nullptr;             // the one at work; null: none
+  std::string scope_;                             // its name
+  std::size_t room_ = 0;                          // bytes that its values may still take
+  std::vector<std::string> unset_;                // of the text at work
+  std::set<std::tuple<unsigned, unsigned, unsigned>> failed_;  // places of texts without a value
   Problems problems_;
 };
 

@@ -15,7 +15,9 @@ void send_state(const ReplyPtr& reply, ipc::ServiceStatus service) {
 }
 
 project::ProjectRef project_ref(const ipc::ProjectPlace& place) {
-  return {place.dir, place.file.value_or(""), place.name.value_or("")};
+  project::ProjectRef out{place.dir, place.file.value_or(""), place.name.value_or("")};
+  out.compose.env = place.env;
+  return out;
 }
 
 Result<project::UserContext> user_context(const ipc::World& world) {

@@ -62,6 +62,9 @@ class Project {
   /// From now on the above are these; written down by the next apply().
   void capture(project::Capture capture, std::shared_ptr<const project::UserContext> user);
 
+  /// Whether `notice` was not told of the project before, by this server.
+  bool tell_once(const std::string& notice) { return told_.insert(notice).second; }
+
   RefreshedValues& refreshed() noexcept { return refreshed_; }
 
   /// Ports of services with port = "auto", as chosen before.
@@ -195,6 +198,7 @@ class Project {
   AppBuilds builds_;
   std::set<std::string> vanished_;  // from the file: removed once quiet
   std::set<std::string> unwanted_;  // stopped by the user
+  std::set<std::string> told_;      // notices
   std::map<std::string, std::string> changes_;
   std::set<std::string> republished_;
   std::map<std::string, std::pair<int, std::string>>

@@ -72,9 +72,7 @@ Result<std::string> Projects::name_of(const ipc::ProjectPlace& place) const {
   for (const auto& [name, project] : projects_)
     if (project->file() == file) by_file.push_back(name);
   if (by_file.size() == 1) return by_file.front();
-  const project::LoadedProject loaded = TRY(project::load_project(ref));
-  if (loaded.name.empty()) return project::problems_error(loaded.problems);
-  return loaded.name;
+  return project::find_project_name(ref);
 }
 
 ProjectState Projects::state_of(const std::string& name) const {
@@ -138,14 +136,14 @@ void Projects::status(const ipc::StatusRequest& request, const ReplyPtr& reply) 
       ipc::StatusReply out{.project = (*found)->name(), .services = (*found)->status()};
       if (registry_.stays_on_host((*found)->name(), (*found)->dir()) &&
           !registry_.told_of_host((*found)->name()) && has_container_on_host(**found))
-        if (const auto loaded = load(*request.project))
+        if (const auto loaded = load(project_ref(*request.project)))
           if (std::string text = host_notice(*loaded); !text.empty())
             out.notices.push_back({"", std::move(text)});
       reply->result(out);
       return {};
     }
     if (found.error().code() != Errc::not_found) return std::move(found).error();
-    const project::LoadedProject loaded = TRY(load(*request.project));
+    const project::LoadedProject loaded = TRY(load(project_ref(*request.project)));
     if (!loaded.problems.empty()) {
       reply->error(project::problems_error(loaded.problems),
                    {{"problems", project::problems_json(loaded.problems)}});
@@ -210,7 +208,7 @@ void Projects::config_check(const ipc::ConfigCheckRequest& request, const ReplyP
   or_error(reply, [&]() -> Result<void> {
     ipc::World world;
     world.env = request.env;
-    const Prepared prepared = TRY(prepare(request.project, world, {}));
+    const Prepared prepared = TRY(prepare(request.project, world, {.compose = request.compose}));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};
@@ -218,12 +216,14 @@ void Projects::config_check(const ipc::ConfigCheckRequest& request, const ReplyP
     const project::LoadedProject& loaded = prepared.loaded;
     ipc::ConfigCheckReply out{.project = loaded.name, .file = loaded.spec.file};
     for (const project::ServiceSpec& s : loaded.spec.services) out.services.push_back(s.name);
+    for (const std::string& text : loaded.notices) out.notices.push_back({"", text});
     for (const auto& [service, text] : prepared.resolved.notices)
       out.notices.push_back({service, text});
-    for (const project::UnknownPort& unknown : prepared.unknown_ports)
-      out.notices.push_back({unknown.service, "its port is what " + unknown.image +
-                                                  " exposes, which `up` finds out; or write "
-                                                  "`container_port`"});
+    for (const project::AskedImage& unknown : prepared.asked_images)
+      if (unknown.port)
+        out.notices.push_back({unknown.service, "its port is what " + unknown.image +
+                                                    " exposes, which `up` finds out; or write "
+                                                    "`container_port`"});
     reply->result(out);
     return {};
   });

@@ -17,7 +17,7 @@
 #include "server/admission.h"
 #include "server/http/reply.h"
 #include "server/networks/networks.h"
-#include "server/projects/image_ports.h"
+#include "server/projects/image_answers.h"
 #include "server/projects/open_ports.h"
 #include "server/projects/project.h"
 #include "server/projects/project_registry.h"
@@ -46,8 +46,8 @@ class Projects {
     /// Ends what people still run in the project's services, then calls `done`. On the loop.
     std::function<void(const std::string& project, std::function<void()> done)> end_sessions;
     const Unmanaged* unmanaged = nullptr;
-    Networks* networks = nullptr;       ///< borrowed; null: there are none but the host's
-    ImagePorts* image_ports = nullptr;  ///< borrowed; null: no image tells of ports
+    Networks* networks = nullptr;           ///< borrowed; null: there are none but the host's
+    ImageAnswers* image_answers = nullptr;  ///< borrowed; null: no image tells of ports
     /// The digest of an image in the store, relative to a folder; "": it is not there. Any thread;
     /// blocks.
     std::function<std::string(const std::string& image, const std::string& dir)> image_digest = {};
@@ -113,18 +113,21 @@ class Projects {
     std::shared_ptr<const project::UserContext>
         user;                    ///< the one that counts: the captured one, or `here`
     project::Problems problems;  ///< when there are any, only they and `loaded.name` are of use
-    /// Containers whose port only their image tells, which is not here.
-    std::vector<project::UnknownPort> unknown_ports;
+    std::vector<project::AskedImage> asked_images;  ///< those that are not here
   };
   struct How {
     bool refresh = false;      ///< the environment of `world` counts, not the captured one
     bool images_tell = false;  ///< images that are needed for their ports have been fetched
     std::optional<std::string> low_ports = {};  ///< in place of what the file says
+    std::vector<std::string> services = {};     ///< that are wanted; empty: all
+    ipc::ComposeWishes compose = {};
   };
   Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world,
                            const How& how) const;
+  /// What images answer is put into `prepared.loaded`, and into `input` which of them are not here.
+  void ask_images(Prepared& prepared, project::ResolveInput& input, const How& how) const;
   /// The project's file, checked, with the networks of its services decided.
-  Result<project::LoadedProject> load(const ipc::ProjectPlace& place) const;
+  Result<project::LoadedProject> load(project::ProjectRef ref) const;
   static void refuse(const ReplyPtr& reply, const project::Problems& problems);
   Project* find_staying(const std::string& name) const;
   Project::Deps project_world();

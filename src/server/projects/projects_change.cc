@@ -11,6 +11,7 @@
 #include "project/project_check.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
+#include "server/projects/missing_folders.h"
 #include "server/projects/projects.h"
 #include "server/projects/projects_prepare.h"
 #include "server/supervise/edge_state.h"
@@ -76,12 +77,14 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
     Prepared prepared = TRY(prepare(request.project, request.world,
                                     {.refresh = request.env_refresh,
                                      .images_tell = looked.images,
-                                     .low_ports = request.low_ports}));
+                                     .low_ports = request.low_ports,
+                                     .services = request.services,
+                                     .compose = request.compose}));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};
     }
-    if (!prepared.unknown_ports.empty() && !looked.images) {
+    if (!prepared.asked_images.empty() && !looked.images) {
       pull_first(request, reply, prepared);
       return {};
     }
@@ -113,6 +116,12 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
       selected.insert(known.begin(), known.end());
     selected = project::make_graph(loaded.spec).with_dependencies(selected);
 
+    // What another profile has brought up stays as it is.
+    if (project != nullptr)
+      for (const std::string& name : loaded.disabled)
+        if (const Supervisor::Unit* unit = project->find(name))
+          resolved.services.try_emplace(name, *unit->config);
+
     // Before anything stops: a port in use leaves all as it is.
     if (!looked.ports && project != nullptr && deps_.networks != nullptr &&
         deps_.networks->try_ports(loaded.name, project->ports_to_try(resolved.services, selected),
@@ -123,6 +132,11 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
                                   }))
       return {};
 
+    for (const auto& [service, folder] : resolved.to_create) {
+      if (!selected.contains(service)) continue;
+      TRY(create_missing_folder(folder, PathJudge(deps_.paths, deps_.shared.all())));
+      send_notice(reply, service, fmt::format("created the folder {}", folder));
+    }
     TRY(registry_.claim(loaded.name, loaded.spec.dir, /*own_network=*/!loaded.stays_on_host));
     if (const std::string text = host_notice(loaded); !text.empty()) send_notice(reply, "", text);
     const bool fresh = project == nullptr;
@@ -133,6 +147,8 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
       make_ready(*project);
       projects_[loaded.name] = std::move(made);
     }
+    for (const std::string& text : loaded.notices)
+      if (project->tell_once(text)) send_notice(reply, "", text);
     for (const auto& [service, text] : resolved.notices) send_notice(reply, service, text);
     if (!fresh && !refresh)
       if (const std::string text = other_environment(project->supervisor(), resolved.services,
@@ -221,8 +237,8 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
 /// told, and what is published, follows from it.
 void Projects::pull_first(const ipc::UpRequest& request, const ReplyPtr& reply,
                           const Prepared& prepared) {
-  auto jobs = deps_.image_ports->pull(
-      {.services = prepared.unknown_ports,
+  auto jobs = deps_.image_answers->pull(
+      {.services = prepared.asked_images,
        .dir = prepared.loaded.spec.dir,
        .login_files = prepared.here->login_files,
        .progress =

@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "net/ports.h"
 #include "project/canonical_text.h"
+#include "project/project_check.h"
 #include "project/resolve/resolve_network.h"
 #include "server/http/request.h"
 #include "server/networks/port_choice.h"
@@ -156,12 +157,46 @@ Result<std::map<std::string, int>> Projects::choose_ports(const project::LoadedP
   return out;
 }
 
-Result<project::LoadedProject> Projects::load(const ipc::ProjectPlace& place) const {
-  project::ProjectRef ref = project_ref(place);
+Result<project::LoadedProject> Projects::load(project::ProjectRef ref) const {
+  ref.judge = std::make_shared<PathJudge>(deps_.paths, deps_.shared.all());
   ref.stays_on_host = [this](const std::string& name, const std::string& dir) {
     return registry_.stays_on_host(name, dir);
   };
   return project::load_project(ref);
+}
+
+void Projects::ask_images(Prepared& prepared, project::ResolveInput& input, const How& how) const {
+  project::ProjectSpec& spec = prepared.loaded.spec;
+  const std::set<std::string> wanted =
+      project::make_graph(spec).with_dependencies({how.services.begin(), how.services.end()});
+  std::set<std::string> unchecked;
+  for (const project::AskedImage& asked : project::asked_images(input)) {
+    const auto image = oci::ImageReference::parse(asked.image, spec.dir);
+    const auto answer = image && deps_.image_answers != nullptr ? deps_.image_answers->find(*image)
+                                                                : std::optional(ImageAnswer());
+    if (!answer) {
+      if (asked.port || wanted.empty() || wanted.contains(asked.service))
+        prepared.asked_images.push_back(asked);
+      if (asked.port && !how.images_tell) input.undecided.insert(asked.service);
+      continue;
+    }
+    for (project::ServiceSpec& s : spec.services) {
+      if (s.name != asked.service) continue;
+      if (asked.port) s.container_port = answer->port;
+      if (asked.health) s.health = project::health_spec(answer->health, s.image_health);
+      if (asked.health && s.health.kind == project::HealthSpec::Kind::none)
+        unchecked.insert(s.name);
+    }
+  }
+  for (const project::ServiceSpec& s : spec.services)
+    for (const project::DependencySpec& d : s.depends_on)
+      if (d.condition == project::DependsCondition::healthy && unchecked.contains(d.service))
+        prepared.problems.push_back(
+            {spec.file_of(d.at), d.at,
+             fmt::format("{} waits for {} to be healthy, but neither the file nor the image of {} "
+                         "has a health check",
+                         s.name, d.service, d.service),
+             "give it a `healthcheck`, or wait for service_started"});
 }
 
 Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
@@ -169,7 +204,14 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
   Prepared out;
   out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
-  out.loaded = TRY(load(place));
+  project::ProjectRef ref = project_ref(place);
+  ref.compose = {
+      .env = world.env,
+      .services = how.services,
+      .profiles = {how.compose.profiles.begin(), how.compose.profiles.end()},
+      .allowed = {how.compose.allow_unsupported.begin(), how.compose.allow_unsupported.end()},
+      .publish_address = how.compose.publish_address};
+  out.loaded = TRY(load(std::move(ref)));
   out.problems = out.loaded.problems;
   if (!out.problems.empty()) return out;
   if (how.low_ports) out.loaded.spec.low_ports = TRY(project::parse_low_ports(*how.low_ports));
@@ -194,27 +236,18 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
     };
     if (auto captured = present->user(); captured && !input.refresh) out.user = captured;
   }
-  for (const project::UnknownPort& unknown : project::unknown_ports(input)) {
-    const auto image = oci::ImageReference::parse(unknown.image, spec.dir);
-    const auto port = image && deps_.image_ports != nullptr ? deps_.image_ports->find(*image)
-                                                            : std::optional<int>(0);
-    if (!port) {
-      out.unknown_ports.push_back(unknown);
-      if (!how.images_tell) input.undecided.insert(unknown.service);
-    }
-    for (project::ServiceSpec& s : out.loaded.spec.services)
-      if (s.name == unknown.service) s.container_port = port.value_or(0);
-  }
+  ask_images(out, input, how);
   out.resolved = project::resolve(input);
-  out.problems = out.resolved.problems;
+  out.problems.insert(out.problems.end(), out.resolved.problems.begin(),
+                      out.resolved.problems.end());
   if (out.problems.empty() && deps_.networks != nullptr) {
     Networks::Services services;
     for (const auto& [name, config] : out.resolved.services)
       services[name] = std::make_shared<project::ServiceConfig>(config);
     net::Layout::Misfit misfit;
     if (auto fine = deps_.networks->check(out.loaded.name, services, misfit); !fine)
-      out.problems.push_back(
-          {spec.file, place_of(spec, misfit), fine.error().message(), fine.error().hint()});
+      out.problems.push_back({spec.file_of(place_of(spec, misfit)), place_of(spec, misfit),
+                              fine.error().message(), fine.error().hint()});
     for (std::string& text : subnet_notices(services, net::host_routes()))
       out.resolved.notices.emplace_back("", std::move(text));
   }

@@ -8,27 +8,34 @@
 #include "base/loop/job_pool.h"
 #include "builder/environment.h"
 #include "oci/ref/reference.h"
-#include "project/resolve/image_ports.h"
+#include "project/docker_health.h"
+#include "project/resolve/asked_images.h"
 #include "server/progress_event.h"
 
 namespace locald::server {
 
-/// Where containers listen of which only their image tells. Loop thread only.
-class ImagePorts {
+/// What an image tells of its containers.
+struct ImageAnswer {
+  int port = 0;  ///< the TCP port that it exposes; 0: none, or several
+  project::DockerHealth health;
+};
+
+/// What images tell of which the project's file says nothing. Loop thread only.
+class ImageAnswers {
  public:
   struct Deps {
     EventLoop& loop;
     builder::Environment& environment;
     JobPool& jobs;
   };
-  explicit ImagePorts(Deps deps) : deps_(deps) {}
+  explicit ImageAnswers(Deps deps) : deps_(deps) {}
 
-  /// The TCP port that the image exposes; 0: none, or several. Reads a few small files.
+  /// Reads a few small files.
   /// @return nothing: the image is not here
-  std::optional<int> find(const oci::ImageReference& image) const;
+  std::optional<ImageAnswer> find(const oci::ImageReference& image) const;
 
   struct Pull {
-    std::vector<project::UnknownPort> services;
+    std::vector<project::AskedImage> services;
     std::string dir;  ///< of the project
     std::vector<std::string> login_files;
     std::function<void(const std::string& service, const ipc::ProgressEvent& progress)> progress;

@@ -1,4 +1,4 @@
-#include "project/resolve/image_ports.h"
+#include "project/resolve/asked_images.h"
 
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ std::vector<std::string> unknown(const std::string& text, bool host = false) {
           1000)
           .value();
   std::vector<std::string> out;
-  for (const UnknownPort& each : unknown_ports({parsed.spec, "shop", user, ports, paths, {}}))
+  for (const AskedImage& each : asked_images({parsed.spec, "shop", user, ports, paths, {}}))
     out.push_back(each.service + ": " + each.image);
   return out;
 }

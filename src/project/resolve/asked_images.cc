@@ -1,4 +1,4 @@
-#include "project/resolve/image_ports.h"
+#include "project/resolve/asked_images.h"
 
 #include <algorithm>
 #include <set>
@@ -28,19 +28,20 @@ bool asks_own_port(const HealthSpec& health) {
          (health.kind == HealthSpec::Kind::http && health.target.raw.starts_with("/"));
 }
 
-std::vector<UnknownPort> unknown_ports(const ResolveInput& input) {
-  std::vector<UnknownPort> out;
+std::vector<AskedImage> asked_images(const ResolveInput& input) {
+  std::vector<AskedImage> out;
   const std::set<std::string> referred = referred_to(input.spec);
   Texts texts(input);
   for (const ServiceSpec& s : input.spec.services) {
-    if (s.kind != ServiceKind::container || s.network.mode != NetworkUse::Mode::project ||
-        s.container_port != 0 || !s.ports.empty())
-      continue;
-    if (s.port == 0 && !s.auto_port && !asks_own_port(s.health) && !referred.contains(s.name))
-      continue;
+    if (s.kind != ServiceKind::container) continue;
+    const bool port =
+        s.network.mode == NetworkUse::Mode::project && s.container_port == 0 && s.ports.empty() &&
+        (s.port != 0 || s.auto_port || asks_own_port(s.health) || referred.contains(s.name));
+    if (!port && !s.image_health.wanted) continue;
     texts.begin(s);
     std::string image = texts.text(s.image);
-    if (!image.empty()) out.push_back({s.name, std::move(image), s.pull});
+    if (!image.empty())
+      out.push_back({s.name, std::move(image), s.pull, port, s.image_health.wanted});
   }
   return out;
 }

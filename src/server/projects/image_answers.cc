@@ -1,5 +1,6 @@
-#include "server/projects/image_ports.h"
+#include "server/projects/image_answers.h"
 
+#include <chrono>
 #include <utility>
 
 #include "base/strings.h"
@@ -7,13 +8,11 @@
 
 namespace locald::server {
 
-std::optional<int> ImagePorts::find(const oci::ImageReference& image) const {
-  const auto images = deps_.environment.images();
-  if (!images) return std::nullopt;
-  const auto found = (*images)->find(image);
-  if (!found) return std::nullopt;
+namespace {
+
+int exposed_port(const std::vector<std::string>& ports) {
   int out = 0;
-  for (const std::string& port : found->config.exposed_ports) {
+  for (const std::string& port : ports) {
     if (!port.ends_with("/tcp") && port.find('/') != std::string::npos) continue;
     const auto number = parse_u64(port.substr(0, port.find('/')));
     if (!number || *number == 0 || *number > 0xFFFF) continue;
@@ -23,7 +22,29 @@ std::optional<int> ImagePorts::find(const oci::ImageReference& image) const {
   return out;
 }
 
-std::vector<JobPool::Job> ImagePorts::pull(Pull pull) {
+project::DockerHealth health_of(const oci::ImageHealth& health) {
+  const auto time = [](std::int64_t ns) {
+    return std::chrono::ceil<project::Milliseconds>(std::chrono::nanoseconds(ns));
+  };
+  return {.test = health.test,
+          .interval = time(health.interval),
+          .timeout = time(health.timeout),
+          .start_period = time(health.start_period),
+          .retries = health.retries,
+          .at = {}};
+}
+
+}  // namespace
+
+std::optional<ImageAnswer> ImageAnswers::find(const oci::ImageReference& image) const {
+  const auto images = deps_.environment.images();
+  if (!images) return std::nullopt;
+  const auto found = (*images)->find(image);
+  if (!found) return std::nullopt;
+  return ImageAnswer{exposed_port(found->config.exposed_ports), health_of(found->config.health)};
+}
+
+std::vector<JobPool::Job> ImageAnswers::pull(Pull pull) {
   struct Pulling {
     Pull pull;
     std::size_t left;
@@ -32,7 +53,7 @@ std::vector<JobPool::Job> ImagePorts::pull(Pull pull) {
   const auto all = std::make_shared<Pulling>(Pulling{std::move(pull), 0, {}});
   all->left = all->pull.services.size();
   std::vector<JobPool::Job> out;
-  for (const project::UnknownPort& unknown : all->pull.services)
+  for (const project::AskedImage& unknown : all->pull.services)
     out.push_back(deps_.jobs.run<Result<void>>(
         "pull " + unknown.image,
         [this, all, unknown](const std::stop_token& stop) -> Result<void> {
@@ -49,7 +70,9 @@ std::vector<JobPool::Job> ImagePorts::pull(Pull pull) {
           const auto reference = TRY(oci::ImageReference::parse(unknown.image, all->pull.dir));
           const auto pulled =
               TRY(builder::pull_image(deps_.environment, reference, unknown.pull, context)
-                      .context(service + ": find out where " + unknown.image + " listens"));
+                      .context(service + (unknown.port
+                                              ? ": find out where " + unknown.image + " listens"
+                                              : ": fetch " + unknown.image)));
           for (const std::string& text : pulled.notices)
             deps_.loop.post([all, service, text] { all->pull.notice(service, text); });
           return {};
