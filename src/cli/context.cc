@@ -82,6 +82,13 @@ Result<std::map<std::string, std::string>> environment_options(
   return env;
 }
 
+Result<std::map<std::string, std::string>> command_environment(
+    const std::vector<std::string>& options, bool tty) {
+  auto env = TRY(environment_options(options).hint("-e NAME=VALUE, or -e NAME for our own value"));
+  if (const char* term = std::getenv("TERM"); tty && term != nullptr) env.try_emplace("TERM", term);
+  return env;
+}
+
 ipc::World world() {
   const mode_t mask = ::umask(0);
   ::umask(mask);
@@ -106,7 +113,11 @@ Result<std::string> folder_path(const std::string& argument) {
 }
 
 int usage_error(const std::string& message, const std::string& hint) {
-  print_error(Error(Errc::invalid_input, message).with_hint(hint));
+  return usage_error(Error(Errc::invalid_input, message).with_hint(hint));
+}
+
+int usage_error(const Error& error) {
+  print_error(error);
   return 2;
 }
 

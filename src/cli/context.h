@@ -35,6 +35,11 @@ std::map<std::string, std::string> environment();
 Result<std::map<std::string, std::string>> environment_options(
     const std::vector<std::string>& options);
 
+/// The same of a command that runs in a service or container, with TERM where it gets a terminal:
+/// without its kind that is of little use. An explicit -e wins.
+Result<std::map<std::string, std::string>> command_environment(
+    const std::vector<std::string>& options, bool tty);
+
 /// An image as the server needs it: paths of oci:DIR:TAG and the like made absolute.
 Result<std::string> image_name(const std::string& reference);
 
@@ -52,5 +57,6 @@ ipc::World world();
 
 /// An error in what was typed, found by the verb itself: printed, and exit code 2.
 int usage_error(const std::string& message, const std::string& hint = "");
+int usage_error(const Error& error);
 
 }  // namespace locald::cli

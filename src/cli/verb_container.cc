@@ -14,9 +14,8 @@ namespace {
 Result<int> container_run(Context& context, const Args& args) {
   const bool tty = args.has("tty"), detach = args.has("detach");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
-  const auto env_given = environment_options(args.values("env"));
-  if (!env_given)
-    return usage_error(env_given.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
+  const auto env = command_environment(args.values("env"), tty);
+  if (!env) return usage_error(env.error());
   const std::string pull = args.value("pull").value_or("missing");
   if (pull != "missing" && pull != "always" && pull != "never")
     return usage_error("--pull: \"" + pull + "\" is none of missing, always, never");
@@ -24,7 +23,7 @@ Result<int> container_run(Context& context, const Args& args) {
   ipc::ContainerRunRequest request{.image = TRY(image_name(args.argument(0))),
                                    .argv = args.rest(1),
                                    .entrypoint = args.value("entrypoint"),
-                                   .env = env_given.value(),
+                                   .env = env.value(),
                                    .volumes = args.values("volume"),
                                    .tmpfs = args.values("tmpfs"),
                                    .user = args.value("user").value_or(""),
@@ -42,8 +41,6 @@ Result<int> container_run(Context& context, const Args& args) {
                                    .size = {size.rows, size.columns},
                                    .name = args.value("name").value_or(""),
                                    .login_files = login_files()};
-  if (const char* term = ::getenv("TERM"); tty && term != nullptr)
-    request.env.try_emplace("TERM", term);
   auto client = TRY(context.connect());
   ipc::ContainerRunReply reply;
   {

@@ -13,9 +13,8 @@ namespace {
 Result<int> exec_verb(Context& context, const Args& args) {
   const bool tty = args.has("tty");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
-  const auto env = environment_options(args.values("env"));
-  if (!env)
-    return usage_error(env.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
+  const auto env = command_environment(args.values("env"), tty);
+  if (!env) return usage_error(env.error());
   ipc::ExecRequest request{.project = TRY(context.project()),
                            .service = args.argument(0),
                            .argv = args.rest(1),
@@ -25,9 +24,6 @@ Result<int> exec_verb(Context& context, const Args& args) {
                            .tty = tty,
                            .open_stdin = args.has("interactive"),
                            .size = {size.rows, size.columns}};
-  // A terminal without its kind is of little use; an explicit -e wins.
-  if (const char* term = ::getenv("TERM"); tty && term != nullptr)
-    request.env.try_emplace("TERM", term);
   auto client = TRY(context.connect());
   const auto reply = client.ask(request);
   if (!reply && reply.error().code() == Errc::cancelled) {  // nothing failed: its project is going

@@ -32,9 +32,8 @@ Result<bool> bring_up_dependencies(Context& context, const ipc::ProjectPlace& pr
 Result<int> run_verb(Context& context, const Args& args) {
   const bool tty = !args.has("no-tty") && is_terminal(STDIN_FILENO) && is_terminal(STDOUT_FILENO);
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
-  const auto env = environment_options(args.values("env"));
-  if (!env)
-    return usage_error(env.error().message(), "-e NAME=VALUE, or -e NAME for our own value");
+  const auto env = command_environment(args.values("env"), tty);
+  if (!env) return usage_error(env.error());
   ipc::RunRequest request{.project = TRY(context.project()),
                           .service = args.argument(0),
                           .argv = args.rest(1),
@@ -44,8 +43,6 @@ Result<int> run_verb(Context& context, const Args& args) {
                           .tty = tty,
                           .open_stdin = true,
                           .size = {size.rows, size.columns}};
-  if (const char* term = ::getenv("TERM"); tty && term != nullptr)
-    request.env.try_emplace("TERM", term);
   if (!TRY(bring_up_dependencies(context, request.project, request.service))) return 125;
   auto client = TRY(context.connect());
   ipc::ExecReply where;

@@ -5,68 +5,84 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
-#include <thread>
 
 namespace locald::runtime {
 namespace {
 
-/// A process below this one that works for a while, has a child, then sleeps.
-class Below {
+/// What stands for a shim: a process with one below it that works for a while and then sleeps,
+/// with a child. Not the test's own process, which has children of other tests too.
+class Tree {
  public:
-  Below() {
+  Tree() {
     int ready[2];
     EXPECT_EQ(::pipe(ready), 0);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      const pid_t child = ::fork();
-      if (child == 0) {
-        ::pause();
-        ::_exit(0);
-      }
+    if ((pids_.top = ::fork()) == 0) {
+      Pids pids{::getpid(), ::fork(), 0};
+      if (pids.worker != 0) sleep_for_ever();
+      pids.worker = ::getpid();
+      if ((pids.child = ::fork()) == 0) sleep_for_ever();
       volatile std::uint64_t work = 0;
       const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
       while (std::chrono::steady_clock::now() < end) work = work + 1;
-      (void)!::write(ready[1], &child, sizeof child);
-      ::pause();
-      ::_exit(0);
+      (void)!::write(ready[1], &pids, sizeof pids);
+      sleep_for_ever();
     }
-    EXPECT_EQ(::read(ready[0], &child_, sizeof child_), static_cast<ssize_t>(sizeof child_));
+    const pid_t top = pids_.top;
+    EXPECT_EQ(::read(ready[0], &pids_, sizeof pids_), static_cast<ssize_t>(sizeof pids_));
+    pids_.top = top;
     ::close(ready[0]);
     ::close(ready[1]);
   }
-  ~Below() {
-    ::kill(child_, SIGKILL);
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+  ~Tree() {
+    // From below: each is still there for as long as the one above it has not ended. The last two
+    // are then children of this process, where another test has made it adopt orphans.
+    for (const pid_t pid : {pids_.child, pids_.worker, pids_.top})
+      if (pid > 0) ::kill(pid, SIGKILL);
+    for (const pid_t pid : {pids_.top, pids_.worker, pids_.child})
+      if (pid > 0) ::waitpid(pid, nullptr, 0);
   }
-  pid_t pid() const { return pid_; }
+  pid_t top() const { return pids_.top; }
+  pid_t worker() const { return pids_.worker; }
+  pid_t child() const { return pids_.child; }
 
  private:
-  pid_t pid_ = 0, child_ = 0;
+  struct Pids {
+    pid_t top = 0, worker = 0, child = 0;
+  };
+  [[noreturn]] static void sleep_for_ever() {
+    for (;;) ::pause();
+  }
+  Pids pids_;
 };
 
 TEST(Usage, IsTheSumOverTheProcessesBelow) {
-  const Below below;
-  const auto own = usage_below(::getpid());
-  ASSERT_TRUE(own) << own.error().text();
-  EXPECT_EQ(own->tasks, 2u);
-  EXPECT_GE(own->cpu_ns, 50'000'000u);
-  EXPECT_GT(own->memory, 100'000u);
-  EXPECT_FALSE(own->cgroup);
+  const Tree tree;
+  const auto all = usage_below(tree.top());
+  ASSERT_TRUE(all) << all.error().text();
+  EXPECT_EQ(all->tasks, 2u);
+  EXPECT_GE(all->cpu_ns, 50'000'000u);
+  EXPECT_GT(all->memory, 100'000u);
+  EXPECT_FALSE(all->cgroup);
   // Its own time is not that of those below: it is the shim's.
-  const auto lower = usage_below(below.pid());
+  const auto lower = usage_below(tree.worker());
   ASSERT_TRUE(lower) << lower.error().text();
   EXPECT_EQ(lower->tasks, 1u);
-  EXPECT_LT(lower->memory, own->memory);
+  EXPECT_LT(lower->memory, all->memory);
 }
 
 TEST(Usage, OfNothingIsAnError) {
-  EXPECT_EQ(usage_below(::getpid()).error().code(), Errc::not_found);
-  EXPECT_EQ(usage_of("0123456789ab", ::getpid()).error().code(), Errc::not_found);
+  const Tree tree;
+  const auto below = usage_below(tree.child());
+  ASSERT_FALSE(below);
+  EXPECT_EQ(below.error().code(), Errc::not_found);
+  const auto instance = usage_of("0123456789ab", tree.child());
+  ASSERT_FALSE(instance);
+  EXPECT_EQ(instance.error().code(), Errc::not_found);
 }
 
 std::optional<Usage> of_files(const std::map<std::string, std::string>& files) {

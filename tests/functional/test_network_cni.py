@@ -248,6 +248,28 @@ def test_what_an_earlier_server_left_is_deleted(project, busybox):
 
 
 @needs_plugins
+@pytest.mark.parametrize("damage", ["{", '{"format": 1, "places": {"x": {"service": 7}}}', '{"format": 99, "places": {}}', ""], ids=["cut", "another type", "of a newer locald", "empty"])
+def test_a_damaged_record_of_attachments_ends_nothing(project, busybox, damage):
+    """Services run on; what was made is made again with their next start, and all goes with `down`."""
+    p = shop(project, busybox, NETWORK, [OWN])
+    own = Own(p)
+    p("up", "-d", "--wait", "--timeout", "30s")
+    pids = {name: s["pid"] for name, s in p.status().items()}
+    server = p.locald.server_pid()
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not alive(server), "it is dead")
+    (p.locald.home / "state/cni/shop/places.json").write_text(damage)
+    assert {name: s["pid"] for name, s in p.status().items()} == pids
+    assert "network of shop: " in (p.locald.home / "state/server.log").read_text()
+    p("restart", "web", "db")
+    reaches_everything(p)
+    p("down")
+    assert len([c for c in own.calls() if c[0] == "DEL"]) >= 2, own.calls()
+    p.locald.assert_nothing_left()
+    assert not (p.locald.home / "state/cni/shop").exists()
+
+
+@needs_plugins
 @pytest.mark.parametrize("how", ["fails", "hangs", "lies"])
 def test_a_plugin_that_does_not_do_its_work(project, busybox, how):
     """It is named, with what it says; nothing half-made is left, and other networks are not in the way."""

@@ -110,6 +110,38 @@ def test_a_changed_port_in_use_is_refused_and_changes_nothing(project, busybox, 
         hears(taken, host="127.0.0.2")
 
 
+@pytest.mark.parametrize("others", ["", '[services.db]\ntype = "container"\nimage = "{image}"\nnetwork = "project"\ncommand = "sleep 1000"'], ids=["alone", "beside another"])
+def test_a_service_leaves_the_hosts_network_where_its_ports_are_free(project, busybox, others):
+    """Its own port stays its own; one that somebody else has leaves it running as it is."""
+    port, others = free_port(), others.format(image=busybox)
+
+    def host(port):
+        return web(busybox, f"port = {port}\n{others}", port=port).replace('network = "project"', 'network = "host"', 1)
+    p = project(host(port), name="shop")
+    p("up", "-d")
+    hears(port)
+    pid = p.service("web")["pid"]
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        taken = s.getsockname()[1]
+        for text in (web(busybox, f'ports = ["{taken}:80"]\n{others}'), host(taken)):
+            p.write("locald.toml", text)
+            r = p("up", "-d", check=False)
+            assert r.rc == 1 and f"port {taken} is in use by {this_process(p)}" in r.text, r
+            assert p.service("web")["pid"] == pid
+            hears(port)
+    p.write("locald.toml", web(busybox, f'ports = ["{port}:80"]\n{others}'))
+    p("up", "-d")
+    hears(port)
+    assert p.service("web")["pid"] != pid and p.service("web").get("networks"), p.service("web")
+    # And back, to the port that is published for it now.
+    p.write("locald.toml", host(port))
+    p("up", "-d")
+    hears(port)
+    assert not p.service("web").get("networks"), p.service("web")
+
+
 def test_a_port_of_another_project_is_named_by_its_service(project, busybox, locald):
     port = free_port()
     first = shop(project, busybox, f'ports = ["{port}:80"]')

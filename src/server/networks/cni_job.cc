@@ -11,6 +11,7 @@
 #include "net/cni/settle.h"
 #include "net/packet.h"
 #include "net/sandbox/sandbox.h"
+#include "server/networks/subnet_texts.h"
 
 namespace locald::server {
 namespace {
@@ -21,18 +22,6 @@ constexpr std::size_t kMaxPlaces = 100;
 constexpr std::chrono::seconds kSpare{10};
 
 constexpr const char *kAdd = "add", *kCheck = "check";
-
-std::vector<std::string> texts_of(const std::vector<net::Subnet>& subnets) {
-  std::vector<std::string> out;
-  for (const net::Subnet& subnet : subnets) out.push_back(subnet.text());
-  return out;
-}
-
-Result<std::vector<net::Subnet>> subnets_of(const std::vector<std::string>& texts) {
-  std::vector<net::Subnet> out;
-  for (const std::string& text : texts) out.push_back(TRY(net::Subnet::parse(text)));
-  return out;
-}
 
 // -- in the worker
 
@@ -52,8 +41,8 @@ Result<void> add(const net::CniWorld& world, const net::CniPlace& place, CniPlac
     out.result = Json();
     return std::move(found).error();
   }
-  out.addresses = texts_of(found->addresses);
-  out.gateways = texts_of(found->gateways);
+  out.addresses = texts(found->addresses);
+  out.gateways = texts(found->gateways);
   out.nameservers = std::move(found->nameservers);
   out.search = std::move(found->search);
   out.options = std::move(found->options);
@@ -147,7 +136,7 @@ const Fields& CniPlace::fields() {
 }
 
 Result<net::FoundPlace> CniPlace::found() const {
-  return net::FoundPlace{TRY(subnets_of(addresses)), TRY(subnets_of(gateways)), nameservers, search,
+  return net::FoundPlace{TRY(subnets(addresses)), TRY(subnets(gateways)), nameservers, search,
                          options};
 }
 

@@ -15,8 +15,7 @@ namespace {
 
 std::map<std::string, std::vector<std::string>> names_of(const std::string& service,
                                                          const NetworkPlan& plan) {
-  const auto shared = plan.shared.find(service);
-  return plan.layout.attachment(shared == plan.shared.end() ? service : shared->second).names;
+  return plan.layout.attachment(plan.member(service)).names;
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "server/networks/project_network.h"
+#include "server/networks/network_plan.h"
 
 namespace locald::server {
 

@@ -17,42 +17,25 @@
 #include "base/sys/spawn.h"
 #include "base/sys/sys.h"
 #include "net/netd_start.h"
-#include "runtime/processes.h"
+#include "server/networks/recorded_process.h"
 
 namespace locald::server {
 namespace {
 
 constexpr char kConnections[] = "netd.sock", kOutside[] = "outside.sock", kRecord[] = "netd.json";
-constexpr int kStartMs = 10'000, kEndMs = 1000;
-
-/// One that may still carry connections after another has taken its place.
-struct RetiringNetd {
-  int pid = 0;
-  std::uint64_t start_time = 0;
-
-  static const Fields& fields() {
-    using R = RetiringNetd;
-    static const Fields table = FieldsOf<R>("retiring")
-                                    .required("pid", &R::pid, "")
-                                    .required("start_time", &R::start_time, "clock ticks");
-    return table;
-  }
-};
+constexpr int kStartMs = 10'000;
 
 struct NetdRecord {
   int version = net::kNetdVersion;
-  int pid = 0;
-  std::uint64_t start_time = 0;
-  std::string boot_id;
-  std::vector<RetiringNetd> retiring;
+  RecordedProcess process;
+  /// Those that may still carry connections after another has taken their place.
+  std::vector<RecordedProcess> retiring;
 
   static const Fields& fields() {
     using R = NetdRecord;
     static const Fields table = FieldsOf<R>("netd.json")
                                     .always("version", &R::version, "")
-                                    .required("pid", &R::pid, "")
-                                    .required("start_time", &R::start_time, "clock ticks")
-                                    .required("boot_id", &R::boot_id, "")
+                                    .flat(&R::process)
                                     .field("retiring", &R::retiring, "");
     return table;
   }
@@ -103,36 +86,13 @@ Result<NetdRecord> read_record(const std::string& file) {
   return decode<NetdRecord>(document, Reading::tolerant).context(file);
 }
 
-/// The process of a record, proven (R-PID).
-Result<UniqueFd> open_recorded(const NetdRecord& record) {
-  if (record.boot_id != runtime::boot_id())
-    return Error(Errc::not_found, "its netd ended with the machine");
-  return runtime::open_process(record.pid, record.start_time);
-}
-
-/// Those of a record that still run.
-std::vector<RetiringNetd> still_retiring(const NetdRecord& record) {
-  std::vector<RetiringNetd> out = record.retiring;
-  std::erase_if(out, [&](const RetiringNetd& one) {
-    return record.boot_id != runtime::boot_id() || !runtime::open_process(one.pid, one.start_time);
-  });
-  return out;
-}
-
-void end_process(int pidfd) {
-  (void)sys::pidfd_signal(pidfd, SIGKILL);
-  pollfd wait{pidfd, POLLIN, 0};
-  (void)::poll(&wait, 1, kEndMs);
-}
-
 /// The process of a record, and those whose place it has taken.
 void end_recorded(const std::string& file) {
   const auto record = read_record(file);
   if (!record) return;
-  if (const auto process = open_recorded(*record)) end_process(process->get());
-  for (const RetiringNetd& one : still_retiring(*record))
-    if (const auto process = runtime::open_process(one.pid, one.start_time))
-      end_process(process->get());
+  if (const auto process = record->process.open()) end_process(process->get());
+  for (const RecordedProcess& one : record->retiring)
+    if (const auto process = one.open()) end_process(process->get());
 }
 
 /// The control of a netd whose place another one has taken.
@@ -150,11 +110,12 @@ Result<Netd> Netd::launch(const Start& start) {
   const std::string folder = start.paths.network(start.project);
   TRY(make_dirs(folder, 0700));
   const UniqueFd dir = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
-  std::vector<RetiringNetd> retiring;
+  std::vector<RecordedProcess> retiring;
   if (start.before != nullptr) {
-    if (const auto record = read_record(folder + "/" + kRecord)) retiring = still_retiring(*record);
-    if (const auto stat = runtime::process_stat(start.before->pid()))
-      retiring.push_back({start.before->pid(), stat->start_time});
+    if (auto record = read_record(folder + "/" + kRecord)) retiring = std::move(record->retiring);
+    std::erase_if(retiring, [](const RecordedProcess& one) { return !one.open(); });
+    if (auto before = RecordedProcess::of(start.before->pid()))
+      retiring.push_back(std::move(*before));
     const std::string control = control_before(start.before->pid());
     if (::faccessat(dir.get(), control.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0)
       (void)::renameat(dir.get(), kConnections, dir.get(), control.c_str());
@@ -184,17 +145,14 @@ Result<Netd> Netd::launch(const Start& start) {
         .with_hint("find out what it lacks: locald doctor; or write network = \"host\"");
   const UniqueFd pidfd = TRY(sys::pidfd_open(static_cast<pid_t>(*pid)));
   auto found = [&]() -> Result<Netd> {
-    const auto stat = runtime::process_stat(static_cast<pid_t>(*pid));
-    if (!stat) return Error(Errc::failed, "locald-netd has ended");
-    const NetdRecord record{.pid = static_cast<int>(*pid),
-                            .start_time = stat->start_time,
-                            .boot_id = runtime::boot_id(),
-                            .retiring = std::move(retiring)};
+    const NetdRecord record{
+        .process = TRY(RecordedProcess::of(static_cast<pid_t>(*pid)).context("locald-netd")),
+        .retiring = std::move(retiring)};
     TRY(make_dirs(start.paths.network_records(), 0700));
     for (const std::string& file :
          {start.paths.network_record(start.project), folder + "/" + kRecord})
       TRY(write_file_atomic(file, encode(record).dump(), 0600));
-    return open(start.paths, start.project);
+    return open(start.paths, start.project, /*continuing=*/false);
   }();
   if (!found) (void)sys::pidfd_signal(pidfd.get(), SIGKILL);
   if (found) found->status_ = std::move(ours);
@@ -202,25 +160,22 @@ Result<Netd> Netd::launch(const Start& start) {
 }
 
 Result<Netd> Netd::find(const Paths& paths, const std::string& project) {
-  auto found = open(paths, project);
-  const auto record = read_record(paths.network(project) + "/" + kRecord);
-  if (!found || !record) return found;
-  const UniqueFd dir = TRY(sys::open(paths.network(project), O_RDONLY | O_DIRECTORY));
-  for (const RetiringNetd& one : still_retiring(*record))
-    if (auto before = net::NetdClient::connect(path_in(dir.get(), control_before(one.pid).c_str())))
-      (void)before->retire();
-  return found;
+  return open(paths, project, /*continuing=*/true);
 }
 
-Result<Netd> Netd::open(const Paths& paths, const std::string& project) {
+Result<Netd> Netd::open(const Paths& paths, const std::string& project, bool continuing) {
   const std::string folder = paths.network(project);
   auto dir = sys::open(folder, O_RDONLY | O_DIRECTORY);
   if (!dir) return std::move(dir).error();
   const NetdRecord record = TRY(read_record(folder + "/" + kRecord));
-  UniqueFd pidfd = TRY(open_recorded(record));
+  UniqueFd pidfd = TRY(record.process.open());
   auto connections = TRY(net::NetdClient::connect(path_in(dir->get(), kConnections)));
   auto outside = TRY(net::NetdClient::connect(path_in(dir->get(), kOutside)));
-  return Netd(paths, project, record.pid, std::move(pidfd), std::move(connections),
+  for (const RecordedProcess& one : record.retiring)
+    if (const std::string control = control_before(one.pid); continuing && one.open())
+      if (auto before = net::NetdClient::connect(path_in(dir->get(), control.c_str())))
+        (void)before->retire();
+  return Netd(paths, project, record.process.pid, std::move(pidfd), std::move(connections),
               std::move(outside));
 }
 
@@ -239,11 +194,6 @@ std::set<std::string> Netd::projects(const Paths& paths) {
   for (const std::string& name : names_in(paths.network_records()))
     if (name.ends_with(kEnding)) out.insert(name.substr(0, name.size() - kEnding.size()));
   return out;
-}
-
-Result<net::NetdClient> Netd::client() const {
-  const UniqueFd dir = TRY(sys::open(folder_, O_RDONLY | O_DIRECTORY));
-  return net::NetdClient::connect(path_in(dir.get(), kConnections));
 }
 
 void Netd::retire() {

@@ -42,8 +42,6 @@ class Netd {
   int pid() const noexcept { return pid_; }
   net::NetdClient& connections() noexcept { return connections_; }
   net::NetdClient& outside() noexcept { return outside_; }
-  /// A further client of the first.
-  Result<net::NetdClient> client() const;
 
   /// It takes no more connections, and ends with the last that it has; one that does not do so is
   /// ended.
@@ -53,7 +51,7 @@ class Netd {
 
  private:
   static Result<Netd> launch(const Start& start);
-  static Result<Netd> open(const Paths& paths, const std::string& project);
+  static Result<Netd> open(const Paths& paths, const std::string& project, bool continuing);
   Netd(const Paths& paths, const std::string& project, int pid, UniqueFd pidfd,
        net::NetdClient connections, net::NetdClient outside)
       : folder_(paths.network(project)),

@@ -10,6 +10,7 @@
 #include "base/sys/sys.h"
 #include "net/packet.h"
 #include "net/sandbox/netd_sockets.h"
+#include "server/networks/subnet_texts.h"
 
 namespace locald::server {
 namespace {
@@ -17,18 +18,6 @@ namespace {
 constexpr std::chrono::seconds kLimit{30};
 /// Services in one job: their packets wait in the socket until the worker has ended.
 constexpr std::size_t kMaxAtOnce = 100;
-
-std::vector<std::string> texts(const std::vector<net::Subnet>& subnets) {
-  std::vector<std::string> out;
-  for (const net::Subnet& subnet : subnets) out.push_back(subnet.text());
-  return out;
-}
-
-Result<std::vector<net::Subnet>> subnets(const std::vector<std::string>& texts) {
-  std::vector<net::Subnet> out;
-  for (const std::string& text : texts) out.push_back(TRY(net::Subnet::parse(text)));
-  return out;
-}
 
 // -- in the worker
 

@@ -1,12 +1,12 @@
 #include "server/networks/network_registry.h"
 
-#include <charconv>
 #include <utility>
 #include <vector>
 
 #include "base/json/fields.h"
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
+#include "net/host_routes.h"
 #include "server/state/state_file.h"
 
 namespace locald::server {
@@ -30,24 +30,6 @@ std::uint64_t hash(std::string_view text) {
   return h ^ (h >> 29);
 }
 
-/// The networks that the host has routes into, but for the default one. Spec: proc(5).
-std::vector<net::Subnet> host_routes() {
-  std::vector<net::Subnet> out;
-  const std::string text = read_file("/proc/net/route", 1u << 20).value_or("");
-  for (const std::string& line : split(text, '\n')) {
-    const std::vector<std::string> fields = split(line, '\t');
-    if (fields.size() < 8) continue;
-    const auto number = [](const std::string& hex) {
-      std::uint32_t value = 0;
-      std::from_chars(hex.data(), hex.data() + hex.size(), value, 16);
-      return __builtin_bswap32(value);  // as it lies in memory, of a little-endian machine
-    };
-    const int length = __builtin_popcount(number(fields[7]));
-    if (length > 0) out.push_back({net::IpAddress::v4(number(fields[1])), length});
-  }
-  return out;
-}
-
 /// Numbers for all of `names`: those that they have, and the lowest free ones.
 void number(std::map<std::string, std::uint32_t>& numbers, const std::set<std::string>& names,
             std::uint32_t first) {
@@ -66,13 +48,13 @@ void number(std::map<std::string, std::uint32_t>& numbers, const std::set<std::s
 }  // namespace
 
 net::Subnet choose_range(const std::string& project) {
-  const std::vector<net::Subnet> routes = host_routes();
+  const std::vector<net::HostRoute> routes = net::host_routes();
   net::Subnet range;
   for (std::uint32_t tries = 0; tries < kRanges; ++tries) {
     const auto second = kFirstRange + static_cast<std::uint32_t>((hash(project) + tries) % kRanges);
     range = {net::IpAddress::v4((10u << 24) | (second << 16)), 16};
     bool free = true;
-    for (const net::Subnet& route : routes) free = free && !route.overlaps(range);
+    for (const net::HostRoute& route : routes) free = free && !route.to.overlaps(range);
     if (free) break;
   }
   return range;
@@ -115,7 +97,8 @@ NetworkRegistry::Project NetworkRegistry::assigned(const std::string& project,
   const auto range = net::Subnet::parse(p.range);
   bool usable = range && range->length == 16 && !range->address.is_v6();
   if (usable && fresh && !for_now_.contains(project))
-    for (const net::Subnet& route : host_routes()) usable = usable && !route.overlaps(*range);
+    for (const net::HostRoute& route : net::host_routes())
+      usable = usable && !route.to.overlaps(*range);
   if (!usable) p.range = choose_range(project).text();
   number(p.networks, networks, 0);
   number(p.services, services, 1);

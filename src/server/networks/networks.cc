@@ -6,48 +6,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/strings.h"
 #include "base/transient.h"
-#include "net/cni/conflist.h"
-#include "net/layout.h"
 
 namespace locald::server {
 namespace {
 
 constexpr std::chrono::seconds kStays{10};  // a netd that runs so long does not end at once
-
-bool in_networks(const project::ServiceConfig& config) { return config.network == "project"; }
-
-bool any_in_networks(const Networks::Services& services) {
-  return std::any_of(services.begin(), services.end(),
-                     [](const auto& entry) { return in_networks(*entry.second); });
-}
-
-/// A network is another one once its definition changes: its bridge stays for those that are in it
-/// as it was.
-std::string network_key(const project::MemberConfig& member) {
-  std::string key = member.network;
-  if (!member.subnet.empty()) key += " " + member.subnet;
-  if (member.internal) key += " internal";
-  if (member.ipv6) key += " ipv6";
-  for (const std::string& allowed : member.allow) key += " " + allowed;
-  if (!member.cni.empty()) key += fmt::format(" cni {:x}", fnv1a(member.cni));
-  if (!member.outbound.empty()) key += " outbound " + member.outbound;
-  return key;
-}
-
-/// Whose network a service is in that shares another's.
-const project::ServiceConfig* shares(const Networks::Services& services,
-                                     const project::ServiceConfig& config) {
-  static constexpr std::string_view kService = "service:";
-  const project::ServiceConfig* at = &config;
-  for (std::size_t hops = 0; at->network.starts_with(kService); ++hops) {
-    const auto next = services.find(at->network.substr(kService.size()));
-    if (next == services.end() || hops > services.size()) return nullptr;
-    at = next->second.get();
-  }
-  return at;
-}
 
 }  // namespace
 
@@ -73,70 +37,8 @@ Result<std::shared_ptr<const NetworkPlan>> Networks::plan(const std::string& pro
                                                           const NetworkRegistry::Project& numbers,
                                                           const Services& services,
                                                           net::Layout::Misfit* misfit) const {
-  net::Layout::Input in;
-  in.range = TRY(net::Subnet::parse(numbers.range));
-  in.range_v6 = range_v6(project);
-  std::map<std::string, net::NetworkLayout> networks;
-  std::set<std::uint16_t> host_access;
-  auto out = std::make_shared<NetworkPlan>();
-  for (const auto& [name, config] : services)
-    if (config->network.starts_with("service:"))
-      if (const auto* base = shares(services, *config))
-        out->shared[project::slug(name)] = project::slug(base->name);
-  for (const auto& [name, config] : services) {
-    net::ServiceLayout service{.name = project::slug(name),
-                               .number = numbers.services.at(name),
-                               .networks = {},
-                               .port = 0};
-    if (config->network == "host") service.port = static_cast<std::uint16_t>(config->port);
-    if (!in_networks(*config) && config->network != "host") continue;
-    for (const project::MemberConfig& member : config->networks) {
-      const std::string key = network_key(member);
-      if (!networks.contains(key)) {
-        net::NetworkLayout network{.name = member.network,
-                                   .number = numbers.networks.at(key),
-                                   .internal = member.internal,
-                                   .ipv6 = member.ipv6,
-                                   .subnet = {},
-                                   .allowed = {},
-                                   .uplink = {}};
-        if (member.outbound == "pasta") network.uplink = kUplink;
-        network.outside = member.outbound != "none";
-        out->uplink = out->uplink || !network.uplink.empty();
-        if (!member.cni.empty()) {
-          network.plugins = true;
-          network.addresses_told = TRY(net::Conflist::parse(member.cni)).takes("ips");
-          out->plugins[network.number] = {member.network, member.cni};
-        }
-        if (!member.subnet.empty()) network.subnet = TRY(net::Subnet::parse(member.subnet));
-        for (const std::string& allowed : member.allow)
-          network.allowed.push_back(TRY(net::Subnet::parse(allowed)));
-        networks.emplace(key, std::move(network));
-      }
-      net::MemberLayout place{networks.at(key).name, member.aliases, {}};
-      if (!member.address.empty()) place.address = TRY(net::IpAddress::parse(member.address));
-      for (const auto& [follower, base] : out->shared)
-        if (base == service.name) place.aliases.push_back(follower);
-      service.networks.push_back(std::move(place));
-    }
-    for (const int port : config->host_access) host_access.insert(static_cast<std::uint16_t>(port));
-    in.services.push_back(std::move(service));
-    for (const project::PortConfig& port : config->ports) {
-      const int inside = port.container_port != 0 ? port.container_port : config->container_port;
-      if (port.port == 0 || inside == 0) continue;
-      const net::IpAddress address = port.address.empty()
-                                         ? net::IpAddress::v4(0x7F000001)
-                                         : TRY(net::IpAddress::parse(port.address));
-      out->ports.push_back({.service = project::slug(name),
-                            .outside = {address, static_cast<std::uint16_t>(port.port)},
-                            .inside = static_cast<std::uint16_t>(inside),
-                            .udp = port.udp});
-    }
-  }
-  for (auto& [key, network] : networks) in.networks.push_back(std::move(network));
-  in.host_access.assign(host_access.begin(), host_access.end());
-  out->layout = TRY(net::Layout::make(std::move(in), misfit));
-  return std::shared_ptr<const NetworkPlan>(std::move(out));
+  return std::make_shared<const NetworkPlan>(
+      TRY(plan_network(services, numbers, range_v6(project), misfit)));
 }
 
 Result<void> Networks::check(const std::string& project, const Services& services,
@@ -184,21 +86,13 @@ Result<void> Networks::redefine(const std::string& project, Services services, S
   return {};
 }
 
-bool Networks::try_ports(const std::string& project, const Services& services,
+bool Networks::try_ports(const std::string& project, PortTrial trial,
                          std::function<void(Result<void>)> done) {
-  const auto network = find(project);
-  const auto known = network != nullptr ? network->plan() : nullptr;
-  if (known == nullptr || !any_in_networks(services)) return false;
-  auto plan = this->plan(project, numbers(project, services), services);
-  if (!plan) return false;  // check() has told it
-  const auto is_known = [&](const PublishedPort& port) {
-    return std::find(known->ports.begin(), known->ports.end(), port) != known->ports.end();
-  };
-  if (std::all_of((*plan)->ports.begin(), (*plan)->ports.end(), is_known)) return false;
+  if (trial.wanted.empty()) return false;
   jobs_->run<Result<void>>(
       "try ports of " + project,
-      [network, plan = std::move(*plan)](const std::stop_token&) {
-        return network->try_ports(*plan);
+      [explain = deps_.explain, trial = std::move(trial)](const std::stop_token&) {
+        return server::try_ports(trial, explain);
       },
       std::move(done));
   return true;
@@ -273,11 +167,13 @@ Result<void> Networks::define(const std::string& project, const Services& servic
           [this, project] { deps_.loop.post([this, project] { update(project); }); },
           [this, project](UniqueFd pidfd) {
             const auto held = std::make_shared<UniqueFd>(std::move(pidfd));
-            deps_.loop.post([this, project, held] { watch(project, std::move(*held)); });
+            deps_.loop.post(
+                [this, project, held] { watch(project, std::move(*held), &Live::netd); });
           },
           [this, project](UniqueFd pidfd) {
             const auto held = std::make_shared<UniqueFd>(std::move(pidfd));
-            deps_.loop.post([this, project, held] { watch_uplink(project, std::move(*held)); });
+            deps_.loop.post(
+                [this, project, held] { watch(project, std::move(*held), &Live::uplink); });
           }},
       project);
   network->define(std::move(wanted));
@@ -370,36 +266,24 @@ void Networks::log_ports(const std::string& project, Live& live) const {
   live.lacking = now;
 }
 
-void Networks::watch(const std::string& project, UniqueFd pidfd) {
+void Networks::watch(const std::string& project, UniqueFd pidfd, Companion Live::*which) {
   if (find(project) == nullptr || !pidfd) return;
-  Live& live = live_.at(project);
-  live.watch.reset();
-  live.pidfd = std::move(pidfd);
-  live.started = EventLoop::Clock::now();
-  live.watch = deps_.loop.watch_readable(live.pidfd.get(), [this, project] {
-    Live& now = live_.at(project);
-    now.watch.reset();
-    // Of one that is brought down nothing is wanted any more.
-    if (now.network->plan() != nullptr)
-      deps_.log(
-          fmt::format("network of {}: its locald-netd (pid {}) has ended; another one is started",
-                      project, now.network->netd_pid()));
-    if (EventLoop::Clock::now() - now.started > kStays) now.ended = {};
-    update_after(project, now.ended);
-  });
-}
-
-void Networks::watch_uplink(const std::string& project, UniqueFd pidfd) {
-  if (find(project) == nullptr || !pidfd) return;
-  Live& live = live_.at(project);
-  live.uplink_watch.reset();
-  live.uplink_pidfd = std::move(pidfd);
-  live.uplink_watch = deps_.loop.watch_readable(live.uplink_pidfd.get(), [this, project] {
-    Live& now = live_.at(project);
-    now.uplink_watch.reset();
-    if (const auto plan = now.network->plan(); plan != nullptr && plan->uplink)
-      deps_.log(fmt::format("network of {}: its pasta has ended; another one is started", project));
-    update_after(project, now.ended);
+  Companion& companion = live_.at(project).*which;
+  companion.watch.reset();
+  companion.pidfd = std::move(pidfd);
+  companion.started = EventLoop::Clock::now();
+  companion.watch = deps_.loop.watch_readable(companion.pidfd.get(), [this, project, which] {
+    Live& live = live_.at(project);
+    Companion& ended = live.*which;
+    ended.watch.reset();
+    // Of a project that is brought down nothing is wanted any more.
+    const bool netd = which == &Live::netd;
+    if (const auto plan = live.network->plan(); plan != nullptr && (netd || plan->uplink))
+      deps_.log(fmt::format(
+          "network of {}: its {} has ended; another one is started", project,
+          netd ? fmt::format("locald-netd (pid {})", live.network->netd_pid()) : "pasta"));
+    if (EventLoop::Clock::now() - ended.started > kStays) ended.ended = {};
+    update_after(project, ended.ended);
   });
 }
 

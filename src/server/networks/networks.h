@@ -18,7 +18,9 @@
 #include "project/service_config.h"
 #include "runtime/user_namespace.h"
 #include "server/networks/hosts_files.h"
+#include "server/networks/network_plan.h"
 #include "server/networks/network_registry.h"
+#include "server/networks/port_trial.h"
 #include "server/networks/project_network.h"
 
 namespace locald::server {
@@ -26,7 +28,7 @@ namespace locald::server {
 /// The networks of all projects that are up. Loop thread only, where nothing else is said.
 class Networks {
  public:
-  using Services = std::map<std::string, std::shared_ptr<const project::ServiceConfig>>;
+  using Services = NetworkServices;
   struct Deps {
     EventLoop& loop;
     builder::Environment& environment;
@@ -56,10 +58,9 @@ class Networks {
   /// @param misfit  as of net::Layout::make()
   Result<void> check(const std::string& project, const Services& services,
                      net::Layout::Misfit& misfit) const;
-  /// Where the services publish what the project does not publish now: tries whether that can be
-  /// taken (ProjectNetwork::try_ports()), and calls `done` later, on the loop.
+  /// Tries what is wanted and not held (port_trial.h), and calls `done` later, on the loop.
   /// @return false: there is nothing to try, and `done` is not called.
-  bool try_ports(const std::string& project, const Services& services,
+  bool try_ports(const std::string& project, PortTrial trial,
                  std::function<void(Result<void>)> done);
   /// Calls `done` once what was defined until now is in effect, or why it is not: at once, or later
   /// on the loop.
@@ -114,20 +115,23 @@ class Networks {
     std::chrono::milliseconds next{0};
     std::chrono::milliseconds take();
   };
+  /// A process that runs beside the project's services, and is started again when it ends.
+  struct Companion {
+    UniqueFd pidfd;
+    EventLoop::Handle watch;  ///< of its end
+    EventLoop::Clock::time_point started{};
+    Pause ended;  ///< before another one
+  };
   struct Live {
     std::shared_ptr<ProjectNetwork> network;
     Services services, guests;
     bool updating = false, again = false;
     std::vector<std::function<void(const Result<void>&)>> after;  ///< the update in progress
     ProjectNetwork::Lacking lacking;                              ///< as it was logged
-    EventLoop::Handle watch;                                      ///< of its netd's end
-    UniqueFd pidfd;
-    EventLoop::Clock::time_point started{};  ///< that netd
-    Pause ended, failed;                     ///< before another netd; before another update
+    Companion netd, uplink;
+    Pause failed;  ///< before another update
     EventLoop::Handle again_later;
-    std::string trouble;             ///< of the last update, as it was logged
-    EventLoop::Handle uplink_watch;  ///< the same of its pasta's
-    UniqueFd uplink_pidfd;
+    std::string trouble;  ///< of the last update, as it was logged
   };
   Result<std::shared_ptr<const NetworkPlan>> plan(const std::string& project,
                                                   const NetworkRegistry::Project& numbers,
@@ -142,8 +146,7 @@ class Networks {
   void note(const std::string& project, Live& live, const Result<void>& done);
   void rename(const std::string& project, const NetworkPlan& before, const NetworkPlan& now);
   void log_ports(const std::string& project, Live& live) const;
-  void watch(const std::string& project, UniqueFd pidfd);
-  void watch_uplink(const std::string& project, UniqueFd pidfd);
+  void watch(const std::string& project, UniqueFd pidfd, Companion Live::*which);
 
   Deps deps_;
   NetworkRegistry registry_;

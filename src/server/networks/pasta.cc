@@ -1,11 +1,9 @@
 #include "server/networks/pasta.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 #include <utility>
 
 #include "base/json/fields.h"
@@ -13,31 +11,15 @@
 #include "base/sys/fs_at.h"
 #include "base/sys/spawn.h"
 #include "base/sys/sys.h"
-#include "runtime/processes.h"
+#include "server/networks/recorded_process.h"
 
 namespace locald::server {
 namespace {
 
 constexpr std::chrono::seconds kStartLimit{10};
-constexpr int kPastaEndMs = 1000;
 constexpr int kPastaUserNamespace = 3, kPastaSandbox = 4;  // in pasta
 constexpr std::string_view kPastaEnding = ".pasta";
 constexpr const char* kTun = "/dev/net/tun";
-
-struct PastaRecord {
-  int pid = 0;
-  std::uint64_t start_time = 0;
-  std::string boot_id;
-
-  static const Fields& fields() {
-    using R = PastaRecord;
-    static const Fields table = FieldsOf<R>("pasta")
-                                    .required("pid", &R::pid, "")
-                                    .required("start_time", &R::start_time, "clock ticks")
-                                    .required("boot_id", &R::boot_id, "");
-    return table;
-  }
-};
 
 std::string record_of(const Paths& paths, const std::string& project) {
   return paths.network_records() + "/" + project + std::string(kPastaEnding);
@@ -49,12 +31,6 @@ std::string fd_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 std::string last_line(const std::string& text) {
   const std::vector<std::string> lines = split(trim(text), '\n');
   return to_utf8(shortened(lines.back(), 500));
-}
-
-void end_pasta(int pidfd) {
-  (void)sys::pidfd_signal(pidfd, SIGKILL);
-  pollfd wait{pidfd, POLLIN, 0};
-  (void)::poll(&wait, 1, kPastaEndMs);
 }
 
 }  // namespace
@@ -84,7 +60,7 @@ Result<Pasta> Pasta::start(const Start& start) {
                    "-u",          "none",
                    "-T",          "none",
                    "-U",          "none",
-                   "-I",          kUplink,
+                   "-I",          start.link,
                    "--no-map-gw", "--no-dhcp",
                    "--no-dhcpv6", "--no-ndp",
                    "--no-ra",     "--no-netns-quit",
@@ -106,17 +82,14 @@ Result<Pasta> Pasta::start(const Start& start) {
   if (!said) return Error(said.error()).with_context("start pasta");
   if (!said->exit.ok() || !pid)
     return Error(Errc::failed, "pasta: " + last_line(said->err))
-        .with_hint("what it lacks it also says when it is run by hand; or leave `outbound` out");
+        .with_hint("see what it needs: man pasta; or leave `outbound` out");
   UniqueFd pidfd = TRY(sys::pidfd_open(static_cast<pid_t>(*pid)));
   auto recorded = [&]() -> Result<void> {
-    const auto stat = runtime::process_stat(static_cast<pid_t>(*pid));
-    if (!stat) return Error(Errc::failed, "pasta has ended");
-    return write_file_atomic(
-        record,
-        encode(PastaRecord{static_cast<int>(*pid), stat->start_time, runtime::boot_id()}).dump());
+    const auto process = TRY(RecordedProcess::of(static_cast<pid_t>(*pid)).context("pasta"));
+    return write_file_atomic(record, encode(process).dump(), 0600);
   }();
   if (!recorded) {
-    end_pasta(pidfd.get());
+    end_process(pidfd.get());
     return std::move(recorded).error();
   }
   return Pasta(record, static_cast<int>(*pid), std::move(pidfd));
@@ -125,10 +98,8 @@ Result<Pasta> Pasta::start(const Start& start) {
 Result<Pasta> Pasta::find(const Paths& paths, const std::string& project) {
   const std::string file = record_of(paths, project);
   const Json document = TRY(Json::parse(TRY(read_file(file, 1u << 16))));
-  const auto record = TRY(decode<PastaRecord>(document, Reading::tolerant).context(file));
-  if (record.boot_id != runtime::boot_id())
-    return Error(Errc::not_found, "its pasta ended with the machine");
-  return Pasta(file, record.pid, TRY(runtime::open_process(record.pid, record.start_time)));
+  const auto process = TRY(decode<RecordedProcess>(document, Reading::tolerant).context(file));
+  return Pasta(file, process.pid, TRY(process.open()));
 }
 
 void Pasta::end_left(const Paths& paths, const std::string& project) {
@@ -144,7 +115,7 @@ std::set<std::string> Pasta::projects(const Paths& paths) {
 }
 
 void Pasta::end() {
-  end_pasta(pidfd_.get());
+  end_process(pidfd_.get());
   (void)::unlink(record_.c_str());
 }
 

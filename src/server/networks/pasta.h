@@ -8,9 +8,6 @@
 
 namespace locald::server {
 
-/// What pasta adds to a sandbox: a link with the host's addresses, and a default route by it.
-inline constexpr const char* kUplink = "up0";
-
 /// The program pasta (package passt), which carries UDP and ICMP between a sandbox and the host's
 /// network. One of a project, which outlives the server as netd does; known by its record in the
 /// state folder. Thread-compatible; blocks.
@@ -20,6 +17,7 @@ class Pasta {
     const Paths& paths;
     std::string program;  ///< find_pasta()
     std::string project;
+    std::string link;         ///< with the host's addresses, and a default route by it
     int sandbox = -1;         ///< borrowed
     int user_namespace = -1;  ///< borrowed; -1: as root
   };

@@ -15,25 +15,15 @@
 #include "base/paths.h"
 #include "base/result.h"
 #include "builder/environment.h"
-#include "net/layout.h"
 #include "net/network.h"
 #include "net/probe.h"
 #include "runtime/user_namespace.h"
 #include "server/networks/cni_places.h"
 #include "server/networks/netd.h"
+#include "server/networks/network_plan.h"
 #include "server/networks/pasta.h"
 
 namespace locald::server {
-
-/// A port of the host's that leads to a service. Services are named as in the layout.
-struct PublishedPort {
-  std::string service;
-  net::AddressAndPort outside;
-  std::uint16_t inside = 0;
-  bool udp = false;
-
-  friend bool operator==(const PublishedPort&, const PublishedPort&) = default;
-};
 
 /// What becomes of a connection to a service's published ports.
 enum class Gate : std::uint8_t {
@@ -48,19 +38,6 @@ struct HostListener {
   std::set<ino_t> sockets;
 
   friend bool operator==(const HostListener&, const HostListener&) = default;
-};
-
-/// What is wanted of a project's network.
-struct NetworkPlan {
-  /// One that CNI plugins make.
-  struct Plugins {
-    std::string network, conflist;
-  };
-  net::Layout layout;
-  std::map<std::uint32_t, Plugins> plugins;  ///< by its number in the layout
-  bool uplink = false;                       ///< a network has one: pasta is needed
-  std::vector<PublishedPort> ports;
-  std::map<std::string, std::string> shared;  ///< service -> whose network it is in
 };
 
 /// What netd has sockets for, of a network.
@@ -116,10 +93,6 @@ class ProjectNetwork {
   /// Makes what services that are about to be up will need, and tells netd what is wanted; starts
   /// another one where it has ended. Blocks.
   Result<void> update(const std::stop_token& stop);
-  /// Fine where the ports of `plan` can be taken that services need which are up, or about to be:
-  /// those that they have already, and those that are free. Takes none. Blocks.
-  /// @return Errc::unavailable: one is in use, and by whom.
-  Result<void> try_ports(const NetworkPlan& plan);
   /// Ports of services that are up which could not be taken, with the reason.
   Lacking lacking() const;
   /// Why its pasta does not run, which should; empty: it does, as far as is known.

@@ -94,7 +94,7 @@ Result<void> ProjectNetwork::check_plugins(const Wanted& wanted, const std::stri
                                            const std::stop_token& stop) {
   if (wanted.plan->plugins.empty() && places_.all().empty()) return {};
   places_.load();
-  if (places_.all().empty() || sandbox_ == nullptr || !members_.contains(service)) return {};
+  if (sandbox_ == nullptr || !members_.contains(service)) return {};
   const bool unstarted = unstarted_.erase(service) != 0;
   bool fits = true;
   for (const CniPlace& place : plugin_places(*wanted.plan, service)) {

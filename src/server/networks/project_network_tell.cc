@@ -171,28 +171,6 @@ Result<bool> ProjectNetwork::reserve(const NetworkPlan& plan, const std::string&
   return true;
 }
 
-Result<void> ProjectNetwork::try_ports(const NetworkPlan& plan) {
-  const std::lock_guard lock(mutex_);
-  adopt_now();
-  const Wanted wanted = this->wanted();
-  for (const PublishedPort& port : plan.ports) {
-    const auto gate = wanted.gates.find(port.service);
-    const auto key = published_key(port);
-    if (gate == wanted.gates.end() || gate->second == Gate::closed || ports_.contains(key) ||
-        reserved_.contains(key))
-      continue;
-    const auto listener = port.udp ? net::bind_udp(port.outside) : net::listen_tcp(port.outside);
-    if (listener) continue;
-    // What netd itself has there it lets go of first.
-    std::set<net::IpAddress> own;
-    for (const auto& known : ports_)
-      if (in_the_way(known, published_key(port))) own.insert(known.second.address);
-    if (!own.empty() && !net::find_port_holder(port.outside, port.udp, own)) continue;
-    return deps_.explain(listener.error(), port);
-  }
-  return {};
-}
-
 ProjectNetwork::Lacking ProjectNetwork::lacking() const {
   const std::lock_guard lock(wanted_mutex_);
   return lacking_;

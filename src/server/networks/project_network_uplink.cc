@@ -26,6 +26,7 @@ Result<void> ProjectNetwork::start_uplink(const NetworkPlan& plan) {
     pasta_ = TRY(Pasta::start({.paths = deps_.paths,
                                .program = TRY(find_pasta(deps_.cni.search_path)),
                                .project = project_,
+                               .link = kUplink,
                                .sandbox = sandbox_->get(),
                                .user_namespace = TRY(deps_.user_namespace.fd())}));
     keep_uplink();

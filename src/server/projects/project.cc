@@ -164,6 +164,27 @@ Networks::Services Project::after(const std::map<std::string, project::ServiceCo
   return out;
 }
 
+PortTrial Project::ports_to_try(const std::map<std::string, project::ServiceConfig>& configs,
+                                const std::set<std::string>& selected) const {
+  PortTrial out;
+  const Networks::Services after = this->after(configs, selected);
+  for (const auto& [name, unit] : supervisor_.units()) {
+    if (unit.state.ended()) continue;
+    // What is published is what its configuration says now, without a restart.
+    for (const auto& now : {unit.active, unit.config})
+      if (now != nullptr)
+        for (PublishedPort& port : host_ports(*now)) out.held.push_back(std::move(port));
+    if (const auto next = after.find(name); next != after.end())
+      for (PublishedPort& port : host_ports(*next->second)) out.wanted.push_back(std::move(port));
+  }
+  std::erase_if(out.wanted, [&](const PublishedPort& port) {
+    return std::find_if(out.held.begin(), out.held.end(), [&](const PublishedPort& held) {
+             return held.udp == port.udp && held.outside == port.outside;
+           }) != out.held.end();
+  });
+  return out;
+}
+
 Result<void> Project::define_networks() {
   if (deps_.networks == nullptr) return {};
   Networks::Services services;

@@ -87,6 +87,10 @@ class Project {
   /// What each service is to be after such an apply().
   Networks::Services after(const std::map<std::string, project::ServiceConfig>& configs,
                            const std::set<std::string>& selected) const;
+  /// Ports that services which run will need then and do not have: to be tried before one of them
+  /// stops for it.
+  PortTrial ports_to_try(const std::map<std::string, project::ServiceConfig>& configs,
+                         const std::set<std::string>& selected) const;
 
   /// What the last apply() made of each service: "started", "unchanged", "recreated: env, image",
   /// "ports changed: now 127.0.0.1:8081->80".

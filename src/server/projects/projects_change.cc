@@ -107,7 +107,7 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
 
     // Before anything stops: a port in use leaves all as it is.
     if (!looked.ports && project != nullptr && deps_.networks != nullptr &&
-        deps_.networks->try_ports(loaded.name, project->after(resolved.services, selected),
+        deps_.networks->try_ports(loaded.name, project->ports_to_try(resolved.services, selected),
                                   [this, request, reply](const Result<void>& free) {
                                     if (!free) return reply->error(free.error());
                                     if (reply->open())
