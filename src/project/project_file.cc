@@ -28,15 +28,23 @@ Result<std::string> find_project_file(const ProjectRef& ref) {
           .with_hint("name the project's file: -f DIR/locald.toml");
     return ref.file;
   }
-  std::string dir = ref.dir;
+  std::string dir = ref.dir, procfile;
   while (dir.size() > 1 && dir.ends_with("/")) dir.pop_back();
   while (true) {
     const std::string path = fmt::format("{}/{}", dir == "/" ? "" : dir, kFileName);
     if (exists(path)) return path;
+    const std::string beside = path.substr(0, path.size() - kFileName.size()) + "Procfile";
+    if (procfile.empty() && exists(beside)) procfile = beside;
     if (dir == "/" || dir.empty()) break;
     dir.erase(dir.rfind('/'));
     if (dir.empty()) dir.push_back('/');  // not = "/": GCC 12 sees an overlap (PR 105651)
   }
+  if (!procfile.empty())
+    return Error(Errc::not_found, fmt::format("no {} in {} or a folder above it, but {}", kFileName,
+                                              ref.dir, procfile))
+        .with_hint(
+            fmt::format("{}locald init makes a {} of a Procfile",
+                        procfile == ref.dir + "/Procfile" ? "" : "go to its folder: ", kFileName));
   return Error(Errc::not_found, fmt::format("no {} in {} or a folder above it", kFileName, ref.dir))
       .with_hint("go to the project's folder, or name it with -C DIR or -f FILE");
 }
@@ -49,6 +57,9 @@ Result<LoadedProject> load_project(const ProjectRef& ref) {
   if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + path);
   if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is not a regular file");
   const std::string text = TRY(read_all(fd.get(), kMaxFile).context(path));
+  if (path.substr(path.rfind('/') + 1).starts_with("Procfile"))
+    return Error(Errc::invalid_input, path + " is a Procfile, not TOML")
+        .with_hint(fmt::format("locald init makes a {} of it, in its folder", kFileName));
   ParsedProject parsed = parse_project_toml(text, path);
   LoadedProject out{std::move(parsed.spec), {}, false, std::move(parsed.problems)};
   auto name = project_name(out.spec, ref.name);

@@ -70,6 +70,13 @@ const Fields& member_fields() {
   return table;
 }
 
+const Fields& watch_fields() {
+  using W = project::WatchConfig;
+  static const Fields table =
+      FieldsOf<W>("watch").field("paths", &W::paths, "").field("ignore", &W::ignore, "");
+  return table;
+}
+
 const Fields& port_fields() {
   using P = project::PortConfig;
   static const Fields table = FieldsOf<P>("port")
@@ -121,6 +128,10 @@ struct Of<project::MemberConfig> {
   static constexpr Type kType{.kind = Type::Kind::object, .object = &member_fields};
 };
 template <>
+struct Of<project::WatchConfig> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &watch_fields};
+};
+template <>
 struct Of<project::PortConfig> {
   static constexpr Type kType{.kind = Type::Kind::object, .object = &port_fields};
 };
@@ -165,6 +176,8 @@ const Fields& service_fields() {
                                   .always("cpus", &S::cpus, "")
                                   .always("pids", &S::pids, "")
                                   .field("init", &S::init, "")
+                                  .field("once", &S::once, "")
+                                  .field("watch", &S::watch, "")
                                   .field("network", &S::network, "")
                                   .field("networks", &S::networks, "")
                                   .field("container_port", &S::container_port, "")

@@ -54,6 +54,7 @@ FOLDERS = {
     "project/compose": {"project/yaml", "project/resolve"},
     "project/toml": {"project/keys"},
     "project/resolve": set(),
+    "project/init": {"project/resolve"},
     "server/http": set(),
     "server/state": set(),
     "server/supervise": set(),

@@ -18,9 +18,14 @@ void read_restart(const Node& node, const std::string& where, Sink& sink, Restar
 /// "/healthz" or { http | tcp | exec | log | notify, interval, … }.
 void read_health(const Node& node, const std::string& where, Sink& sink, HealthSpec& out);
 
+/// ["*.py", { paths, ignore, action }].
+void read_watch(const Node& node, const std::string& where, Sink& sink,
+                std::vector<WatchSpec>& out);
+
 const Shape& dependencies_shape();
 const Shape& volumes_shape();
 const Shape& restart_shape();
 const Shape& health_shape();
+const Shape& watch_shape();
 
 }  // namespace locald::project
