@@ -163,7 +163,8 @@ Result<std::int64_t> parse_duration_ms(std::string_view option, std::string_view
                                         "\" is not a duration such as 30s, 1m30s or 500ms");
 }
 
-Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns) {
+Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns,
+                                     const std::string& option) {
   constexpr std::uint64_t kSecond = 1'000'000'000;
   if (const auto seconds = parse_u64(text); seconds && text.size() >= 9) return *seconds * kSecond;
   const std::string copy(text);
@@ -179,7 +180,7 @@ Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns
       if (std::sscanf(std::string(rest.substr(1)).c_str(), "%2d:%2d:%2d%n", &tm.tm_hour, &tm.tm_min,
                       &tm.tm_sec, &time_used) < 3)
         return Error(Errc::invalid_input,
-                     "--since: \"" + copy + "\" is not a time such as 2026-01-31T10:00:00Z");
+                     option + ": \"" + copy + "\" is not a time such as 2026-01-31T10:00:00Z");
       rest.remove_prefix(1 + static_cast<std::size_t>(time_used));
     }
     std::uint64_t fraction = 0;
@@ -202,11 +203,11 @@ Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns
       tm.tm_isdst = -1;
       seconds = std::mktime(&tm);  // no zone: the local one
     } else {
-      return Error(Errc::invalid_input, "--since: \"" + copy + "\" has an unknown time zone");
+      return Error(Errc::invalid_input, option + ": \"" + copy + "\" has an unknown time zone");
     }
     return static_cast<std::uint64_t>(std::max<std::time_t>(seconds, 0)) * kSecond + fraction;
   }
-  const auto ms = static_cast<std::uint64_t>(TRY(parse_duration_ms("--since", text)));
+  const auto ms = static_cast<std::uint64_t>(TRY(parse_duration_ms(option, text)));
   return now_ns - std::min(now_ns, ms * 1'000'000);
 }
 

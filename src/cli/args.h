@@ -67,7 +67,9 @@ std::string help_text(const Verb& verb);
 /// "1m30s", "200ms", "2s", "90" (seconds). Errc::invalid_input names `option`.
 Result<std::int64_t> parse_duration_ms(std::string_view option, std::string_view text);
 
-/// A point in time for --since: a duration before `now_ns`, RFC 3339, or seconds since 1970.
-Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns);
+/// A point in time: a duration before `now_ns`, RFC 3339, or seconds since 1970.
+/// Errc::invalid_input names `option`.
+Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns,
+                                     const std::string& option = "--since");
 
 }  // namespace locald::cli

@@ -132,6 +132,8 @@ Result<void> Foreground::on_up(ipc::Call::Item item) {
 
 Result<void> Foreground::on_watch(ipc::Call::Item item) {
   if (item.kind == ipc::Call::Kind::event) {
+    if (const auto said = ipc::event_as<ipc::NoticeEvent>(item.value); said && !progress_)
+      err((said->service.empty() ? "" : said->service + ": ") + said->text + "\n");
     const auto changed = ipc::event_as<ipc::StateEvent>(item.value);
     if (!changed) return {};
     const ipc::ServiceStatus& service = changed->service;

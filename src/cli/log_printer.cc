@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/json/json.h"
 #include "base/strings.h"
@@ -68,10 +69,31 @@ std::string LogPrinter::format(const LogLine& line) {
   return text;
 }
 
+/// The last lines of each source, in the order in which they came.
+Result<void> LogPrinter::keep_last(LogReader& reader, std::string& text) {
+  std::vector<std::deque<std::pair<std::uint64_t, std::string>>> kept(options_.names.size());
+  std::uint64_t number = 0;
+  LogLine line;
+  while (TRY(reader.next(line))) {
+    if (options_.takes && !options_.takes(line)) continue;
+    auto& lines = kept[line.source];
+    lines.emplace_back(number++, format(line));
+    if (lines.size() > *options_.last) lines.pop_front();
+  }
+  std::map<std::uint64_t, std::string> in_order;
+  for (auto& lines : kept)
+    for (auto& [at, formatted] : lines) in_order.emplace(at, std::move(formatted));
+  for (const auto& [at, formatted] : in_order) text += formatted;
+  options_.last.reset();
+  return {};
+}
+
 Result<bool> LogPrinter::print_available(LogReader& reader) {
   std::string block;
   LogLine line;
+  if (options_.last) TRY(keep_last(reader, block));
   while (TRY(reader.next(line))) {
+    if (options_.takes && !options_.takes(line)) continue;
     append(block, line);
     if (block.size() < kBlock) continue;
     if (!out(block)) return false;

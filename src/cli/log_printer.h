@@ -1,5 +1,10 @@
 #pragma once
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log/log_reader.h"
@@ -15,6 +20,10 @@ class LogPrinter {
     bool prefix = true;              ///< "web | "
     bool timestamps = false;
     bool json = false;
+    /// Which lines; empty: all.
+    std::function<bool(const LogLine&)> takes = {};
+    /// Of those that are there at first, so many of each source, the last ones.
+    std::optional<std::uint64_t> last = {};
   };
   explicit LogPrinter(Options options);
 
@@ -31,6 +40,7 @@ class LogPrinter {
  private:
   void make_prefixes();
   void append(std::string& text, const LogLine& line);
+  Result<void> keep_last(LogReader& reader, std::string& text);
 
   Options options_;
   std::vector<std::string> prefixes_;

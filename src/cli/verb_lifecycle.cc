@@ -106,8 +106,8 @@ const Verb kRestart{
     .usage = "[--timeout DURATION] [SERVICE…]",
     .summary = "stop and start services",
     .details =
-        "Without names all services of the project: they stop together, and start again in the\n"
-        "order of their dependencies.\n\n"
+        "Without names all services of the project, but those with `once` that have succeeded:\n"
+        "they stop together, and start again in the order of their dependencies.\n\n"
         "examples:\n"
         "  locald restart web\n"
         "  locald restart\n",

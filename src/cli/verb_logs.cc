@@ -7,6 +7,7 @@
 #include "base/log/log_reader.h"
 #include "base/strings.h"
 #include "cli/context.h"
+#include "cli/log_filter.h"
 #include "cli/log_printer.h"
 #include "cli/print.h"
 #include "cli/verbs.h"
@@ -57,15 +58,38 @@ Result<Logs> logs_of_builds(Context& context, const Args& args) {
   return logs;
 }
 
+/// How long poll(2) may wait, in ms: -1 for ever, 0 where `until_ns` has passed.
+int time_left(std::uint64_t until_ns) {
+  if (until_ns == 0) return -1;
+  const std::uint64_t now = now_ns();
+  if (now > until_ns) return 0;
+  return static_cast<int>(std::min<std::uint64_t>((until_ns - now) / 1'000'000 + 1, 3'600'000));
+}
+
 Result<int> logs_verb(Context& context, const Args& args) {
   LogReader::Options options{.follow = args.has("follow")};
+  std::optional<std::uint64_t> last;
+  std::uint64_t until_ns = 0;
   if (const auto tail = args.value("tail"); tail && *tail != "all") {
     const auto lines = parse_u64(*tail);
     if (!lines)
       return usage_error("--tail: \"" + *tail + "\" is not a number of lines",
                          "--tail 100, or --tail all");
-    options.tail = *lines;
+    // The reader counts lines, of which some do not fit.
+    (args.has("grep") || args.has("until") ? last : options.tail) = *lines;
   }
+  if (const auto until = args.value("until")) {
+    const auto ns = parse_since_ns(*until, now_ns(), "--until");
+    if (!ns)
+      return usage_error(ns.error().message(), "10m, 2026-01-31T10:00:00Z, or seconds since 1970");
+    until_ns = *ns;
+  }
+  const auto filter =
+      LogFilter::make(args.value("grep").value_or(""), args.has("ignore-case"), until_ns);
+  if (!filter)
+    return usage_error("--grep: " + filter.error().message(), "patterns are those of grep -E");
+  if (args.has("ignore-case") && !args.has("grep"))
+    return usage_error("--ignore-case is of a pattern", "locald logs --grep PATTERN -i");
   if (const auto since = args.value("since")) {
     const auto ns = parse_since_ns(*since, now_ns());
     if (!ns)
@@ -78,13 +102,17 @@ Result<int> logs_verb(Context& context, const Args& args) {
   LogPrinter printer({.names = names,
                       .prefix = args.arguments().size() != 1 && names.size() > 1,
                       .timestamps = args.has("timestamps"),
-                      .json = args.has("json")});
+                      .json = args.has("json"),
+                      .takes = [&](const LogLine& line) { return filter->takes(line); },
+                      .last = last});
   auto reader = TRY(LogReader::open(std::move(sources), options));
   while (true) {
     if (!TRY(printer.print_available(reader))) return 0;  // nobody reads any more
     if (!options.follow) return 0;
     pollfd fds[2] = {{reader.fd(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}};
-    if (::poll(fds, 2, -1) < 0 && errno != EINTR) return Error::from_errno(errno, "poll");
+    const int left = time_left(until_ns);
+    if (left == 0) return 0;
+    if (::poll(fds, 2, left) < 0 && errno != EINTR) return Error::from_errno(errno, "poll");
     if ((fds[1].revents & POLLERR) != 0) return 0;  // a pipe whose reader has gone
   }
 }
@@ -105,11 +133,15 @@ const Verb kLogs{
         "  locald logs --tail 100 web     the last hundred lines of one\n"
         "  locald logs --build api        all that the last build of one wrote\n"
         "  locald logs --since 10m --timestamps web db\n"
+        "  locald logs --grep 'error|timeout' -i --since 1h --until 10m\n"
         "  locald logs --json | jq -r 'select(.stream == \"stderr\").line'\n",
     .options = {{'f', "follow", nullptr, "keep printing new lines"},
                 {'n', "tail", "N", "only the last N lines of each service"},
                 {0, "since", "TIME",
                  "only lines since then: 10m, 2026-01-31T10:00:00Z, or seconds since 1970"},
+                {0, "until", "TIME", "only lines until then; with -f it ends there"},
+                {'g', "grep", "PATTERN", "only lines with this in them, as by grep -E"},
+                {'i', "ignore-case", nullptr, "small and capital letters are the same to --grep"},
                 {'t', "timestamps", nullptr, "begin each line with its time (UTC)"},
                 {0, "json", nullptr,
                  "one JSON object a line: service, time, stream, line, instance"},

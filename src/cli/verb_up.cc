@@ -41,7 +41,8 @@ const Verb kUp{
     .summary = "bring the project up: pull, build, start, follow the logs",
     .details =
         "Starts the named services, or all, with their dependencies. Running it again applies\n"
-        "only what changed in locald.toml. In the foreground it shows all logs and ends when\n"
+        "only what changed in locald.toml; a service with `once` that has succeeded runs again\n"
+        "where it changed or is named. In the foreground it shows all logs and ends when\n"
         "all services have ended (1 if one failed); Ctrl-C stops everything in reverse order, a\n"
         "second Ctrl-C kills.\n\n"
         "The first `up` captures its environment, umask and limits for as long as the project\n"

@@ -5,13 +5,13 @@ namespace locald::cli {
 std::span<const VerbGroup> verb_groups() {
   static const VerbGroup kGroups[] = {
       {"services of a project",
-       {&kUp, &kDown, &kStart, &kStop, &kRestart, &kStatus, &kPorts, &kLogs}},
+       {&kUp, &kDown, &kStart, &kStop, &kRestart, &kWait, &kStatus, &kPorts, &kLogs, &kOpen}},
       {"commands in them, and a closer look", {&kRun, &kExec, &kAttach, &kStats, &kInspect}},
       {"apps from their source", {&kBuild, &kCacheLs, &kCacheRm, &kCachePrune}},
       {"containers and images",
        {&kContainerRun, &kContainerLs, &kContainerRm, &kImagePull, &kImageLs, &kImageRm,
         &kImageUnpack, &kImageExport, &kImagePush, &kImageRebase}},
-      {"files and projects", {&kConfigCheck, &kConfigSchema, &kProjectLs, &kProjectForget}},
+      {"files and projects", {&kInit, &kConfigCheck, &kConfigSchema, &kProjectLs, &kProjectForget}},
       {"this program",
        {&kDoctor, &kServerRun, &kServerStart, &kServerStop, &kServerRestart, &kServerStatus,
         &kCompletion, &kVersion}}};

@@ -9,12 +9,12 @@ namespace locald::cli {
 /// All verbs, in the order of `locald --help`. One file each defines them; what is
 /// listed here and in verbs.cc is what exists.
 extern const Verb kUp, kDown, kStart, kStop, kRestart, kStatus, kPorts, kLogs, kExec, kRun, kAttach;
-extern const Verb kInspect, kStats;
+extern const Verb kInspect, kOpen, kStats, kWait;
 extern const Verb kBuild, kCacheLs, kCacheRm, kCachePrune;
 extern const Verb kContainerRun, kContainerLs, kContainerRm;
 extern const Verb kImagePull, kImageLs, kImageRm, kImageUnpack;
 extern const Verb kImageExport, kImagePush, kImageRebase;
-extern const Verb kCompletion, kConfigCheck, kConfigSchema, kDoctor;
+extern const Verb kCompletion, kConfigCheck, kConfigSchema, kDoctor, kInit;
 extern const Verb kServerRun, kServerStart, kServerStop, kServerRestart, kServerStatus;
 extern const Verb kProjectLs, kProjectForget, kVersion;
 

@@ -16,6 +16,10 @@ namespace {
 constexpr std::string_view kNameRule =
     "small letters, digits, - and _, at most 63, a letter or digit first";
 
+bool always(const RestartSpec& restart) {
+  return restart.mode == RestartMode::always || restart.mode == RestartMode::unless_stopped;
+}
+
 constexpr std::size_t kMaxServices = 1000;  // each is compared with others, and is some processes
 
 class Checker {
@@ -59,6 +63,9 @@ class Checker {
               : "a service of your own naming can run any process type: "
                 "[services.APP.processes.NAME] with process = \"TYPE\"");
     if (s.kind == ServiceKind::cnb) app(s);
+    if (s.once && always(s.restart))
+      add(s.at, fmt::format("{} runs once, but is always restarted", s.name),
+          "give it restart = \"no\" or \"on-failure\", or remove `once`");
     for (const Text* text : texts_of(s)) references(*text);
     for (const DependencySpec& d : s.depends_on) dependency(s, d);
     health(s);
@@ -108,9 +115,13 @@ class Checker {
           fmt::format("{} waits for {} to be healthy, but {} has no `health`", s.name, d.service,
                       d.service),
           "give it one, or wait for \"started\"");
-    if (d.condition == DependsCondition::completed &&
-        (target->restart.mode == RestartMode::always ||
-         target->restart.mode == RestartMode::unless_stopped))
+    if (target->once && !d.implied &&
+        (d.condition == DependsCondition::started || d.condition == DependsCondition::healthy))
+      add(d.at,
+          fmt::format("{} waits for {} to {}, but {} runs once", s.name, d.service,
+                      d.condition == DependsCondition::started ? "start" : "be healthy", d.service),
+          "wait for \"completed\", or remove `once`");
+    if (d.condition == DependsCondition::completed && !target->once && always(target->restart))
       add(d.at,
           fmt::format("{} waits for {} to complete, but {} is always restarted", s.name, d.service,
                       d.service),

@@ -22,11 +22,11 @@ constexpr std::size_t kMaxFile = 1u << 20;         // bytes
 constexpr std::size_t kMaxComposeFile = 4u << 20;  // bytes
 constexpr std::string_view kFileName = "locald.toml";
 
-/// The nearest locald.toml; "" where there is none.
-std::string find_toml(std::string dir) {
+/// The nearest file of that name; "" where there is none.
+std::string find_upward(std::string dir, std::string_view name) {
   while (dir.size() > 1 && dir.ends_with("/")) dir.pop_back();
   while (true) {
-    std::string path = fmt::format("{}/{}", dir == "/" ? "" : dir, kFileName);
+    std::string path = fmt::format("{}/{}", dir == "/" ? "" : dir, name);
     if (exists(path)) return path;
     if (dir == "/" || dir.empty()) return {};
     dir.erase(dir.rfind('/'));
@@ -103,6 +103,9 @@ Result<std::string> read_toml(const std::string& path) {
   struct stat st {};
   if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat " + path);
   if (!S_ISREG(st.st_mode)) return Error(Errc::invalid_input, path + " is not a regular file");
+  if (path.substr(path.rfind('/') + 1).starts_with("Procfile"))
+    return Error(Errc::invalid_input, path + " is a Procfile, not TOML")
+        .with_hint(fmt::format("locald init makes a {} of it, in its folder", kFileName));
   return read_all(fd.get(), kMaxFile).context(path);
 }
 
@@ -115,9 +118,15 @@ Result<std::string> find_project_file(const ProjectRef& ref) {
           .with_hint("name the project's file: -f DIR/locald.toml");
     return ref.file;
   }
-  if (std::string path = find_toml(ref.dir); !path.empty()) return path;
+  if (std::string path = find_upward(ref.dir, kFileName); !path.empty()) return path;
   if (std::string path = TRY(compose::find_file(ref, compose::disk_files())); !path.empty())
     return path;
+  if (const std::string procfile = find_upward(ref.dir, "Procfile"); !procfile.empty())
+    return Error(Errc::not_found, fmt::format("no {} in {} or a folder above it, but {}", kFileName,
+                                              ref.dir, procfile))
+        .with_hint(
+            fmt::format("{}locald init makes a {} of a Procfile",
+                        procfile == ref.dir + "/Procfile" ? "" : "go to its folder: ", kFileName));
   return Error(Errc::not_found,
                fmt::format("no {}, and no compose file, in {} or a folder above it", kFileName,
                            ref.dir))

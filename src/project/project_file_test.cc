@@ -215,12 +215,74 @@ TEST(TomlFront, WhatIsOfAnotherKindOfServiceIsRefusedByName) {
             "3: a is a host process: its network is the host's (remove `network`)");
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nports = ['80']\n"),
             "3: `ports` is for type = \"container\" and \"cnb\"");
-  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nimage = 'y'\n"),
-            "3: `image` is for type = \"container\"");
+  EXPECT_EQ(only_problem("[services.a]\ntype = 'exec'\ncommand = 'x'\nimage = 'y'\n"),
+            "4: `image` is for type = \"container\"");
   EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\ninit = true\n"),
             "3: `init` is for type = \"container\" and \"cnb\"");
   EXPECT_EQ(only_problem("[services.a]\ntype = 'container'\nimage = 'y'\ninit = 1\n"),
             "4: `init` must be true or false, not a number");
+}
+
+TEST(TomlFront, AnImageMakesAContainer) {
+  const ProjectSpec spec = spec_of("[services.a]\nimage = 'y'\n[services.b]\ncommand = 'x'\n");
+  EXPECT_EQ(spec.find("a")->kind, ServiceKind::container);
+  EXPECT_EQ(spec.find("b")->kind, ServiceKind::exec);
+  EXPECT_EQ(
+      only_problem("[services.a]\nport = 80\n"),
+      "1: [services.a] has no `command` (a host process has one; a container has an `image`)");
+  EXPECT_EQ(only_problem("[services.a]\nimage = 'y'\nworkdri = '/'\n"),
+            "3: unknown key `workdri` in [services.a] (did you mean `workdir`?)");
+}
+
+TEST(TomlFront, WhatRunsOnceIsWaitedForToItsEnd) {
+  const ProjectSpec spec = spec_of(
+      "[services.web]\ncommand = 'x'\ndepends_on = ['migrate', 'db', 'seed']\n"
+      "[services.migrate]\ncommand = 'x'\nonce = true\nhealth = { exec = 'true' }\n"
+      "[services.seed]\nimage = 'y'\nonce = true\nrestart = 'on-failure'\n"
+      "[services.db]\ncommand = 'x'\nhealth = { exec = 'true' }\n");
+  const ServiceSpec& web = *spec.find("web");
+  const auto condition = [&](std::size_t i) {
+    return condition_of(web.depends_on.at(i), spec.find(web.depends_on.at(i).service));
+  };
+  EXPECT_EQ(condition(0), DependsCondition::completed);
+  EXPECT_EQ(condition(1), DependsCondition::healthy);
+  EXPECT_EQ(condition(2), DependsCondition::completed);
+  EXPECT_EQ(spec.find("migrate")->restart.mode, RestartMode::no);
+  // The process of an app's own table too.
+  const ProjectSpec app =
+      spec_of("[services.a]\ntype = 'cnb'\nbuilder = 'b'\nonce = true\nprocesses = ['w']\n");
+  EXPECT_FALSE(app.find("a/w")->once);
+  ASSERT_EQ(app.find("a/w")->depends_on.size(), 1u);
+  EXPECT_EQ(app.find("a/w")->depends_on[0].condition, DependsCondition::completed);
+}
+
+TEST(TomlFront, FilesThatAreWatched) {
+  const ProjectSpec spec = spec_of(
+      "[services.a]\ncommand = 'x'\nwatch = ['*.py', { paths = ['src/**'], ignore = ['gen/'], "
+      "action "
+      "= 'restart' }, '!test_*.py']\n[services.b]\nimage = 'i'\nwatch = ['conf/']\n");
+  const std::vector<WatchSpec> expected = {{{"*.py", "!test_*.py"}, {}}, {{"src/**"}, {"gen/"}}};
+  EXPECT_EQ(spec.find("a")->watch, expected);
+  EXPECT_EQ(spec.find("b")->watch.size(), 1u);
+  const std::string a = "[services.a]\ncommand = 'x'\n";
+  EXPECT_EQ(only_problem(a + "watch = [{ paths = ['x'], action = 'sync' }]\n"),
+            "3: `action` = \"sync\" is none of restart");
+  EXPECT_EQ(only_problem(a + "watch = [{ ignore = ['x'] }]\n"),
+            "3: `watch`: a table has no `paths` (for example { paths = [\"*.py\"] })");
+  EXPECT_EQ(only_problem(a + "watch = ['']\n"), "3: `watch` holds an empty pattern");
+  EXPECT_EQ(only_problem("[services.a]\ntype = 'cnb'\nbuilder = 'b'\nwatch = ['x']\n"),
+            "4: `watch` is for host processes and containers: `up` builds what has changed of an "
+            "app, and `dev.sync` needs no build");
+}
+
+TEST(ProjectCheck, WhatRunsOnceIsNeitherRestartedNorWaitedForOtherwise) {
+  EXPECT_EQ(only_problem("[services.a]\ncommand = 'x'\nonce = true\nrestart = 'always'\n"),
+            "1: a runs once, but is always restarted (give it restart = \"no\" or \"on-failure\", "
+            "or remove `once`)");
+  EXPECT_EQ(
+      only_problem("[services.a]\ncommand = 'x'\nonce = true\n[services.b]\ncommand = "
+                   "'x'\ndepends_on = { a = 'started' }\n"),
+      "6: b waits for a to start, but a runs once (wait for \"completed\", or remove `once`)");
 }
 
 TEST(TomlFront, BrokenTomlNamesItsLine) {

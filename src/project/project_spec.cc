@@ -16,6 +16,15 @@ std::string_view to_string(ServiceKind kind) noexcept {
   return "exec";
 }
 
+DependsCondition condition_of(const DependencySpec& dependency,
+                              const ServiceSpec* target) noexcept {
+  if (dependency.condition != DependsCondition::ready) return dependency.condition;
+  if (target != nullptr && target->once) return DependsCondition::completed;
+  return target != nullptr && target->health.kind != HealthSpec::Kind::none
+             ? DependsCondition::healthy
+             : DependsCondition::started;
+}
+
 const ServiceSpec* ProjectSpec::find(const std::string& service) const {
   const auto it = std::find_if(services.begin(), services.end(),
                                [&](const ServiceSpec& s) { return s.name == service; });

@@ -116,6 +116,12 @@ struct UlimitSpec {
   SourcePos at;
 };
 
+/// Files whose change restarts a service: patterns as in a .gitignore.
+struct WatchSpec {
+  std::vector<std::string> paths, ignore;
+  friend bool operator==(const WatchSpec&, const WatchSpec&) = default;
+};
+
 /// What `network` says of a service, or of all.
 struct NetworkUse {
   enum class Mode : std::uint8_t { unset, host, none, project, service };
@@ -176,6 +182,8 @@ struct ServiceSpec {
   int stop_signal = 0;  ///< 0: the image's, else SIGTERM
   Milliseconds stop_timeout{10000};
   bool tty = false;
+  bool once = false;  ///< runs to its end; who depends on it waits for `completed`
+  std::vector<WatchSpec> watch;
 
   // type = "container"
   Text image;
@@ -210,6 +218,9 @@ struct ServiceSpec {
            (kind == ServiceKind::container && network.mode == NetworkUse::Mode::project);
   }
 };
+
+/// What is waited for in fact; never `ready`. @param target  the service depended on, or null
+DependsCondition condition_of(const DependencySpec& dependency, const ServiceSpec* target) noexcept;
 
 struct ProjectSpec {
   std::string name;  ///< empty: the folder's name decides

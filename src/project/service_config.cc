@@ -70,6 +70,13 @@ const Fields& member_fields() {
   return table;
 }
 
+const Fields& watch_fields() {
+  using W = project::WatchConfig;
+  static const Fields table =
+      FieldsOf<W>("watch").field("paths", &W::paths, "").field("ignore", &W::ignore, "");
+  return table;
+}
+
 const Fields& port_fields() {
   using P = project::PortConfig;
   static const Fields table = FieldsOf<P>("port")
@@ -119,6 +126,10 @@ struct Of<project::VolumeConfig> {
 template <>
 struct Of<project::MemberConfig> {
   static constexpr Type kType{.kind = Type::Kind::object, .object = &member_fields};
+};
+template <>
+struct Of<project::WatchConfig> {
+  static constexpr Type kType{.kind = Type::Kind::object, .object = &watch_fields};
 };
 template <>
 struct Of<project::PortConfig> {
@@ -171,6 +182,8 @@ const Fields& service_fields() {
                                   .field("cap_add", &S::cap_add, "")
                                   .field("cap_drop", &S::cap_drop, "")
                                   .field("ulimits", &S::ulimits, "{NAME: [soft, hard]}")
+                                  .field("once", &S::once, "")
+                                  .field("watch", &S::watch, "")
                                   .field("network", &S::network, "")
                                   .field("networks", &S::networks, "")
                                   .field("container_port", &S::container_port, "")

@@ -65,6 +65,7 @@ struct MemberConfig {
 };
 
 using builder::VolumeConfig;
+using WatchConfig = WatchSpec;
 
 struct DependencyConfig {
   std::string service;
@@ -91,6 +92,7 @@ struct ServiceConfig {
   int stop_signal = 0;  ///< 0: the image's, else SIGTERM
   Milliseconds stop_timeout{10000};
   bool tty = false;
+  bool once = false;  ///< not of canonical_text(): it says when it is started, not what runs
 
   std::string image;
   PullPolicy pull = PullPolicy::missing;
@@ -112,6 +114,9 @@ struct ServiceConfig {
   std::string process;              ///< empty = the app's default
   std::vector<std::string> args;
   std::map<std::string, std::string> bindings;  ///< of the running app: name -> folder
+
+  /// Not of canonical_text(): a change of it is no change of what runs.
+  std::vector<WatchConfig> watch;
 
   std::vector<LateText> late;  ///< not in to_json(): it repeats what the texts above say
 

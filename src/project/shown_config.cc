@@ -167,6 +167,17 @@ Json ports(const std::vector<PortConfig>& ports) {
   return out;
 }
 
+Json watched(const std::vector<WatchConfig>& watch) {
+  Json out = Json::array();
+  for (const WatchConfig& one : watch) {
+    Shown shown;
+    shown.words("paths", one.paths);
+    shown.words("ignore", one.ignore);
+    out.push(std::move(shown.out()));
+  }
+  return out;
+}
+
 Json app_of(const cnb::AppSpec& app, bool env) {
   Shown out;
   out.text("path", app.path);
@@ -234,6 +245,8 @@ Json shown(const ServiceConfig& config, bool env) {
     ulimits.set(name, std::move(both));
   }
   out.json("ulimits", std::move(ulimits));
+  out.yes("once", config.once);
+  out.json("watch", watched(config.watch));
   if (config.kind != ServiceKind::exec) out.out().set("pull", word(config.pull));
   if (config.app) out.json("build", app_of(*config.app, env));
   out.json("bindings", json_of(config.bindings));

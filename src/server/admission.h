@@ -38,6 +38,7 @@ enum class ProjectVerb : std::uint8_t {
   watch,
   logs,
   stats,
+  wait,
   forget,
 };
 
@@ -48,7 +49,7 @@ struct ProjectRule {
 };
 
 // clang-format off
-inline constexpr std::array<ProjectRule, 14> kProjectRules{{
+inline constexpr std::array<ProjectRule, 15> kProjectRules{{
     //                                          down           up             going_down
     {ProjectVerb::up,      "up",             {Meets::go,     Meets::go,     Meets::queue}},
     {ProjectVerb::down,    "down",           {Meets::go,     Meets::go,     Meets::join}},
@@ -63,6 +64,7 @@ inline constexpr std::array<ProjectRule, 14> kProjectRules{{
     {ProjectVerb::watch,   "watch",          {Meets::refuse, Meets::go,     Meets::go}},
     {ProjectVerb::logs,    "logs",           {Meets::go,     Meets::go,     Meets::go}},
     {ProjectVerb::stats,   "stats",          {Meets::refuse, Meets::go,     Meets::go}},
+    {ProjectVerb::wait,    "wait",           {Meets::refuse, Meets::go,     Meets::go}},
     {ProjectVerb::forget,  "project/forget", {Meets::go,     Meets::refuse, Meets::refuse}},
 }};
 // clang-format on

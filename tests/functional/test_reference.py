@@ -59,8 +59,6 @@ def files():
                 yield heading, f"[project]\n{example}[services.a]\n{KINDS['container']}"
             elif title == "`[networks.NAME]`":
                 yield heading, f"[networks.other]\n{example}[services.a]\n{KINDS['container']}networks = ['other']\n"
-            elif title.startswith("`[services.NAME.processes"):
-                yield heading, f"[services.a]\n{KINDS['cnb']}[services.a.processes.worker]\n{example}"
             elif heading.startswith("build.") or heading.startswith("dev."):
                 yield heading, f"[services.a]\n{KINDS['cnb']}[services.a.{heading.split('.')[0]}]\n{example}"
             elif not heading.startswith("config.toml"):
@@ -120,6 +118,7 @@ def test_the_page_has_every_key_that_the_reader_knows_and_no_other(project):
         "`health` as a table": f"{a}health = {{ qqqqqqqq = 1 }}\n",
         "`restart` as a table": f"{a}restart = {{ qqqqqqqq = 1 }}\n",
         "`volumes` as a table": f"{a}volumes = [{{ qqqqqqqq = 1 }}]\n",
+        "`watch` as a table": f"{a}watch = [{{ qqqqqqqq = 1 }}]\n",
         "`networks` as a table": f"{a}networks = [{{ qqqqqqqq = 1 }}]\n",
         "`build`": f"{app}build = {{ qqqqqqqq = 1 }}\n",
         "`dev`": f"{app}dev = {{ qqqqqqqq = 1 }}\n",
@@ -127,8 +126,8 @@ def test_the_page_has_every_key_that_the_reader_knows_and_no_other(project):
     for title, text in inner.items():
         assert set(known_in(p, text)) == pages[title], title
     process = set(known_in(p, f"{app}[services.a.processes.worker]\nqqqqqqqq = 1\n"))
-    assert process == pages["`[services.NAME.processes.TYPE]`"] | pages["Every service: `[services.NAME]`"] - {"type"} | pages["Containers and apps"] | {"process", "args"}
-    assert set(pages) == set(SECTIONS) | set(inner) | {"`[services.NAME.processes.TYPE]`", "`config.toml`"}
+    assert process == pages["Every service: `[services.NAME]`"] - {"type"} | pages["Containers and apps"] | {"process", "args"}
+    assert set(pages) == set(SECTIONS) | set(inner) | {"`config.toml`"}
     assert set(known_in(p, f"qqqqqqqq = 1\n{a}")) == {"project", "services", "networks"}
 
 
@@ -148,7 +147,9 @@ def test_config_toml_takes_what_the_page_says(locald):
 
 WRONG = {
     "an unknown key": "[services.a]\ncommand = 'x'\nprot = 1\n",
-    "a key of another type of service": "[services.a]\ncommand = 'x'\nimage = 'i'\n",
+    "a key of another type of service": "[services.a]\ntype = 'exec'\ncommand = 'x'\nimage = 'i'\n",
+    "a key of containers without an image": "[services.a]\ncommand = 'x'\ntmpfs = ['/x']\n",
+    "a key of apps beside an image": "[services.a]\nimage = 'i'\nbuilder = 'b'\n",
     "a key of apps in a container": "[services.a]\ntype = 'container'\nimage = 'i'\nbuilder = 'b'\n",
     "a host process without command": "[services.a]\nport = 1\n",
     "a container without image": "[services.a]\ntype = 'container'\n",
@@ -173,6 +174,9 @@ WRONG = {
     "a network": "[services.a]\ntype = 'container'\nimage = 'i'\nnetwork = 'bridge'\n",
     "a network without name": "[services.a]\ntype = 'container'\nimage = 'i'\nnetworks = [{ aliases = ['x'] }]\n",
     "no network": "[services.a]\ntype = 'container'\nimage = 'i'\nnetworks = []\n",
+    "an action of `watch`": "[services.a]\ncommand = 'x'\nwatch = [{ paths = ['*'], action = 'sync' }]\n",
+    "a watch of nothing": "[services.a]\ncommand = 'x'\nwatch = [{ ignore = ['*'] }]\n",
+    "a watch of an app": "[services.a]\ntype = 'cnb'\nbuilder = 'b'\nwatch = ['*']\n",
     "a volume without target": "[services.a]\ntype = 'container'\nimage = 'i'\nvolumes = [{ source = 'x' }]\n",
     "a variable that is a list": "[services.a]\ncommand = 'x'\nenv = { A = ['1'] }\n",
     "an unknown key of a process type": "[services.a]\ntype = 'cnb'\nbuilder = 'b'\n[services.a.processes.worker]\nbuilder = 'c'\n",

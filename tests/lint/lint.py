@@ -55,6 +55,7 @@ FOLDERS = {
     "project/compose_front": {"project/compose"},
     "project/toml": {"project/keys"},
     "project/resolve": set(),
+    "project/init": {"project/resolve"},
     "server/http": set(),
     "server/state": set(),
     "server/supervise": set(),

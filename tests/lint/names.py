@@ -27,6 +27,9 @@ ALIASES = {"ps", "help"}
 PROSE = {"and", "as", "cannot", "does", "failed", "is", "keeps", "knows", "may", "needs", "of", "reads", "runs", "shows", "source", "speaks", "supports"}
 # Options of other programs (apt-get, usermod, sysctl, locald-server, storm.py).
 FOREIGN = {"--reinstall", "--add-subuids", "--add-subgids", "--system", "--job-fd", "--show"}
+# Where the command lines of other programs are what is written, and files of people's projects that we know.
+FOREIGN_COMMANDS = "src/project/init/"
+FOREIGN_FILES = {"manage.py", "celery.py", "app/main.py"}
 # Programs, and words of other files, in backticks.
 OTHER = {"dmesg", "pack", "runc", "true", "default", "crash-loop", "shell", "log", "build", "id", "types", "group"}
 FILE_ENDS = {"toml", "json", "md", "h", "cc", "py", "sock", "idx", "log", "key", "size"}
@@ -38,7 +41,7 @@ SYSTEM = ("linux/", "sys/", "runc/", "lifecycle/", "pack/")
 NAMES_BELOW = {"services", "env", "depends_on", "bindings", "processes", "networks", "ulimits"}
 # The sources that read our files, wherever they are.
 READERS = {"shape.cc", "shape_build.cc", "shape_deploy.cc", "shape_service.cc", "service_reader.cc", "service_keys.cc", "build_reader.cc", "value_readers.cc",
-           "network_reader.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",
+           "network_reader.cc", "watch_reader.cc", "toml_front.cc", "user_config.cc", "project_descriptor.cc",
            "buildpack_toml.cc", "order.cc"}
 
 
@@ -141,7 +144,7 @@ def check_text(text, known, all_options, known_keys, root, code):
     yield from check_scripts(text, root)
     text = SCRIPT.sub(r"\1", text)
     yield from check_commands(text, known)
-    if code and " " in text:
+    if code and " " in text and all_options is not None:
         for option in sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", re.sub(r" -- [^\n]*", "", text)))):  # what follows -- is another's
             if option not in all_options and option not in FOREIGN:
                 yield f"no verb has an option {option}"
@@ -186,7 +189,7 @@ def tree_files(root):
 def check_files(text, known_files):
     """Sources that a comment or a page names: with a folder or by name alone."""
     for path in re.findall(r"(?<![\w/.<*{}:-])((?:[\w.-]+/)*\w+\.(?:h|cc|py))(?![\w*])", text):
-        if not path.startswith(SYSTEM) and path not in known_files:
+        if not path.startswith(SYSTEM) and path not in known_files | FOREIGN_FILES:
             yield f"there is no {path}"
 
 
@@ -273,7 +276,8 @@ def check_tree(root):
                 for finding in check_comment(text, known, known_files):
                     yield f"{os.path.relpath(path, root)}:{line}: {finding}"
             for line, text in literals(read(path)):
-                for finding in check_text(text, known, options, known_keys, root, code=True):
+                options_here = None if os.path.relpath(path, root).startswith(FOREIGN_COMMANDS) else options
+                for finding in check_text(text, known, options_here, known_keys, root, code=True):
                     yield f"{os.path.relpath(path, root)}:{line}: {finding}"
     for page in pages(root):
         path = os.path.join(root, page)

@@ -60,6 +60,7 @@ Result<UniqueFd> open_in_root(int root, const std::string& path, int flags, mode
 }
 
 Result<UniqueFd> make_dirs(const std::string& path, mode_t mode) {
+  if (auto there = sys::open(path, O_RDONLY | O_DIRECTORY)) return there;
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1))
     TRY(sys::mkdirat(AT_FDCWD, path.substr(0, slash), mode));

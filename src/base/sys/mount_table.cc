@@ -1,5 +1,7 @@
 #include "base/sys/mount_table.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -32,6 +34,10 @@ std::string unescape(std::string_view text) {
 }
 
 Result<std::uint64_t> mount_of(int fd) {
+  struct statx st {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 && (st.stx_mask & STATX_MNT_ID) != 0)
+    return st.stx_mnt_id;
+  // Before Linux 5.8.
   const auto info = read_file("/proc/self/fdinfo/" + std::to_string(fd), 64u << 10);
   // Without the name of the descriptor, which says nothing to a user.
   if (!info) return Error::from_errno(info.error().sys_errno(), "find its mount");

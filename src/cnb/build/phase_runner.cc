@@ -112,8 +112,8 @@ class Running {
  private:
   void end() { (void)handle_.stop(SIGTERM, kGrace); }
 
-  /// A part of what is there to be read: who writes faster than this reads must not keep the limit
-  /// or a cancellation from being heard.
+  /// A part of the output that can be read: a phase that writes faster than this reads must not
+  /// keep the limit or a cancellation from being heard.
   void tell_some() {
     if (more_posted_) return;
     const auto more = tell(kLinesATurn);

@@ -29,7 +29,7 @@ class Unchanged : public ::testing::Test {
 
 TEST_F(Unchanged, IsTrueWhereNothingHappened) {
   EXPECT_TRUE(after([] {}));
-  EXPECT_TRUE(after([&] { (void)top_.read("build/layers/b/l/lib"); })) << "reading is no change";
+  EXPECT_TRUE(after([&] { (void)top_.read("build/layers/b/l/lib"); })) << "reading changes nothing";
   EXPECT_TRUE(after([&] { top_.write("build/layers/b/other", "x"); })) << "beside it";
 }
 

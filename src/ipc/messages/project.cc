@@ -76,6 +76,16 @@ const Fields& RestartRequest::fields() {
   return table;
 }
 
+const Fields& WaitRequest::fields() {
+  static const Fields table =
+      project_fields<WaitRequest>()
+          .required("services", &WaitRequest::services, "names; at least one")
+          .field("exited", &WaitRequest::exited,
+                 "waits for their ends; else until they are healthy")
+          .field("timeout_ms", &WaitRequest::timeout, kTimeoutDoc);
+  return table;
+}
+
 const Fields& KillRequest::fields() {
   static const Fields table = project_fields<KillRequest>();
   return table;
@@ -110,6 +120,14 @@ const Fields& ConfigCheckRequest::fields() {
 
 const Fields& ConfigSchemaRequest::fields() {
   static const Fields table = FieldsOf<ConfigSchemaRequest>("request config/schema");
+  return table;
+}
+
+const Fields& InitRequest::fields() {
+  static const Fields table =
+      FieldsOf<InitRequest>("request init")
+          .required("dir", &InitRequest::dir, "the folder that is looked at, absolute")
+          .field("without", &InitRequest::without, "services that are left out");
   return table;
 }
 
@@ -278,6 +296,26 @@ const Fields& ConfigCheckReply::fields() {
 const Fields& ConfigSchemaReply::fields() {
   static const Fields table = FieldsOf<ConfigSchemaReply>("reply config/schema")
                                   .always("schema", &ConfigSchemaReply::schema, "draft 7");
+  return table;
+}
+
+const Fields& ProposedService::fields() {
+  using R = ProposedService;
+  static const Fields table = FieldsOf<R>("proposed service")
+                                  .always("name", &R::name, "of the service")
+                                  .always("what", &R::what, "its command or image")
+                                  .always("from", &R::from, "the file that tells of it");
+  return table;
+}
+
+const Fields& InitReply::fields() {
+  using R = InitReply;
+  static const Fields table =
+      FieldsOf<R>("reply init")
+          .always("text", &R::text, "of the file: TOML")
+          .always("services", &R::services, "that it has")
+          .always("files", &R::files, "that were read, relative to the folder")
+          .always("notes", &R::notes, "what people have to know: sentences");
   return table;
 }
 

@@ -76,6 +76,20 @@ struct ConfigSchemaReply {
   static const Fields& fields();
 };
 
+struct ProposedService {
+  std::string name;
+  std::string what;  ///< "npm run dev", "postgres:17"
+  std::string from;  ///< "package.json: scripts.dev"
+  static const Fields& fields();
+};
+
+struct InitReply {
+  std::string text;
+  std::vector<ProposedService> services;
+  std::vector<std::string> files, notes;
+  static const Fields& fields();
+};
+
 struct KnownProject {
   std::string name, dir;
   bool running = false;
@@ -149,6 +163,16 @@ struct RestartRequest {
   static const Fields& fields();
 };
 
+struct WaitRequest {
+  static constexpr const char* kName = "wait";
+  using Reply = UpReply;
+  ProjectPlace project;
+  std::vector<std::string> services;
+  bool exited = false;  ///< waited for to their end; else until they are healthy
+  std::optional<std::chrono::milliseconds> timeout;
+  static const Fields& fields();
+};
+
 struct KillRequest {
   static constexpr const char* kName = "kill";
   using Reply = EmptyReply;
@@ -191,6 +215,14 @@ struct ConfigCheckRequest {
 struct ConfigSchemaRequest {
   static constexpr const char* kName = "config/schema";
   using Reply = ConfigSchemaReply;
+  static const Fields& fields();
+};
+
+struct InitRequest {
+  static constexpr const char* kName = "init";
+  using Reply = InitReply;
+  std::string dir;
+  std::vector<std::string> without;
   static const Fields& fields();
 };
 

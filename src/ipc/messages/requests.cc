@@ -48,6 +48,7 @@ const std::vector<RequestInfo>& requests() {
       stream<StartRequest>("Starts services of a project that is up, with what they depend on."),
       stream<StopRequest>("Stops services, which stay stopped until start, restart or up."),
       stream<RestartRequest>("Stops services and starts them again; apps are built first."),
+      stream<WaitRequest>("Answered when services are healthy, or have ended. Starts nothing."),
       once<KillRequest>("A second Ctrl-C: the project goes down, everything is killed at once."),
       once<StatusRequest>("What a project's services do."),
       stream<WatchRequest>("State events, first the present ones, until the project is down."),
@@ -55,6 +56,7 @@ const std::vector<RequestInfo>& requests() {
       once<ConfigCheckRequest>(
           "Looks for all that `up` would refuse in a project's file, and changes nothing."),
       once<ConfigSchemaRequest>("The JSON Schema of locald.toml."),
+      once<InitRequest>("A locald.toml for a folder, from what lies there. Writes nothing."),
       once<ProjectListRequest>("The projects that the server knows."),
       once<ProjectForgetRequest>("Frees a project's name for another folder."),
       once<ExecRequest>("Runs a command beside a service."),

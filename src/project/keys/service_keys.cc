@@ -83,6 +83,17 @@ KeyFields common_fields(Sink& sink, ServiceSpec& out) {
         .fallback = "\"no\"",
         .example = "restart = \"on-failure\""},
        [&](const Node& v, const std::string& at) { read_restart(v, at, sink, out.restart); }},
+      bool_field(
+          "once",
+          {.text = "It runs to its end, with success, before what depends on it starts: each waits "
+                   "for `\"completed\"`; of an app's process, the app's other processes too. `up` "
+                   "starts it where it has not succeeded since the project came up, where its "
+                   "configuration, its image here or its app's build is another one, and where it "
+                   "is named. It is not restarted, unless `restart` is `\"on-failure\"`.",
+           .fallback = "false",
+           .example = "once = true",
+           .since = "0.2; of an app's processes 0.1"},
+          sink, out.once),
       {"stop_signal",
        shapes::text(),
        {.text = "The signal that asks it to end, by name or number.",
@@ -128,6 +139,18 @@ Field workdir_field(Sink& sink, ServiceSpec& out) {
                     sink, out.workdir);
 }
 
+Field watch_field(Sink& sink, ServiceSpec& out) {
+  return {"watch",
+          watch_shape(),
+          {.text = "Files whose change restarts the service, also one that has ended: patterns as "
+                   "in a `.gitignore`, relative to the `workdir` of a host process, and for a "
+                   "container to the folder of the file. .git, node_modules, __pycache__, "
+                   ".venv and what editors write beside a file are left out.",
+           .example = "watch = [\"*.py\", \"templates/\"]",
+           .since = "0.2"},
+          [&](const Node& v, const std::string& at) { read_watch(v, at, sink, out.watch); }};
+}
+
 /// How one process type of an app is run.
 KeyFields process_fields(Sink& sink, ServiceSpec& out) {
   return {text_field("process",
@@ -147,7 +170,7 @@ constexpr std::pair<std::string_view, PullPolicy> kPulls[] = {
 
 const Shape& processes_shape() {
   static const Shape table{.kind = Shape::Kind::table,
-                           .fields = looked_at<ProcessReading, process_table_fields>};
+                           .fields = looked_at<ServiceSpec, process_table_fields>};
   static const Shape tables{.kind = Shape::Kind::names,
                             .called = "table of process types",
                             .pattern = shapes::kNamePattern,
@@ -292,7 +315,7 @@ KeyFields image_fields(Sink& sink, ServiceSpec& out) {
                               "`oci-archive:FILE`. It must be there.",
                       .example = "image = \"postgres:15\""},
                      sink, out.image),
-          workdir_field(sink, out),
+          workdir_field(sink, out), watch_field(sink, out),
           command_field("entrypoint",
                         {.text = "In place of the image's `ENTRYPOINT`, whose `CMD` is then not "
                                  "used.",
@@ -301,17 +324,10 @@ KeyFields image_fields(Sink& sink, ServiceSpec& out) {
                         sink, out.entrypoint)};
 }
 
-KeyFields process_table_fields(Sink& sink, ProcessReading& out) {
-  KeyFields fields = common_fields(sink, out.spec);
-  append(fields, container_fields(sink, out.spec));
-  append(fields, process_fields(sink, out.spec));
-  fields.push_back(bool_field(
-      "once",
-      {.text = "It runs to its end, with success, before the app's other processes start, and "
-               "again after each rebuild.",
-       .fallback = "false",
-       .example = "once = true"},
-      sink, out.once));
+KeyFields process_table_fields(Sink& sink, ServiceSpec& out) {
+  KeyFields fields = common_fields(sink, out);
+  append(fields, container_fields(sink, out));
+  append(fields, process_fields(sink, out));
   return fields;
 }
 
@@ -337,11 +353,12 @@ KeyFields service_fields(ServiceKind kind, Sink& sink, ServiceReading& out) {
        kinds,
        {.text = "What it is: `\"exec\"` a process on the host, `\"container\"` an image, "
                 "`\"cnb\"` an app that is built from its source.",
-        .fallback = "\"exec\"",
+        .otherwise = "`\"container\"` where there is an `image`, else `\"exec\"`",
         .example = ""},
        [](const Node&, const std::string&) {}}};  // it was read before the others
   append(fields, common_fields(sink, spec));
-  if (kind == ServiceKind::exec) fields.push_back(workdir_field(sink, spec));
+  if (kind == ServiceKind::exec)
+    append(fields, {workdir_field(sink, spec), watch_field(sink, spec)});
   if (kind != ServiceKind::exec) append(fields, container_fields(sink, spec));
   if (kind == ServiceKind::container) append(fields, image_fields(sink, spec));
   if (kind != ServiceKind::cnb) return fields;

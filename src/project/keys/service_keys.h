@@ -15,16 +15,10 @@ struct ServiceReading {
   ServiceSpec spec;
   const Node* processes = nullptr;  ///< as it stands there
 };
-/// What is read of [services.NAME.processes.TYPE].
-struct ProcessReading {
-  ServiceSpec spec;
-  bool once = false;
-};
-
 /// All keys of a service of `kind`; `type` reads nothing: it is known before.
 KeyFields service_fields(ServiceKind kind, Sink& sink, ServiceReading& out);
 /// All keys of a process type's table.
-KeyFields process_table_fields(Sink& sink, ProcessReading& out);
+KeyFields process_table_fields(Sink& sink, ServiceSpec& out);
 
 // Some of them: of what runs in a container, of images, of apps, of how an app is built.
 KeyFields container_fields(Sink& sink, ServiceSpec& out);

@@ -23,6 +23,7 @@ ServiceSpec sibling(const ServiceSpec& app, const std::string& process, SourcePo
   out.name = app.name + "/" + process;
   out.at = at;
   out.process = {process, at};
+  out.once = false;
   out.args.clear();
   out.command = {};
   out.auto_port = false;
@@ -41,6 +42,7 @@ void read_processes(const Node& node, const std::string& where, Sink& sink,
   const ServiceSpec app = services.back();
   const std::size_t first = services.size() - 1;
   std::vector<std::string> once;
+  if (app.once) once.push_back(app.name);
   if (node.as_array().size() + node.as_table().size() > kMaxProcesses)
     return sink.add(node.at(),
                     fmt::format("{} names more than {} process types", where, kMaxProcesses));
@@ -56,16 +58,16 @@ void read_processes(const Node& node, const std::string& where, Sink& sink,
       sink.expected(table, fmt::format("{}: {}", where, name), "a table");
       continue;
     }
-    ProcessReading out{sibling(app, name, table.at())};
+    ServiceSpec out = sibling(app, name, table.at());
     const KeyFields fields = process_table_fields(sink, out);
     std::vector<Refused> refused;
     refuse(refused, fields, looked_at<ServiceSpec, build_fields>(),
            "is the app's: it stands in [services." + app.name + "]");
-    if (table.contains("once") && !table.contains("restart")) out.spec.restart = {};
+    if (table.contains("once") && !table.contains("restart")) out.restart = {};
     read_table(table, fmt::format("[services.{}.processes.{}]", app.name, name), sink, fields,
                refused);
-    if (out.once) once.push_back(out.spec.name);
-    services.push_back(std::move(out.spec));
+    if (out.once) once.push_back(out.name);
+    services.push_back(std::move(out));
   }
   for (std::size_t i = first; i < services.size(); ++i)
     for (const std::string& before : once)
@@ -84,12 +86,18 @@ void read_service(const std::string& name, const Node& table, Sink& sink,
   const std::string title = fmt::format("[services.{}]", name);
   if (const Node& type = table["type"]; !type.is_nothing())
     read_choice(type, "`type`", sink, kServiceKinds, out.kind);
+  else if (table.contains("image"))
+    out.kind = ServiceKind::container;
   const bool is_app = out.kind == ServiceKind::cnb;
   out.init = is_app;  // few apps reap what others leave to them
 
   const KeyFields fields = service_fields(out.kind, sink, reading);
   std::vector<Refused> refused;
-  if (is_app) refused.push_back({"image", "is for type = \"container\": an app's image is built"});
+  if (is_app)
+    refused = {{"image", "is for type = \"container\": an app's image is built"},
+               {"watch",
+                "is for host processes and containers: `up` builds what has changed of an "
+                "app, and `dev.sync` needs no build"}};
   refuse(refused, fields, looked_at<ServiceSpec, container_fields>(),
          "is for type = \"container\" and \"cnb\"");
   refuse(refused, fields, looked_at<ServiceSpec, image_fields>(), "is for type = \"container\"");
@@ -98,7 +106,7 @@ void read_service(const std::string& name, const Node& table, Sink& sink,
 
   if (out.kind == ServiceKind::exec && !table.contains("command"))
     sink.add(out.at, fmt::format("{} has no `command`", title),
-             table.contains("image") ? "an image needs type = \"container\"" : "");
+             table.contains("type") ? "" : "a host process has one; a container has an `image`");
   if (out.kind == ServiceKind::container && !table.contains("image"))
     sink.add(out.at, fmt::format("{} has no `image`", title));
   services.push_back(std::move(out));

@@ -32,7 +32,9 @@ struct Shape {
   std::vector<Field> (*fields)() = nullptr;  ///< to be looked at; their `read` reads into nothing
   std::vector<std::string_view> required;    ///< keys that a table must have
   std::vector<std::string_view> one_of;      ///< keys of which a table must have exactly one
-  bool not_empty = false;                    ///< list, names
+  /// Of tables among which `type` decides: the key that decides where it is not written.
+  std::string_view implied_by;
+  bool not_empty = false;  ///< list, names
 };
 
 /// The shapes that many keys have. Each call gives the same object.

@@ -21,11 +21,15 @@ void read_health(const Node& node, const std::string& where, Sink& sink, HealthS
 /// { nofile = 65536, core = { soft, hard } }.
 void read_ulimits(const Node& node, const std::string& where, Sink& sink,
                   std::vector<UlimitSpec>& out);
+/// ["*.py", { paths, ignore, action }].
+void read_watch(const Node& node, const std::string& where, Sink& sink,
+                std::vector<WatchSpec>& out);
 
 const Shape& dependencies_shape();
 const Shape& ulimits_shape();
 const Shape& volumes_shape();
 const Shape& restart_shape();
 const Shape& health_shape();
+const Shape& watch_shape();
 
 }  // namespace locald::project

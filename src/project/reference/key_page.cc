@@ -242,8 +242,8 @@ std::vector<Section> inner_sections(const std::vector<Section>& services) {
         });
         inner.title = "`[services.NAME.processes.TYPE]`";
         inner.intro =
-            "A process type's table has the keys of every service, of containers and apps, "
-            "`process` and `args`, and:";
+            "A process type's table has the keys of every service but `type`, of containers and "
+            "apps, `process` and `args`.";
       }
       if (!table->one_of.empty()) {
         std::vector<std::string> keys;

@@ -50,6 +50,27 @@ void add_demands(Json& schema, const Shape& table) {
   schema.set("oneOf", std::move(ways));
 }
 
+/// That a table without `type` has the key by which it is `table`: the first one needs none.
+Json implied(const Shape& table, const std::vector<const Shape*>& tables) {
+  if (!table.implied_by.empty()) return Json::object({{"required", strings({table.implied_by})}});
+  if (&table != tables.front()) return Json(false);
+  Json others = Json::array();
+  for (const Shape* other : tables)
+    if (!other->implied_by.empty())
+      others.push(Json::object({{"required", strings({other->implied_by})}}));
+  return Json::object({{"not", Json::object({{"anyOf", std::move(others)}})}});
+}
+
+/// That a table is `table`: by its `type`, or without one.
+Json chosen(const Shape& table, const std::vector<const Shape*>& tables) {
+  return Json::object(
+      {{"if", Json::object({{"required", strings({"type"})}})},
+       {"then",
+        Json::object(
+            {{"properties", Json::object({{"type", Json::object({{"const", table.called}})}})}})},
+       {"else", implied(table, tables)}});
+}
+
 /// Of tables among which `type` decides: all keys of all of them, then which of them each may have,
 /// so that editors complete, and name what is wrong.
 Json schema_of_types(const std::vector<const Shape*>& tables) {
@@ -65,11 +86,7 @@ Json schema_of_types(const std::vector<const Shape*>& tables) {
     }
     Json then = Json::object({{"propertyNames", Json::object({{"enum", strings(names)}})}});
     add_demands(then, *table);
-    Json type = Json::object(
-        {{"properties", Json::object({{"type", Json::object({{"const", table->called}})}})}});
-    // A table without `type` is of the first one.
-    if (table != tables.front()) type.set("required", strings({"type"}));
-    rules.push(Json::object({{"if", std::move(type)}, {"then", std::move(then)}}));
+    rules.push(Json::object({{"if", chosen(*table, tables)}, {"then", std::move(then)}}));
   }
   Json out = table_schema(all);
   out.set("allOf", std::move(rules));

@@ -348,15 +348,10 @@ class Resolver : private Texts {
     resolve_network(*this, *networks_, claims_, spec, out, out_.notices);
     env(spec, out);
     resolve_health(*this, spec, out);
-    for (const DependencySpec& d : spec.depends_on) {
-      DependsCondition condition = d.condition;
-      const ServiceSpec* target = in().spec.find(d.service);
-      if (condition == DependsCondition::ready)
-        condition = target != nullptr && target->health.kind != HealthSpec::Kind::none
-                        ? DependsCondition::healthy
-                        : DependsCondition::started;
-      out.depends_on.push_back({d.service, condition});
-    }
+    for (const DependencySpec& d : spec.depends_on)
+      out.depends_on.push_back({d.service, condition_of(d, in().spec.find(d.service))});
+    out.once = spec.once;
+    out.watch = spec.watch;
     out.restart = spec.restart;
     out.stop_signal = spec.stop_signal;
     out.stop_timeout = spec.stop_timeout;

@@ -9,6 +9,7 @@
 
 #include "base/sys/resources.h"
 #include "ipc/version.h"
+#include "project/init/proposal.h"
 #include "project/reference/key_schema.h"
 #include "project/user_config.h"
 #include "server/api/doctor.h"
@@ -92,6 +93,7 @@ void Api::add_projects() {
   managed(p, &Projects::stop, &Unmanaged::stop);
   managed(p, &Projects::restart, refuse);
   managed(p, &Projects::kill, &Unmanaged::kill);
+  managed(p, &Projects::wait, refuse);
   managed(p, &Projects::status, Status(&Unmanaged::status));
   managed(p, &Projects::watch, refuse);
   managed(p, &Projects::logs, &Unmanaged::logs);
@@ -102,6 +104,7 @@ void Api::add_projects() {
   managed(p, &Projects::inspect, refuse);
   handlers_.insert(to(p, &Projects::config_check));
   handlers_.insert(to(*this, &Api::config_schema));
+  handlers_.insert(to(*this, &Api::init));
   handlers_.insert(to(p, &Projects::forget));
   handlers_.insert(to(p, &Projects::list));
 }
@@ -241,6 +244,26 @@ void Api::config_schema(const ipc::ConfigSchemaRequest&, const ReplyPtr& reply) 
       "config schema",
       [](const std::stop_token&) { return ipc::ConfigSchemaReply{project::key_schema()}; },
       [reply](const ipc::ConfigSchemaReply& out) { reply->result(out); });
+}
+
+/// A job: it looks at the disk.
+void Api::init(const ipc::InitRequest& request, const ReplyPtr& reply) {
+  deps_.jobs.run<Result<ipc::InitReply>>(
+      "init",
+      [request](const std::stop_token&) -> Result<ipc::InitReply> {
+        namespace init = project::init;
+        const std::set<std::string> without(request.without.begin(), request.without.end());
+        const init::Proposal made = TRY(init::propose(init::disk_folder(request.dir), without));
+        ipc::InitReply out{
+            .text = made.text, .services = {}, .files = made.files, .notes = made.notes};
+        for (const init::ProposedService& service : made.services)
+          out.services.push_back({service.name, service.what, service.from});
+        return out;
+      },
+      [reply](const Result<ipc::InitReply>& out) {
+        if (!out) return reply->error(out.error());
+        reply->result(*out);
+      });
 }
 
 }  // namespace locald::server

@@ -59,6 +59,7 @@ class Api {
   void server_status(const ipc::ServerStatusRequest& request, const ReplyPtr& reply);
   void server_stop(const ipc::ServerStopRequest& request, const ReplyPtr& reply);
   void doctor(const ipc::DoctorRequest& request, const ReplyPtr& reply);
+  void init(const ipc::InitRequest& request, const ReplyPtr& reply);
   void config_schema(const ipc::ConfigSchemaRequest& request, const ReplyPtr& reply);
   std::size_t jobs() const;
   std::size_t services() const;

@@ -354,6 +354,7 @@ class Model final : public ModelWorld {
         EXPECT_EQ(asked.ends, 1);
         break;
       case ProjectVerb::stats:
+      case ProjectVerb::wait:
       case ProjectVerb::run:  // played by sessions_test.cc and the functional tests
       case ProjectVerb::exec:
         break;

@@ -1,5 +1,6 @@
 #include "server/projects/project.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -86,7 +87,8 @@ void Project::capture(project::Capture capture, std::shared_ptr<const project::U
 Result<std::set<std::string>> Project::apply(
     const std::map<std::string, project::ServiceConfig>& configs,
     const std::set<std::string>& selected, std::shared_ptr<const project::UserContext> user,
-    const std::set<std::string>& renewed, bool refresh) {
+    const std::set<std::string>& renewed, bool refresh,
+    const std::map<std::string, std::string>& again) {
   std::set<std::string> vanished, restart, start, await;
   republished_.clear();
   for (const auto& [name, unit] : supervisor_.units())
@@ -108,13 +110,17 @@ Result<std::set<std::string>> Project::apply(
           : other       ? "recreated: " + (same ? "a new build" : changed_keys(before, now))
           : republished ? "ports changed: now " + ports_text(config)
                         : "unchanged";
-    if (wanted && unit != nullptr && other && !unit->state.ended())
+    if (wanted && unit != nullptr && other && !unit->state.ended()) {
       restart.insert(name);
-    else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||
-                        !(unit->state.exit && unit->state.exit->success())))
+    } else if (wanted && !other && again.contains(name)) {
       start.insert(name);
-    else if (wanted)
+      changes_[name] = again.at(name);
+    } else if (wanted && (unit == nullptr || other || unit->state.phase != Phase::exited ||
+                          !(unit->state.exit && unit->state.exit->success()))) {
+      start.insert(name);
+    } else if (wanted) {
       changes_[name] = "unchanged";  // it has completed, as before
+    }
     // One that is not asked for keeps what it runs on.
     if (unit == nullptr)
       supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), user,
@@ -123,7 +129,8 @@ Result<std::set<std::string>> Project::apply(
       supervisor_.define(name, std::make_shared<project::ServiceConfig>(config),
                          refresh ? user : unit->user, unit->first_segment);
     else if (same && (unit->config->late != config.late || unit->config->ports != config.ports ||
-                      unit->config->port != config.port))
+                      unit->config->port != config.port || unit->config->once != config.once ||
+                      unit->config->watch != config.watch))
       // Says the same, and more or less of why; what is published netd does.
       supervisor_.define(name, std::make_shared<project::ServiceConfig>(config), unit->user,
                          unit->first_segment);
@@ -199,6 +206,34 @@ void Project::tell_network(const std::string& service) {
     gate = Gate::reset;
   deps_.networks->set_gate(name_, service, gate);
   if (unit == nullptr) deps_.networks->set_listening(name_, service, {}, {});
+}
+
+/// Restarts it when its files change, as long as it is wanted; one that has ended too, since the
+/// change may be the correction.
+void Project::watch_files(const std::string& service) {
+  if (deps_.jobs == nullptr || service.empty()) return;
+  const Supervisor::Unit* unit = find(service);
+  if (unit == nullptr || unit->config->watch.empty() || !wanted(service) || going_down_ ||
+      unit->state.phase == Phase::stopped) {
+    watched_.erase(service);
+    return;
+  }
+  const project::ServiceConfig& config = *unit->config;
+  const std::string& dir = config.kind == project::ServiceKind::exec ? config.cwd : dir_;
+  Watched& now = watched_[service];
+  if (now.files != nullptr && now.dir == dir && now.what == config.watch) return;
+  now = {dir, config.watch, nullptr};
+  now.files = std::make_unique<FileWatch>(
+      deps_.loop, *deps_.jobs, dir, config.watch,
+      FileWatch::Events{[this, service](const std::string& path, std::size_t others) {
+                          notice(service,
+                                 path + (others == 0 ? "" : fmt::format(" and {} more", others)) +
+                                     " changed: restarting");
+                          restart({service});
+                        },
+                        [this, service](const Error& error) {
+                          notice(service, "`watch`: not every change is seen: " + error.text());
+                        }});
 }
 
 void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {
@@ -302,6 +337,7 @@ void Project::flush() {
   const std::set<std::string> dirty = std::exchange(dirty_, {});
   for (const std::string& service : dirty) {
     tell_network(service);
+    watch_files(service);
     if (vanished_.contains(service) && supervisor_.quiet(service)) {
       vanished_.erase(service);
       supervisor_.remove(service);

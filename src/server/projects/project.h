@@ -13,6 +13,7 @@
 #include "server/http/reply.h"
 #include "server/networks/networks.h"
 #include "server/projects/app_builds.h"
+#include "server/projects/file_watch.h"
 #include "server/projects/refreshed_values.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
@@ -37,6 +38,7 @@ class Project {
     /// Nothing of it runs any more; what it leaves on disk and close() are the receiver's. By post.
     std::function<void(const std::string& name)> quiet;
     Networks* networks = nullptr;  ///< null: there are none but the host's
+    JobPool* jobs = nullptr;       ///< null: no files are watched
   };
   Project(Deps deps, std::string name, std::string dir, std::string file);
   ~Project();
@@ -76,11 +78,14 @@ class Project {
   /// Written down before anything starts. @return the services that `up` has to wait for.
   /// @param renewed  Those of `selected` that are restarted though nothing in `configs` changed:
   /// their app was rebuilt.
+  /// @param again  Those of `selected` that have completed and are started all the same; each with
+  /// what changes() is to say.
   Result<std::set<std::string>> apply(const std::map<std::string, project::ServiceConfig>& configs,
                                       const std::set<std::string>& selected,
                                       std::shared_ptr<const project::UserContext> user,
                                       const std::set<std::string>& renewed = {},
-                                      bool refresh = false);
+                                      bool refresh = false,
+                                      const std::map<std::string, std::string>& again = {});
 
   /// What each service is to be after such an apply().
   Networks::Services after(const std::map<std::string, project::ServiceConfig>& configs,
@@ -109,8 +114,9 @@ class Project {
   /// False once this object is gone, for those who come back to it later.
   std::shared_ptr<const bool> life() const noexcept { return alive_; }
 
-  /// quiet: nothing of the service is left; down: of the project.
-  enum class Until { started, ready, quiet, down };
+  /// ended: nothing of it runs or will by itself; quiet: nothing of the service is left; down: of
+  /// the project.
+  enum class Until { started, ready, ended, quiet, down };
   struct Outcome {
     std::map<std::string, std::string> failed;  ///< service -> why
     std::set<std::string> pending;              ///< non-empty: the time was over
@@ -187,6 +193,7 @@ class Project {
   Result<void> define_networks();
   void adopt_networks();
   void tell_network(const std::string& service);
+  void watch_files(const std::string& service);
   Result<void> save_configs() const;
   void save_state();
   std::string record(const std::string& service) const;
@@ -207,6 +214,12 @@ class Project {
   std::map<Subscription, Subscriber> subscribers_;
   std::vector<ReplyPtr> watchers_;
   std::uint64_t next_id_ = 1, update_ = 0;
+  struct Watched {
+    std::string dir;
+    std::vector<project::WatchConfig> what;
+    std::unique_ptr<FileWatch> files;
+  };
+  std::map<std::string, Watched> watched_;
   std::set<std::string> dirty_;
   bool flush_posted_ = false;
   bool going_down_ = false, remove_volumes_ = false, is_down_ = false;

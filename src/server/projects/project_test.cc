@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "base/sys/fs_at.h"
+#include "project/canonical_text.h"
 #include "project/shown_config.h"
+#include "server/projects/runs_once.h"
 #include "server/supervise/fake_launcher.h"
 
 namespace locald::server {
@@ -91,6 +93,59 @@ TEST_F(ProjectTest, WhatHasEndedAndChangedIsToldAsRecreated) {
   up({config("a", "changed"), config("b")});
   EXPECT_EQ(project->changes().at("a"), "recreated: command");
   EXPECT_EQ(project->changes().at("b"), "started");
+}
+
+TEST_F(ProjectTest, WhatRunsOnceRunsAgainWhereItIsNamedOrItsImageIsAnotherOne) {
+  const auto job = [](const std::string& name) {
+    project::ServiceConfig c = config(name);
+    c.once = true;
+    return c;
+  };
+  const std::map<std::string, project::ServiceConfig> all = {{"named", job("named")},
+                                                             {"image", job("image")},
+                                                             {"same", job("same")},
+                                                             {"failed", job("failed")},
+                                                             {"other", config("other")}};
+  const std::set<std::string> selected = {"named", "image", "same", "failed", "other"};
+  const auto user = std::make_shared<project::UserContext>();
+  EXPECT_TRUE(project->apply(all, selected, user));
+  run_for(loop, project::Milliseconds(30));
+  for (const std::string& name : selected) launcher.exit(name, name == "failed" ? 1 : 0);
+  run_for(loop, project::Milliseconds(30));
+  const auto again =
+      done_again(project->supervisor(), all, selected, {"named", "other"},
+                 [](const project::ServiceConfig& config) { return config.name == "image"; });
+  EXPECT_EQ(again, (std::map<std::string, std::string>{{"named", "started"},
+                                                       {"image", "recreated: a new image"}}));
+  EXPECT_TRUE(project->apply(all, selected, user, {}, false, again));
+  run_for(loop, project::Milliseconds(30));
+  EXPECT_EQ(project->changes(), (std::map<std::string, std::string>{{"named", "started"},
+                                                                    {"image", again.at("image")},
+                                                                    {"same", "unchanged"},
+                                                                    {"failed", "started"},
+                                                                    {"other", "unchanged"}}));
+  EXPECT_EQ(launcher.launches("named"), 2);
+  EXPECT_EQ(launcher.launches("image"), 2);
+  EXPECT_EQ(launcher.launches("same"), 1);
+  EXPECT_EQ(launcher.launches("failed"), 2);
+  std::set<std::string> restarted = selected;
+  leave_done(project->supervisor(), restarted);
+  EXPECT_EQ(restarted, (std::set<std::string>{"named", "image", "failed", "other"}))
+      << "these run, but `other`, which may end as often as it likes";
+}
+
+TEST_F(ProjectTest, ThatItRunsOnceIsNoChangeOfWhatRuns) {
+  project::ServiceConfig job = config("a");
+  const std::string before = project::canonical_text(job);
+  const Json record = job.to_json();
+  EXPECT_FALSE(record.contains("once")) << "earlier servers wrote none";
+  up({job});
+  job.once = true;
+  EXPECT_EQ(project::canonical_text(job), before);
+  up({job});
+  EXPECT_EQ(launcher.launches("a"), 1);
+  project = Project::restore(deps(), "shop").value();
+  EXPECT_TRUE(project->supervisor().find("a")->config->once);
 }
 
 TEST_F(ProjectTest, UpAgainRemovesWhatVanished) {

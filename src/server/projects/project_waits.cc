@@ -11,6 +11,8 @@ namespace {
 std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until until,
                                    const std::string& probe_failure, bool completes) {
   const ServiceState& s = unit.state;
+  if (until == Project::Until::ended)
+    return s.ended() ? std::optional(std::string()) : std::nullopt;
   const auto why = [&](std::string_view what) {
     return s.reason.empty() ? std::string(what) : s.reason;
   };
@@ -53,7 +55,8 @@ std::optional<std::string> settled(const Supervisor::Unit& unit, Project::Until 
 void Project::end_waits(bool all) {
   std::vector<std::uint64_t> over;
   for (auto& [id, waiting] : waits_) {
-    const bool for_end = waiting.until == Until::quiet || waiting.until == Until::down;
+    const bool for_end = waiting.until == Until::ended || waiting.until == Until::quiet ||
+                         waiting.until == Until::down;
     if (for_end && !all) continue;
     waiting.outcome.brought_down = !for_end;
     over.push_back(id);

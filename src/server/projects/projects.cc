@@ -28,7 +28,8 @@ Project::Deps Projects::project_world() {
           deps_.paths,
           deps_.build,
           [this](const std::string& name) { on_quiet(name); },
-          deps_.networks};
+          deps_.networks,
+          &deps_.jobs};
 }
 
 void Projects::make_ready(Project& project) {

@@ -59,6 +59,7 @@ class Projects {
   void start(const ipc::StartRequest& request, const ReplyPtr& reply);
   void stop(const ipc::StopRequest& request, const ReplyPtr& reply);
   void restart(const ipc::RestartRequest& request, const ReplyPtr& reply);
+  void wait(const ipc::WaitRequest& request, const ReplyPtr& reply);
   void kill(const ipc::KillRequest& request, const ReplyPtr& reply);
   void status(const ipc::StatusRequest& request, const ReplyPtr& reply);
   void watch(const ipc::WatchRequest& request, const ReplyPtr& reply);
@@ -154,6 +155,8 @@ class Projects {
     bool ports = false;   ///< what running services publish in addition has been found free
   };
   void bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Looked looked);
+  bool image_changed(const std::string& project, const std::string& dir,
+                     const project::ServiceConfig& config) const;
   void pull_first(const ipc::UpRequest& request, const ReplyPtr& reply, const Prepared& prepared);
   /// What its user is told, once, where containers stay on the host's network; else empty.
   std::string host_notice(const project::LoadedProject& loaded);

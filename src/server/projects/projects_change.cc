@@ -14,19 +14,10 @@
 #include "server/projects/missing_folders.h"
 #include "server/projects/projects.h"
 #include "server/projects/projects_prepare.h"
-#include "server/supervise/edge_state.h"
+#include "server/projects/projects_wait.h"
+#include "server/projects/runs_once.h"
 
 namespace locald::server {
-
-/// What a request waits for before it is answered.
-struct Projects::Wait {
-  ReplyPtr reply;
-  std::set<std::string> services;
-  Project::Until until = Project::Until::started;
-  std::optional<project::Milliseconds> timeout;
-  std::map<std::string, std::string> failed = {};  ///< known already: service -> why
-  std::set<std::string> completing = {};           ///< of them: waited for until they have ended
-};
 
 namespace {
 
@@ -38,7 +29,8 @@ std::set<std::string> dependencies_of(const project::ProjectSpec& spec,
   for (const std::string& name : services)
     for (const project::DependencySpec& d : spec.find(name)->depends_on) {
       out.insert(d.service);
-      if (d.condition == project::DependsCondition::completed) completing.insert(d.service);
+      if (condition_of(d, spec.find(d.service)) == project::DependsCondition::completed)
+        completing.insert(d.service);
     }
   return out;
 }
@@ -176,7 +168,14 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
       for (const std::string& service : app.services) now.erase(service);
     if (deps_.networks != nullptr)
       TRY(deps_.networks->registry().set_ports(loaded.name, prepared.ports));
-    auto await = project->apply(resolved.services, now, user, {}, refresh);
+    const std::vector<std::string> none;
+    auto await =
+        project->apply(resolved.services, now, user, {}, refresh,
+                       done_again(project->supervisor(), resolved.services, now,
+                                  request.dependencies ? none : request.services,
+                                  [&](const project::ServiceConfig& config) {
+                                    return image_changed(loaded.name, loaded.spec.dir, config);
+                                  }));
     if (!await) {
       if (fresh) bring_down(*project, /*volumes=*/false);
       return std::move(await).error();
@@ -184,6 +183,9 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
     for (const auto& [service, text] : project->refreshed().take(now, project->changes()))
       send_notice(reply, service, text);
     await->insert(selected.begin(), selected.end());
+    if (request.wait)  // that one of these runs is not what is waited for
+      for (const std::string& service : selected)
+        if (resolved.services.at(service).once) completing.insert(service);
     const auto on_built = [configs = std::move(resolved.services), user, refresh,
                            update = project->begin_update()](Project& p, const RunningApp& app,
                                                              const Json& content) -> Result<void> {
@@ -259,121 +261,6 @@ void Projects::pull_first(const ipc::UpRequest& request, const ReplyPtr& reply,
   });
 }
 
-/// Builds `apps` while their services go on, has `go_on` take up each that was built, and answers
-/// when everything has come to what is waited for.
-void Projects::build_and_answer(Project& project, const std::vector<RunningApp>& apps,
-                                OnBuilt on_built, Wait wait) {
-  if (apps.empty()) return answer_when(project, wait);
-  struct Building {
-    Wait wait;
-    std::size_t left = 0;
-    Project::Subscription subscription = 0;
-    EventLoop::Clock::time_point since = EventLoop::Clock::now();
-  };
-  const auto building = std::make_shared<Building>();
-  building->wait = std::move(wait);
-  building->left = apps.size();
-  building->subscription =
-      project.subscribe(building->wait.reply, building->wait.services, /*present=*/false);
-  for (const RunningApp& app : apps)
-    project.build(app, [this, building, app, on_built, name = project.name(),
-                        life = project.life()](Result<Json> content) {
-      Project* p = *life ? find(name) : nullptr;
-      Wait& waiting = building->wait;
-      Result<void> taken;
-      if (!content)
-        taken = std::move(content).error();
-      else if (p == nullptr || p->going_down())
-        taken = Error(Errc::cancelled, "cancelled");
-      else
-        taken = on_built(*p, app, *content);
-      if (!taken)
-        for (const std::string& service : app.services)
-          waiting.failed[service] =
-              taken.error().code() == Errc::cancelled ? "was stopped" : taken.error().text();
-      if (--building->left != 0) return;
-      if (p == nullptr || p->going_down()) return waiting.reply->error(brought_down(name));
-      p->unsubscribe(building->subscription);
-      if (waiting.timeout)
-        *waiting.timeout =
-            std::max(project::Milliseconds(0),
-                     *waiting.timeout - std::chrono::duration_cast<project::Milliseconds>(
-                                            EventLoop::Clock::now() - building->since));
-      answer_when(*p, waiting);
-    });
-}
-
-namespace {
-
-/// The services for whose failure those in `failed` have failed: their output tells why.
-std::set<std::string> roots_of(const Supervisor& supervisor,
-                               const std::map<std::string, std::string>& failed) {
-  std::set<std::string> roots, seen;
-  std::vector<std::string> left;
-  for (const auto& [service, why] : failed) left.push_back(service);
-  while (!left.empty()) {
-    const std::string service = std::move(left.back());
-    left.pop_back();
-    const Supervisor::Unit* unit = supervisor.find(service);
-    if (unit == nullptr || !unit->state.inherited || !seen.insert(service).second) continue;
-    for (const project::DependencyConfig& d : unit->config->depends_on) {
-      const Supervisor::Unit* on = supervisor.find(d.service);
-      if (on == nullptr || on->state.phase == Phase::stopped || on->state.phase == Phase::stopping)
-        continue;
-      if (on->state.inherited)
-        left.push_back(d.service);
-      else if (edge_state(d.service, d.condition, on->state, on->health, on->health_reason,
-                          on->config->health.any())
-                   .kind == EdgeState::Kind::impossible)
-        roots.insert(d.service);
-    }
-  }
-  return roots;
-}
-
-}  // namespace
-
-/// Streams what happens to the services until all have come to what is waited for, then answers.
-void Projects::answer_when(Project& project, const Wait& wait) {
-  const auto subscription = project.subscribe(wait.reply, wait.services, /*present=*/false);
-  project.wait(
-      wait.services, wait.until, wait.timeout,
-      [this, name = project.name(), wait, subscription,
-       life = project.life()](Project::Outcome outcome) {
-        if (outcome.brought_down) return wait.reply->error(brought_down(name));
-        ipc::UpReply out{.project = name, .timed_out = !outcome.pending.empty()};
-        Project* p = *life ? find(name) : nullptr;
-        const auto status_of = [p](const std::string& service) {
-          return p != nullptr ? p->status(service) : std::nullopt;
-        };
-        if (p != nullptr)
-          for (const auto& [service, what] : p->changes())
-            if (wait.services.contains(service)) out.changes[service] = what;
-        std::set<std::string> told = wait.services;
-        if (p != nullptr)
-          for (const std::string& root : roots_of(p->supervisor(), outcome.failed)) {
-            outcome.failed.emplace(root, p->supervisor().find(root)->state.reason);
-            told.insert(root);
-          }
-        for (const std::string& service : told)
-          if (auto status = status_of(service)) out.services.push_back(std::move(*status));
-        for (const auto& [service, why] : wait.failed) outcome.failed[service] = why;
-        for (const auto& [service, why] : outcome.failed) {
-          out.failed.push_back(service);
-          out.reasons[service] = why;
-        }
-        for (const std::string& service : outcome.pending) {
-          const auto status = status_of(service).value_or(ipc::ServiceStatus());
-          out.failed.push_back(service);
-          out.reasons[service] =
-              "not in time" + (status.reason ? ": " + *status.reason : " (" + status.state + ")");
-        }
-        if (p != nullptr) p->unsubscribe(subscription);
-        wait.reply->result(out);
-      },
-      wait.completing);
-}
-
 void Projects::start(const ipc::StartRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     Project& project = *TRY(find_up(request.project, ProjectVerb::start));
@@ -409,7 +296,8 @@ void Projects::stop(const ipc::StopRequest& request, const ReplyPtr& reply) {
 void Projects::restart(const ipc::RestartRequest& request, const ReplyPtr& reply) {
   or_error(reply, [&]() -> Result<void> {
     Project& project = *TRY(find_up(request.project, ProjectVerb::restart));
-    const std::set<std::string> services = TRY(services_of(project, request.services));
+    std::set<std::string> services = TRY(services_of(project, request.services));
+    if (request.services.empty()) leave_done(project.supervisor(), services);
     std::map<std::string, project::ServiceConfig> configs;
     std::shared_ptr<const project::UserContext> user;
     for (const std::string& service : services) {

@@ -1,0 +1,68 @@
+// Files that are of no language: Procfile, project.toml, Dockerfile, compose files, pages.
+#include <algorithm>
+#include <utility>
+
+#include "base/node/toml.h"
+#include "base/strings.h"
+#include "project/init/part.h"
+
+namespace locald::project::init {
+
+void find_procfile(const Place& place, Part& part) {
+  const char* file = place.has("Procfile.dev") ? "Procfile.dev" : "Procfile";
+  const auto text = place.read(file);
+  if (!text) return;
+  part.files.emplace_back(file);
+  part.env_file = place.has(".env");
+  for (const std::string& line : split(*text, '\n')) {
+    const std::string_view words = trim(line);
+    const std::size_t colon = words.find(':');
+    if (words.starts_with('#') || colon == std::string_view::npos) continue;
+    Process process{.name = std::string(trim(words.substr(0, colon))),
+                    .command = std::string(trim(words.substr(colon + 1))),
+                    .from = file};
+    if (process.name.empty() || process.command.empty()) continue;
+    // Heroku's: before each deploy, to its end.
+    process.once = process.name == "release";
+    process.listens = asks_for_port(process.command);
+    if (!process.listens) process.port = port_in_command(" " + process.command);
+    if (process.name == "web" && process.port == 0) process.listens = true;
+    part.processes.push_back(std::move(process));
+  }
+}
+
+void find_builds(const Place& place, Part& part) {
+  if (const auto text = place.read("project.toml"))
+    if (const auto doc = parse_toml(*text, "project.toml");
+        doc && (doc->contains("_") || doc->contains("project") || doc->contains("io"))) {
+      part.files.emplace_back("project.toml");
+      const bool named = !(*doc)["io"]["buildpacks"]["builder"].as_string().empty() ||
+                         !(*doc)["build"]["builder"].as_string().empty();
+      part.builder = named ? "" : "paketobuildpacks/builder-jammy-base";
+    }
+  for (const std::string& name : place.names()) {
+    if (name == "Dockerfile" || name == "Containerfile")
+      part.notes.push_back(
+          name +
+          ": locald does not build it; an image that `buildah build` makes of it can be run, as "
+          "image = \"oci-archive:FILE\" of a service.");
+    const bool compose = name == "compose.yaml" || name == "compose.yml" ||
+                         name == "docker-compose.yaml" || name == "docker-compose.yml";
+    if (compose)
+      part.notes.push_back(
+          name +
+          ": what it describes is not repeated here; docker compose or podman compose run "
+          "it, and each of its images can be a service here: image = \"NAME\".");
+  }
+}
+
+void find_pages(const Place& place, Part& part) {
+  if (!part.processes.empty() || !place.has("index.html")) return;
+  part.files.emplace_back("index.html");
+  part.processes.push_back({.name = "web",
+                            .command = "python3 -m http.server --bind localhost $PORT",
+                            .from = "index.html",
+                            .listens = true});
+}
+
+}  // namespace locald::project::init
