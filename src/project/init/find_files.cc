@@ -51,8 +51,8 @@ void find_builds(const Place& place, Part& part) {
     if (compose)
       part.notes.push_back(
           name +
-          ": what it describes is not repeated here; docker compose or podman compose run "
-          "it, and each of its images can be a service here: image = \"NAME\".");
+          ": `locald up` runs it as it is while there is no locald.toml beside it, which takes its "
+          "place; each of its images can be a service here: image = \"NAME\".");
   }
 }
 

@@ -265,7 +265,8 @@ TEST(Init, WhatIsThereAndNotReadIsSaid) {
   ASSERT_TRUE(made);
   ASSERT_EQ(made->notes.size(), 3u);
   EXPECT_TRUE(made->notes[0].starts_with("Dockerfile: ")) << made->notes[0];
-  EXPECT_TRUE(made->notes[1].starts_with("docker-compose.yml: ")) << made->notes[1];
+  EXPECT_TRUE(made->notes[1].starts_with("docker-compose.yml: `locald up` runs it as it is"))
+      << made->notes[1];
   EXPECT_TRUE(made->notes[2].starts_with("Celery needs a broker")) << made->notes[2];
   EXPECT_EQ(summary(made->text), "web: python3 app.py @auto\n");
 }
