@@ -118,6 +118,7 @@ def test_the_page_has_every_key_that_the_reader_knows_and_no_other(project):
         "`health` as a table": f"{a}health = {{ qqqqqqqq = 1 }}\n",
         "`restart` as a table": f"{a}restart = {{ qqqqqqqq = 1 }}\n",
         "`volumes` as a table": f"{a}volumes = [{{ qqqqqqqq = 1 }}]\n",
+        "`ulimits` as a table": f"{a}ulimits = {{ nofile = {{ qqqqqqqq = 1 }} }}\n",
         "`watch` as a table": f"{a}watch = [{{ qqqqqqqq = 1 }}]\n",
         "`networks` as a table": f"{a}networks = [{{ qqqqqqqq = 1 }}]\n",
         "`build`": f"{app}build = {{ qqqqqqqq = 1 }}\n",

@@ -61,8 +61,10 @@ def test_a_container_and_what_up_and_a_new_server_make_of_it(project, busybox):
         image = "{busybox}"
         command = "cat /conf/a.conf; exec sleep 100000"
         volumes = ["./conf:/conf:ro"]
+        stop_timeout = "0s"
         """, "p", {"conf/a.conf": "one\n"})
     p("up", "--wait")
+    p.logs_with("web", "one")
     pid = p.service("web")["pid"]
     p.write("locald.toml", (p.dir / "locald.toml").read_text() + 'watch = [{ paths = ["conf/"], ignore = ["*.bak"] }]\n')
     r = p("up", "--wait")
