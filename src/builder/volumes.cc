@@ -54,7 +54,8 @@ Result<JudgedPath> open_bind(const std::string& source, const PathJudge& judge) 
             "/proc, and to something else in each process");
   if (opened) return opened;
   return Error(Errc::not_found, "the folder or file " + source + " to be mounted does not exist")
-      .with_hint("create it first (mkdir -p " + shell_quote(source) + "), or use a named volume");
+      .with_hint("create the file, or the folder (mkdir -p " + shell_quote(source) +
+                 "), or use a named volume");
 }
 
 std::optional<std::string> bind_warning(
@@ -78,8 +79,8 @@ std::optional<std::string> bind_warning(
       std::to_string(user.uid) +
       (uid && *uid != user.uid ? ", " + std::to_string(*uid) + " on this host" : "") + ")";
   return who + " cannot write to " + bind.path + ", mounted at " + target + ": it belongs to uid " +
-         std::to_string(st.st_uid) + ". Ways out: a named volume; user = \"0\"; or chmod o+w " +
-         shell_quote(bind.path);
+         std::to_string(st.st_uid) + ". Ways out: a named volume; the user 0; or chmod " +
+         (bind.is_folder() ? "o+rwx " : "o+rw ") + shell_quote(bind.path);
 }
 
 Result<std::uint64_t> make_volume(int source_fd, const std::string& target) {

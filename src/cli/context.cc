@@ -112,7 +112,7 @@ bool is_folder(const std::string& argument) {
   return argument.starts_with('.') || argument.starts_with('/');
 }
 
-Result<std::string> folder_path(const std::string& argument) {
+Result<std::string> absolute_path(const std::string& argument) {
   return tidy_path(argument.starts_with('/') ? argument : TRY(working_dir()) + "/" + argument);
 }
 

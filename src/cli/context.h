@@ -47,8 +47,8 @@ Result<std::string> image_name(const std::string& reference);
 
 /// "./api", ".", "/src/api": a folder, where a verb about builds takes services too.
 bool is_folder(const std::string& argument);
-/// It, absolute.
-Result<std::string> folder_path(const std::string& argument);
+/// A path of the user's as the server needs it: from "/", without "." and "..".
+Result<std::string> absolute_path(const std::string& argument);
 
 /// Where this user's logins for registries are, as Podman, Skopeo and Docker keep them; the server
 /// reads them when it needs one. They may not exist.

@@ -92,11 +92,6 @@ int run_verb(const Verb& verb, Context& context, const std::vector<std::string>&
 }
 
 /// `path` made absolute.
-Result<std::string> absolute(const std::string& path) {
-  if (path.starts_with('/')) return path;
-  return TRY(working_dir()) + "/" + path;
-}
-
 int run(int argc, char** argv) {
   Context context;
   const option longs[] = {
@@ -112,7 +107,7 @@ int run(int argc, char** argv) {
         }
         break;
       case 'f': {
-        auto file = absolute(::optarg);
+        auto file = absolute_path(::optarg);
         if (!file) return print_error(file.error()), 1;
         context.file = *file;
         break;

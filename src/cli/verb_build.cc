@@ -74,7 +74,7 @@ std::string summary(const ipc::BuiltApp& app, bool colour) {
 
 Result<ipc::AppFolder> app_of_folder(const Args& args) {
   ipc::AppFolder app;
-  app.path = TRY(folder_path(args.argument(0)));
+  app.path = TRY(absolute_path(args.argument(0)));
   app.base_dir = TRY(working_dir());
   app.env = TRY(environment_options(args.values("env")));
   if (const auto builder = args.value("builder")) app.builder = TRY(image_name(*builder));

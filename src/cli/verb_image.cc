@@ -15,12 +15,6 @@ std::string short_digest(const std::string& digest) {
   return colon == std::string::npos ? digest : digest.substr(colon + 1, 12);
 }
 
-/// A path of the user's as the server needs it. Transports with a path inside too.
-Result<std::string> absolute_path(const std::string& path) {
-  if (path.starts_with('/')) return path;
-  return TRY(working_dir()) + "/" + path;
-}
-
 Result<int> image_pull(Context& context, const Args& args) {
   const std::string policy = args.value("policy").value_or("always");
   auto client = TRY(context.connect());

@@ -40,7 +40,7 @@ Result<Logs> logs_of_builds(Context& context, const Args& args) {
   ipc::BuildLogsRequest request;
   request.all = args.has("all");
   if (!args.arguments().empty() && is_folder(args.argument(0))) {
-    request.path = TRY(folder_path(args.argument(0)));
+    request.path = TRY(absolute_path(args.argument(0)));
   } else {
     request.project = TRY(context.project());
     request.services = args.arguments();

@@ -1,5 +1,6 @@
 """Compose files as they are: `locald up` in a folder with a compose.yaml."""
 import json
+import os
 
 from support import free_port, http_get, port_open, wait_until
 
@@ -89,6 +90,28 @@ def test_a_web_service_and_redis_from_up_to_down(compose, registry):
     p("down", "--volumes")
     p("up", "-d", "--wait", "--timeout", "60s")
     assert answer(port) == "hello :1"
+
+
+def test_a_file_is_named_from_any_folder_and_missing_folders_are_everybodys(compose, busybox):
+    p = compose(f"""
+        services:
+          web:
+            image: {busybox}
+            user: "1000"
+            command: sleep 1000
+            volumes: [ "./made/in:/in" ]
+            stop_grace_period: 0s
+        """, name="named")
+    (p.dir / "sub").mkdir()
+    os.chmod(p.dir / "sub", 0o755)
+    for folder, file in ((p.dir, "./compose.yaml"), (p.dir / "sub", "../compose.yaml"), (p.dir, "sub/../compose.yaml")):
+        r = p.locald("-f", file, "config", "check", cwd=folder)
+        assert "named" in r.text, r
+    r = p.locald("-f", "../compose.yaml", "up", "-d", cwd=p.dir / "sub")
+    assert f"created the folder {p.dir}/made/in" in r.text, r
+    assert [(p.dir / f).stat().st_mode & 0o777 for f in ("made", "made/in")] == [0o755, 0o755]
+    assert f"chmod o+rwx {p.dir}/made/in" in r.text, r
+    p("down")
 
 
 def test_all_refusals_are_told_at_once_and_nothing_starts(compose, busybox):

@@ -1,7 +1,9 @@
 #include "server/projects/missing_folders.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
+#include <cerrno>
 #include <vector>
 
 #include "base/strings.h"
@@ -24,6 +26,8 @@ Result<void> create_missing_folder(const std::string& path, const PathJudge& jud
     TRY(sys::mkdirat(folder.get(), *name, 0755).context("create " + path));
     folder = TRY(sys::openat(folder.get(), *name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
                      .context("create " + path));
+    // As Docker makes them, whatever this server's umask is: the service may have another user.
+    if (::fchmod(folder.get(), 0755) != 0) return Error::from_errno(errno, "chmod " + path);
   }
   return {};
 }
