@@ -260,7 +260,7 @@ def test_a_damaged_record_of_attachments_ends_nothing(project, busybox, damage):
     wait_until(lambda: not alive(server), "it is dead")
     (p.locald.home / "state/cni/shop/places.json").write_text(damage)
     assert {name: s["pid"] for name, s in p.status().items()} == pids
-    assert "network of shop: " in (p.locald.home / "state/server.log").read_text()
+    wait_until(lambda: "network of shop: " in (p.locald.home / "state/server.log").read_text(), "the new server has said so")
     p("restart", "web", "db")
     reaches_everything(p)
     p("down")
