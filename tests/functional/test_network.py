@@ -210,6 +210,21 @@ def test_down_ends_netd_whose_run_folder_was_deleted(project, busybox, server):
     p.locald.assert_nothing_left()
 
 
+@pytest.mark.parametrize("damage", ["", "{", '{"pid": "x"}'], ids=["empty", "cut", "another type"])
+def test_down_ends_netd_whose_records_are_both_gone(project, busybox, damage):
+    """By what it was started with: the run folder is deleted, and the record in the state folder damaged."""
+    p = shop(project, busybox)
+    p("up", "-d", "--wait", "--timeout", "30s")
+    relay, server = netd(p)["pid"], p.locald.server_pid()
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not alive(server), "it is dead")
+    shutil.rmtree(p.locald.home / "run")
+    (p.locald.home / "state/networks/shop.json").write_text(damage)
+    p("down")
+    assert not alive(relay)
+    p.locald.assert_nothing_left()
+
+
 def test_etc_hosts_of_what_runs_follows_the_names(project, busybox):
     p = shop(project, busybox)
     p("up", "-d", "--wait", "--timeout", "30s")

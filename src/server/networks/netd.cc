@@ -87,9 +87,12 @@ Result<NetdRecord> read_record(const std::string& file) {
 }
 
 /// The process of a record, and those whose place it has taken.
-void end_recorded(const std::string& file) {
+void end_recorded(const std::string& file, const std::string& folder) {
   const auto record = read_record(file);
-  if (!record) return;
+  if (!record) {
+    if (exists(file)) end_marked("locald-netd", folder);  // it is damaged
+    return;
+  }
   if (const auto process = record->process.open()) end_process(process->get());
   for (const RecordedProcess& one : record->retiring)
     if (const auto process = one.open()) end_process(process->get());
@@ -131,7 +134,7 @@ Result<Netd> Netd::launch(const Start& start) {
                   {start.sandbox, net::kNetdSandbox},
                   {theirs.get(), net::kNetdStatus}};
   if (rootless) spawning.fds.emplace_back(start.user_namespace, net::kNetdUserNamespace);
-  spawning.env = {"LOCALD_NETWORK=" + folder};  // whose it is, for those who look
+  spawning.env = {network_marker(folder)};
   spawning.stderr_fd = STDERR_FILENO;
   // It forks and ends: the one that stays is nobody's child, so that the server's end is not its.
   Child first = TRY(spawn(spawning).context("start locald-netd").hint("reinstall locald"));
@@ -182,7 +185,7 @@ Result<Netd> Netd::open(const Paths& paths, const std::string& project, bool con
 void Netd::end_all(const Paths& paths, const std::string& project) {
   for (const std::string& file :
        {paths.network(project) + "/" + kRecord, paths.network_record(project)})
-    end_recorded(file);
+    end_recorded(file, paths.network(project));
   (void)remove_tree(paths.network(project));
   (void)remove_tree(paths.network_record(project));
 }
@@ -202,7 +205,7 @@ void Netd::retire() {
 
 void Netd::end() {
   end_process(pidfd_.get());
-  end_recorded(record_);
+  end_recorded(record_, folder_);
   (void)remove_tree(folder_);
   (void)remove_tree(record_);
 }

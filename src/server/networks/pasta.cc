@@ -74,7 +74,7 @@ Result<Pasta> Pasta::start(const Start& start) {
     // Another user may not join the sandbox.
     spawning.argv.insert(spawning.argv.end(), {"--netns-only", "--runas", "0:0"});
   }
-  spawning.env = {"LOCALD_NETWORK=" + start.paths.network(start.project)};  // as netd
+  spawning.env = {network_marker(start.paths.network(start.project))};
   // It ends once another process of it carries on in the background.
   const auto said = run_program(std::move(spawning), kStartLimit);
   const auto pid = parse_u64(trim(read_file(pid_file, 64).value_or("")));
@@ -103,8 +103,12 @@ Result<Pasta> Pasta::find(const Paths& paths, const std::string& project) {
 }
 
 void Pasta::end_left(const Paths& paths, const std::string& project) {
-  if (auto left = find(paths, project)) left->end();
-  (void)::unlink(record_of(paths, project).c_str());
+  const std::string file = record_of(paths, project);
+  if (auto left = find(paths, project))
+    left->end();
+  else if (left.error().code() != Errc::not_found)
+    end_marked("pasta", paths.network(project));  // its record is damaged
+  (void)::unlink(file.c_str());
 }
 
 std::set<std::string> Pasta::projects(const Paths& paths) {

@@ -38,4 +38,17 @@ void end_process(int pidfd) {
   (void)::poll(&wait, 1, kEndMs);
 }
 
+std::string network_marker(const std::string& folder) { return "LOCALD_NETWORK=" + folder; }
+
+void end_marked(std::string_view name, const std::string& folder) {
+  const std::string marker = network_marker(folder);
+  (void)runtime::each_process([&](pid_t pid) {
+    // Held first: what is looked at is what is ended.
+    const auto pidfd = sys::pidfd_open(pid);
+    const auto stat = runtime::process_stat(pid);
+    if (pidfd && stat && stat->name.starts_with(name) && runtime::environment_has(pid, marker))
+      end_process(pidfd->get());
+  });
+}
+
 }  // namespace locald::server

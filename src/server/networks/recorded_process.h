@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/json/fields.h"
 #include "base/result.h"
@@ -25,5 +26,12 @@ struct RecordedProcess {
 
 /// Kills it, and waits for its end, a second at most.
 void end_process(int pidfd);
+
+/// What stands in the environment of each of them ("NAME=value"): whose it is.
+/// @param folder  Paths::network() of the project
+std::string network_marker(const std::string& folder);
+/// Ends those called `name…` with that marker: for one whose record cannot be read. Blocks: looks
+/// through all of /proc.
+void end_marked(std::string_view name, const std::string& folder);
 
 }  // namespace locald::server
