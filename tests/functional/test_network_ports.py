@@ -1,4 +1,5 @@
 """Published ports of a project's own network: changed while their services run, taken by others, shown, kept."""
+import contextlib
 import json
 import os
 import signal
@@ -87,6 +88,15 @@ def test_the_address_of_a_port_changes_while_its_service_runs(project, busybox, 
     assert p.service("web")["pid"] == pid
 
 
+@contextlib.contextmanager
+def taken_port():
+    """One that this process listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        yield s.getsockname()[1]
+
+
 @pytest.mark.parametrize("also", ["", 'env = { A = "changed" }'])
 def test_a_changed_port_in_use_is_refused_and_changes_nothing(project, busybox, also):
     port = free_port()
@@ -94,10 +104,7 @@ def test_a_changed_port_in_use_is_refused_and_changes_nothing(project, busybox, 
     p("up", "-d")
     hears(port)
     pid = p.service("web")["pid"]
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        s.listen()
-        taken = s.getsockname()[1]
+    with taken_port() as taken:
         for address in ("127.0.0.1", "0.0.0.0"):
             p.write("locald.toml", web(busybox, f'ports = ["{address}:{taken}:80"]\n{also}'))
             r = p("up", "-d", check=False)
@@ -121,10 +128,7 @@ def test_a_service_leaves_the_hosts_network_where_its_ports_are_free(project, bu
     p("up", "-d")
     hears(port)
     pid = p.service("web")["pid"]
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        s.listen()
-        taken = s.getsockname()[1]
+    with taken_port() as taken:
         for text in (web(busybox, f'ports = ["{taken}:80"]\n{others}'), host(taken)):
             p.write("locald.toml", text)
             r = p("up", "-d", check=False)

@@ -77,24 +77,26 @@ std::vector<PublishedPort> published_ports(const project::ServiceConfig& config)
   return out;
 }
 
-std::vector<std::string> subnet_notices(const NetworkServices& services,
-                                        const std::vector<net::HostRoute>& routes) {
-  std::map<std::string, std::string> out;  // network -> notice
+std::vector<std::string> subnet_notices(
+    const NetworkServices& services, const std::function<std::vector<net::HostRoute>()>& routes) {
+  std::map<std::string, net::Subnet> subnets;  // of each network
   for (const auto& [name, config] : services)
-    for (const project::MemberConfig& member : config->networks) {
-      const auto subnet = net::Subnet::parse(member.subnet);
-      if (!subnet) continue;
-      for (const net::HostRoute& route : routes)
-        if (route.to.overlaps(*subnet))
-          out[member.network] = fmt::format(
-              "network {}: this machine reaches {} by {}, and services in the network do not, "
-              "since "
-              "its subnet is {}; write another subnet, or leave it out",
-              member.network, route.to.text(), route.link, member.subnet);
-    }
-  std::vector<std::string> texts;
-  for (auto& [network, text] : out) texts.push_back(std::move(text));
-  return texts;
+    for (const project::MemberConfig& member : config->networks)
+      if (const auto subnet = net::Subnet::parse(member.subnet)) subnets[member.network] = *subnet;
+  std::vector<std::string> out;
+  if (subnets.empty()) return out;
+  const std::vector<net::HostRoute> all = routes();
+  for (const auto& [network, subnet] : subnets) {
+    const auto route = std::find_if(all.begin(), all.end(), [&](const net::HostRoute& each) {
+      return each.to.overlaps(subnet);
+    });
+    if (route != all.end())
+      out.push_back(fmt::format(
+          "network {}: this machine reaches {} by {}, and services in the network do not, since "
+          "its subnet is {}; write another subnet, or leave it out",
+          network, route->to.text(), route->link, subnet.text()));
+  }
+  return out;
 }
 
 std::string network_key(const project::MemberConfig& member) {

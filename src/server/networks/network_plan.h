@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -55,8 +56,9 @@ std::vector<PublishedPort> published_ports(const project::ServiceConfig& config)
 bool any_in_networks(const NetworkServices& services);
 
 /// What is to be said of networks whose `subnet` lies where this machine reaches others.
+/// @param routes  asked where a network has one
 std::vector<std::string> subnet_notices(const NetworkServices& services,
-                                        const std::vector<net::HostRoute>& routes);
+                                        const std::function<std::vector<net::HostRoute>()>& routes);
 
 /// What a network is numbered by: its name, and all that makes it another one. Its bridge stays as
 /// it was for those that are in it.

@@ -114,10 +114,12 @@ TEST(NetworkPlan, ASubnetWhereTheMachineReachesOthersIsSaid) {
   back.subnet = "192.168.7.0/24";
   shop.add(container("web", {back, member("default")}));
   shop.add(container("db", {back}));
-  EXPECT_TRUE(subnet_notices(shop.services, {}).empty());
-  const auto notices =
-      subnet_notices(shop.services, {{net::Subnet::parse("10.0.0.0/8").value(), "tun0"},
-                                     {net::Subnet::parse("192.168.0.0/16").value(), "eth0"}});
+  const auto none = [] { return std::vector<net::HostRoute>(); };
+  EXPECT_TRUE(subnet_notices(shop.services, none).empty());
+  const auto notices = subnet_notices(shop.services, [] {
+    return std::vector<net::HostRoute>{{net::Subnet::parse("10.0.0.0/8").value(), "tun0"},
+                                       {net::Subnet::parse("192.168.0.0/16").value(), "eth0"}};
+  });
   ASSERT_EQ(notices.size(), 1u) << "once, not for each service";
   EXPECT_EQ(
       notices[0],

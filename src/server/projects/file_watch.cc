@@ -36,7 +36,7 @@ Error no_more(const std::string& what, const char* limit) {
 
 /// What is found by a look at folders.
 struct FileWatch::Scan {
-  std::map<int, std::string> folders;
+  std::map<int, Folder> folders;
   std::vector<std::string> files;  // that are watched
   std::optional<Error> trouble;
 };
@@ -88,13 +88,15 @@ struct FileWatch::Shared {
           out.trouble = Error::from_errno(errno, "watch " + joined(dir, folder));
         return out;
       }
-      out.folders[wd] = folder;
+      Folder& known_folder = out.folders[wd] = {folder, false};
       (void)list_dir(fd->get(), [&](const std::string& name, unsigned char type) -> Result<void> {
         const std::string path = joined(folder, name);
-        if (type == DT_DIR)
+        if (type == DT_DIR) {
           folders.push_back(path);
-        else if (takes(path))
+        } else if (takes(path)) {
+          known_folder.files = true;
           out.files.push_back(path);
+        }
         return {};
       });
     }
@@ -180,31 +182,35 @@ void FileWatch::on_event(int wd, std::uint32_t mask, const std::string& name) {
     return;
   }
   if ((mask & IN_DELETE_SELF) != 0) {
-    if (folder->second.empty())
+    if (folder->second.path.empty())
       fail(Error(Errc::not_found, shared_->dir + " was deleted")
                .with_hint("restart the service once it is there again"));
     return;
   }
-  const std::string path = joined(folder->second, name);
+  const std::string path = joined(folder->second.path, name);
   if ((mask & IN_ISDIR) == 0) {
-    if (shared_->takes(path)) note(path);
+    if (!shared_->takes(path)) return;
+    folder->second.files = true;
+    note(path);
     return;
   }
   if (!shared_->may_hold(path)) return;
   if ((mask & (IN_CREATE | IN_MOVED_TO)) != 0) new_folders_.push_back(path);
-  if ((mask & IN_MOVED_FROM) != 0) {
-    forget_below(path);
-    note(path);
-  }
+  if ((mask & IN_MOVED_FROM) != 0 && forget_below(path)) note(path);
 }
 
 /// A folder that was moved away keeps its watches, which tell of it by its old name.
-void FileWatch::forget_below(const std::string& folder) {
+/// @return whether files that are watched went with it.
+bool FileWatch::forget_below(const std::string& folder) {
+  bool files = false;
   std::erase_if(folders_, [&](const auto& entry) {
-    if (entry.second != folder && !entry.second.starts_with(folder + "/")) return false;
+    const std::string& path = entry.second.path;
+    if (path != folder && !path.starts_with(folder + "/")) return false;
     ::inotify_rm_watch(shared_->inotify.get(), entry.first);
+    files = files || entry.second.files;
     return true;
   });
+  return files;
 }
 
 void FileWatch::note(const std::string& path) {

@@ -44,11 +44,15 @@ class FileWatch {
  private:
   struct Scan;
   struct Shared;
+  struct Folder {
+    std::string path;    ///< relative to the folder that is watched, "" it itself
+    bool files = false;  ///< it has held files that are watched
+  };
   void scan(std::vector<std::string> folders, bool first);
   void take(const Scan& found, bool first);
   void read_events();
   void on_event(int wd, std::uint32_t mask, const std::string& name);
-  void forget_below(const std::string& folder);
+  bool forget_below(const std::string& folder);
   void note(const std::string& path);
   void tell();
   void fail(const Error& error);
@@ -57,7 +61,7 @@ class FileWatch {
   JobPool& jobs_;
   Events events_;
   std::shared_ptr<Shared> shared_;        // with the job that looks
-  std::map<int, std::string> folders_;    // by their watch; relative to the folder, "" it itself
+  std::map<int, Folder> folders_;         // by their watch
   std::vector<std::string> new_folders_;  // to be looked through
   EventLoop::Handle readable_, timer_;
   EventLoop::Clock::time_point first_change_{};

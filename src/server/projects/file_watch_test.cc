@@ -122,6 +122,19 @@ TEST_F(FileWatchTest, RenamesAndDeletionsAreChanges) {
   EXPECT_EQ(told(), std::vector<std::string>{"e/b.py+0"});
 }
 
+TEST_F(FileWatchTest, AFolderWithoutWatchedFilesMayBeRenamed) {
+  write("conf/a.conf");
+  write("dist/app.js");
+  watch({{{"conf/", "sentinel.py"}, {}}});
+  ASSERT_EQ(::rename((dir_ + "/dist").c_str(), (dir_ + "/dist.old").c_str()), 0);
+  EXPECT_TRUE(silent());
+  write("dist.old/conf/b.conf");
+  EXPECT_EQ(told(), std::vector<std::string>{"dist.old/conf/b.conf+0"});
+  ASSERT_EQ(::rename((dir_ + "/dist.old").c_str(), (dir_ + "-gone").c_str()), 0);
+  EXPECT_EQ(told(), std::vector<std::string>{"dist.old+0"});
+  (void)remove_tree(dir_ + "-gone");
+}
+
 TEST_F(FileWatchTest, LinksAreNotFollowed) {
   const std::string outside = dir_ + "-outside";
   ASSERT_TRUE(make_dirs(outside, 0755));

@@ -248,7 +248,7 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
     if (auto fine = deps_.networks->check(out.loaded.name, services, misfit); !fine)
       out.problems.push_back({spec.file_of(place_of(spec, misfit)), place_of(spec, misfit),
                               fine.error().message(), fine.error().hint()});
-    for (std::string& text : subnet_notices(services, net::host_routes()))
+    for (std::string& text : subnet_notices(services, net::host_routes))
       out.resolved.notices.emplace_back("", std::move(text));
   }
   return out;
