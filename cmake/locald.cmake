@@ -42,7 +42,7 @@ if(LOCALD_TESTS)
        CONTENT "#pragma once\n#define LOCALD_SOURCE_DIR \"@CMAKE_SOURCE_DIR@\"\n" @ONLY)
 endif()
 
-# With LOCALD_UNITY the sources of `target` are compiled as one, those of the folders APART as a
+# With LOCALD_UNITY the sources of `target`, also of a program of tests, are compiled as one, those of the folders APART as a
 # second one (no compiler needs more than 1.5 GB), sources ALONE by themselves. Names in the
 # anonymous namespaces of one group must differ.
 function(locald_unity target)
@@ -92,6 +92,7 @@ function(locald_library)
     add_executable(${ARG_NAME}_test ${ARG_TESTS})
     target_link_libraries(${ARG_NAME}_test PRIVATE locald_${ARG_NAME} ${ARG_TEST_DEPS} GTest::gtest_main)
     target_include_directories(${ARG_NAME}_test PRIVATE ${CMAKE_BINARY_DIR}/generated)
+    locald_unity(${ARG_NAME}_test)
     add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME}_test)
   endif()
 endfunction()

@@ -8,7 +8,7 @@
 namespace locald::builder {
 namespace {
 
-using Kind = VolumeMount::Kind;
+using MountKind = VolumeMount::Kind;
 
 ImageFacts facts_of(const MountPlan& plan) {
   ImageFacts facts;
@@ -39,7 +39,7 @@ TEST(MountPlan, AnImageMayNotHaveVolumesWithoutEnd) {
 TEST(MountPlan, TakesTheImagesVolumesThatTheUserDidNotReplace) {
   oci::ImageConfig image;
   image.volumes = {"/data", "/log", "/proc", "relative"};
-  const MountPlan plan = MountPlan::make(with({{Kind::named, "d", "/data"}}), image).value();
+  const MountPlan plan = MountPlan::make(with({{MountKind::named, "d", "/data"}}), image).value();
   ASSERT_EQ(plan.mounts.size(), 2u);
   EXPECT_EQ(plan.mounts[0].source, "d");
   EXPECT_EQ(plan.mounts[1].asked, "/log");
@@ -49,22 +49,24 @@ TEST(MountPlan, TakesTheImagesVolumesThatTheUserDidNotReplace) {
 TEST(MountPlan, RefusesPlacesThatAreTheKernels) {
   for (const char* target :
        {"/", "/proc", "/proc/sys", "/sys/fs", "/dev", "/dev/pts", "/dev/pts/0"}) {
-    const auto plan = MountPlan::make(with({{Kind::tmpfs, "", target}}), {});
+    const auto plan = MountPlan::make(with({{MountKind::tmpfs, "", target}}), {});
     ASSERT_FALSE(plan) << target;
     EXPECT_EQ(plan.error().code(), Errc::denied) << target;
   }
-  EXPECT_TRUE(MountPlan::make(with({{Kind::tmpfs, "", "/dev/shm"}}), {}));
-  EXPECT_TRUE(MountPlan::make(with({{Kind::tmpfs, "", "/processes"}}), {}));
+  EXPECT_TRUE(MountPlan::make(with({{MountKind::tmpfs, "", "/dev/shm"}}), {}));
+  EXPECT_TRUE(MountPlan::make(with({{MountKind::tmpfs, "", "/processes"}}), {}));
 }
 
 TEST(MountPlan, RefusesTwoMountsAtOnePlace) {
-  EXPECT_FALSE(MountPlan::make(with({{Kind::tmpfs, "", "/t"}, {Kind::named, "x", "/t/"}}), {}));
+  EXPECT_FALSE(
+      MountPlan::make(with({{MountKind::tmpfs, "", "/t"}, {MountKind::named, "x", "/t/"}}), {}));
 }
 
 TEST(MountPlan, FollowsTheImagesSymlinksInsideTheRoot) {
   MountPlan plan =
-      MountPlan::make(with({{Kind::named, "x", "/var/run/x"}, {Kind::named, "y", "/var/run/x/y"}}),
-                      {})
+      MountPlan::make(
+          with({{MountKind::named, "x", "/var/run/x"}, {MountKind::named, "y", "/var/run/x/y"}}),
+          {})
           .value();
   ImageFacts facts = facts_of(plan);
   EXPECT_EQ(facts.find("/var/run/x/y"), nullptr)
@@ -79,7 +81,7 @@ TEST(MountPlan, FollowsTheImagesSymlinksInsideTheRoot) {
 
 TEST(MountPlan, RefusesAnImageThatLeadsAstray) {
   const auto settled = [](const std::function<void(ImageFacts&)>& change) {
-    MountPlan plan = MountPlan::make(with({{Kind::named, "x", "/x"}}), {}).value();
+    MountPlan plan = MountPlan::make(with({{MountKind::named, "x", "/x"}}), {}).value();
     ImageFacts facts = facts_of(plan);
     change(facts);
     return plan.settle(facts);
@@ -107,7 +109,7 @@ TEST(MountPlan, RefusesAnImageThatLeadsAstray) {
 TEST(MountPlan, PutsOurFilesIntoAVolumeThatIsMountedOverEtc) {
   const auto plan = [](VolumeMount mount) { return MountPlan::make(with({mount}), {}).value(); };
   const std::vector<std::string> all = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"};
-  for (const Kind kind : {Kind::named, Kind::tmpfs}) {
+  for (const MountKind kind : {MountKind::named, MountKind::tmpfs}) {
     const MountPlan over = plan({kind, "v", "/etc"});
     EXPECT_EQ(over.files_in_volume, all);
     EXPECT_TRUE(over.own_files.empty());
@@ -115,23 +117,24 @@ TEST(MountPlan, PutsOurFilesIntoAVolumeThatIsMountedOverEtc) {
     closed.read_only = true;
     EXPECT_TRUE(plan(closed).files_in_volume.empty());
   }
-  EXPECT_TRUE(plan({Kind::named, "v", "/etc/mysql"}).files_in_volume.empty());
-  EXPECT_EQ(plan({Kind::named, "v", "/etc/mysql"}).own_files.size(), 3u);
-  EXPECT_TRUE(plan({Kind::named, "v", "/etc/hosts"}).files_in_volume.empty());
+  EXPECT_TRUE(plan({MountKind::named, "v", "/etc/mysql"}).files_in_volume.empty());
+  EXPECT_EQ(plan({MountKind::named, "v", "/etc/mysql"}).own_files.size(), 3u);
+  EXPECT_TRUE(plan({MountKind::named, "v", "/etc/hosts"}).files_in_volume.empty());
 }
 
 TEST(MountPlan, LeavesOurFilesOutWhereTheUserMountsOverEtc) {
-  const MountPlan bound = MountPlan::make(with({{Kind::bind, "/srv", "/etc"}}), {}).value();
+  const MountPlan bound = MountPlan::make(with({{MountKind::bind, "/srv", "/etc"}}), {}).value();
   EXPECT_TRUE(bound.own_files.empty());
   EXPECT_TRUE(bound.files_in_volume.empty());
-  EXPECT_EQ(
-      MountPlan::make(with({{Kind::bind, "/srv/h", "/etc/hosts"}}), {}).value().own_files.size(),
-      2u);
+  EXPECT_EQ(MountPlan::make(with({{MountKind::bind, "/srv/h", "/etc/hosts"}}), {})
+                .value()
+                .own_files.size(),
+            2u);
 }
 
 TEST(MountPlan, MakesTheWorkingFolderUnlessAMountHasIt) {
   const auto wants = [](const std::string& workdir) {
-    ContainerOptions options = with({{Kind::named, "x", "/x"}});
+    ContainerOptions options = with({{MountKind::named, "x", "/x"}});
     options.workdir = workdir;
     const auto points = MountPlan::make(options, {}).value().wanted_points();
     return std::any_of(points.begin(), points.end(),

@@ -13,7 +13,7 @@
 namespace locald::builder {
 namespace {
 
-using Kind = PathFacts::Kind;
+using FactsKind = PathFacts::Kind;
 
 class Tree : public ::testing::Test {
  protected:
@@ -50,18 +50,18 @@ class Tree : public ::testing::Test {
 };
 
 TEST_F(Tree, SaysWhatAPathIs) {
-  EXPECT_EQ(at("/srv").kind, Kind::folder);
+  EXPECT_EQ(at("/srv").kind, FactsKind::folder);
   EXPECT_FALSE(at("/srv").empty);
   EXPECT_TRUE(at("/run").empty);
-  EXPECT_EQ(at("/srv/full/file").kind, Kind::file);
+  EXPECT_EQ(at("/srv/full/file").kind, FactsKind::file);
   EXPECT_EQ(at("/srv/full/file").ancestors.size(), 2u);
-  EXPECT_EQ(at("/").kind, Kind::folder);
+  EXPECT_EQ(at("/").kind, FactsKind::folder);
   EXPECT_EQ(at("/srv").attributes.mode, 0755u);
 }
 
 TEST_F(Tree, SaysWhereAMissingPathWouldBe) {
   const PathFacts facts = at("/srv/new/deep");
-  EXPECT_EQ(facts.kind, Kind::missing);
+  EXPECT_EQ(facts.kind, FactsKind::missing);
   EXPECT_EQ(facts.resolved, "/srv/new/deep");
   EXPECT_EQ(facts.ancestors.size(), 1u);
 }
@@ -70,26 +70,30 @@ TEST_F(Tree, ReadsSymlinksAsIfTheTreeWereAll) {
   EXPECT_EQ(at("/absolute/x").resolved, "/run/x");
   EXPECT_EQ(at("/deep/er/relative/full").resolved, "/srv/full");
   EXPECT_EQ(at("/etc/resolv.conf").resolved, "/run/systemd/stub.conf");
-  EXPECT_EQ(at("/etc/resolv.conf").kind, Kind::missing);
-  EXPECT_EQ(at("/escape").kind, Kind::missing) << "../secret is /secret in the tree, and not there";
+  EXPECT_EQ(at("/etc/resolv.conf").kind, FactsKind::missing);
+  EXPECT_EQ(at("/escape").kind, FactsKind::missing)
+      << "../secret is /secret in the tree, and not there";
   EXPECT_EQ(at("/escape").resolved, "/secret");
   EXPECT_EQ(locate(root_.get(), "/loop1").error().code(), Errc::invalid_input);
 }
 
 TEST_F(Tree, StopsAtAFileThatIsNoFolder) {
-  EXPECT_EQ(at("/srv/full/file/below").kind, Kind::other);
+  EXPECT_EQ(at("/srv/full/file/below").kind, FactsKind::other);
   EXPECT_EQ(at("/srv/full/file/below").resolved, "/srv/full/file");
 }
 
 TEST_F(Tree, MakesMountPointsAndOnlyInside) {
-  EXPECT_EQ(make_mount_point(root_.get(), "/absolute/a/b", Kind::folder).value().kind,
-            Kind::folder);
+  EXPECT_EQ(make_mount_point(root_.get(), "/absolute/a/b", FactsKind::folder).value().kind,
+            FactsKind::folder);
   EXPECT_TRUE(exists(top_ + "/root/run/a/b"));
-  EXPECT_EQ(make_mount_point(root_.get(), "/etc/resolv.conf", Kind::file).value().kind, Kind::file);
+  EXPECT_EQ(make_mount_point(root_.get(), "/etc/resolv.conf", FactsKind::file).value().kind,
+            FactsKind::file);
   EXPECT_TRUE(exists(top_ + "/root/run/systemd/stub.conf"));
-  EXPECT_EQ(make_mount_point(root_.get(), "/escape/x", Kind::folder).value().resolved, "/secret/x");
+  EXPECT_EQ(make_mount_point(root_.get(), "/escape/x", FactsKind::folder).value().resolved,
+            "/secret/x");
   EXPECT_EQ(read_file(top_ + "/secret").value(), "outside");
-  EXPECT_EQ(make_mount_point(root_.get(), "/srv", Kind::folder).value().kind, Kind::folder)
+  EXPECT_EQ(make_mount_point(root_.get(), "/srv", FactsKind::folder).value().kind,
+            FactsKind::folder)
       << "what is there stays";
 }
 

@@ -35,15 +35,15 @@ UniqueFd asker(const UniqueFd& from, const char* server) {
   }));
   return out;
 }
-std::string ask(const UniqueFd& asker, const std::string& question) {
+std::string ask_for_name(const UniqueFd& asker, const std::string& question) {
   std::array<char, 4096> bytes;
   if (::send(asker.get(), question.data(), question.size(), 0) < 0) return {};
   const ssize_t n = ::recv(asker.get(), bytes.data(), bytes.size(), 0);
   EXPECT_GE(n, 12) << errno;
   return n < 12 ? std::string(12, '\x0F') : std::string(bytes.data(), static_cast<std::size_t>(n));
 }
-std::string ask(const UniqueFd& from, const char* server, const std::string& question) {
-  return ask(asker(from, server), question);
+std::string ask_for_name(const UniqueFd& from, const char* server, const std::string& question) {
+  return ask_for_name(asker(from, server), question);
 }
 /// Each with its length before it, as over TCP.
 std::string framed(const std::string& packet) {
@@ -140,19 +140,20 @@ TEST(NetdNames, EachNetworkAnswersItsOwn) {
     const World w;
     w.plan(names_of_both());
     for (const char* server : {"10.90.0.1", "fd90::1"}) {
-      EXPECT_EQ(addresses(ask(w.service, server, query("both"))), Addresses{address("10.90.0.9")});
-      EXPECT_EQ(addresses(ask(w.service, server, query("both", kAaaa))),
+      EXPECT_EQ(addresses(ask_for_name(w.service, server, query("both"))),
+                Addresses{address("10.90.0.9")});
+      EXPECT_EQ(addresses(ask_for_name(w.service, server, query("both", kAaaa))),
                 Addresses{address("fd90::9")});
       EXPECT_EQ(addresses(ask_tcp(w.service, server, query("db"))),
                 Addresses{address("10.90.0.2")});
-      EXPECT_EQ(code(ask(w.service, server, query("back"))), 3) << "of the other network";
+      EXPECT_EQ(code(ask_for_name(w.service, server, query("back"))), 3) << "of the other network";
     }
-    EXPECT_EQ(addresses(ask(w.closed, "10.90.1.1", query("both"))),
+    EXPECT_EQ(addresses(ask_for_name(w.closed, "10.90.1.1", query("both"))),
               Addresses{address("10.90.1.9")});
-    const std::string none = ask(w.closed, "10.90.1.1", query("back", kAaaa));
+    const std::string none = ask_for_name(w.closed, "10.90.1.1", query("back", kAaaa));
     EXPECT_EQ(code(none), 0) << "musl gives up where this is NXDOMAIN";
     EXPECT_EQ(count(none), 0);
-    EXPECT_EQ(count(ask(w.closed, "10.90.1.1", query(std::string(63, 'N')))), 1);
+    EXPECT_EQ(count(ask_for_name(w.closed, "10.90.1.1", query(std::string(63, 'N')))), 1);
   });
 }
 
@@ -164,7 +165,7 @@ TEST(NetdNames, AServiceAsksInItsOwnNamespaceForTheNamesOfAllItsNetworks) {
     plan.services = {{"both", true, {0, 1}}, {"back", true, {1}}};
     w.plan(plan, {&both, &w.closed});
     const auto asked = [](const UniqueFd& from, const char* name, int type = kA) {
-      const auto udp = ask(from, "127.0.0.11", query(name, type)),
+      const auto udp = ask_for_name(from, "127.0.0.11", query(name, type)),
                  tcp = ask_tcp(from, "127.0.0.11", query(name, type));
       EXPECT_EQ(udp, tcp);
       return addresses(udp);
@@ -173,7 +174,7 @@ TEST(NetdNames, AServiceAsksInItsOwnNamespaceForTheNamesOfAllItsNetworks) {
     EXPECT_EQ(asked(both, "db", kAaaa), Addresses{address("fd90::2")});
     EXPECT_EQ(asked(both, "back"), Addresses{address("10.90.1.2")});
     EXPECT_EQ(asked(w.closed, "both"), Addresses{address("10.90.1.9")}) << "where they meet";
-    EXPECT_EQ(code(ask(w.closed, "127.0.0.11", query("db"))), 3);
+    EXPECT_EQ(code(ask_for_name(w.closed, "127.0.0.11", query("db"))), 3);
     EXPECT_TRUE(w.client().service_namespace("back"));
 
     // Networks of a service change with a plan; one that is not named ends.
@@ -200,7 +201,7 @@ TEST(NetdNames, AServiceIsTakenOver) {
     ASSERT_TRUE(next->client().plan(plan.to_text(), sockets->take(plan).value()));
     ASSERT_TRUE(w.client().retire());
     EXPECT_TRUE(w.netd->ends());
-    EXPECT_EQ(addresses(ask(w.closed, "127.0.0.11", query("back"))),
+    EXPECT_EQ(addresses(ask_for_name(w.closed, "127.0.0.11", query("back"))),
               Addresses{address("10.90.1.2")});
     EXPECT_TRUE(next->client().service_namespace("back"));
   });
@@ -210,33 +211,33 @@ TEST(NetdNames, OtherNamesAreAskedOfTheHostsResolvers) {
   with_rights([] {
     const World w;
     w.plan(names_of_both());
-    EXPECT_EQ(code(ask(w.service, "10.90.0.1", query("example.com"))), 2) << "no resolver";
+    EXPECT_EQ(code(ask_for_name(w.service, "10.90.0.1", query("example.com"))), 2) << "no resolver";
     const Upstream known(w.host, "127.0.0.53", {address("192.0.2.77")}),
         other(w.host, "127.0.0.54", {address("192.0.2.78")});
     w.netd->outside(resolvers({"127.0.0.53"}));
     const Addresses there{address("192.0.2.77")};
-    EXPECT_EQ(addresses(ask(w.service, "10.90.0.1", query("example.com"))), there);
-    EXPECT_EQ(addresses(ask(w.closed, "10.90.1.1", query("example.com"))), there)
+    EXPECT_EQ(addresses(ask_for_name(w.service, "10.90.0.1", query("example.com"))), there);
+    EXPECT_EQ(addresses(ask_for_name(w.closed, "10.90.1.1", query("example.com"))), there)
         << "from an internal network, too";
-    EXPECT_EQ(code(ask(w.service, "10.90.0.1", query("nobody.example.com"))), 3);
-    EXPECT_EQ(code(ask(w.service, "10.90.0.1", query("refused.example.com"))), 2)
+    EXPECT_EQ(code(ask_for_name(w.service, "10.90.0.1", query("nobody.example.com"))), 3);
+    EXPECT_EQ(code(ask_for_name(w.service, "10.90.0.1", query("refused.example.com"))), 2)
         << "REFUSED is never passed on";
     const std::string label(63, 'l');
-    EXPECT_EQ(addresses(ask(w.service, "10.90.0.1",
-                            query(label + "." + label + "." + label + ".example.com"))),
+    EXPECT_EQ(addresses(ask_for_name(w.service, "10.90.0.1",
+                                     query(label + "." + label + "." + label + ".example.com"))),
               there);
     const int before = known.asked();
-    EXPECT_EQ(code(ask(w.service, "10.90.0.1", query("typo"))), 3);
+    EXPECT_EQ(code(ask_for_name(w.service, "10.90.0.1", query("typo"))), 3);
     EXPECT_EQ(known.asked(), before) << "a name without a dot stays here";
 
     // What does not fit is asked again over TCP.
-    const std::string cut = ask(w.service, "10.90.0.1", query("large.example.com"));
+    const std::string cut = ask_for_name(w.service, "10.90.0.1", query("large.example.com"));
     EXPECT_TRUE(cut.at(2) & 0x02);
     EXPECT_EQ(addresses(ask_tcp(w.service, "10.90.0.1", query("large.example.com"))),
               Addresses(1000, there[0]));
 
     w.netd->outside(resolvers({"127.0.0.99", "127.0.0.54"}));
-    EXPECT_EQ(addresses(ask(w.service, "10.90.0.1", query("example.com"))),
+    EXPECT_EQ(addresses(ask_for_name(w.service, "10.90.0.1", query("example.com"))),
               Addresses{address("192.0.2.78")})
         << "nobody listens at the first";
     EXPECT_EQ(addresses(ask_tcp(w.service, "10.90.0.1", query("example.com"))),
@@ -259,7 +260,7 @@ TEST(NetdNames, NoneIsLostWhilePlansAndResolversChange) {
     const auto client = [&](const std::string& question, std::size_t answers) {
       const UniqueFd socket = asker(w.service, "10.90.0.1");
       for (; !done; ++asked)
-        if (const std::string heard = ask(socket, question);
+        if (const std::string heard = ask_for_name(socket, question);
             code(heard) != 0 || addresses(heard).size() != answers)
           ++failed;
     };
@@ -301,7 +302,8 @@ TEST(NetdNames, HostilePacketsChangeNothing) {
     for (const std::string& bad : {std::string(1, '\0'), std::string(2, '\xFF'),
                                    std::string("\0\1x", 3), std::string(70'000, '\xFF')})
       (void)testing::talk(w.service, "10.90.0.1", 53, bad);
-    EXPECT_EQ(addresses(ask(w.service, "10.90.0.1", query("db"))), Addresses{address("10.90.0.2")});
+    EXPECT_EQ(addresses(ask_for_name(w.service, "10.90.0.1", query("db"))),
+              Addresses{address("10.90.0.2")});
     EXPECT_EQ(addresses(ask_tcp(w.service, "10.90.0.1", query("db"))),
               Addresses{address("10.90.0.2")});
   });

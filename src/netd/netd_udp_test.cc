@@ -68,7 +68,7 @@ UniqueFd client_of(const UniqueFd& from, const char* to, std::uint16_t port) {
   EXPECT_EQ(::connect(out.get(), where.get(), where.size()), 0) << errno;
   return out;
 }
-std::string heard(const UniqueFd& client) {
+std::string datagram(const UniqueFd& client) {
   std::array<char, 65536> bytes;
   const ssize_t n = ::recv(client.get(), bytes.data(), bytes.size(), 0);
   return n < 0 ? "errno " + std::to_string(errno)
@@ -76,7 +76,7 @@ std::string heard(const UniqueFd& client) {
 }
 std::string ask(const UniqueFd& client, const std::string& text) {
   EXPECT_EQ(::send(client.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-  return heard(client);
+  return datagram(client);
 }
 
 const AddressAndPort kDns{address("10.90.0.2"), 53}, kDns6{address("fd90::2"), 53};

@@ -61,7 +61,7 @@ std::string pairs(const std::vector<std::string>& words) {
   return bytes;
 }
 
-const char* refusal(const std::string& bytes) {
+const char* spec_refusal(const std::string& bytes) {
   const int fd = memory_file(bytes);
   Spec spec;
   const char* why = "accepted";
@@ -91,16 +91,17 @@ TEST(Spec, ReadsWhatTheServerWrites) {
 }
 
 TEST(Spec, RefusesWhatItDoesNotUnderstand) {
-  EXPECT_STREQ(refusal(""), "the spec is empty");
-  EXPECT_STREQ(refusal("kind"), "the spec has no end");
-  EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd"})), "a key without a value in the spec");
-  EXPECT_STREQ(refusal(pairs({"kind", "host", "shell", "yes"})), "unknown key in the spec");
-  EXPECT_STREQ(refusal(pairs({"kind", "vm"})), "unknown kind in the spec");
-  EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd", "/"})), "no command or folder in the spec");
-  EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd", "/", "arg", "x", "id", "a"})),
+  EXPECT_STREQ(spec_refusal(""), "the spec is empty");
+  EXPECT_STREQ(spec_refusal("kind"), "the spec has no end");
+  EXPECT_STREQ(spec_refusal(pairs({"kind", "host", "cwd"})), "a key without a value in the spec");
+  EXPECT_STREQ(spec_refusal(pairs({"kind", "host", "shell", "yes"})), "unknown key in the spec");
+  EXPECT_STREQ(spec_refusal(pairs({"kind", "vm"})), "unknown kind in the spec");
+  EXPECT_STREQ(spec_refusal(pairs({"kind", "host", "cwd", "/"})),
+               "no command or folder in the spec");
+  EXPECT_STREQ(spec_refusal(pairs({"kind", "host", "cwd", "/", "arg", "x", "id", "a"})),
                "no id or nonce in the spec");
-  EXPECT_STREQ(refusal(pairs({"kind", "host", "cwd", "/", "arg", "x", "id", std::string(64, 'a'),
-                              "nonce", "n"})),
+  EXPECT_STREQ(spec_refusal(pairs({"kind", "host", "cwd", "/", "arg", "x", "id",
+                                   std::string(64, 'a'), "nonce", "n"})),
                "no id or nonce in the spec");
 }
 

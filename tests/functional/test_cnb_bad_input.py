@@ -325,6 +325,7 @@ def test_names_of_every_kind(app_home, identity):
     subprocess.run(["rm", "-rf", app.folder], check=True)
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_files(app_home, identity, capsys):
     if os.geteuid() == 0 and not identity.root:
         pytest.skip("the run as root does this case")
@@ -379,6 +380,7 @@ def at_work(app_home):
     return wait_until(lambda: {"4241", "4242", "4243"} <= {c.split()[-1] for c in app_home.locald.processes().values() if "sleep" in c}, "the script runs", 20)
 
 
+@pytest.mark.long
 @single
 @pytest.mark.parametrize("phase", ["detect", "build"])
 @pytest.mark.parametrize("how", ["hybrid", "strict"])
@@ -616,6 +618,7 @@ def copy_of(source, target):
     subprocess.run(["cp", "-a", source, target], check=True)
 
 
+@pytest.mark.long
 def test_what_is_kept_is_damaged(app_home, identity):
     """The next build ends well, and what runs then is right."""
     if os.geteuid() != 0:
@@ -667,6 +670,7 @@ STRICT = {
 }
 
 
+@pytest.mark.long
 def test_what_the_real_exporter_keeps_is_damaged(app_home, identity):
     """The next strict build ends well, or says how it can; the one before it still runs."""
     if os.geteuid() != 0:

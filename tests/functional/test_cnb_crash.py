@@ -160,6 +160,7 @@ def test_the_server_is_killed_after_the_build(crashes):
     crashes.app("status")
 
 
+@pytest.mark.long
 def test_the_server_is_killed_again_and_again(crashes):
     """When the build says what it does next, each time a bit later."""
     for word in ("copying", "detecting", "restoring", "building", "building test/script", ""):

@@ -275,7 +275,7 @@ def corpus(cnb, odd_builders, tmp_path):
 
 CASES = ["env", "layers", "libpak", "node", "processes", "procfile", "sbom", "shell", "slices", "labels", "store", "exec-env", "or-plan", "meta", "layers-odd",
          "odd-everything", "odd-everything-old", "odd-slices", "odd-nothing", "node-old", "layers-old"]
-EVERY_DAY = {"node", "procfile", "layers-odd", "odd-everything", "odd-slices"}
+EVERY_DAY = {"procfile", "odd-everything"}
 
 
 @pytest.fixture(scope="session")
@@ -300,6 +300,7 @@ def own(locald):
 
 # ---- the oracle
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", params(CASES, EVERY_DAY))
 def test_a_hybrid_build_exports_what_a_strict_one_does(cases, cnb, make_locald, case):
     """Two homes, two ways to build, the same image: of the first build, and of a second one that finds the first."""
@@ -434,6 +435,7 @@ def test_what_stands_in_the_way_of_an_export_stays(locald, app):
     assert (user / "x").is_fifo() and (user / "device").is_symlink() and sorted(os.listdir(user)) == ["device", "procfile", "x"]
 
 
+@pytest.mark.long
 def test_podman_runs_the_image_unchanged(locald, app, cnb_registry, scratch):
     """Exported and loaded, pushed and pulled: the id is the one that locald says; `podman run` of it: the default process answers, another too."""
     if os.geteuid() != 0:
@@ -465,6 +467,7 @@ def test_podman_runs_the_image_unchanged(locald, app, cnb_registry, scratch):
         subprocess.run([*map(str, podman), "system", "reset", "--force"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.long
 def test_umoci_unpacks_it_and_runc_runs_it(locald, app, scratch):
     if os.geteuid() != 0:
         pytest.skip("unpacking with owners needs root")
@@ -641,6 +644,7 @@ def test_a_rebased_image_has_the_id_of_the_real_rebasers(cases, cnb, cnb_registr
     assert inspect(f"docker://{name}", "--tls-verify=false")[0] == ours.digest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("run, words", [("run:named", "none of its names"), ("run:2", "none of its names")])
 def test_a_rebase_upon_another_run_image_wants_force(cnb, cnb_registry, locald, own, rebaser, run, words):
     base = f"{cnb_registry}/cnb/run:1"

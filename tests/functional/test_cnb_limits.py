@@ -16,6 +16,7 @@ def layers(count, launch="true"):
 done"""
 
 
+@pytest.mark.long
 def test_an_app_of_many_launch_layers(app_home):
     """As many as fit the page of a mount's options, which is all that Linux before 6.8 takes, and more; a container sees them all."""
     for count, long in ((200, "no"), (320, "yes")):
@@ -28,6 +29,7 @@ def test_an_app_of_many_launch_layers(app_home):
             app("down", check=False)
 
 
+@pytest.mark.long
 def test_more_launch_layers_than_the_kernel_mounts(app_home):
     """Said by the build, so that what runs goes on."""
     app = app_home.app("too-many", toml=HEALTH)

@@ -11,7 +11,7 @@ from cnb_support import app_of, copy_app, params
 pytestmark = pytest.mark.single_id
 
 CASES = ["env", "exec-env", "layers", "layers-old", "libpak", "processes", "procfile", "sbom", "shell"]
-EVERY_DAY = {"exec-env", "layers", "processes"}
+EVERY_DAY = {"layers"}
 
 # What a service of locald has in its environment that the bare image has not.
 OURS = ("LOCALD_", "NOTIFY_SOCKET=", "HOSTNAME=")
@@ -89,6 +89,7 @@ build = {{ strict = {str(way == "strict").lower()} }}
     p("down")
 
 
+@pytest.mark.long
 def test_what_cached_layers_hold_comes_back_after_a_rebase_too(project, cnb):
     p = project("")
     copy_app("sbom", p.dir / "app")

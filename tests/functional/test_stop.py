@@ -2,6 +2,7 @@
 import os
 import signal
 
+import pytest
 from support import alive, free_port, port_open, wait_until
 
 # Double-forks, calls setsid, clears its environment, ignores every polite signal, holds a port; its child does the same.
@@ -128,6 +129,7 @@ def test_an_exec_session_ends_with_its_service(project, busybox):
     p.locald.assert_nothing_left()
 
 
+@pytest.mark.long
 def test_a_stopped_shim_does_not_hold_up_stop(project):
     """SIGSTOP to the shim: the server ends it some seconds after the stop was due."""
     p = project("[project]\nname = 'held'\n[services.a]\ncommand = 'exec sleep 1000'\nstop_timeout = '1s'\n")

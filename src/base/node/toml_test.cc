@@ -38,7 +38,7 @@ Node parsed(std::string_view text) {
   return doc ? *std::move(doc) : Node();
 }
 
-std::string problem(std::string_view text) {
+std::string toml_problem(std::string_view text) {
   const auto doc = parse_toml(text, "f.toml");
   return doc ? "no problem" : doc.error().message();
 }
@@ -205,12 +205,13 @@ TEST(Toml, GivesTheTablesOfAnArray) {
 }
 
 TEST(Toml, SaysWhereATextIsNoToml) {
-  EXPECT_TRUE(problem("a = 1\nb = = 2\n").starts_with("f.toml:2:5: not TOML: "))
-      << problem("a = 1\nb = = 2\n");
-  EXPECT_TRUE(problem("a = 1\na = 2\n").starts_with("f.toml:2:")) << problem("a = 1\na = 2\n");
-  EXPECT_NE(problem("a = '\xff'"), "no problem");
-  EXPECT_NE(problem("[a"), "no problem");
-  EXPECT_TRUE(problem("[[ [").starts_with("f.toml:1:4: not TOML: ")) << problem("[[ [");
+  EXPECT_TRUE(toml_problem("a = 1\nb = = 2\n").starts_with("f.toml:2:5: not TOML: "))
+      << toml_problem("a = 1\nb = = 2\n");
+  EXPECT_TRUE(toml_problem("a = 1\na = 2\n").starts_with("f.toml:2:"))
+      << toml_problem("a = 1\na = 2\n");
+  EXPECT_NE(toml_problem("a = '\xff'"), "no problem");
+  EXPECT_NE(toml_problem("[a"), "no problem");
+  EXPECT_TRUE(toml_problem("[[ [").starts_with("f.toml:1:4: not TOML: ")) << toml_problem("[[ [");
 }
 
 TEST(Toml, RefusesTheLongAndTheDeep) {
@@ -220,37 +221,38 @@ TEST(Toml, RefusesTheLongAndTheDeep) {
     for (int i = 1; i < parts; ++i) key += ".a";
     return key;
   };
-  EXPECT_EQ(problem(dotted(64) + " = 1"), "no problem");
-  EXPECT_EQ(problem(dotted(65) + " = 1"), "f.toml:1:133: tables and arrays nest more than 64 deep");
-  EXPECT_EQ(problem("a = " + std::string(63, '[') + std::string(63, ']')), "no problem");
-  EXPECT_NE(problem("a = " + std::string(65, '[') + std::string(65, ']')), "no problem");
+  EXPECT_EQ(toml_problem(dotted(64) + " = 1"), "no problem");
+  EXPECT_EQ(toml_problem(dotted(65) + " = 1"),
+            "f.toml:1:133: tables and arrays nest more than 64 deep");
+  EXPECT_EQ(toml_problem("a = " + std::string(63, '[') + std::string(63, ']')), "no problem");
+  EXPECT_NE(toml_problem("a = " + std::string(65, '[') + std::string(65, ']')), "no problem");
   // Those would take the parser's own stack.
   for (const std::string& text :
        {dotted(200000) + " = 1", "[" + dotted(200000) + "]", "a = {" + dotted(200000) + " = 1}",
         "s = '''\n'''''\n" + dotted(200000) + " = 1",
         "s = \"\\\"\" # \"\n" + dotted(200000) + " = 1"})
-    EXPECT_TRUE(problem(text).ends_with("not TOML: tables and arrays nest more than 64 deep"))
-        << text.substr(0, 20) << problem(text);
+    EXPECT_TRUE(toml_problem(text).ends_with("not TOML: tables and arrays nest more than 64 deep"))
+        << text.substr(0, 20) << toml_problem(text);
 }
 
 TEST(Toml, CountsNoDotsInStringsCommentsAndNumbers) {
   const std::string dots(1000, '.');
   std::string floats = "f = [";
   for (int i = 0; i < 1000; ++i) floats += "1.5,\n";
-  EXPECT_EQ(problem("# " + dots + "\na = \"" + dots + "\\\"" + dots + "\"\nb = '" + dots +
-                    "'\nc = \"\"\"\n" + dots + "\\\"\"\"\n" + dots + "\"\"\"\"\"\nd = '''\n''" +
-                    dots + "'''\n" + floats + "]\n"),
+  EXPECT_EQ(toml_problem("# " + dots + "\na = \"" + dots + "\\\"" + dots + "\"\nb = '" + dots +
+                         "'\nc = \"\"\"\n" + dots + "\\\"\"\"\n" + dots +
+                         "\"\"\"\"\"\nd = '''\n''" + dots + "'''\n" + floats + "]\n"),
             "no problem");
   std::string many;
   for (int i = 0; i < 1000; ++i) many += "[t" + std::to_string(i) + ".x.y]\nk.l = 1.5\n";
-  EXPECT_EQ(problem(many), "no problem");
+  EXPECT_EQ(toml_problem(many), "no problem");
 }
 
 TEST(Toml, ReadsEveryCharacterInStringsAndCommentsOnly) {
-  EXPECT_EQ(problem("a = 1\n\"\u00e4\".\u00e9 = 2"),
+  EXPECT_EQ(toml_problem("a = 1\n\"\u00e4\".\u00e9 = 2"),
             "f.toml:2:5: not TOML: a character outside of ASCII stands outside of quotes");
-  EXPECT_NE(problem("a =\u00a01"), "no problem");
-  EXPECT_NE(problem("a = \xef\xaf\x90"), "no problem");
+  EXPECT_NE(toml_problem("a =\u00a01"), "no problem");
+  EXPECT_NE(toml_problem("a = \xef\xaf\x90"), "no problem");
   const Node doc = parsed(
       "\xef\xbb\xbf# \u00e9\n\"\u00e9\" = '\u00e9'\nb = \"\"\"x\\\n  \u00e9 y\"\"\"\nc = "
       "\"\"\"\\\n\uFBD0\"\"\"");

@@ -12,8 +12,6 @@ namespace {
 using testing::address;
 using testing::connect_in;
 using testing::listen_in;
-using testing::socket_address;
-using testing::SocketAddress;
 using testing::subnet;
 using testing::with_rights;
 
@@ -92,8 +90,8 @@ TEST(Firewall, WhatMayNotLeaveIsRefusedAtOnce) {
     // UDP is not carried: ICMP says so.
     (void)in_namespace(n.open.get(), []() -> Result<void> {
       const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-      const SocketAddress to = socket_address(address("192.0.2.7"), 123);
-      EXPECT_EQ(::connect(fd.get(), to.get(), to.size), 0);
+      const SocketAddress to(address("192.0.2.7"), 123);
+      EXPECT_EQ(::connect(fd.get(), to.get(), to.size()), 0);
       EXPECT_EQ(::send(fd.get(), "?", 1, 0), 1);
       pollfd wait{fd.get(), POLLIN, 0};
       EXPECT_EQ(::poll(&wait, 1, 3000), 1);

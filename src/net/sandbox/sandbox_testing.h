@@ -17,6 +17,7 @@
 
 #include "net/sandbox/firewall.h"
 #include "net/sandbox/sandbox.h"
+#include "net/socket_address.h"
 
 /// For tests with network namespaces of their own.
 namespace locald::net::testing {
@@ -73,29 +74,6 @@ inline void with_rights(const std::function<void()>& body) {
 inline Subnet subnet(std::string_view text) { return Subnet::parse(text).value(); }
 inline IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
 
-struct SocketAddress {
-  sockaddr_storage bytes{};
-  socklen_t size = 0;
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&bytes); }
-};
-inline SocketAddress socket_address(const IpAddress& address, std::uint16_t port) {
-  SocketAddress out;
-  out.bytes.ss_family = static_cast<sa_family_t>(address.family());
-  if (address.is_v6()) {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(out.bytes);
-    v6.sin6_port = htons(port);
-    std::copy(address.bytes().begin(), address.bytes().end(), v6.sin6_addr.s6_addr);
-    out.size = sizeof v6;
-  } else {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(out.bytes);
-    v4.sin_port = htons(port);
-    std::copy(address.bytes().begin(), address.bytes().end(),
-              reinterpret_cast<std::uint8_t*>(&v4.sin_addr));
-    out.size = sizeof v4;
-  }
-  return out;
-}
-
 /// A TCP socket that listens in `netns`.
 inline UniqueFd listen_in(const UniqueFd& netns, const IpAddress& at, std::uint16_t port) {
   UniqueFd out;
@@ -103,8 +81,8 @@ inline UniqueFd listen_in(const UniqueFd& netns, const IpAddress& at, std::uint1
     out = UniqueFd(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int on = 1;
     if (at.is_v6()) ::setsockopt(out.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    const SocketAddress where = socket_address(at, port);
-    EXPECT_EQ(::bind(out.get(), where.get(), where.size), 0) << errno;
+    const SocketAddress where(at, port);
+    EXPECT_EQ(::bind(out.get(), where.get(), where.size()), 0) << errno;
     EXPECT_EQ(::listen(out.get(), 64), 0);
     return {};
   }));
@@ -119,8 +97,8 @@ inline int connect_in(const UniqueFd& netns, const IpAddress& to, std::uint16_t 
     const UniqueFd fd(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     const timeval limit{seconds, 0};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    const SocketAddress where = socket_address(to, port);
-    error = ::connect(fd.get(), where.get(), where.size) == 0 ? 0 : errno;
+    const SocketAddress where(to, port);
+    error = ::connect(fd.get(), where.get(), where.size()) == 0 ? 0 : errno;
     return {};
   }));
   return error;

@@ -9,7 +9,7 @@ namespace {
 
 using test::StringSource;
 using test::TarBuilder;
-using Type = TarEntry::Type;
+using EntryType = TarEntry::Type;
 
 struct Read {
   std::vector<TarEntry> entries;
@@ -32,7 +32,7 @@ Read read_tar(const std::string& bytes, LayerLimits limits = {}, std::size_t ste
     if (!*more) break;
     out.entries.push_back(entry);
     std::string data;
-    while (entry.type == Type::file) {
+    while (entry.type == EntryType::file) {
       const auto block = reader.data();
       if (!block) {
         out.error = block.error().message();
@@ -60,7 +60,7 @@ TEST(TarReader, ReadsEntriesOfEveryType) {
                                 .bytes());
   ASSERT_EQ(got.error, "");
   ASSERT_EQ(got.entries.size(), 7u);
-  EXPECT_EQ(got.entries[0].type, Type::dir);
+  EXPECT_EQ(got.entries[0].type, EntryType::dir);
   EXPECT_EQ(got.entries[0].mode, 01755u);
   EXPECT_EQ(got.entries[0].uid, 7u);
   EXPECT_EQ(got.entries[0].gid, 8u);
@@ -68,10 +68,10 @@ TEST(TarReader, ReadsEntriesOfEveryType) {
   EXPECT_EQ(got.entries[1].mtime.tv_sec, 1'000'000'000);
   EXPECT_EQ(got.data[1], "hello");
   EXPECT_EQ(got.entries[2].link, "../x");
-  EXPECT_EQ(got.entries[3].type, Type::hardlink);
-  EXPECT_EQ(got.entries[4].type, Type::fifo);
+  EXPECT_EQ(got.entries[3].type, EntryType::hardlink);
+  EXPECT_EQ(got.entries[4].type, EntryType::fifo);
   EXPECT_EQ(got.entries[5].dev_minor, 300u);
-  EXPECT_EQ(got.entries[6].type, Type::file);
+  EXPECT_EQ(got.entries[6].type, EntryType::file);
   EXPECT_TRUE(got.drained);
 }
 
@@ -167,7 +167,7 @@ TEST(TarReader, SkipsTheBodyOfAHardLinkAndFindsWhatFollows) {
                                 .bytes());
   ASSERT_EQ(got.error, "");
   ASSERT_EQ(got.entries.size(), 3u);
-  EXPECT_EQ(got.entries[1].type, Type::hardlink);
+  EXPECT_EQ(got.entries[1].type, EntryType::hardlink);
   EXPECT_EQ(got.entries[2].path, "last");
 }
 

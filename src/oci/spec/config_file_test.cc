@@ -13,7 +13,7 @@ ConfigFile parse(const std::string& text) {
   return *file;
 }
 
-std::string again(const std::string& text) { return parse(text).write(kCreated); }
+std::string written_again(const std::string& text) { return parse(text).write(kCreated); }
 
 const std::string kId = "sha256:" + std::string(64, '1'), kOther = "sha256:" + std::string(64, '2');
 
@@ -28,7 +28,7 @@ std::string image(const std::string& members, const std::string& config = "{}",
 
 TEST(ConfigFile, WritesMembersInTheirOrderAndDropsUnknownOnes) {
   EXPECT_EQ(
-      again(image(
+      written_again(image(
           R"("moby.buildkit.buildinfo.v1":"x","container":"c","container_config":{"Cmd":["a"]},)"
           R"("variant":"v8","os.version":"1","os.features":["f"],"author":"me",)"
           R"("docker_version":"20","created":"2020-02-02T02:02:02.123456789+02:00",)")),
@@ -39,7 +39,8 @@ TEST(ConfigFile, WritesMembersInTheirOrderAndDropsUnknownOnes) {
 
 TEST(ConfigFile, LeavesOutWhatIsEmpty) {
   EXPECT_EQ(
-      again(image("", R"({"Env":[],"Cmd":null,"Labels":{},"User":"","Tty":false,"Volumes":{},
+      written_again(
+          image("", R"({"Env":[],"Cmd":null,"Labels":{},"User":"","Tty":false,"Volumes":{},
                                "ExposedPorts":{"80/tcp":{}},"Healthcheck":{"Test":["CMD","x"],"Interval":5,"Retries":0},
                                "StopSignal":"SIGINT","Shell":["sh"],"Entrypoint":["<a>"],"AttachStdin":true})")),
       image(
@@ -56,7 +57,7 @@ TEST(ConfigFile, ReadsMembersInAnyCase) {
 TEST(ConfigFile, AHistoryThatFitsIsKeptWithoutEmptyLayers) {
   const std::string ids = "\"" + kId + "\",\"" + kOther + "\"";
   EXPECT_EQ(
-      again(image(
+      written_again(image(
           R"("history":[{"created":"2020-01-01T00:00:00Z","created_by":"one","comment":"c","author":"a"},
                            {"created_by":"env","empty_layer":true},{"created_by":"two"}],)",
           "{}", ids)),
@@ -66,7 +67,7 @@ TEST(ConfigFile, AHistoryThatFitsIsKeptWithoutEmptyLayers) {
           "{}", ids));
   // One that does not is worth nothing.
   EXPECT_EQ(
-      again(image(R"("history":[{"created_by":"one"}],)", "{}", ids)),
+      written_again(image(R"("history":[{"created_by":"one"}],)", "{}", ids)),
       image(
           R"("created":"1980-01-01T00:00:01Z","history":[{"created":"1980-01-01T00:00:01Z"},{"created":"1980-01-01T00:00:01Z"}],)",
           "{}", ids));

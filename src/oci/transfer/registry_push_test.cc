@@ -211,8 +211,8 @@ class Registry {
   std::jthread thread_;
 };
 
-struct World {
-  World() : store(*ImageStore::open(dir / "images")) {
+struct PushWorld {
+  PushWorld() : store(*ImageStore::open(dir / "images")) {
     test::TestImage made;
     made.layers = {test::tar({test::member("a", std::string(300'000, 'a'))}),
                    test::tar({test::member("b", "small")})};
@@ -247,7 +247,7 @@ struct World {
 };
 
 TEST(RegistryPush, SendsWhatIsMissingAndThenTheManifest) {
-  World world;
+  PushWorld world;
   Registry registry;
   std::vector<PushProgress> told;
   const auto pushed = world.push(
@@ -272,7 +272,7 @@ TEST(RegistryPush, SendsWhatIsMissingAndThenTheManifest) {
 }
 
 TEST(RegistryPush, MountsFromARepositoryThatHasIt) {
-  World world;
+  PushWorld world;
   Registry registry;
   const Digest layer = world.image->manifest.layers[0].digest;
   registry.blobs["library/base@" + layer.str()] =
@@ -290,7 +290,7 @@ TEST(RegistryPush, MountsFromARepositoryThatHasIt) {
 }
 
 TEST(RegistryPush, AsksForATokenThatMayPushAndMount) {
-  World world;
+  PushWorld world;
   Registry registry;
   registry.token = "secret";
   const auto pushed = world.push(
@@ -308,7 +308,7 @@ TEST(RegistryPush, AsksForATokenThatMayPushAndMount) {
 }
 
 TEST(RegistryPush, AnUploadThatBrokeGoesOnInPieces) {
-  World world;
+  PushWorld world;
   Registry registry;
   registry.break_puts = 1;
   registry.break_patches = 2;
@@ -320,7 +320,7 @@ TEST(RegistryPush, AnUploadThatBrokeGoesOnInPieces) {
 }
 
 TEST(RegistryPush, BeginsAnewWhereTheRegistryForgotTheUpload) {
-  World world;
+  PushWorld world;
   Registry registry;
   registry.break_puts = 1;
   registry.break_patches = 1;
@@ -331,7 +331,7 @@ TEST(RegistryPush, BeginsAnewWhereTheRegistryForgotTheUpload) {
 }
 
 TEST(RegistryPush, SendsPiecesWhereAWholeIsTooLarge) {
-  World world;
+  PushWorld world;
   Registry registry;
   registry.small_puts_only = true;
   const auto pushed = world.push(registry, {.chunk_bytes = 65'536});
@@ -340,7 +340,7 @@ TEST(RegistryPush, SendsPiecesWhereAWholeIsTooLarge) {
 }
 
 TEST(RegistryPush, GivesUpWhereNothingArrives) {
-  World world;
+  PushWorld world;
   Registry registry;
   registry.break_puts = registry.break_patches = 1000;
   registry.forget_uploads = true;
@@ -354,7 +354,7 @@ TEST(RegistryPush, GivesUpWhereNothingArrives) {
 
 TEST(RegistryPush, NeverPublishesADamagedBlob) {
   for (const bool pieces : {false, true}) {
-    World world;
+    PushWorld world;
     Registry registry;
     registry.small_puts_only = pieces;
     const Digest layer = world.image->manifest.layers[0].digest;
@@ -371,7 +371,7 @@ TEST(RegistryPush, NeverPublishesADamagedBlob) {
 }
 
 TEST(RegistryPush, DoesNotBelieveARegistryThatTookOtherBytes) {
-  World world;
+  PushWorld world;
   Registry registry;
   registry.lie = Digest::of("other").str();
   const auto pushed = world.push(registry);
@@ -381,7 +381,7 @@ TEST(RegistryPush, DoesNotBelieveARegistryThatTookOtherBytes) {
 }
 
 TEST(RegistryPush, TriesTheManifestAgain) {
-  World world;
+  PushWorld world;
   Registry registry;
   registry.manifest_answers_500 = 2;
   ASSERT_TRUE(world.push(registry));
@@ -389,7 +389,7 @@ TEST(RegistryPush, TriesTheManifestAgain) {
 }
 
 TEST(RegistryPush, CanBeCancelled) {
-  World world;
+  PushWorld world;
   Registry registry;
   std::stop_source stop;
   stop.request_stop();
@@ -400,7 +400,7 @@ TEST(RegistryPush, CanBeCancelled) {
 }
 
 TEST(RegistryPush, WantsATag) {
-  World world;
+  PushWorld world;
   for (const char* name :
        {"oci:/tmp/x:1",
         "127.0.0.1:1/a@sha256:0000000000000000000000000000000000000000000000000000000000000000"})
@@ -410,7 +410,7 @@ TEST(RegistryPush, WantsATag) {
 }
 
 TEST(RegistryPush, KnowsFromTheStoresNamesWhereBlobsAre) {
-  World world;
+  PushWorld world;
   const Digest manifest = world.image->manifest_digest;
   for (const char* name : {"here:5000/a/b:1", "here:5000/a/b:2", "here:5000/c:1", "elsewhere/d:1"})
     ASSERT_TRUE(world.store.tag(manifest, *ImageReference::parse(name)));

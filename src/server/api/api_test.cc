@@ -15,14 +15,14 @@
 namespace locald::server {
 namespace {
 
-struct Answer {
+struct ApiAnswer {
   int ends = 0;
   std::string error;
 };
 
 class AnswerSink final : public ReplySink {
  public:
-  explicit AnswerSink(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
+  explicit AnswerSink(std::shared_ptr<ApiAnswer> answer) : answer_(std::move(answer)) {}
   void event(const JsonText&) override {}
   void result(const JsonText&) override { ++answer_->ends; }
   void error(const Error& error, const Json::Object&) override {
@@ -33,7 +33,7 @@ class AnswerSink final : public ReplySink {
   bool connected() const override { return true; }
 
  private:
-  std::shared_ptr<Answer> answer_;
+  std::shared_ptr<ApiAnswer> answer_;
 };
 
 /// A server whose processes are words and whose jobs come back when they are told to.
@@ -130,7 +130,7 @@ class Scene {
     (void)remove_tree(home_);
   }
 
-  std::shared_ptr<Answer> ask(const std::string& name) {
+  std::shared_ptr<ApiAnswer> ask(const std::string& name) {
     Json body = Json::object();
     for (const ipc::RequestInfo& request : ipc::requests())
       if (request.name == name)
@@ -138,8 +138,8 @@ class Scene {
           if (body_.contains(field.name)) body.set(field.name, body_[field.name]);
     return ask_with(name, std::move(body), Reading::strict);
   }
-  std::shared_ptr<Answer> ask_with(const std::string& name, Json body, Reading reading) {
-    auto answer = std::make_shared<Answer>();
+  std::shared_ptr<ApiAnswer> ask_with(const std::string& name, Json body, Reading reading) {
+    auto answer = std::make_shared<ApiAnswer>();
     api_->handle(Request{name, std::move(body), reading},
                  std::make_shared<Reply>(std::make_unique<AnswerSink>(answer)));
     return answer;
@@ -161,7 +161,7 @@ class Scene {
     }
   }
   /// Those that work on images and caches fail by themselves.
-  void wait_for(const Answer& answer) {
+  void wait_for(const ApiAnswer& answer) {
     run_until(loop_, [&] { return answer.ends != 0; });
   }
 
@@ -194,7 +194,7 @@ class Scene {
 TEST(Api, EveryRequestEndsExactlyOnceAlsoWhenWhatItIsAboutGoes) {
   for (const std::string& name : Scene().requests()) {
     SCOPED_TRACE(name);
-    std::shared_ptr<Answer> answer;
+    std::shared_ptr<ApiAnswer> answer;
     {
       Scene scene(name);
       answer = scene.ask(name);

@@ -8,7 +8,7 @@ namespace locald::server {
 namespace {
 
 /// Services with their numbers: what the registry gives them.
-struct Project {
+struct PlannedProject {
   NetworkServices services;
   NetworkRegistry::Project numbers{
       .range = "10.80.0.0/16", .networks = {}, .services = {}, .ports = {}};
@@ -45,7 +45,7 @@ std::string address_of(const net::Attachment& seen, const std::string& name) {
 }
 
 TEST(NetworkPlan, IsWhatTheServicesSay) {
-  Project shop;
+  PlannedProject shop;
   auto web = container("web", {member("front"), member("back")});
   web.container_port = 80;
   web.ports = {{.address = "", .port = 8080, .container_port = 0},
@@ -95,7 +95,7 @@ TEST(NetworkPlan, IsWhatTheServicesSay) {
 }
 
 TEST(NetworkPlan, NamesTheNetworkThatDoesNotFit) {
-  Project shop;
+  PlannedProject shop;
   auto one = member("one"), two = member("two");
   one.subnet = "10.90.0.0/24";
   two.subnet = "10.90.0.128/25";
@@ -109,7 +109,7 @@ TEST(NetworkPlan, NamesTheNetworkThatDoesNotFit) {
 }
 
 TEST(NetworkPlan, ASubnetWhereTheMachineReachesOthersIsSaid) {
-  Project shop;
+  PlannedProject shop;
   auto back = member("back");
   back.subnet = "192.168.7.0/24";
   shop.add(container("web", {back, member("default")}));
