@@ -14,6 +14,7 @@
 #include "server/networks/networks.h"
 #include "server/projects/app_builds.h"
 #include "server/projects/file_watch.h"
+#include "server/projects/own_changes.h"
 #include "server/projects/refreshed_values.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
@@ -130,6 +131,9 @@ class Project {
             std::optional<project::Milliseconds> timeout, std::function<void(Outcome)> done,
             std::set<std::string> completing = {});
 
+  /// What a wait whose time is over has found instead: ": REASON", or " (STATE)".
+  std::string lateness(const std::string& service, Until until) const;
+
   void start(const std::set<std::string>& services);
   void stop(const std::set<std::string>& services);
   void restart(const std::set<std::string>& services);
@@ -194,6 +198,9 @@ class Project {
   void adopt_networks();
   void tell_network(const std::string& service);
   void watch_files(const std::string& service);
+  void on_files(const std::string& service, const std::set<std::string>& paths);
+  void watch_again(const std::set<std::string>& services);
+  void restart_now(const std::set<std::string>& services);
   Result<void> save_configs() const;
   void save_state();
   std::string record(const std::string& service) const;
@@ -218,6 +225,8 @@ class Project {
     std::string dir;
     std::vector<project::WatchConfig> what;
     std::unique_ptr<FileWatch> files;
+    OwnChanges own;
+    std::string paused;  // why `files` is none
   };
   std::map<std::string, Watched> watched_;
   std::set<std::string> dirty_;
