@@ -290,6 +290,8 @@ void Project::watch(const ReplyPtr& reply) {
 }
 
 void Project::notice(const std::string& service, const std::string& text) {
+  if (deps_.happened)
+    deps_.happened({.kind = "notice", .project = name_, .service = service, .text = text});
   send(encode_text(ipc::NoticeEvent{.service = service, .text = text}), service);
 }
 
@@ -337,12 +339,21 @@ void Project::flush() {
   // Before anybody hears of it.
   if (save && !is_down_) save_state();
   for (const std::string& service : dirty) {
-    if (supervisor_.find(service) != nullptr && !subscribers_.empty())
-      send(encode_text(ipc::StateEvent{.service = *status(service)}), service);
+    tell_change(service);
     check(service);
   }
   std::erase_if(watchers_, [](const ReplyPtr& reply) { return !reply->open(); });
   check_down();
+}
+
+void Project::tell_change(const std::string& service) {
+  const bool there = supervisor_.find(service) != nullptr;
+  if (subscribers_.empty() && !deps_.happened) return;
+  const auto now = there ? status(service) : std::nullopt;
+  if (deps_.happened && !service.empty())
+    deps_.happened(
+        {.kind = there ? "state" : "removed", .project = name_, .service = service, .status = now});
+  if (now && !subscribers_.empty()) send(encode_text(ipc::StateEvent{.service = *now}), service);
 }
 
 void Project::set_exposed(const std::string& service, int shim_pid, const std::string& text) {

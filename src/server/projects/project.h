@@ -9,6 +9,7 @@
 
 #include "base/loop/event_loop.h"
 #include "base/paths.h"
+#include "ipc/messages/look.h"
 #include "project/resolve/resolve.h"
 #include "server/http/reply.h"
 #include "server/networks/networks.h"
@@ -40,6 +41,8 @@ class Project {
     std::function<void(const std::string& name)> quiet;
     Networks* networks = nullptr;  ///< null: there are none but the host's
     JobPool* jobs = nullptr;       ///< null: no files are watched
+    /// Takes each change of states, and notices.
+    std::function<void(ipc::ChangeEvent)> happened = {};
   };
   Project(Deps deps, std::string name, std::string dir, std::string file);
   ~Project();
@@ -192,6 +195,7 @@ class Project {
   void end_waits(bool all);
   void taken_up(const std::set<std::string>& services);
   void send(const JsonText& event, const std::string& service);
+  void tell_change(const std::string& service);
   void send_progress(const std::string& service, ipc::ProgressEvent progress);
   void check_down();
   Result<void> define_networks();
