@@ -11,8 +11,10 @@
 
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "builder/copy_job.h"
 #include "builder/image_facts.h"
 #include "builder/jobs.h"
+#include "builder/store_jobs.h"
 #include "builder/tree_view.h"
 #include "builder/volumes.h"
 #include "oci/layer/layer_store.h"
@@ -177,11 +179,18 @@ Result<Json> remove_layers(const Json& json, const Progress&) {
   return Json::object();
 }
 
+Result<Json> copy(const Json& json, const Progress&) { return copy_job(json); }
+Result<Json> login(const Json& json, const Progress&) { return login_job(json); }
+Result<Json> disk(const Json& json, const Progress&) { return disk_job(json); }
+
 }  // namespace
 
 runtime::WorkerHandler find_worker_job(const std::string& op) {
   static const std::pair<const char*, Result<Json> (*)(const Json&, const Progress&)> table[] = {
       {PullJob::kOp, pull},
+      {CopyJob::kOp, copy},
+      {LoginJob::kOp, login},
+      {DiskJob::kOp, disk},
       {UnpackJob::kOp, unpack},
       {PushJob::kOp, push},
       {FactsJob::kOp, facts},

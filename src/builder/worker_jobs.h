@@ -15,6 +15,9 @@ namespace locald::builder {
 /// volume         {files}
 /// remove_trees   {}
 /// remove_layers  {}
+/// copy           {entries, bytes, left_out}
+/// login          {asked}
+/// disk           {bytes:[]}
 ///
 /// @return an empty handler for an op that is not in the table.
 runtime::WorkerHandler find_worker_job(const std::string& op);

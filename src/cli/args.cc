@@ -163,11 +163,43 @@ Result<std::int64_t> parse_duration_ms(std::string_view option, std::string_view
                                         "\" is not a duration such as 30s, 1m30s or 500ms");
 }
 
+namespace {
+
+/// "16:33", "16:33:05": seconds since 1970, of the day that `now` is in. Nullopt: it has another
+/// form.
+std::optional<std::time_t> clock_time(const std::string& text, std::time_t now, bool past) {
+  int hour = 0, minute = 0, second = 0, used = 0;
+  const auto whole = [&] { return static_cast<std::size_t>(used) == text.size(); };
+  const bool brief = std::sscanf(text.c_str(), "%2d:%2d%n", &hour, &minute, &used) == 2 && whole();
+  if (!brief &&
+      !(std::sscanf(text.c_str(), "%2d:%2d:%2d%n", &hour, &minute, &second, &used) == 3 && whole()))
+    return std::nullopt;
+  if (text[0] == '-' || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
+    return std::nullopt;
+  const auto of_day = [&](int days_before) {
+    std::tm tm{};
+    ::localtime_r(&now, &tm);
+    tm.tm_hour = hour;
+    tm.tm_min = minute;
+    tm.tm_sec = second;
+    tm.tm_mday -= days_before;
+    tm.tm_isdst = -1;
+    return std::mktime(&tm);
+  };
+  const std::time_t today = of_day(0);
+  return past && today > now ? of_day(1) : today;
+}
+
+}  // namespace
+
 Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns,
                                      const std::string& option) {
   constexpr std::uint64_t kSecond = 1'000'000'000;
   if (const auto seconds = parse_u64(text); seconds && text.size() >= 9) return *seconds * kSecond;
   const std::string copy(text);
+  if (const auto time = clock_time(copy, static_cast<std::time_t>(now_ns / kSecond),
+                                   /*past=*/option == "--since"))
+    return static_cast<std::uint64_t>(std::max<std::time_t>(*time, 0)) * kSecond;
   std::tm tm{};
   int used = 0;
   if (std::sscanf(copy.c_str(), "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) ==

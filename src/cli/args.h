@@ -67,7 +67,8 @@ std::string help_text(const Verb& verb);
 /// "1m30s", "200ms", "2s", "90" (seconds). Errc::invalid_input names `option`.
 Result<std::int64_t> parse_duration_ms(std::string_view option, std::string_view text);
 
-/// A point in time: a duration before `now_ns`, RFC 3339, or seconds since 1970.
+/// A point in time: a duration before `now_ns`, a clock time of today such as 16:33 (of --since: of
+/// yesterday, where it is still to come), RFC 3339, or seconds since 1970.
 /// Errc::invalid_input names `option`.
 Result<std::uint64_t> parse_since_ns(std::string_view text, std::uint64_t now_ns,
                                      const std::string& option = "--since");

@@ -87,7 +87,16 @@ TEST(Since, TakesDurationsTimesAndSeconds) {
   EXPECT_EQ(parse_since_ns("2023-11-14T22:13:20Z", kNow).value(), 1'700'000'000'000'000'000u);
   EXPECT_EQ(parse_since_ns("2023-11-14T23:13:20.5+01:00", kNow).value(),
             1'700'000'000'500'000'000u);
-  for (const char* wrong : {"yesterday", "2023-11-14T", "2023-11-14T22:13:20X"})
+  // 1,800,000,000 is 08:00:00 UTC.
+  ::setenv("TZ", "UTC", 1);
+  ::tzset();
+  constexpr std::uint64_t kMinute = 60'000'000'000;
+  EXPECT_EQ(parse_since_ns("07:33", kNow).value(), kNow - 27 * kMinute);
+  EXPECT_EQ(parse_since_ns("7:59:30", kNow).value(), kNow - kMinute / 2);
+  EXPECT_EQ(parse_since_ns("16:00", kNow).value(), kNow - 16 * 60 * kMinute) << "yesterday's";
+  EXPECT_EQ(parse_since_ns("16:00", kNow, "--until").value(), kNow + 8 * 60 * kMinute);
+  for (const char* wrong : {"yesterday", "2023-11-14T", "2023-11-14T22:13:20X", "24:00", "7:60",
+                            "-1:30", "7:", ":30", "7:30x", "7:30:1:2"})
     EXPECT_FALSE(parse_since_ns(wrong, kNow)) << wrong;
 }
 

@@ -51,10 +51,17 @@ int unknown_verb(const std::vector<std::string>& words) {
   }
   // What the hand types that comes from elsewhere; a guess by letters could stop something.
   constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
-      {"pull", "image pull"}, {"images", "image ls"},
-      {"rmi", "image rm"},    {"rm", "container rm"},
-      {"kill", "stop"},       {"top", "stats"},
-      {"list", "status"},     {"shell", "exec -it SERVICE -- sh"}};
+      {"pull", "image pull"},
+      {"images", "image ls"},
+      {"rmi", "image rm"},
+      {"rm", "container rm"},
+      {"kill", "stop"},
+      {"tag", "image tag"},
+      {"history", "image history"},
+      {"prune", "system prune"},
+      {"df", "system df"},
+      {"list", "status"},
+      {"shell", "exec -it SERVICE -- sh"}};
   for (const auto& [theirs, ours] : kElsewhere)
     if (words[0] == theirs)
       return usage_error("there is no verb \"" + words[0] + "\"",

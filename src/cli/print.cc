@@ -88,11 +88,12 @@ int terminal_width(int fd) {
   return number && *number > 0 && *number < 10000 ? static_cast<int>(*number) : 80;
 }
 
-std::size_t output_width() {
-  return is_terminal(STDOUT_FILENO)
-             ? static_cast<std::size_t>(std::max(terminal_width(STDOUT_FILENO), 20))
-             : std::numeric_limits<std::size_t>::max();
+std::size_t columns_at(int fd) {
+  return is_terminal(fd) ? static_cast<std::size_t>(std::max(terminal_width(fd), 20))
+                         : std::numeric_limits<std::size_t>::max();
 }
+
+std::size_t output_width() { return columns_at(STDOUT_FILENO); }
 
 std::string paint(Colour colour, std::string_view text, bool on) {
   if (!on || colour == Colour::none) return std::string(text);
@@ -125,6 +126,23 @@ std::size_t columns_of(std::string_view text) {
     }
   }
   return columns;
+}
+
+std::string harmless(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // C1 controls are two bytes of UTF-8.
+    const bool c1 =
+        byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (c1) ++i;
+    const auto code = c1 ? static_cast<unsigned char>(text[i]) : byte;
+    if (c1 || (code < 0x20 && code != '\n') || code == 0x7f)
+      out += "\\x" + to_hex(&code, 1);
+    else
+      out += text[i];
+  }
+  return out;
 }
 
 std::string cut_to(std::string_view text, std::size_t columns) {

@@ -33,8 +33,9 @@ void notice(const std::string& text);  ///< "locald: TEXT" on stderr
 bool has_colour(int fd);
 bool is_terminal(int fd);
 int terminal_width(int fd);  ///< columns; 80 where it is unknown
-/// Columns that stdout has: a terminal's (at least 20), else as many as one likes.
-std::size_t output_width();
+/// Columns that `fd` has: a terminal's (at least 20), else as many as one likes.
+std::size_t columns_at(int fd);
+std::size_t output_width();  ///< columns_at() stdout
 
 enum class Colour { none, red, green, yellow, blue, magenta, cyan, dim, bold };
 /// `text` in a colour, or as it is where `on` is false.
@@ -57,6 +58,9 @@ std::string timestamp(std::uint64_t time_ns);     ///< RFC 3339, UTC, microsecon
 std::uint64_t now_ns();                           ///< CLOCK_REALTIME
 /// Columns that `text` takes: UTF-8 code points, escape sequences left out.
 std::size_t columns_of(std::string_view text);
+/// `text` with each control character but newlines as "\x1b": what a file holds tells a terminal
+/// nothing.
+std::string harmless(std::string_view text);
 /// The first `columns` columns of `text`, escape sequences kept.
 std::string cut_to(std::string_view text, std::size_t columns);
 

@@ -94,7 +94,7 @@ const Verb kImagePush{
         "Pushes IMAGE under NAME, or under its own name: registry.example/team/app:1. Layers\n"
         "that the registry has are not sent again, and layers that another of its repositories\n"
         "has are mounted from there. Logins are read from ~/.docker/config.json and\n"
-        "$XDG_RUNTIME_DIR/containers/auth.json: `podman login registry.example` writes one.\n"
+        "$XDG_RUNTIME_DIR/containers/auth.json: `locald login registry.example` writes one.\n"
         "Plain http is used for this machine only. Prints the name and the digest.\n\n"
         "examples:\n"
         "  locald build api --tag hub.example/api:7 && locald image push hub.example/api:7\n"

@@ -37,15 +37,15 @@ bool is_yes(const std::optional<std::string>& answer) {
 }
 
 void show(const ipc::InitReply& proposal) {
-  err("found " + join(proposal.files, ", ") + "\n\n");
+  err("found " + harmless(join(proposal.files, ", ")) + "\n\n");
   std::vector<std::vector<std::string>> rows;
   for (const ipc::ProposedService& service : proposal.services)
     rows.push_back({"  " + service.name, service.what, service.from});
   std::string text = table({"  SERVICE", "WHAT", "FROM"}, rows);
-  const auto width = static_cast<std::size_t>(terminal_width(STDERR_FILENO));
-  for (const std::string& line : split(trim(text), '\n'))
+  const std::size_t width = columns_at(STDERR_FILENO);
+  for (const std::string& line : split(trim(harmless(text)), '\n'))
     err((line.starts_with("SERVICE") ? "  " : "") + cut_to(line, width - 2) + "\n");
-  for (const std::string& note : proposal.notes) err("\n" + wrapped(note, width, 2));
+  for (const std::string& note : proposal.notes) err("\n" + wrapped(harmless(note), width, 2));
   err("\n");
 }
 
@@ -67,7 +67,7 @@ Result<void> write_new(const std::string& path, const std::string& text) {
 std::optional<std::vector<std::string>> choose(const ipc::InitReply& proposal) {
   std::vector<std::string> without;
   for (const ipc::ProposedService& service : proposal.services) {
-    const auto answer = answer_to(service.name + " (" + service.what + ")? [Y/n] ");
+    const auto answer = answer_to(service.name + " (" + harmless(service.what) + ")? [Y/n] ");
     if (!answer) return std::nullopt;
     if (!is_yes(answer)) without.push_back(service.name);
   }

@@ -81,7 +81,8 @@ Result<int> logs_verb(Context& context, const Args& args) {
   if (const auto until = args.value("until")) {
     const auto ns = parse_since_ns(*until, now_ns(), "--until");
     if (!ns)
-      return usage_error(ns.error().message(), "10m, 2026-01-31T10:00:00Z, or seconds since 1970");
+      return usage_error(ns.error().message(),
+                         "10m, 16:33, 2026-01-31T10:00:00Z, or seconds since 1970");
     until_ns = *ns;
   }
   const auto filter =
@@ -93,7 +94,8 @@ Result<int> logs_verb(Context& context, const Args& args) {
   if (const auto since = args.value("since")) {
     const auto ns = parse_since_ns(*since, now_ns());
     if (!ns)
-      return usage_error(ns.error().message(), "10m, 2026-01-31T10:00:00Z, or seconds since 1970");
+      return usage_error(ns.error().message(),
+                         "10m, 16:33, 2026-01-31T10:00:00Z, or seconds since 1970");
     options.since_ns = *ns;
   }
   Logs logs =
@@ -138,7 +140,7 @@ const Verb kLogs{
     .options = {{'f', "follow", nullptr, "keep printing new lines"},
                 {'n', "tail", "N", "only the last N lines of each service"},
                 {0, "since", "TIME",
-                 "only lines since then: 10m, 2026-01-31T10:00:00Z, or seconds since 1970"},
+                 "only lines since then: 10m, 16:33, 2026-01-31T10:00:00Z, or seconds since 1970"},
                 {0, "until", "TIME", "only lines until then; with -f it ends there"},
                 {'g', "grep", "PATTERN", "only lines with this in them, as by grep -E"},
                 {'i', "ignore-case", nullptr, "small and capital letters are the same to --grep"},

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <chrono>
+
 #include "base/sys/signals.h"
 #include "cli/context.h"
 #include "cli/failures.h"
@@ -37,6 +40,25 @@ int report_ends(const std::vector<std::string>& names, const ipc::UpReply& reply
   return code;
 }
 
+/// The answer of the server that lives long enough to give it: services outlive their server, and so
+/// does the wait for them, for what is left of its time.
+Result<ipc::UpReply> answer_to(const Context& context, ipc::WaitRequest request) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = request.timeout ? std::optional(Clock::now() + *request.timeout) : std::nullopt;
+  auto client = TRY(context.connect());
+  while (true) {
+    auto reply = client.ask(request);
+    if (reply) return reply;
+    auto next = context.connect();
+    if (!next || next->server().pid == client.server().pid) return reply;
+    client = std::move(*next);
+    if (end)
+      request.timeout =
+          std::max(std::chrono::milliseconds(0),
+                   std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()));
+  }
+}
+
 Result<int> wait_verb(Context& context, const Args& args) {
   const bool exited = args.has("exited");
   if (exited && args.has("healthy"))
@@ -47,8 +69,7 @@ Result<int> wait_verb(Context& context, const Args& args) {
     if (!ms) return usage_error(ms.error().message());
     request.timeout = std::chrono::milliseconds(*ms);
   }
-  auto client = TRY(context.connect());
-  const auto reply = TRY(client.ask(request, [](const Json&) {}));
+  const auto reply = TRY(answer_to(context, request));
   return exited ? report_ends(args.arguments(), reply) : report_up(context, reply);
 }
 
@@ -64,7 +85,8 @@ const Verb kWait{
         "has failed, has ended with a failure or was stopped. --exited ends when each has\n"
         "ended and is not restarted by itself; its exit code is that of the first one, in the\n"
         "order of the names, that did not end with 0: 128+n if a signal ended it, 125 if it\n"
-        "did not run or the time was over. 125 is the code of other errors too.\n\n"
+        "did not run or the time was over. 125 is the code of other errors too. A restart of\n"
+        "the server does not end the wait.\n\n"
         "examples:\n"
         "  locald wait db cache --timeout 30s\n"
         "  locald wait migrate --exited && echo migrated\n",

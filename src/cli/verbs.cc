@@ -6,15 +6,18 @@ std::span<const VerbGroup> verb_groups() {
   static const VerbGroup kGroups[] = {
       {"services of a project",
        {&kUp, &kDown, &kStart, &kStop, &kRestart, &kWait, &kStatus, &kPorts, &kLogs, &kOpen}},
-      {"commands in them, and a closer look", {&kRun, &kExec, &kAttach, &kStats, &kInspect}},
+      {"commands in them, and a closer look",
+       {&kRun, &kExec, &kAttach, &kCp, &kTop, &kStats, &kEvents, &kInspect}},
       {"apps from their source", {&kBuild, &kCacheLs, &kCacheRm, &kCachePrune}},
-      {"containers and images",
-       {&kContainerRun, &kContainerLs, &kContainerRm, &kImagePull, &kImageLs, &kImageRm,
+      {"containers", {&kContainerRun, &kContainerLs, &kContainerRm}},
+      {"images",
+       {&kImagePull, &kImageLs, &kImageRm, &kImageInspect, &kImageHistory, &kImageTag, &kImagePrune,
         &kImageUnpack, &kImageExport, &kImagePush, &kImageRebase}},
+      {"registries and the disk", {&kLogin, &kLogout, &kSystemDf, &kSystemPrune}},
       {"files and projects", {&kInit, &kConfigCheck, &kConfigSchema, &kProjectLs, &kProjectForget}},
       {"this program",
-       {&kDoctor, &kServerRun, &kServerStart, &kServerStop, &kServerRestart, &kServerStatus,
-        &kCompletion, &kVersion}}};
+       {&kDoctor, &kAutostartOn, &kAutostartOff, &kAutostartRun, &kServerRun, &kServerStart,
+        &kServerStop, &kServerRestart, &kServerStatus, &kCompletion, &kVersion}}};
   return kGroups;
 }
 

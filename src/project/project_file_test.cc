@@ -269,7 +269,13 @@ TEST(TomlFront, FilesThatAreWatched) {
             "3: `action` = \"sync\" is none of restart");
   EXPECT_EQ(only_problem(a + "watch = [{ ignore = ['x'] }]\n"),
             "3: `watch`: a table has no `paths` (for example { paths = [\"*.py\"] })");
-  EXPECT_EQ(only_problem(a + "watch = ['']\n"), "3: `watch` holds an empty pattern");
+  EXPECT_EQ(only_problem(a + "watch = ['']\n"), "3: `watch` = \"\" matches no file: it is empty");
+  EXPECT_EQ(only_problem(a + "watch = ['*.py', '[']\n"),
+            "3: `watch` = \"[\" matches no file: a \"[\" is not closed, or holds an unknown class; "
+            "a name with that character is written \\[");
+  EXPECT_EQ(only_problem(a + "watch = [{ paths = ['x'], ignore = ['../x'] }]\n"),
+            "3: `ignore` = \"../x\" matches no file: \"..\" is part of no path: patterns begin at "
+            "the folder and do not lead out of it");
   EXPECT_EQ(only_problem("[services.a]\ntype = 'cnb'\nbuilder = 'b'\nwatch = ['x']\n"),
             "4: `watch` is for host processes and containers: `up` builds what has changed of an "
             "app, and `dev.sync` needs no build");

@@ -255,13 +255,15 @@ class Server {
                              notice)));
     if (!notice.empty()) log(notice);
     images_ = std::make_unique<Images>(Images::Deps{loop_, *environment_, jobs_});
-    api_ = std::make_unique<Api>(
-        Api::Deps{loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *builds_,
-                  *launcher_, *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get(),
-                  [this, netd = TRY(find_own_program("locald-netd"))](const std::stop_token& stop) {
-                    return try_network(*environment_, *user_namespace_, paths_, netd, stop);
-                  },
-                  config.cni_path});
+    store_ = std::make_unique<StoreCare>(StoreCare::Deps{*environment_, jobs_, *projects_});
+    copies_ = std::make_unique<Copies>(Copies::Deps{*environment_, jobs_, *projects_});
+    api_ = std::make_unique<Api>(Api::Deps{
+        loop_, paths_, jobs_, *projects_, *sessions_, *containers_, *images_, *store_, *copies_,
+        *builds_, *launcher_, *user_namespace_, config.runtime, [this] { end(); }, unmanaged_.get(),
+        [this, netd = TRY(find_own_program("locald-netd"))](const std::stop_token& stop) {
+          return try_network(*environment_, *user_namespace_, paths_, netd, stop);
+        },
+        config.cni_path});
     TRY(adopt({paths_, [this] { return runtime_->find_instances(); },
                [this](int shim_pid) { (void)user_namespace_->adopt(shim_pid); }, *projects_,
                *sessions_, *containers_, *unmanaged_, log}));
@@ -350,6 +352,8 @@ class Server {
   std::unique_ptr<ContainerNetworks> container_networks_;
   std::unique_ptr<Containers> containers_;
   std::unique_ptr<Images> images_;
+  std::unique_ptr<StoreCare> store_;
+  std::unique_ptr<Copies> copies_;
   std::unique_ptr<Builds> builds_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<HttpServer> http_;

@@ -25,7 +25,7 @@ from cnb_failures import app_home, script_builder, shared_app_home  # noqa: E402
 from cnb_support import cnb, cnb_registry, oracle  # noqa: E402, F401
 from homes import NOSUB, USER, copy_busybox, copy_dist, keep_logs, make_images, make_user, scratch_folder  # noqa: E402
 from images_by_hand import image, tar, write_layout  # noqa: E402
-from support import ROOT, Identity, Locald, Project, one_at_a_time, real_registry  # noqa: E402
+from support import PASSWORD, ROOT, Identity, Locald, Project, free_port, one_at_a_time, port_open, real_registry, wait_until  # noqa: E402
 
 
 def pytest_configure(config):
@@ -195,3 +195,23 @@ def registry(images, scratch):
                                     f"docker://{registry}/library/{layout.name}:{tag}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 assert p.returncode == 0, p.stdout
         yield registry
+
+
+@pytest.fixture
+def guarded_registry(tmp_path):
+    """HOST:PORT of a registry that wants user:PASSWORD of support."""
+    crypt = pytest.importorskip("crypt")
+    (tmp_path / "htpasswd").write_text("user:" + crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)) + "\n")
+    port = free_port()
+    (tmp_path / "config.yml").write_text(f"""version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {tmp_path}/data}}}}
+http: {{addr: 127.0.0.1:{port}}}
+auth: {{htpasswd: {{realm: test, path: {tmp_path}/htpasswd}}}}
+""")
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen(["docker-registry", "serve", tmp_path / "config.yml"], stdout=log, stderr=log)
+    wait_until(lambda: port_open(port), "docker-registry listens")
+    yield f"127.0.0.1:{port}"
+    server.terminate()
+    server.wait()

@@ -18,6 +18,7 @@ import textwrap
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PASSWORD = "pa55word-of-a-test"  # of the user `user`, in the registry of the fixture guarded_registry
 KERNEL_THREAD = 0x200000  # PF_KTHREAD of /proc/PID/stat
 # The system's own programs: an unprivileged user cannot read what root has in its home.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -15,9 +15,7 @@ import urllib.request
 import oci_image
 import pytest
 from cnb_support import APPS, app_of, copy_app, params
-from support import free_port, port_open, wait_until
-
-PASSWORD = "pa55word-of-a-test"
+from support import PASSWORD
 
 
 class Stored:
@@ -540,30 +538,10 @@ def test_the_run_images_layers_are_mounted_and_not_sent(locald, cnb, cnb_registr
     assert inspect(f"docker://{name}", "--tls-verify=false")[0] == told["digest"]
 
 
-@pytest.fixture
-def guarded_registry(tmp_path):
-    """HOST:PORT of a registry that wants user:PASSWORD."""
-    crypt = pytest.importorskip("crypt")
-    (tmp_path / "htpasswd").write_text("user:" + crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)) + "\n")
-    port = free_port()
-    (tmp_path / "config.yml").write_text(f"""version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {tmp_path}/data}}}}
-http: {{addr: 127.0.0.1:{port}}}
-auth: {{htpasswd: {{realm: test, path: {tmp_path}/htpasswd}}}}
-""")
-    with open(tmp_path / "log", "w") as log:
-        server = subprocess.Popen(["docker-registry", "serve", tmp_path / "config.yml"], stdout=log, stderr=log)
-    wait_until(lambda: port_open(port), "docker-registry listens")
-    yield f"127.0.0.1:{port}"
-    server.terminate()
-    server.wait()
-
-
 def test_logins_of_podman_and_docker_are_read_and_go_nowhere_else(locald, make_locald, app, guarded_registry):
     name = f"{guarded_registry}/team/app:1"
     r = locald("image", "push", "test/app", name, check=False)
-    assert r.rc == 1 and f"podman login {guarded_registry}" in r.err, r
+    assert r.rc == 1 and f"locald login {guarded_registry}" in r.err, r
     user = locald.home / "user"
     (user / ".docker").mkdir()
     config = user / ".docker/config.json"

@@ -103,3 +103,11 @@ def test_where_nothing_is_found(folder):
     p.write("sub/index.html", "x")
     p("-f", "sub/my.toml", "init", "--yes")
     assert "http.server" in (p.dir / "sub/my.toml").read_text()
+
+
+def test_files_that_are_broken_are_named_and_tell_a_terminal_nothing(folder):
+    p = folder({"package.json": '{\n "scripts": {\n  "dev" "vite"\n }\n}\n', "Procfile": "web: \x1b[31mx\n", "go.mod": "module shop\n",
+                "cmd/a-very-long-name-of-a-program-that-fills-lines-and-more-lines/main.go": "package main\nfunc main() {}\n"})
+    r = p("init", "--yes", check=False)
+    assert r.rc == 0 and "package.json:3: not JSON" in r.err and "Procfile: not a text" in r.err and "\x1b" not in r.err, r
+    assert "./cmd/a-very-long-name-of-a-program-that-fills-lines-and-more-lines" in r.err, "nothing is cut where it is no terminal"

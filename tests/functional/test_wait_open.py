@@ -1,4 +1,5 @@
 """`wait`, `open`, and which lines `logs` shows."""
+import os
 import signal
 import time
 
@@ -72,6 +73,45 @@ def test_wait_until_exited(project):
     assert waiting.returncode == 128 + signal.SIGTERM
     r = p("wait", "on", "--exited", "--healthy", check=False)
     assert r.rc == 2, r
+
+
+def test_a_wait_outlives_the_server(project):
+    p = project("""
+        [services.slow]
+        command = "until test -e ready; do sleep 0.05; done; exec sleep 100000"
+        health = { exec = "test -e ready", interval = "100ms", start_period = "1m" }
+        [services.three]
+        command = "until test -e go; do sleep 0.05; done; exit 3"
+        """, "p")
+    p("up", "-d")
+    healthy, ended = p.popen("wait", "slow"), p.popen("wait", "three", "--exited", "--timeout", "1m")
+    late = p.popen("wait", "three", "--exited", "--timeout", "4s")
+    time.sleep(0.3)
+    p("server", "restart")
+    time.sleep(0.3)
+    os.kill(p.locald.server_pid(), signal.SIGKILL)
+    _, err = late.communicate(timeout=30)
+    assert late.returncode == 125 and err == b"error: three: not in time (running)\n", err
+    assert healthy.poll() is None and ended.poll() is None
+    p.write("ready", "")
+    p.write("go", "")
+    assert healthy.communicate(timeout=20) == (b"", b"") and healthy.returncode == 0
+    assert b"three: exited" in ended.communicate(timeout=20)[1] and ended.returncode == 3
+
+
+def test_what_a_wait_says_in_the_end_is_of_what_it_waited_for(project):
+    p = project("""
+        [services.web]
+        command = "exec python3 -m http.server $PORT"
+        port = "auto"
+        health = { http = "/not-there", interval = "100ms", start_period = "1m" }
+        """, "p")
+    p("up", "-d")
+    p.wait("web", lambda s: "404" in (s["reason"] or ""), "it is asked")
+    r = p("wait", "web", "--timeout", "100ms", check=False)
+    assert r.rc == 1 and "404" in r.err and "every host" not in r.err, r
+    r = p("wait", "web", "--exited", "--timeout", "100ms", check=False)
+    assert r.rc == 125 and r.err == "error: web: not in time (running)\n", r
 
 
 def test_open(project):
@@ -150,6 +190,7 @@ def test_logs_until(project):
     assert p.logs("a", "--until", second) == "first\n"
     assert p.logs("a", "--until", second, "-n", "1") == "first\n", "the last one until then"
     assert p.logs("a", "--since", second) == "second\n"
+    assert p.logs("a", "--since", "00:00", "--until", "23:59:59") in ("", "first\nsecond\n"), "a clock time is one of today"
     assert p.logs("a", "--until", "10m") == "" and p.logs("a", "--until", "0s") == "first\nsecond\n"
     started = time.monotonic()
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))

@@ -91,3 +91,34 @@ def test_up_says_what_has_changed(project):
     up.send_signal(signal.SIGINT)
     out, err = up.communicate(timeout=30)
     assert up.returncode == 0 and b"app.py changed: restarting" in out + err, (out, err)
+
+
+def test_a_service_that_writes_what_it_watches_is_left_alone_in_the_end(project):
+    p = project("""
+        [services.web]
+        command = "date > built.txt; echo start >> ../ran; exec sleep 100000"
+        workdir = "web"
+        watch = ["*.txt"]
+        """, "p", {"web/a.txt": ""})
+    up = p.popen("up")
+    s = p.wait("web", lambda s: "is paused" in (s["reason"] or ""), "it restarts itself", deadline=30)
+    assert s["state"] == "running" and "built.txt has changed right after each of the last 5 starts" in s["reason"], s
+    times = len(ran(p))
+    assert 5 <= times <= 7, times
+    p.write("web/a.txt", "x")
+    p.write("locald.toml", (p.dir / "locald.toml").read_text().replace('["*.txt"]', '["*.txt", "!built.txt"]'))
+    r = p("up", "-d")
+    assert "web: unchanged" in r.err and len(ran(p)) == times, r
+    assert p.service("web")["reason"] is None
+    p.write("web/a.txt", "y")
+    wait_until(lambda: len(ran(p)) == times + 1, "it is watched again")
+    up.send_signal(signal.SIGINT)
+    out, err = up.communicate(timeout=30)
+    assert b"`watch` is paused: built.txt" in out + err, (out, err)
+
+
+def test_patterns_that_match_nothing_are_refused(project):
+    p = project("[services.a]\ncommand = 'x'\nwatch = ['[', '*.py',\n  '../x']\n", "p")
+    r = p("config", "check", check=False)
+    assert r.rc == 1 and "locald.toml:3:" in r.err and '"[" is not closed' in r.err, r
+    assert "locald.toml:4:" in r.err and "do not lead out of it" in r.err, r

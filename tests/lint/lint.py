@@ -25,7 +25,7 @@ LAYERS = {
     "builder": ({"base", "oci", "net", "runtime"}, "what an image asks for becomes a bundle; knows no kind of source but images"),
     "cnb": ({"base", "oci", "runtime", "builder"}, "above builder, because the phases of a build are containers of images"),
     "project": ({"base", "net", "oci/ref/pull_policy.h", "oci/ref/reference.h", "builder/limits.h", "builder/capabilities.h", "builder/volume_text.h", "builder/mount_plan.h", "builder/user_lookup.h",
-                 "builder/volumes.h", "builder/container_options.h", "cnb/app.h", "cnb/build/build_inputs.h"},
+                 "builder/volumes.h", "builder/container_options.h", "cnb/app.h", "cnb/build/build_inputs.h", "cnb/source/path_filter.h"},
                 "from a file's text to a checked configuration: no loop, no thread, no process; of builder and cnb only what judges a value"),
     "ipc": ({"base"}, "what server and CLI say to each other: neither side's types leak into it"),
     "server": ({"base", "oci", "net", "runtime", "builder", "cnb", "project", "ipc"}, "services over time; everything but the command line and the shim's inside"),

@@ -224,6 +224,8 @@ def check_page(path, text, known, all_options, known_keys, known_files, root):
                     yield text.count("\n", 0, m.start()) + 1, finding
             except tomllib.TOMLDecodeError as error:
                 yield text.count("\n", 0, m.start()) + 1, f"an example is not TOML: {error}"
+    # A page that people follow writes files of its own: `web.py`: and a fenced block.
+    known_files = known_files | set(re.findall(r"^`([\w./-]+)`:$", text, re.M))
     table = ""
     for n, line in enumerate(text.splitlines(), 1):
         table = (table or line) if line.startswith("|") else ""

@@ -268,6 +268,28 @@ std::shared_ptr<const PathFilter::Patterns> PathFilter::parse(
   return out;
 }
 
+std::optional<std::string> PathFilter::futile(std::string_view pattern) {
+  if (pattern.find('\n') != pattern.npos) return "it holds a newline";
+  std::string_view path = without_blanks(pattern);
+  if (path.empty()) return "it is empty";
+  if (path.starts_with('#')) return "it is a comment: a name that begins so is written \\#";
+  if (path.starts_with('!')) path.remove_prefix(1);
+  for (const std::string_view part : parts_of(path))
+    if (part == "." || part == "..")
+      return "\"" + std::string(part) +
+             "\" is part of no path: patterns begin at the folder and "
+             "do not lead out of it";
+  const auto read = parse({std::string(pattern)});
+  if (!read->empty()) return std::nullopt;
+  std::string_view rest = path;
+  if (rest.starts_with('/')) rest.remove_prefix(1);
+  if (rest.empty() || rest.starts_with('/') || rest.find("//") != rest.npos)
+    return "a name between its slashes is empty";
+  if (rest.ends_with('\\')) return "nothing follows its last \"\\\"";
+  return "a \"[\" is not closed, or holds an unknown class; a name with that character is written "
+         "\\[";
+}
+
 PathFilter PathFilter::include(const std::vector<std::string>& patterns) {
   PathFilter filter;
   if (!patterns.empty()) filter.include_ = parse(patterns);

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,10 @@ class PathFilter {
   /// comments only includes nothing.
   static PathFilter include(const std::vector<std::string>& patterns);
   static PathFilter exclude(const std::vector<std::string>& patterns);
+
+  /// Why `pattern`, one line, can match no path: for those who ask before they take it. Also where
+  /// it is blank or a comment. Nullopt: it can.
+  static std::optional<std::string> futile(std::string_view pattern);
 
   /// The same filter, which keeps nothing of what `patterns` exclude.
   PathFilter without(const std::vector<std::string>& patterns) const;

@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "ipc/messages/events.h"
+#include "ipc/messages/look.h"
 #include "ipc/messages/requests.h"
 
 namespace locald::ipc {
@@ -108,7 +109,8 @@ std::string api_page() {
   for (const Fields* part : reply_parts) out += section_of(*part);
   out += "\n## Events\n";
   for (const Fields* event :
-       {&ProgressEvent::fields(), &NoticeEvent::fields(), &StateEvent::fields()})
+       {&ProgressEvent::fields(), &NoticeEvent::fields(), &StateEvent::fields(),
+        &SnapshotEvent::fields(), &ChangeEvent::fields()})
     out += section_of(*event);
   return out;
 }

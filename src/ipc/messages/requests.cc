@@ -3,8 +3,10 @@
 #include "ipc/messages/build.h"
 #include "ipc/messages/container.h"
 #include "ipc/messages/image.h"
+#include "ipc/messages/look.h"
 #include "ipc/messages/project.h"
 #include "ipc/messages/server.h"
+#include "ipc/messages/store.h"
 
 namespace locald::ipc {
 namespace {
@@ -58,6 +60,8 @@ const std::vector<RequestInfo>& requests() {
       once<ConfigSchemaRequest>("The JSON Schema of locald.toml."),
       once<InitRequest>("A locald.toml for a folder, from what lies there. Writes nothing."),
       once<ProjectListRequest>("The projects that the server knows."),
+      once<LeftRequest>(
+          "The projects that were up, are not, and were not brought down: as after a boot."),
       once<ProjectForgetRequest>("Frees a project's name for another folder."),
       once<ExecRequest>("Runs a command beside a service."),
       stream<RunRequest>(
@@ -65,6 +69,12 @@ const std::vector<RequestInfo>& requests() {
           "Hanging up before it runs cancels."),
       once<StatsRequest>("What a project's services take of the machine."),
       once<InspectRequest>("All that is known of a service."),
+      once<TopRequest>("The processes of a service."),
+      once<CopyRequest>(
+          "Copies files between the host and a container that runs; hanging up ends it, and what "
+          "was copied stays."),
+      stream<EventsRequest>(
+          "What happens to services: a snapshot, then changes, until the client hangs up."),
       once<AttachRequest>("Where the terminal or the pipes of a service are."),
 
       stream<ContainerRunRequest>(
@@ -76,6 +86,11 @@ const std::vector<RequestInfo>& requests() {
       stream<ImagePullRequest>("Fetches an image; hanging up cancels."),
       once<ImageListRequest>("The images in the store."),
       once<ImageInspectRequest>("What an image of the store is."),
+      once<ImageHistoryRequest>("The steps by which an image was made."),
+      once<ImageTagRequest>("Gives an image of the store another name too."),
+      once<ImagePruneRequest>("Removes what no name leads to, and images that nothing uses."),
+      once<LoginRequest>("Says a login to a registry; it is kept nowhere."),
+      once<DiskRequest>("What takes how much of the disk."),
       once<ImageRemoveRequest>("Removes names of images, and layers that no name needs."),
       stream<ImageUnpackRequest>("Writes an image's files into a folder; hanging up cancels."),
       stream<ImageExportRequest>(

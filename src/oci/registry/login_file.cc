@@ -83,9 +83,7 @@ const Json& entry_for(const Json& entries, const std::string& name) {
   }
 }
 
-std::string advice(const std::string& registry) {
-  return "; log in with podman, whose file locald reads: podman login " + registry;
-}
+std::string advice(const std::string& registry) { return "; log in: locald login " + registry; }
 
 }  // namespace
 

@@ -412,7 +412,7 @@ TEST(RegistryClient, ALoginIsForTheRegistryAlone) {
   ASSERT_EQ(elsewhere.requests().size(), 1u);
   EXPECT_EQ(elsewhere.requests()[0].head.find("Authorization"), std::string::npos);
   const std::string hint = client(server).manifest("1").error().hint();
-  EXPECT_TRUE(hint.ends_with("podman login " + server.host())) << hint;
+  EXPECT_TRUE(hint.ends_with("locald login " + server.host())) << hint;
 }
 
 TEST(RegistryClient, UnusableTokensAreRefused) {

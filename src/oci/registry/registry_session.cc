@@ -132,7 +132,7 @@ RegistrySession::RegistrySession(ImageReference reference, Options options,
 
 std::string RegistrySession::login_advice() const {
   if (!options_.login_hint.empty()) return options_.login_hint;
-  return "log in with podman, docker or skopeo, whose logins locald reads: podman login " +
+  return "log in (the logins of podman and docker are read too): locald login " +
          reference_.registry;
 }
 

@@ -110,7 +110,16 @@ void find_node(const Place& place, Part& part) {
   const auto text = place.read(kFile);
   if (!text) return;
   const auto parsed = Json::parse(*text, {.reject_duplicates = false, .any_bytes = true});
-  if (!parsed || !parsed->is_object()) return;
+  if (!parsed) {  // "JSON, line 3: …"
+    std::string why = parsed.error().message();
+    if (constexpr std::string_view kLine = "JSON, line "; why.starts_with(kLine)) {
+      why.replace(0, kLine.size(), std::string(kFile) + ":");
+      why.insert(why.find(": ") + 2, "not JSON: ");
+    }
+    return pass_over(kFile, Error(Errc::invalid_input, why), part);
+  }
+  if (!parsed->is_object())
+    return pass_over(kFile, Error(Errc::invalid_input, "not a JSON object"), part);
   const Json& package = *parsed;
   part.files.emplace_back(kFile);
   node_stores(place, package, part);

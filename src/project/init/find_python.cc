@@ -46,8 +46,11 @@ Names requirements_of(const Place& place, Part& part) {
   if (place.has("requirements/"))
     for (const std::string& name : place.below("requirements").names())
       if (name.ends_with(".txt")) add_lines("requirements/" + name);
-  if (const auto text = place.read("pyproject.toml"))
-    if (const auto doc = parse_toml(*text, "pyproject.toml")) {
+  if (const auto text = place.read("pyproject.toml")) {
+    const auto doc = parse_toml(*text, "pyproject.toml");
+    if (!doc) {
+      pass_over("pyproject.toml", doc.error(), part);
+    } else {
       part.files.emplace_back("pyproject.toml");
       add_list((*doc)["project"]["dependencies"], out);
       for (const Node* tables :
@@ -58,11 +61,16 @@ Names requirements_of(const Place& place, Part& part) {
       for (const auto& [name, group] : poetry["group"].as_table())
         add_keys(group["dependencies"], out);
     }
-  if (const auto text = place.read("Pipfile"))
-    if (const auto doc = parse_toml(*text, "Pipfile")) {
+  }
+  if (const auto text = place.read("Pipfile")) {
+    const auto doc = parse_toml(*text, "Pipfile");
+    if (!doc) {
+      pass_over("Pipfile", doc.error(), part);
+    } else {
       part.files.emplace_back("Pipfile");
       add_keys((*doc)["packages"], out);
     }
+  }
   return out;
 }
 

@@ -70,15 +70,19 @@ void find_rust(const Place& place, Part& part) {
   const auto text = place.read("Cargo.toml");
   if (!text) return;
   const auto doc = parse_toml(*text, "Cargo.toml");
-  if (!doc) return;
+  if (!doc) return pass_over("Cargo.toml", doc.error(), part);
   part.files.emplace_back("Cargo.toml");
   rust_stores((*doc)["dependencies"], part);
   rust_stores((*doc)["workspace"]["dependencies"], part);
   if (is_program(place)) add_program(place, "web", "cargo run", "src/main.rs", part);
   for (const std::string& member : members_of(place, (*doc)["workspace"])) {
     const Place below = place.below(member);
-    const auto package = parse_toml(below.text("Cargo.toml"), "Cargo.toml");
-    if (!package) continue;
+    const std::string file = member + "/Cargo.toml";
+    const auto package = parse_toml(below.text("Cargo.toml"), file);
+    if (!package) {
+      pass_over(file, package.error(), part);
+      continue;
+    }
     rust_stores((*package)["dependencies"], part);
     const std::string& name = (*package)["package"]["name"].as_string();
     if (is_program(below) && !name.empty())

@@ -30,6 +30,10 @@ Folder disk_folder(const std::string& dir) {
     std::vector<std::string> names;
     for (std::string& name : names_in(folder)) {
       if (names.size() >= kMaxNames) break;
+      // It would be written into the proposal's comments, and to a terminal.
+      if (std::any_of(name.begin(), name.end(),
+                      [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+        continue;
       struct stat st {};
       const bool is_folder = ::stat(joined(folder, name).c_str(), &st) == 0 && S_ISDIR(st.st_mode);
       names.push_back(std::move(name) + (is_folder ? "/" : ""));

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "project/init/folder.h"
 
 namespace locald::project::init {
@@ -48,6 +49,10 @@ void find_builds(const Place& place, Part& part);
 void find_pages(const Place& place, Part& part);
 
 // What several of them ask.
+
+/// Notes that `file` is not what its name says, and is passed over.
+/// @param why  May begin with its name, and its line.
+void pass_over(const std::string& file, const Error& why, Part& part);
 
 /// The port that a command names: `-p 3000`, `--port=3000`, `:3000`; 0: none.
 int port_in_command(std::string_view command);

@@ -88,7 +88,10 @@ std::vector<Part> parts_of(const Folder& folder) {
         !place.has("Procfile") && !place.has("project.toml"))
       continue;
     Part part = part_at(place);
-    if (!part.processes.empty() || part.builder) parts.push_back(std::move(part));
+    if (!part.processes.empty() || part.builder)
+      parts.push_back(std::move(part));
+    else if (!part.notes.empty())
+      parts.push_back({.dir = part.dir, .notes = part.notes});
   }
   return parts;
 }

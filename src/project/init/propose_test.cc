@@ -301,6 +301,30 @@ TEST(Init, FilesThatCannotBeReadAreNotThere) {
             "a-b-c: run \"it\\now\"\n");
 }
 
+TEST(Init, WhatCannotBeReadAsWhatItIsIsSaid) {
+  const auto notes = [](const Files& files) {
+    const auto made = propose(memory(files));
+    return made ? join(made->notes, "\n") : made.error().message();
+  };
+  const std::string broken = "{\n \"scripts\": {\n  \"dev\" \"vite\"\n }\n}\n";
+  const std::string note = "package.json:3: not JSON: syntax error; the file is passed over";
+  EXPECT_EQ(notes({{"package.json", broken}}), "nothing here tells what runs\n" + note);
+  EXPECT_EQ(notes({{"package.json", broken}, {"Procfile", "web: x"}}), note);
+  EXPECT_EQ(notes({{"api/package.json", broken}, {"Procfile", "web: x"}}), "api/" + note);
+  EXPECT_EQ(notes({{"package.json", "[]"}, {"Procfile", "web: x"}}),
+            "package.json: not a JSON object; the file is passed over");
+  EXPECT_TRUE(notes({{"pyproject.toml", "[project\n"}, {"Procfile", "web: x"}})
+                  .starts_with("pyproject.toml:1:9: not TOML: "))
+      << notes({{"pyproject.toml", "[project\n"}, {"Procfile", "web: x"}});
+  EXPECT_EQ(notes({{"Procfile", "web: a\n\nweb: b\nworker: c\n"}}),
+            "Procfile:3: \"web\" stands in line 1 already; this one is left out");
+  EXPECT_EQ(proposed({{"Procfile", "web: a\nweb: b\n"}}), "web: a @auto\n");
+  for (const std::string binary : {"web: \x1b[31mred\n", "\x7f\x45LF: x\n", "web: \xff\n"})
+    EXPECT_EQ(
+        notes({{"Procfile", binary}}),
+        "nothing here tells what runs\nProcfile: not a text in UTF-8; the file is passed over");
+}
+
 TEST(Init, PortsInSourcesAndCommands) {
   EXPECT_EQ(port_in_command("serve -p 3000"), 3000);
   EXPECT_EQ(port_in_command("serve --port=81"), 81);

@@ -56,7 +56,7 @@ KeyFields common_fields(Sink& sink, ServiceSpec& out) {
        [&](const Node& v, const std::string& at) { read_variables(v, at, sink, out.env); }},
       texts_field("env_file",
                   {.text = "Files with lines `NAME=VALUE`; what a later one says counts. Their "
-                           "grammar: [environment.md](environment.md).",
+                           "grammar: [variables.md](variables.md).",
                    .example = "env_file = [\".env\"]"},
                   sink, out.env_file, /*one_is_fine=*/true),
       {"depends_on",

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "cnb/source/path_filter.h"
 #include "project/keys/value_readers.h"
 
 namespace locald::project {
@@ -10,14 +11,19 @@ namespace {
 
 constexpr std::string_view kRestart = "restart";
 
+/// What cannot match is a mistake, not a wish.
+void add_pattern(const Text& text, const std::string& where, Sink& sink,
+                 std::vector<std::string>& out) {
+  if (const auto why = cnb::PathFilter::futile(text.raw))
+    sink.add(text.at, fmt::format("{} = \"{}\" matches no file: {}", where, text.raw, *why));
+  out.push_back(text.raw);
+}
+
 void read_patterns(const Node& node, const std::string& where, Sink& sink,
                    std::vector<std::string>& out) {
   std::vector<Text> texts;
   read_texts(node, where, sink, texts);
-  for (const Text& text : texts) {
-    if (text.raw.empty()) sink.add(text.at, where + " holds an empty pattern");
-    out.push_back(text.raw);
-  }
+  for (const Text& text : texts) add_pattern(text, where, sink, out);
 }
 
 KeyFields watch_fields(Sink& sink, WatchSpec& out) {
@@ -73,8 +79,7 @@ void read_watch(const Node& node, const std::string& where, Sink& sink,
     }
     Text text;
     if (!read_text(item, where, sink, text)) continue;
-    if (text.raw.empty()) sink.add(text.at, where + " holds an empty pattern");
-    brief.paths.push_back(std::move(text.raw));
+    add_pattern(text, where, sink, brief.paths);
   }
   if (!brief.paths.empty()) out.insert(out.begin(), std::move(brief));
 }

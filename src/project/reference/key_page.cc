@@ -43,7 +43,7 @@ health = { tcp = true }
 
 `locald config check` names every problem of a file with its line, unknown keys too, and changes
 nothing. A relative path starts in the folder of the file. Texts may hold `${VAR}` and
-`${services.NAME.port}`: [environment.md](environment.md).
+`${services.NAME.port}`: [variables.md](variables.md).
 
 ## In an editor
 

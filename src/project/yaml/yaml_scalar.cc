@@ -30,8 +30,8 @@ std::size_t digits(std::string_view text) {
   return n;
 }
 
-/// A text without its underscores, a sign in front.
-std::optional<std::int64_t> whole_number(std::string_view text) {
+/// A text without its underscores, a sign in front. One of more than 63 bits is its digits.
+std::optional<Node> whole_number(std::string_view text) {
   const bool minus = text.starts_with('-');
   if (minus || text.starts_with('+')) text.remove_prefix(1);
   int base = 10;
@@ -44,8 +44,9 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  if (value > kMax + (minus ? 1 : 0)) return std::nullopt;
-  return static_cast<std::int64_t>(minus ? ~value + 1 : value);
+  if (value > kMax && !minus) return Node(fmt::to_string(value));
+  if (value > kMax + 1) return std::nullopt;
+  return Node(static_cast<std::int64_t>(minus ? ~value + 1 : value));
 }
 
 /// Digits with a point, an exponent, both or neither.

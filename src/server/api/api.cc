@@ -102,11 +102,15 @@ void Api::add_projects() {
   managed(deps_.sessions, &Sessions::attach, refuse);
   managed(p, &Projects::stats, refuse);
   managed(p, &Projects::inspect, refuse);
+  managed(p, &Projects::top, refuse);
+  managed(deps_.copies, &Copies::copy, refuse);
+  handlers_.insert(to(p, &Projects::events));
   handlers_.insert(to(p, &Projects::config_check));
   handlers_.insert(to(*this, &Api::config_schema));
   handlers_.insert(to(*this, &Api::init));
   handlers_.insert(to(p, &Projects::forget));
   handlers_.insert(to(p, &Projects::list));
+  handlers_.insert(to(p, &Projects::left));
 }
 
 void Api::add_instances() {
@@ -125,6 +129,12 @@ void Api::add_images_and_builds() {
   handlers_.insert(to(i, &Images::export_to));
   handlers_.insert(to(i, &Images::push));
   handlers_.insert(to(i, &Images::rebase));
+  StoreCare& s = deps_.store;
+  handlers_.insert(to(s, &StoreCare::tag));
+  handlers_.insert(to(s, &StoreCare::history));
+  handlers_.insert(to(s, &StoreCare::prune));
+  handlers_.insert(to(s, &StoreCare::login));
+  handlers_.insert(to(s, &StoreCare::disk));
   Builds& b = deps_.builds;
   handlers_[ipc::BuildRequest::kName] = reader<ipc::BuildRequest>(
       [&b, &p = deps_.projects](const ipc::BuildRequest& request, const ReplyPtr& reply) {

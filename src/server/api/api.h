@@ -11,7 +11,9 @@
 #include "ipc/messages/server.h"
 #include "runtime/user_namespace.h"
 #include "server/admission.h"
+#include "server/api/copies.h"
 #include "server/api/images.h"
+#include "server/api/store_care.h"
 #include "server/builds/builds.h"
 #include "server/http/http_server.h"
 #include "server/instances/containers.h"
@@ -34,6 +36,8 @@ class Api {
     Sessions& sessions;
     Containers& containers;
     Images& images;
+    StoreCare& store;
+    Copies& copies;
     Builds& builds;
     RuntimeLauncher& launcher;
     runtime::UserNamespace& user_namespace;

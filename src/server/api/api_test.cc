@@ -93,8 +93,11 @@ class Scene {
                                          notice)
                             .value());
     images_.emplace(Images::Deps{loop_, *environment_, *jobs_});
+    store_.emplace(StoreCare::Deps{*environment_, *jobs_, *projects_});
+    copies_.emplace(Copies::Deps{*environment_, *jobs_, *projects_});
     api_.emplace(Api::Deps{loop_, *paths_, *jobs_, *projects_, *sessions_, *containers_, *images_,
-                           *builds_, *real_launcher_, user_namespace_, "runc", [] {}});
+                           *store_, *copies_, *builds_, *real_launcher_, user_namespace_, "runc",
+                           [] {}});
     EXPECT_TRUE(make_dirs(home_ + "/shop"));
     EXPECT_TRUE(write_file_atomic(home_ + "/shop/locald.toml",
                                   "[project]\nname = \"shop\"\n[services.web]\ncommand = \"x\"\n"
@@ -187,6 +190,8 @@ class Scene {
   std::optional<Sessions> sessions_;
   std::optional<Containers> containers_;
   std::optional<Images> images_;
+  std::optional<StoreCare> store_;
+  std::optional<Copies> copies_;
   std::optional<Api> api_;
   Json body_;
 };
@@ -199,8 +204,10 @@ TEST(Api, EveryRequestEndsExactlyOnceAlsoWhenWhatItIsAboutGoes) {
       Scene scene(name);
       answer = scene.ask(name);
       scene.let_go();
-      scene.wait_for(*answer);
-      EXPECT_EQ(answer->ends, 1);
+      if (name != ipc::EventsRequest::kName) {  // which tells until the server ends
+        scene.wait_for(*answer);
+        EXPECT_EQ(answer->ends, 1);
+      }
     }
     EXPECT_EQ(answer->ends, 1) << "at the end of the server";
     EXPECT_EQ(answer->error.find("was dropped"), std::string::npos) << answer->error;

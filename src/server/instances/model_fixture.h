@@ -79,6 +79,8 @@ class ModelWorld : public Launcher {
                                                  user_namespace_, listeners_, network_});
     builds_.emplace(Builds::Deps{loop_, *environment_});
     images_.emplace(Images::Deps{loop_, *environment_, jobs_});
+    store_.emplace(StoreCare::Deps{*environment_, jobs_, *projects_});
+    copies_.emplace(Copies::Deps{*environment_, jobs_, *projects_});
     begin_server();
   }
 
@@ -137,7 +139,7 @@ class ModelWorld : public Launcher {
                          notice)
             .value());
     api_.emplace(Api::Deps{loop_, *paths_, jobs_, *projects_, *sessions_, *containers_, *images_,
-                           *builds_, *real_launcher_, user_namespace_, "runc",
+                           *store_, *copies_, *builds_, *real_launcher_, user_namespace_, "runc",
                            [this] { ++ends_; }});
   }
 
@@ -301,6 +303,8 @@ class ModelWorld : public Launcher {
   std::optional<RuntimeLauncher> real_launcher_;
   std::optional<Builds> builds_;
   std::optional<Images> images_;
+  std::optional<StoreCare> store_;
+  std::optional<Copies> copies_;
   std::optional<Projects> projects_;
   std::optional<Sessions> sessions_;
   std::optional<Containers> containers_;

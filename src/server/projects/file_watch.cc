@@ -226,7 +226,7 @@ void FileWatch::note(const std::string& path) {
 void FileWatch::tell() {
   const auto changed = std::exchange(changed_, {});
   timer_.reset();
-  if (!changed.empty()) events_.changed(*changed.begin(), changed.size() - 1);
+  if (!changed.empty()) events_.changed(changed);
 }
 
 void FileWatch::fail(const Error& error) {

@@ -22,9 +22,9 @@ namespace locald::server {
 class FileWatch {
  public:
   struct Events {
-    /// Once for all that changed until it was quiet for kQuiet, kLongest at most: one of the paths,
-    /// relative to the folder, and how many others.
-    std::function<void(const std::string& path, std::size_t others)> changed;
+    /// Once for all that changed until it was quiet for kQuiet, kLongest at most: their paths,
+    /// relative to the folder.
+    std::function<void(const std::set<std::string>& paths)> changed;
     /// Once: why not all of it is watched, and what to do.
     std::function<void(const Error& error)> trouble;
   };

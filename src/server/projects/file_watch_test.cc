@@ -37,8 +37,9 @@ class FileWatchTest : public testing::Test {
   void watch(const std::vector<project::WatchConfig>& what) {
     watch_ = std::make_unique<FileWatch>(
         loop_, jobs_, dir_, what,
-        FileWatch::Events{[this](const std::string& path, std::size_t others) {
-                            seen_.push_back(path + "+" + std::to_string(others));
+        FileWatch::Events{[this](const std::set<std::string>& paths) {
+                            seen_.push_back(*paths.begin() + "+" +
+                                            std::to_string(paths.size() - 1));
                           },
                           [this](const Error& error) { troubles_.push_back(error.text()); }});
     run_until(loop_, [this] { return jobs_.unfinished() == 0; });

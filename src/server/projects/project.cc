@@ -145,6 +145,8 @@ Result<std::set<std::string>> Project::apply(
   supervisor_.note_built(renewed);
   taken_up(restart);
   taken_up(start);
+  watch_again(restart);
+  watch_again(start);
   supervisor_.restart(restart);
   supervisor_.start(start);
   return await;
@@ -208,34 +210,6 @@ void Project::tell_network(const std::string& service) {
   if (unit == nullptr) deps_.networks->set_listening(name_, service, {}, {});
 }
 
-/// Restarts it when its files change, as long as it is wanted; one that has ended too, since the
-/// change may be the correction.
-void Project::watch_files(const std::string& service) {
-  if (deps_.jobs == nullptr || service.empty()) return;
-  const Supervisor::Unit* unit = find(service);
-  if (unit == nullptr || unit->config->watch.empty() || !wanted(service) || going_down_ ||
-      unit->state.phase == Phase::stopped) {
-    watched_.erase(service);
-    return;
-  }
-  const project::ServiceConfig& config = *unit->config;
-  const std::string& dir = config.kind == project::ServiceKind::exec ? config.cwd : dir_;
-  Watched& now = watched_[service];
-  if (now.files != nullptr && now.dir == dir && now.what == config.watch) return;
-  now = {dir, config.watch, nullptr};
-  now.files = std::make_unique<FileWatch>(
-      deps_.loop, *deps_.jobs, dir, config.watch,
-      FileWatch::Events{[this, service](const std::string& path, std::size_t others) {
-                          notice(service,
-                                 path + (others == 0 ? "" : fmt::format(" and {} more", others)) +
-                                     " changed: restarting");
-                          restart({service});
-                        },
-                        [this, service](const Error& error) {
-                          notice(service, "`watch`: not every change is seen: " + error.text());
-                        }});
-}
-
 void Project::build(const RunningApp& app, std::function<void(Result<Json> content)> done) {
   // The last word counts: an earlier `stop` may still be at work; one that comes during the build
   // leaves them stopped.
@@ -246,6 +220,7 @@ void Project::build(const RunningApp& app, std::function<void(Result<Json> conte
 void Project::start(const std::set<std::string>& services) {
   for (const std::string& s : services) unwanted_.erase(s);
   taken_up(services);
+  watch_again(services);
   supervisor_.start(services);
 }
 
@@ -256,6 +231,11 @@ void Project::stop(const std::set<std::string>& services) {
 }
 
 void Project::restart(const std::set<std::string>& services) {
+  watch_again(services);
+  restart_now(services);
+}
+
+void Project::restart_now(const std::set<std::string>& services) {
   for (const std::string& s : services) unwanted_.erase(s);
   taken_up(services);
   supervisor_.restart(services);
@@ -310,6 +290,8 @@ void Project::watch(const ReplyPtr& reply) {
 }
 
 void Project::notice(const std::string& service, const std::string& text) {
+  if (deps_.happened)
+    deps_.happened({.kind = "notice", .project = name_, .service = service, .text = text});
   send(encode_text(ipc::NoticeEvent{.service = service, .text = text}), service);
 }
 
@@ -357,12 +339,21 @@ void Project::flush() {
   // Before anybody hears of it.
   if (save && !is_down_) save_state();
   for (const std::string& service : dirty) {
-    if (supervisor_.find(service) != nullptr && !subscribers_.empty())
-      send(encode_text(ipc::StateEvent{.service = *status(service)}), service);
+    tell_change(service);
     check(service);
   }
   std::erase_if(watchers_, [](const ReplyPtr& reply) { return !reply->open(); });
   check_down();
+}
+
+void Project::tell_change(const std::string& service) {
+  const bool there = supervisor_.find(service) != nullptr;
+  if (subscribers_.empty() && !deps_.happened) return;
+  const auto now = there ? status(service) : std::nullopt;
+  if (deps_.happened && !service.empty())
+    deps_.happened(
+        {.kind = there ? "state" : "removed", .project = name_, .service = service, .status = now});
+  if (now && !subscribers_.empty()) send(encode_text(ipc::StateEvent{.service = *now}), service);
 }
 
 void Project::set_exposed(const std::string& service, int shim_pid, const std::string& text) {
@@ -384,6 +375,9 @@ std::optional<ipc::ServiceStatus> Project::status(const std::string& service) co
   if (deps_.networks != nullptr && !out.reason)
     if (std::string lacking = deps_.networks->lacking(name_, service); !lacking.empty())
       out.reason = std::move(lacking);
+  if (const auto paused = watched_.find(service);
+      paused != watched_.end() && !paused->second.paused.empty() && !out.reason)
+    out.reason = paused->second.paused;
   if (builds_.under_way(service))
     out.reason = "still running; checking whether its build is up to date";
   return out;

@@ -9,11 +9,13 @@
 
 #include "base/loop/event_loop.h"
 #include "base/paths.h"
+#include "ipc/messages/look.h"
 #include "project/resolve/resolve.h"
 #include "server/http/reply.h"
 #include "server/networks/networks.h"
 #include "server/projects/app_builds.h"
 #include "server/projects/file_watch.h"
+#include "server/projects/own_changes.h"
 #include "server/projects/refreshed_values.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
@@ -39,6 +41,8 @@ class Project {
     std::function<void(const std::string& name)> quiet;
     Networks* networks = nullptr;  ///< null: there are none but the host's
     JobPool* jobs = nullptr;       ///< null: no files are watched
+    /// Takes each change of states, and notices.
+    std::function<void(ipc::ChangeEvent)> happened = {};
   };
   Project(Deps deps, std::string name, std::string dir, std::string file);
   ~Project();
@@ -130,6 +134,9 @@ class Project {
             std::optional<project::Milliseconds> timeout, std::function<void(Outcome)> done,
             std::set<std::string> completing = {});
 
+  /// What a wait whose time is over has found instead: ": REASON", or " (STATE)".
+  std::string lateness(const std::string& service, Until until) const;
+
   void start(const std::set<std::string>& services);
   void stop(const std::set<std::string>& services);
   void restart(const std::set<std::string>& services);
@@ -192,12 +199,16 @@ class Project {
   void end_waits(bool all);
   void taken_up(const std::set<std::string>& services);
   void send(const JsonText& event, const std::string& service);
+  void tell_change(const std::string& service);
   void send_progress(const std::string& service, ipc::ProgressEvent progress);
   void check_down();
   Result<void> define_networks();
   void adopt_networks();
   void tell_network(const std::string& service);
   void watch_files(const std::string& service);
+  void on_files(const std::string& service, const std::set<std::string>& paths);
+  void watch_again(const std::set<std::string>& services);
+  void restart_now(const std::set<std::string>& services);
   Result<void> save_configs() const;
   void save_state();
   std::string record(const std::string& service) const;
@@ -222,6 +233,8 @@ class Project {
     std::string dir;
     std::vector<project::WatchConfig> what;
     std::unique_ptr<FileWatch> files;
+    OwnChanges own;
+    std::string paused;  // why `files` is none
   };
   std::map<std::string, Watched> watched_;
   std::set<std::string> dirty_;

@@ -1,5 +1,7 @@
 #include "server/projects/project_registry.h"
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/json/fields.h"
@@ -17,11 +19,13 @@ constexpr int kRegistryFormat = 1;
 struct RegistryFile {
   std::map<std::string, Json> projects;         ///< name -> folder
   std::map<std::string, std::string> networks;  ///< name -> network of what names none
+  std::vector<Json> up;                         ///< ProjectRegistry::Up
 
   static const Fields& fields() {
     static const Fields table = FieldsOf<RegistryFile>("projects.json")
                                     .always("projects", &RegistryFile::projects, "")
-                                    .field("networks", &RegistryFile::networks, "");
+                                    .field("networks", &RegistryFile::networks, "")
+                                    .field("up", &RegistryFile::up, "");
     return table;
   }
 };
@@ -43,6 +47,9 @@ Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& not
     else
       damaged = name;
   registry.entries_.networks = read.networks;
+  for (const Json& json : read.up)
+    if (auto up = decode<Up>(json, Reading::tolerant); up && project::valid_name(up->name))
+      registry.entries_.up.push_back(std::move(*up));
   if (damaged.empty()) return registry;
   set_state_file_aside(registry.file_, "the entry \"" + damaged + "\" is damaged", notice);
   (void)registry.write_back();  // the others
@@ -90,6 +97,33 @@ Result<void> ProjectRegistry::note_told(const std::string& name) {
   return save(std::move(changed));
 }
 
+const Fields& ProjectRegistry::Up::fields() {
+  static const Fields table = FieldsOf<Up>("project that is up")
+                                  .always("name", &Up::name, "")
+                                  .always("file", &Up::file, "")
+                                  .always("services", &Up::services, "");
+  return table;
+}
+
+Result<void> ProjectRegistry::set_up(Up project) {
+  Entries changed = entries_;
+  const auto known = std::find_if(changed.up.begin(), changed.up.end(),
+                                  [&](const Up& one) { return one.name == project.name; });
+  if (known == changed.up.end())
+    changed.up.push_back(std::move(project));
+  else if (*known == project)
+    return {};
+  else
+    *known = std::move(project);
+  return save(std::move(changed));
+}
+
+Result<void> ProjectRegistry::set_down(const std::string& name) {
+  Entries changed = entries_;
+  if (std::erase_if(changed.up, [&](const Up& one) { return one.name == name; }) == 0) return {};
+  return save(std::move(changed));
+}
+
 Result<void> ProjectRegistry::forget(const std::string& name) {
   Entries changed = entries_;
   if (changed.folders.erase(name) == 0) {
@@ -101,6 +135,7 @@ Result<void> ProjectRegistry::forget(const std::string& name) {
     return error;
   }
   changed.networks.erase(name);
+  std::erase_if(changed.up, [&](const Up& one) { return one.name == name; });
   return save(std::move(changed));
 }
 
@@ -114,7 +149,8 @@ std::optional<std::string> ProjectRegistry::folder(const std::string& name) cons
 }
 
 Result<void> ProjectRegistry::write(const Entries& entries) const {
-  const RegistryFile file{{entries.folders.begin(), entries.folders.end()}, entries.networks};
+  RegistryFile file{{entries.folders.begin(), entries.folders.end()}, entries.networks, {}};
+  for (const Up& up : entries.up) file.up.push_back(encode(up));
   return save_state_file(file_, kRegistryFormat, encode(file))
       .context("remember the project's folder");
 }

@@ -2,7 +2,9 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/json/fields.h"
 #include "base/result.h"
 
 namespace locald::server {
@@ -30,6 +32,20 @@ class ProjectRegistry {
   bool told_of_host(const std::string& name) const { return entries_.networks.contains(name); }
   Result<void> note_told(const std::string& name);
 
+  /// A project that is up, or was until the machine ended.
+  struct Up {
+    std::string name, file;
+    std::vector<std::string> services;  ///< that are wanted, by name
+
+    static const Fields& fields();
+    friend bool operator==(const Up&, const Up&) = default;
+  };
+  /// In the order in which they came up.
+  const std::vector<Up>& up() const noexcept { return entries_.up; }
+  /// Written down where it says something new.
+  Result<void> set_up(Up project);
+  Result<void> set_down(const std::string& name);
+
   /// @return Errc::not_found with the nearest name.
   Result<void> forget(const std::string& name);
 
@@ -48,6 +64,7 @@ class ProjectRegistry {
     /// Network of containers for which the file names none; a name that is not there has been
     /// written down by a locald that knew the host's alone.
     std::map<std::string, std::string> networks;
+    std::vector<Up> up;
   };
   Result<void> write(const Entries& entries) const;
   Result<void> save(Entries entries);

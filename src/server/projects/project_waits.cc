@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "server/projects/project.h"
+#include "server/supervise/service_status.h"
 
 namespace locald::server {
 namespace {
@@ -95,6 +96,15 @@ void Project::wait(std::set<std::string> services, Until until,
   if (waiting.pending.empty()) dirty_.insert(std::string());  // {} would be a list of none
   changed({});
   if (going_down_) end_waits(/*all=*/false);
+}
+
+/// Only what keeps it from coming to be as it is waited for: status() has notes beside that.
+std::string Project::lateness(const std::string& service, Until until) const {
+  const Supervisor::Unit* unit = supervisor_.find(service);
+  if (unit == nullptr) return "";
+  const auto status = service_status(service, *unit, supervisor_.probe_failure(service));
+  const bool comes_up = until == Until::started || until == Until::ready;
+  return comes_up && status.reason ? ": " + *status.reason : " (" + status.state + ")";
 }
 
 void Project::check(const std::string& service) {

@@ -29,7 +29,8 @@ Project::Deps Projects::project_world() {
           deps_.build,
           [this](const std::string& name) { on_quiet(name); },
           deps_.networks,
-          &deps_.jobs};
+          &deps_.jobs,
+          [this](ipc::ChangeEvent change) { events_.add(std::move(change)); }};
 }
 
 void Projects::make_ready(Project& project) {
@@ -253,6 +254,24 @@ void Projects::list(const ipc::ProjectListRequest&, const ReplyPtr& reply) {
   for (const std::string& name : unmanaged_projects()) all[name].second = true;
   ipc::ProjectListReply out;
   for (const auto& [name, entry] : all) out.projects.push_back({name, entry.first, entry.second});
+  reply->result(out);
+}
+
+/// So that the next boot finds it (ProjectRegistry::up()). Where that cannot be written
+/// down, the request succeeds all the same.
+void Projects::note_up(const Project& project) {
+  ProjectRegistry::Up up{project.name(), project.file(), {}};
+  for (const auto& [service, unit] : project.supervisor().units())
+    if (project.find(service) != nullptr && project.wanted(service)) up.services.push_back(service);
+  (void)(up.services.empty() ? registry_.set_down(up.name) : registry_.set_up(std::move(up)));
+}
+
+void Projects::left(const ipc::LeftRequest&, const ReplyPtr& reply) {
+  ipc::LeftReply out;
+  for (const ProjectRegistry::Up& up : registry_.up())
+    if (!projects_.contains(up.name))
+      out.projects.push_back(
+          {up.name, registry_.folder(up.name).value_or(""), up.file, up.services});
   reply->result(out);
 }
 

@@ -9,6 +9,7 @@
 #include "base/loop/job_pool.h"
 #include "base/paths.h"
 #include "base/sys/path_judge.h"
+#include "ipc/messages/look.h"
 #include "ipc/messages/project.h"
 #include "net/network.h"
 #include "project/project_file.h"
@@ -17,6 +18,7 @@
 #include "server/admission.h"
 #include "server/http/reply.h"
 #include "server/networks/networks.h"
+#include "server/projects/event_log.h"
 #include "server/projects/image_answers.h"
 #include "server/projects/open_ports.h"
 #include "server/projects/project.h"
@@ -68,6 +70,9 @@ class Projects {
   void forget(const ipc::ProjectForgetRequest& request, const ReplyPtr& reply);
   void list(const ipc::ProjectListRequest& request, const ReplyPtr& reply);
   void stats(const ipc::StatsRequest& request, const ReplyPtr& reply);
+  void top(const ipc::TopRequest& request, const ReplyPtr& reply);
+  void events(const ipc::EventsRequest& request, const ReplyPtr& reply);
+  void left(const ipc::LeftRequest& request, const ReplyPtr& reply);
   void inspect(const ipc::InspectRequest& request, const ReplyPtr& reply);
 
   /// The apps of `services` (none: of all), as they stand in the file now, which refers to the
@@ -86,6 +91,9 @@ class Projects {
   static Result<const Supervisor::Unit*> find_service(Project& project, const std::string& name);
 
   Project* find(const std::string& name);
+  /// Images that services of projects which are up name, each with the folder that relative ones
+  /// start in.
+  std::set<std::pair<std::string, std::string>> images() const;
   /// The containers of a project that run.
   std::vector<NamedContainer> running_containers(const std::string& project) const;
   std::size_t count() const noexcept { return projects_.size(); }
@@ -160,10 +168,12 @@ class Projects {
   void pull_first(const ipc::UpRequest& request, const ReplyPtr& reply, const Prepared& prepared);
   /// What its user is told, once, where containers stay on the host's network; else empty.
   std::string host_notice(const project::LoadedProject& loaded);
+  void note_up(const Project& project);
   std::set<std::string> unmanaged_projects() const;
 
   Deps deps_;
   ProjectRegistry registry_;
+  EventLog events_;
   std::map<std::string, std::unique_ptr<Project>> projects_;
   /// A project that is going down: its services are being stopped, or what it leaves is being
   /// removed; the latter also of one that was not up (down --volumes).

@@ -116,10 +116,9 @@ void Projects::answer_when(Project& project, const Wait& wait) {
           out.reasons[service] = why;
         }
         for (const std::string& service : outcome.pending) {
-          const auto status = status_of(service).value_or(ipc::ServiceStatus());
           out.failed.push_back(service);
           out.reasons[service] =
-              "not in time" + (status.reason ? ": " + *status.reason : " (" + status.state + ")");
+              "not in time" + (p != nullptr ? p->lateness(service, wait.until) : std::string());
         }
         if (p != nullptr) p->unsubscribe(subscription);
         wait.reply->result(out);

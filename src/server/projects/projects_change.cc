@@ -138,6 +138,7 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
       project = made.get();
       make_ready(*project);
       projects_[loaded.name] = std::move(made);
+      events_.add({.kind = "up", .project = loaded.name});
     }
     for (const std::string& text : loaded.notices)
       if (project->tell_once(text)) send_notice(reply, "", text);
@@ -183,6 +184,7 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
     for (const auto& [service, text] : project->refreshed().take(now, project->changes()))
       send_notice(reply, service, text);
     await->insert(selected.begin(), selected.end());
+    note_up(*project);
     if (request.wait)  // that one of these runs is not what is waited for
       for (const std::string& service : selected)
         if (resolved.services.at(service).once) completing.insert(service);
@@ -276,6 +278,7 @@ void Projects::start(const ipc::StartRequest& request, const ReplyPtr& reply) {
       if (unit != nullptr && !has_completed(unit)) all.insert(s);
     }
     project.start(all);
+    note_up(project);
     answer_when(project, {reply, services, Project::Until::started, request.timeout});
     return {};
   });
@@ -286,7 +289,10 @@ void Projects::stop(const ipc::StopRequest& request, const ReplyPtr& reply) {
     Project& project = *TRY(find_up(request.project, ProjectVerb::stop));
     const std::set<std::string> services = TRY(services_of(project, request.services));
     const bool join = meets(ProjectVerb::stop, state_of(project.name())) == Meets::join;
-    if (!join) project.stop(services);
+    if (!join) {
+      project.stop(services);
+      note_up(project);
+    }
     answer_when(project, {reply, services, join ? Project::Until::down : Project::Until::quiet,
                           request.timeout});
     return {};

@@ -76,7 +76,9 @@ void Projects::is_down(const std::string& name, const Result<void>& removed) {
     if (!result && leaving_[name].after.empty()) project->notice("", result.error().text());
     project->close();
     projects_.erase(name);
+    events_.add({.kind = "down", .project = name});
   }
+  (void)registry_.set_down(name);
   const Leaving left = std::move(leaving_[name]);
   leaving_.erase(name);
   // Chosen ports go with the volumes.
