@@ -1,6 +1,9 @@
 #include "project/canonical_text.h"
 
+#include <fmt/format.h>
+
 #include "base/json/json_map.h"
+#include "base/strings.h"
 
 namespace locald::project {
 namespace {
@@ -139,5 +142,9 @@ Json canonical_form(const ServiceConfig& config) {
 }
 
 std::string canonical_text(const ServiceConfig& config) { return canonical_form(config).dump(); }
+
+std::string configuration_id(const ServiceConfig& config) {
+  return fmt::format("{:016x}", fnv1a(canonical_text(config)));
+}
 
 }  // namespace locald::project

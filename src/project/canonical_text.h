@@ -21,5 +21,7 @@ namespace locald::project {
 Json canonical_form(const ServiceConfig& config);
 /// The same as text: what is hashed.
 std::string canonical_text(const ServiceConfig& config);
+/// 16 hex digits of the text: what an instance was started with, in its own record.
+std::string configuration_id(const ServiceConfig& config);
 
 }  // namespace locald::project

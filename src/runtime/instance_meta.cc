@@ -25,6 +25,7 @@ const Fields& InstanceMeta::fields() {
                                   .field("service", &M::service, "")
                                   .field("life", &M::life, "")
                                   .field("restarts", &M::restarts, "")
+                                  .field("configuration", &M::configuration, "")
                                   .field("image", &M::image, "")
                                   .field("rm", &M::rm, "")
                                   .field("name", &M::name, "")

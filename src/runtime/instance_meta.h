@@ -22,6 +22,7 @@ struct InstanceMeta {
   std::string project, service;  ///< service, exec
   std::uint64_t life = 0;        ///< service: counts its starts
   int restarts = 0;              ///< service: as status shows them
+  std::string configuration;     ///< service: which one it was started with; "": not written down
 
   std::string name, image;            ///< container; `name` may be empty
   bool rm = false;                    ///< container: it goes with its end

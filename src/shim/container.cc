@@ -42,6 +42,14 @@ class ContainerProcess final : public RuncProcess {
     return run(spec, folder, "run", {"--bundle", bundle, spec.id}, child, why);
   }
 
+  /// It is PID 1 of its namespace: what it neither catches nor blocks does not reach it. What it
+  /// ignores on purpose counts as heard: it has been told.
+  bool hears(int number) const override {
+    TextOf<32> path;
+    path.number(pid_).add("/status");
+    return signal_has_effect(own_proc_, path.data(), number);
+  }
+
   const char* root() const override { return rootfs_path_[0] == '\0' ? nullptr : rootfs_path_; }
 
   void clean() override {

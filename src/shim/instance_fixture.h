@@ -24,6 +24,7 @@ struct Life {
   bool unkillable = false;    ///< kill_tree gives up after its limit
   int others = 0;             ///< processes beside the main one
   int heard = 0;              ///< of them, those that a signal reaches
+  bool deaf = false;          ///< no signal reaches the main process
 
   InstanceState state;
   std::int64_t now = 1000;
@@ -46,8 +47,9 @@ struct Life {
     state = step.state;
     for (int i = 0; i < step.count; ++i) {
       const Action& action = step.actions[i];
-      const bool answered =
-          action.type == Action::Type::signal_tree || action.type == Action::Type::kill_tree;
+      const bool answered = action.type == Action::Type::signal_tree ||
+                            action.type == Action::Type::signal_main ||
+                            action.type == Action::Type::kill_tree;
       EXPECT_TRUE(!answered || i == step.count - 1) << "an action that is answered is the last";
       perform(action);
     }
@@ -64,6 +66,7 @@ struct Life {
     } else if (action.type == Action::Type::signal_main) {
       EXPECT_TRUE(state.hears && !state.main_over) << "nobody hears a signal";
       ++signals;
+      if (deaf) feed(event::Deaf{heard});
     } else if (action.type == Action::Type::kill_tree) {
       EXPECT_EQ(state.phase, Phase::killing);
       ++kills;

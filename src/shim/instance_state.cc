@@ -1,5 +1,6 @@
 #include "shim/instance_state.h"
 
+#include <algorithm>
 #include <csignal>
 
 namespace locald::shim {
@@ -111,6 +112,21 @@ Step step(const InstanceState& state, const event::Stop& event) {
   next.state.stop_signal = event.signal;
   next.state.deadline_ms = event.now_ms + event.timeout_ms;
   if (state.hears && !state.main_over) next.add(Action::Type::signal_main, event.signal);
+  return next;
+}
+
+Step step(const InstanceState& state, const event::Deaf& event) {
+  Stepper next(state);
+  if (state.phase == Phase::running && state.stopping && !state.main_over && event.asked == 0)
+    next.kill();
+  return next;
+}
+
+Step step(const InstanceState& state, const event::AskedEnded& event) {
+  Stepper next(state);
+  // A shell ends by itself when its last command has.
+  if (state.phase == Phase::running && state.stopping && state.deadline_ms != 0)
+    next.state.deadline_ms = std::min(state.deadline_ms, event.now_ms + kLastWordsMs);
   return next;
 }
 

@@ -25,7 +25,9 @@ namespace locald::shim {
 ///
 /// An instance has ended when its main process has. `Rest` says how the rest of the tree is
 /// treated. A `Stop` with time signals the main process and sets the deadline at which all is
-/// killed; before the command runs nobody would hear the signal, and it is sent when it does.
+/// killed; before the command runs nobody would hear the signal, and it is sent when it does. Where
+/// the main process cannot hear it (Deaf) those below it are asked in its place: once they have
+/// ended it has kLastWordsMs, and no time where there are none.
 /// `Stop 0` has no time. Each further `Stop` replaces signal and deadline, and leads from killed
 /// back to running or, with no time, to one more attempt to kill. Stops in draining and done mean
 /// nothing.
@@ -58,6 +60,8 @@ enum class Rest : std::uint8_t {
 inline constexpr std::int64_t kKillLimitMs = 10'000;
 /// For the first client of an instance that has ended already: ms.
 inline constexpr std::int64_t kHoldLimitMs = 10'000;
+/// For a main process that hears no signal, after those below it have ended: ms.
+inline constexpr std::int64_t kLastWordsMs = 250;
 
 struct InstanceState {
   Rest rest = Rest::killed;
@@ -95,6 +99,15 @@ struct Stop {
   std::uint32_t timeout_ms;  ///< 0: kill at once
   std::int64_t now_ms;
 };
+/// The answer to signal_main where the kernel drops that signal: PID 1 of a pid namespace gets none
+/// that it has no handler for (pid_namespaces(7)). Waiting would be in vain.
+struct Deaf {
+  int asked;  ///< processes below it that were signalled in its place
+};
+/// All those have ended.
+struct AskedEnded {
+  std::int64_t now_ms;
+};
 /// Some time has passed; means nothing before the deadline.
 struct Timer {
   std::int64_t now_ms;
@@ -119,7 +132,7 @@ struct Drained {};
 struct Action {
   enum class Type : std::uint8_t {
     announce,           ///< say `started`
-    signal_main,        ///< `number` to the main process
+    signal_main,        ///< `number` to the main process; answered by Deaf where that is in vain
     signal_tree,        ///< `number` to all processes left; answered by TreeAsked
     kill_tree,          ///< SIGKILL to all, until nothing is left; answered by Killed
     record_unstarted,   ///< exit status: stopped before there was a main process
@@ -145,6 +158,8 @@ Step step(const InstanceState& state, const event::Executed& event);
 Step step(const InstanceState& state, const event::NotExecuted& event);
 Step step(const InstanceState& state, const event::MainEnded& event);
 Step step(const InstanceState& state, const event::Stop& event);
+Step step(const InstanceState& state, const event::Deaf& event);
+Step step(const InstanceState& state, const event::AskedEnded& event);
 Step step(const InstanceState& state, const event::Timer& event);
 Step step(const InstanceState& state, const event::TreeAsked& event);
 Step step(const InstanceState& state, const event::TreeEmpty& event);

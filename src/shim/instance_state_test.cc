@@ -68,6 +68,43 @@ TEST(InstanceState, ACommandThatWasNotExecutedHasNeverRun) {
 
 // --- stops ------------------------------------------------------------------------
 
+TEST(InstanceState, AMainProcessThatHearsNothingAndIsAloneIsKilledAtOnce) {
+  Life life(Rest::killed);
+  life.deaf = true;
+  life.run();
+  life.stop(5000);
+  life.drained();
+  EXPECT_EQ(life.said, "announce signal:15 kill report");
+}
+
+TEST(InstanceState, ThoseBelowAMainProcessThatHearsNothingAreAskedInItsPlace) {
+  Life life(Rest::killed);
+  life.deaf = true;
+  life.others = life.heard = 2;
+  life.run();
+  life.stop(5000);
+  life.pass(3000);
+  EXPECT_EQ(life.said, "announce signal:15");
+  life.feed(event::AskedEnded{life.now});
+  life.pass(kLastWordsMs - 1);
+  EXPECT_EQ(life.said, "announce signal:15");
+  life.pass(1);
+  EXPECT_EQ(life.said, "announce signal:15 kill");
+}
+
+TEST(InstanceState, TheLastWordsLastNoLongerThanTheStop) {
+  Life life(Rest::killed);
+  life.deaf = true;
+  life.others = life.heard = 1;
+  life.run();
+  life.feed(event::AskedEnded{life.now});
+  EXPECT_EQ(life.state.deadline_ms, 0) << "nobody asked for an end";
+  life.stop(100);
+  const auto deadline = life.state.deadline_ms;
+  life.feed(event::AskedEnded{life.now});
+  EXPECT_EQ(life.state.deadline_ms, deadline);
+}
+
 TEST(InstanceState, AStopSignalsAndTheEndThatFollowsIsAnOrdinaryOne) {
   Life life(Rest::killed);
   life.run();

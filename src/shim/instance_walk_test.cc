@@ -23,6 +23,7 @@ class Walk {
     life.kill_pending = life.state.rest == Rest::left && below(8) != 0;
     life.unkillable = life.state.rest != Rest::left && below(8) == 0;
     life.others = below(3);
+    life.deaf = below(4) == 0;
     deadline_ = 0;
     trace_.clear();
     events_ = 0;
@@ -45,13 +46,18 @@ class Walk {
   void draw(Life& life) {
     const Phase phase = life.state.phase;
     life.heard = life.others == 0 ? 0 : below(life.others + 1);
-    switch (below(12)) {
+    switch (below(13)) {
+      case 12:
+        if (!life.deaf) return;
+        feed(life, "asked ended", false, [&] { life.feed(event::AskedEnded{life.now}); });
+        if (deadline_ != 0 && life.state.deadline_ms != 0) deadline_ = life.state.deadline_ms;
+        return;
       case 0:
         if (phase == Phase::starting && below(2) == 0)
           feed(life, "spawned", false, [&] { life.spawn(); });
         return;
       case 1:
-        return feed(life, "executed", false, [&] { life.feed(event::Executed{}); });
+        return feed(life, "executed", life.deaf, [&] { life.feed(event::Executed{}); });
       case 2:
         if (below(4) == 0)
           feed(life, "not executed", false, [&] { life.feed(event::NotExecuted{}); });
@@ -99,7 +105,7 @@ class Walk {
 
   void stop(Life& life, int timeout_ms) {
     const bool counts = life.state.phase < Phase::draining;
-    feed(life, "stop:" + std::to_string(timeout_ms), timeout_ms == 0, [&] {
+    feed(life, "stop:" + std::to_string(timeout_ms), timeout_ms == 0 || life.deaf, [&] {
       life.stop(static_cast<std::uint32_t>(timeout_ms), below(5) == 0 ? SIGKILL : SIGTERM);
     });
     if (counts) deadline_ = timeout_ms == 0 ? 0 : life.now + timeout_ms;

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>  // renameat
 #include <cstring>
+#include <initializer_list>
 
 #include "shim/text.h"
 
@@ -151,6 +153,19 @@ const char* after_comm(const char* stat, std::size_t n) {
   return nullptr;
 }
 
+/// Lower-case digits up to the first other byte.
+std::uint64_t parse_hex(const char* text) {
+  std::uint64_t value = 0;
+  for (;; ++text) {
+    if (*text >= '0' && *text <= '9')
+      value = value * 16 + static_cast<std::uint64_t>(*text - '0');
+    else if (*text >= 'a' && *text <= 'f')
+      value = value * 16 + static_cast<std::uint64_t>(*text - 'a' + 10);
+    else
+      return value;
+  }
+}
+
 const char* field(const char* at, int skip) {
   while (skip-- > 0 && at != nullptr) at = std::strchr(at + 1, ' ');
   return at == nullptr ? "" : at + 1;
@@ -167,6 +182,20 @@ pid_t parent_of(int proc, pid_t pid) {
   stat[n] = '\0';
   const char* rest = after_comm(stat, static_cast<std::size_t>(n));  // " S 42 …"
   return rest == nullptr ? -1 : static_cast<pid_t>(parse_number(field(rest, 1)));
+}
+
+bool signal_has_effect(int proc, const char* path, int number) {
+  if (number == SIGKILL || number == SIGSTOP) return true;
+  char status[4096];
+  const ssize_t n = read_start(proc, path, status, sizeof status - 1);
+  if (n <= 0) return true;
+  status[n] = '\0';
+  for (const char* name : {"\nSigBlk:\t", "\nSigIgn:\t", "\nSigCgt:\t"}) {
+    const char* line = std::strstr(status, name);
+    if (line == nullptr) return true;
+    if ((parse_hex(line + std::strlen(name)) >> (number - 1) & 1) != 0) return true;
+  }
+  return false;
 }
 
 std::uint64_t own_start_time(int proc) {

@@ -35,6 +35,9 @@ std::uint64_t parse_number(const char* text);  ///< digits up to the first other
 
 /// Field 4 (parent) of /proc/PID/stat below the folder `proc`; -1 if the process is gone.
 pid_t parent_of(int proc, pid_t pid);
+/// Whether a process catches, blocks or ignores the signal `number`, as its status at `path` below
+/// the folder `proc` has it. True for SIGKILL and SIGSTOP, and where that cannot be read.
+bool signal_has_effect(int proc, const char* path, int number);
 /// Field 22 of the caller's own stat in the folder `proc`; 0 if unreadable.
 std::uint64_t own_start_time(int proc);
 

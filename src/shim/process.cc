@@ -87,6 +87,11 @@ void Process::signal(int number) const {
   if (pidfd_ >= 0) pidfd_signal(pidfd_, number);
 }
 
+int Process::signal_below_main(int number, Awaited& awaited) const {
+  awaited.clear();
+  return signal_below(own_proc_, pid_, number, nullptr, &awaited);
+}
+
 int Process::signal_all(int number) const {
   return signal_below(own_proc_, ::getpid(), number, nullptr);
 }

@@ -74,6 +74,10 @@ class Process {
 
   /// To the main process, while it is there.
   void signal(int number) const;
+  /// False where the kernel drops `number` before it reaches the main process.
+  virtual bool hears(int) const { return true; }
+  /// To all below the main process, for whose end `awaited` then waits. @return how many processes.
+  int signal_below_main(int number, Awaited& awaited) const;
   /// To all below the shim. @return how many processes.
   int signal_all(int number) const;
   bool has_children() const;

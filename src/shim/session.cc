@@ -106,7 +106,10 @@ void Session::perform(const Action& action) {
       return clients_.broadcast(Frame::started, &now, sizeof now);
     }
     case Action::Type::signal_main:
-      return process_->signal(action.number);
+      process_->signal(action.number);
+      if (!process_->hears(action.number))
+        apply(step(state_, event::Deaf{process_->signal_below_main(action.number, asked_)}));
+      return;
     case Action::Type::signal_tree:
       return apply(step(state_, event::TreeAsked{process_->signal_all(action.number)}));
     case Action::Type::kill_tree:
@@ -239,7 +242,7 @@ void Session::accept_console() {
 
 void Session::loop() {
   while (!reported_) {
-    pollfd fds[7 + ClientSet::kPlaces];
+    pollfd fds[8 + ClientSet::kPlaces];
     int n = 0;
     auto watch = [&](int fd, short events) {
       fds[n] = {fd, events, 0};
@@ -252,6 +255,7 @@ void Session::loop() {
     const int at_err = watch(hold ? -1 : stdio_.err(), POLLIN);
     const int at_in = watch(stdio_.blocked_input(), POLLOUT);
     const int at_console = watch(process_->console(), POLLIN);
+    const int at_asked = watch(asked_.fd(), POLLIN);
     const int at_report = watch(process_->pid() != 0 ? process_->report() : -1, POLLIN);
     const int first_client = n;
     for (const Client& client : clients_) {
@@ -288,6 +292,7 @@ void Session::loop() {
     if (fds[at_err].revents != 0) more |= stdio_.read(LogStream::err, log_, clients_);
     if (fds[at_report].revents != 0 && process_->report() >= 0) read_report();
     if (fds[at_signals].revents != 0) children_ended();
+    if (fds[at_asked].revents != 0 && asked_.next()) apply(step(state_, event::AskedEnded{now}));
     if (fds[at_listener].revents != 0) accept_client();
     stdio_.trim(now);
     apply(step(state_, event::Timer{now}));

@@ -12,6 +12,7 @@
 #include "shim/spec.h"
 #include "shim/stdio.h"
 #include "shim/text.h"
+#include "shim/tree.h"
 
 namespace locald::shim {
 
@@ -74,6 +75,7 @@ class Session {
   int proc_ = -1, folder_ = -1;
   int signals_ = -1, listener_ = -1;
   InstanceState state_;
+  Awaited asked_;          ///< to end, in place of a main process that hears nothing
   bool reported_ = false;  ///< what is left is finish()
   Stdio stdio_;
   ClientSet clients_;

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,6 +84,7 @@ void each_child_slowly(int proc, pid_t parent, const Visit& visit) {
 struct Walk {
   int proc, number;
   pid_t self;
+  Awaited* awaited = nullptr;
   int signalled = 0;
   pid_t refused = 0;
 
@@ -100,10 +102,12 @@ struct Walk {
     if (fd < 0) return;
     const pid_t now = parent_of(proc, pid);
     if (now == parent || now == self) {
-      if (pidfd_signal(fd, number) == 0)
+      if (pidfd_signal(fd, number) == 0) {
         ++signalled;
-      else if (errno == EPERM)
+        if (awaited != nullptr) return awaited->add(fd);
+      } else if (errno == EPERM) {
         refused = pid;
+      }
     }
     ::close(fd);
   }
@@ -120,8 +124,27 @@ void wait_child(int ms) {
 
 }  // namespace
 
-int signal_below(int proc, pid_t root, int number, pid_t* refused) {
-  Walk walk{proc, number, ::getpid()};
+void Awaited::add(int pidfd) {
+  if (count_ == kMost)
+    ::close(pidfd);
+  else
+    fds_[count_++] = pidfd;
+}
+
+bool Awaited::next() {
+  for (; count_ > 0; ::close(fds_[--count_])) {
+    pollfd last{fd(), POLLIN, 0};
+    if (::poll(&last, 1, 0) == 0) return false;
+  }
+  return true;
+}
+
+void Awaited::clear() {
+  while (count_ > 0) ::close(fds_[--count_]);
+}
+
+int signal_below(int proc, pid_t root, int number, pid_t* refused, Awaited* awaited) {
+  Walk walk{proc, number, ::getpid(), awaited};
   walk.below(root, 0);
   if (refused != nullptr) *refused = walk.refused;
   return walk.signalled;

@@ -144,6 +144,41 @@ def test_a_server_killed_while_it_starts_services_leaves_a_clean_state(project):
         p.locald.assert_nothing_left()
 
 
+@pytest.mark.parametrize("alone", [True, False], ids=["server", "server-and-service"])
+@pytest.mark.parametrize("verb", ["up", "restart"])
+def test_a_restart_that_the_servers_end_cut_short_is_finished(project, verb, alone):
+    """The old process ignores the stop; the next server goes on from there, also where that process has ended by then."""
+    text = """
+        [project]
+        name = "cut"
+        [services.a]
+        command = "trap '' TERM; echo WORD $$$$; while :; do sleep 0.05; done"
+        stop_timeout = "1h"
+        """
+    p = project(text.replace("WORD", "one"))
+    p("up", "-d")
+    p.logs_with("a", "one")
+    before = p.status()["a"]
+    if verb == "up":
+        p.write("locald.toml", text.replace("WORD", "two"))
+    asked = p.popen(*(["up", "-d"] if verb == "up" else ["restart", "a"]))
+    p.wait("a", lambda s: s["state"] == "stopping", "it is asked to end")
+    server = p.locald.server_pid()
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not alive(server), "the server is dead")
+    asked.communicate(timeout=20)
+    if not alone:
+        os.kill(before["pid"], signal.SIGKILL)
+        wait_until(lambda: not alive(before["shim_pid"]), "it has ended while no server lives")
+    elif (now := p.status()["a"])["pid"] == before["pid"]:
+        assert now["state"] == "stopping", now
+        os.kill(before["pid"], signal.SIGKILL)
+    after = p.wait("a", lambda s: s["state"] == "running" and s["pid"] != before["pid"], "the new one runs")
+    p.logs_with("a", f"{'two' if verb == 'up' else 'one'} {after['pid']}")
+    assert "unchanged" in p("up", "-d").text
+    os.kill(p.status()["a"]["pid"], signal.SIGKILL)  # or its stop takes an hour
+
+
 def test_every_thread_of_the_server_leaves_signals_to_its_loop(pair):
     """A thread made before they are blocked would take SIGCHLD and ignore it; what has ended below the server is then never reaped."""
     wanted = sum(1 << (s - 1) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))

@@ -138,3 +138,41 @@ def test_a_stopped_shim_does_not_hold_up_stop(project):
     wait_until(lambda: not alive(a["pid"]) and not alive(a["shim_pid"]), "both are gone")
     p("down")
     p.locald.assert_nothing_left()
+
+
+def test_a_container_whose_first_process_hears_no_signal_is_not_waited_for(project, busybox):
+    """PID 1 of a pid namespace gets no signal that it has no handler for: those below it are asked, and it has no time of its own."""
+    p = project(f"""
+        [project]
+        name = "deaf"
+        [services.alone]
+        type = "container"
+        image = "{busybox}"
+        command = ["sleep", "100000"]
+        stop_timeout = "1h"
+        [services.shell]
+        type = "container"
+        image = "{busybox}"
+        command = ["sh", "-c", "sh -c 'trap \\"echo asked; exit 0\\" TERM; echo up; while :; do sleep 0.1; done'; echo over"]
+        stop_timeout = "1h"
+        [services.loop]
+        type = "container"
+        image = "{busybox}"
+        command = ["sh", "-c", "echo up; while :; do sleep 100000; done"]
+        stop_timeout = "1h"
+        [services.told]
+        type = "container"
+        image = "{busybox}"
+        command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"]
+        stop_timeout = "1h"
+        """)
+    p("up", "-d")
+    for name in ("shell", "loop", "told"):
+        p.logs_with(name, "up")
+    p("stop", "alone", "shell", "loop", timeout=60)
+    assert {s["state"] for name, s in p.status().items() if name != "told"} == {"stopped"}, p.status()
+    assert p.logs_with("shell", "over").count("asked") == 1
+    # One that ignores the signal on purpose has its time.
+    refused = p("stop", "--timeout", "1s", "told", check=False)
+    assert refused.rc != 0 and alive(p.status()["told"]["pid"]), refused
+    os.kill(p.status()["told"]["pid"], signal.SIGKILL)

@@ -106,11 +106,14 @@ KeyFields common_fields(Sink& sink, ServiceSpec& out) {
          if (!signal) return sink.add(word.at, at, signal.error());
          out.stop_signal = *signal;
        }},
-      duration_field("stop_timeout",
-                     {.text = "How long it may take to end before it is killed.",
-                      .fallback = "\"10s\"",
-                      .example = "stop_timeout = \"1m\""},
-                     sink, out.stop_timeout),
+      duration_field(
+          "stop_timeout",
+          {.text = "How long it may take to end before it is killed. A container whose PID 1 has "
+                   "no handler for the signal cannot hear it: the processes below that "
+                   "one get it instead, and when none is left it is killed at once.",
+           .fallback = "\"10s\"",
+           .example = "stop_timeout = \"1m\""},
+          sink, out.stop_timeout),
       bool_field(
           "tty",
           {.text = "Gives it a terminal, for `locald attach`; its output is then one stream.",

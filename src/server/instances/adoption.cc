@@ -88,14 +88,14 @@ class Adoption {
         project != nullptr ? project->supervisor().find(service) : nullptr;
     const bool older = adopted_[project_name].contains(service);
     if (unit == nullptr && f.live != nullptr && !older) {
-      adopted_[project_name].insert(service);
+      adopted_[project_name][service] = meta.configuration;
       return heirs_.unmanaged.adopt(project_name, service, std::move(f.live));
     }
     if (unit == nullptr || older)
       return remove(f, project_name,
                     fmt::format("{}/{}, {}", project_name, service,
                                 older ? "left over from an earlier start" : "ended"));
-    adopted_[project_name].insert(service);
+    adopted_[project_name][service] = meta.configuration;
     if (f.live == nullptr)
       return project->supervisor().adopt_ended(service, f.id, f.nonce, f.exit, meta.life,
                                                meta.restarts);
@@ -110,7 +110,7 @@ class Adoption {
 
   const Heirs& heirs_;
   std::size_t live_ = 0;
-  std::map<std::string, std::set<std::string>> adopted_;  // project -> its services
+  std::map<std::string, Project::Adopted> adopted_;  // project -> its services
 };
 
 }  // namespace

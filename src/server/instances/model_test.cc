@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/sys/fs_at.h"
+#include "project/canonical_text.h"
 #include "server/instances/model_fixture.h"
 
 namespace locald::server {
@@ -104,6 +105,7 @@ class Model final : public ModelWorld {
     struct Before {
       ProjectState state;
       std::map<std::string, bool> wanted = {};
+      std::map<std::string, std::uint64_t> due = {};  ///< to start after that life
     };
     std::map<std::string, Before> before;
     for (const std::string name : {"a", "b"})
@@ -111,7 +113,8 @@ class Model final : public ModelWorld {
         Before& b = before[name] = {projects_->state_of(name)};
         for (const auto& [service, unit] : project->supervisor().units())
           if (project->find(service) != nullptr)  // one that the file no longer has is just ended
-            b.wanted[service] = project->wanted(service);
+            if (b.wanted[service] = project->wanted(service); b.wanted[service])
+              if (const auto life = unit.due_after()) b.due[service] = *life;
       }
     for (const auto& asked : open_) asked->gone = true;  // their connections end
     open_.clear();
@@ -131,7 +134,7 @@ class Model final : public ModelWorld {
     for (const auto& [instance, process] : uncleaned_) found.push_back(process);
     std::stable_sort(found.begin(), found.end(),
                      [](const auto& a, const auto& b) { return a->life > b->life; });
-    std::map<std::string, std::set<std::string>> adopted;
+    std::map<std::string, Project::Adopted> adopted;
     for (const auto& process : found) {
       process->announced = process->let_go = false;
       process->events = {};
@@ -142,7 +145,9 @@ class Model final : public ModelWorld {
         uncleaned_.erase(process->instance);
       } else if (process->of == ModelProcess::Of::session || project == nullptr ||
                  project->supervisor().find(process->service) == nullptr ||
-                 !adopted[process->project].insert(process->service).second) {
+                 !adopted[process->project]
+                      .emplace(process->service, project::configuration_id(*process->config))
+                      .second) {
         EXPECT_TRUE(process->of == ModelProcess::Of::session || live == nullptr)
             << process->service << " runs and is in no record";
         sessions_->adopt(process->project, process->instance, process->nonce, std::move(live));
@@ -165,6 +170,12 @@ class Model final : public ModelWorld {
       ASSERT_NE(project, nullptr) << name << " was up";
       for (const auto& [service, wanted] : b.wanted)
         EXPECT_EQ(project->wanted(service), wanted) << service;
+      for (const auto& [service, life] : b.due) {
+        const Supervisor::Unit& unit = *project->supervisor().find(service);
+        EXPECT_FALSE(unit.state.ended()) << service << " was to be started again";
+        EXPECT_TRUE(unit.life > life || unit.state.phase != Phase::running)
+            << service << " was to be restarted";
+      }
     }
   }
 
@@ -434,6 +445,12 @@ class Model final : public ModelWorld {
       EXPECT_EQ(unit->instance, process->instance) << process->service;
       EXPECT_TRUE(unit->state.busy())
           << process->service << " runs and is " << to_string(unit->state.phase);
+      if (unit->state.phase != Phase::stopping) {
+        EXPECT_EQ(project::configuration_id(*process->config),
+                  project::configuration_id(*unit->config))
+            << process->service << " is " << to_string(unit->state.phase)
+            << " on what it is to run no longer";
+      }
     }
     EXPECT_EQ(containers_->running(), containers);
   }

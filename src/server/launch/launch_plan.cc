@@ -61,7 +61,7 @@ Result<void> open_workdir(runtime::HostProcess& process, const PathJudge& judge)
 
 std::string container_key(const std::string& project, const project::ServiceConfig& config) {
   return fmt::format("{}.{}.{}", project, project::slug(config.name),
-                     fmt::format("{:016x}", fnv1a(project::canonical_text(config))).substr(0, 8));
+                     project::configuration_id(config).substr(0, 8));
 }
 
 net::AttachRequest attach_request(const LaunchRequest& request) {

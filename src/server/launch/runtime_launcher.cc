@@ -10,6 +10,7 @@
 #include "base/sys/fs_at.h"
 #include "builder/storage.h"
 #include "cnb/store/generation.h"
+#include "project/canonical_text.h"
 #include "project/units.h"
 #include "runtime/instance_meta.h"
 #include "server/launch/command_note.h"
@@ -109,7 +110,8 @@ Result<std::unique_ptr<runtime::ServiceHandle>> RuntimeLauncher::start(
                                         .project = request.project,
                                         .service = config.name,
                                         .life = request.life,
-                                        .restarts = request.restarts}
+                                        .restarts = request.restarts,
+                                        .configuration = project::configuration_id(*request.config)}
                       .to_text();
   instance.tty = config.tty;
   if (request.one_off) {

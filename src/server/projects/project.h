@@ -167,9 +167,13 @@ class Project {
 
   /// From the run folder; services are not started yet.
   static Result<std::unique_ptr<Project>> restore(Deps deps, const std::string& name);
-  /// After restore and the adoption of what runs: starts what should run and does not, goes on
+  /// Services of which an instance was found, and what each was started with:
+  /// project::configuration_id(), "" where an earlier locald wrote down none.
+  using Adopted = std::map<std::string, std::string>;
+  /// After restore and the adoption of what runs: starts what should run and does not, restarts
+  /// what the earlier server was to restart, or wrote down as changed, and had not come to; goes on
   /// going down.
-  void settle(const std::set<std::string>& adopted);
+  void settle(const Adopted& adopted);
 
   /// Called each time a service has come to run: listeners not on loopback are looked for.
   std::function<void(const std::string& service)> on_running;

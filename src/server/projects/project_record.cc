@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "base/sys/fs_at.h"
 #include "base/sys/sys.h"
+#include "project/canonical_text.h"
 #include "server/projects/project.h"
 
 namespace locald::server {
@@ -91,7 +92,8 @@ struct StateEntry {
   std::uint64_t life = 0;
   std::optional<int> code, signal;
   std::string exit_reason;
-  std::optional<bool> never_ran;  ///< its end is known
+  std::optional<bool> never_ran;           ///< its end is known
+  std::optional<std::uint64_t> due_after;  ///< it is to be started when that life is over
 
   static const Fields& fields() {
     using E = StateEntry;
@@ -105,7 +107,8 @@ struct StateEntry {
                                     .field("code", &E::code, "")
                                     .field("signal", &E::signal, "")
                                     .field("exit_reason", &E::exit_reason, "")
-                                    .field("never_ran", &E::never_ran, "");
+                                    .field("never_ran", &E::never_ran, "")
+                                    .field("due_after", &E::due_after, "");
     return table;
   }
 };
@@ -130,6 +133,7 @@ StateEntry state_entry(const Supervisor::Unit& unit, bool wanted) {
   const ServiceState& s = unit.state;
   StateEntry out{.wanted = wanted};
   out.restarts = s.history.restarts;
+  if (wanted) out.due_after = unit.due_after();
   if (s.phase == Phase::exited || s.phase == Phase::failed) {
     out.phase = to_string(s.phase);
     out.reason = s.reason;
@@ -288,15 +292,20 @@ void Project::adopt_networks() {
   deps_.networks->adopt(name_, shims);
 }
 
-void Project::settle(const std::set<std::string>& adopted) {
+void Project::settle(const Adopted& adopted) {
   adopt_networks();
   const StateRecord restored = read_state(restored_);
-  std::set<std::string> start, stop;
+  std::set<std::string> start, restart, stop;
   for (const auto& [name, unit] : supervisor_.units()) {
     const auto found = restored.services.find(name);
     const StateEntry entry = found == restored.services.end() ? StateEntry() : found->second;
-    if (adopted.contains(name)) {
-      if (unwanted_.contains(name)) stop.insert(name);
+    if (const auto found_life = adopted.find(name); found_life != adopted.end()) {
+      const std::string& started_with = found_life->second;
+      if (unwanted_.contains(name))
+        stop.insert(name);
+      else if ((entry.due_after && unit.life <= *entry.due_after) ||
+               (!started_with.empty() && started_with != project::configuration_id(*unit.config)))
+        restart.insert(name);
       continue;
     }
     if (!entry.phase.empty() || entry.code || entry.signal)
@@ -306,6 +315,7 @@ void Project::settle(const std::set<std::string>& adopted) {
   }
   if (restored.down) return bring_down(restored.volumes);
   supervisor_.stop(stop);
+  supervisor_.restart(restart);
   supervisor_.start(start);
 }
 

@@ -341,7 +341,7 @@ TEST_F(ProjectTest, ANewServerGoesOnWhereTheOldOneStopped) {
   project->supervisor().adopt(
       "runs", std::make_unique<FakeLauncher::Handle>(launcher, launcher.processes[3]),
       project->supervisor().find("runs")->config, 7, 2);
-  project->settle({"runs"});
+  project->settle({{"runs", ""}});
   run_for(loop);
   EXPECT_EQ(phase("done"), Phase::exited);
   EXPECT_EQ(project->supervisor().find("done")->state.exit->code, 3);
@@ -351,6 +351,42 @@ TEST_F(ProjectTest, ANewServerGoesOnWhereTheOldOneStopped) {
   EXPECT_EQ(launcher.launches("runs"), 1);
   EXPECT_EQ(project->supervisor().find("runs")->state.history.restarts, 2);
   EXPECT_EQ(project->supervisor().find("lost")->user->env.at("WHO"), "me");
+}
+
+TEST_F(ProjectTest, ARestartThatWasCutShortIsFinishedByTheNextServer) {
+  launcher.obedient = false;
+  up({config("told"), config("changed"), config("gone"), config("same")});
+  for (const char* service : {"told", "changed", "gone", "same"}) launcher.run(service);
+  run_for(loop);
+  std::map<std::string, std::string> adopted;
+  for (const auto& [name, unit] : project->supervisor().units())
+    adopted[name] = project::configuration_id(*unit.active);
+  project->restart({"told", "gone"});
+  run_for(loop);
+  const std::string path = paths->run_project_state("shop"), before = read_file(path).value();
+  up({config("told"), config("changed", "y"), config("gone"), config("same")}, {"changed"});
+  // Killed between the writing of the configurations and that of the state.
+  ASSERT_TRUE(write_file_atomic(path, before, 0600));
+  project = Project::restore(deps(), "shop").value();
+  for (std::size_t i = 0; i < launcher.processes.size(); ++i) {
+    const std::string name = launcher.processes[i]->service;
+    if (name == "gone")
+      project->supervisor().adopt_ended(name, "0123456789ab", "n", {}, 1, 0);
+    else
+      project->supervisor().adopt(
+          name, std::make_unique<FakeLauncher::Handle>(launcher, launcher.processes[i]),
+          project->supervisor().find(name)->config, 1, 0);
+  }
+  project->settle(adopted);
+  run_for(loop);
+  EXPECT_EQ(phase("told"), Phase::stopping);
+  EXPECT_EQ(phase("changed"), Phase::stopping);
+  EXPECT_EQ(phase("same"), Phase::running);
+  EXPECT_EQ(launcher.launches("gone"), 2);
+  for (const char* service : {"told", "changed"}) launcher.exit(service, 0);
+  run_for(loop);
+  for (const char* service : {"told", "changed"}) EXPECT_EQ(launcher.launches(service), 2);
+  EXPECT_EQ(launcher.launches("same"), 1);
 }
 
 TEST_F(ProjectTest, ADownThatWasCutShortIsFinishedByTheNextServer) {

@@ -309,10 +309,10 @@ std::vector<std::string> Projects::restore() {
   return notices;
 }
 
-void Projects::settle(const std::map<std::string, std::set<std::string>>& adopted) {
+void Projects::settle(const std::map<std::string, Project::Adopted>& adopted) {
   for (const auto& [name, project] : projects_) {
     const auto it = adopted.find(name);
-    project->settle(it == adopted.end() ? std::set<std::string>() : it->second);
+    project->settle(it == adopted.end() ? Project::Adopted() : it->second);
   }
 }
 

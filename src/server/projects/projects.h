@@ -101,7 +101,7 @@ class Projects {
   /// Reads the run folder. @return what could not be read, for the log.
   std::vector<std::string> restore();
   /// After restore and adoption: what should run and does not is started.
-  void settle(const std::map<std::string, std::set<std::string>>& adopted);
+  void settle(const std::map<std::string, Project::Adopted>& adopted);
 
  private:
   /// A project's file with all that it names, as an `up` would take it. Whatever `up`, `build` and

@@ -74,7 +74,7 @@ TEST_P(RecordTest, AProjectIsRestoredAndUnchanged) {
     for (const auto& [key, value] : entry["config"].as_object())
       EXPECT_EQ(now[key].dump(), value.dump()) << service << "." << key;
   }
-  (*project)->settle({"web", "cache"});
+  (*project)->settle({{"web", ""}, {"cache", ""}});
   run_for(loop);
   EXPECT_EQ((*project)->status("once")->exit_code, 3);
   EXPECT_TRUE(launcher.log.empty());  // it has ended; nothing is started again

@@ -77,6 +77,19 @@ runtime::ServiceHandle* Supervisor::Unit::handle() const {
   return present == instances.end() ? nullptr : present->second.handle();
 }
 
+std::optional<std::uint64_t> Supervisor::Unit::due_after() const {
+  switch (state.phase) {
+    case Phase::stopping:
+      return state.again ? std::optional(life) : std::nullopt;
+    case Phase::waiting:
+      return instances.empty() ? std::nullopt : std::optional(life);
+    case Phase::preparing:
+      return instances.empty() ? std::nullopt : std::optional(life - 1);
+    default:
+      return std::nullopt;
+  }
+}
+
 void Supervisor::define(const std::string& service,
                         std::shared_ptr<const project::ServiceConfig> config,
                         std::shared_ptr<const project::UserContext> user,

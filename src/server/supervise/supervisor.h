@@ -45,6 +45,9 @@ class Supervisor {
     std::set<ino_t> sockets;                ///< its own, which listen there
     std::string trouble;                    ///< ServiceHandle::trouble() of what runs
 
+    /// Where it is to run and something of an earlier life is there still: the last such life.
+    std::optional<std::uint64_t> due_after() const;
+
    private:
     friend class Supervisor;
     runtime::ServiceHandle* handle() const;
