@@ -1,6 +1,9 @@
 #include "builder/limits.h"
 
+#include <linux/capability.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -10,6 +13,18 @@
 #include "base/sys/rlimits.h"
 
 namespace locald::builder {
+
+namespace {
+
+/// Of this thread, in its user namespace. Spec: capget(2).
+bool has_capability(unsigned number) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  if (::syscall(SYS_capget, &header, data) != 0) return false;
+  return (data[number / 32].effective >> (number % 32) & 1) != 0;
+}
+
+}  // namespace
 
 Result<void> check_minimum(const ResourceLimits& limits) {
   if (limits.memory_bytes && *limits.memory_bytes < (6u << 20))
@@ -48,12 +63,14 @@ Result<void> check_ulimit(std::string_view name, std::int64_t soft, std::int64_t
 
 std::map<std::string, std::int64_t> hard_limits(bool root) {
   std::map<std::string, std::int64_t> out;
+  // In a container of its own, root may be without the right.
+  const bool may_raise = root && has_capability(CAP_SYS_RESOURCE);
   for (const RlimitName& known : kRlimits) {
     struct rlimit limit {};
-    if (!root && ::getrlimit(known.number, &limit) == 0 && limit.rlim_max != RLIM_INFINITY)
+    if (!may_raise && ::getrlimit(known.number, &limit) == 0 && limit.rlim_max != RLIM_INFINITY)
       out[to_lower(known.name)] = static_cast<std::int64_t>(limit.rlim_max);
   }
-  if (const auto most = read_file("/proc/sys/fs/nr_open", 64); root && most)
+  if (const auto most = read_file("/proc/sys/fs/nr_open", 64); may_raise && most)
     if (const auto number = parse_u64(trim(*most)); number && *number <= INT64_MAX)
       out["nofile"] = static_cast<std::int64_t>(*number);
   return out;

@@ -1,5 +1,5 @@
 #pragma once
-#include "cli/args.h"
+#include "cli/context.h"
 #include "ipc/messages/project.h"
 
 /// The options of verbs that read a compose file.
@@ -14,6 +14,6 @@ inline constexpr Option kPublishAddress{
     0, "publish-address", "ADDRESS",
     "publish ports of a compose file here, where they name no address: 0.0.0.0"};
 
-ipc::ComposeWishes compose_wishes(const Args& args);
+ipc::ComposeWishes compose_wishes(const Context& context, const Args& args);
 
 }  // namespace locald::cli

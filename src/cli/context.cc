@@ -33,11 +33,11 @@ Result<std::string> working_dir() {
 }
 
 Result<ipc::ProjectPlace> Context::project() const {
-  return ipc::ProjectPlace{TRY(working_dir()), file, project_name, environment()};
+  return ipc::ProjectPlace{TRY(working_dir()), file, project_name, environment(), more_files};
 }
 
 Result<ipc::ProjectPlace> Context::place() const {
-  return ipc::ProjectPlace{TRY(working_dir()), file, project_name, {}};
+  return ipc::ProjectPlace{TRY(working_dir()), file, project_name, {}, more_files};
 }
 
 std::map<std::string, std::string> environment() {

@@ -15,6 +15,8 @@ namespace locald::cli {
 struct Context {
   std::optional<std::string> file;          ///< -f, absolute
   std::optional<std::string> project_name;  ///< -p or LOCALD_PROJECT
+  std::vector<std::string> more_files;      ///< -f again, absolute
+  std::vector<std::string> profiles;        ///< --profile
 
   Result<Paths> paths() const { return Paths::from_process(); }
   /// Connects, starting the server where it does not run; notices go to stderr.

@@ -101,8 +101,10 @@ int run_verb(const Verb& verb, Context& context, const std::vector<std::string>&
 /// `path` made absolute.
 int run(int argc, char** argv) {
   Context context;
-  const option longs[] = {
-      {"help", no_argument, nullptr, 'h'}, {"version", no_argument, nullptr, 'V'}, {}};
+  const option longs[] = {{"help", no_argument, nullptr, 'h'},
+                          {"version", no_argument, nullptr, 'V'},
+                          {"profile", required_argument, nullptr, 'P'},
+                          {}};
   ::opterr = 0;
   int found = 0;
   while ((found = ::getopt_long(argc, argv, "+:C:f:p:h", longs, nullptr)) != -1) {
@@ -116,9 +118,15 @@ int run(int argc, char** argv) {
       case 'f': {
         auto file = absolute_path(::optarg);
         if (!file) return print_error(file.error()), 1;
-        context.file = *file;
+        if (context.file)
+          context.more_files.push_back(*file);
+        else
+          context.file = *file;
         break;
       }
+      case 'P':
+        context.profiles.emplace_back(::optarg);
+        break;
       case 'p':
         context.project_name = ::optarg;
         break;
@@ -133,7 +141,7 @@ int run(int argc, char** argv) {
                            "locald --help");
       default:
         return usage_error(std::string("unknown option ") + argv[::optind - 1],
-                           "only -C, -f, -p, --help and --version go before the verb");
+                           "only -C, -f, -p, --profile, --help and --version go before the verb");
     }
   }
   if (const char* name = std::getenv("LOCALD_PROJECT");

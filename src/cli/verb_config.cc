@@ -9,7 +9,8 @@ namespace locald::cli {
 namespace {
 
 Result<int> config_check(Context& context, const Args& args) {
-  const ipc::ConfigCheckRequest request{TRY(context.place()), environment(), compose_wishes(args)};
+  const ipc::ConfigCheckRequest request{TRY(context.place()), environment(),
+                                        compose_wishes(context, args)};
   auto client = TRY(context.connect());
   if (args.has("json")) return print_json(TRY(client.call(request)));
   const auto reply = TRY(client.ask(request));

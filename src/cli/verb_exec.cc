@@ -11,7 +11,8 @@ namespace locald::cli {
 namespace {
 
 Result<int> exec_verb(Context& context, const Args& args) {
-  const bool tty = args.has("tty");
+  const bool tty = args.has("tty") && !args.has("no-tty");
+  const bool stdin_too = args.has("interactive") || args.has("no-tty");
   const TerminalSize size = terminal_size(STDIN_FILENO).value_or(TerminalSize{24, 80});
   const auto env = command_environment(args.values("env"), tty);
   if (!env) return usage_error(env.error());
@@ -22,7 +23,7 @@ Result<int> exec_verb(Context& context, const Args& args) {
                            .user = args.value("user").value_or(""),
                            .cwd = args.value("workdir").value_or(""),
                            .tty = tty,
-                           .open_stdin = args.has("interactive"),
+                           .open_stdin = stdin_too,
                            .size = {size.rows, size.columns}};
   auto client = TRY(context.connect());
   const auto reply = client.ask(request);
@@ -31,10 +32,8 @@ Result<int> exec_verb(Context& context, const Args& args) {
     return 1;
   }
   const ipc::ExecReply where = TRY(reply);
-  return attach({.socket = where.socket,
-                 .nonce = where.nonce,
-                 .tty = tty,
-                 .forward_stdin = args.has("interactive")});
+  return attach(
+      {.socket = where.socket, .nonce = where.nonce, .tty = tty, .forward_stdin = stdin_too});
 }
 
 Result<int> exec_attach(Context& context, const Args& args) {
@@ -66,6 +65,7 @@ const Verb kExec{
         "  locald exec -i db -- psql -U postgres < dump.sql\n",
     .options = {{'i', "interactive", nullptr, "forward stdin"},
                 {'t', "tty", nullptr, "give it a terminal"},
+                {'T', "no-tty", nullptr, "no terminal, but stdin: as -i without -t"},
                 {'e', "env", "NAME[=VALUE]",
                  "set a variable, or pass it on from here; can be repeated"},
                 {'u', "user", "USER[:GROUP]", "run as this user, by name or number"},

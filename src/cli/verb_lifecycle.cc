@@ -68,7 +68,9 @@ const Verb kDown{
         "examples:\n"
         "  locald down\n"
         "  locald down --volumes      the data too\n",
-    .options = {{'v', "volumes", nullptr, "remove the project's volumes and their data"}},
+    .options = {{'v', "volumes", nullptr, "remove the project's volumes and their data"},
+                {0, "remove-orphans", nullptr,
+                 "what `down` does anyway: services that the file has no more end too"}},
     .max_arguments = 0,
     .run = services_down,
 };

@@ -21,9 +21,25 @@ std::string known(const std::vector<ipc::ServiceStatus>& services) {
   return join(names, ", ");
 }
 
+/// Of a service that tells none: what its first published TCP port is likely to answer with.
+std::optional<std::string> published_url(const ipc::ServiceStatus& service) {
+  static const std::string kHere = "localhost";
+  for (const ipc::ServicePort& port : service.ports) {
+    if (port.protocol != "tcp" || port.port == 0) continue;
+    const bool all = port.address.empty() || port.address == "0.0.0.0" || port.address == "::";
+    const std::string& host = all ? kHere : port.address;
+    const bool v6 = host.find(':') != std::string::npos;
+    return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port.port);
+  }
+  return std::nullopt;
+}
+
 /// The service whose page is meant.
-Result<ipc::ServiceStatus> service_of(const std::vector<ipc::ServiceStatus>& services,
-                                      const Args& args) {
+Result<ipc::ServiceStatus> service_of(std::vector<ipc::ServiceStatus> services, const Args& args) {
+  const bool any = std::any_of(services.begin(), services.end(),
+                               [](const ipc::ServiceStatus& service) { return service.url; });
+  for (ipc::ServiceStatus& service : services)
+    if (!service.url && (!any || !args.arguments().empty())) service.url = published_url(service);
   if (!args.arguments().empty()) {
     const std::string& name = args.argument(0);
     for (const ipc::ServiceStatus& service : services) {
@@ -90,8 +106,10 @@ const Verb kOpen{
     .usage = "[--print] [SERVICE]",
     .summary = "open a service's URL in the browser",
     .details =
-        "Without a name the service web, or the only one that has a URL. The browser is what\n"
-        "BROWSER names, else xdg-open, wslview or open.\n\n"
+        "Without a name the service web, or the only one that has a URL. A container without a\n"
+        "health check by http has that of the first TCP port that it publishes, where it is\n"
+        "named, or no service has another. The browser is what BROWSER names, else xdg-open,\n"
+        "wslview or open.\n\n"
         "examples:\n"
         "  locald open\n"
         "  curl \"$(locald open --print api)/healthz\"\n",

@@ -20,7 +20,7 @@ Result<bool> bring_up_dependencies(Context& context, const ipc::ProjectPlace& pr
                                .services = {args.argument(0)},
                                .world = world(),
                                .low_ports = {},
-                               .compose = compose_wishes(args),
+                               .compose = compose_wishes(context, args),
                                .wait = true,
                                .dependencies = true,
                                .timeout = {}};
@@ -73,6 +73,7 @@ const Verb kRun{
         "  locald run db -- psql -h db -U postgres shop\n"
         "  locald run -T -e LOG=debug worker < jobs.json\n",
     .options = {{'T', "no-tty", nullptr, "no terminal, also at one"},
+                {0, "rm", nullptr, "what `run` does anyway: nothing is left of it"},
                 {'e', "env", "NAME[=VALUE]",
                  "set a variable, or pass it on from here; can be repeated"},
                 {'u', "user", "USER[:GROUP]", "run as this user, by name or number"},

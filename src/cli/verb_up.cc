@@ -16,7 +16,7 @@ Result<int> up_verb(Context& context, const Args& args) {
                          .world = world(),
                          .env_refresh = args.has("env-refresh"),
                          .low_ports = args.value("low-ports"),
-                         .compose = compose_wishes(args),
+                         .compose = compose_wishes(context, args),
                          .wait = args.has("wait"),
                          .timeout = {}};
   if (const auto timeout = args.value("timeout")) {
@@ -41,16 +41,18 @@ const Verb kUp{
     .summary = "bring the project up: pull, build, start, follow the logs",
     .details =
         "Starts the named services, or all, with their dependencies. Running it again applies\n"
-        "only what changed in locald.toml; a service with `once` that has succeeded runs again\n"
-        "where it changed or is named. In the foreground it shows all logs and ends when\n"
-        "all services have ended (1 if one failed); Ctrl-C stops everything in reverse order, a\n"
-        "second Ctrl-C kills.\n\n"
+        "only what changed in the project's file; a service with `once` that has succeeded runs\n"
+        "again where it changed or is named, and of a compose file each that has ended. In the\n"
+        "foreground it shows all logs and ends when all services have ended (1 if one failed);\n"
+        "Ctrl-C stops everything in reverse order, a second Ctrl-C kills.\n\n"
         "The first `up` captures its environment, umask and limits for as long as the project\n"
         "is up: host processes get them, also those that a later `up` starts, from any\n"
         "terminal. ${VAR} in locald.toml is looked up in the environment of this command, then\n"
         "in .env beside the file, then in the captured environment. If a variable that the file\n"
         "uses has another value here than captured, `up` says so, changes nothing and exits\n"
-        "with 1. `locald down` forgets the captured environment.\n\n"
+        "with 1. `locald down` forgets the captured environment, and what was said here by\n"
+        "--profile, --allow-unsupported, --publish-address and --low-ports: until then that\n"
+        "counts for a later `up` too, and for `run`, each until it is said again.\n\n"
         "examples:\n"
         "  locald up                      in the foreground\n"
         "  locald up -d                   until every service has started\n"
@@ -62,6 +64,9 @@ const Verb kUp{
                  "capture the environment of this command instead of keeping the earlier one"},
                 {0, "low-ports", "+N",
                  "publish ports below 1024 at a port N higher, where privileges lack: +8000"},
+                {0, "remove-orphans", nullptr,
+                 "what `up` does anyway: services that the file has no more are removed"},
+                {0, "build", nullptr, "what `up` does anyway: what has changed is built"},
                 kProfile,
                 kAllowUnsupported,
                 kPublishAddress},

@@ -219,14 +219,15 @@ std::vector<NetdPlan::Name> Layout::netd_names() const {
       for (const Placed& placed : service.places) {
         if (placed.network != index) continue;
         for (const Subnet& address : placed.addresses) {
-          names[service.layout.name].push_back(address.address);
+          names[to_lower(service.layout.name)].push_back(address.address);
           for (const std::string& alias : placed.aliases) names[alias].push_back(address.address);
         }
       }
       // From an internal network nothing of the host is reached.
       if (!net.layout.internal && service.layout.networks.empty() && service.layout.port != 0)
         for (const IpAddress& address : service.standing)
-          if (!address.is_v6() || net.layout.ipv6) names[service.layout.name].push_back(address);
+          if (!address.is_v6() || net.layout.ipv6)
+            names[to_lower(service.layout.name)].push_back(address);
     }
     if (!net.layout.internal && !host_access_.empty())
       names[kHostName].push_back(at(standing_, kHostItself).address);

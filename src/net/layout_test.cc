@@ -57,6 +57,17 @@ TEST(Layout, NamesWhoIsInTheSameNetworkAndServicesOfTheHost) {
   EXPECT_FALSE(layout.address_for("web", "nobody"));
 }
 
+TEST(Layout, NamesAreLookedUpWithoutCase) {
+  Layout::Input in = shop();
+  in.services[0].name = "My.DB";
+  in.services[0].networks[0].aliases = {"db.shop.test"};
+  const Layout layout = Layout::make(in).value();
+  const Attachment web = layout.attachment("web");
+  EXPECT_EQ(web.names.at("my.db"), std::vector<std::string>{"10.77.0.2"});
+  EXPECT_EQ(web.names.at("db.shop.test"), std::vector<std::string>{"10.77.0.2"});
+  EXPECT_EQ(layout.address("My.DB")->text(), "10.77.0.2");
+}
+
 /// A network of plugins that choose the addresses, and one of plugins that are told.
 Layout::Input with_plugins() {
   Layout::Input in = shop();

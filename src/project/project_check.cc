@@ -32,7 +32,7 @@ class Checker {
     if (!spec_.name.empty() && !valid_name(spec_.name))
       add(spec_.name_at, fmt::format("\"{}\" cannot be the name of a project", spec_.name),
           std::string(kNameRule));
-    if (spec_.services.empty() && spec_.any_letters)
+    if (spec_.services.empty() && spec_.compose)
       add({1, 1}, "no service is enabled", "enable a profile: locald up --profile NAME");
     else if (spec_.services.empty())
       add({1, 1}, "the file names no services", "add a table like [services.web]");
@@ -53,10 +53,10 @@ class Checker {
   }
 
   void service(const ServiceSpec& s) {
-    if (spec_.any_letters && !valid_compose_name(s.name))
+    if (spec_.compose && !valid_compose_name(s.name))
       add(s.at, fmt::format("\"{}\" cannot be the name of a service", s.name),
           "letters, digits, -, _ and dots, at most 63, a letter or digit first");
-    else if (!spec_.any_letters && !valid_service_name(s.name))
+    else if (!spec_.compose && !valid_service_name(s.name))
       add(s.at, fmt::format("\"{}\" cannot be the name of a service", s.name),
           s.name.find('/') == std::string::npos
               ? std::string(kNameRule)

@@ -14,6 +14,7 @@
 #include "project/project_check.h"
 #include "project/resolve/resolve.h"
 #include "project/toml/toml_front.h"
+#include "project/wording.h"
 
 namespace locald::project {
 namespace {
@@ -43,7 +44,8 @@ class JudgedFiles {
   compose::FileAccess access() {
     return {[this](const std::string& path) {
               const auto there = judge_.open(path, PathJudge::Use::look);
-              if (!there && there.error().code() == Errc::not_found) return compose::PathKind::none;
+              if (!there && there.error().code() == Errc::not_found)
+                return compose::disk_files().kind(path);
               return there && there->is_folder() ? compose::PathKind::folder
                                                  : compose::PathKind::file;
             },
@@ -144,11 +146,22 @@ Result<std::string> find_project_name(const ProjectRef& ref) {
 
 Result<LoadedProject> load_project(const ProjectRef& ref) {
   const std::string path = TRY(find_project_file(ref));
+  if (!compose::is_compose_file(path) && !ref.compose.more_files.empty())
+    return Error(Errc::invalid_input,
+                 fmt::format("{} is not a compose file: nothing is merged over it", path))
+        .with_hint("give one -f");
   LoadedProject out = compose::is_compose_file(path) ? load_compose(ref)
                                                      : load_toml(ref, path, TRY(read_toml(path)));
   // A text that cannot be read has nothing to check.
   decide_networks(out.spec, out.stays_on_host ? NetworkUse::Mode::host : NetworkUse::Mode::project);
-  if (out.problems.empty() || !out.spec.services.empty()) check_project(out.spec, out.problems);
+  if (out.problems.empty() || !out.spec.services.empty()) {
+    Problems found;
+    check_project(out.spec, found);
+    word_for(out.spec, found);
+    out.problems.insert(out.problems.end(), found.begin(), found.end());
+    sort_by_place(out.problems);
+    if (out.problems.size() > kMaxProblems) out.problems.resize(kMaxProblems);
+  }
   return out;
 }
 

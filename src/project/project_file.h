@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/sys/path_judge.h"
 #include "project/project_spec.h"
+#include "project/rights.h"
 
 namespace locald::project {
 
@@ -19,8 +20,10 @@ struct ComposeOptions {
   std::map<std::string, std::string> env = {};  ///< of the one who asks: `${VAR}`, COMPOSE_FILE…
   std::vector<std::string> services = {};       ///< named ones: their profiles are enabled
   std::set<std::string> profiles = {};
-  std::set<std::string> allowed = {};  ///< what is refused of these is left out instead
-  std::string publish_address = {};    ///< of ports without one; empty: loopback
+  std::set<std::string> allowed = {};        ///< what is refused of these is left out instead
+  std::string publish_address = {};          ///< of ports without one; empty: loopback
+  std::vector<std::string> more_files = {};  ///< absolute: merged over ProjectRef::file
+  Rights rights = {};
 };
 
 /// Where a project is looked for.

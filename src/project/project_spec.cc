@@ -63,6 +63,21 @@ bool valid_compose_name(std::string_view name) noexcept {
                      [&](char c) { return plain(c) || c == '_' || c == '-' || c == '.'; });
 }
 
+bool valid_alias(std::string_view name) noexcept {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  if (name.empty() || name.size() > 253 || !std::all_of(name.begin(), name.end(), plain))
+    return false;
+  std::size_t label = 0;  // its length
+  for (const char c : name) {
+    if (c == '.' && (label == 0 || label > 63)) return false;
+    label = c == '.' ? 0 : label + 1;
+  }
+  return label > 0 && label <= 63;
+}
+
 std::string slug(std::string_view service) {
   std::string out(service);
   std::replace(out.begin(), out.end(), '/', '.');

@@ -116,6 +116,11 @@ struct UlimitSpec {
   SourcePos at;
 };
 
+/// Where a service's limits of resources are written; line 0: not.
+struct LimitPlaces {
+  SourcePos memory, cpus, pids;
+};
+
 /// Files whose change restarts a service: patterns as in a .gitignore.
 struct WatchSpec {
   std::vector<std::string> paths, ignore;
@@ -196,6 +201,7 @@ struct ServiceSpec {
   std::uint64_t memory = 0;  ///< bytes; 0: no limit
   double cpus = 0;           ///< 0: no limit
   int pids = 0;              ///< 0: no limit
+  LimitPlaces limits_at;
   bool init = false;
   Text hostname;  ///< empty: the service's name
   bool read_only = false;
@@ -233,7 +239,7 @@ struct ProjectSpec {
   std::vector<int> host_access;         ///< ports of the host's loopback that containers reach
   int low_ports = 0;                    ///< how far published ports that need privileges move up
   std::vector<ServiceSpec> services;    ///< in the order of their names
-  bool any_letters = false;             ///< services may be called as in Compose: "Web.1"
+  bool compose = false;                 ///< of a compose file: services may be called "Web.1"
 
   const ServiceSpec* find(const std::string& service) const;
   /// The file that `at` is in.
@@ -246,6 +252,9 @@ bool valid_name(std::string_view name) noexcept;
 bool valid_service_name(std::string_view name) noexcept;
 /// [a-zA-Z0-9][a-zA-Z0-9._-]{0,62}: names of services of compose files.
 bool valid_compose_name(std::string_view name) noexcept;
+/// A name by which a service is looked up beside its own: letters, digits, -, _ and dots, which
+/// neither begin nor end it; at most 253 bytes. Spec: RFC 1035 §2.3.4.
+bool valid_alias(std::string_view name) noexcept;
 /// The service's name where no slash may stand, as in file and host names: "api.worker", which no
 /// other service has.
 std::string slug(std::string_view service);

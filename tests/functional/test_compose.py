@@ -167,7 +167,10 @@ def test_files_variables_and_profiles_as_compose_has_them(compose, busybox):
     assert p.service("dev")["pid"] == pid
     p("stop", "a")
     assert p.service("a")["signal"] == "SIGKILL", p.service("a")
+    # What `up` was told counts until `down`, for what else reads the file too.
+    assert "project myapp2, 2 services: a, dev" in p("config", "check", env={"A": "1"}).out
     p("down")
+    assert "project myapp2, 1 service: a" in p("config", "check", env={"A": "1"}).out
     p.locald.assert_nothing_left()
     # A service that is named enables its profile.
     p("up", "-d", "dev")
@@ -194,6 +197,18 @@ def test_compose_file_and_project_name_of_the_shell(compose, busybox):
     assert json.loads(p("status", "--json").out)["project"] == "one"
     p("-f", "sub/other.yml", "-p", "chosen", "down")
     p.locald.assert_nothing_left()
+    # The second -f is merged over the first, whichever that is.
+    p.write("over.yml", "services: { a: { labels: { x: y } }, b: { image: z } }\n")
+    r = p("-f", "compose.yaml", "-f", "over.yml", "config", "check")
+    assert "2 services: a, b" in r.out and "`labels`" in r.err, r
+    p.write("locald.toml", '[services.h]\ncommand = "x"\n')
+    r = p("-f", "locald.toml", "-f", "over.yml", "config", "check", check=False)
+    assert r.rc == 1 and "nothing is merged over it" in r.err, r
+    (p.dir / "locald.toml").unlink()
+    (p.dir / "compose.yaml").unlink()
+    (p.dir / "compose.yaml").symlink_to("gone.yaml")
+    r = p("config", "check", check=False)
+    assert r.rc == 1 and "the symlink leads to nothing" in r.err, r
 
 
 def test_locald_toml_wins_and_a_notice_says_so(compose, busybox):
@@ -312,3 +327,74 @@ def test_services_of_the_hosts_network_and_of_none(compose, busybox):
     assert p("exec", "My.Name_1", "--", "hostname").out == "My.Name_1\n"
     p("restart", "My.Name_1")
     assert p.service("My.Name_1")["state"] == "running"
+
+
+def test_what_up_was_told_counts_until_down(compose, busybox):
+    port = free_port()
+    p = compose(f"""
+        services:
+          web:
+            image: {busybox}
+            command: [ sh, -c, "mkdir -p /w; echo page > /w/index.html; exec httpd -f -p 80 -h /w" ]
+            privileged: true
+            ports: [ "{port}:80" ]
+            volumes: [ /data ]
+            stop_grace_period: 0s
+            networks: {{ default: {{ aliases: [ Www.Shop.Test ] }} }}
+            depends_on: {{ job: {{ condition: service_completed_successfully }} }}
+          job:
+            image: {busybox}
+            command: [ sh, -c, "echo ran" ]
+        """, name="told")
+    up = p("up", "-d", "--remove-orphans", "--build", "--allow-unsupported=privileged", "--publish-address", "0.0.0.0")
+    assert "left out, as --allow-unsupported says: services.web.privileged" in up.text, up
+    assert p.service("web")["ports"][0]["address"] == "0.0.0.0"
+    pid = p.service("web")["pid"]
+    # Others who read the file need not be told again; nor `up`, which leaves all as it is.
+    run = p("run", "--rm", "web", "--", "sh", "-c", "wget -q -O - http://www.shop.test/")
+    assert run.out == "page\n", run
+    assert p("exec", "-T", "web", "--", "cat", input="typed\n").out == "typed\n"
+    again = p("up", "-d")
+    assert "web: unchanged" in again.text and p.service("web")["pid"] == pid, again
+    assert p.service("web")["ports"][0]["address"] == "0.0.0.0"
+    # What has ended is started, as Compose does it.
+    assert "job: started" in again.text and p.logs("job").count("ran") == 2, again
+    # A published port is a page, where nothing else is.
+    assert p("open", "--print").out == f"http://localhost:{port}\n"
+    # Volumes without a name stay, as Compose's do, and are found again; with --volumes they go.
+    p("exec", "web", "--", "sh", "-c", "echo kept > /data/file")
+    p("down", "--remove-orphans")
+    r = p("up", "-d", check=False)
+    assert r.rc == 1 and "`services.web.privileged` is not supported" in r.err, r
+    p("up", "-d", "--allow-unsupported=privileged")
+    assert p.service("web")["ports"][0]["address"] == "127.0.0.1"
+    assert p("exec", "web", "--", "cat", "/data/file").out == "kept\n"
+    p("down", "--volumes")
+    assert not list((p.locald.home / "state/volumes").glob("told/*")), "a volume is left"
+
+
+def test_limits_and_what_is_wrong_are_told_at_their_keys(compose, busybox):
+    p = compose(f"""
+        services:
+          a:
+            image: {busybox}
+            command: sleep 1000
+            stop_grace_period: 0s
+            mem_limit: 64m
+            user: nobody.at.all
+            ports: [ "80:80" ]
+        """, name="limits")
+    r = p("config", "check", check=False)
+    if p.locald.identity.uid == 0:
+        p.write("compose.yaml", (p.dir / "compose.yaml").read_text().replace("64m", "1"))
+        r = p("config", "check", check=False)
+        assert r.rc == 1 and "compose.yaml:6:" in r.err and "mem_limit: at least 6m" in r.err, r
+        p.write("compose.yaml", (p.dir / "compose.yaml").read_text().replace("mem_limit: 1\n", "mem_limit: 64m\n"))
+    else:
+        assert r.rc == 1 and "compose.yaml:6:" in r.err and "--allow-unsupported=mem_limit" in r.err, r
+        r = p("config", "check", "--allow-unsupported=mem_limit", check=False)
+        assert "compose.yaml:8:" in r.err and "--low-ports=+8000" in r.err and "[project]" not in r.err and "low_ports" not in r.err, r
+    r = p("up", "-d", "--low-ports=+8000", "--allow-unsupported=mem_limit", check=False)
+    assert r.rc == 1 and "not in the image's /etc/passwd" in r.err and "user = " not in r.err, r
+    assert "user = " not in p("status").text
+    p("down")

@@ -9,6 +9,8 @@ const Fields& ProjectPlace::fields() {
                          "absolute: the folder from which locald.toml, or else a compose file, is "
                          "looked for upward (-C)")
           .path("file", &ProjectPlace::file, "absolute: the file itself (-f)")
+          .field("more_files", &ProjectPlace::more_files,
+                 "absolute: compose files that are merged over it, in their order (-f again)")
           .field("name", &ProjectPlace::name,
                  "overrides the name that the file gives (-p, LOCALD_PROJECT)")
           .field("env", &ProjectPlace::env,

@@ -21,7 +21,8 @@ namespace locald::ipc {
 struct ProjectPlace {
   std::string dir;
   std::optional<std::string> file, name;
-  std::map<std::string, std::string> env;  ///< any bytes
+  std::map<std::string, std::string> env;    ///< any bytes
+  std::vector<std::string> more_files = {};  ///< merged over `file`
   static const Fields& fields();
 };
 

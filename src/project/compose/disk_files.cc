@@ -15,7 +15,8 @@ constexpr std::size_t kMaxFileSize = 4u << 20;  // bytes
 
 PathKind kind_on_disk(const std::string& path) {
   struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return PathKind::none;
+  if (::stat(path.c_str(), &st) != 0)
+    return ::lstat(path.c_str(), &st) == 0 ? PathKind::astray : PathKind::none;
   return S_ISDIR(st.st_mode) ? PathKind::folder : PathKind::file;
 }
 

@@ -48,8 +48,7 @@ class Search {
       read_env();
     }
     for (const std::string& file : out_.files)
-      if (access_.kind(file) != PathKind::file)
-        report_.problems.push_back({file, {}, "the file does not exist", ""});
+      if (const PathKind kind = access_.kind(file); kind != PathKind::file) missing(file, kind);
     out_.profiles = request_.profiles;
     if (out_.profiles.empty())
       for (const std::string& profile : split(variable(out_.environment, "COMPOSE_PROFILES"), ','))
@@ -61,6 +60,15 @@ class Search {
  private:
   std::string absolute(const std::string& path) const {
     return absolute_path(path, request_.dir, "");
+  }
+
+  void missing(const std::string& file, PathKind kind) {
+    report_.problems.push_back({file,
+                                {},
+                                kind == PathKind::astray   ? "the symlink leads to nothing"
+                                : kind == PathKind::folder ? "that is a folder"
+                                                           : "the file does not exist",
+                                ""});
   }
 
   void read_env() {
@@ -97,10 +105,10 @@ class Search {
   /// The first of `names` that is in `dir`; several are noticed.
   bool take(const std::string& dir, std::initializer_list<const char*> names) {
     std::vector<std::string> found;
-    for (const char* name : names)
-      if (access_.kind(dir == "/" ? fmt::format("/{}", name) : fmt::format("{}/{}", dir, name)) ==
-          PathKind::file)
-        found.emplace_back(name);
+    for (const char* name : names) {
+      const PathKind kind = access_.kind(fmt::format("{}/{}", dir == "/" ? "" : dir, name));
+      if (kind == PathKind::file || kind == PathKind::astray) found.emplace_back(name);
+    }
     if (found.empty()) return false;
     if (found.size() > 1)
       report_.notice(TextProblem{

@@ -10,7 +10,12 @@
 
 namespace locald::project::compose {
 
-enum class PathKind : std::uint8_t { none, file, folder };
+enum class PathKind : std::uint8_t {
+  none,
+  file,
+  folder,
+  astray,  ///< a symlink to what does not exist
+};
 
 /// How files are looked at; paths are absolute. Tests have files in memory.
 struct FileAccess {

@@ -18,6 +18,7 @@ Request request_of(const ProjectRef& ref) {
   Request out;
   out.dir = ref.dir;
   if (!ref.file.empty()) out.files.push_back(ref.file);
+  for (const std::string& file : ref.compose.more_files) out.files.push_back(file);
   out.name = ref.name;
   out.profiles.assign(ref.compose.profiles.begin(), ref.compose.profiles.end());
   out.services = ref.compose.services;
@@ -78,7 +79,7 @@ LoadedProject read_project(const ProjectRef& ref, const FileAccess& access) {
   spec.file = project.located.files.empty() ? ref.file : project.located.files[0];
   spec.dir = project.located.dir.empty() ? ref.dir : project.located.dir;
   spec.network.mode = NetworkUse::Mode::project;
-  spec.any_letters = true;
+  spec.compose = true;
   check_allowed(ref.compose, report);
   if (report.good()) {
     Front front(project.model, ref.compose, report, spec);

@@ -204,7 +204,7 @@ configs:
 TEST(ComposeFront, NetworksAreTheProjects) {
   const LoadedProject project = read(R"(
 services:
-  web: {image: x, container_name: front, networks: {edge: {aliases: [www]}, back: }}
+  web: {image: x, container_name: Front.1, networks: {edge: {aliases: [www.shop.test]}, back: }}
   db: {image: x, networks: {back: {ipv4_address: 10.9.0.7}}}
   other: {image: x, links: ["db:database"]}
   host: {image: x, network_mode: host, ports: ["1:1"]}
@@ -217,8 +217,8 @@ networks:
   EXPECT_EQ(describe(project.problems), "");
   const ServiceSpec& web = *project.spec.find("web");
   ASSERT_EQ(web.networks.size(), 2u);
-  EXPECT_EQ(raw(web.networks[0].aliases), "www|front");
-  EXPECT_EQ(raw(web.networks[1].aliases), "front");
+  EXPECT_EQ(raw(web.networks[0].aliases), "www.shop.test|Front.1");
+  EXPECT_EQ(raw(web.networks[1].aliases), "Front.1");
   const ServiceSpec& db = *project.spec.find("db");
   EXPECT_EQ(db.networks[0].address.raw, "10.9.0.7");
   EXPECT_EQ(raw(db.networks[0].aliases), "database");
@@ -294,6 +294,48 @@ TEST(ComposeFront, ServicesAreCalledAsInCompose) {
   check_project(project.spec, project.problems);
   ASSERT_EQ(project.problems.size(), 1u) << describe(project.problems);
   EXPECT_TRUE(contains(project.problems[0].message, "\"_b\" cannot be the name of a service"));
+}
+
+TEST(ComposeFront, RefusesLimitsThatThisUserCannotSetAtTheirKeys) {
+  const ComposeOptions rootless{.rights = {.limits = false}};
+  const std::string text =
+      "services:\n  a:\n    image: x\n    cpus: 1.5\n    mem_limit: 64m\n  b:\n    image: x\n    "
+      "deploy:\n      resources:\n        limits:\n          pids: 10\n";
+  const LoadedProject project = read(text, rootless);
+  ASSERT_EQ(project.problems.size(), 3u) << describe(project.problems);
+  EXPECT_EQ(describe({project.problems[1]}),
+            "/p/compose.yaml:5:5: `services.a.mem_limit` is not supported: limits need a cgroup of "
+            "their own, which rootless containers do not have (remove it, run locald as root, or "
+            "leave it out: locald up --allow-unsupported=mem_limit)");
+  EXPECT_EQ(project.problems[2].at.line, 11u);
+  EXPECT_TRUE(contains(project.problems[2].message, "`services.b.deploy.resources.limits.pids`"));
+  ComposeOptions without = rootless;
+  without.allowed = {"mem_limit", "cpus", "pids_limit"};
+  const LoadedProject left_out = read(text, without);
+  EXPECT_EQ(describe(left_out.problems), "");
+  EXPECT_EQ(left_out.spec.services[0].memory, 0u);
+  EXPECT_TRUE(contains(join(left_out.notices, "\n"), "services.a.mem_limit (compose.yaml:5)"));
+  // At the line of the key also where the value is the trouble.
+  EXPECT_EQ(a("mem_limit: 64m").limits_at.memory.line, 1u);
+}
+
+TEST(ComposeFront, RefusesNumbersBelowNothingAndNamesOfNothing) {
+  for (const char* bad :
+       {"cpus: -1", "mem_limit: -1", "shm_size: -5", "pids_limit: -2", "stop_grace_period: -3s",
+        "healthcheck: {retries: -1}", "healthcheck: {interval: -1s}",
+        "deploy: {restart_policy: {max_attempts: -1}}"})
+    EXPECT_TRUE(contains(refused(bad), "must not be below")) << bad << ": " << refused(bad);
+  EXPECT_EQ(refused("pids_limit: -1"), "");
+  for (const char* bad : {"environment: [\"=x\"]", "environment: {\"\": x}"})
+    EXPECT_TRUE(contains(refused(bad), "a variable has no name")) << bad << ": " << refused(bad);
+}
+
+TEST(ComposeFront, AsksForNoMoreThanContainersHave) {
+  EXPECT_EQ(refused("ipc: private, cgroup: private, userns_mode: host, security_opt: "
+                    "[\"apparmor:unconfined\"], dns: [1.1.1.1]"),
+            "");
+  EXPECT_TRUE(contains(refused("ipc: host"), "`services.a.ipc` is not supported"));
+  EXPECT_TRUE(contains(refused("cgroup: host"), "`services.a.cgroup` is not supported"));
 }
 
 TEST(ComposeFront, VariablesAreThoseOfTheCallerBeforeDotenv) {

@@ -43,7 +43,7 @@ constexpr KeyEffect kEffects[] = {
     {"services.*.build", refused, "no image is built from a Dockerfile"},
     {"services.*.cap_add"},
     {"services.*.cap_drop"},
-    {"services.*.cgroup", refused, kOwnSpaces},
+    {"services.*.cgroup"},
     {"services.*.cgroup_parent", refused, "each container has a cgroup of its own"},
     {"services.*.command"},
     {"services.*.configs.gid"},
@@ -86,8 +86,8 @@ constexpr KeyEffect kEffects[] = {
     {"services.*.develop", idle, "no files are watched"},
     {"services.*.device_cgroup_rules", refused, kNoDevices},
     {"services.*.devices", refused, kNoDevices},
-    {"services.*.dns", refused, kOwnNames},
-    {"services.*.dns_opt", refused, kOwnNames},
+    {"services.*.dns", idle, "other names are asked for where this machine asks for them"},
+    {"services.*.dns_opt", idle, kOwnNames},
     {"services.*.dns_search", refused, kOwnNames},
     {"services.*.domainname", refused, "the host name has no domain"},
     {"services.*.entrypoint"},
@@ -109,7 +109,7 @@ constexpr KeyEffect kEffects[] = {
     {"services.*.hostname"},
     {"services.*.image"},
     {"services.*.init"},
-    {"services.*.ipc", refused, kOwnSpaces},
+    {"services.*.ipc"},
     {"services.*.isolation", refused, "that is for Windows"},
     {"services.*.label_file"},
     {"services.*.labels", idle, ""},
@@ -172,7 +172,7 @@ constexpr KeyEffect kEffects[] = {
     {"services.*.ulimits"},
     {"services.*.use_api_socket", refused, "there is no Docker daemon"},
     {"services.*.user"},
-    {"services.*.userns_mode", refused, kOwnSpaces},
+    {"services.*.userns_mode"},
     {"services.*.uts", refused, kOwnSpaces},
     {"services.*.volumes.bind.create_host_path"},
     {"services.*.volumes.bind.propagation"},
@@ -205,10 +205,11 @@ static_assert(std::is_sorted(std::begin(kEffects), std::end(kEffects),
 
 /// Of keys that act, for values that are refused.
 constexpr std::string_view kValueWords[] = {
-    kDockerSocket, "cluster",      "configs",     "driver",    "enable_ipv4",  "external",
-    "image",       "ipam",         "mode",        "name",      "network_mode", "npipe",
-    "platform",    "propagation",  "pull_policy", "recursive", "scale",        "sctp",
-    "secrets",     "security_opt", "tmpfs"};
+    kDockerSocket,  "cgroup",      "cluster",      "configs", "cpus",       "driver",
+    "enable_ipv4",  "external",    "image",        "ipam",    "ipc",        "mem_limit",
+    "mode",         "name",        "network_mode", "npipe",   "pids_limit", "platform",
+    "propagation",  "pull_policy", "recursive",    "scale",   "sctp",       "secrets",
+    "security_opt", "tmpfs",       "userns_mode"};
 
 }  // namespace
 

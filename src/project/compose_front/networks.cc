@@ -56,8 +56,8 @@ void add_container_name(Front& front, const Node& service, ServiceSpec& out) {
   const Node& name = service["container_name"];
   const std::string& text = name.as_string();
   if (text.empty() || text == out.name) return;
-  if (!valid_name(text) || front.model["services"].contains(text))
-    return front.idle("container_name " + text, valid_name(text)
+  if (!valid_alias(text) || front.model["services"].contains(text))
+    return front.idle("container_name " + text, valid_alias(text)
                                                     ? "that is the name of another service"
                                                     : "it cannot be a name in a network");
   for (MemberSpec& member : out.networks) member.aliases.push_back(front.text(name));

@@ -14,17 +14,6 @@
 namespace locald::project::compose {
 namespace {
 
-/// Of a decoded value, whose text is one duration.
-std::optional<Milliseconds> milliseconds(const Node& value) {
-  if (value.is_nothing()) return std::nullopt;
-  const auto time = parse_duration(value.as_string());
-  if (!time || *time < 0) return std::nullopt;
-  return std::chrono::ceil<Milliseconds>(std::chrono::nanoseconds(*time));
-}
-
-/// Of a decoded value, which is a text of digits.
-std::int64_t bytes_of(const Node& value) { return parse_bytes(scalar_text(value)).value_or(0); }
-
 /// The platform of this machine, as images name it.
 constexpr std::string_view own_architecture() {
 #if defined(__x86_64__)
@@ -62,10 +51,10 @@ class Reading {
     if (service_["stdin_open"].as_bool() && !out_.tty)
       front_.idle("stdin_open", "without `tty` there is nothing to read");
     security();
+    namespaces();
     text("hostname", out_.hostname);
     out_.read_only = service_["read_only"].as_bool();
-    if (const auto size = bytes_of(service_["shm_size"]); size > 0)
-      out_.shm_size = static_cast<std::uint64_t>(size);
+    out_.shm_size = bytes_of(service_["shm_size"], "shm_size");
     out_.cap_add = words(service_["cap_add"]);
     out_.cap_drop = words(service_["cap_drop"]);
     for (const auto& [name, limit] : service_["ulimits"].as_table()) {
@@ -86,6 +75,28 @@ class Reading {
 
   bool refuse(const char* key, const Node& at, std::string_view why, std::string hint = {}) {
     return front_.refuse(at, member_path(path_, key), key, why, std::move(hint));
+  }
+
+  /// @return false where the value is below `least`, which is a problem.
+  bool at_least(const Node& value, const std::string& key, double number, double least = 0) {
+    if (number >= least) return true;
+    front_.report.problem(value,
+                          fmt::format("`{}` must not be below {}", member_path(path_, key), least));
+    return false;
+  }
+
+  /// Of a decoded value, whose text is one duration.
+  std::optional<Milliseconds> milliseconds(const Node& value, const std::string& key) {
+    if (value.is_nothing()) return std::nullopt;
+    const auto time = parse_duration(value.as_string());
+    if (!time || !at_least(value, key, static_cast<double>(*time))) return std::nullopt;
+    return std::chrono::ceil<Milliseconds>(std::chrono::nanoseconds(*time));
+  }
+
+  /// Of a decoded value, which is a text of digits.
+  std::uint64_t bytes_of(const Node& value, const std::string& key) {
+    const std::int64_t bytes = parse_bytes(scalar_text(value)).value_or(0);
+    return at_least(value, key, static_cast<double>(bytes)) ? static_cast<std::uint64_t>(bytes) : 0;
   }
 
   void image() {
@@ -140,7 +151,10 @@ class Reading {
 
   void environment() {
     for (const auto& [name, value] : service_["environment"].as_table())
-      if (value.is_nothing())
+      if (name.empty())
+        front_.report.problem(value, fmt::format("`{}.environment`: a variable has no name", path_),
+                              "NAME=VALUE, or NAME for the value that it has where `up` is called");
+      else if (value.is_nothing())
         out_.env_unset.push_back(name);
       else
         out_.env.emplace_back(name, front_.text(value));
@@ -164,10 +178,11 @@ class Reading {
     const std::vector<std::string> test = check["test"].as_strings();
     if (check["disable"].as_bool() || (!test.empty() && test[0] == "NONE")) return;
     const Node& retries = check["retries"];
+    at_least(retries, "healthcheck.retries", retries.as_double());
     DockerHealth written{test,
-                         milliseconds(check["interval"]),
-                         milliseconds(check["timeout"]),
-                         milliseconds(check["start_period"]),
+                         milliseconds(check["interval"], "healthcheck.interval"),
+                         milliseconds(check["timeout"], "healthcheck.timeout"),
+                         milliseconds(check["start_period"], "healthcheck.start_period"),
                          retries.is_int() ? std::optional(retries.as_int()) : std::nullopt,
                          check.is_nothing() ? out_.at : front_.key_at(check)};
     if (!test.empty()) {
@@ -203,9 +218,12 @@ class Reading {
     out.mode = condition == "none"         ? RestartMode::no
                : condition == "on-failure" ? RestartMode::on_failure
                                            : RestartMode::always;
+    at_least(policy["max_attempts"], "deploy.restart_policy.max_attempts",
+             policy["max_attempts"].as_double());
     out.max =
         static_cast<int>(std::clamp<std::int64_t>(policy["max_attempts"].as_int(), 0, 1'000'000));
-    out.window = milliseconds(policy["window"]).value_or(Milliseconds(0));
+    out.window =
+        milliseconds(policy["window"], "deploy.restart_policy.window").value_or(Milliseconds(0));
   }
 
   void stop() {
@@ -215,17 +233,50 @@ class Reading {
       else
         front_.report.problem(signal, path_ + ".stop_signal", number.error());
     }
-    if (const auto time = milliseconds(service_["stop_grace_period"])) out_.stop_timeout = *time;
+    if (const auto time = milliseconds(service_["stop_grace_period"], "stop_grace_period"))
+      out_.stop_timeout = *time;
+  }
+
+  /// A limit of the service's own or of its `deploy`, which are equal where both are there.
+  struct Limit {
+    const Node& value;
+    std::string key;
+    SourcePos at;
+    bool wanted;  ///< there is one, and it can be had
+  };
+  Limit limit(const char* key, const char* below) {
+    const Node& own = service_[key];
+    const Node& other = service_["deploy"]["resources"]["limits"][below];
+    Limit out{says_something(own) ? own : other, key, {}, false};
+    if (&out.value == &other) out.key = fmt::format("deploy.resources.limits.{}", below);
+    out.at = front_.key_at(out.value);
+    if (!says_something(out.value)) return out;
+    out.wanted = front_.options.rights.limits ||
+                 !front_.refuse(out.value, member_path(path_, out.key), key,
+                                "limits need a cgroup of their own, which rootless containers do "
+                                "not have",
+                                fmt::format("remove it, run locald as root, or leave it out: "
+                                            "locald up --allow-unsupported={}",
+                                            key));
+    return out;
   }
 
   void limits() {
-    const Node& limits = service_["deploy"]["resources"]["limits"];
-    const auto memory = std::max(bytes_of(service_["mem_limit"]), bytes_of(limits["memory"]));
-    if (memory > 0) out_.memory = static_cast<std::uint64_t>(memory);
-    const double cpus = std::max(service_["cpus"].as_double(), limits["cpus"].as_double());
-    if (cpus > 0) out_.cpus = cpus;
-    const std::int64_t pids = std::max(service_["pids_limit"].as_int(), limits["pids"].as_int());
-    if (pids > 0) out_.pids = static_cast<int>(std::min<std::int64_t>(pids, 4'194'304));
+    if (const Limit memory = limit("mem_limit", "memory"); memory.wanted) {
+      out_.memory = bytes_of(memory.value, memory.key);
+      out_.limits_at.memory = memory.at;
+    }
+    if (const Limit cpus = limit("cpus", "cpus");
+        cpus.wanted && at_least(cpus.value, cpus.key, cpus.value.as_double())) {
+      out_.cpus = cpus.value.as_double();
+      out_.limits_at.cpus = cpus.at;
+    }
+    // -1 is no limit.
+    if (const Limit pids = limit("pids_limit", "pids");
+        pids.wanted && at_least(pids.value, pids.key, pids.value.as_double(), -1)) {
+      out_.pids = static_cast<int>(std::clamp<std::int64_t>(pids.value.as_int(), 0, 4'194'304));
+      out_.limits_at.pids = pids.at;
+    }
   }
 
   void scale() {
@@ -241,13 +292,27 @@ class Reading {
                           "service_completed_successfully");
   }
 
+  /// What asks for no more than each container has.
+  void namespaces() {
+    const auto one = [&](const char* key, std::initializer_list<std::string_view> had) {
+      const std::string& text = service_[key].as_string();
+      if (!text.empty() && std::find(had.begin(), had.end(), text) == had.end())
+        (void)refuse(key, service_[key], "containers have namespaces of their own");
+    };
+    one("ipc", {"private", "shareable"});
+    one("cgroup", {"private"});
+    // Of Docker's: not those of a daemon that maps ids, which is so by default.
+    one("userns_mode", {"host"});
+  }
+
   void security() {
     for (const Node& option : service_["security_opt"].as_array()) {
       const std::string& text = option.as_string();
       if (text == "no-new-privileges:true" || text == "no-new-privileges" ||
           text == "no-new-privileges=true" || text.starts_with("label:") ||
-          text.starts_with("label="))
-        continue;  // containers have no new privileges, and no labels
+          text.starts_with("label=") || text == "apparmor:unconfined" ||
+          text == "apparmor=unconfined")
+        continue;  // containers have no new privileges, no labels and no profile of AppArmor
       (void)refuse("security_opt", option, fmt::format("{} cannot be had", text));
     }
   }

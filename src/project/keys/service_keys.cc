@@ -187,6 +187,7 @@ const Shape& processes_shape() {
 KeyFields container_fields(Sink& sink, ServiceSpec& out) {
   static const Shape pulls{.kind = Shape::Kind::words, .words = shapes::words_of(kPulls)};
   static const Shape cpus{.kind = Shape::Kind::number};
+  static const Shape& pids = shapes::whole<1, 4194304>();
   return {
       {"pull",
        pulls,
@@ -218,7 +219,10 @@ KeyFields container_fields(Sink& sink, ServiceSpec& out) {
                 "you; without one they are refused.",
         .otherwise = "no limit",
         .example = "memory = \"512m\""},
-       [&](const Node& v, const std::string& at) { read_size(v, at, sink, out.memory); }},
+       [&](const Node& v, const std::string& at) {
+         out.limits_at.memory = v.at();
+         read_size(v, at, sink, out.memory);
+       }},
       {"cpus",
        cpus,
        {.text = "How many processors' time it may take.",
@@ -227,13 +231,18 @@ KeyFields container_fields(Sink& sink, ServiceSpec& out) {
        [&](const Node& v, const std::string& at) {
          if (!v.is_number() || !(v.as_double() > 0) || v.as_double() > 100000)
            return sink.expected(v, at, "a number above 0");
+         out.limits_at.cpus = v.at();
          out.cpus = v.as_double();
        }},
-      whole_field("pids", shapes::whole<1, 4194304>(),
-                  {.text = "How many processes and threads it may have.",
-                   .otherwise = "no limit",
-                   .example = "pids = 512"},
-                  sink, out.pids),
+      {"pids",
+       pids,
+       {.text = "How many processes and threads it may have.",
+        .otherwise = "no limit",
+        .example = "pids = 512"},
+       [&](const Node& v, const std::string& at) {
+         out.limits_at.pids = v.at();
+         read_int(v, at, sink, pids.low, pids.high, out.pids);
+       }},
       bool_field("init",
                  {.text = "Runs a small init process as PID 1, which forwards signals and reaps "
                           "the processes that the command leaves behind.",

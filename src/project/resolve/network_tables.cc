@@ -65,7 +65,7 @@ NetworkTables::NetworkTables(Texts& texts, Notices& notices) : texts_(texts), no
     const ServiceSpec* owner = network_owner(spec, service);
     if (owner == nullptr) continue;
     for (const MemberSpec& place : owner->networks)
-      names_[place.network][slug(service.name)] = service.name;
+      names_[place.network][to_lower(slug(service.name))] = service.name;
   }
   unused(notices);
 }
@@ -100,7 +100,7 @@ std::string NetworkTables::named(const std::string& network, const std::string& 
   // Services on the host are reached by name where something leaves the network.
   if (leaves(network))
     for (const ServiceSpec& service : texts_.in().spec.services)
-      if (service.network.mode == Mode::host && slug(service.name) == name &&
+      if (service.network.mode == Mode::host && to_lower(slug(service.name)) == name &&
           (service.auto_port || service.any_port() != 0))
         return service.name;
   return {};
@@ -242,11 +242,11 @@ MemberConfig NetworkTables::member(const ServiceSpec& service, const MemberSpec&
 
 void NetworkTables::alias(const ServiceSpec& service, const MemberSpec& member, const Text& text,
                           MemberConfig& out) {
-  const std::string name = texts_.text(text);
+  const std::string written = texts_.text(text), name = to_lower(written);
   if (texts_.failed(text.at)) return;
-  if (!valid_name(name))
-    return texts_.problem(text.at, invalid(fmt::format("\"{}\" cannot be an alias", name),
-                                           "use small letters, digits, - and _"));
+  if (!valid_alias(name))
+    return texts_.problem(text.at, invalid(fmt::format("\"{}\" cannot be an alias", written),
+                                           "use letters, digits, -, _ and dots between them"));
   if (const std::string other = named(member.network, name);
       !other.empty() && other != service.name)
     return texts_.problem(
@@ -254,7 +254,7 @@ void NetworkTables::alias(const ServiceSpec& service, const MemberSpec& member, 
                                      name, service.name, member.network),
                          "choose another alias: a name leads to one service"));
   // Its own name it has anyway.
-  if (name != slug(service.name) &&
+  if (name != to_lower(slug(service.name)) &&
       std::find(out.aliases.begin(), out.aliases.end(), name) == out.aliases.end())
     out.aliases.push_back(name);
 }

@@ -170,7 +170,12 @@ TEST_F(NetworkTest, AnAliasIsNobodyElsesName) {
   EXPECT_EQ(alias("api", "[services.api]\ncommand='x'\nport=3000\n").substr(0, 29),
             "8:36: alias api of web is the");
   EXPECT_EQ(alias("api", "[services.api]\ncommand='x'\n"), "0 problems: ");
-  EXPECT_EQ(alias("A b"), "8:36: \"A b\" cannot be an alias (use small letters, digits, - and _)");
+  EXPECT_EQ(alias("db.shop.test"), "0 problems: ");
+  EXPECT_EQ(alias("DB"), alias("db")) << "names are looked up without case";
+  for (const std::string bad : {"A b", ".x", "x.", "a..b"})
+    EXPECT_EQ(alias(bad), "8:36: \"" + bad +
+                              "\" cannot be an alias (use letters, digits, -, _ and dots between "
+                              "them)");
   // In another network it is.
   EXPECT_EQ(told("[networks.back]\n" + kDb + kWeb + "networks=[{name='back',aliases=['db']}]\n"),
             "0 problems: ");

@@ -383,13 +383,20 @@ class Resolver : private Texts {
     out.pids = spec.pids;
     out.init = spec.init;
     isolation(spec, out);
-    const builder::ResourceLimits limits{
-        .memory_bytes = some(out.memory), .cpus = some(out.cpus), .pids = some(out.pids)};
-    if (auto fine = builder::check_minimum(limits); !fine) problem(spec.at, fine.error());
-    if (auto fine = builder::check_limits(limits, in().rights.limits); !fine)
-      problem(spec.at, fine.error());
+    limits(spec, out);
     volumes(spec, out);
     return out;
+  }
+
+  void limits(const ServiceSpec& spec, const ServiceConfig& out) {
+    const auto check = [&](SourcePos at, const builder::ResourceLimits& limit) {
+      auto fine = builder::check_minimum(limit);
+      if (fine) fine = builder::check_limits(limit, in().rights.limits);
+      if (!fine) problem(at.line != 0 ? at : spec.at, fine.error());
+    };
+    check(spec.limits_at.memory, {.memory_bytes = some(out.memory)});
+    check(spec.limits_at.cpus, {.cpus = some(out.cpus)});
+    check(spec.limits_at.pids, {.pids = some(out.pids)});
   }
 
   /// What sets a container off from others.

@@ -8,15 +8,10 @@
 #include "base/sys/path_judge.h"
 #include "project/project_spec.h"
 #include "project/resolve/variables.h"
+#include "project/rights.h"
 #include "project/service_config.h"
 
 namespace locald::project {
-
-/// What the user whose server this is may give to services.
-struct Rights {
-  bool limits = true;            ///< of memory, cpus and pids
-  std::uint16_t first_port = 0;  ///< services may listen from this one on
-};
 
 /// Programs that keys of the file may need.
 struct Programs {

@@ -17,6 +17,7 @@ void send_state(const ReplyPtr& reply, ipc::ServiceStatus service) {
 project::ProjectRef project_ref(const ipc::ProjectPlace& place) {
   project::ProjectRef out{place.dir, place.file.value_or(""), place.name.value_or("")};
   out.compose.env = place.env;
+  out.compose.more_files = place.more_files;
   return out;
 }
 

@@ -9,6 +9,8 @@
 
 #include "base/strings.h"
 #include "project/canonical_text.h"
+#include "project/compose_front/compose_front.h"
+#include "project/wording.h"
 #include "server/http/request.h"
 #include "server/launch/command_note.h"
 #include "server/projects/unmanaged.h"
@@ -32,6 +34,7 @@ Project::Project(Deps deps, std::string name, std::string dir, std::string file)
       name_(std::move(name)),
       dir_(std::move(dir)),
       file_(std::move(file)),
+      compose_(project::compose::is_compose_file(file_)),
       supervisor_(
           deps_.loop, deps_.launcher, name_, dir_,
           {[this](const std::string& service) { changed(service); },
@@ -289,10 +292,15 @@ void Project::watch(const ReplyPtr& reply) {
   watchers_.push_back(reply);
 }
 
+std::string Project::worded(const std::string& text) const {
+  return compose_ ? project::in_compose_words(text) : text;
+}
+
 void Project::notice(const std::string& service, const std::string& text) {
+  const std::string told = worded(text);
   if (deps_.happened)
-    deps_.happened({.kind = "notice", .project = name_, .service = service, .text = text});
-  send(encode_text(ipc::NoticeEvent{.service = service, .text = text}), service);
+    deps_.happened({.kind = "notice", .project = name_, .service = service, .text = told});
+  send(encode_text(ipc::NoticeEvent{.service = service, .text = told}), service);
 }
 
 void Project::send(const JsonText& event, const std::string& service) {
@@ -380,6 +388,7 @@ std::optional<ipc::ServiceStatus> Project::status(const std::string& service) co
     out.reason = paused->second.paused;
   if (builds_.under_way(service))
     out.reason = "still running; checking whether its build is up to date";
+  if (out.reason) out.reason = worded(*out.reason);
   return out;
 }
 

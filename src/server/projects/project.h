@@ -17,6 +17,7 @@
 #include "server/projects/file_watch.h"
 #include "server/projects/own_changes.h"
 #include "server/projects/refreshed_values.h"
+#include "server/projects/wishes.h"
 #include "server/supervise/launcher.h"
 #include "server/supervise/supervisor.h"
 
@@ -67,6 +68,13 @@ class Project {
   std::shared_ptr<const project::UserContext> user() const;
   /// From now on the above are these; written down by the next apply().
   void capture(project::Capture capture, std::shared_ptr<const project::UserContext> user);
+
+  /// What the last `up` asked for by its options; written down by the next apply().
+  const Wishes& wishes() const noexcept { return wishes_; }
+  void remember(Wishes wishes) { wishes_ = std::move(wishes); }
+
+  /// Its file is a compose file.
+  bool compose() const noexcept { return compose_; }
 
   /// Whether `notice` was not told of the project before, by this server.
   bool tell_once(const std::string& notice) { return told_.insert(notice).second; }
@@ -212,10 +220,13 @@ class Project {
   Result<void> save_configs() const;
   void save_state();
   std::string record(const std::string& service) const;
+  /// `text` in the words of the project's file.
+  std::string worded(const std::string& text) const;
   std::uint64_t next_segment(const std::string& service) const;
 
   Deps deps_;
   std::string name_, dir_, file_;
+  bool compose_;
   Supervisor supervisor_;
   AppBuilds builds_;
   std::set<std::string> vanished_;  // from the file: removed once quiet
@@ -244,6 +255,7 @@ class Project {
       captured_;  // nullopt: never, or by a version that wrote down none
   std::shared_ptr<const project::UserContext> user_;
   RefreshedValues refreshed_;
+  Wishes wishes_;
   std::map<std::string, std::string> records_;  // what the state file says of each service
   Json restored_;                               // the state file of an earlier server
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -66,6 +66,7 @@ struct RecordEntry {
   std::vector<Json> contexts;
   std::map<std::string, ServiceEntry> services;
   std::optional<CapturedPart> captured;
+  std::optional<Wishes> wishes;
 
   static const Fields& fields() {
     using E = RecordEntry;
@@ -76,7 +77,8 @@ struct RecordEntry {
                                     .required("file", &E::file, "")
                                     .always("contexts", &E::contexts, "UserContexts")
                                     .always("services", &E::services, "")
-                                    .field("captured", &E::captured, "");
+                                    .field("captured", &E::captured, "")
+                                    .field("wishes", &E::wishes, "");
     return table;
   }
 };
@@ -209,6 +211,7 @@ Result<void> Project::save_configs() const {
       out.captured->values[variable] = {value.from_env, value.value};
     if (user_) out.captured->context = number_of(user_.get());
   }
+  if (wishes_.any()) out.wishes = wishes_;
   for (const project::UserContext* context : contexts) out.contexts.push_back(context->to_json());
   (void)TRY(make_dirs(deps_.paths.run_projects()));
   return write_file_atomic(deps_.paths.run_project(name_), encode_text(out).str(), 0600)
@@ -271,6 +274,7 @@ Result<std::unique_ptr<Project>> Project::restore(Deps deps, const std::string& 
     const std::size_t index = record.captured->context.value_or(contexts.size());
     project->capture(std::move(values), index < contexts.size() ? contexts[index] : nullptr);
   }
+  project->wishes_ = record.wishes.value_or(Wishes());
   if (auto text = read_file(project->deps_.paths.run_project_state(name)))
     if (auto state = Json::parse(*text)) project->restored_ = std::move(*state);
   for (const auto& [service, entry] : read_state(project->restored_).services)

@@ -113,10 +113,13 @@ TEST_F(ProjectTest, WhatRunsOnceRunsAgainWhereItIsNamedOrItsImageIsAnotherOne) {
   for (const std::string& name : selected) launcher.exit(name, name == "failed" ? 1 : 0);
   run_for(loop, project::Milliseconds(30));
   const auto again =
-      done_again(project->supervisor(), all, selected, {"named", "other"},
+      done_again(project->supervisor(), all, selected, {"named", "other"}, /*all=*/false,
                  [](const project::ServiceConfig& config) { return config.name == "image"; });
   EXPECT_EQ(again, (std::map<std::string, std::string>{{"named", "started"},
                                                        {"image", "recreated: a new image"}}));
+  const auto in_compose = done_again(project->supervisor(), all, selected, {}, /*all=*/true,
+                                     [](const project::ServiceConfig&) { return false; });
+  EXPECT_EQ(in_compose.size(), 4u) << "all but the one that failed, which runs again anyway";
   EXPECT_TRUE(project->apply(all, selected, user, {}, false, again));
   run_for(loop, project::Milliseconds(30));
   EXPECT_EQ(project->changes(), (std::map<std::string, std::string>{{"named", "started"},
@@ -146,6 +149,40 @@ TEST_F(ProjectTest, ThatItRunsOnceIsNoChangeOfWhatRuns) {
   EXPECT_EQ(launcher.launches("a"), 1);
   project = Project::restore(deps(), "shop").value();
   EXPECT_TRUE(project->supervisor().find("a")->config->once);
+}
+
+TEST_F(ProjectTest, WhatUpWasAskedForIsRemembered) {
+  up({config("a")});
+  const std::string record = *read_file(paths->run_project("shop"));
+  EXPECT_EQ(record.find("wishes"), std::string::npos) << "earlier servers wrote none";
+  project->remember({.profiles = {"dev"},
+                     .allowed = {"privileged"},
+                     .publish_address = "0.0.0.0",
+                     .low_ports = "+8000"});
+  up({config("a")});
+  project = Project::restore(deps(), "shop").value();
+  Wishes next{.profiles = {}, .allowed = {"pid"}, .publish_address = {}, .low_ports = {}};
+  next.fill_in(project->wishes(), {});
+  EXPECT_EQ(next.profiles, std::vector<std::string>{"dev"});
+  EXPECT_EQ(next.allowed, std::vector<std::string>{"pid"}) << "said again";
+  EXPECT_EQ(next.publish_address, "0.0.0.0");
+  EXPECT_EQ(next.low_ports, "+8000");
+  Wishes by_variable;
+  by_variable.fill_in(project->wishes(), {{"COMPOSE_PROFILES", "ci"}});
+  EXPECT_TRUE(by_variable.profiles.empty());
+}
+
+TEST_F(ProjectTest, WhatIsSaidOfAComposeProjectIsInItsWords) {
+  project = std::make_unique<Project>(deps(), "shop", "/shop", "/shop/compose.yaml");
+  EXPECT_TRUE(project->compose());
+  launcher.hold_launches = true;
+  up({config("a")});
+  launcher.finish_launch("a",
+                         Error(Errc::not_found, "user \"x\"").with_hint("give user = \"1000\""));
+  run_for(loop, project::Milliseconds(30));
+  EXPECT_NE(project->status("a")->reason.value_or("").find("give user: \"1000\""),
+            std::string::npos)
+      << project->status("a")->reason.value_or("");
 }
 
 TEST_F(ProjectTest, UpAgainRemovesWhatVanished) {

@@ -149,6 +149,7 @@ void Project::finish(std::uint64_t id) {
         result && !result->empty())
       waiting.outcome.failed[service] = *result;
   }
+  for (auto& [service, why] : waiting.outcome.failed) why = worded(why);
   // By post: a waiting request may change what we are in the middle of.
   deps_.loop.post([done = std::move(node.mapped().done),
                    outcome = std::move(node.mapped().outcome)] { done(outcome); });

@@ -210,7 +210,8 @@ void Projects::config_check(const ipc::ConfigCheckRequest& request, const ReplyP
   or_error(reply, [&]() -> Result<void> {
     ipc::World world;
     world.env = request.env;
-    const Prepared prepared = TRY(prepare(request.project, world, {.compose = request.compose}));
+    const Prepared prepared =
+        TRY(prepare(request.project, world, {.wishes = wishes_of(request.compose)}));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};

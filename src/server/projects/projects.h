@@ -24,6 +24,7 @@
 #include "server/projects/project.h"
 #include "server/projects/project_registry.h"
 #include "server/projects/unmanaged.h"
+#include "server/projects/wishes.h"
 #include "server/supervise/launcher.h"
 
 namespace locald::server {
@@ -123,13 +124,13 @@ class Projects {
         user;                    ///< the one that counts: the captured one, or `here`
     project::Problems problems;  ///< when there are any, only they and `loaded.name` are of use
     std::vector<project::AskedImage> asked_images;  ///< those that are not here
+    Wishes wishes;  ///< of the request, and what an earlier `up` has left to be said
   };
   struct How {
     bool refresh = false;      ///< the environment of `world` counts, not the captured one
     bool images_tell = false;  ///< images that are needed for their ports have been fetched
-    std::optional<std::string> low_ports = {};  ///< in place of what the file says
-    std::vector<std::string> services = {};     ///< that are wanted; empty: all
-    ipc::ComposeWishes compose = {};
+    std::vector<std::string> services = {};  ///< that are wanted; empty: all
+    Wishes wishes = {};
   };
   Result<Prepared> prepare(const ipc::ProjectPlace& place, const ipc::World& world,
                            const How& how) const;

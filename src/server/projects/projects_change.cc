@@ -9,6 +9,7 @@
 
 #include "base/strings.h"
 #include "project/project_check.h"
+#include "project/wording.h"
 #include "server/http/request.h"
 #include "server/launch/launch_plan.h"
 #include "server/projects/missing_folders.h"
@@ -45,12 +46,16 @@ Result<std::vector<std::pair<std::string, cnb::AppSpec>>> Projects::apps(
   std::vector<std::string> known;
   for (const auto& [name, config] : resolved.services)
     if (config.app) known.push_back(name);
-  if (known.empty())
-    return Error(Errc::invalid_input, fmt::format("no service of {} is built with buildpacks",
-                                                  prepared.loaded.spec.file))
-        .with_hint(
-            "set type = \"cnb\" in the service; a folder can be built without a project: locald "
-            "build ./FOLDER --builder IMAGE");
+  if (known.empty()) {
+    Error error =
+        Error(Errc::invalid_input,
+              fmt::format("no service of {} is built with buildpacks", prepared.loaded.spec.file))
+            .with_hint(
+                "set type = \"cnb\" in the service; a folder can be built without a "
+                "project: locald build ./FOLDER --builder IMAGE");
+    if (prepared.loaded.spec.compose) return project::in_compose_words(error);
+    return error;
+  }
   if (wanted.empty()) wanted = known;
   std::vector<std::pair<std::string, cnb::AppSpec>> out;
   for (const std::string& name : wanted) {
@@ -69,9 +74,8 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
     Prepared prepared = TRY(prepare(request.project, request.world,
                                     {.refresh = request.env_refresh,
                                      .images_tell = looked.images,
-                                     .low_ports = request.low_ports,
                                      .services = request.services,
-                                     .compose = request.compose}));
+                                     .wishes = wishes_of(request)}));
     if (!prepared.problems.empty()) {
       refuse(reply, prepared.problems);
       return {};
@@ -163,6 +167,7 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
         send_notice(reply, service, text);
     }
     project->capture(resolved.capture, user);
+    project->remember(prepared.wishes);
     const auto apps = running_apps(project->supervisor(), resolved.services, selected, *user);
     std::set<std::string> now = selected;
     for (const RunningApp& app : apps)
@@ -174,6 +179,7 @@ void Projects::bring_up(const ipc::UpRequest& request, const ReplyPtr& reply, Lo
         project->apply(resolved.services, now, user, {}, refresh,
                        done_again(project->supervisor(), resolved.services, now,
                                   request.dependencies ? none : request.services,
+                                  project->compose() && !request.dependencies,
                                   [&](const project::ServiceConfig& config) {
                                     return image_changed(loaded.name, loaded.spec.dir, config);
                                   }));

@@ -13,6 +13,7 @@
 #include "project/canonical_text.h"
 #include "project/project_check.h"
 #include "project/resolve/resolve_network.h"
+#include "project/wording.h"
 #include "server/http/request.h"
 #include "server/networks/port_choice.h"
 #include "server/projects/app_builds.h"
@@ -205,21 +206,25 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
   out.here = std::make_shared<project::UserContext>(TRY(user_context(world)));
   out.user = out.here;
   project::ProjectRef ref = project_ref(place);
-  ref.compose = {
-      .env = world.env,
-      .services = how.services,
-      .profiles = {how.compose.profiles.begin(), how.compose.profiles.end()},
-      .allowed = {how.compose.allow_unsupported.begin(), how.compose.allow_unsupported.end()},
-      .publish_address = how.compose.publish_address};
+  out.wishes = how.wishes;
+  if (const auto name = name_of(place))
+    if (const Project* known = find_staying(*name)) out.wishes.fill_in(known->wishes(), world.env);
+  const project::Rights rights = {.limits = ::geteuid() == 0,
+                                  .first_port = net::first_allowed_port()};
+  ref.compose.env = world.env;
+  ref.compose.services = how.services;
+  ref.compose.profiles = {out.wishes.profiles.begin(), out.wishes.profiles.end()};
+  ref.compose.allowed = {out.wishes.allowed.begin(), out.wishes.allowed.end()};
+  ref.compose.publish_address = out.wishes.publish_address;
+  ref.compose.rights = rights;
   out.loaded = TRY(load(std::move(ref)));
   out.problems = out.loaded.problems;
   if (!out.problems.empty()) return out;
-  if (how.low_ports) out.loaded.spec.low_ports = TRY(project::parse_low_ports(*how.low_ports));
+  if (!out.wishes.low_ports.empty())
+    out.loaded.spec.low_ports = TRY(project::parse_low_ports(out.wishes.low_ports));
   const project::ProjectSpec& spec = out.loaded.spec;
   TRY(registry_.check(out.loaded.name, spec.dir));
   const Project* present = find_staying(out.loaded.name);
-  const project::Rights rights = {.limits = ::geteuid() == 0,
-                                  .first_port = net::first_allowed_port()};
   out.ports = TRY(choose_ports(out.loaded, {spec, rights}, present));
   project::ResolveInput input{spec,      out.loaded.name, *out.here,
                               out.ports, deps_.paths,     deps_.shared.all()};
@@ -251,6 +256,9 @@ Result<Projects::Prepared> Projects::prepare(const ipc::ProjectPlace& place,
     for (std::string& text : subnet_notices(services, net::host_routes))
       out.resolved.notices.emplace_back("", std::move(text));
   }
+  project::word_for(spec, out.problems);
+  for (auto& [service, text] : out.resolved.notices)
+    if (spec.compose) text = project::in_compose_words(text);
   return out;
 }
 

@@ -12,14 +12,15 @@ namespace locald::server {
 
 std::map<std::string, std::string> done_again(
     const Supervisor& supervisor, const std::map<std::string, project::ServiceConfig>& configs,
-    const std::set<std::string>& selected, const std::vector<std::string>& named,
+    const std::set<std::string>& selected, const std::vector<std::string>& named, bool all,
     const std::function<bool(const project::ServiceConfig&)>& image_changed) {
   std::map<std::string, std::string> out;
   for (const std::string& service : selected) {
     const auto config = configs.find(service);
-    if (config == configs.end() || !config->second.once || !has_completed(supervisor.find(service)))
+    if (config == configs.end() || !has_completed(supervisor.find(service)) ||
+        !(all || config->second.once))
       continue;
-    if (std::find(named.begin(), named.end(), service) != named.end())
+    if (all || std::find(named.begin(), named.end(), service) != named.end())
       out[service] = "started";
     else if (image_changed(config->second))
       out[service] = "recreated: a new image";
