@@ -51,7 +51,7 @@ def test_bash(project, busybox):
     p = project(TOML, "tab", {"file.txt": ""})
     assert set(bash(p, "locald sta")) == {"start", "status", "stats"}
     assert bash(p, "locald up w") == ["web", "worker"], "of the file, while nothing is up"
-    assert bash(p, "locald image p") == ["pull", "push"]
+    assert bash(p, "locald image p") == ["pull", "prune", "push"]
     assert bash(p, "locald up --wa") == ["--wait"]
     assert "file.txt" in bash(p, "locald exec web cat fi")
     p("container", "run", "-d", "--name", "box", busybox, "sleep", "1000")

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 
+import pytest
 from images_by_hand import file
 from support import wait_until
 
@@ -36,6 +37,7 @@ def test_top(project, busybox):
     assert r.rc == 1 and "host is stopped" in r.err and "locald start host" in r.err, r
 
 
+@pytest.mark.single_id
 def test_files_go_in_and_out_and_nowhere_else(project, make_image, tmp_path):
     image = make_image(file("srv/app/run", b"#!/bin/sh\n", 0o755), file("srv/app/deep/conf", b"a = 1\n"), file("etc/secret", b"of the container\n"))
     single = "nosub" in project("").locald.identity.name
@@ -113,6 +115,8 @@ def test_events(project):
     os.kill(p.locald.server_pid(), signal.SIGKILL)
     p("status")
     snapshot = following()
+    while snapshot["event"] == "change":  # of the end of `up`
+        snapshot = following()
     assert snapshot["event"] == "snapshot" and snapshot["seq"] > seen[-1]["seq"], snapshot
     assert {s["name"]: s["state"] for s in snapshot["projects"][0]["services"]} == {"a": "running", "b": "running"}
     people, of_b = p.popen("events", "--all"), p.popen("events", "b")

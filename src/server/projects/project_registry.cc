@@ -19,7 +19,7 @@ constexpr int kRegistryFormat = 1;
 struct RegistryFile {
   std::map<std::string, Json> projects;         ///< name -> folder
   std::map<std::string, std::string> networks;  ///< name -> network of what names none
-  std::vector<Json> up;                         ///< ProjectRegistry::Up
+  Json up;                                      ///< a list of ProjectRegistry::Up
 
   static const Fields& fields() {
     static const Fields table = FieldsOf<RegistryFile>("projects.json")
@@ -47,7 +47,7 @@ Result<ProjectRegistry> ProjectRegistry::load(std::string file, std::string& not
     else
       damaged = name;
   registry.entries_.networks = read.networks;
-  for (const Json& json : read.up)
+  for (const Json& json : read.up.as_array())
     if (auto up = decode<Up>(json, Reading::tolerant); up && project::valid_name(up->name))
       registry.entries_.up.push_back(std::move(*up));
   if (damaged.empty()) return registry;
@@ -150,7 +150,7 @@ std::optional<std::string> ProjectRegistry::folder(const std::string& name) cons
 
 Result<void> ProjectRegistry::write(const Entries& entries) const {
   RegistryFile file{{entries.folders.begin(), entries.folders.end()}, entries.networks, {}};
-  for (const Up& up : entries.up) file.up.push_back(encode(up));
+  for (const Up& up : entries.up) file.up.push(encode(up));
   return save_state_file(file_, kRegistryFormat, encode(file))
       .context("remember the project's folder");
 }

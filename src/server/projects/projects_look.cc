@@ -132,8 +132,12 @@ void Projects::events(const ipc::EventsRequest& request, const ReplyPtr& reply) 
 std::set<std::pair<std::string, std::string>> Projects::images() const {
   std::set<std::pair<std::string, std::string>> out;
   for (const auto& [name, project] : projects_)
-    for (const auto& [service, unit] : project->supervisor().units())
+    for (const auto& [service, unit] : project->supervisor().units()) {
       if (!unit.config->image.empty()) out.insert({unit.config->image, project->dir()});
+      if (const auto& app = unit.config->app)
+        for (const std::string& image : {app->builder, app->run_image})
+          if (!image.empty()) out.insert({image, app->base_dir});
+    }
   return out;
 }
 

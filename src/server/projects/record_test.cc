@@ -136,6 +136,51 @@ TEST_P(RecordTest, TheRegistryIsReadAndADamagedOneSetAside) {
   EXPECT_NE(notice.find(".corrupt-"), std::string::npos);
 }
 
+TEST(ProjectRegistry, KnowsInOrderWhatIsUpAlsoAfterABuildThatDoesNot) {
+  char name[] = "/tmp/locald-registry-XXXXXX";
+  const std::string dir = ::mkdtemp(name), file = dir + "/projects.json";
+  std::string notice;
+  // As the build before has written it.
+  ASSERT_TRUE(write_file_atomic(
+      file, R"({"format": 1, "projects": {"a": "/a", "b": "/b"}, "networks": {"a": "project"}})"));
+  {
+    auto registry = ProjectRegistry::load(file, notice);
+    ASSERT_TRUE(registry) << registry.error().text();
+    EXPECT_TRUE(registry->up().empty());
+    ASSERT_TRUE(registry->set_up({"b", "/b/locald.toml", {"web"}}));
+    ASSERT_TRUE(registry->set_up({"a", "/a/locald.toml", {"db", "web"}}));
+    ASSERT_TRUE(registry->set_up({"b", "/b/locald.toml", {"db"}}));
+    ASSERT_TRUE(registry->set_down("c"));
+  }
+  auto registry = ProjectRegistry::load(file, notice);
+  ASSERT_TRUE(registry);
+  const std::vector<ProjectRegistry::Up> expected{{"b", "/b/locald.toml", {"db"}},
+                                                  {"a", "/a/locald.toml", {"db", "web"}}};
+  EXPECT_EQ(registry->up(), expected);
+  EXPECT_EQ(registry->folder("a"), "/a");
+  // A later build may say more of it; what cannot be read costs its own entry.
+  const Json document = *Json::parse(*read_file(file));
+  Json up = document["up"];
+  Json first = up.as_array()[0];
+  first.set("later", 1);
+  Json changed = document;
+  changed.set("up", Json::array({first, "x", Json::object({{"name", "../x"}})}));
+  ASSERT_TRUE(write_file_atomic(file, changed.dump()));
+  registry = ProjectRegistry::load(file, notice);
+  ASSERT_TRUE(registry);
+  EXPECT_EQ(registry->up(), (std::vector<ProjectRegistry::Up>{expected[0]}));
+  EXPECT_EQ(notice, "");
+  ASSERT_TRUE(registry->forget("b"));
+  EXPECT_TRUE(registry->up().empty());
+  changed.set("up", 7);
+  ASSERT_TRUE(write_file_atomic(file, changed.dump()));
+  registry = ProjectRegistry::load(file, notice);
+  ASSERT_TRUE(registry);
+  EXPECT_TRUE(registry->up().empty());
+  EXPECT_EQ(registry->folder("a"), "/a");
+  (void)remove_tree(dir);
+}
+
 TEST_P(RecordTest, TheListOfContainersIsRead) {
   std::string notice;
   ASSERT_TRUE(write_file_atomic(home + "/containers.json", text("containers.json")));
