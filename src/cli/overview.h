@@ -6,10 +6,10 @@ namespace locald::cli {
 /// What `locald --help` and the page locald(1) say in the same words.
 inline constexpr char kSynopsis[] = "locald [-C DIR] [-f FILE] [-p NAME] VERB …";
 inline constexpr char kPurpose[] =
-    "Runs a project's services from one locald.toml: host processes, OCI images and\n"
-    "buildpack apps, without Docker and without root.\n";
+    "Runs the services of a locald.toml or a compose file: host processes, OCI images\n"
+    "and buildpack apps, without Docker and without root.\n";
 inline constexpr char kGlobalOptions[] =
-    "  -C DIR      work in DIR: locald.toml is looked for there and upward\n"
+    "  -C DIR      work in DIR: the project's file is looked for there and upward\n"
     "  -f FILE     the project file itself\n"
     "  -p NAME     the project's name instead of the file's (also LOCALD_PROJECT)\n"
     "  --version   print the version\n"
