@@ -68,9 +68,10 @@ std::string option_rows(const Verb& verb) {
 }
 
 std::string main_page(const std::string& version) {
-  std::string out = head("locald", version, "runs the services of a locald.toml or a compose file") +
-                    ".SH SYNOPSIS\n" + roff(kSynopsis) + "\n.SH DESCRIPTION\n" +
-                    roff(trim(kPurpose)) + "\n.SH VERBS\n";
+  std::string out =
+      head("locald", version, "runs the services of a locald.toml or a compose file") +
+      ".SH SYNOPSIS\n" + roff(kSynopsis) + "\n.SH DESCRIPTION\n" + roff(trim(kPurpose)) +
+      "\n.SH VERBS\n";
   for (const VerbGroup& group : verb_groups()) {
     out += ".SS " + roff(group.title) + "\n";
     for (const Verb* verb : group.verbs)

@@ -64,7 +64,9 @@ Result<int> system_prune(Context& context, const Args& args) {
   std::vector<std::string> what;
   for (const std::string& id : ended) what.push_back("container " + id + ", which has ended");
   for (const std::string& name : images.removed) what.push_back("image " + name);
-  what.push_back(human_bytes(images.freed_bytes) + " of blobs and layers that nothing needs then");
+  if (images.freed_bytes != 0)
+    what.push_back(human_bytes(images.freed_bytes) +
+                   " of blobs and layers that nothing needs then");
   what.emplace_back("builds of apps whose folder is gone, or that were not used for a month");
   if (dry) {
     std::string text;

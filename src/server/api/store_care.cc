@@ -189,8 +189,8 @@ void StoreCare::disk(const ipc::DiskRequest&, const ReplyPtr& reply) {
           return out_of;
         };
         out.uses = {std::move(blobs), std::move(layers)};
-        out.uses.push_back(
-            use("containers", containers.size(), containers.size(), "locald container rm ID"));
+        out.uses.push_back(use("containers", containers.size(), containers.size(),
+                               "locald down, locald container rm ID"));
         out.uses.push_back(use("volumes", volumes.size(), volumes.size(), "locald down --volumes"));
         out.uses.push_back(use("builds", apps.size(), apps.size(), "locald cache prune"));
         out.uses.push_back(use("logs", folders_of(paths.state() + "/services").size(), 1, ""));
