@@ -76,7 +76,7 @@ def has_worked(kind, rc, text, plan, verb):
 # In a whole storm, the least share of each verb that has worked, and of each blow that has found something to hit: about a
 # half of what it is; those that are not named: a half. Most of `exec` comes to a service that does not run yet.
 LEAST = {"exec": 0.2, "exec long": 0.15, "exec with children": 0.2, "up --wait": 0.25, "restart": 0.35, "stop": 0.4, "container rm": 0.3}
-LEAST_HITS = {"kill runc": 0.2, "kill worker": 0.03, "kill or interrupt a CLI": 0.3, "freeze shim for long": 0.25}
+LEAST_HITS = {"kill runc": 0.2, "kill netd": 0.25, "kill worker": 0.03, "kill or interrupt a CLI": 0.3, "freeze shim for long": 0.25}
 ENOUGH = 20  # a share of fewer says nothing
 
 
