@@ -17,10 +17,10 @@
 namespace locald::builder {
 namespace {
 
-constexpr int kMaxDepth = 250;  // three descriptors each
+constexpr int kDeepestCopy = 250;  // three descriptors each
 constexpr mode_t kModes = 01777;
 
-std::string proc_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+std::string path_of_fd(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 /// To the end, whatever size was said before: files of /proc say none, logs grow.
 Result<std::uint64_t> copy_stream(int in, int out) {
@@ -59,9 +59,9 @@ class Copier {
   }
 
   Result<void> contents(int from, int to, int depth) {
-    if (depth > kMaxDepth)
+    if (depth > kDeepestCopy)
       return Error(Errc::invalid_input,
-                   "folders nested more than " + std::to_string(kMaxDepth) + " deep");
+                   "folders nested more than " + std::to_string(kDeepestCopy) + " deep");
     const UniqueFd dir = TRY(sys::openat(from, ".", O_RDONLY | O_DIRECTORY));
     return list_dir(dir.get(), [&](const std::string& name, unsigned char) -> Result<void> {
       auto copied = entry(from, name, to, name, depth);
@@ -93,7 +93,7 @@ class Copier {
   }
 
   Result<void> file(int look, const struct stat& st, int to, const std::string& name) {
-    const UniqueFd in = TRY(sys::open(proc_path(look), O_RDONLY | O_NONBLOCK));
+    const UniqueFd in = TRY(sys::open(path_of_fd(look), O_RDONLY | O_NONBLOCK));
     const std::string temporary = ".locald-cp-" + random_hex(8);
     const auto write = [&]() -> Result<void> {
       const UniqueFd out =

@@ -8,20 +8,20 @@ namespace locald::cli {
 namespace {
 
 /// One of the two: SERVICE:PATH, or a path on the host.
-struct Place {
+struct CopyPlace {
   std::string service, path;
   bool in_service() const { return !service.empty(); }
 };
 
 /// "./a:b" and "/a:b" are paths.
-Place place_of(const std::string& text) {
+CopyPlace copy_place(const std::string& text) {
   const auto colon = text.find(':');
   if (colon == 0 || colon == std::string::npos || is_folder(text)) return {"", text};
   return {text.substr(0, colon), text.substr(colon + 1)};
 }
 
 Result<int> cp_verb(Context& context, const Args& args) {
-  const Place from = place_of(args.argument(0)), to = place_of(args.argument(1));
+  const CopyPlace from = copy_place(args.argument(0)), to = copy_place(args.argument(1));
   if (from.in_service() == to.in_service())
     return usage_error(from.in_service() ? "cp: both are in services; one of them is on the host"
                                          : "cp: neither is in a service, as SERVICE:PATH",
@@ -29,8 +29,8 @@ Result<int> cp_verb(Context& context, const Args& args) {
   if (from.path == "-" || to.path == "-")
     return usage_error("cp: - is not taken for a stream",
                        "locald exec -T SERVICE -- tar -c PATH > FILE");
-  const Place& inside = from.in_service() ? from : to;
-  const Place& outside = from.in_service() ? to : from;
+  const CopyPlace& inside = from.in_service() ? from : to;
+  const CopyPlace& outside = from.in_service() ? to : from;
   if (outside.path.empty()) return usage_error("cp: a path is missing");
   const std::string root = inside.path.starts_with('/') ? "" : "/";
   ipc::CopyRequest request{.project = TRY(context.project()),

@@ -43,8 +43,8 @@ int report_ends(const std::vector<std::string>& names, const ipc::UpReply& reply
 /// The answer of the server that lives long enough to give it: services outlive their server, and so
 /// does the wait for them, for what is left of its time.
 Result<ipc::UpReply> answer_to(const Context& context, ipc::WaitRequest request) {
-  using Clock = std::chrono::steady_clock;
-  const auto end = request.timeout ? std::optional(Clock::now() + *request.timeout) : std::nullopt;
+  using Steady = std::chrono::steady_clock;
+  const auto end = request.timeout ? std::optional(Steady::now() + *request.timeout) : std::nullopt;
   auto client = TRY(context.connect());
   while (true) {
     auto reply = client.ask(request);
@@ -55,7 +55,7 @@ Result<ipc::UpReply> answer_to(const Context& context, ipc::WaitRequest request)
     if (end)
       request.timeout =
           std::max(std::chrono::milliseconds(0),
-                   std::chrono::duration_cast<std::chrono::milliseconds>(*end - Clock::now()));
+                   std::chrono::duration_cast<std::chrono::milliseconds>(*end - Steady::now()));
   }
 }
 

@@ -3,7 +3,7 @@
 namespace locald::ipc {
 namespace {
 
-constexpr const char* kProjectDoc = "where it is looked for";
+constexpr const char* kLookedForDoc = "where it is looked for";
 
 }  // namespace
 
@@ -35,7 +35,7 @@ const Fields& TopReply::fields() {
 const Fields& TopRequest::fields() {
   using R = TopRequest;
   static const Fields table = FieldsOf<R>("request top")
-                                  .required("project", &R::project, kProjectDoc)
+                                  .required("project", &R::project, kLookedForDoc)
                                   .required("service", &R::service, "one of the project's");
   return table;
 }
@@ -54,7 +54,7 @@ const Fields& CopyRequest::fields() {
   using R = CopyRequest;
   static const Fields table =
       FieldsOf<R>("request cp")
-          .required("project", &R::project, kProjectDoc)
+          .required("project", &R::project, kLookedForDoc)
           .required("service", &R::service, "a container that runs")
           .required_path("inside", &R::inside, "absolute, in the container")
           .required_path("outside", &R::outside, "absolute, on the host")

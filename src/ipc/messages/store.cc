@@ -3,8 +3,8 @@
 namespace locald::ipc {
 namespace {
 
-constexpr const char* kStoredDoc = "a name or id of image/ls";
-constexpr const char* kCwdDoc = "absolute: relative paths in images start here";
+constexpr const char* kInStoreDoc = "a name or id of image/ls";
+constexpr const char* kFromHereDoc = "absolute: relative paths in images start here";
 
 }  // namespace
 
@@ -20,9 +20,9 @@ const Fields& ImageTagRequest::fields() {
   using R = ImageTagRequest;
   static const Fields table =
       FieldsOf<R>("request image/tag")
-          .required("image", &R::image, kStoredDoc)
+          .required("image", &R::image, kInStoreDoc)
           .required("target", &R::target, "a name; where another image has it, it moves")
-          .path("cwd", &R::cwd, kCwdDoc);
+          .path("cwd", &R::cwd, kFromHereDoc);
   return table;
 }
 
@@ -50,8 +50,8 @@ const Fields& ImageHistoryReply::fields() {
 const Fields& ImageHistoryRequest::fields() {
   using R = ImageHistoryRequest;
   static const Fields table = FieldsOf<R>("request image/history")
-                                  .required("image", &R::image, kStoredDoc)
-                                  .path("cwd", &R::cwd, kCwdDoc);
+                                  .required("image", &R::image, kInStoreDoc)
+                                  .path("cwd", &R::cwd, kFromHereDoc);
   return table;
 }
 

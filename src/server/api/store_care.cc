@@ -24,7 +24,7 @@ std::set<std::string> names_of(const std::set<std::pair<std::string, std::string
   return out;
 }
 
-ipc::ImageEntry entry_of(const oci::StoredImage& image) {
+ipc::ImageEntry image_entry(const oci::StoredImage& image) {
   return {.name = image.name,
           .digest = image.manifest_digest.str(),
           .id = image.config_digest.str(),
@@ -85,7 +85,7 @@ void StoreCare::history(const ipc::ImageHistoryRequest& request, const ReplyPtr&
       [request](Environment& environment, const std::stop_token&) -> Result<JsonText> {
         const oci::StoredImage image =
             TRY(TRY(environment.images())->find(request.image, request.cwd));
-        ipc::ImageHistoryReply out{.image = entry_of(image), .steps = {}};
+        ipc::ImageHistoryReply out{.image = image_entry(image), .steps = {}};
         std::size_t layer = 0;
         const auto add_layer = [&](ipc::ImageStep& step) {
           if (layer >= image.diff_ids.size()) return;
