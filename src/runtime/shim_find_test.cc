@@ -277,7 +277,11 @@ TEST_F(ShimFindTest, TwoRecordsThatDisagreeAreSettledByTheShim) {
 
 TEST_F(ShimFindTest, ACopyOfWhatHasEndedIsNoService) {
   auto w = host(instance("over"), shell("exit 0"));
-  ASSERT_TRUE(w && wait_exit(*w));
+  ASSERT_TRUE(w);
+  const int shim = w->handle->shim_pid();
+  ASSERT_TRUE(wait_exit(*w));
+  // It tells of the end before its own.
+  ASSERT_TRUE(run_until([&] { return !alive(shim); }));
   ASSERT_TRUE(remove_tree(paths_->run()));
   auto found = find(w->spec);
   EXPECT_FALSE(found.live);
