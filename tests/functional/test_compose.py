@@ -358,7 +358,8 @@ def test_what_up_was_told_counts_until_down(compose, busybox):
     assert "web: unchanged" in again.text and p.service("web")["pid"] == pid, again
     assert p.service("web")["ports"][0]["address"] == "0.0.0.0"
     # What has ended is started, as Compose does it.
-    assert "job: started" in again.text and p.logs("job").count("ran") == 2, again
+    assert "job: started" in again.text, again
+    wait_until(lambda: p.logs("job").count("ran") == 2, "it has run twice")
     # A published port is a page, where nothing else is.
     assert p("open", "--print").out == f"http://localhost:{port}\n"
     # Volumes without a name stay, as Compose's do, and are found again; with --volumes they go.
